@@ -1,0 +1,180 @@
+//! Code of one function before addresses are known.
+//!
+//! Most bytes are final when they are appended. What depends on the distance to another place (branches, calls) is a
+//! [`FixupSite`]: it takes no room in [`Fragment::bytes`]; relaxation chooses its form and so its length, and only
+//! then addresses exist. A place in a fragment is therefore a byte offset plus the number of fixups before it.
+
+use std::fmt;
+
+use ssa::{EntityId, FuncId, IdVec, entity_id};
+
+use crate::mir::Block;
+
+entity_id! {
+    /// A place in a fragment that something refers to.
+    Label = "l";
+}
+
+/// An instruction (or datum) whose bytes depend on the distance to its target. Forms are numbered from the shortest.
+pub trait Fixup: Clone + fmt::Debug + Send + Sync {
+    /// How many forms there are, at least 1.
+    fn forms(&self) -> u8;
+
+    /// Bytes of a form at address `from`.
+    fn len(&self, form: u8, from: i64) -> u32;
+
+    /// Whether a form that stands at `from` can refer to `to`. The last form always can.
+    fn reaches(&self, form: u8, from: i64, to: i64) -> bool;
+
+    /// Appends the bytes of a form; exactly [`len`](Self::len) of them.
+    fn encode(&self, form: u8, from: i64, to: i64, out: &mut Vec<u8>);
+}
+
+/// What a fixup refers to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reference {
+    /// A place in the same fragment.
+    Label(Label),
+    /// The entry of a function.
+    Func(FuncId),
+    /// Nothing: the length is chosen by the fixup alone (its value was set by the linker before relaxation).
+    None,
+}
+
+/// A fixup and where it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FixupSite<F> {
+    /// Offset in [`Fragment::bytes`] of the byte behind it.
+    pub at: u32,
+    /// What it is.
+    pub fixup: F,
+    /// What it refers to.
+    pub target: Reference,
+}
+
+/// A place in a fragment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// Offset in [`Fragment::bytes`].
+    pub byte: u32,
+    /// How many fixups stand before it.
+    pub fixups: u32,
+}
+
+/// The code of one function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fragment<F> {
+    /// Bytes between fixups.
+    pub bytes: Vec<u8>,
+    /// For each byte, whether an instruction starts there. (Every fixup is one instruction of its own.)
+    pub starts: Vec<bool>,
+    /// Fixups in order.
+    pub fixups: Vec<FixupSite<F>>,
+    /// Places of labels.
+    pub labels: IdVec<Label, Place>,
+    /// Jump tables: labels in table order.
+    pub tables: Vec<Vec<Label>>,
+}
+
+impl<F> Fragment<F> {
+    /// The place right behind a fixup, where a call returns to.
+    pub fn after_fixup(&self, index: usize) -> Place {
+        Place { byte: self.fixups[index].at, fixups: index as u32 + 1 }
+    }
+}
+
+/// A fragment being written.
+#[derive(Debug)]
+pub struct CodeBuffer<F> {
+    bytes: Vec<u8>,
+    starts: Vec<bool>,
+    fixups: Vec<FixupSite<F>>,
+    labels: IdVec<Label, Option<Place>>,
+    tables: Vec<Vec<Label>>,
+}
+
+impl<F: Fixup> CodeBuffer<F> {
+    /// An empty buffer for a function of `blocks` blocks; label `n` is block `n`.
+    pub fn new(blocks: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            starts: Vec::new(),
+            fixups: Vec::new(),
+            labels: IdVec::filled(None, blocks),
+            tables: Vec::new(),
+        }
+    }
+
+    /// The label of a block.
+    pub fn block_label(block: Block) -> Label {
+        Label::new(block.index())
+    }
+
+    /// A new label.
+    pub fn new_label(&mut self) -> Label {
+        self.labels.push(None)
+    }
+
+    /// Binds a label here. Panics if it is bound.
+    pub fn bind(&mut self, label: Label) {
+        let here = self.here();
+        assert!(self.labels[label].replace(here).is_none(), "{label} is bound twice");
+    }
+
+    /// The current place.
+    pub fn here(&self) -> Place {
+        Place { byte: self.bytes.len() as u32, fixups: self.fixups.len() as u32 }
+    }
+
+    /// Appends the bytes that `write` appends, as one instruction.
+    pub fn instruction(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let at = self.bytes.len();
+        write(&mut self.bytes);
+        assert!(self.bytes.len() > at, "an instruction has bytes");
+        self.starts.resize(self.bytes.len(), false);
+        self.starts[at] = true;
+    }
+
+    /// Appends an instruction that depends on a distance.
+    pub fn fixup(&mut self, fixup: F, target: Reference) {
+        self.fixups.push(FixupSite { at: self.bytes.len() as u32, fixup, target });
+    }
+
+    /// The fixup that stands right before the current place, if one does.
+    pub fn last_fixup(&self) -> Option<&F> {
+        self.fixups.last().filter(|site| site.at as usize == self.bytes.len()).map(|site| &site.fixup)
+    }
+
+    /// The least and the most bytes the code so far can take.
+    pub fn size_bounds(&self) -> (usize, usize) {
+        let fixups = |form: fn(&F) -> u8| -> usize {
+            self.fixups.iter().map(|site| site.fixup.len(form(&site.fixup), 0) as usize).sum()
+        };
+        (self.bytes.len() + fixups(|_| 0), self.bytes.len() + fixups(|fixup| fixup.forms() - 1))
+    }
+
+    /// Adds a jump table and returns its index in [`Fragment::tables`].
+    pub fn table(&mut self, targets: impl IntoIterator<Item = Label>) -> u32 {
+        self.tables.push(targets.into_iter().collect());
+        self.tables.len() as u32 - 1
+    }
+
+    /// The finished fragment. Labels that were never bound point at its end and must not be referred to.
+    pub fn finish(self) -> Fragment<F> {
+        let end = self.here();
+        let used = self.fixups.iter().filter_map(|site| match site.target {
+            Reference::Label(label) => Some(label),
+            _ => None,
+        });
+        for label in used.chain(self.tables.iter().flatten().copied()) {
+            assert!(self.labels[label].is_some(), "{label} is used and not bound");
+        }
+        Fragment {
+            bytes: self.bytes,
+            starts: self.starts,
+            fixups: self.fixups,
+            labels: self.labels.values().map(|place| place.unwrap_or(end)).collect(),
+            tables: self.tables,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! From a finished function to bytes and fixups.
+//!
+//! Layout has decided the order; here each block's control becomes as few instructions as the order allows: nothing
+//! when the only successor is next, a branch when one of two successors is next, a branch and a jump otherwise.
+//!
+//! On some machines a label must be marked: on PVM a jump may go only to places that follow a terminator. The target
+//! is therefore told before each block whether control falls in without a transfer and whether anything refers to
+//! the block's label. The label is bound behind what the target appends there.
+
+use ssa::IdVec;
+
+use crate::buffer::{CodeBuffer, Fragment};
+use crate::mir::{Block, Control, Function};
+use crate::registers::PReg;
+use crate::target::{Position, Target};
+
+/// Encodes a finished function.
+pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixup> {
+    let mut buf = CodeBuffer::new(func.blocks.len());
+    let labelled = labelled_blocks(func);
+    let mut falls_in = false;
+    for at in positions(func) {
+        let data = &func.blocks[at.block];
+        target.begin_block(at, falls_in, labelled[at.block], &mut buf);
+        buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
+        for inst in &data.insts {
+            target.encode(inst, at, &mut buf);
+        }
+        emit_control(target, &data.control, at, &mut buf);
+        falls_in = falls_through(&data.control, at);
+    }
+    buf.finish()
+}
+
+/// Blocks in layout order, each with its follower.
+fn positions<T: Target>(func: &Function<T, PReg>) -> impl Iterator<Item = Position> {
+    let next = func.order.iter().skip(1).copied().map(Some).chain([None]);
+    func.order.iter().zip(next).map(|(&block, next)| Position { block, next })
+}
+
+/// Whether the control needs no instruction because its only successor is next.
+fn falls_through<T: Target>(control: &Control<T, PReg>, at: Position) -> bool {
+    matches!(control, Control::Jump(to) if at.next == Some(to.block))
+}
+
+/// The blocks whose labels the code will refer to.
+fn labelled_blocks<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, bool> {
+    let mut labelled = IdVec::filled(false, func.blocks.len());
+    for at in positions(func) {
+        let is_next = |block: Block| at.next == Some(block);
+        match &func.blocks[at.block].control {
+            Control::Jump(to) => labelled[to.block] |= !is_next(to.block),
+            Control::Branch { taken, other, .. } if is_next(taken.block) => labelled[other.block] = true,
+            Control::Branch { taken, other, .. } => {
+                labelled[taken.block] = true;
+                labelled[other.block] |= !is_next(other.block);
+            }
+            Control::Dispatch { targets, .. } => targets.iter().for_each(|&to| labelled[to] = true),
+            Control::Exit(_) => {}
+        }
+    }
+    labelled
+}
+
+fn emit_control<T: Target>(
+    target: &T,
+    control: &Control<T, PReg>,
+    at: Position,
+    buf: &mut CodeBuffer<T::Fixup>,
+) {
+    let is_next = |block: Block| at.next == Some(block);
+    match control {
+        Control::Jump(to) if is_next(to.block) => {}
+        Control::Jump(to) => target.encode_jump(to.block, at, buf),
+        Control::Branch { inst, taken, other } if is_next(taken.block) => {
+            target.encode_branch(&T::invert(inst), other.block, at, buf);
+        }
+        Control::Branch { inst, taken, other } => {
+            target.encode_branch(inst, taken.block, at, buf);
+            if !is_next(other.block) {
+                target.encode_jump(other.block, at, buf);
+            }
+        }
+        Control::Dispatch { inst, targets } => target.encode_dispatch(inst, targets, at, buf),
+        Control::Exit(inst) => target.encode(inst, at, buf),
+    }
+}

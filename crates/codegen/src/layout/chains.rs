@@ -1,0 +1,238 @@
+//! Ordering blocks: chains of fallthroughs.
+//!
+//! Each edge gets a gain, what is saved per call when its target stands right behind its source. Edges are taken by
+//! falling gain, and an edge whose source is still the end of a chain and whose target is the start of another one
+//! joins the two (Pettis and Hansen's bottom-up positioning). What is greedy about this is then repaired by
+//! exchanging a few edges at a time (see [`exchange`](super::exchange)). Loops come out rotated by themselves: one
+//! edge of a cycle must be left out, and the one that costs least is a branch that leaves the loop if there is one.
+//!
+//! The gain counts executed jumps. Behind a block with one successor a jump goes away. Behind a branch a jump goes
+//! away when either successor is next, so the gain is that of the less frequent edge, on which the jump would stand;
+//! on some machines falling through is also worth more than branching ([`Target::TAKEN_COST`]). Where code is to be
+//! small, all jumps weigh the same, but for a bit.
+//!
+//! The chains are then put in reverse postorder of their earliest blocks, those that surely trap at the end. The
+//! depth-first search visits frequent successors last, so a loop's body comes before what follows the loop.
+//!
+//! Before allocation only edges that go forward in reverse postorder join chains. Then dominators come first: a
+//! dominator of a block dominates its predecessor in the chain or is it, and so on to the chain's start; and a
+//! dominator of that is earlier in reverse postorder, as are the starts of the chains before.
+//!
+//! Work is `n log n` for the sorting.
+
+use ssa::IdVec;
+
+use super::{EdgeFreqs, entry, exchange, for_each_successor};
+use crate::mir::{Block, Control, Function};
+use crate::registers::Register;
+use crate::target::Target;
+
+/// What an order is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goal {
+    /// Allocation: dominators come first.
+    DominatorsFirst,
+    /// The final code: fewest executed jumps, or fewest jumps in functions that are to be small.
+    Fallthrough,
+}
+
+/// Decides between equals for the more frequent edge of a branch: its gain per execution, in jumps.
+const TIE_BREAK: f32 = 0.01;
+
+/// Orders the blocks that the entry reaches.
+pub(super) fn order<T: Target, R: Register>(
+    func: &Function<T, R>,
+    freqs: &EdgeFreqs,
+    goal: Goal,
+) -> Vec<Block> {
+    let rpo = reverse_postorder(func, freqs);
+    let mut number = IdVec::filled(u32::MAX, func.blocks.len());
+    for (n, &block) in (0..).zip(&rpo) {
+        number[block] = n;
+    }
+    let mut edges = edges(func, freqs, &rpo);
+    edges.retain(|edge| match goal {
+        Goal::DominatorsFirst => number[edge.from] < number[edge.to],
+        Goal::Fallthrough => edge.from != edge.to && edge.to != entry(),
+    });
+    if func.optimize_for_size && goal == Goal::Fallthrough {
+        edges.iter_mut().for_each(|edge| edge.gain = edge.gain_in_size());
+    }
+    edges.sort_by(|a, b| b.gain.total_cmp(&a.gain).then_with(|| number[a.from].cmp(&number[b.from])));
+    let mut chains = Chains::greedy(func.blocks.len(), &edges);
+    if goal == Goal::Fallthrough {
+        exchange::improve(&mut chains, &edges);
+    }
+    concatenate(func, &chains, &rpo)
+}
+
+/// Blocks in reverse postorder from the entry; of a branch the more frequent successor comes first where possible.
+pub(super) fn reverse_postorder<T: Target, R: Register>(
+    func: &Function<T, R>,
+    freqs: &EdgeFreqs,
+) -> Vec<Block> {
+    let visit_order = |block: Block| {
+        let mut succs = func.blocks[block].control.successors();
+        if matches!(func.blocks[block].control, Control::Branch { .. }) && freqs[block][0] > freqs[block][1] {
+            succs.reverse();
+        }
+        succs
+    };
+    let mut seen = IdVec::filled(false, func.blocks.len());
+    let mut order = Vec::with_capacity(func.order.len());
+    let mut stack = vec![(entry(), visit_order(entry()).into_iter())];
+    seen[entry()] = true;
+    while let Some((block, succs)) = stack.last_mut() {
+        match succs.next() {
+            Some(succ) if !seen[succ] => {
+                seen[succ] = true;
+                stack.push((succ, visit_order(succ).into_iter()));
+            }
+            Some(_) => {}
+            None => {
+                order.push(*block);
+                stack.pop();
+            }
+        }
+    }
+    order.reverse();
+    order
+}
+
+/// An edge that could become a fallthrough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    pub(super) from: Block,
+    pub(super) to: Block,
+    pub(super) gain: f32,
+    is_branch: bool,
+}
+
+impl Edge {
+    /// The gain where every jump costs the same and its frequency only decides between equals. A block with one
+    /// successor comes before branches, which have a choice.
+    fn gain_in_size(&self) -> f32 {
+        let choice = if self.is_branch { 0.0 } else { 0.01 };
+        1.0 + choice + 0.1 * self.gain / (1.0 + self.gain)
+    }
+}
+
+fn edges<T: Target, R: Register>(func: &Function<T, R>, freqs: &EdgeFreqs, rpo: &[Block]) -> Vec<Edge> {
+    let mut edges = Vec::with_capacity(2 * rpo.len());
+    for &from in rpo {
+        match &func.blocks[from].control {
+            Control::Jump(to) => {
+                edges.push(Edge { from, to: to.block, is_branch: false, gain: freqs[from][0] });
+            }
+            Control::Branch { taken, other, .. } => {
+                let jump = freqs[from][0].min(freqs[from][1]);
+                for (to, freq) in [taken, other].into_iter().zip(freqs[from]) {
+                    let gain = jump + (T::TAKEN_COST + TIE_BREAK) * freq;
+                    edges.push(Edge { from, to: to.block, is_branch: true, gain });
+                }
+            }
+            Control::Dispatch { .. } | Control::Exit(_) => {}
+        }
+    }
+    edges
+}
+
+/// Disjoint paths of blocks.
+#[derive(Debug)]
+pub(super) struct Chains {
+    /// The edge to what follows a block.
+    pub(super) next: IdVec<Block, Option<Edge>>,
+    /// The edge from what precedes a block.
+    pub(super) prev: IdVec<Block, Option<Edge>>,
+}
+
+impl Chains {
+    /// Takes each edge that joins two chains, in the order given.
+    fn greedy(blocks: usize, edges: &[Edge]) -> Self {
+        let mut chains = Self { next: IdVec::filled(None, blocks), prev: IdVec::filled(None, blocks) };
+        let mut parent: IdVec<Block, Block> = chains.next.ids().collect();
+        for &edge in edges {
+            if chains.next[edge.from].is_none() && chains.prev[edge.to].is_none() {
+                let from = representative(&mut parent, edge.from);
+                let to = representative(&mut parent, edge.to);
+                if from != to {
+                    parent[to] = from;
+                    chains.join(edge);
+                }
+            }
+        }
+        chains
+    }
+
+    /// Puts the target of an edge behind its source.
+    pub(super) fn join(&mut self, edge: Edge) {
+        self.next[edge.from] = Some(edge);
+        self.prev[edge.to] = Some(edge);
+    }
+
+    /// Takes the target of an edge away from behind its source.
+    pub(super) fn part(&mut self, edge: Edge) {
+        self.next[edge.from] = None;
+        self.prev[edge.to] = None;
+    }
+
+    /// The first block of every block's chain.
+    fn starts(&self) -> IdVec<Block, Block> {
+        let mut starts: IdVec<Block, Block> = self.next.ids().collect();
+        for start in self.prev.ids().filter(|&block| self.prev[block].is_none()) {
+            for block in self.from(start) {
+                starts[block] = start;
+            }
+        }
+        starts
+    }
+
+    /// The blocks from `start` to the end of its chain.
+    pub(super) fn from(&self, start: Block) -> impl Iterator<Item = Block> {
+        std::iter::successors(Some(start), |&block| self.next[block].map(|edge| edge.to))
+    }
+}
+
+/// The representative of a block's chain in a forest, whose paths it halves.
+fn representative(parent: &mut IdVec<Block, Block>, mut block: Block) -> Block {
+    while parent[block] != block {
+        parent[block] = parent[parent[block]];
+        block = parent[block];
+    }
+    block
+}
+
+fn concatenate<T: Target, R: Register>(func: &Function<T, R>, chains: &Chains, rpo: &[Block]) -> Vec<Block> {
+    let traps = surely_trapping(func, rpo);
+    let starts = chains.starts();
+    let mut placed = IdVec::filled(false, func.blocks.len());
+    let mut order = Vec::with_capacity(rpo.len());
+    for trapping in [false, true] {
+        for &block in rpo {
+            let start = starts[block];
+            if !placed[start] && traps[start] == trapping {
+                placed[start] = true;
+                order.extend(chains.from(start));
+            }
+        }
+    }
+    order
+}
+
+/// Blocks all of whose paths end in a trap. (Paths around a loop count as not ending.) What follows such a block is
+/// such a block, so a chain that starts with one consists of them.
+fn surely_trapping<T: Target, R: Register>(func: &Function<T, R>, rpo: &[Block]) -> IdVec<Block, bool> {
+    let mut traps = IdVec::filled(false, func.blocks.len());
+    for &block in rpo.iter().rev() {
+        let control = &func.blocks[block].control;
+        traps[block] = match control {
+            Control::Exit(inst) => T::is_trap(inst),
+            _ => {
+                let mut all = true;
+                for_each_successor(control, |to| all &= traps[to]);
+                all
+            }
+        };
+    }
+    traps
+}

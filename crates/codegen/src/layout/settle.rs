@@ -1,0 +1,31 @@
+//! The last step of layout, when every block knows what is next: turning branches.
+//!
+//! A branch whose taken way is next is inverted, so that it falls through. Where neither way is next a jump follows
+//! the branch; it goes the less frequent way.
+
+use super::EdgeFreqs;
+use crate::mir::{Block, Control, Function};
+use crate::registers::PReg;
+use crate::target::Target;
+
+/// Inverts the branches that fall through to their less suitable way.
+pub(super) fn turn_branches<T: Target>(func: &mut Function<T, PReg>, freqs: &EdgeFreqs) {
+    for position in 0..func.order.len() {
+        let block = func.order[position];
+        turn_branch(func, freqs, block, func.order.get(position + 1).copied());
+    }
+}
+
+fn turn_branch<T: Target>(
+    func: &mut Function<T, PReg>,
+    freqs: &EdgeFreqs,
+    block: Block,
+    next: Option<Block>,
+) {
+    let Control::Branch { inst, taken, other } = &mut func.blocks[block].control else { return };
+    let jump_is_frequent = next != Some(other.block) && freqs[block][1] > freqs[block][0];
+    if next == Some(taken.block) || jump_is_frequent {
+        *inst = T::invert(inst);
+        std::mem::swap(taken, other);
+    }
+}

@@ -1,0 +1,39 @@
+//! Target-neutral code generation.
+//!
+//! ```text
+//! ssa::Function ─ lower ─► mir<VReg> ─ layout ─ regalloc ─► mir<PReg> ─ frame ─ finish ─ peephole ─ encode ─► Fragment
+//!                                                                                    all Fragments ─ relax ─► code
+//! ```
+//!
+//! Shared code asks the small [`Target`] trait and never which target it serves. [`compile_function`] is the
+//! pipeline; functions are independent of each other, so [`compile_functions`] runs it on several threads and
+//! joins the results by index.
+
+mod abi;
+mod buffer;
+mod compile;
+mod emit;
+mod frame;
+pub mod layout;
+mod lower;
+mod mir;
+mod regalloc;
+mod registers;
+mod relax;
+mod switch;
+mod target;
+#[cfg(any(test, feature = "testing"))]
+pub mod toy;
+
+pub use abi::{ArgLoc, CallLayout};
+pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference};
+pub use compile::{Stage, compile_function, compile_functions, print_stage};
+pub use emit::emit;
+pub use frame::{FrameLayout, StackSlot, registers_to_save};
+pub use lower::{Lower, Remat, Unsupported, ValueRegs};
+pub use mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg, VRegData};
+pub use regalloc::allocate;
+pub use registers::{Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
+pub use relax::{Code, Placement, relax};
+pub use switch::{SwitchLimits, expand_switches};
+pub use target::{Position, Target};

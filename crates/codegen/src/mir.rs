@@ -1,0 +1,212 @@
+//! Machine functions: target instructions in blocks, over virtual or physical registers.
+//!
+//! A block's straight-line instructions and its [`Control`] are separate, because layout decides which successor is
+//! next and so which branches and jumps exist. Values flow along edges as block arguments until allocation, which
+//! turns them into moves; afterwards parameter and argument lists are empty.
+//!
+//! Invariants: block 0 is the entry and has no predecessor; no edge is critical; every definition of a virtual
+//! register is unique (SSA) and dominates its uses; [`Function::order`] lists every block once, entry first.
+
+use ssa::{IdVec, entity_id};
+
+use crate::frame::StackSlot;
+use crate::registers::{PReg, RegClass, RegSet, Register};
+use crate::target::Target;
+
+entity_id! {
+    /// A virtual register.
+    VReg = "%";
+    /// A block of a machine function.
+    Block = "L";
+    /// A spill slot.
+    SpillSlot = "spill";
+}
+
+impl Register for VReg {}
+
+/// A virtual register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VRegData {
+    /// Its class.
+    pub class: RegClass,
+    /// Its defining instruction reads no register and no memory and can be repeated anywhere.
+    pub rematerializable: bool,
+}
+
+/// An edge with the values of the target's parameters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Succ<R> {
+    /// The target.
+    pub block: Block,
+    /// One register per parameter; empty after allocation.
+    pub args: Vec<R>,
+}
+
+/// How a block ends.
+#[derive(Debug)]
+pub enum Control<T: Target, R: Register> {
+    /// Goes to one block; no instruction when it is next.
+    Jump(Succ<R>),
+    /// Goes to `taken` when the conditional branch `inst` is taken, else to `other`.
+    Branch {
+        /// The conditional branch, without its label; it has no definitions.
+        inst: T::Inst<R>,
+        /// Where it branches.
+        taken: Succ<R>,
+        /// Where it falls through.
+        other: Succ<R>,
+    },
+    /// A jump through a table; the arguments of all edges are empty.
+    Dispatch {
+        /// The dispatch instruction; it has no definitions.
+        inst: T::Inst<R>,
+        /// The targets in table order, with repetitions.
+        targets: Vec<Block>,
+    },
+    /// Leaves the function: return, trap, tail call.
+    Exit(T::Inst<R>),
+}
+
+impl<T: Target, R: Register> Clone for Control<T, R> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Jump(to) => Self::Jump(to.clone()),
+            Self::Branch { inst, taken, other } => {
+                Self::Branch { inst: inst.clone(), taken: taken.clone(), other: other.clone() }
+            }
+            Self::Dispatch { inst, targets } => Self::Dispatch { inst: inst.clone(), targets: targets.clone() },
+            Self::Exit(inst) => Self::Exit(inst.clone()),
+        }
+    }
+}
+
+impl<T: Target, R: Register> Control<T, R> {
+    /// The instruction, if the control is not a plain jump.
+    pub const fn inst(&self) -> Option<&T::Inst<R>> {
+        match self {
+            Self::Jump(_) => None,
+            Self::Branch { inst, .. } | Self::Dispatch { inst, .. } | Self::Exit(inst) => Some(inst),
+        }
+    }
+
+    /// The successor blocks, with repetitions only in a dispatch.
+    pub fn successors(&self) -> Vec<Block> {
+        match self {
+            Self::Jump(to) => vec![to.block],
+            Self::Branch { taken, other, .. } => vec![taken.block, other.block],
+            Self::Dispatch { targets, .. } => targets.clone(),
+            Self::Exit(_) => Vec::new(),
+        }
+    }
+}
+
+/// A block.
+#[derive(Debug)]
+pub struct BlockData<T: Target, R: Register> {
+    /// Parameters; empty after allocation. The entry block has none: function parameters are defined by an
+    /// ordinary instruction of the target with fixed definitions.
+    pub params: Vec<R>,
+    /// Straight-line instructions.
+    pub insts: Vec<T::Inst<R>>,
+    /// The end.
+    pub control: Control<T, R>,
+    /// Estimated executions per call.
+    pub freq: f32,
+}
+
+impl<T: Target, R: Register> Clone for BlockData<T, R> {
+    fn clone(&self) -> Self {
+        Self {
+            params: self.params.clone(),
+            insts: self.insts.clone(),
+            control: self.control.clone(),
+            freq: self.freq,
+        }
+    }
+}
+
+/// A machine function.
+#[derive(Debug)]
+pub struct Function<T: Target, R: Register> {
+    /// For people.
+    pub name: String,
+    /// Blocks by id.
+    pub blocks: IdVec<Block, BlockData<T, R>>,
+    /// Blocks in layout order, entry first.
+    pub order: Vec<Block>,
+    /// Virtual registers (unused after allocation).
+    pub vregs: IdVec<VReg, VRegData>,
+    /// Class of every spill slot that allocation made.
+    pub spill_slots: IdVec<SpillSlot, RegClass>,
+    /// Size and alignment of the stack objects.
+    pub frame_slots: IdVec<ssa::FrameSlot, ssa::FrameSlotData>,
+    /// Bytes of the largest outgoing stack-argument area.
+    pub outgoing_bytes: u32,
+    /// Whether the function calls anything (and so clobbers its return address).
+    pub has_calls: bool,
+    /// Every register some instruction writes or clobbers; known after allocation.
+    pub written: RegSet,
+    /// Choose small code over fast code here.
+    pub optimize_for_size: bool,
+}
+
+impl<T: Target, R: Register> Clone for Function<T, R> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            blocks: self.blocks.clone(),
+            order: self.order.clone(),
+            vregs: self.vregs.clone(),
+            spill_slots: self.spill_slots.clone(),
+            frame_slots: self.frame_slots.clone(),
+            outgoing_bytes: self.outgoing_bytes,
+            has_calls: self.has_calls,
+            written: self.written,
+            optimize_for_size: self.optimize_for_size,
+        }
+    }
+}
+
+impl<T: Target> Function<T, PReg> {
+    /// The stack slot of a spilled value.
+    pub const fn spill(slot: SpillSlot) -> StackSlot {
+        StackSlot::Spill(slot)
+    }
+}
+
+impl<T: Target, R: Register> std::fmt::Display for Function<T, R> {
+    /// Blocks in layout order, one instruction per line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}:", self.name)?;
+        for &id in &self.order {
+            let block = &self.blocks[id];
+            writeln!(f, "{id}{}  ; freq {}", params(&block.params), block.freq)?;
+            for inst in &block.insts {
+                writeln!(f, "    {inst}")?;
+            }
+            match &block.control {
+                Control::Jump(to) => writeln!(f, "    => {}{}", to.block, params(&to.args))?,
+                Control::Branch { inst, taken, other } => writeln!(
+                    f,
+                    "    {inst} => {}{} else {}{}",
+                    taken.block,
+                    params(&taken.args),
+                    other.block,
+                    params(&other.args)
+                )?,
+                Control::Dispatch { inst, targets } => writeln!(f, "    {inst} => {targets:?}")?,
+                Control::Exit(inst) => writeln!(f, "    {inst}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `(a, b)`, or nothing for none.
+fn params<R: Register>(regs: &[R]) -> String {
+    if regs.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = regs.iter().map(ToString::to_string).collect();
+    format!("({})", names.join(", "))
+}

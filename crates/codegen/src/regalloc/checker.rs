@@ -1,0 +1,251 @@
+//! The allocation checker: an independent judge of an [`Allocation`].
+//!
+//! It runs the allocated function symbolically: the state says which virtual registers' values each physical
+//! register and spill slot surely holds. A definition makes its register hold one value and every other copy of
+//! that value stale; a move copies what is known; a clobber forgets; an edge gives parameters the places of their
+//! arguments. Where paths meet, only what all of them agree on stays. States only shrink, so iterating over the
+//! blocks until nothing changes ends. Then every read must find its value, and every constraint must hold.
+//!
+//! Operands are taken from the target again, not from what the allocator made of them.
+
+use std::collections::BTreeMap;
+
+use ssa::IdVec;
+
+use super::parallel_move::{Place, Step};
+use super::program::{Point, Program, control_succs};
+use super::resolve::Gap;
+use super::rewrite::Allocation;
+use crate::mir::{Block, Function, VReg};
+use crate::registers::{Operand, PReg, Reuse, Role};
+use crate::target::Target;
+
+/// What each place surely holds, sorted lists.
+type State = BTreeMap<Place, Vec<VReg>>;
+
+/// Verifies an allocation; the error says what is wrong and where.
+pub fn check<T: Target>(
+    target: &T,
+    func: &Function<T, VReg>,
+    program: &Program,
+    allocation: &Allocation,
+) -> Result<(), String> {
+    let checker = Checker { target, func, program, allocation };
+    let mut entries: IdVec<Block, Option<State>> = IdVec::filled(None, func.blocks.len());
+    entries[func.order[0]] = Some(State::new());
+    let mut todo = vec![func.order[0]];
+    while let Some(block) = todo.pop() {
+        let state = entries[block].clone().expect("a queued block has a state");
+        for (succ, state) in checker.block(block, state, &mut |_| {}) {
+            if meet(&mut entries[succ], state) {
+                todo.push(succ);
+            }
+        }
+    }
+    let mut error = None;
+    for &block in &func.order {
+        if let Some(state) = entries[block].take() {
+            checker.block(block, state, &mut |message| {
+                error.get_or_insert(format!("{block}: {message}"));
+            });
+        }
+    }
+    error.map_or(Ok(()), Err)
+}
+
+/// Keeps in `old` what `new` agrees with; says whether that changed it.
+fn meet(old: &mut Option<State>, new: State) -> bool {
+    let Some(old) = old else {
+        *old = Some(new);
+        return true;
+    };
+    let mut changed = false;
+    old.retain(|place, values| {
+        let before = values.len();
+        match new.get(place) {
+            Some(others) => values.retain(|value| others.binary_search(value).is_ok()),
+            None => values.clear(),
+        }
+        changed |= values.len() != before;
+        !values.is_empty()
+    });
+    changed
+}
+
+struct Checker<'a, T: Target> {
+    target: &'a T,
+    func: &'a Function<T, VReg>,
+    program: &'a Program,
+    allocation: &'a Allocation,
+}
+
+impl<T: Target> Checker<'_, T> {
+    /// Runs a block; returns the states its successors get.
+    fn block(&self, block: Block, mut state: State, report: &mut dyn FnMut(String)) -> Vec<(Block, State)> {
+        let data = &self.func.blocks[block];
+        let place = &self.program.blocks[block];
+        self.moves(Gap { at: place.from, on_edge: false }, &mut state, report);
+        for (i, inst) in data.insts.iter().enumerate() {
+            self.inst(inst, place.head() + 1 + i as u32, &mut state, report);
+        }
+        match data.control.inst() {
+            Some(inst) => self.inst(inst, place.control(), &mut state, report),
+            None => self.moves(Gap { at: Point::early(place.control()), on_edge: false }, &mut state, report),
+        }
+        self.moves(Gap { at: Point::early(place.control()), on_edge: true }, &mut state, report);
+        self.edges(block, &state)
+    }
+
+    fn edges(&self, block: Block, state: &State) -> Vec<(Block, State)> {
+        let control = &self.func.blocks[block].control;
+        let with_args: Vec<(Block, State)> = control_succs(control)
+            .map(|succ| (succ.block, pass(state, &self.func.blocks[succ.block].params, &succ.args)))
+            .collect();
+        if !with_args.is_empty() {
+            return with_args;
+        }
+        control.successors().into_iter().map(|succ| (succ, state.clone())).collect()
+    }
+
+    fn moves(&self, gap: Gap, state: &mut State, report: &mut dyn FnMut(String)) {
+        let moves = &self.allocation.moves;
+        let first = moves.partition_point(|(other, _)| *other < gap);
+        for (_, step) in moves[first..].iter().take_while(|(other, _)| *other == gap) {
+            match *step {
+                Step::Copy { dst, src } => copy(state, Place::Reg(dst), Place::Reg(src)),
+                Step::Store { slot, src } => copy(state, Place::Slot(slot), Place::Reg(src)),
+                Step::Load { dst, slot } => copy(state, Place::Reg(dst), Place::Slot(slot)),
+                Step::Make { dst, vreg } => {
+                    if !self.func.vregs[vreg].rematerializable {
+                        report(format!("{vreg} can't be made again at {gap:?}"));
+                    }
+                    state.insert(Place::Reg(dst), self.names_behind(gap, vreg));
+                }
+            }
+        }
+    }
+
+    /// A value and, for moves at the start of a block, the parameters it has become on the only edge into it.
+    fn names_behind(&self, gap: Gap, vreg: VReg) -> Vec<VReg> {
+        let mut names = vec![vreg];
+        let block = self.program.block_at(gap.at);
+        if let ([pred], false) = (&self.program.blocks[block].preds[..], self.program.blocks[block].from < gap.at) {
+            let params = &self.func.blocks[block].params;
+            let succs = control_succs(&self.func.blocks[*pred].control).filter(|succ| succ.block == block);
+            let pairs = succs.flat_map(|succ| params.iter().zip(&succ.args));
+            names.extend(pairs.filter(|&(_, &arg)| arg == vreg).map(|(&param, _)| param));
+        }
+        names.sort_unstable();
+        names
+    }
+
+    fn inst(&self, inst: &T::Inst<VReg>, n: u32, state: &mut State, report: &mut dyn FnMut(String)) {
+        self.moves(Gap { at: Point::early(n), on_edge: false }, state, report);
+        let mut operands: Vec<(VReg, Operand)> = Vec::new();
+        T::map_operands(inst, &mut |reg: VReg, operand| {
+            operands.push((reg, operand));
+            reg
+        });
+        let mut complain = |message: String| report(format!("number {n}, {inst}: {message}"));
+        if self.allocation.dropped[n as usize] {
+            match operands[..] {
+                [(vreg, _)] if self.func.vregs[vreg].rematerializable => forget(state, vreg),
+                _ => complain("the instruction is needed".to_owned()),
+            }
+            return;
+        }
+        let regs = &self.allocation.operands[self.program.slots_range(n)];
+        self.constraints(inst, &operands, regs, &mut complain);
+        for (&(vreg, operand), &reg) in operands.iter().zip(regs) {
+            let holds = state.get(&Place::Reg(reg)).is_some_and(|values| values.contains(&vreg));
+            if !operand.role.is_def() && !holds {
+                complain(format!("{reg} does not hold {vreg}"));
+            }
+        }
+        for reg in self.target.clobbers(inst).iter() {
+            state.remove(&Place::Reg(reg));
+        }
+        for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def()) {
+            forget(state, vreg);
+            state.insert(Place::Reg(reg), vec![vreg]);
+        }
+    }
+
+    fn constraints(
+        &self,
+        inst: &T::Inst<VReg>,
+        operands: &[(VReg, Operand)],
+        regs: &[PReg],
+        complain: &mut dyn FnMut(String),
+    ) {
+        let clobbers = self.target.clobbers(inst);
+        for (i, (&(vreg, operand), &reg)) in operands.iter().zip(regs).enumerate() {
+            if operand.fixed.is_some_and(|fixed| fixed != reg) {
+                complain(format!("{vreg} is in {reg}, not where it must be"));
+            }
+            if operand.fixed.is_none() && !self.target.registers().allocatable(operand.class).contains(&reg) {
+                complain(format!("{vreg} is in {reg}, of another class"));
+            }
+            if operand.role == Role::LateUse && clobbers.contains(reg) {
+                complain(format!("{vreg} is read late and {reg} is clobbered"));
+            }
+            if let Reuse::Must(tied) = operand.reuse
+                && regs[tied as usize] != reg
+            {
+                complain(format!("{vreg} is not in the register it reuses"));
+            }
+            for (j, (&(other, other_operand), &other_reg)) in operands.iter().zip(regs).enumerate() {
+                if i < j && reg == other_reg && conflict((i, vreg, operand), (j, other, other_operand)) {
+                    complain(format!("{vreg} and {other} are both in {reg}"));
+                }
+            }
+        }
+    }
+}
+
+/// Whether two operands of an instruction can't share a register.
+fn conflict(a: (usize, VReg, Operand), b: (usize, VReg, Operand)) -> bool {
+    let tied = |def: (usize, VReg, Operand), read: (usize, VReg, Operand)| {
+        def.2.reuse == Reuse::Must(read.0 as u8)
+    };
+    match (a.2.role.is_def(), b.2.role.is_def()) {
+        (true, true) => true,
+        (false, false) => false,
+        (true, false) => def_meets_use(a.2, b.2) && !tied(a, b),
+        (false, true) => def_meets_use(b.2, a.2) && !tied(b, a),
+    }
+}
+
+fn def_meets_use(def: Operand, read: Operand) -> bool {
+    def.role == Role::EarlyDef || read.role == Role::LateUse
+}
+
+fn copy(state: &mut State, dst: Place, src: Place) {
+    match state.get(&src).cloned() {
+        Some(values) => state.insert(dst, values),
+        None => state.remove(&dst),
+    };
+}
+
+/// A value has been defined anew: no place holds it.
+fn forget(state: &mut State, vreg: VReg) {
+    state.retain(|_, values| {
+        values.retain(|&value| value != vreg);
+        !values.is_empty()
+    });
+}
+
+/// The state behind an edge: places of arguments are places of parameters.
+fn pass(state: &State, params: &[VReg], args: &[VReg]) -> State {
+    let mut result = State::new();
+    for (&place, values) in state {
+        let mut passed: Vec<VReg> = values.iter().copied().filter(|value| !params.contains(value)).collect();
+        passed.extend(params.iter().zip(args).filter(|(_, arg)| values.contains(arg)).map(|(&param, _)| param));
+        passed.sort_unstable();
+        passed.dedup();
+        if !passed.is_empty() {
+            result.insert(place, passed);
+        }
+    }
+    result
+}

@@ -1,0 +1,203 @@
+//! Writing the result: operands in their registers, moves in their gaps.
+
+use ssa::IdVec;
+
+use super::intervals::{Intervals, Location};
+use super::parallel_move::Step;
+use super::program::{Need, Point, Program};
+use super::resolve::Gap;
+use crate::frame::StackSlot;
+use crate::mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg};
+use crate::registers::{PReg, RegClass, RegSet};
+use crate::target::Target;
+
+/// The decisions of the allocator, ready to be checked and written.
+#[derive(Debug)]
+pub struct Allocation {
+    /// The register of every operand, in the order of the line.
+    pub operands: Vec<PReg>,
+    /// Moves, sorted by gap.
+    pub moves: Vec<(Gap, Step)>,
+    /// Whether the instruction of a number is left out because its value is made where it is needed.
+    pub dropped: Vec<bool>,
+    /// Spill slots.
+    pub slots: IdVec<SpillSlot, RegClass>,
+}
+
+/// Looks up the register of every operand.
+pub fn assign_operands(program: &Program, intervals: &Intervals) -> (Vec<PReg>, Vec<bool>) {
+    let mut operands = vec![PReg::new(0); program.slot_count()];
+    let mut dropped = vec![false; program.numbers() as usize];
+    let reg_at = |vreg: VReg, point: Point| match intervals.location_at(vreg, point) {
+        Some(Location::Reg(reg)) => Some(reg),
+        _ => None,
+    };
+    for n in 0..program.numbers() {
+        let (early, late) = (Point::early(n), Point::late(n));
+        let first = program.slots_range(n).start;
+        let slots = program.slots(n);
+        let tied = |index: u8| reg_at(slots[index as usize].vreg, early);
+        for (i, slot) in slots.iter().enumerate() {
+            let reg = match slot.need {
+                Need::Use | Need::LateUse | Need::EarlyDef | Need::TiedDef(_) => reg_at(slot.vreg, early),
+                Need::Def => reg_at(slot.vreg, late),
+                Need::TiedUse(index) => tied(index),
+                Need::FixedUse { reg, .. } | Need::FixedDef { reg, .. } => Some(reg),
+            };
+            match reg {
+                Some(reg) => operands[first + i] = reg,
+                None if slot.need == Need::Def && program.rematerializable[slot.vreg] => dropped[n as usize] = true,
+                None => panic!("{} has no register at number {n}", slot.vreg),
+            }
+        }
+    }
+    (operands, dropped)
+}
+
+/// Writes the function over physical registers.
+pub fn rewrite<T: Target>(
+    target: &T,
+    program: &Program,
+    func: Function<T, VReg>,
+    allocation: Allocation,
+) -> Function<T, PReg> {
+    let mut writer = Writer {
+        program,
+        allocation: &allocation,
+        definitions: definitions(program, &func, &allocation),
+        next_move: 0,
+        written: RegSet::EMPTY,
+    };
+    let mut blocks: IdVec<Block, Option<BlockData<T, PReg>>> = func.blocks.ids().map(|_| None).collect();
+    for &block in &func.order {
+        blocks[block] = Some(writer.block(target, &func, block));
+    }
+    assert_eq!(writer.next_move, allocation.moves.len(), "every move has a place");
+    let written = writer.written;
+    Function {
+        name: func.name,
+        blocks: blocks.values_mut().map(|block| block.take().expect("every block is in the order")).collect(),
+        order: func.order,
+        vregs: IdVec::new(),
+        spill_slots: allocation.slots,
+        frame_slots: func.frame_slots,
+        outgoing_bytes: func.outgoing_bytes,
+        has_calls: func.has_calls,
+        written,
+        optimize_for_size: func.optimize_for_size,
+    }
+}
+
+/// The defining instruction of every value that some move makes again, sorted by value.
+fn definitions<T: Target>(
+    program: &Program,
+    func: &Function<T, VReg>,
+    allocation: &Allocation,
+) -> Vec<(VReg, T::Inst<VReg>)> {
+    let mut made: Vec<VReg> = allocation
+        .moves
+        .iter()
+        .filter_map(|(_, step)| match step {
+            Step::Make { vreg, .. } => Some(*vreg),
+            _ => None,
+        })
+        .collect();
+    made.sort_unstable();
+    made.dedup();
+    let definition = |vreg: VReg| {
+        let number = program.defs[vreg].expect("a value that is made is defined").number;
+        let block = program.block_at(Point::early(number));
+        let index = number - program.blocks[block].head() - 1;
+        (vreg, func.blocks[block].insts[index as usize].clone())
+    };
+    made.into_iter().map(definition).collect()
+}
+
+struct Writer<'a, T: Target> {
+    program: &'a Program,
+    allocation: &'a Allocation,
+    definitions: Vec<(VReg, T::Inst<VReg>)>,
+    next_move: usize,
+    written: RegSet,
+}
+
+impl<T: Target> Writer<'_, T> {
+    fn block(&mut self, target: &T, func: &Function<T, VReg>, block: Block) -> BlockData<T, PReg> {
+        let data = &func.blocks[block];
+        let place = &self.program.blocks[block];
+        let mut out = Vec::with_capacity(data.insts.len());
+        self.moves(place.from, false, &mut out);
+        for (i, inst) in data.insts.iter().enumerate() {
+            let n = place.head() + 1 + i as u32;
+            self.moves(Point::early(n), false, &mut out);
+            if self.allocation.dropped[n as usize] {
+                continue;
+            }
+            let inst = self.inst(target, inst, n);
+            if T::as_copy(&inst).is_none_or(|(dst, src)| dst != src) {
+                out.push(inst);
+            }
+        }
+        self.moves(Point::early(place.control()), false, &mut out);
+        let control = self.control(target, &data.control, place.control());
+        self.moves(Point::early(place.control()), true, &mut out);
+        BlockData { params: Vec::new(), insts: out, control, freq: data.freq }
+    }
+
+    fn inst(&mut self, target: &T, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {
+        let mut regs = self.allocation.operands[self.program.slots_range(n)].iter();
+        let written = &mut self.written;
+        let inst = T::map_operands(inst, &mut |_, operand| {
+            let reg = *regs.next().expect("an instruction has the operands it had");
+            if operand.role.is_def() {
+                written.insert(reg);
+            }
+            reg
+        });
+        self.written = self.written.union(target.clobbers(&inst));
+        inst
+    }
+
+    fn control(&mut self, target: &T, control: &Control<T, VReg>, n: u32) -> Control<T, PReg> {
+        let to = |succ: &Succ<VReg>| Succ { block: succ.block, args: Vec::new() };
+        match control {
+            Control::Jump(succ) => Control::Jump(to(succ)),
+            Control::Branch { inst, taken, other } => {
+                Control::Branch { inst: self.inst(target, inst, n), taken: to(taken), other: to(other) }
+            }
+            Control::Dispatch { inst, targets } => {
+                Control::Dispatch { inst: self.inst(target, inst, n), targets: targets.clone() }
+            }
+            Control::Exit(inst) => Control::Exit(self.inst(target, inst, n)),
+        }
+    }
+
+    /// Appends the moves of a gap.
+    fn moves(&mut self, at: Point, on_edge: bool, out: &mut Vec<T::Inst<PReg>>) {
+        let gap = Gap { at, on_edge };
+        while let Some(&(_, step)) = self.allocation.moves.get(self.next_move).filter(|(other, _)| *other == gap) {
+            self.next_move += 1;
+            out.push(self.step(step));
+        }
+    }
+
+    fn step(&mut self, step: Step) -> T::Inst<PReg> {
+        match step {
+            Step::Copy { dst, src } => {
+                self.written.insert(dst);
+                T::copy(dst, src)
+            }
+            Step::Store { slot, src } => T::spill(StackSlot::Spill(slot), src),
+            Step::Load { dst, slot } => {
+                self.written.insert(dst);
+                T::reload(dst, StackSlot::Spill(slot))
+            }
+            Step::Make { dst, vreg } => {
+                self.written.insert(dst);
+                let index = self.definitions.binary_search_by_key(&vreg, |(vreg, _)| *vreg);
+                let (_, inst) = &self.definitions[index.expect("the definition was looked up")];
+                T::map_operands(inst, &mut |_, _| dst)
+            }
+        }
+    }
+}

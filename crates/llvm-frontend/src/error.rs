@@ -1,0 +1,60 @@
+//! What can be wrong with an input.
+//!
+//! Errors say whose fault it is: [`Error::InvalidWasm`] is a module that breaks the WebAssembly rules or uses a
+//! proposal outside the accepted set, [`Error::Unsupported`] a valid module that asks for what this compiler or
+//! the chosen options do not offer. A broken invariant of the compiler itself is a panic, never an `Error`.
+
+/// Why a module was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no valid module of the accepted feature set.
+    #[error("invalid WebAssembly at offset {offset:#x}: {message}")]
+    InvalidWasm {
+        /// Byte offset in the input.
+        offset: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Valid, but not supported with these options.
+    #[error("unsupported{} at offset {offset:#x}: {what}", in_function(.function))]
+    Unsupported {
+        /// Name of the function, from the name section when it has one; `None` outside functions.
+        function: Option<String>,
+        /// Byte offset in the input.
+        offset: usize,
+        /// What is not supported.
+        what: String,
+    },
+    /// An active segment does not fit: instantiation would trap.
+    #[error("{kind} segment {index} is out of bounds: offset {offset} + length {length} > size {size}")]
+    SegmentOutOfBounds {
+        /// `data` or `element`.
+        kind: &'static str,
+        /// Index of the segment.
+        index: u32,
+        /// Where it starts, in bytes or entries.
+        offset: u64,
+        /// How long it is, in bytes or entries.
+        length: u64,
+        /// Initial size of the memory or table, in bytes or entries.
+        size: u64,
+    },
+    /// A global is imported whose value the options do not give.
+    #[error("the imported global {module}.{field} has no value: give it in the options")]
+    MissingGlobal {
+        /// First level of the import name.
+        module: String,
+        /// Second level of the import name.
+        field: String,
+    },
+}
+
+fn in_function(function: &Option<String>) -> String {
+    function.as_ref().map(|name| format!(" in function {name}")).unwrap_or_default()
+}
+
+impl From<wasmparser::BinaryReaderError> for Error {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::InvalidWasm { offset: error.offset() as usize, message: error.message().to_owned() }
+    }
+}

@@ -1,0 +1,91 @@
+//! WebAssembly to `ssa`, by way of LLVM IR and LLVM's optimiser.
+//!
+//! A module is validated and its declarations are collected ([`ModuleInfo`]); facts that hold for the whole
+//! module are gathered and everything with an id gets one. Then its functions are cut into parts, and
+//! every part is translated to LLVM IR, optimised, and read back into `ssa` on a thread of its own. What leaves
+//! this crate is plain data.
+//!
+//! This is the only crate that knows LLVM.
+
+mod error;
+mod options;
+
+mod module_info;
+
+mod facts;
+mod libcalls;
+mod shadow_stack;
+
+mod names;
+mod program;
+
+mod parts;
+
+mod gep;
+mod translate;
+
+mod runtime;
+
+mod passes;
+
+mod read;
+
+mod prune;
+
+pub use error::Error;
+pub use module_info::{
+    ConstExprOps, ConstOp, DataInfo, ElementInfo, ExportInfo, ExportKind, FuncType, FunctionInfo, GlobalInfo,
+    MemoryInfo, ModuleInfo, SegmentMode, TableInfo, ValueType,
+};
+pub use options::{Bounds, ConstValue, Floats, OptLevel, Options, ShadowStack, Target};
+
+use facts::Facts;
+use program::Program;
+use read::ReadContext;
+
+/// Compiles a wasm binary to an `ssa` module.
+///
+/// # Errors
+/// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
+pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
+    with_program(wasm, options, |program| {
+        let context = ReadContext { names: &program.names, program: &program.module };
+        let outputs = parts::for_each(program, |module| {
+            read::read_functions(module, &context).map_err(|refused| unreadable(&refused))
+        })?;
+        let seen = context.seen();
+        let mut module = program.module.clone();
+        for output in outputs {
+            output.join(seen, &mut module);
+        }
+        Ok(prune::prune(module))
+    })
+}
+
+/// Compiles a wasm binary to optimised LLVM IR, as text. Parts follow each other.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn emit_llvm_ir(wasm: &[u8], options: &Options) -> Result<String, Error> {
+    with_program(wasm, options, |program| {
+        let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
+        Ok(texts.join("\n"))
+    })
+}
+
+fn with_program<T>(
+    wasm: &[u8],
+    options: &Options,
+    then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let info = ModuleInfo::parse(wasm)?;
+    let facts = Facts::collect(&info, wasm)?;
+    let libcalls = libcalls::recognise(&info, wasm);
+    let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
+    then(&Program::new(wasm, &info, &facts, options, libcalls, stack)?)
+}
+
+/// LLVM made something that has no form in `ssa`.
+fn unreadable(refused: &read::Unsupported) -> Error {
+    Error::Unsupported { function: Some(refused.function.clone()), offset: 0, what: refused.to_string() }
+}

@@ -1,0 +1,155 @@
+//! The names by which translated LLVM IR refers to entities of the [`ssa::Module`].
+//!
+//! LLVM IR names things by strings and `ssa` by dense ids. The driver numbers every function and data object
+//! of the program once, before any part is translated, and records here which symbol stands for which id. The
+//! translator takes the strings from the functions below, the reader looks the strings up again; nobody else
+//! spells a symbol.
+//!
+//! Invariant: the table is complete before the first part is read and is never changed after that, so parts on
+//! different threads agree on every id. Iteration order is never used, only look-up.
+
+use std::collections::HashMap;
+
+use ssa::{DataId, FuncId, SigId, Signature};
+
+/// The linear memory: `external global [0 x i8]`.
+pub const LINEAR_MEMORY: &str = "__linear_memory";
+/// Current size of the linear memory in bytes: `external global i32`.
+pub const MEMORY_BYTES: &str = "__memory_bytes";
+/// `void (i32 code)`: stops the program with an [`ssa::TrapCode`], numbered in declaration order.
+pub const TRAP: &str = "__wasm_trap";
+/// `i32 (i32 size, i32 align)`: wasm address of a fresh stack object; both operands are constants.
+pub const FRAME: &str = "__wasm_frame";
+/// `i32 (i32 pages)`: grows the linear memory; the old size in pages or -1.
+pub const MEMORY_GROW: &str = "__wasm_memory_grow";
+/// `void (ptr, ptr, i32)`: copies between areas that do not overlap.
+pub const MEMCPY: &str = "__wasm_memcpy";
+/// `void (ptr, ptr, i32)`: copies between areas that may overlap.
+pub const MEMMOVE: &str = "__wasm_memmove";
+/// `void (ptr, i32 byte, i32)`: fills with the low byte of the second operand.
+pub const MEMSET: &str = "__wasm_memset";
+/// `i32 (ptr, ptr, i32)`: the difference of the first two bytes that differ.
+pub const MEMCMP: &str = "__wasm_memcmp";
+/// `{i64, i64} (i64 lo, i64 hi, i64 lo, i64 hi)`: 128-bit quotients and remainders.
+pub const UDIVTI3: &str = "__wasm_udivti3";
+/// See [`UDIVTI3`]; the signed quotient.
+pub const DIVTI3: &str = "__wasm_divti3";
+/// See [`UDIVTI3`]; the unsigned remainder.
+pub const UMODTI3: &str = "__wasm_umodti3";
+/// See [`UDIVTI3`]; the signed remainder.
+pub const MODTI3: &str = "__wasm_modti3";
+
+/// The symbol of the function with this wasm index, defined or imported.
+pub fn function_symbol(index: u32) -> String {
+    format!("f.{index}")
+}
+
+/// The symbol of the `i64 ()` that stands for `ref.func index`.
+pub fn ref_func_symbol(index: u32) -> String {
+    format!("__wasm_ref_func.{index}")
+}
+
+/// The symbol of the mutable global with this wasm index.
+pub fn global_symbol(index: u32) -> String {
+    format!("global.{index}")
+}
+
+/// The symbol of the table with this wasm index: `[N x i64]`.
+pub fn table_symbol(index: u32) -> String {
+    format!("table.{index}")
+}
+
+/// The symbol of the current size of a growable table: `i32`.
+pub fn table_size_symbol(index: u32) -> String {
+    format!("table.{index}.size")
+}
+
+/// The symbol of the bytes of a passive data segment.
+pub fn segment_symbol(index: u32) -> String {
+    format!("segment.{index}")
+}
+
+/// The symbol of the size of a data segment, 0 once dropped: `i32`.
+pub fn segment_size_symbol(index: u32) -> String {
+    format!("segment.{index}.size")
+}
+
+/// The symbol of the references of a passive element segment: `[N x i64]`.
+pub fn element_symbol(index: u32) -> String {
+    format!("element.{index}")
+}
+
+/// The symbol of the size of an element segment in entries, 0 once dropped: `i32`.
+pub fn element_size_symbol(index: u32) -> String {
+    format!("element.{index}.size")
+}
+
+/// What a called LLVM function is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callee {
+    /// A function of the program: local, imported, of the runtime or an intrinsic of the target.
+    Function(FuncId),
+    /// [`ssa::InstData::FuncRef`] of a function.
+    FuncRef(FuncId),
+    /// [`ssa::InstData::Trap`].
+    Trap,
+    /// [`ssa::InstData::FrameAddr`] of a new frame slot.
+    Frame,
+}
+
+/// The look-up table from symbols to ids.
+#[derive(Debug, Default)]
+pub struct Names {
+    callees: HashMap<String, Callee>,
+    data: HashMap<String, DataId>,
+    signatures: HashMap<Signature, SigId>,
+}
+
+impl Names {
+    /// A table that knows [`TRAP`] and [`FRAME`] only.
+    pub fn new() -> Self {
+        let callees = [(TRAP, Callee::Trap), (FRAME, Callee::Frame)];
+        Self {
+            callees: callees.into_iter().map(|(name, callee)| (name.to_owned(), callee)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Records a function under a symbol.
+    pub fn add_callee(&mut self, symbol: impl Into<String>, callee: Callee) {
+        self.callees.insert(symbol.into(), callee);
+    }
+
+    /// Records a data object under a symbol.
+    pub fn add_data(&mut self, symbol: impl Into<String>, data: DataId) {
+        self.data.insert(symbol.into(), data);
+    }
+
+    /// Records a signature. Of several ids for equal signatures the first one counts.
+    pub fn add_signature(&mut self, signature: Signature, id: SigId) {
+        self.signatures.entry(signature).or_insert(id);
+    }
+
+    /// What calling `symbol` means; `None` for LLVM's own intrinsics.
+    pub fn callee(&self, symbol: &str) -> Option<Callee> {
+        self.callees.get(symbol).copied()
+    }
+
+    /// The function of the program named `symbol`.
+    pub fn function(&self, symbol: &str) -> Option<FuncId> {
+        match self.callee(symbol) {
+            Some(Callee::Function(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The data object named `symbol`; `None` for constant arrays that LLVM made.
+    pub fn data(&self, symbol: &str) -> Option<DataId> {
+        self.data.get(symbol).copied()
+    }
+
+    /// The id of a signature. Every signature of the program is recorded, so also those of indirect calls.
+    pub fn signature(&self, signature: &Signature) -> Option<SigId> {
+        self.signatures.get(signature).copied()
+    }
+}

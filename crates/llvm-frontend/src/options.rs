@@ -1,0 +1,117 @@
+//! What a caller can choose.
+
+use std::collections::BTreeMap;
+
+use ssa::Import;
+
+/// The machine the code is for. It decides data layout, cost models and the runtime functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// PVM of the Gray Paper 0.7.2: memory grows by the `sbrk` instruction.
+    PvmV072,
+    /// PVM of the Gray Paper 0.8: memory grows by the host call `grow_heap`.
+    PvmV08,
+    /// Cortex-M with the given LLVM CPU name, for example `cortex-m4`.
+    Thumb {
+        /// LLVM's name of the CPU.
+        cpu: &'static str,
+    },
+}
+
+/// How much work goes into the code, and towards what.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum OptLevel {
+    /// Translate only.
+    O0,
+    /// Fast code.
+    O2,
+    /// Small code that is still fast.
+    Os,
+    /// The smallest code.
+    Oz,
+}
+
+/// What happens to float operators.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Floats {
+    /// The first one is an error.
+    Reject,
+    /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
+    /// reinterpretations move bits.
+    Trap,
+    /// They become float instructions of the target.
+    Native,
+}
+
+/// Who notices an access outside of linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bounds {
+    /// The machine's memory map. Addresses are computed modulo 2^32, and an access whose result is unused may
+    /// be dropped.
+    Guard,
+    /// A comparison in front of every access.
+    Strict,
+}
+
+/// Where the C stack of the wasm program lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShadowStack {
+    /// [`Native`](Self::Native) if the module's use of the stack pointer allows it, else
+    /// [`Strict`](Self::Strict).
+    Auto,
+    /// On the machine stack; an error if the module's use of the stack pointer does not allow it.
+    Native,
+    /// In linear memory, addressed by a wasm global.
+    Strict,
+}
+
+/// The value of a constant expression.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConstValue {
+    /// `i32`.
+    I32(i32),
+    /// `i64`.
+    I64(i64),
+    /// `f32`, by its bits.
+    F32(u32),
+    /// `f64`, by its bits.
+    F64(u64),
+    /// The null reference.
+    Null,
+    /// A reference to the function with this wasm index.
+    Func(u32),
+}
+
+/// Everything that steers the frontend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The machine.
+    pub target: Target,
+    /// The optimisation level.
+    pub level: OptLevel,
+    /// Float operators.
+    pub floats: Floats,
+    /// Bounds checks of linear memory.
+    pub bounds: Bounds,
+    /// The shadow stack.
+    pub shadow_stack: ShadowStack,
+    /// Worker threads; 0 means one per processor. The result does not depend on it.
+    pub threads: usize,
+    /// Values of imported globals, immutable and (initially) mutable ones.
+    pub imported_globals: BTreeMap<Import, ConstValue>,
+}
+
+impl Options {
+    /// The defaults for a target: `-O2`, no floats, guarded memory.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            level: OptLevel::O2,
+            floats: Floats::Reject,
+            bounds: Bounds::Guard,
+            shadow_stack: ShadowStack::Auto,
+            threads: 0,
+            imported_globals: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Splitting a program into parts, and working on them in parallel.
+//!
+//! LLVM works on a module with one thread, and its memory use grows with the module. So functions are cut, in wasm
+//! order, into parts of roughly equal code size; every part has an LLVM context of its own, is translated,
+//! optimised and read on one thread, and leaves only `ssa` behind. Where the cuts are depends on the input alone,
+//! never on the number of threads, and results are joined in part order, so the output does not depend on
+//! scheduling.
+//!
+//! A small callee in another part is copied into the caller's part for inlining only (`available_externally`).
+//!
+//! Threads get a large stack: some LLVM passes recurse as deep as the code is nested.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use inkwell::context::Context;
+use inkwell::memory_buffer::MemoryBuffer;
+use inkwell::module::{Linkage, Module};
+
+use crate::error::Error;
+use crate::options::OptLevel;
+use crate::passes;
+use crate::program::Program;
+use crate::runtime;
+use crate::translate::env::Env;
+use crate::translate::translate_function;
+
+/// Wasm code bytes per part.
+const PART_BYTES: usize = 256 << 10;
+/// Native stack of a worker. It is reserved, not touched.
+const WORKER_STACK: usize = 1 << 30;
+/// Callees of other parts with a body up to this many bytes are copied for inlining.
+const COPIED_BODY_BYTES: usize = 96;
+
+/// What a part contains.
+enum Part {
+    /// Functions of the module, by wasm index.
+    Functions(Range<u32>),
+    /// The runtime.
+    Runtime,
+}
+
+/// Translates and optimises all parts and hands each LLVM module to `consume`; the results in part order.
+///
+/// # Errors
+/// The error of the first part, in part order, that has one.
+pub fn for_each<T: Send>(
+    program: &Program<'_>,
+    consume: impl Fn(&Module<'_>) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let parts = split(program);
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(usize::MAX);
+    let results: Vec<Mutex<Option<Result<T, Error>>>> = parts.iter().map(|_| Mutex::new(None)).collect();
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= parts.len() || index > failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = build(program, &parts[index], &consume);
+            if result.is_err() {
+                failed.fetch_min(index, Ordering::Relaxed);
+            }
+            *results[index].lock().expect("no worker panics while holding the lock") = Some(result);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers(program.options.threads).min(parts.len()) {
+            let thread = std::thread::Builder::new().stack_size(WORKER_STACK);
+            thread.spawn_scoped(scope, work).expect("the system has room for a thread");
+        }
+    });
+    // Parts behind a failed one may be missing; the error comes first.
+    let results = results.into_iter().map(|slot| slot.into_inner().expect("no worker panicked"));
+    results.map_while(|result| result).collect()
+}
+
+fn workers(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+fn split(program: &Program<'_>) -> Vec<Part> {
+    let info = program.info;
+    let first = info.imported_functions();
+    let mut parts = Vec::new();
+    let (mut start, mut bytes) = (first, 0);
+    for index in first..info.functions.len() {
+        let size = info.functions[index].body.len();
+        if bytes > 0 && bytes + size > PART_BYTES {
+            parts.push(Part::Functions(start as u32..index as u32));
+            (start, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    if start < info.functions.len() {
+        parts.push(Part::Functions(start as u32..info.functions.len() as u32));
+    }
+    parts.push(Part::Runtime);
+    parts
+}
+
+fn build<T>(
+    program: &Program<'_>,
+    part: &Part,
+    consume: impl Fn(&Module<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let context = Context::create();
+    let module = match part {
+        Part::Functions(range) => translate(&context, program, range.clone())?,
+        Part::Runtime => parse_runtime(&context, program),
+    };
+    if cfg!(debug_assertions)
+        && let Err(message) = module.verify()
+    {
+        panic!("the translator made an invalid module: {message}");
+    }
+    passes::run(&module, program.options.target, program.options.level);
+    consume(&module)
+}
+
+fn translate<'ctx>(context: &'ctx Context, program: &Program<'_>, range: Range<u32>) -> Result<Module<'ctx>, Error> {
+    let mut env = Env::new(context, program, &format!("part.{}", range.start));
+    let callers_elsewhere = called_from_outside(program, &range);
+    for index in range.clone() {
+        translate_function(&mut env, index)?;
+        if !program.facts.referenced[index as usize] && !callers_elsewhere.contains(&index) {
+            env.function(index).set_linkage(Linkage::Internal);
+        }
+    }
+    for index in copied_callees(program, &range) {
+        translate_function(&mut env, index)?;
+        env.function(index).set_linkage(Linkage::AvailableExternally);
+    }
+    Ok(env.module)
+}
+
+/// Functions of the part that other parts call: directly, or in their copy of a function of this part.
+fn called_from_outside(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
+    let callees_of = |caller: u32| program.facts.callees[caller as usize].iter().copied();
+    let others = (0u32..).zip(&program.facts.callees).filter(|(caller, _)| !range.contains(caller));
+    let called = others.flat_map(|(caller, _)| callees_of(caller)).filter(|callee| range.contains(callee));
+    let called: BTreeSet<u32> = called.collect();
+    let by_copies = called.iter().flat_map(|&callee| callees_of(callee)).filter(|callee| range.contains(callee));
+    called.iter().copied().chain(by_copies).collect()
+}
+
+/// Small functions of other parts that this part calls, in index order.
+fn copied_callees(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
+    if program.options.level == OptLevel::O0 {
+        return BTreeSet::new();
+    }
+    let small = |callee: &u32| {
+        let size = program.info.functions[*callee as usize].body.len();
+        (1..=COPIED_BODY_BYTES).contains(&size) && program.libcalls[*callee as usize].is_none()
+    };
+    let callees = range.clone().flat_map(|caller| &program.facts.callees[caller as usize]).copied();
+    callees.filter(|callee| !range.contains(callee)).filter(small).collect()
+}
+
+fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<'ctx> {
+    let text = runtime::text(program.options.target, program.memory);
+    let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
+    context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
+}

@@ -1,0 +1,503 @@
+//! The program as all parts see it: ids, symbols, sizes and initial contents.
+//!
+//! [`Program::new`] numbers everything before anything is translated. Functions keep their wasm index as
+//! [`FuncId`]; runtime functions and intrinsics of the target follow. Whatever has an address becomes a data
+//! object. Sizes that can't change at run time are plain numbers in the plans here, and the translator writes
+//! them into the code as constants.
+//!
+//! Signatures are numbered per distinct *wasm* type, so that `call_indirect` tells apart types that differ in
+//! wasm but look the same after lowering (an `externref` and an `i64`).
+
+use std::collections::BTreeMap;
+
+use ssa::{
+    DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
+    Relocation, Segment, SigId, Signature, Type,
+};
+
+use crate::error::Error;
+use crate::facts::Facts;
+use crate::libcalls::Libcall;
+use crate::module_info::{ConstOp, ExportKind, FuncType, GlobalInfo, ModuleInfo, SegmentMode, ValueType};
+use crate::names::{self, Callee, Names};
+use crate::options::{ConstValue, Floats, Options};
+use crate::runtime;
+use crate::shadow_stack::StackPlan;
+
+/// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
+/// growing further fails.
+pub const TABLE_RESERVE: u64 = 8192;
+
+/// How a global is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GlobalPlan {
+    /// It never changes.
+    Constant(ConstValue),
+    /// It is a variable.
+    Variable,
+}
+
+/// A size that is fixed or kept in a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SizePlan {
+    /// Always this.
+    Fixed(u32),
+    /// In the `i32` variable that goes with the object.
+    Variable,
+}
+
+/// How a table is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TablePlan {
+    /// Entries there is room for.
+    pub capacity: u32,
+    /// Current size in entries.
+    pub size: SizePlan,
+}
+
+/// The limits of linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryPlan {
+    /// Size at start in bytes.
+    pub min_bytes: u32,
+    /// Largest size in pages.
+    pub max_pages: u32,
+    /// log2 of the page size.
+    pub page_log2: u32,
+    /// Whether its size is a variable.
+    pub grows: bool,
+}
+
+/// Everything that is known before translation. Read-only from then on, and shared by all threads.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The input.
+    pub wasm: &'a [u8],
+    /// Its declarations.
+    pub info: &'a ModuleInfo,
+    /// What its functions do.
+    pub facts: &'a Facts,
+    /// What the caller wants.
+    pub options: &'a Options,
+    /// Symbols to ids.
+    pub names: Names,
+    /// Declarations, data and exports; no bodies.
+    pub module: ssa::Module,
+    /// Per wasm type.
+    pub signatures: Vec<SigId>,
+    /// Per global.
+    pub globals: Vec<GlobalPlan>,
+    /// Per table.
+    pub tables: Vec<TablePlan>,
+    /// The linear memory, if there is one.
+    pub memory: Option<MemoryPlan>,
+    /// Per data segment: bytes that `memory.init` may copy.
+    pub data_sizes: Vec<SizePlan>,
+    /// Per element segment: entries that `table.init` may copy.
+    pub element_sizes: Vec<SizePlan>,
+    /// Per function: the compiler helper it was found to be.
+    pub libcalls: Vec<Option<Libcall>>,
+    /// The fused shadow stack, if it was recognised.
+    pub stack: Option<StackPlan>,
+}
+
+impl<'a> Program<'a> {
+    /// Plans the program.
+    ///
+    /// # Errors
+    /// A segment out of bounds, an imported global without a value, or a size beyond what any target has.
+    pub fn new(
+        wasm: &'a [u8],
+        info: &'a ModuleInfo,
+        facts: &'a Facts,
+        options: &'a Options,
+        libcalls: Vec<Option<Libcall>>,
+        stack: Option<StackPlan>,
+    ) -> Result<Self, Error> {
+        let mut program = Self {
+            wasm,
+            info,
+            facts,
+            options,
+            names: Names::new(),
+            module: ssa::Module::default(),
+            signatures: Vec::new(),
+            globals: Vec::new(),
+            tables: Vec::new(),
+            memory: None,
+            data_sizes: Vec::new(),
+            element_sizes: Vec::new(),
+            libcalls,
+            stack,
+        };
+        program.add_signatures();
+        program.add_functions();
+        let values = program.global_values()?;
+        let globals = program.add_globals(&values);
+        let memory = program.add_memory(&values)?;
+        let tables = program.add_tables(&values)?;
+        program.add_passive_segments(&values);
+        program.add_exports(&globals, &tables, memory);
+        Ok(program)
+    }
+
+    /// How a value type is represented after lowering.
+    pub fn lower_type(&self, ty: ValueType) -> Type {
+        lower_type(ty, self.options.floats)
+    }
+
+    fn add_signatures(&mut self) {
+        let mut known: BTreeMap<&FuncType, SigId> = BTreeMap::new();
+        for ty in &self.info.types {
+            let id = *known.entry(ty).or_insert_with(|| {
+                let lower = |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
+                let signature = Signature { params: lower(&ty.params), results: lower(&ty.results) };
+                let id = self.module.signatures.push(signature.clone());
+                self.names.add_signature(signature, id);
+                id
+            });
+            self.signatures.push(id);
+        }
+    }
+
+    fn add_functions(&mut self) {
+        let mut seen = BTreeMap::<String, u32>::new();
+        for (index, function) in (0u32..).zip(&self.info.functions) {
+            let kind = function.import.clone().map_or(FuncKind::Local, FuncKind::Import);
+            let mut name = self.info.function_name(index);
+            let uses = seen.entry(name.clone()).or_default();
+            *uses += 1;
+            if *uses > 1 {
+                name = format!("{name}#{index}");
+            }
+            let sig = self.signatures[function.ty as usize];
+            let id = self.add_function(FuncDecl { name, sig, kind });
+            self.names.add_callee(names::function_symbol(index), Callee::Function(id));
+            self.names.add_callee(names::ref_func_symbol(index), Callee::FuncRef(id));
+        }
+        for (symbol, signature, kind) in runtime::declarations(self.options.target) {
+            let sig = self.intern(signature);
+            let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
+            self.names.add_callee(symbol, Callee::Function(id));
+        }
+    }
+
+    fn add_function(&mut self, decl: FuncDecl) -> FuncId {
+        self.module.functions.push(None);
+        self.module.decls.push(decl)
+    }
+
+    fn intern(&mut self, signature: Signature) -> SigId {
+        let id = self.module.intern_signature(signature.clone());
+        self.names.add_signature(signature, id);
+        id
+    }
+
+    fn add_data(&mut self, symbol: String, object: DataObject) -> DataId {
+        let id = self.module.data.push(object);
+        self.names.add_data(symbol, id);
+        id
+    }
+
+    fn add_variable(&mut self, symbol: String, value: u32) {
+        let object = data_object(&symbol, DataKind::Variable, 4, 4, value.to_le_bytes().to_vec());
+        self.add_data(symbol, object);
+    }
+
+    fn global_values(&self) -> Result<Vec<ConstValue>, Error> {
+        let mut values = Vec::with_capacity(self.info.globals.len());
+        for global in &self.info.globals {
+            let value = match &global.import {
+                Some(import) => imported_value(import, global, self.options)?,
+                None => evaluate(&global.init, &values),
+            };
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn add_globals(&mut self, values: &[ConstValue]) -> Vec<Option<DataId>> {
+        let mut ids = Vec::new();
+        let mut exported = vec![false; self.info.globals.len()];
+        for export in &self.info.exports {
+            if let ExportKind::Global(index) = export.kind {
+                exported[index as usize] = true;
+            }
+        }
+        for (index, (global, &value)) in (0u32..).zip(self.info.globals.iter().zip(values)) {
+            let i = index as usize;
+            let shared = global.mutable && (exported[i] || global.import.is_some());
+            let variable = shared || self.facts.global_written[i];
+            self.globals.push(if variable { GlobalPlan::Variable } else { GlobalPlan::Constant(value) });
+            if !variable && !exported[i] {
+                ids.push(None);
+                continue;
+            }
+            let symbol = names::global_symbol(index);
+            let kind = if variable { DataKind::Variable } else { DataKind::Constant };
+            let (bytes, func) = bytes_of(value);
+            let size = bytes.len() as u32;
+            let mut object = data_object(&symbol, kind, size, size, bytes);
+            object.relocs.extend(func.map(|func| Relocation { offset: 0, func }));
+            ids.push(Some(self.add_data(symbol, object)));
+        }
+        ids
+    }
+
+    fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
+        let Some(memory) = self.info.memories.first() else { return Ok(None) };
+        let unsupported = |what: &str| Error::Unsupported { function: None, offset: 0, what: what.to_owned() };
+        let min = memory.min_pages << memory.page_log2;
+        let min_bytes = u32::try_from(min)
+            .ok()
+            .filter(|bytes| *bytes <= u32::MAX - 0xffff)
+            .ok_or_else(|| unsupported("a memory of 4 GiB"))?;
+        let most_pages = u64::from(u32::MAX - 0xffff) >> memory.page_log2;
+        let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
+        let grows = self.facts.memory_grows && u64::from(max_pages) > memory.min_pages;
+        self.memory = Some(MemoryPlan { min_bytes, max_pages, page_log2: memory.page_log2, grows });
+        let linear = LinearMemory {
+            min_bytes: min,
+            max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
+            page_log2: memory.page_log2,
+            segments: self.active_data(globals, min)?,
+            grows,
+            native_stack: self.stack.as_ref().map(|stack| stack.initial),
+        };
+        let object = data_object(names::LINEAR_MEMORY, DataKind::Memory(linear), 0, 1, Vec::new());
+        let id = self.add_data(names::LINEAR_MEMORY.to_owned(), object);
+        if grows {
+            self.add_variable(names::MEMORY_BYTES.to_owned(), min_bytes);
+        }
+        Ok(Some(id))
+    }
+
+    fn active_data(&self, globals: &[ConstValue], size: u64) -> Result<Vec<Segment>, Error> {
+        let mut segments = Vec::new();
+        for (index, data) in (0u32..).zip(&self.info.data) {
+            let SegmentMode::Active(_, offset) = &data.mode else { continue };
+            let offset = evaluate_offset(offset, globals);
+            let length = data.bytes.len() as u64;
+            if u64::from(offset) + length > size {
+                return Err(Error::SegmentOutOfBounds { kind: "data", index, offset: offset.into(), length, size });
+            }
+            segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
+        }
+        Ok(segments)
+    }
+
+    fn add_tables(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
+        let mut contents = self.active_elements(globals)?;
+        let mut ids = Vec::new();
+        for (index, table) in (0u32..).zip(&self.info.tables) {
+            let grows = self.facts.table_grows[index as usize];
+            let reserve = if grows { TABLE_RESERVE } else { 0 };
+            let capacity = table.max.map_or(table.min + reserve, |max| max.min(table.min + reserve));
+            let too_large = || Error::Unsupported {
+                function: None,
+                offset: 0,
+                what: format!("a table of {} entries", table.min),
+            };
+            let capacity = u32::try_from(capacity).ok().filter(|n| *n < 1 << 28).ok_or_else(too_large)?;
+            let min = table.min as u32;
+            self.tables.push(TablePlan {
+                capacity,
+                size: if grows { SizePlan::Variable } else { SizePlan::Fixed(min) },
+            });
+            if grows {
+                self.add_variable(names::table_size_symbol(index), min);
+            }
+            let symbol = names::table_symbol(index);
+            let mut object = data_object(&symbol, DataKind::Table, capacity * 8, 8, Vec::new());
+            let entries = std::mem::take(&mut contents[index as usize]);
+            object.relocs = relocations(entries);
+            ids.push(self.add_data(symbol, object));
+        }
+        Ok(ids)
+    }
+
+    /// Initial entries of every table: later segments win, a null entry erases an earlier one.
+    fn active_elements(&self, globals: &[ConstValue]) -> Result<Vec<BTreeMap<u32, Option<FuncId>>>, Error> {
+        let mut contents = vec![BTreeMap::new(); self.info.tables.len()];
+        for (index, element) in (0u32..).zip(&self.info.elements) {
+            let SegmentMode::Active(table, offset) = &element.mode else { continue };
+            let offset = evaluate_offset(offset, globals);
+            let (length, size) = (element.items.len() as u64, self.info.tables[*table as usize].min);
+            if u64::from(offset) + length > size {
+                return Err(Error::SegmentOutOfBounds {
+                    kind: "element",
+                    index,
+                    offset: offset.into(),
+                    length,
+                    size,
+                });
+            }
+            for (entry, item) in (offset..).zip(&element.items) {
+                contents[*table as usize].insert(entry, reference(*item, globals));
+            }
+        }
+        Ok(contents)
+    }
+
+    fn add_passive_segments(&mut self, globals: &[ConstValue]) {
+        for (index, data) in (0u32..).zip(&self.info.data) {
+            let (used, dropped) = (self.facts.data_used[index as usize], self.facts.data_dropped[index as usize]);
+            let length = data.bytes.len() as u32;
+            let plan = size_plan(&data.mode, length, dropped);
+            self.data_sizes.push(plan);
+            if !used || plan == SizePlan::Fixed(0) {
+                continue;
+            }
+            if plan == SizePlan::Variable {
+                self.add_variable(names::segment_size_symbol(index), length);
+            }
+            let symbol = names::segment_symbol(index);
+            let bytes = self.wasm[data.bytes.clone()].to_vec();
+            let object = data_object(&symbol, DataKind::Constant, length, 1, bytes);
+            self.add_data(symbol, object);
+        }
+        for (index, element) in (0u32..).zip(&self.info.elements) {
+            let i = index as usize;
+            let (used, dropped) = (self.facts.element_used[i], self.facts.element_dropped[i]);
+            let length = element.items.len() as u32;
+            let plan = size_plan(&element.mode, length, dropped);
+            self.element_sizes.push(plan);
+            if !used || plan == SizePlan::Fixed(0) {
+                continue;
+            }
+            if plan == SizePlan::Variable {
+                self.add_variable(names::element_size_symbol(index), length);
+            }
+            let symbol = names::element_symbol(index);
+            let mut object = data_object(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
+            object.relocs = relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
+            self.add_data(symbol, object);
+        }
+    }
+
+    fn add_exports(&mut self, globals: &[Option<DataId>], tables: &[DataId], memory: Option<DataId>) {
+        for export in &self.info.exports {
+            let item = match export.kind {
+                ExportKind::Func(index) => ExportItem::Func(FuncId::new(index as usize)),
+                ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
+                ExportKind::Memory(_) => ExportItem::Data(memory.expect("a validated export names a memory")),
+                ExportKind::Global(index) => {
+                    ExportItem::Data(globals[index as usize].expect("exported globals have data objects"))
+                }
+            };
+            self.module.exports.push(Export { name: export.name.clone(), item });
+        }
+        self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
+    }
+}
+
+/// How a value type is represented: references are opaque 64-bit integers, and floats are integers of their
+/// width unless the target computes with them.
+pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
+    let native = floats == Floats::Native;
+    match ty {
+        ValueType::F32 if native => Type::F32,
+        ValueType::F64 if native => Type::F64,
+        ValueType::I32 | ValueType::F32 => Type::I32,
+        ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => Type::I64,
+    }
+}
+
+fn data_object(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> DataObject {
+    DataObject { name: name.to_owned(), kind, size, align, init, relocs: Vec::new() }
+}
+
+fn relocations(entries: impl IntoIterator<Item = (u32, Option<FuncId>)>) -> Vec<Relocation> {
+    entries
+        .into_iter()
+        .filter_map(|(entry, func)| func.map(|func| Relocation { offset: entry * 8, func }))
+        .collect()
+}
+
+fn size_plan(mode: &SegmentMode, length: u32, dropped: bool) -> SizePlan {
+    match mode {
+        SegmentMode::Passive if dropped && length > 0 => SizePlan::Variable,
+        SegmentMode::Passive => SizePlan::Fixed(length),
+        SegmentMode::Active(..) | SegmentMode::Declared => SizePlan::Fixed(0),
+    }
+}
+
+fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) -> Result<ConstValue, Error> {
+    let missing = || Error::MissingGlobal { module: import.module.clone(), field: import.field.clone() };
+    let value = *options.imported_globals.get(import).ok_or_else(missing)?;
+    let fits = match value {
+        ConstValue::I32(_) => global.ty == ValueType::I32,
+        ConstValue::I64(_) => global.ty == ValueType::I64,
+        ConstValue::F32(_) => global.ty == ValueType::F32,
+        ConstValue::F64(_) => global.ty == ValueType::F64,
+        ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
+        ConstValue::Func(_) => global.ty == ValueType::FuncRef,
+    };
+    if fits { Ok(value) } else { Err(missing()) }
+}
+
+/// Evaluates a validated constant expression. All arithmetic wraps.
+fn evaluate(ops: &[ConstOp], globals: &[ConstValue]) -> ConstValue {
+    let mut stack = Vec::new();
+    for op in ops {
+        let value = match *op {
+            ConstOp::I32Const(value) => ConstValue::I32(value),
+            ConstOp::I64Const(value) => ConstValue::I64(value),
+            ConstOp::F32Const(bits) => ConstValue::F32(bits),
+            ConstOp::F64Const(bits) => ConstValue::F64(bits),
+            ConstOp::GlobalGet(index) => globals[index as usize],
+            ConstOp::RefNull => ConstValue::Null,
+            ConstOp::RefFunc(index) => ConstValue::Func(index),
+            _ => {
+                let right = stack.pop().expect("validated: a right operand");
+                let left = stack.pop().expect("validated: a left operand");
+                const_binary(*op, left, right)
+            }
+        };
+        stack.push(value);
+    }
+    stack.pop().expect("validated: a result")
+}
+
+fn const_binary(op: ConstOp, left: ConstValue, right: ConstValue) -> ConstValue {
+    match (left, right) {
+        (ConstValue::I32(a), ConstValue::I32(b)) => ConstValue::I32(match op {
+            ConstOp::I32Add => a.wrapping_add(b),
+            ConstOp::I32Sub => a.wrapping_sub(b),
+            ConstOp::I32Mul => a.wrapping_mul(b),
+            _ => unreachable!("validated: an i32 operator"),
+        }),
+        (ConstValue::I64(a), ConstValue::I64(b)) => ConstValue::I64(match op {
+            ConstOp::I64Add => a.wrapping_add(b),
+            ConstOp::I64Sub => a.wrapping_sub(b),
+            ConstOp::I64Mul => a.wrapping_mul(b),
+            _ => unreachable!("validated: an i64 operator"),
+        }),
+        _ => unreachable!("validated: integer operands of one type"),
+    }
+}
+
+fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u32 {
+    match evaluate(ops, globals) {
+        ConstValue::I32(value) => value as u32,
+        other => unreachable!("validated: an i32 offset, not {other:?}"),
+    }
+}
+
+fn reference(item: ConstOp, globals: &[ConstValue]) -> Option<FuncId> {
+    match evaluate(&[item], globals) {
+        ConstValue::Func(index) => Some(FuncId::new(index as usize)),
+        _ => None,
+    }
+}
+
+fn bytes_of(value: ConstValue) -> (Vec<u8>, Option<FuncId>) {
+    match value {
+        ConstValue::I32(value) => (value.to_le_bytes().to_vec(), None),
+        ConstValue::F32(bits) => (bits.to_le_bytes().to_vec(), None),
+        ConstValue::I64(value) => (value.to_le_bytes().to_vec(), None),
+        ConstValue::F64(bits) => (bits.to_le_bytes().to_vec(), None),
+        ConstValue::Null => (vec![0; 8], None),
+        ConstValue::Func(index) => (vec![0; 8], Some(FuncId::new(index as usize))),
+    }
+}

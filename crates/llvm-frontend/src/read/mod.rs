@@ -1,0 +1,179 @@
+//! Reading optimised LLVM IR into [`ssa`].
+//!
+//! LLVM's IR is an open world: hundreds of intrinsics, integers of any width, pointers, structs, constant
+//! expressions. Code generation wants the closed list of [`ssa::InstData`]. The reader turns the one into the
+//! other, once, on the thread that ran the passes, and refuses whatever is not on its list with the function
+//! and the printed instruction ([`Unsupported`]); it never panics on an input that LLVM's verifier accepts.
+//!
+//! How LLVM values are represented ([`repr`]):
+//! - integers up to 32 bits are an `i32`, up to 64 an `i64`, with unspecified bits above their width
+//!   ([`known`] says where an extension can be left out); `i1` is always exactly 0 or 1;
+//! - integers up to 128 bits are two `i64`, low half first ([`wide`]);
+//! - pointers are machine addresses, kept as `base + index + offset` until a value is needed ([`memory`]);
+//! - structs are the list of their fields.
+//!
+//! Functions are read one by one, blocks in reverse postorder, so that every operand except a phi's is read
+//! before its use ([`function`]). Work is linear in the size of the IR.
+//!
+//! Parts of a program are read independently. Whatever the reader adds to the program (constant arrays that
+//! LLVM made from switches, functions that LLVM split off, signatures it changed) gets ids above those of the
+//! program as the part saw it, and [`ReadOutput::join`] moves them to their final place, in part order.
+
+mod builder;
+mod calls;
+mod choices;
+mod control;
+mod data;
+mod float;
+mod function;
+mod hash;
+mod integer;
+mod intrinsics;
+mod join;
+mod known;
+mod memory;
+mod pointer;
+mod raw;
+mod repr;
+#[cfg(test)]
+mod tests;
+mod wide;
+mod wide_intrinsics;
+
+use ssa::{DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature};
+
+use self::hash::LookupMap;
+use self::raw as llvm;
+use crate::names::{self, Callee, Names};
+
+/// What the reader is told of the program a part belongs to.
+#[derive(Clone, Copy)]
+pub struct ReadContext<'a> {
+    /// Which symbol is which id.
+    pub names: &'a Names,
+    /// The program without bodies: all signatures, declarations and data objects that `names` refers to.
+    pub program: &'a ssa::Module,
+}
+
+/// What reading a part gives. Ids at or above the program's lengths refer to the lists here.
+#[derive(Debug, Default)]
+pub struct ReadOutput {
+    /// The bodies, in the order of the LLVM module.
+    pub functions: Vec<(FuncId, Function)>,
+    /// Functions that LLVM added.
+    pub decls: Vec<FuncDecl>,
+    /// Constant arrays that LLVM added.
+    pub data: Vec<DataObject>,
+    /// Signatures that LLVM changed functions to.
+    pub signatures: Vec<Signature>,
+}
+
+/// LLVM IR that the reader has no lowering for.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{function}: {what}: {instruction}")]
+pub struct Unsupported {
+    /// Symbol of the function.
+    pub function: String,
+    /// The instruction, as LLVM prints it.
+    pub instruction: String,
+    /// Why it is refused.
+    pub what: String,
+}
+
+/// Why an instruction is refused; the place is added by [`function`].
+type Refused = String;
+
+/// Reads all function bodies of a module on which the passes have run.
+///
+/// # Errors
+///
+/// [`Unsupported`] names the first instruction that has no lowering.
+pub fn read_functions(
+    module: &inkwell::module::Module<'_>,
+    cx: &ReadContext<'_>,
+) -> Result<ReadOutput, Unsupported> {
+    let mut part = Part::new(module, *cx);
+    let bodies = part.declare();
+    for (id, function) in bodies {
+        let body = function::read(&mut part, function)?;
+        part.output.functions.push((id, body));
+    }
+    Ok(part.output)
+}
+
+/// What a function symbol means to the reader.
+#[derive(Clone, Debug)]
+enum Target {
+    Callee(Callee),
+    /// An LLVM intrinsic, its name without `llvm.` and type suffixes.
+    Intrinsic(String),
+    Unknown,
+}
+
+/// The state of reading one part.
+struct Part<'a, 'm> {
+    cx: ReadContext<'a>,
+    module: llvm::Module<'m>,
+    targets: LookupMap<llvm::Value<'m>, Target>,
+    globals: LookupMap<llvm::Value<'m>, DataId>,
+    /// For each added constant, what the pointers in it are stored relative to.
+    stored_bases: Vec<Option<DataId>>,
+    output: ReadOutput,
+}
+
+impl<'a, 'm> Part<'a, 'm> {
+    fn new(module: &'m inkwell::module::Module<'_>, cx: ReadContext<'a>) -> Self {
+        Self {
+            cx,
+            module: llvm::Module::new(module),
+            targets: LookupMap::default(),
+            globals: LookupMap::default(),
+            stored_bases: Vec::new(),
+            output: ReadOutput::default(),
+        }
+    }
+
+    /// Resolves every function symbol and lists the bodies to read.
+    fn declare(&mut self) -> Vec<(FuncId, llvm::Value<'m>)> {
+        let mut bodies = Vec::new();
+        for function in self.module.functions() {
+            let name = function.name();
+            let copy = function.linkage() == Some(llvm::Linkage::LLVMAvailableExternallyLinkage);
+            let has_body = !function.is_declaration() && !copy;
+            let target = match self.cx.names.callee(&name) {
+                Some(callee) => Target::Callee(callee),
+                None if name.starts_with("llvm.") => {
+                    Target::Intrinsic(intrinsics::base_name(&name).to_owned())
+                }
+                None if has_body => Target::Callee(Callee::Function(self.add_function(name))),
+                None => Target::Unknown,
+            };
+            if let (true, Target::Callee(Callee::Function(id))) = (has_body, &target) {
+                bodies.push((*id, function));
+            }
+            self.targets.insert(function, target);
+        }
+        bodies
+    }
+
+    /// A function of the module that the program doesn't have; its signature is set when it is read.
+    fn add_function(&mut self, name: String) -> FuncId {
+        let id = FuncId::new(self.cx.program.decls.len() + self.output.decls.len());
+        let kind = ssa::FuncKind::Local;
+        self.output.decls.push(FuncDecl { name, sig: SigId::new(0), kind });
+        id
+    }
+
+    /// The id of a signature, of the program or added.
+    fn signature(&mut self, signature: Signature) -> SigId {
+        if let Some(id) = self.cx.names.signature(&signature) {
+            return id;
+        }
+        let known = self.output.signatures.iter().position(|s| *s == signature);
+        let index = known.unwrap_or_else(|| {
+            self.output.signatures.push(signature);
+            self.output.signatures.len() - 1
+        });
+        SigId::new(self.cx.program.signatures.len() + index)
+    }
+}

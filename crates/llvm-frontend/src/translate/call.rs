@@ -1,0 +1,212 @@
+//! Direct, indirect and tail calls.
+//!
+//! A function reference holds the signature's number in its upper half, so one comparison rejects null and
+//! wrongly typed entries alike, and the code address in its lower half.
+
+use inkwell::IntPredicate;
+use inkwell::AddressSpace;
+use inkwell::llvm_sys::LLVMTailCallKind;
+use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue};
+use ssa::{EntityId, TrapCode};
+use wasmparser::Operator;
+
+use super::Translator;
+use super::ir::Space;
+use crate::error::Error;
+use crate::libcalls::Libcall;
+use crate::module_info::FuncType;
+use crate::names;
+use crate::options::Bounds;
+
+/// Translates an operator of this family; false if it is of another.
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
+    match *op {
+        Operator::Call { function_index } => t.call_direct(function_index)?,
+        Operator::CallIndirect { type_index, table_index } => t.call_indirect(type_index, table_index)?,
+        Operator::ReturnCall { function_index } => t.return_call(function_index)?,
+        Operator::ReturnCallIndirect { type_index, table_index } => {
+            t.return_call_indirect(type_index, table_index)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
+    fn call_direct(&mut self, index: u32) -> Result<(), Error> {
+        let ty = self.program().info.type_of(index);
+        let args = self.arguments(ty)?;
+        if let Some(libcall) = self.program().libcalls[index as usize] {
+            let result = self.libcall(libcall, &args);
+            self.stack.extend(result);
+            return Ok(());
+        }
+        let callee = self.env.function(index);
+        let call = self.build_call(callee, &args);
+        self.push_results(call, ty);
+        Ok(())
+    }
+
+    fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<(), Error> {
+        let callee = self.indirect_callee(type_index, table);
+        let ty = &self.program().info.types[type_index as usize];
+        let args = self.arguments(ty)?;
+        let call = self.build_indirect_call(callee, ty, &args);
+        self.push_results(call, ty);
+        Ok(())
+    }
+
+    fn return_call(&mut self, index: u32) -> Result<(), Error> {
+        let args = self.arguments(self.program().info.type_of(index))?;
+        let callee = self.env.function(index);
+        let call = self.build_call(callee, &args);
+        self.finish_tail_call(call);
+        Ok(())
+    }
+
+    fn return_call_indirect(&mut self, type_index: u32, table: u32) -> Result<(), Error> {
+        let callee = self.indirect_callee(type_index, table);
+        let ty = &self.program().info.types[type_index as usize];
+        let args = self.arguments(ty)?;
+        let call = self.build_indirect_call(callee, ty, &args);
+        self.finish_tail_call(call);
+        Ok(())
+    }
+
+    fn arguments(&mut self, ty: &FuncType) -> Result<Vec<BasicValueEnum<'ctx>>, Error> {
+        self.spend(ty.params.len() + ty.results.len())?;
+        Ok(self.pop_many(ty.params.len()))
+    }
+
+    fn build_call(&self, callee: FunctionValue<'ctx>, args: &[BasicValueEnum<'ctx>]) -> CallSiteValue<'ctx> {
+        let args: Vec<BasicMetadataValueEnum<'ctx>> = args.iter().map(|&arg| arg.into()).collect();
+        let call = self.ir().builder.build_call(callee, &args, "").expect("the builder is positioned");
+        call.set_call_convention(self.env.call_convention());
+        call
+    }
+
+    fn build_indirect_call(
+        &self,
+        callee: PointerValue<'ctx>,
+        ty: &FuncType,
+        args: &[BasicValueEnum<'ctx>],
+    ) -> CallSiteValue<'ctx> {
+        let args: Vec<BasicMetadataValueEnum<'ctx>> = args.iter().map(|&arg| arg.into()).collect();
+        let ty = self.env.function_type(ty);
+        let call = self.ir().builder.build_indirect_call(ty, callee, &args, "");
+        let call = call.expect("the builder is positioned");
+        call.set_call_convention(self.env.call_convention());
+        call
+    }
+
+    fn push_results(&mut self, call: CallSiteValue<'ctx>, ty: &FuncType) {
+        let Some(value) = call.try_as_basic_value().basic() else { return };
+        if ty.results.len() == 1 {
+            return self.push(value);
+        }
+        self.unpack(value, ty.results.len());
+    }
+
+    /// Pushes the fields of a struct.
+    pub(super) fn unpack(&mut self, value: BasicValueEnum<'ctx>, count: usize) {
+        for field in 0..count as u32 {
+            let value = self.ir().builder.build_extract_value(value.into_struct_value(), field, "");
+            self.push(value.expect("the struct has this field"));
+        }
+    }
+
+    /// The call replaces the current function.
+    fn finish_tail_call(&mut self, call: CallSiteValue<'ctx>) {
+        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        let value = call.try_as_basic_value().basic();
+        let result = value.as_ref().map(|value| value as &dyn inkwell::values::BasicValue<'ctx>);
+        self.ir().builder.build_return(result).expect("the builder is positioned");
+        self.reachable = false;
+    }
+
+    /// Pops a table index; the code address of the function there, which has the given type.
+    fn indirect_callee(&mut self, type_index: u32, table: u32) -> PointerValue<'ctx> {
+        let index = self.pop_int();
+        let reference = self.checked_entry(table, index);
+        let (i32, i64) = (self.ir().i32, self.ir().i64);
+        let signature = self.ir().lshr(reference, self.ir().c64(32));
+        let expected = self.program().signatures[type_index as usize].index() as u64 + 1;
+        let wrong = self.ir().icmp(IntPredicate::NE, signature, i64.const_int(expected, false));
+        self.trap_if(wrong, TrapCode::BadSignature);
+        let address = self.ir().trunc(reference, i32);
+        let ptr = self.ir().context.ptr_type(AddressSpace::default());
+        self.ir().builder.build_int_to_ptr(address, ptr, "").expect("the builder is positioned")
+    }
+
+    /// The body of a function that is a compiler helper: the same operation as at its call sites.
+    pub(super) fn libcall_body(&mut self, libcall: Libcall, function: FunctionValue<'ctx>) {
+        let args = function.get_params();
+        let result: Vec<_> = self.libcall(libcall, &args).into_iter().collect();
+        self.emit_return(&result);
+        self.locals.finish();
+    }
+
+    /// The operation a compiler helper stands for.
+    fn libcall(&mut self, libcall: Libcall, args: &[BasicValueEnum<'ctx>]) -> Option<BasicValueEnum<'ctx>> {
+        let ints: Vec<IntValue<'ctx>> = args.iter().map(|arg| arg.into_int_value()).collect();
+        match libcall {
+            Libcall::Memcpy | Libcall::Memmove => {
+                self.check_helper_range(ints[0], ints[2]);
+                self.check_helper_range(ints[1], ints[2]);
+                self.move_bytes(ints[0], ints[1], ints[2]);
+                Some(args[0])
+            }
+            Libcall::Memset => {
+                self.check_helper_range(ints[0], ints[2]);
+                self.set_bytes(ints[0], ints[1], ints[2]);
+                Some(args[0])
+            }
+            Libcall::Memcmp => {
+                self.check_helper_range(ints[0], ints[2]);
+                self.check_helper_range(ints[1], ints[2]);
+                Some(self.compare_bytes(ints[0], ints[1], ints[2]))
+            }
+            Libcall::Multi3 => {
+                let (a, b) = (self.ir().join128(ints[1], ints[2]), self.ir().join128(ints[3], ints[4]));
+                let product = self.ir().mul(a, b);
+                let (low, high) = self.ir().split128(product);
+                self.store_pair(ints[0], low, high);
+                None
+            }
+            Libcall::Divide(division) => {
+                let i64 = self.ir().i64.into();
+                let ty = self.ir().context.struct_type(&[i64, i64], false);
+                let ty = inkwell::types::BasicType::fn_type(&ty, &[i64.into(); 4], false);
+                let function = self.env.helper(division.symbol(), ty);
+                let pair = self.ir().call(function, &args[1..]).expect("the helper returns a pair");
+                self.unpack(pair, 2);
+                let (high, low) = (self.pop_int(), self.pop_int());
+                self.store_pair(ints[0], low, high);
+                None
+            }
+        }
+    }
+
+    /// A helper's accesses are accesses of the program: [`Bounds::Strict`] checks them.
+    fn check_helper_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
+        if self.program().options.bounds == Bounds::Strict {
+            self.check_memory_range(start, length);
+        }
+    }
+
+    fn compare_bytes(&mut self, a: IntValue<'ctx>, b: IntValue<'ctx>, length: IntValue<'ctx>) -> BasicValueEnum<'ctx> {
+        let (a, b) = (self.memory_pointer(a), self.memory_pointer(b));
+        let i32 = self.ir().i32;
+        let ptr = self.ir().context.ptr_type(AddressSpace::default());
+        let function = self.env.helper(names::MEMCMP, i32.fn_type(&[ptr.into(), ptr.into(), i32.into()], false));
+        self.ir().call(function, &[a.into(), b.into(), length.into()]).expect("it returns the difference")
+    }
+
+    fn store_pair(&mut self, to: IntValue<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) {
+        self.check_helper_range(to, self.ir().c32(16));
+        let pointer = self.memory_pointer(to);
+        self.ir().store(Space::Memory, pointer, low.into(), 1);
+        let pointer = self.ir().offset_bytes(pointer, self.ir().c32(8));
+        self.ir().store(Space::Memory, pointer, high.into(), 1);
+    }
+}

@@ -1,0 +1,287 @@
+//! Blocks, branches and traps.
+//!
+//! A frame's end gets a basic block of its own, with one phi per result, only when something branches to it; a
+//! block that is merely left at its end needs neither. A loop's header exists from the start.
+//!
+//! Several entries of a `br_table` that go to the same frame share one edge, so that a phi gets one value per
+//! distinct target and not per entry.
+
+use std::collections::BTreeMap;
+
+use inkwell::basic_block::BasicBlock;
+use inkwell::types::BasicTypeEnum;
+use inkwell::values::{BasicValueEnum, IntValue, PhiValue};
+use ssa::TrapCode;
+use wasmparser::{BlockType, BrTable, Operator};
+
+use super::Translator;
+use crate::error::Error;
+use crate::module_info::{ValueType, value_type};
+
+/// What opened a frame.
+enum Kind<'ctx> {
+    /// The function itself, or `block`.
+    Block,
+    /// `loop`.
+    Loop,
+    /// `if` whose `else` has not come yet: where to go when the condition is 0, and the parameters there.
+    If { otherwise: BasicBlock<'ctx>, params: Vec<BasicValueEnum<'ctx>> },
+}
+
+/// Where branches to a frame go.
+struct Label<'ctx> {
+    block: BasicBlock<'ctx>,
+    phis: Vec<PhiValue<'ctx>>,
+}
+
+/// An open control frame.
+pub struct Frame<'ctx> {
+    kind: Kind<'ctx>,
+    /// Parameters of a loop, results of every other frame: what a branch passes.
+    label_arity: usize,
+    results: Vec<ValueType>,
+    /// Height of the operand stack below the frame's parameters.
+    height: usize,
+    label: Option<Label<'ctx>>,
+}
+
+/// Translates an operator of this family; false if it is of another. Keeps track of nesting in unreachable code.
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
+    match *op {
+        Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if !t.reachable => {
+            t.skipped_frames += 1;
+        }
+        Operator::Block { blockty } => t.open(blockty, |_, _| Kind::Block)?,
+        Operator::Loop { blockty } => t.open_loop(blockty)?,
+        Operator::If { blockty } => t.open_if(blockty)?,
+        Operator::Else if t.skipped_frames == 0 => t.else_branch()?,
+        Operator::End if t.skipped_frames > 0 => t.skipped_frames -= 1,
+        Operator::End => t.close()?,
+        _ if !t.reachable => return Ok(false),
+        Operator::Br { relative_depth } => t.branch_always(relative_depth)?,
+        Operator::BrIf { relative_depth } => t.branch_if(relative_depth)?,
+        Operator::BrTable { ref targets } => t.branch_table(targets)?,
+        Operator::Return => t.branch_always(t.frames.len() as u32 - 1)?,
+        Operator::Unreachable => t.trap_always(TrapCode::Unreachable),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+impl<'ctx> Translator<'_, 'ctx, '_> {
+    /// Opens the frame of the function body.
+    pub(super) fn open_function(&mut self) {
+        let results = self.program().info.type_of(self.index).results.clone();
+        let label_arity = results.len();
+        self.frames.push(Frame { kind: Kind::Block, label_arity, results, height: 0, label: None });
+    }
+
+    /// Ends the function: the last `end` left the results on the stack.
+    pub(super) fn finish(&mut self) {
+        if self.reachable {
+            let results = std::mem::take(&mut self.stack);
+            self.emit_return(&results);
+        }
+        self.locals.finish();
+    }
+
+    /// Appends a `ret`.
+    pub(super) fn emit_return(&mut self, results: &[BasicValueEnum<'ctx>]) {
+        let builder = &self.ir().builder;
+        let built = match results {
+            [] => builder.build_return(None),
+            [value] => builder.build_return(Some(value)),
+            _ => builder.build_aggregate_return(results),
+        };
+        built.expect("the builder is positioned");
+    }
+
+    fn block_type(&self, ty: BlockType) -> (usize, Vec<ValueType>) {
+        match ty {
+            BlockType::Empty => (0, Vec::new()),
+            BlockType::Type(ty) => (0, vec![value_type(ty)]),
+            BlockType::FuncType(index) => {
+                let ty = &self.program().info.types[index as usize];
+                (ty.params.len(), ty.results.clone())
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        ty: BlockType,
+        kind: impl FnOnce(&mut Self, usize) -> Kind<'ctx>,
+    ) -> Result<(), Error> {
+        let (params, results) = self.block_type(ty);
+        self.spend(params + results.len())?;
+        let kind = kind(self, params);
+        let height = self.stack.len() - params;
+        let label_arity = results.len();
+        self.frames.push(Frame { kind, label_arity, results, height, label: None });
+        Ok(())
+    }
+
+    fn open_loop(&mut self, ty: BlockType) -> Result<(), Error> {
+        self.open(ty, |_, _| Kind::Loop)?;
+        let height = self.frames.last().expect("the frame was just opened").height;
+        let params = self.stack.split_off(height);
+        let before = self.ir().block();
+        let header = self.ir().new_block();
+        self.ir().jump(header);
+        self.ir().at_end(header);
+        let phis: Vec<_> = params.iter().map(|value| self.ir().phi(value.get_type())).collect();
+        for (phi, value) in phis.iter().zip(&params) {
+            phi.add_incoming(&[(value, before)]);
+            self.stack.push(phi.as_basic_value());
+        }
+        let frame = self.frames.last_mut().expect("the frame was just opened");
+        frame.label_arity = params.len();
+        frame.label = Some(Label { block: header, phis });
+        Ok(())
+    }
+
+    fn open_if(&mut self, ty: BlockType) -> Result<(), Error> {
+        let condition = self.pop_condition();
+        self.open(ty, |t, params| {
+            let (then, otherwise) = (t.ir().new_block(), t.ir().new_block());
+            t.ir().branch(condition, then, otherwise);
+            t.ir().at_end(then);
+            let params = t.stack[t.stack.len() - params..].to_vec();
+            Kind::If { otherwise, params }
+        })
+    }
+
+    fn else_branch(&mut self) -> Result<(), Error> {
+        if self.reachable {
+            self.pass_to(0)?;
+        }
+        let frame = self.frames.last_mut().expect("validated: `else` is in a frame");
+        let Kind::If { otherwise, params } = std::mem::replace(&mut frame.kind, Kind::Block) else {
+            unreachable!("validated: `else` belongs to an `if`")
+        };
+        self.stack.truncate(frame.height);
+        self.stack.extend(params);
+        self.ir().at_end(otherwise);
+        self.reachable = true;
+        Ok(())
+    }
+
+    /// `end` of the innermost frame.
+    fn close(&mut self) -> Result<(), Error> {
+        if matches!(self.frames.last(), Some(Frame { kind: Kind::If { .. }, .. })) {
+            self.else_branch()?;
+        }
+        let frame = self.frames.last().expect("validated: `end` closes a frame");
+        if matches!(frame.kind, Kind::Loop) || frame.label.is_none() {
+            // Nothing branches to this end: the results stay where they are.
+            let frame = self.frames.pop().expect("it is there");
+            if !self.reachable {
+                self.stack.truncate(frame.height);
+            }
+            return Ok(());
+        }
+        if self.reachable {
+            self.pass_to(0)?;
+        }
+        let frame = self.frames.pop().expect("it is there");
+        let label = frame.label.expect("checked above");
+        self.stack.truncate(frame.height);
+        self.stack.extend(label.phis.iter().map(|phi| phi.as_basic_value()));
+        self.ir().at_end(label.block);
+        self.reachable = true;
+        Ok(())
+    }
+
+    /// The label of the frame at `depth`, made if it does not exist yet.
+    fn label(&mut self, depth: u32) -> (BasicBlock<'ctx>, usize) {
+        let at = self.frames.len() - 1 - depth as usize;
+        if self.frames[at].label.is_none() {
+            let types: Vec<BasicTypeEnum<'ctx>> =
+                self.frames[at].results.iter().map(|&ty| self.env.value_type(ty)).collect();
+            let current = self.ir().block();
+            let block = self.ir().new_block();
+            self.ir().at_end(block);
+            let phis = types.into_iter().map(|ty| self.ir().phi(ty)).collect();
+            self.ir().at_end(current);
+            self.frames[at].label = Some(Label { block, phis });
+        }
+        let label = self.frames[at].label.as_ref().expect("it was just made");
+        (label.block, self.frames[at].label_arity)
+    }
+
+    /// Hands the top of the stack to the phis at `depth`, as coming from the current block. The stack stays.
+    fn pass_values(&mut self, depth: u32) -> Result<BasicBlock<'ctx>, Error> {
+        let (block, arity) = self.label(depth);
+        self.spend(arity)?;
+        let from = self.ir().block();
+        let at = self.frames.len() - 1 - depth as usize;
+        let label = self.frames[at].label.as_ref().expect("`label` made it");
+        for (phi, value) in label.phis.iter().zip(&self.stack[self.stack.len() - arity..]) {
+            phi.add_incoming(&[(value, from)]);
+        }
+        Ok(block)
+    }
+
+    fn pass_to(&mut self, depth: u32) -> Result<(), Error> {
+        let block = self.pass_values(depth)?;
+        self.ir().jump(block);
+        Ok(())
+    }
+
+    fn branch_always(&mut self, depth: u32) -> Result<(), Error> {
+        self.pass_to(depth)?;
+        self.reachable = false;
+        Ok(())
+    }
+
+    fn branch_if(&mut self, depth: u32) -> Result<(), Error> {
+        let condition = self.pop_condition();
+        let target = self.pass_values(depth)?;
+        let next = self.ir().new_block();
+        self.ir().branch(condition, target, next);
+        self.ir().at_end(next);
+        Ok(())
+    }
+
+    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), Error> {
+        let index = self.pop_int();
+        let from = self.ir().block();
+        let mut edges = BTreeMap::new();
+        let default = self.table_edge(&mut edges, table.default(), from)?;
+        let mut cases: Vec<(IntValue<'ctx>, BasicBlock<'ctx>)> = Vec::with_capacity(table.len() as usize);
+        for (entry, depth) in (0u32..).zip(table.targets()) {
+            let block = self.table_edge(&mut edges, depth?, from)?;
+            if block != default {
+                cases.push((self.ir().c32(entry), block));
+            }
+        }
+        self.ir().at_end(from);
+        self.ir().builder.build_switch(index, default, &cases).expect("the builder is positioned");
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// The block a `br_table` entry goes to: the label itself, or a block of its own that passes the values.
+    fn table_edge(
+        &mut self,
+        edges: &mut BTreeMap<u32, BasicBlock<'ctx>>,
+        depth: u32,
+        from: BasicBlock<'ctx>,
+    ) -> Result<BasicBlock<'ctx>, Error> {
+        if let Some(&edge) = edges.get(&depth) {
+            return Ok(edge);
+        }
+        self.ir().at_end(from);
+        let (label, arity) = self.label(depth);
+        let edge = if arity == 0 {
+            label
+        } else {
+            let edge = self.ir().new_block();
+            self.ir().at_end(edge);
+            self.pass_to(depth)?;
+            edge
+        };
+        edges.insert(depth, edge);
+        Ok(edge)
+    }
+}

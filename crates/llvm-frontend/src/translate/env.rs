@@ -1,0 +1,222 @@
+//! The LLVM module of one part, and the declarations in it.
+//!
+//! A part defines some functions of the program and refers to others, to globals, tables and runtime functions.
+//! Those are declared on first use, so a part's module contains nothing it does not mention. The symbols are
+//! those of [`crate::names`].
+
+use std::collections::HashMap;
+
+use inkwell::AddressSpace;
+use inkwell::attributes::{Attribute, AttributeLoc};
+use inkwell::context::Context;
+use inkwell::intrinsics::Intrinsic;
+use inkwell::module::{Linkage, Module};
+use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
+use inkwell::values::{FunctionValue, PointerValue};
+
+use super::ir::Ir;
+use crate::module_info::{FuncType, ValueType};
+use crate::names;
+use crate::options::{Floats, OptLevel};
+use crate::passes;
+use crate::program::Program;
+
+/// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
+const TAIL_CC: u32 = 18;
+/// The operand of LLVM's `memory` attribute for "nothing".
+const MEMORY_NONE: u64 = 0;
+/// The operand of LLVM's `memory` attribute for "reads and writes inaccessible memory only".
+const MEMORY_INACCESSIBLE: u64 = 0b1100;
+
+/// The module under construction.
+pub struct Env<'ctx, 'p> {
+    /// The program it is a part of.
+    pub program: &'p Program<'p>,
+    /// LLVM's module.
+    pub module: Module<'ctx>,
+    /// Appends instructions.
+    pub ir: Ir<'ctx>,
+    functions: HashMap<u32, FunctionValue<'ctx>>,
+    others: HashMap<String, FunctionValue<'ctx>>,
+    globals: HashMap<String, PointerValue<'ctx>>,
+}
+
+impl<'ctx, 'p> Env<'ctx, 'p> {
+    /// An empty module.
+    pub fn new(context: &'ctx Context, program: &'p Program<'p>, name: &str) -> Self {
+        Self {
+            program,
+            module: context.create_module(name),
+            ir: Ir::new(context),
+            functions: HashMap::new(),
+            others: HashMap::new(),
+            globals: HashMap::new(),
+        }
+    }
+
+    /// The LLVM type of a wasm value.
+    pub fn value_type(&self, ty: ValueType) -> BasicTypeEnum<'ctx> {
+        let native = self.program.options.floats == Floats::Native;
+        match ty {
+            ValueType::F32 if native => self.ir.f32.into(),
+            ValueType::F64 if native => self.ir.f64.into(),
+            ValueType::I32 | ValueType::F32 => self.ir.i32.into(),
+            ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => self.ir.i64.into(),
+        }
+    }
+
+    /// The LLVM type of a wasm function: several results become a struct.
+    pub fn function_type(&self, ty: &FuncType) -> FunctionType<'ctx> {
+        let params: Vec<BasicMetadataTypeEnum<'ctx>> =
+            ty.params.iter().map(|&ty| self.value_type(ty).into()).collect();
+        match ty.results[..] {
+            [] => self.ir.context.void_type().fn_type(&params, false),
+            [result] => self.value_type(result).fn_type(&params, false),
+            _ => {
+                let fields: Vec<_> = ty.results.iter().map(|&ty| self.value_type(ty)).collect();
+                self.ir.context.struct_type(&fields, false).fn_type(&params, false)
+            }
+        }
+    }
+
+    /// The function with this wasm index, declared if need be.
+    pub fn function(&mut self, index: u32) -> FunctionValue<'ctx> {
+        if let Some(&function) = self.functions.get(&index) {
+            return function;
+        }
+        let ty = self.function_type(self.program.info.type_of(index));
+        let function = self.module.add_function(&names::function_symbol(index), ty, Some(Linkage::External));
+        function.set_call_conventions(TAIL_CC);
+        self.add_common_attributes(function);
+        self.functions.insert(index, function);
+        function
+    }
+
+    /// The calling convention of wasm functions.
+    pub fn call_convention(&self) -> u32 {
+        TAIL_CC
+    }
+
+    /// A function of the runtime or of the reader's vocabulary. It never unwinds.
+    pub fn helper(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
+        if let Some(&function) = self.others.get(symbol) {
+            return function;
+        }
+        let function = self.module.add_function(symbol, ty, Some(Linkage::External));
+        self.add_flag(function, "nounwind");
+        self.others.insert(symbol.to_owned(), function);
+        function
+    }
+
+    /// `void @__wasm_trap(i32)`.
+    pub fn trap_function(&mut self) -> FunctionValue<'ctx> {
+        let ty = self.ir.context.void_type().fn_type(&[self.ir.i32.into()], false);
+        let known = self.others.contains_key(names::TRAP);
+        let function = self.helper(names::TRAP, ty);
+        if !known {
+            self.add_flag(function, "noreturn");
+            self.add_flag(function, "cold");
+            self.add_int_attribute(function, "memory", MEMORY_INACCESSIBLE);
+        }
+        function
+    }
+
+    /// `i64 @__wasm_ref_func.<index>()`.
+    pub fn ref_function(&mut self, index: u32) -> FunctionValue<'ctx> {
+        let symbol = names::ref_func_symbol(index);
+        let known = self.others.contains_key(&symbol);
+        let function = self.helper(&symbol, self.ir.i64.fn_type(&[], false));
+        if !known {
+            for name in ["willreturn", "speculatable"] {
+                self.add_flag(function, name);
+            }
+            self.add_int_attribute(function, "memory", MEMORY_NONE);
+        }
+        function
+    }
+
+    /// `i32 @__wasm_frame(i32 size, i32 align)`.
+    pub fn frame_function(&mut self) -> FunctionValue<'ctx> {
+        let i32 = self.ir.i32;
+        let known = self.others.contains_key(names::FRAME);
+        let function = self.helper(names::FRAME, i32.fn_type(&[i32.into(), i32.into()], false));
+        if !known {
+            self.add_flag(function, "willreturn");
+            self.add_int_attribute(function, "memory", MEMORY_INACCESSIBLE);
+        }
+        function
+    }
+
+    /// `ptr @__wasm_memory_base()`, which [`crate::passes`] resolves.
+    pub fn memory_base_function(&mut self) -> FunctionValue<'ctx> {
+        let ptr = self.ir.context.ptr_type(AddressSpace::default());
+        let known = self.others.contains_key(passes::MEMORY_BASE);
+        let function = self.helper(passes::MEMORY_BASE, ptr.fn_type(&[], false));
+        if !known {
+            for name in ["willreturn", "speculatable"] {
+                self.add_flag(function, name);
+            }
+            self.add_int_attribute(function, "memory", MEMORY_NONE);
+        }
+        function
+    }
+
+    /// An LLVM intrinsic overloaded on `types`.
+    pub fn intrinsic(&mut self, name: &'static str, types: &[BasicTypeEnum<'ctx>]) -> FunctionValue<'ctx> {
+        let key = types.iter().fold(name.to_owned(), |key, ty| format!("{key}.{ty}"));
+        if let Some(&function) = self.others.get(&key) {
+            return function;
+        }
+        let intrinsic = Intrinsic::find(name).expect("LLVM has this intrinsic");
+        let function = intrinsic.get_declaration(&self.module, types).expect("the overload exists");
+        self.others.insert(key, function);
+        function
+    }
+
+    /// An external variable of the given type and alignment.
+    pub fn variable(&mut self, symbol: String, ty: BasicTypeEnum<'ctx>, align: u32) -> PointerValue<'ctx> {
+        if let Some(&pointer) = self.globals.get(&symbol) {
+            return pointer;
+        }
+        let global = self.module.add_global(ty, Some(AddressSpace::default()), &symbol);
+        global.set_linkage(Linkage::External);
+        global.set_alignment(align);
+        self.globals.insert(symbol, global.as_pointer_value());
+        global.as_pointer_value()
+    }
+
+    /// Marks a variable that is never written.
+    pub fn constant(&mut self, symbol: String, ty: BasicTypeEnum<'ctx>, align: u32) -> PointerValue<'ctx> {
+        let pointer = self.variable(symbol.clone(), ty, align);
+        self.module.get_global(&symbol).expect("it was just added").set_constant(true);
+        pointer
+    }
+
+    /// Attributes that every wasm function has.
+    fn add_common_attributes(&self, function: FunctionValue<'ctx>) {
+        for name in ["nounwind", "null_pointer_is_valid"] {
+            self.add_flag(function, name);
+        }
+        match self.program.options.level {
+            OptLevel::O0 | OptLevel::O2 => {}
+            OptLevel::Os => self.add_flag(function, "optsize"),
+            OptLevel::Oz => {
+                self.add_flag(function, "optsize");
+                self.add_flag(function, "minsize");
+            }
+        }
+        let no_builtins = self.ir.context.create_string_attribute("no-builtins", "");
+        function.add_attribute(AttributeLoc::Function, no_builtins);
+    }
+
+    /// Adds an attribute without an operand.
+    pub fn add_flag(&self, function: FunctionValue<'ctx>, name: &str) {
+        self.add_int_attribute(function, name, 0);
+    }
+
+    fn add_int_attribute(&self, function: FunctionValue<'ctx>, name: &str, operand: u64) {
+        let kind = Attribute::get_named_enum_kind_id(name);
+        let attribute = self.ir.context.create_enum_attribute(kind, operand);
+        function.add_attribute(AttributeLoc::Function, attribute);
+    }
+}

@@ -1,0 +1,227 @@
+//! Locals, globals, constants and the operators that only move values.
+//!
+//! A local is an `alloca` that is made when the local is first touched, so that a function may declare as many as
+//! it likes at no cost. The entry block holds the `alloca`s and their initial values; it stays open until the
+//! body is finished.
+//!
+//! With a fused shadow stack the stack pointer is one more local of every function that uses it: it starts at
+//! the top of the function's stack frame, and the function's own arithmetic finds its objects below that.
+
+use inkwell::basic_block::BasicBlock;
+use inkwell::builder::Builder;
+use inkwell::types::BasicTypeEnum;
+use inkwell::values::{BasicValueEnum, FunctionValue, PointerValue};
+use wasmparser::{FunctionBody, Operator};
+
+use super::Translator;
+use super::env::Env;
+use super::ir::Space;
+use crate::error::Error;
+use crate::module_info::{ValueType, value_type};
+use crate::names;
+use crate::options::ConstValue;
+use crate::program::GlobalPlan;
+
+/// Alignment of a stack frame: what the C ABI promises of the stack pointer.
+const FRAME_ALIGN: u32 = 16;
+
+/// The locals of the function under translation.
+pub struct Locals<'ctx> {
+    types: Vec<ValueType>,
+    slots: Vec<Option<PointerValue<'ctx>>>,
+    stack_pointer: Option<PointerValue<'ctx>>,
+    memory_base: Option<PointerValue<'ctx>>,
+    params: Vec<BasicValueEnum<'ctx>>,
+    entry: BasicBlock<'ctx>,
+    builder: Builder<'ctx>,
+}
+
+impl<'ctx> Locals<'ctx> {
+    /// Creates the entry block and the first block of the body, and moves there.
+    ///
+    /// # Errors
+    /// None for a validated body.
+    pub fn new(
+        env: &Env<'ctx, '_>,
+        index: u32,
+        function: FunctionValue<'ctx>,
+        body: &FunctionBody<'_>,
+    ) -> Result<Self, Error> {
+        let mut types = env.program.info.type_of(index).params.clone();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            types.resize(types.len() + count as usize, value_type(ty));
+        }
+        let entry = env.ir.context.append_basic_block(function, "entry");
+        let start = env.ir.context.append_basic_block(function, "");
+        let builder = env.ir.context.create_builder();
+        builder.position_at_end(entry);
+        env.ir.at_end(start);
+        let slots = vec![None; types.len()];
+        Ok(Self { types, slots, stack_pointer: None, memory_base: None, params: function.get_params(), entry, builder })
+    }
+
+    /// Leaves the entry block for the first block of the body.
+    pub fn finish(&self) {
+        let start = self.entry.get_next_basic_block().expect("the body has a first block");
+        self.builder.build_unconditional_branch(start).expect("the entry block is open");
+    }
+
+    fn slot(&mut self, index: u32, ty: BasicTypeEnum<'ctx>) -> PointerValue<'ctx> {
+        let index = index as usize;
+        if let Some(slot) = self.slots[index] {
+            return slot;
+        }
+        let value = self.params.get(index).copied().unwrap_or_else(|| ty.const_zero());
+        let slot = self.new_slot(value);
+        self.slots[index] = Some(slot);
+        slot
+    }
+
+    fn new_slot(&self, value: BasicValueEnum<'ctx>) -> PointerValue<'ctx> {
+        let slot = self.builder.build_alloca(value.get_type(), "").expect("the entry block is open");
+        self.builder.build_store(slot, value).expect("the entry block is open");
+        slot
+    }
+}
+
+/// Translates an operator of this family; false if it is of another.
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+    match *op {
+        Operator::Nop => {}
+        Operator::Drop => drop(t.pop()),
+        Operator::Select | Operator::TypedSelect { .. } => t.select(),
+        Operator::LocalGet { local_index } => t.local_get(local_index),
+        Operator::LocalSet { local_index } => {
+            let value = t.pop();
+            t.local_set(local_index, value);
+        }
+        Operator::LocalTee { local_index } => {
+            let value = *t.stack.last().expect("validated: the operand stack is not empty");
+            t.local_set(local_index, value);
+        }
+        Operator::GlobalGet { global_index } => t.global_get(global_index),
+        Operator::GlobalSet { global_index } => t.global_set(global_index),
+        Operator::I32Const { value } => t.push(t.ir().c32(value as u32)),
+        Operator::I64Const { value } => t.push(t.ir().c64(value as u64)),
+        _ => return false,
+    }
+    true
+}
+
+impl<'ctx> Translator<'_, 'ctx, '_> {
+    fn select(&mut self) {
+        let condition = self.pop_condition();
+        let (no, yes) = (self.pop(), self.pop());
+        let value = self.ir().select(condition, yes, no);
+        self.push(value);
+    }
+
+    fn local_slot(&mut self, index: u32) -> (PointerValue<'ctx>, BasicTypeEnum<'ctx>) {
+        let ty = self.env.value_type(self.locals.types[index as usize]);
+        (self.locals.slot(index, ty), ty)
+    }
+
+    fn local_get(&mut self, index: u32) {
+        let (slot, ty) = self.local_slot(index);
+        let value = self.ir().load(Space::Local, ty, slot, align_of(ty));
+        self.push(value);
+    }
+
+    fn local_set(&mut self, index: u32, value: BasicValueEnum<'ctx>) {
+        let (slot, ty) = self.local_slot(index);
+        self.ir().store(Space::Local, slot, value, align_of(ty));
+    }
+
+    fn global_get(&mut self, index: u32) {
+        if self.is_fused_stack_pointer(index) {
+            let slot = self.stack_pointer_slot();
+            let value = self.ir().load(Space::Local, self.ir().i32.into(), slot, 4);
+            return self.push(value);
+        }
+        match self.program().globals[index as usize] {
+            GlobalPlan::Constant(value) => {
+                let value = self.constant(value);
+                self.push(value);
+            }
+            GlobalPlan::Variable => {
+                let (pointer, ty) = self.global_variable(index);
+                let value = self.ir().load(Space::Variable, ty, pointer, align_of(ty));
+                self.push(value);
+            }
+        }
+    }
+
+    fn global_set(&mut self, index: u32) {
+        let value = self.pop();
+        if self.is_fused_stack_pointer(index) {
+            let slot = self.stack_pointer_slot();
+            return self.ir().store(Space::Local, slot, value, 4);
+        }
+        let (pointer, ty) = self.global_variable(index);
+        self.ir().store(Space::Variable, pointer, value, align_of(ty));
+    }
+
+    fn global_variable(&mut self, index: u32) -> (PointerValue<'ctx>, BasicTypeEnum<'ctx>) {
+        let ty = self.env.value_type(self.program().info.globals[index as usize].ty);
+        (self.env.variable(names::global_symbol(index), ty, align_of(ty)), ty)
+    }
+
+    fn is_fused_stack_pointer(&self, global: u32) -> bool {
+        self.program().stack.as_ref().is_some_and(|stack| stack.global == global)
+    }
+
+    /// The stack pointer of this function, made on first use: it starts above the function's frame.
+    fn stack_pointer_slot(&mut self) -> PointerValue<'ctx> {
+        if let Some(slot) = self.locals.stack_pointer {
+            return slot;
+        }
+        let stack = self.program().stack.as_ref().expect("the shadow stack is fused");
+        let size = stack.frame_size(self.index).next_multiple_of(FRAME_ALIGN);
+        let (frame, i32) = (self.env.frame_function(), self.ir().i32);
+        let (size, align) = (self.ir().c32(size), self.ir().c32(FRAME_ALIGN));
+        let builder = &self.locals.builder;
+        let call = builder.build_call(frame, &[size.into(), align.into()], "").expect("the entry block is open");
+        let base = call.try_as_basic_value().basic().map_or(i32.const_zero(), |value| value.into_int_value());
+        let top = builder.build_int_add(base, size, "").expect("the entry block is open");
+        let slot = self.locals.new_slot(top.into());
+        self.locals.stack_pointer = Some(slot);
+        slot
+    }
+
+    /// The address of linear memory, obtained in the entry block.
+    pub(super) fn memory_base(&mut self) -> PointerValue<'ctx> {
+        if let Some(base) = self.locals.memory_base {
+            return base;
+        }
+        let function = self.env.memory_base_function();
+        let call = self.locals.builder.build_call(function, &[], "memory").expect("the entry block is open");
+        let base = call.try_as_basic_value().basic().expect("it returns an address").into_pointer_value();
+        self.locals.memory_base = Some(base);
+        base
+    }
+
+    /// A constant as an LLVM value.
+    pub(super) fn constant(&mut self, value: ConstValue) -> BasicValueEnum<'ctx> {
+        match value {
+            ConstValue::I32(value) => self.ir().c32(value as u32).into(),
+            ConstValue::I64(value) => self.ir().c64(value as u64).into(),
+            ConstValue::F32(bits) => self.float_constant(bits.into(), ValueType::F32),
+            ConstValue::F64(bits) => self.float_constant(bits, ValueType::F64),
+            ConstValue::Null => self.ir().c64(0).into(),
+            ConstValue::Func(index) => {
+                let function = self.env.ref_function(index);
+                self.ir().call(function, &[]).expect("a reference is a value")
+            }
+        }
+    }
+}
+
+/// Natural alignment of a wasm value in bytes.
+pub fn align_of(ty: BasicTypeEnum<'_>) -> u32 {
+    match ty {
+        BasicTypeEnum::IntType(ty) => ty.get_bit_width() / 8,
+        BasicTypeEnum::FloatType(ty) => ty.get_bit_width() / 8,
+        other => unreachable!("no wasm value has type {other}"),
+    }
+}

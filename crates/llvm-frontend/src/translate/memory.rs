@@ -1,0 +1,249 @@
+//! Linear memory: loads, stores, size and bulk operations.
+//!
+//! An access is a real LLVM load or store at `base + address + offset`, so that LLVM's memory optimisations apply.
+//! The base is a value of the function until the passes have run ([`crate::passes`] says why), and
+//! `@__linear_memory` after that. Alignment hints of wasm bind nobody; accesses say alignment 1.
+//!
+//! With [`Bounds::Guard`] the machine's memory map catches accesses outside of memory. With [`Bounds::Strict`] a
+//! comparison stands in front: with `s = offset + width` and memory size `m`, the access is in bounds if and only
+//! if `address + s <= m`. When `s` is at most the initial size, and hence at most `m`, that is
+//! `address <= m - s` without overflow; otherwise it is computed in 64 bits. Bulk operations are always checked.
+
+use inkwell::IntPredicate;
+use inkwell::types::{BasicTypeEnum, IntType};
+use inkwell::values::{BasicValueEnum, IntValue, PointerValue};
+use ssa::TrapCode;
+use wasmparser::{MemArg, Operator};
+
+use super::Translator;
+use super::ir::Space;
+use crate::names;
+use crate::options::Bounds;
+use crate::program::SizePlan;
+
+/// How a loaded integer gets its full width.
+#[derive(Clone, Copy)]
+enum Extend {
+    Zero,
+    Sign,
+}
+
+/// Translates an operator of this family; false if it is of another.
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+    use Operator as Op;
+    let (i8, i16, i32, i64) = (t.ir().i8, t.ir().i16, t.ir().i32, t.ir().i64);
+    match *op {
+        Op::I32Load { memarg } => t.load(memarg, i32.into()),
+        Op::I64Load { memarg } => t.load(memarg, i64.into()),
+        Op::I32Load8S { memarg } => t.load_narrow(memarg, i8, i32, Extend::Sign),
+        Op::I32Load8U { memarg } => t.load_narrow(memarg, i8, i32, Extend::Zero),
+        Op::I32Load16S { memarg } => t.load_narrow(memarg, i16, i32, Extend::Sign),
+        Op::I32Load16U { memarg } => t.load_narrow(memarg, i16, i32, Extend::Zero),
+        Op::I64Load8S { memarg } => t.load_narrow(memarg, i8, i64, Extend::Sign),
+        Op::I64Load8U { memarg } => t.load_narrow(memarg, i8, i64, Extend::Zero),
+        Op::I64Load16S { memarg } => t.load_narrow(memarg, i16, i64, Extend::Sign),
+        Op::I64Load16U { memarg } => t.load_narrow(memarg, i16, i64, Extend::Zero),
+        Op::I64Load32S { memarg } => t.load_narrow(memarg, i32, i64, Extend::Sign),
+        Op::I64Load32U { memarg } => t.load_narrow(memarg, i32, i64, Extend::Zero),
+        Op::I32Store { memarg } | Op::I64Store { memarg } => t.store(memarg),
+        Op::I32Store8 { memarg } | Op::I64Store8 { memarg } => t.store_narrow(memarg, i8),
+        Op::I32Store16 { memarg } | Op::I64Store16 { memarg } => t.store_narrow(memarg, i16),
+        Op::I64Store32 { memarg } => t.store_narrow(memarg, i32),
+        Op::MemorySize { .. } => t.memory_size(),
+        Op::MemoryGrow { .. } => t.memory_grow(),
+        Op::MemoryCopy { .. } => t.memory_copy(),
+        Op::MemoryFill { .. } => t.memory_fill(),
+        Op::MemoryInit { data_index, .. } => t.memory_init(data_index),
+        Op::DataDrop { data_index } => t.data_drop(data_index),
+        _ => return false,
+    }
+    true
+}
+
+impl<'ctx> Translator<'_, 'ctx, '_> {
+    /// Pops an address and pushes what is there.
+    pub(super) fn load(&mut self, memarg: MemArg, ty: BasicTypeEnum<'ctx>) {
+        let pointer = self.access(memarg, super::locals::align_of(ty));
+        let value = self.ir().load(Space::Memory, ty, pointer, 1);
+        self.push(value);
+    }
+
+    fn load_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>, ty: IntType<'ctx>, extend: Extend) {
+        let pointer = self.access(memarg, narrow.get_bit_width() / 8);
+        let value = self.ir().load(Space::Memory, narrow.into(), pointer, 1).into_int_value();
+        let value = match extend {
+            Extend::Zero => self.ir().zext(value, ty),
+            Extend::Sign => self.ir().sext(value, ty),
+        };
+        self.push(value);
+    }
+
+    /// Pops a value and an address and stores.
+    pub(super) fn store(&mut self, memarg: MemArg) {
+        let value = self.pop();
+        let pointer = self.access(memarg, super::locals::align_of(value.get_type()));
+        self.ir().store(Space::Memory, pointer, value, 1);
+    }
+
+    fn store_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>) {
+        let value = self.pop_int();
+        let value = self.ir().trunc(value, narrow);
+        let pointer = self.access(memarg, narrow.get_bit_width() / 8);
+        self.ir().store(Space::Memory, pointer, value.into(), 1);
+    }
+
+    /// Pops an address, checks it if that is asked for, and returns the pointer to `bytes` bytes.
+    fn access(&mut self, memarg: MemArg, bytes: u32) -> PointerValue<'ctx> {
+        let address = self.pop_int();
+        if self.program().options.bounds == Bounds::Strict {
+            self.check_access(address, memarg.offset + u64::from(bytes));
+        }
+        let pointer = self.memory_pointer(address);
+        match memarg.offset as u32 {
+            0 => pointer,
+            offset => self.ir().offset_bytes(pointer, self.ir().c32(offset)),
+        }
+    }
+
+    /// Where in linear memory `address` is.
+    pub(super) fn memory_pointer(&mut self, address: IntValue<'ctx>) -> PointerValue<'ctx> {
+        let base = self.memory_base();
+        self.ir().offset_bytes(base, address)
+    }
+
+    /// Traps unless `address + span` is within memory.
+    fn check_access(&mut self, address: IntValue<'ctx>, span: u64) {
+        let plan = self.program().memory.expect("validated: there is a memory");
+        let bytes = self.memory_bytes();
+        let outside = if span <= u64::from(plan.min_bytes) {
+            let last = self.ir().sub(bytes, self.ir().c32(span as u32));
+            self.ir().icmp(IntPredicate::UGT, address, last)
+        } else {
+            let end = self.ir().add(self.ir().zext(address, self.ir().i64), self.ir().c64(span));
+            self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(bytes, self.ir().i64))
+        };
+        self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+    }
+
+    /// Current size of memory in bytes, an `i32`.
+    fn memory_bytes(&mut self) -> IntValue<'ctx> {
+        let plan = self.program().memory.expect("validated: there is a memory");
+        if !plan.grows {
+            return self.ir().c32(plan.min_bytes);
+        }
+        let i32 = self.ir().i32.into();
+        let pointer = self.env.variable(names::MEMORY_BYTES.to_owned(), i32, 4);
+        self.ir().load(Space::Variable, i32, pointer, 4).into_int_value()
+    }
+
+    fn memory_size(&mut self) {
+        let plan = self.program().memory.expect("validated: there is a memory");
+        let bytes = self.memory_bytes();
+        self.push(self.ir().lshr(bytes, self.ir().c32(plan.page_log2)));
+    }
+
+    /// A memory that can't grow answers 0 pages with its size and everything else with failure.
+    fn memory_grow(&mut self) {
+        let plan = self.program().memory.expect("validated: there is a memory");
+        let pages = self.pop_int();
+        let i32 = self.ir().i32;
+        if !plan.grows {
+            let none = self.ir().is_zero(pages);
+            let size = self.ir().c32(plan.min_bytes >> plan.page_log2);
+            let result = self.ir().select(none, size.into(), i32.const_all_ones().into());
+            return self.push(result);
+        }
+        let ty = i32.fn_type(&[i32.into()], false);
+        let function = self.env.helper(names::MEMORY_GROW, ty);
+        let result = self.ir().call(function, &[pages.into()]).expect("it returns the old size");
+        self.push(result);
+    }
+
+    /// Traps unless `start + length <= size`, all `i32` and unsigned.
+    pub(super) fn check_range(
+        &mut self,
+        start: IntValue<'ctx>,
+        length: IntValue<'ctx>,
+        size: IntValue<'ctx>,
+        code: TrapCode,
+    ) {
+        let i64 = self.ir().i64;
+        let end = self.ir().add(self.ir().zext(start, i64), self.ir().zext(length, i64));
+        let outside = self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(size, i64));
+        self.trap_if(outside, code);
+    }
+
+    pub(super) fn check_memory_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
+        let size = self.memory_bytes();
+        self.check_range(start, length, size, TrapCode::MemoryOutOfBounds);
+    }
+
+    fn memory_copy(&mut self) {
+        let (length, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
+        self.check_memory_range(to, length);
+        self.check_memory_range(from, length);
+        self.move_bytes(to, from, length);
+    }
+
+    /// Copies within linear memory, without a check.
+    pub(super) fn move_bytes(&mut self, to: IntValue<'ctx>, from: IntValue<'ctx>, length: IntValue<'ctx>) {
+        let (to, from) = (self.memory_pointer(to), self.memory_pointer(from));
+        self.ir().builder.build_memmove(to, 1, from, 1, length).expect("alignments are powers of two");
+    }
+
+    fn memory_fill(&mut self) {
+        let (length, value, to) = (self.pop_int(), self.pop_int(), self.pop_int());
+        self.check_memory_range(to, length);
+        self.set_bytes(to, value, length);
+    }
+
+    /// Fills linear memory with the low byte of `value`, without a check.
+    pub(super) fn set_bytes(&mut self, to: IntValue<'ctx>, value: IntValue<'ctx>, length: IntValue<'ctx>) {
+        let byte = self.ir().trunc(value, self.ir().i8);
+        let to = self.memory_pointer(to);
+        self.ir().builder.build_memset(to, 1, byte, length).expect("the alignment is a power of two");
+    }
+
+    fn memory_init(&mut self, segment: u32) {
+        let (length, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
+        self.check_memory_range(to, length);
+        let plan = self.program().data_sizes[segment as usize];
+        let size = self.size(plan, names::segment_size_symbol(segment));
+        self.check_range(from, length, size, TrapCode::MemoryOutOfBounds);
+        if plan == SizePlan::Fixed(0) {
+            return;
+        }
+        let bytes = self.program().info.data[segment as usize].bytes.len() as u32;
+        let ty = self.ir().i8.array_type(bytes).into();
+        let source = self.env.constant(names::segment_symbol(segment), ty, 1);
+        let source = self.ir().offset_bytes(source, from);
+        let to = self.memory_pointer(to);
+        self.ir().builder.build_memcpy(to, 1, source, 1, length).expect("alignments are powers of two");
+    }
+
+    fn data_drop(&mut self, segment: u32) {
+        let plan = self.program().data_sizes[segment as usize];
+        self.clear_size(plan, self.program().facts.data_used[segment as usize], names::segment_size_symbol(segment));
+    }
+
+    /// A planned size as an `i32`.
+    pub(super) fn size(&mut self, plan: SizePlan, symbol: String) -> IntValue<'ctx> {
+        match plan {
+            SizePlan::Fixed(size) => self.ir().c32(size),
+            SizePlan::Variable => {
+                let i32 = self.ir().i32.into();
+                let pointer = self.env.variable(symbol, i32, 4);
+                self.ir().load(Space::Variable, i32, pointer, 4).into_int_value()
+            }
+        }
+    }
+
+    /// Drops a segment: from now on its size is 0. A segment that nothing copies has no size variable.
+    pub(super) fn clear_size(&mut self, plan: SizePlan, used: bool, symbol: String) {
+        if plan == SizePlan::Variable && used {
+            let zero: BasicValueEnum<'ctx> = self.ir().c32(0).into();
+            let pointer = self.env.variable(symbol, zero.get_type(), 4);
+            self.ir().store(Space::Variable, pointer, zero, 4);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! wasm function bodies to LLVM IR.
+//!
+//! A body is translated in one pass over its operators with a stack of LLVM values and a stack of control
+//! frames, both explicit, so nesting costs no native stack. Locals are `alloca`s, made on first use, which
+//! LLVM's SROA turns into SSA values; block results are phis, made when the first branch reaches the block's
+//! end.
+//!
+//! Every check and trap of wasm is written out as a branch to a block that calls the trap function; there is one
+//! such block per function and trap code. Operators that cannot be reached produce nothing: after an
+//! unconditional transfer they are skipped up to the end of the innermost reachable frame.
+//!
+//! Each family of operators has one file. A family function returns whether the operator was its own.
+//!
+//! Work is bounded by a constant times the size of the body: operators that move many values at once (calls and
+//! branches with long type lists) draw on a budget, and a body that exceeds it is refused.
+
+mod call;
+mod control;
+pub mod env;
+mod float;
+mod integer;
+mod ir;
+mod locals;
+mod memory;
+mod table;
+mod wide;
+
+use inkwell::basic_block::BasicBlock;
+use inkwell::values::{BasicValueEnum, FunctionValue, IntValue};
+use ssa::TrapCode;
+use wasmparser::Operator;
+
+use crate::error::Error;
+use crate::program::Program;
+use control::Frame;
+use env::Env;
+use ir::Ir;
+use locals::Locals;
+
+/// Values that operators of one function may move without paying by body bytes.
+const BASE_BUDGET: usize = 1 << 20;
+/// Values per byte of the body.
+const BUDGET_PER_BYTE: usize = 32;
+
+/// The state of translating one function.
+struct Translator<'e, 'ctx, 'p> {
+    env: &'e mut Env<'ctx, 'p>,
+    index: u32,
+    stack: Vec<BasicValueEnum<'ctx>>,
+    frames: Vec<Frame<'ctx>>,
+    locals: Locals<'ctx>,
+    trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
+    /// Whether the current operator can be executed; if not, nothing may be appended.
+    reachable: bool,
+    /// Frames opened since the code became unreachable; they have no entry in `frames`.
+    skipped_frames: usize,
+    /// Byte offset of the current operator in the input.
+    offset: usize,
+    budget: usize,
+}
+
+/// Appends the body of the function with wasm index `index` to its declaration in `env`.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a float operator under [`crate::Floats::Reject`] and for a body beyond the limits.
+pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error> {
+    let program = env.program;
+    let body = program.info.body(program.wasm, index);
+    let function = env.function(index);
+    let locals = Locals::new(env, index, function, &body)?;
+    let budget = BASE_BUDGET + BUDGET_PER_BYTE * program.info.functions[index as usize].body.len();
+    let mut translator = Translator {
+        env,
+        index,
+        stack: Vec::new(),
+        frames: Vec::new(),
+        locals,
+        trap_blocks: Vec::new(),
+        reachable: true,
+        skipped_frames: 0,
+        offset: 0,
+        budget,
+    };
+    if let Some(libcall) = program.libcalls[index as usize] {
+        translator.libcall_body(libcall, function);
+        return Ok(());
+    }
+    translator.open_function();
+    let mut reader = body.get_operators_reader()?;
+    while !reader.eof() {
+        let (op, offset) = reader.read_with_offset()?;
+        translator.offset = offset as usize;
+        translator.operator(&op)?;
+    }
+    translator.finish();
+    Ok(())
+}
+
+impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
+    fn ir(&self) -> &Ir<'ctx> {
+        &self.env.ir
+    }
+
+    fn program(&self) -> &'p Program<'p> {
+        self.env.program
+    }
+
+    fn function(&self) -> FunctionValue<'ctx> {
+        self.ir().function()
+    }
+
+    fn operator(&mut self, op: &Operator<'_>) -> Result<(), Error> {
+        if control::lower(self, op)? || !self.reachable {
+            return Ok(());
+        }
+        let known = integer::lower(self, op)
+            || locals::lower(self, op)
+            || memory::lower(self, op)
+            || call::lower(self, op)?
+            || wide::lower(self, op)
+            || table::lower(self, op)
+            || float::lower(self, op)?;
+        if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
+    }
+
+    fn unsupported(&self, what: String) -> Error {
+        let function = Some(self.program().info.function_name(self.index));
+        Error::Unsupported { function, offset: self.offset, what }
+    }
+
+    /// Pays for an operator that moves `values` values.
+    fn spend(&mut self, values: usize) -> Result<(), Error> {
+        match self.budget.checked_sub(values) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(self.unsupported("a function whose calls and branches pass this many values".to_owned())),
+        }
+    }
+
+    fn push(&mut self, value: impl Into<BasicValueEnum<'ctx>>) {
+        self.stack.push(value.into());
+    }
+
+    fn pop(&mut self) -> BasicValueEnum<'ctx> {
+        self.stack.pop().expect("validated: the operand stack is not empty")
+    }
+
+    fn pop_int(&mut self) -> IntValue<'ctx> {
+        self.pop().into_int_value()
+    }
+
+    fn pop_many(&mut self, count: usize) -> Vec<BasicValueEnum<'ctx>> {
+        self.stack.split_off(self.stack.len() - count)
+    }
+
+    /// Pushes an `i1` as the `i32` that wasm has.
+    fn push_bool(&mut self, value: IntValue<'ctx>) {
+        let value = self.ir().zext(value, self.ir().i32);
+        self.push(value);
+    }
+
+    /// Pops an `i32` as a condition: whether it is not 0.
+    fn pop_condition(&mut self) -> IntValue<'ctx> {
+        let value = self.pop_int();
+        self.ir().truth(value)
+    }
+
+    /// The block that traps with `code`.
+    fn trap_block(&mut self, code: TrapCode) -> BasicBlock<'ctx> {
+        if let Some((_, block)) = self.trap_blocks.iter().find(|(known, _)| *known == code) {
+            return *block;
+        }
+        let current = self.ir().block();
+        let block = self.ir().new_block();
+        self.ir().at_end(block);
+        self.emit_trap(code);
+        self.ir().at_end(current);
+        self.trap_blocks.push((code, block));
+        block
+    }
+
+    /// Traps if `condition` holds, else continues in a new block.
+    fn trap_if(&mut self, condition: IntValue<'ctx>, code: TrapCode) {
+        if condition.get_zero_extended_constant() == Some(0) {
+            return;
+        }
+        let trap = self.trap_block(code);
+        let next = self.ir().new_block();
+        self.ir().branch(condition, trap, next);
+        self.ir().at_end(next);
+    }
+
+    /// Traps; what follows is unreachable.
+    fn trap_always(&mut self, code: TrapCode) {
+        self.emit_trap(code);
+        self.reachable = false;
+    }
+
+    fn emit_trap(&mut self, code: TrapCode) {
+        let function = self.env.trap_function();
+        let code = self.ir().c32(code as u32);
+        self.ir().call(function, &[code.into()]);
+        self.ir().builder.build_unreachable().expect("the builder is positioned");
+    }
+}

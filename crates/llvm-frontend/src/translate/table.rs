@@ -1,0 +1,181 @@
+//! Tables and references.
+//!
+//! A reference is an `i64` and null is 0; a table is an array of them with room for as many entries as it may
+//! ever have. Its current size is a constant unless the module grows it.
+
+use inkwell::IntPredicate;
+use inkwell::values::{IntValue, PointerValue};
+use ssa::TrapCode;
+use wasmparser::Operator;
+
+use super::Translator;
+use super::ir::Space;
+use crate::names;
+use crate::program::SizePlan;
+
+/// log2 of the size of a reference in bytes.
+const ENTRY_LOG2: u32 = 3;
+/// Size of a reference in bytes.
+const ENTRY_BYTES: u32 = 1 << ENTRY_LOG2;
+
+/// Translates an operator of this family; false if it is of another.
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+    match *op {
+        Operator::RefNull { .. } => t.push(t.ir().c64(0)),
+        Operator::RefIsNull => {
+            let value = t.pop_int();
+            let null = t.ir().is_zero(value);
+            t.push_bool(null);
+        }
+        Operator::RefFunc { function_index } => {
+            let value = t.constant(crate::options::ConstValue::Func(function_index));
+            t.push(value);
+        }
+        Operator::TableGet { table } => {
+            let index = t.pop_int();
+            let value = t.checked_entry(table, index);
+            t.push(value);
+        }
+        Operator::TableSet { table } => t.table_set(table),
+        Operator::TableSize { table } => {
+            let size = t.table_size(table);
+            t.push(size);
+        }
+        Operator::TableGrow { table } => t.table_grow(table),
+        Operator::TableFill { table } => t.table_fill(table),
+        Operator::TableCopy { dst_table, src_table } => t.table_copy(dst_table, src_table),
+        Operator::TableInit { elem_index, table } => t.table_init(elem_index, table),
+        Operator::ElemDrop { elem_index } => {
+            let plan = t.program().element_sizes[elem_index as usize];
+            let used = t.program().facts.element_used[elem_index as usize];
+            t.clear_size(plan, used, names::element_size_symbol(elem_index));
+        }
+        _ => return false,
+    }
+    true
+}
+
+impl<'ctx> Translator<'_, 'ctx, '_> {
+    fn table_size(&mut self, table: u32) -> IntValue<'ctx> {
+        let plan = self.program().tables[table as usize].size;
+        self.size(plan, names::table_size_symbol(table))
+    }
+
+    fn table_pointer(&mut self, table: u32) -> PointerValue<'ctx> {
+        let capacity = self.program().tables[table as usize].capacity;
+        let ty = self.ir().i64.array_type(capacity).into();
+        self.env.variable(names::table_symbol(table), ty, 8)
+    }
+
+    /// The address of an entry that is known to be within the table.
+    fn entry_pointer(&mut self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
+        let base = self.table_pointer(table);
+        let offset = self.ir().shl(index, self.ir().c32(ENTRY_LOG2));
+        self.ir().offset_bytes(base, offset)
+    }
+
+    fn check_index(&mut self, table: u32, index: IntValue<'ctx>) {
+        let size = self.table_size(table);
+        let outside = self.ir().icmp(IntPredicate::UGE, index, size);
+        self.trap_if(outside, TrapCode::TableOutOfBounds);
+    }
+
+    /// The entry at `index`; traps outside of the table.
+    pub(super) fn checked_entry(&mut self, table: u32, index: IntValue<'ctx>) -> IntValue<'ctx> {
+        self.check_index(table, index);
+        let pointer = self.entry_pointer(table, index);
+        self.ir().load(Space::Variable, self.ir().i64.into(), pointer, ENTRY_BYTES).into_int_value()
+    }
+
+    fn table_set(&mut self, table: u32) {
+        let (value, index) = (self.pop(), self.pop_int());
+        self.check_index(table, index);
+        let pointer = self.entry_pointer(table, index);
+        self.ir().store(Space::Variable, pointer, value, ENTRY_BYTES);
+    }
+
+    /// Grows within the reserved room; the result is the old size or -1.
+    fn table_grow(&mut self, table: u32) {
+        let (count, value) = (self.pop_int(), self.pop_int());
+        let old = self.table_size(table);
+        let capacity = self.ir().c32(self.program().tables[table as usize].capacity);
+        let room = self.ir().sub(capacity, old);
+        let fits = self.ir().icmp(IntPredicate::ULE, count, room);
+        let (before, grow, done) = (self.ir().block(), self.ir().new_block(), self.ir().new_block());
+        self.ir().branch(fits, grow, done);
+        self.ir().at_end(grow);
+        if self.program().tables[table as usize].size == SizePlan::Variable {
+            let i32 = self.ir().i32.into();
+            let size = self.env.variable(names::table_size_symbol(table), i32, 4);
+            let new = self.ir().add(old, count);
+            self.ir().store(Space::Variable, size, new.into(), 4);
+        }
+        self.fill_entries(table, old, value, count);
+        let grown = self.ir().block();
+        self.ir().jump(done);
+        self.ir().at_end(done);
+        let result = self.ir().phi(self.ir().i32.into());
+        result.add_incoming(&[(&old, grown), (&self.ir().i32.const_all_ones(), before)]);
+        self.push(result.as_basic_value());
+    }
+
+    fn table_fill(&mut self, table: u32) {
+        let (count, value, start) = (self.pop_int(), self.pop_int(), self.pop_int());
+        let size = self.table_size(table);
+        self.check_range(start, count, size, TrapCode::TableOutOfBounds);
+        self.fill_entries(table, start, value, count);
+    }
+
+    /// A loop that stores `value` into `count` entries from `start`, which are within the table.
+    fn fill_entries(&mut self, table: u32, start: IntValue<'ctx>, value: IntValue<'ctx>, count: IntValue<'ctx>) {
+        let before = self.ir().block();
+        let (header, body, done) = (self.ir().new_block(), self.ir().new_block(), self.ir().new_block());
+        self.ir().jump(header);
+        self.ir().at_end(header);
+        let i = self.ir().phi(self.ir().i32.into());
+        let index = i.as_basic_value().into_int_value();
+        let more = self.ir().icmp(IntPredicate::ULT, index, count);
+        self.ir().branch(more, body, done);
+        self.ir().at_end(body);
+        let entry = self.ir().add(start, index);
+        let pointer = self.entry_pointer(table, entry);
+        self.ir().store(Space::Variable, pointer, value.into(), ENTRY_BYTES);
+        let next = self.ir().add(index, self.ir().c32(1));
+        self.ir().jump(header);
+        i.add_incoming(&[(&self.ir().c32(0), before), (&next, body)]);
+        self.ir().at_end(done);
+    }
+
+    fn table_copy(&mut self, to_table: u32, from_table: u32) {
+        let (count, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
+        let size = self.table_size(to_table);
+        self.check_range(to, count, size, TrapCode::TableOutOfBounds);
+        let size = self.table_size(from_table);
+        self.check_range(from, count, size, TrapCode::TableOutOfBounds);
+        let (to, from) = (self.entry_pointer(to_table, to), self.entry_pointer(from_table, from));
+        let bytes = self.ir().shl(count, self.ir().c32(ENTRY_LOG2));
+        let built = self.ir().builder.build_memmove(to, ENTRY_BYTES, from, ENTRY_BYTES, bytes);
+        built.expect("alignments are powers of two");
+    }
+
+    fn table_init(&mut self, element: u32, table: u32) {
+        let (count, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
+        let size = self.table_size(table);
+        self.check_range(to, count, size, TrapCode::TableOutOfBounds);
+        let plan = self.program().element_sizes[element as usize];
+        let size = self.size(plan, names::element_size_symbol(element));
+        self.check_range(from, count, size, TrapCode::TableOutOfBounds);
+        if plan == SizePlan::Fixed(0) {
+            return;
+        }
+        let entries = self.program().info.elements[element as usize].items.len() as u32;
+        let ty = self.ir().i64.array_type(entries).into();
+        let source = self.env.constant(names::element_symbol(element), ty, 8);
+        let source_offset = self.ir().shl(from, self.ir().c32(ENTRY_LOG2));
+        let source = self.ir().offset_bytes(source, source_offset);
+        let to = self.entry_pointer(table, to);
+        let bytes = self.ir().shl(count, self.ir().c32(ENTRY_LOG2));
+        let built = self.ir().builder.build_memcpy(to, ENTRY_BYTES, source, ENTRY_BYTES, bytes);
+        built.expect("alignments are powers of two");
+    }
+}

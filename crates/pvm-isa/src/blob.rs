@@ -1,0 +1,224 @@
+//! Program blobs: code, instruction bitmask and jump table (Gray Paper, appendix A.2).
+//!
+//! ```text
+//! nat(|jump table|)  entry size: 1 byte  nat(|code|)
+//! jump table, little endian   code   bitmask: one bit per code byte, lowest bit first
+//! ```
+//!
+//! A jump-table entry is a position in the code. Programs never see positions: a code pointer is the index
+//! of a jump-table entry plus one, times two.
+//!
+//! Entries of up to four bytes are read, which covers all code the engines accept; a non-empty table with
+//! entries of zero bytes is refused, because its length would not be bounded by the input.
+//!
+//! Invariant: the bitmask has exactly one bit per code byte.
+
+use crate::inst::Inst;
+use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat};
+use crate::table::GpVersion;
+
+/// The largest code that is read, in bytes. Positions fit 31 bits, so all offsets are representable.
+pub const MAX_CODE_LEN: u64 = i32::MAX as u64;
+
+/// One bit per code byte; set where an instruction begins.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Bitmask {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Bitmask {
+    /// A mask of `len` clear bits.
+    pub fn new(len: usize) -> Self {
+        Bitmask { bytes: vec![0; len.div_ceil(8)], len }
+    }
+
+    /// The number of bits.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the mask has no bits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bit at `index`; clear past the end.
+    pub fn get(&self, index: usize) -> bool {
+        self.bytes.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 != 0)
+    }
+
+    /// Sets the bit at `index`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is past the end.
+    pub fn set(&mut self, index: usize) {
+        assert!(index < self.len, "bit {index} of {}", self.len);
+        self.bytes[index / 8] |= 1 << (index % 8);
+    }
+
+    /// Appends clear bits up to a length of `len`.
+    pub fn grow(&mut self, len: usize) {
+        self.len = self.len.max(len);
+        self.bytes.resize(self.len.div_ceil(8), 0);
+    }
+
+    /// The packed bits; padding is zero.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn parse(reader: &mut Reader<'_>, len: usize) -> Result<Self, ParseError> {
+        let bytes = reader.take(len.div_ceil(8))?.to_vec();
+        let padding =
+            bytes.last().map_or(0, |last| (u16::from(*last) >> (len - (bytes.len() - 1) * 8)) as u8);
+        if padding != 0 {
+            return Err(ParseError { offset: reader.offset() - 1, kind: ParseErrorKind::NonZeroPadding });
+        }
+        Ok(Bitmask { bytes, len })
+    }
+}
+
+/// A program as the machine runs it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProgramBlob {
+    /// The code bytes.
+    pub code: Vec<u8>,
+    /// Where instructions begin; as long as `code`.
+    pub mask: Bitmask,
+    /// Positions in the code that indirect jumps may reach.
+    pub jump_table: Vec<u32>,
+}
+
+impl ProgramBlob {
+    /// Reads a blob that takes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a blob; offsets count from the start of `bytes`.
+    pub fn parse(bytes: &[u8]) -> Result<ProgramBlob, ParseError> {
+        ProgramBlob::read(&mut Reader::new(bytes))
+    }
+
+    /// Reads a blob that takes the rest of the input.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<ProgramBlob, ParseError> {
+        let table_offset = reader.offset();
+        let table_len = reader.nat()?;
+        let size_offset = reader.offset();
+        let entry_size = usize::from(reader.u8()?);
+        if entry_size > 4 || (entry_size == 0 && table_len > 0) {
+            return Err(ParseError { offset: size_offset, kind: ParseErrorKind::BadJumpTableEntrySize });
+        }
+        let code_len = reader.nat_up_to(MAX_CODE_LEN)? as usize;
+        if table_len > reader.remaining() as u64 {
+            return Err(ParseError { offset: table_offset, kind: ParseErrorKind::UnexpectedEnd });
+        }
+        let jump_table =
+            (0..table_len).map(|_| reader.le(entry_size)).collect::<Result<Vec<u32>, ParseError>>()?;
+        let code = reader.take(code_len)?.to_vec();
+        let mask = Bitmask::parse(reader, code_len)?;
+        reader.finish()?;
+        Ok(ProgramBlob { code, mask, jump_table })
+    }
+
+    /// The blob as bytes, with the smallest entries that hold the jump table.
+    ///
+    /// # Panics
+    ///
+    /// If the bitmask is not as long as the code.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        assert_eq!(self.mask.len(), self.code.len(), "one mask bit per code byte");
+        let entry_size = self.jump_table_entry_size();
+        let mut out = Vec::with_capacity(16 + self.code.len() * 9 / 8 + self.jump_table.len() * entry_size);
+        write_nat(self.jump_table.len() as u64, &mut out);
+        out.push(entry_size as u8);
+        write_nat(self.code.len() as u64, &mut out);
+        for entry in &self.jump_table {
+            out.extend_from_slice(&entry.to_le_bytes()[..entry_size]);
+        }
+        out.extend_from_slice(&self.code);
+        out.extend_from_slice(self.mask.as_bytes());
+        out
+    }
+
+    /// Bytes per jump-table entry in the written form: 0 for an empty table, else 1..=4.
+    pub fn jump_table_entry_size(&self) -> usize {
+        match self.jump_table.iter().max() {
+            None => 0,
+            Some(max) => (4 - max.leading_zeros() as usize / 8).max(1),
+        }
+    }
+
+    /// Appends an instruction in its shortest form and returns its position.
+    ///
+    /// # Panics
+    ///
+    /// If the instruction does not exist in this version of the Gray Paper.
+    pub fn push(&mut self, gp: GpVersion, inst: &Inst) -> u32 {
+        self.push_with_offset_bytes(gp, inst, 0)
+    }
+
+    /// Appends an instruction whose code offset takes at least `min_offset_bytes` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the instruction does not exist in this version of the Gray Paper.
+    pub fn push_with_offset_bytes(&mut self, gp: GpVersion, inst: &Inst, min_offset_bytes: u8) -> u32 {
+        let pc = self.code.len();
+        inst.encode_with_offset_bytes(gp, min_offset_bytes, &mut self.code);
+        self.mask.grow(self.code.len());
+        self.mask.set(pc);
+        pc as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(table: &[u32]) -> ProgramBlob {
+        let mut mask = Bitmask::new(9);
+        [0, 3, 8].into_iter().for_each(|i| mask.set(i));
+        ProgramBlob { code: (0..9).collect(), mask, jump_table: table.to_vec() }
+    }
+
+    #[test]
+    fn entries_have_the_smallest_size_that_fits() {
+        let cases: [(&[u32], usize); 6] =
+            [(&[], 0), (&[0], 1), (&[255, 3], 1), (&[256], 2), (&[1 << 16], 3), (&[u32::MAX], 4)];
+        for (table, size) in cases {
+            let blob = sample(table);
+            let bytes = blob.to_bytes();
+            assert_eq!(bytes[1], size as u8);
+            assert_eq!(ProgramBlob::parse(&bytes), Ok(blob));
+        }
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let good = sample(&[3]).to_bytes();
+        let with = |at: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            ProgramBlob::parse(&bytes).expect_err("damaged")
+        };
+        let error = |offset, kind| ParseError { offset, kind };
+        assert_eq!(with(1, 0), error(1, ParseErrorKind::BadJumpTableEntrySize));
+        assert_eq!(with(1, 5), error(1, ParseErrorKind::BadJumpTableEntrySize));
+        assert_eq!(with(14, 2), error(14, ParseErrorKind::NonZeroPadding));
+        assert_eq!(with(2, 8).kind, ParseErrorKind::TrailingBytes);
+        assert_eq!(with(2, 60).kind, ParseErrorKind::UnexpectedEnd);
+        let mut long = good.clone();
+        long.push(0);
+        assert_eq!(ProgramBlob::parse(&long), Err(error(15, ParseErrorKind::TrailingBytes)));
+    }
+
+    #[test]
+    fn a_mask_of_whole_bytes_has_no_padding() {
+        let mut mask = Bitmask::new(8);
+        mask.set(7);
+        let blob = ProgramBlob { code: vec![0; 8], mask, jump_table: vec![] };
+        assert_eq!(ProgramBlob::parse(&blob.to_bytes()), Ok(blob));
+    }
+}

@@ -1,0 +1,202 @@
+//! Bytes to instructions.
+//!
+//! Decoding never fails: the machine gives every byte sequence a meaning. An opcode byte that is undefined
+//! or not marked in the bitmask acts as `trap`, bytes past the end of the code read as zero, register
+//! fields are clamped to 12, length fields to 4, and the distance to the next instruction to 24 (Gray
+//! Paper, appendix A.3 to A.5). GP 0.8 refuses programs that rely on the first; see [`crate::validate`].
+//!
+//! Many byte sequences mean the same instruction. [`DecodedInst`] therefore keeps, beside the instruction,
+//! what the meaning drops: the immediates' lengths, the operand bytes as found and surplus bytes. From these
+//! [`DecodedInst::encode_exact`] gives back the original bytes.
+
+use crate::blob::{Bitmask, ProgramBlob};
+use crate::encode::ImmLens;
+use crate::inst::Inst;
+use crate::reg::Reg;
+use crate::table::{Format, GpVersion, Opcode};
+
+/// The largest distance between an opcode byte and the next instruction's, less one.
+pub const MAX_SKIP: usize = 24;
+
+/// An instruction together with the particular bytes it was decoded from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DecodedInst<'a> {
+    /// What the bytes mean; `trap` if they are not a valid instruction.
+    pub inst: Inst,
+    /// Distance to the next instruction in bytes, 1..=25. One past the end of the code.
+    pub len: u32,
+    /// Whether the position holds an opcode of this version that is marked in the bitmask.
+    pub is_valid: bool,
+    lens: ImmLens,
+    bytes: &'a [u8],
+}
+
+impl<'a> DecodedInst<'a> {
+    /// The bytes of the instruction, as long as the code has them.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Lengths of the variable-length immediates as found.
+    pub fn imm_lens(&self) -> ImmLens {
+        self.lens
+    }
+
+    /// Whether the instruction has fewer bytes than its fields take, so that the last of them are read from
+    /// the next instruction, or as zeros past the end of the code.
+    pub fn is_cut_off(&self) -> bool {
+        let ImmLens { x, y } = self.lens;
+        self.bytes.len() < self.inst.fixed_len() + x + y
+    }
+
+    /// Whether re-encoding in the shortest form would give the same bytes.
+    pub fn is_shortest(&self, gp: GpVersion) -> bool {
+        let mut out = Vec::new();
+        self.is_valid && self.inst.encode(gp, &mut out) == self.bytes.len() && out == self.bytes
+    }
+
+    /// Appends the bytes the instruction was decoded from.
+    ///
+    /// Immediates are written from the instruction in their recorded lengths. Opcode and operand bytes,
+    /// which may hold ignored bits, surplus bytes and the bytes of an invalid instruction are copied.
+    pub fn encode_exact(&self, out: &mut Vec<u8>) {
+        let Some(&number) = self.bytes.first() else { return };
+        let start = out.len();
+        self.inst.emit(number, self.lens, out);
+        out.truncate(start + self.bytes.len());
+        let written = out.len() - start;
+        out.extend_from_slice(&self.bytes[written..]);
+        let operand_bytes = operand_bytes(self.inst.format()).min(self.bytes.len() - 1);
+        out[start + 1..][..operand_bytes].copy_from_slice(&self.bytes[1..][..operand_bytes]);
+    }
+}
+
+/// Decodes the instruction at `pc`.
+pub fn decode<'a>(gp: GpVersion, code: &'a [u8], mask: &Bitmask, pc: u32) -> DecodedInst<'a> {
+    let at = pc as usize;
+    let trap = Inst::NoArg { op: Opcode::Trap };
+    let Some(&number) = code.get(at) else {
+        return DecodedInst { inst: trap, len: 1, is_valid: false, lens: ImmLens::default(), bytes: &[] };
+    };
+    let skip = skip(code, mask, pc);
+    let bytes = &code[at..code.len().min(at + 1 + skip)];
+    let op = Opcode::from_number(gp, number).filter(|_| mask.get(at));
+    let (inst, lens) = op.map_or((trap, ImmLens::default()), |op| decode_operands(op, code, at, skip));
+    DecodedInst { inst, len: 1 + skip as u32, is_valid: op.is_some(), lens, bytes }
+}
+
+/// Bytes between the opcode at `pc` and the next marked byte or the end of the code, at most 24.
+pub fn skip(code: &[u8], mask: &Bitmask, pc: u32) -> usize {
+    let next = pc as usize + 1;
+    (0..MAX_SKIP).find(|i| next + i >= code.len() || mask.get(next + i)).unwrap_or(MAX_SKIP)
+}
+
+/// Bytes of register and length fields.
+fn operand_bytes(format: Format) -> usize {
+    match format {
+        Format::NoArg | Format::Imm | Format::Off => 0,
+        Format::RegImm64
+        | Format::Imm2
+        | Format::RegImm
+        | Format::RegImm2
+        | Format::RegImmOff
+        | Format::Reg2
+        | Format::Reg2Imm
+        | Format::Reg2Off => 1,
+        Format::Reg2Imm2 | Format::Reg3 => 2,
+    }
+}
+
+fn decode_operands(op: Opcode, code: &[u8], at: usize, skip: usize) -> (Inst, ImmLens) {
+    let byte = |i: usize| code.get(at + i).copied().unwrap_or(0);
+    let (b1, b2) = (byte(1), byte(2));
+    let (lo, hi, third) = (Reg::from_field(b1 & 15), Reg::from_field(b1 >> 4), Reg::from_field(b2));
+    let operands = operand_bytes(op.format());
+    let lens = imm_lens(op.format(), skip, operands, b1, b2);
+    let x = immediate(byte, 1 + operands, lens.x);
+    let y = immediate(byte, 1 + operands + lens.x, lens.y);
+    let inst = match op.format() {
+        Format::NoArg => Inst::NoArg { op },
+        Format::Imm => Inst::Imm { op, imm: x },
+        Format::RegImm64 => {
+            let imm = u64::from_le_bytes(core::array::from_fn(|i| byte(2 + i)));
+            Inst::RegImm64 { op, dst: lo, imm }
+        }
+        Format::Imm2 => Inst::Imm2 { op, addr: x, value: y },
+        Format::Off => Inst::Off { op, offset: x },
+        Format::RegImm => Inst::RegImm { op, reg: lo, imm: x },
+        Format::RegImm2 => Inst::RegImm2 { op, base: lo, disp: x, value: y },
+        Format::RegImmOff => Inst::RegImmOff { op, reg: lo, imm: x, offset: y },
+        Format::Reg2 => Inst::Reg2 { op, dst: lo, src: hi },
+        Format::Reg2Imm => Inst::Reg2Imm { op, a: lo, b: hi, imm: x },
+        Format::Reg2Off => Inst::Reg2Off { op, a: lo, b: hi, offset: x },
+        Format::Reg2Imm2 => Inst::Reg2Imm2 { op, dst: lo, base: hi, imm: x, disp: y },
+        Format::Reg3 => Inst::Reg3 { op, dst: third, a: lo, b: hi },
+    };
+    (inst, lens)
+}
+
+/// Immediate lengths: the first from its length field if the format has two, the last from the skip.
+fn imm_lens(format: Format, skip: usize, operands: usize, b1: u8, b2: u8) -> ImmLens {
+    let rest = |used: usize| skip.saturating_sub(used).min(4);
+    let field = match format {
+        Format::NoArg | Format::RegImm64 | Format::Reg2 | Format::Reg3 => return ImmLens::default(),
+        Format::Imm | Format::Off | Format::RegImm | Format::Reg2Imm | Format::Reg2Off => {
+            return ImmLens { x: rest(operands), y: 0 };
+        }
+        Format::Imm2 => b1,
+        Format::RegImm2 | Format::RegImmOff => b1 >> 4,
+        Format::Reg2Imm2 => b2,
+    };
+    let x = usize::from(field % 8).min(4);
+    ImmLens { x, y: rest(operands + x) }
+}
+
+/// The sign-extended little-endian number of `len` (0..=4) bytes.
+fn immediate(byte: impl Fn(usize) -> u8, at: usize, len: usize) -> i32 {
+    if len == 0 {
+        return 0;
+    }
+    let raw = (0..len).fold(0, |v, i| v | u32::from(byte(at + i)) << (8 * i));
+    let unused = 32 - 8 * len as u32;
+    (raw << unused) as i32 >> unused
+}
+
+/// Walks a program from a position, instruction by instruction, to the end of the code.
+#[derive(Clone)]
+pub struct Instructions<'a> {
+    blob: &'a ProgramBlob,
+    gp: GpVersion,
+    pc: u32,
+}
+
+impl<'a> Iterator for Instructions<'a> {
+    type Item = (u32, DecodedInst<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.pc as usize >= self.blob.code.len() {
+            return None;
+        }
+        let pc = self.pc;
+        let inst = self.blob.decode(self.gp, pc);
+        self.pc = pc + inst.len;
+        Some((pc, inst))
+    }
+}
+
+impl ProgramBlob {
+    /// Decodes the instruction at `pc`.
+    pub fn decode(&self, gp: GpVersion, pc: u32) -> DecodedInst<'_> {
+        decode(gp, &self.code, &self.mask, pc)
+    }
+
+    /// All instructions with their positions, from position 0 on.
+    pub fn instructions(&self, gp: GpVersion) -> Instructions<'_> {
+        self.instructions_from(gp, 0)
+    }
+
+    /// The instructions from `pc` on.
+    pub fn instructions_from(&self, gp: GpVersion, pc: u32) -> Instructions<'_> {
+        Instructions { blob: self, gp, pc }
+    }
+}

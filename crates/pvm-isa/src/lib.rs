@@ -1,0 +1,58 @@
+//! The PVM instruction set, its containers and its gas models.
+//!
+//! The PVM is the virtual machine of JAM: thirteen 64-bit registers, paged 32-bit memory, variable-length
+//! code with an instruction bitmask, and indirect jumps through a jump table. Two versions of its
+//! specification, the Gray Paper, are supported side by side, see [`GpVersion`].
+//!
+//! The crate stands alone: compilers build [`Inst`]s and [`ProgramBlob`]s with it, tools read them back. It
+//! has no dependencies, does no input or output, and never panics on foreign bytes.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`table`] | the instruction table, from which the rest derives |
+//! | [`reg`], [`inst`], [`asm`] | registers, instructions, one constructor per instruction |
+//! | [`encode`], [`decode`] | instructions to bytes and back |
+//! | [`blob`], [`spi`], [`metadata`], [`container`] | programs as files |
+//! | [`validate`] | which programs are accepted, and what a compiler promises beyond that |
+//! | [`gas`] | what basic blocks cost |
+//! | [`disasm`] | programs as text |
+
+pub mod table;
+
+pub mod reg;
+
+pub mod inst;
+
+pub mod asm;
+
+pub mod encode;
+
+pub mod decode;
+
+mod reader;
+
+pub mod blob;
+
+pub mod spi;
+
+pub mod metadata;
+
+pub mod container;
+
+pub mod validate;
+
+pub mod gas;
+
+pub mod disasm;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use blob::{Bitmask, ProgramBlob};
+pub use container::Container;
+pub use decode::DecodedInst;
+pub use inst::Inst;
+pub use reader::{ParseError, ParseErrorKind, write_nat};
+pub use reg::{Reg, RegSet};
+pub use spi::SpiProgram;
+pub use table::{Flow, Format, GpVersion, Opcode, Role};

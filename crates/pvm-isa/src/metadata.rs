@@ -1,0 +1,390 @@
+//! Program metadata: who made a program, what it exports and imports, and names for its code.
+//!
+//! The protocol carries metadata as an opaque prefix of the program. Tools of the JAM SDK read a leading
+//! zero byte followed by a description of the package; nothing in a container says which version of the
+//! Gray Paper a program is for, although the versions number their instructions differently. So we write
+//! the conventional description first, where those tools find it, and behind it an extension that they
+//! ignore.
+//!
+//! ```text
+//! metadata    = 0x00 name version license authors  extension
+//! extension   = "wpvm" format:1 producer gp:1 flags:nat [base:nat] exports imports functions
+//! export      = name pc:nat signature
+//! import      = module name kind:1 [number:nat]     kind 0 trap, 1 nop, 2 host call with number
+//! function    = pc delta:nat name                   sorted by pc, the first delta counts from 0
+//! ```
+//!
+//! Strings are UTF-8 behind their length in bytes, lists stand behind their number of elements; lengths,
+//! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for
+//! 0.8. Flag 1 (bit 0): the entry functions return an end pointer in r8 instead of a length. Flag 2 (bit 1):
+//! there is a linear memory, and `base` follows: wasm address a is address a + base modulo 2^32. A signature
+//! is one letter per parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128,
+//! `r` funcref, `e` externref.
+//!
+//! Foreign metadata is not an error: [`Metadata::parse`] gives what it recognises.
+
+use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat, write_string};
+use crate::table::GpVersion;
+
+const MAGIC: &[u8; 4] = b"wpvm";
+const FORMAT_VERSION: u8 = 1;
+const FLAG_RESULT_END: u64 = 1;
+const FLAG_LINEAR_MEMORY: u64 = 2;
+
+/// The metadata of a program, as far as it is understood.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Metadata {
+    /// The package, if the metadata follows the convention of the JAM SDK.
+    pub package: Option<Package>,
+    /// What our compiler records.
+    pub extension: Option<Extension>,
+}
+
+impl Metadata {
+    /// Reads metadata. What does not follow the convention is left out.
+    pub fn parse(bytes: &[u8]) -> Metadata {
+        let mut reader = Reader::new(bytes);
+        let Ok(package) = Package::read(&mut reader) else { return Metadata::default() };
+        let extension = Extension::parse(reader.rest()).ok();
+        Metadata { package: Some(package), extension }
+    }
+
+    /// The metadata as bytes. An extension without a package is written behind an empty package.
+    ///
+    /// # Panics
+    ///
+    /// If the extension's function names are not sorted by position.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match (&self.package, &self.extension) {
+            (None, None) => {}
+            (Some(package), _) => package.write(&mut out),
+            (None, Some(_)) => Package::default().write(&mut out),
+        }
+        if let Some(extension) = &self.extension {
+            extension.write(&mut out);
+        }
+        out
+    }
+}
+
+/// The description of a package by the convention of the JAM SDK.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Package {
+    /// Name of the program.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// Licence, by its SPDX identifier.
+    pub license: String,
+    /// The authors.
+    pub authors: Vec<String>,
+}
+
+impl Package {
+    fn read(reader: &mut Reader<'_>) -> Result<Package, ParseError> {
+        let offset = reader.offset();
+        if reader.u8()? != 0 {
+            return Err(ParseError { offset, kind: ParseErrorKind::UnknownValue });
+        }
+        Ok(Package {
+            name: reader.string()?,
+            version: reader.string()?,
+            license: reader.string()?,
+            authors: reader.sequence(1, Reader::string)?,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(0);
+        for text in [&self.name, &self.version, &self.license] {
+            write_string(text, out);
+        }
+        write_nat(self.authors.len() as u64, out);
+        self.authors.iter().for_each(|author| write_string(author, out));
+    }
+}
+
+/// How an entry function returns its result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ResultConvention {
+    /// r7 is the address, r8 the length, as the Gray Paper has it.
+    #[default]
+    Length,
+    /// r7 is the address, r8 the address behind the last byte.
+    End,
+}
+
+/// What our compiler records about a program.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Extension {
+    /// Name and version of the compiler.
+    pub producer: String,
+    /// The version of the Gray Paper the program is for.
+    pub gp: GpVersion,
+    /// How entry functions return.
+    pub result: ResultConvention,
+    /// Address of byte 0 of the linear memory modulo 2^32 (it need not be accessible), if there is one.
+    pub linear_memory: Option<u32>,
+    /// Functions that can be entered from outside.
+    pub exports: Vec<Export>,
+    /// Imported functions and what became of them.
+    pub imports: Vec<Import>,
+    /// Names of functions, sorted by position; empty unless asked for.
+    pub functions: Vec<FunctionName>,
+}
+
+/// An entry point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Export {
+    /// The exported name.
+    pub name: String,
+    /// Position in the code where it is entered.
+    pub pc: u32,
+    /// Parameter and result types, see the module documentation.
+    pub signature: String,
+}
+
+/// An imported function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Import {
+    /// Module name of the import.
+    pub module: String,
+    /// Function name of the import.
+    pub name: String,
+    /// What calling it does.
+    pub kind: ImportKind,
+}
+
+/// What a call of an imported function became.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImportKind {
+    /// The program panics.
+    Trap,
+    /// Nothing; results are zero.
+    Nop,
+    /// A host call with this number.
+    Ecalli(u32),
+}
+
+/// The name of the code from a position on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionName {
+    /// Position of the function's first instruction.
+    pub pc: u32,
+    /// The function's name.
+    pub name: String,
+}
+
+impl Extension {
+    /// Reads an extension that takes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes do not start with the magic and a known format version, or do not follow the format.
+    pub fn parse(bytes: &[u8]) -> Result<Extension, ParseError> {
+        let mut reader = Reader::new(bytes);
+        if !bytes.starts_with(MAGIC) || bytes.get(MAGIC.len()) != Some(&FORMAT_VERSION) {
+            return Err(ParseError { offset: 0, kind: ParseErrorKind::NotOurExtension });
+        }
+        reader.take(MAGIC.len() + 1)?;
+        let (producer, gp, flags) = (reader.string()?, read_gp(&mut reader)?, reader.nat()?);
+        let extension = Extension {
+            producer,
+            gp,
+            result: match flags & FLAG_RESULT_END {
+                0 => ResultConvention::Length,
+                _ => ResultConvention::End,
+            },
+            linear_memory: match flags & FLAG_LINEAR_MEMORY {
+                0 => None,
+                _ => Some(read_u32(&mut reader)?),
+            },
+            exports: reader.sequence(3, Export::read)?,
+            imports: reader.sequence(3, Import::read)?,
+            functions: read_functions(&mut reader)?,
+        };
+        reader.finish()?;
+        Ok(extension)
+    }
+
+    /// The name of the function that the code at `pc` belongs to, and its start.
+    pub fn function_at(&self, pc: u32) -> Option<&FunctionName> {
+        let after = self.functions.partition_point(|function| function.pc <= pc);
+        self.functions[..after].last()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(MAGIC);
+        out.push(FORMAT_VERSION);
+        write_string(&self.producer, out);
+        out.push(match self.gp {
+            GpVersion::V072 => 7,
+            GpVersion::V08 => 8,
+        });
+        let result = match self.result {
+            ResultConvention::Length => 0,
+            ResultConvention::End => FLAG_RESULT_END,
+        };
+        let memory = if self.linear_memory.is_some() { FLAG_LINEAR_MEMORY } else { 0 };
+        write_nat(result | memory, out);
+        self.linear_memory.iter().for_each(|&base| write_nat(base.into(), out));
+        write_nat(self.exports.len() as u64, out);
+        self.exports.iter().for_each(|export| export.write(out));
+        write_nat(self.imports.len() as u64, out);
+        self.imports.iter().for_each(|import| import.write(out));
+        write_functions(&self.functions, out);
+    }
+}
+
+impl Export {
+    fn read(reader: &mut Reader<'_>) -> Result<Export, ParseError> {
+        Ok(Export { name: reader.string()?, pc: read_u32(reader)?, signature: reader.string()? })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_string(&self.name, out);
+        write_nat(self.pc.into(), out);
+        write_string(&self.signature, out);
+    }
+}
+
+impl Import {
+    fn read(reader: &mut Reader<'_>) -> Result<Import, ParseError> {
+        let (module, name) = (reader.string()?, reader.string()?);
+        let offset = reader.offset();
+        let kind = match reader.u8()? {
+            0 => ImportKind::Trap,
+            1 => ImportKind::Nop,
+            2 => ImportKind::Ecalli(read_u32(reader)?),
+            _ => return Err(ParseError { offset, kind: ParseErrorKind::UnknownValue }),
+        };
+        Ok(Import { module, name, kind })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_string(&self.module, out);
+        write_string(&self.name, out);
+        match self.kind {
+            ImportKind::Trap => out.push(0),
+            ImportKind::Nop => out.push(1),
+            ImportKind::Ecalli(number) => {
+                out.push(2);
+                write_nat(number.into(), out);
+            }
+        }
+    }
+}
+
+fn read_gp(reader: &mut Reader<'_>) -> Result<GpVersion, ParseError> {
+    let offset = reader.offset();
+    match reader.u8()? {
+        7 => Ok(GpVersion::V072),
+        8 => Ok(GpVersion::V08),
+        _ => Err(ParseError { offset, kind: ParseErrorKind::UnknownValue }),
+    }
+}
+
+fn read_u32(reader: &mut Reader<'_>) -> Result<u32, ParseError> {
+    Ok(reader.nat_up_to(u32::MAX.into())? as u32)
+}
+
+fn read_functions(reader: &mut Reader<'_>) -> Result<Vec<FunctionName>, ParseError> {
+    let mut pc = 0;
+    reader.sequence(2, |reader| {
+        pc += reader.nat_up_to(u64::from(u32::MAX) - pc)?;
+        Ok(FunctionName { pc: pc as u32, name: reader.string()? })
+    })
+}
+
+/// Writes the names as distances from one function to the next.
+///
+/// # Panics
+///
+/// If the functions are not sorted by position.
+fn write_functions(functions: &[FunctionName], out: &mut Vec<u8>) {
+    write_nat(functions.len() as u64, out);
+    let mut previous = 0;
+    for function in functions {
+        let delta = function.pc.checked_sub(previous).expect("function names are sorted by position");
+        write_nat(delta.into(), out);
+        write_string(&function.name, out);
+        previous = function.pc;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Metadata {
+        let function = |pc, name: &str| FunctionName { pc, name: name.into() };
+        let import = |name: &str, kind| Import { module: "env".into(), name: name.into(), kind };
+        Metadata {
+            package: Some(Package {
+                name: "fib".into(),
+                version: "0.1.0".into(),
+                license: "MIT".into(),
+                authors: vec!["A".into(), "B".into()],
+            }),
+            extension: Some(Extension {
+                producer: "wasm-pvm 0.1.0".into(),
+                gp: GpVersion::V072,
+                result: ResultConvention::End,
+                linear_memory: Some(0xfff2_0000),
+                exports: vec![Export { name: "main".into(), pc: 5, signature: "ii>I".into() }],
+                imports: vec![
+                    import("abort", ImportKind::Trap),
+                    import("log", ImportKind::Nop),
+                    import("gas", ImportKind::Ecalli(100_000)),
+                ],
+                functions: vec![function(10, "f"), function(10, "g"), function(u32::MAX, "h")],
+            }),
+        }
+    }
+
+    #[test]
+    fn metadata_survives_writing_and_reading() {
+        let metadata = sample();
+        assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
+        let package_only = Metadata { extension: None, ..metadata };
+        assert_eq!(Metadata::parse(&package_only.to_bytes()), package_only);
+        assert_eq!(Metadata::parse(&[]), Metadata::default());
+        assert_eq!(Metadata::default().to_bytes(), []);
+    }
+
+    #[test]
+    fn the_package_is_where_other_tools_look_for_it() {
+        let bytes = sample().to_bytes();
+        assert!(bytes.starts_with(b"\0\x03fib\x050.1.0\x03MIT\x02\x01A\x01Bwpvm\x01"));
+    }
+
+    #[test]
+    fn foreign_metadata_gives_what_it_has() {
+        assert_eq!(Metadata::parse(b"hello"), Metadata::default());
+        assert_eq!(Metadata::parse(b"\0\xffhello"), Metadata::default());
+        let mut bytes = sample().to_bytes();
+        let magic = bytes.windows(4).position(|w| w == MAGIC).expect("written");
+        bytes[magic + 4] = 99;
+        let parsed = Metadata::parse(&bytes);
+        assert_eq!(parsed.package, sample().package);
+        assert_eq!(parsed.extension, None);
+    }
+
+    #[test]
+    fn every_truncation_of_an_extension_is_an_error() {
+        let mut bytes = Vec::new();
+        sample().extension.expect("has one").write(&mut bytes);
+        for len in 0..bytes.len() {
+            assert!(Extension::parse(&bytes[..len]).is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn positions_belong_to_the_function_before_them() {
+        let extension = sample().extension.expect("has one");
+        assert_eq!(extension.function_at(9), None);
+        assert_eq!(extension.function_at(10).map(|f| f.name.as_str()), Some("g"));
+        assert_eq!(extension.function_at(11).map(|f| f.name.as_str()), Some("g"));
+    }
+}

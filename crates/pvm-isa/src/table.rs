@@ -1,0 +1,565 @@
+//! The instruction table: one row per instruction, everything else derives from it.
+//!
+//! Two versions of the Gray Paper (0.7.2 and 0.8) share the machine but number some instructions
+//! differently, and later stages ask many questions about an opcode: its mnemonic, its operand format,
+//! which registers it reads and writes, how control leaves it, what it costs. Answering each question with
+//! a match of its own would spread an instruction over many files.
+//!
+//! So every instruction is one row of `for_each_inst!`, grouped by operand format. The macro hands all
+//! rows to a callback macro; this file derives [`Opcode`] and its side table from them, `asm.rs` derives
+//! one constructor per instruction. A new instruction is a new row.
+//!
+//! Columns: variant, mnemonic, number in 0.7.2, number in 0.8 (`_` = absent), roles of the register fields
+//! in the order of [`Inst::reg_fields`](crate::Inst::reg_fields) (`R`ead, `W`rite, `U`pdate = both), flow,
+//! latency in cycles, decode slots (`[n]`; `[a/b]` = a if the destination is also a source, else b;
+//! `value` = only the first register counts as such a source), and units (`A`LU, `L`oad, `S`tore, `M`ul,
+//! `D`iv). The last three are the block-cost model of 0.8.
+//!
+//! Invariants: opcodes are dense and in table order, so an opcode indexes the table; within one version
+//! numbers are unique.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// Latency of a load under the cost model of GP 0.8: every access is taken to hit the L2 cache.
+pub const L2_HIT: u8 = 25;
+
+/// Calls a macro with all rows of the instruction table. See the module documentation for the columns.
+macro_rules! for_each_inst {
+    ($each:ident) => {
+        $each! {
+            NoArg {
+                Trap               trap                   0   0 none trap        2      [1]         none;
+                Fallthrough        fallthrough            1   1 none fallthrough 2      [1]         none;
+                Unlikely           unlikely               _   2 none next        40     [1]         none;
+            }
+            Imm {
+                Ecalli             ecalli                10  10 none next        100    [4]         A;
+            }
+            RegImm64 {
+                LoadImm64          load_imm_64           20  20 W    next        1      [2]         none;
+            }
+            Imm2 {
+                StoreImmU8         store_imm_u8          30  30 none next        25     [1]         AS;
+                StoreImmU16        store_imm_u16         31  31 none next        25     [1]         AS;
+                StoreImmU32        store_imm_u32         32  32 none next        25     [1]         AS;
+                StoreImmU64        store_imm_u64         33  33 none next        25     [1]         AS;
+            }
+            Off {
+                Jump               jump                  40  40 none jump        15     [1]         none;
+            }
+            RegImm {
+                JumpInd            jump_ind              50  50 R    indirect    22     [1]         none;
+                LoadImm            load_imm              51  51 W    next        1      [1]         none;
+                LoadU8             load_u8               52  52 W    next        L2_HIT [1]         AL;
+                LoadI8             load_i8               53  53 W    next        L2_HIT [1]         AL;
+                LoadU16            load_u16              54  54 W    next        L2_HIT [1]         AL;
+                LoadI16            load_i16              55  55 W    next        L2_HIT [1]         AL;
+                LoadU32            load_u32              56  56 W    next        L2_HIT [1]         AL;
+                LoadI32            load_i32              57  57 W    next        L2_HIT [1]         AL;
+                LoadU64            load_u64              58  58 W    next        L2_HIT [1]         AL;
+                StoreU8            store_u8              59  59 R    next        25     [1]         AS;
+                StoreU16           store_u16             60  60 R    next        25     [1]         AS;
+                StoreU32           store_u32             61  61 R    next        25     [1]         AS;
+                StoreU64           store_u64             62  62 R    next        25     [1]         AS;
+            }
+            RegImm2 {
+                StoreImmIndU8      store_imm_ind_u8      70  70 R    next        25     [1]         AS;
+                StoreImmIndU16     store_imm_ind_u16     71  71 R    next        25     [1]         AS;
+                StoreImmIndU32     store_imm_ind_u32     72  72 R    next        25     [1]         AS;
+                StoreImmIndU64     store_imm_ind_u64     73  73 R    next        25     [1]         AS;
+            }
+            RegImmOff {
+                LoadImmJump        load_imm_jump         80  80 W    jump        15     [1]         none;
+                BranchEqImm        branch_eq_imm         81  81 R    branch      20     [1]         A;
+                BranchNeImm        branch_ne_imm         82  82 R    branch      20     [1]         A;
+                BranchLtUImm       branch_lt_u_imm       83  83 R    branch      20     [1]         A;
+                BranchLeUImm       branch_le_u_imm       84  84 R    branch      20     [1]         A;
+                BranchGeUImm       branch_ge_u_imm       85  85 R    branch      20     [1]         A;
+                BranchGtUImm       branch_gt_u_imm       86  86 R    branch      20     [1]         A;
+                BranchLtSImm       branch_lt_s_imm       87  87 R    branch      20     [1]         A;
+                BranchLeSImm       branch_le_s_imm       88  88 R    branch      20     [1]         A;
+                BranchGeSImm       branch_ge_s_imm       89  89 R    branch      20     [1]         A;
+                BranchGtSImm       branch_gt_s_imm       90  90 R    branch      20     [1]         A;
+            }
+            Reg2 {
+                MoveReg            move_reg             100 100 WR   next        0      [1]         none;
+                Sbrk               sbrk                 101   _ WR   next        100    [4]         A;
+                CountSetBits64     count_set_bits_64    102 101 WR   next        1      [1]         A;
+                CountSetBits32     count_set_bits_32    103 102 WR   next        1      [1]         A;
+                LeadingZeroBits64  leading_zero_bits_64 104 103 WR   next        1      [1]         A;
+                LeadingZeroBits32  leading_zero_bits_32 105 104 WR   next        1      [1]         A;
+                TrailingZeroBits64 trailing_zero_bits_64 106 105 WR   next        2      [1]         AA;
+                TrailingZeroBits32 trailing_zero_bits_32 107 106 WR   next        2      [1]         AA;
+                SignExtend8        sign_extend_8        108 107 WR   next        1      [1]         A;
+                SignExtend16       sign_extend_16       109 108 WR   next        1      [1]         A;
+                ZeroExtend16       zero_extend_16       110 109 WR   next        1      [1]         A;
+                ReverseBytes       reverse_bytes        111 110 WR   next        1      [1/2]       A;
+            }
+            Reg2Imm {
+                StoreIndU8         store_ind_u8         120 120 RR   next        25     [1]         AS;
+                StoreIndU16        store_ind_u16        121 121 RR   next        25     [1]         AS;
+                StoreIndU32        store_ind_u32        122 122 RR   next        25     [1]         AS;
+                StoreIndU64        store_ind_u64        123 123 RR   next        25     [1]         AS;
+                LoadIndU8          load_ind_u8          124 124 WR   next        L2_HIT [1]         AL;
+                LoadIndI8          load_ind_i8          125 125 WR   next        L2_HIT [1]         AL;
+                LoadIndU16         load_ind_u16         126 126 WR   next        L2_HIT [1]         AL;
+                LoadIndI16         load_ind_i16         127 127 WR   next        L2_HIT [1]         AL;
+                LoadIndU32         load_ind_u32         128 128 WR   next        L2_HIT [1]         AL;
+                LoadIndI32         load_ind_i32         129 129 WR   next        L2_HIT [1]         AL;
+                LoadIndU64         load_ind_u64         130 130 WR   next        L2_HIT [1]         AL;
+                AddImm32           add_imm_32           131 131 WR   next        2      [2/3]       A;
+                AndImm             and_imm              132 132 WR   next        1      [1/2]       A;
+                XorImm             xor_imm              133 133 WR   next        1      [1/2]       A;
+                OrImm              or_imm               134 134 WR   next        1      [1/2]       A;
+                MulImm32           mul_imm_32           135 135 WR   next        4      [2/3]       AM;
+                SetLtUImm          set_lt_u_imm         136 136 WR   next        3      [3]         A;
+                SetLtSImm          set_lt_s_imm         137 137 WR   next        3      [3]         A;
+                ShloLImm32         shlo_l_imm_32        138 138 WR   next        2      [2/3]       A;
+                ShloRImm32         shlo_r_imm_32        139 139 WR   next        2      [2/3]       A;
+                SharRImm32         shar_r_imm_32        140 140 WR   next        2      [2/3]       A;
+                NegAddImm32        neg_add_imm_32       141 141 WR   next        3      [4]         A;
+                SetGtUImm          set_gt_u_imm         142 142 WR   next        3      [3]         A;
+                SetGtSImm          set_gt_s_imm         143 143 WR   next        3      [3]         A;
+                ShloLImmAlt32      shlo_l_imm_alt_32    144 144 WR   next        2      [4]         A;
+                ShloRImmAlt32      shlo_r_imm_alt_32    145 145 WR   next        2      [4]         A;
+                SharRImmAlt32      shar_r_imm_alt_32    146 146 WR   next        2      [4]         A;
+                CmovIzImm          cmov_iz_imm          147 147 UR   next        2      [3]         A;
+                CmovNzImm          cmov_nz_imm          148 148 UR   next        2      [3]         A;
+                AddImm64           add_imm_64           149 149 WR   next        1      [1/2]       A;
+                MulImm64           mul_imm_64           150 150 WR   next        3      [1/2]       AM;
+                ShloLImm64         shlo_l_imm_64        151 151 WR   next        1      [1/2]       A;
+                ShloRImm64         shlo_r_imm_64        152 152 WR   next        1      [1/2]       A;
+                SharRImm64         shar_r_imm_64        153 153 WR   next        1      [1/2]       A;
+                NegAddImm64        neg_add_imm_64       154 154 WR   next        2      [3]         A;
+                ShloLImmAlt64      shlo_l_imm_alt_64    155 155 WR   next        1      [3]         A;
+                ShloRImmAlt64      shlo_r_imm_alt_64    156 156 WR   next        1      [3]         A;
+                SharRImmAlt64      shar_r_imm_alt_64    157 157 WR   next        1      [3]         A;
+                RotR64Imm          rot_r_64_imm         158 158 WR   next        1      [1/2]       A;
+                RotR64ImmAlt       rot_r_64_imm_alt     159 159 WR   next        1      [3]         A;
+                RotR32Imm          rot_r_32_imm         160 160 WR   next        2      [2/3]       A;
+                RotR32ImmAlt       rot_r_32_imm_alt     161 161 WR   next        2      [4]         A;
+            }
+            Reg2Off {
+                BranchEq           branch_eq            170 170 RR   branch      20     [1]         A;
+                BranchNe           branch_ne            171 171 RR   branch      20     [1]         A;
+                BranchLtU          branch_lt_u          172 172 RR   branch      20     [1]         A;
+                BranchLtS          branch_lt_s          173 173 RR   branch      20     [1]         A;
+                BranchGeU          branch_ge_u          174 174 RR   branch      20     [1]         A;
+                BranchGeS          branch_ge_s          175 175 RR   branch      20     [1]         A;
+            }
+            Reg2Imm2 {
+                LoadImmJumpInd     load_imm_jump_ind    180 180 WR   indirect    22     [1]         none;
+            }
+            Reg3 {
+                Add32              add_32               190 190 RRW  next        2      [2/3]       A;
+                Sub32              sub_32               191 191 RRW  next        2      [2/3]       A;
+                Mul32              mul_32               192 192 RRW  next        4      [2/3]       AM;
+                DivU32             div_u_32             193 193 RRW  next        60     [4]         AD;
+                DivS32             div_s_32             194 194 RRW  next        60     [4]         AD;
+                RemU32             rem_u_32             195 195 RRW  next        60     [4]         AD;
+                RemS32             rem_s_32             196 196 RRW  next        60     [4]         AD;
+                ShloL32            shlo_l_32            197 197 RRW  next        2      [3/4 value] A;
+                ShloR32            shlo_r_32            198 198 RRW  next        2      [3/4 value] A;
+                SharR32            shar_r_32            199 199 RRW  next        2      [3/4 value] A;
+                Add64              add_64               200 200 RRW  next        1      [1/2]       A;
+                Sub64              sub_64               201 201 RRW  next        1      [1/2]       A;
+                Mul64              mul_64               202 202 RRW  next        3      [1/2]       AM;
+                DivU64             div_u_64             203 203 RRW  next        60     [4]         AD;
+                DivS64             div_s_64             204 204 RRW  next        60     [4]         AD;
+                RemU64             rem_u_64             205 205 RRW  next        60     [4]         AD;
+                RemS64             rem_s_64             206 206 RRW  next        60     [4]         AD;
+                ShloL64            shlo_l_64            207 207 RRW  next        1      [2/3 value] A;
+                ShloR64            shlo_r_64            208 208 RRW  next        1      [2/3 value] A;
+                SharR64            shar_r_64            209 209 RRW  next        1      [2/3 value] A;
+                And                and                  210 210 RRW  next        1      [1/2]       A;
+                Xor                xor                  211 211 RRW  next        1      [1/2]       A;
+                Or                 or                   212 212 RRW  next        1      [1/2]       A;
+                MulUpperSS         mul_upper_s_s        213 213 RRW  next        4      [4]         AM;
+                MulUpperUU         mul_upper_u_u        214 214 RRW  next        4      [4]         AM;
+                MulUpperSU         mul_upper_s_u        215 215 RRW  next        6      [4]         AM;
+                SetLtU             set_lt_u             216 216 RRW  next        3      [3]         A;
+                SetLtS             set_lt_s             217 217 RRW  next        3      [3]         A;
+                CmovIz             cmov_iz              218 218 RRU  next        2      [2]         A;
+                CmovNz             cmov_nz              219 219 RRU  next        2      [2]         A;
+                RotL64             rot_l_64             220 220 RRW  next        1      [2/3 value] A;
+                RotL32             rot_l_32             221 221 RRW  next        2      [3/4 value] A;
+                RotR64             rot_r_64             222 222 RRW  next        1      [2/3 value] A;
+                RotR32             rot_r_32             223 223 RRW  next        2      [3/4 value] A;
+                AndInv             and_inv              224 224 RRW  next        2      [3]         A;
+                OrInv              or_inv               225 225 RRW  next        2      [3]         A;
+                Xnor               xnor                 226 226 RRW  next        2      [2/3]       A;
+                Max                max                  227 227 RRW  next        3      [2/3]       A;
+                MaxU               max_u                228 228 RRW  next        3      [2/3]       A;
+                Min                min                  229 229 RRW  next        3      [2/3]       A;
+                MinU               min_u                230 230 RRW  next        3      [2/3]       A;
+            }
+        }
+    };
+}
+pub(crate) use for_each_inst;
+
+macro_rules! number {
+    (_) => {
+        None
+    };
+    ($n:literal) => {
+        Some($n)
+    };
+}
+
+macro_rules! slots {
+    ([$n:literal]) => {
+        Slots { overlapping: $n, otherwise: $n, value_only: false }
+    };
+    ([$a:literal / $b:literal]) => {
+        Slots { overlapping: $a, otherwise: $b, value_only: false }
+    };
+    ([$a:literal / $b:literal value]) => {
+        Slots { overlapping: $a, otherwise: $b, value_only: true }
+    };
+}
+
+macro_rules! define_opcodes {
+    ($($format:ident { $($variant:ident $mnemonic:ident $n072:tt $n08:tt $roles:ident $flow:ident
+        $cycles:tt $slots:tt $units:ident;)* })*) => {
+        /// An instruction's operation. Dense: `op as usize` is the row of the table.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Opcode {
+            $($(#[doc = concat!("`", stringify!($mnemonic), "`")] $variant,)*)*
+        }
+
+        /// All opcodes in table order.
+        const ALL: &[Opcode] = &[$($(Opcode::$variant,)*)*];
+
+        static ROWS: [Row; ALL.len()] = [$($(Row {
+            mnemonic: stringify!($mnemonic),
+            numbers: [number!($n072), number!($n08)],
+            format: Format::$format,
+            roles: roles::$roles,
+            flow: flow::$flow,
+            cost: CostRow { cycles: $cycles, slots: slots!($slots), units: units::$units },
+        },)*)*];
+    };
+}
+
+for_each_inst!(define_opcodes);
+
+/// A version of the Gray Paper: which numbering and which gas model a program is written for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum GpVersion {
+    /// Gray Paper 0.7.2: every instruction costs one unit of gas, the heap grows by `sbrk`.
+    V072,
+    /// Gray Paper 0.8: gas per basic block from a pipeline model, static validation of the whole program.
+    #[default]
+    V08,
+}
+
+impl GpVersion {
+    /// Both versions, older first.
+    pub const ALL: [GpVersion; 2] = [GpVersion::V072, GpVersion::V08];
+}
+
+impl fmt::Display for GpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GpVersion::V072 => "0.7",
+            GpVersion::V08 => "0.8",
+        })
+    }
+}
+
+impl FromStr for GpVersion {
+    type Err = UnknownGpVersion;
+
+    fn from_str(s: &str) -> Result<Self, UnknownGpVersion> {
+        match s {
+            "0.7" | "0.7.2" => Ok(GpVersion::V072),
+            "0.8" | "0.8.0" => Ok(GpVersion::V08),
+            _ => Err(UnknownGpVersion(s.to_owned())),
+        }
+    }
+}
+
+/// The text names no supported version of the Gray Paper.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownGpVersion(pub String);
+
+impl fmt::Display for UnknownGpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown Gray Paper version `{}`, expected `0.7` or `0.8`", self.0)
+    }
+}
+
+impl core::error::Error for UnknownGpVersion {}
+
+/// How an instruction's operands are laid out in bytes (Gray Paper, appendix A.5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Format {
+    /// No operands.
+    NoArg,
+    /// One immediate.
+    Imm,
+    /// A register and a raw 64-bit immediate.
+    RegImm64,
+    /// Two immediates: address, value.
+    Imm2,
+    /// One code offset.
+    Off,
+    /// A register and an immediate.
+    RegImm,
+    /// A register and two immediates: displacement, value.
+    RegImm2,
+    /// A register, an immediate and a code offset.
+    RegImmOff,
+    /// Two registers: destination, source.
+    Reg2,
+    /// Two registers and an immediate.
+    Reg2Imm,
+    /// Two registers and a code offset.
+    Reg2Off,
+    /// Two registers and two immediates: value, displacement.
+    Reg2Imm2,
+    /// Three registers: two sources, destination.
+    Reg3,
+}
+
+impl Format {
+    /// Whether the format carries a code offset.
+    pub const fn has_offset(self) -> bool {
+        matches!(self, Format::Off | Format::RegImmOff | Format::Reg2Off)
+    }
+}
+
+/// What an instruction does with one of its register fields.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// The register is read.
+    Read,
+    /// The register is written without being read.
+    Write,
+    /// The register is read and written; a conditional write is an update.
+    Update,
+}
+
+impl Role {
+    /// Whether the old value matters.
+    pub const fn reads(self) -> bool {
+        matches!(self, Role::Read | Role::Update)
+    }
+
+    /// Whether the register may hold another value afterwards.
+    pub const fn writes(self) -> bool {
+        matches!(self, Role::Write | Role::Update)
+    }
+}
+
+/// Where control goes after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Flow {
+    /// To the next instruction, in the same basic block.
+    Next,
+    /// Nowhere: the program panics.
+    Trap,
+    /// To the next instruction, which starts a basic block.
+    Fallthrough,
+    /// To a static target.
+    Jump,
+    /// To a static target or to the next instruction.
+    Branch,
+    /// To a jump-table entry, or out of the program.
+    Indirect,
+}
+
+/// Decode slots of an instruction under the cost model of GP 0.8.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slots {
+    /// Slots if the destination register is also a source.
+    pub overlapping: u8,
+    /// Slots if it is not.
+    pub otherwise: u8,
+    /// Only the first register field counts as a source (shifts: the value, not the amount).
+    pub value_only: bool,
+}
+
+/// Execution units an instruction occupies while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Units {
+    /// Arithmetic units.
+    pub alu: u8,
+    /// Load units.
+    pub load: u8,
+    /// Store units.
+    pub store: u8,
+    /// Multipliers.
+    pub mul: u8,
+    /// Dividers.
+    pub div: u8,
+}
+
+/// The price of an opcode in the block-cost model of GP 0.8.
+///
+/// `sbrk` is not part of GP 0.8; its row carries the numbers of `ecalli`, so that a program for 0.7.2 can
+/// be priced by the newer model for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CostRow {
+    /// Cycles from start to result. A branch has a cheaper form, see [`crate::gas`].
+    pub cycles: u8,
+    /// Decode slots.
+    pub slots: Slots,
+    /// Units held for all of `cycles`.
+    pub units: Units,
+}
+
+struct Row {
+    mnemonic: &'static str,
+    numbers: [Option<u8>; 2],
+    format: Format,
+    roles: [Option<Role>; 3],
+    flow: Flow,
+    cost: CostRow,
+}
+
+impl Opcode {
+    /// All opcodes in table order.
+    pub const ALL: &'static [Opcode] = ALL;
+
+    /// The name used in assembly text.
+    pub fn mnemonic(self) -> &'static str {
+        self.row().mnemonic
+    }
+
+    /// The opcode with this name.
+    pub fn from_mnemonic(mnemonic: &str) -> Option<Opcode> {
+        ALL.iter().copied().find(|op| op.mnemonic() == mnemonic)
+    }
+
+    /// The opcode byte in a version of the Gray Paper, if the instruction exists there.
+    pub fn number(self, gp: GpVersion) -> Option<u8> {
+        self.row().numbers[gp as usize]
+    }
+
+    /// The opcode that a version of the Gray Paper gives this byte to.
+    pub fn from_number(gp: GpVersion, number: u8) -> Option<Opcode> {
+        NUMBERS[gp as usize][usize::from(number)]
+    }
+
+    /// The layout of the operands.
+    pub fn format(self) -> Format {
+        self.row().format
+    }
+
+    /// Roles of the register fields, in the order of [`Inst::reg_fields`](crate::Inst::reg_fields).
+    pub fn roles(self) -> [Option<Role>; 3] {
+        self.row().roles
+    }
+
+    /// Where control goes after the instruction.
+    pub fn flow(self) -> Flow {
+        self.row().flow
+    }
+
+    /// Whether the instruction ends a basic block. A host call does not.
+    pub fn is_terminator(self) -> bool {
+        self.flow() != Flow::Next
+    }
+
+    /// Whether execution can continue at the following instruction.
+    pub fn can_fall_through(self) -> bool {
+        matches!(self.flow(), Flow::Next | Flow::Fallthrough | Flow::Branch)
+    }
+
+    /// Whether the instruction reads memory.
+    pub fn is_load(self) -> bool {
+        self.row().cost.units.load > 0
+    }
+
+    /// Whether the instruction writes memory.
+    pub fn is_store(self) -> bool {
+        self.row().cost.units.store > 0
+    }
+
+    /// The opcode's price in the block-cost model of GP 0.8.
+    pub fn cost(self) -> &'static CostRow {
+        &self.row().cost
+    }
+
+    fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+}
+
+impl fmt::Display for Opcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.mnemonic())
+    }
+}
+
+/// Opcode of every byte, for each version.
+static NUMBERS: [[Option<Opcode>; 256]; 2] = [invert(0), invert(1)];
+
+const fn invert(version: usize) -> [Option<Opcode>; 256] {
+    let mut table = [None; 256];
+    let mut i = 0;
+    while i < ALL.len() {
+        if let Some(n) = ROWS_FOR_CONST[i][version] {
+            assert!(table[n as usize].is_none(), "two opcodes share a number");
+            table[n as usize] = Some(ALL[i]);
+        }
+        i += 1;
+    }
+    table
+}
+
+macro_rules! define_numbers {
+    ($($format:ident { $($variant:ident $mnemonic:ident $n072:tt $n08:tt $roles:ident $flow:ident
+        $cycles:tt $slots:tt $units:ident;)* })*) => {
+        /// The number columns alone, readable in constant evaluation.
+        const ROWS_FOR_CONST: &[[Option<u8>; 2]] = &[$($([number!($n072), number!($n08)],)*)*];
+    };
+}
+
+for_each_inst!(define_numbers);
+
+/// The words of the roles column.
+#[expect(non_upper_case_globals, reason = "the names are the words of the table")]
+mod roles {
+    use super::Role::{self, Read, Update, Write};
+
+    pub(super) const none: [Option<Role>; 3] = [None; 3];
+    pub(super) const R: [Option<Role>; 3] = [Some(Read), None, None];
+    pub(super) const W: [Option<Role>; 3] = [Some(Write), None, None];
+    pub(super) const RR: [Option<Role>; 3] = [Some(Read), Some(Read), None];
+    pub(super) const WR: [Option<Role>; 3] = [Some(Write), Some(Read), None];
+    pub(super) const UR: [Option<Role>; 3] = [Some(Update), Some(Read), None];
+    pub(super) const RRW: [Option<Role>; 3] = [Some(Read), Some(Read), Some(Write)];
+    pub(super) const RRU: [Option<Role>; 3] = [Some(Read), Some(Read), Some(Update)];
+}
+
+/// The words of the flow column.
+#[expect(non_upper_case_globals, reason = "the names are the words of the table")]
+mod flow {
+    use super::Flow;
+
+    pub(super) const next: Flow = Flow::Next;
+    pub(super) const trap: Flow = Flow::Trap;
+    pub(super) const fallthrough: Flow = Flow::Fallthrough;
+    pub(super) const jump: Flow = Flow::Jump;
+    pub(super) const branch: Flow = Flow::Branch;
+    pub(super) const indirect: Flow = Flow::Indirect;
+}
+
+/// The words of the units column.
+#[expect(non_upper_case_globals, reason = "the names are the words of the table")]
+mod units {
+    use super::Units;
+
+    pub(super) const none: Units = Units { alu: 0, load: 0, store: 0, mul: 0, div: 0 };
+    pub(super) const A: Units = Units { alu: 1, ..none };
+    pub(super) const AA: Units = Units { alu: 2, ..none };
+    pub(super) const AL: Units = Units { alu: 1, load: 1, ..none };
+    pub(super) const AS: Units = Units { alu: 1, store: 1, ..none };
+    pub(super) const AM: Units = Units { alu: 1, mul: 1, ..none };
+    pub(super) const AD: Units = Units { alu: 1, div: 1, ..none };
+}

@@ -1,0 +1,99 @@
+//! Foreign bytes: no parser, walk or printer panics, whatever it is given.
+//!
+//! Random bytes alone rarely get past the first length field, so most cases are damaged copies of valid
+//! files. What parses must survive writing and parsing again.
+
+use pvm_isa::container::Container;
+use pvm_isa::disasm::Disassembly;
+use pvm_isa::gas::program_costs;
+use pvm_isa::metadata::{Extension, Metadata};
+use pvm_isa::testing::{self, Rng};
+use pvm_isa::validate::{block_starts, check_well_formed, validate};
+use pvm_isa::{GpVersion, ProgramBlob, SpiProgram};
+
+#[test]
+fn random_bytes() {
+    let mut rng = Rng::new(10);
+    for _ in 0..30_000 {
+        let len = rng.below(64);
+        let mut bytes = rng.bytes(len);
+        for byte in &mut bytes {
+            if rng.one_in(2) {
+                *byte &= 3;
+            }
+        }
+        exercise(&bytes);
+    }
+}
+
+#[test]
+fn damaged_files() {
+    let mut rng = Rng::new(11);
+    for _ in 0..200 {
+        let mut file = sample(&mut rng);
+        assert!(Container::parse(&file).is_ok());
+        exercise(&file);
+        for _ in 0..50 {
+            damage(&mut file, &mut rng);
+            exercise(&file);
+        }
+    }
+}
+
+fn sample(rng: &mut Rng) -> Vec<u8> {
+    let gp = *rng.pick(&GpVersion::ALL);
+    let len = 1 + rng.below(20);
+    let blob = testing::program(gp, rng, len, 4);
+    let program = SpiProgram { ro_data: rng.bytes(5), rw_data: rng.bytes(7), blob, ..SpiProgram::default() };
+    let metadata = Metadata { package: None, extension: Some(Extension::default()) }.to_bytes();
+    let container = match rng.below(3) {
+        0 => Container::Jam { metadata, program },
+        1 => Container::Spi(program),
+        _ => Container::Raw(program.blob),
+    };
+    container.to_bytes().expect("small")
+}
+
+fn damage(file: &mut Vec<u8>, rng: &mut Rng) {
+    let at = rng.below(file.len() + 1);
+    match rng.below(4) {
+        0 if at < file.len() => file[at] = rng.bits() as u8,
+        1 if at < file.len() => file[at] ^= 1 << rng.below(8),
+        2 => file.insert(at, rng.bits() as u8),
+        _ => {
+            if file.len() > 1 {
+                file.remove(at.min(file.len() - 1));
+            }
+        }
+    }
+}
+
+/// Gives the bytes to everything that reads bytes.
+fn exercise(bytes: &[u8]) {
+    let metadata = Metadata::parse(bytes);
+    assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
+    let _ = Extension::parse(bytes);
+    if let Ok(program) = SpiProgram::parse(bytes) {
+        let written = program.to_bytes().expect("its sizes were read from length fields");
+        assert_eq!(SpiProgram::parse(&written), Ok(program));
+    }
+    if let Ok(blob) = ProgramBlob::parse(bytes) {
+        assert_eq!(ProgramBlob::parse(&blob.to_bytes()), Ok(blob));
+    }
+    match Container::parse(bytes) {
+        Ok(container) => exercise_program(container.blob()),
+        Err(error) => assert!(error.offset <= bytes.len()),
+    }
+}
+
+fn exercise_program(blob: &ProgramBlob) {
+    for gp in GpVersion::ALL {
+        let _ = validate(gp, blob);
+        let _ = check_well_formed(gp, blob);
+        let costs = program_costs(gp, blob);
+        assert_eq!(costs.len(), block_starts(gp, blob).len());
+        assert!(costs.iter().all(|&(_, cost)| cost > 0));
+        let text = Disassembly::new(blob, gp).to_string();
+        assert!(text.lines().count() >= blob.instructions(gp).count());
+    }
+}

@@ -1,0 +1,120 @@
+//! The instruction table against the facts of the target description, row by row, and its own invariants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use pvm_isa::testing::Rng;
+use pvm_isa::{GpVersion, Inst, Opcode, Role};
+
+const FACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/targets/pvm/instructions.csv");
+
+#[test]
+fn numbers_and_mnemonics_are_unique_and_invertible() {
+    let mnemonics: BTreeSet<&str> = Opcode::ALL.iter().map(|op| op.mnemonic()).collect();
+    assert_eq!(mnemonics.len(), Opcode::ALL.len());
+    for (index, &op) in Opcode::ALL.iter().enumerate() {
+        assert_eq!(op as usize, index);
+        assert_eq!(Opcode::from_mnemonic(op.mnemonic()), Some(op));
+        for gp in GpVersion::ALL {
+            if let Some(number) = op.number(gp) {
+                assert_eq!(Opcode::from_number(gp, number), Some(op));
+            }
+        }
+    }
+    for gp in GpVersion::ALL {
+        let defined = (0..=255).filter(|&n| Opcode::from_number(gp, n).is_some()).count();
+        assert_eq!(defined, 139, "GP {gp}");
+    }
+}
+
+#[test]
+fn versions_differ_in_twelve_rows() {
+    let differ: Vec<_> = Opcode::ALL
+        .iter()
+        .filter(|op| op.number(GpVersion::V072) != op.number(GpVersion::V08))
+        .map(|op| (op.mnemonic(), op.number(GpVersion::V072), op.number(GpVersion::V08)))
+        .collect();
+    assert_eq!(differ.len(), 12);
+    assert_eq!(differ[0], ("unlikely", None, Some(2)));
+    assert_eq!(differ[1], ("sbrk", Some(101), None));
+    for (i, row) in differ[2..].iter().enumerate() {
+        assert_eq!((row.1, row.2), (Some(102 + i as u8), Some(101 + i as u8)));
+    }
+}
+
+#[test]
+fn versions_have_names() {
+    for gp in GpVersion::ALL {
+        assert_eq!(gp.to_string().parse(), Ok(gp));
+    }
+    assert_eq!("0.7.2".parse(), Ok(GpVersion::V072));
+    assert!("0.9".parse::<GpVersion>().is_err());
+}
+
+#[test]
+fn rows_agree_with_the_facts() {
+    if !Path::new(FACTS).exists() {
+        println!("notice: {FACTS} is absent, the table is not compared with it");
+        return;
+    }
+    let text = std::fs::read_to_string(FACTS).expect("readable");
+    let mut rows = text.lines().map(split_csv);
+    let header = rows.next().expect("a header");
+    let mut seen = 0;
+    for row in rows {
+        check_row(&header.iter().zip(&row).map(|(name, field)| (name.as_str(), field.as_str())).collect());
+        seen += 1;
+    }
+    assert_eq!(seen, Opcode::ALL.len());
+}
+
+fn check_row(row: &BTreeMap<&str, &str>) {
+    let get = |column| row[column];
+    let name = get("mnemonic");
+    let op = Opcode::from_mnemonic(name).unwrap_or_else(|| panic!("{name} is missing"));
+    assert_eq!(op.number(GpVersion::V072), get("op_072").parse().ok(), "{name}");
+    assert_eq!(op.number(GpVersion::V08), get("op_080").parse().ok(), "{name}");
+    assert_eq!(format!("{:?}", op.format()).to_uppercase(), get("format").replace('_', ""), "{name}");
+    assert_eq!(op.is_terminator(), get("terminator") == "T", "{name}");
+    check_roles(op, get("gas_srcs"), get("gas_dsts"));
+    if get("cycles") == "-" {
+        return;
+    }
+    let number = |column| get(column).parse::<u8>().expect("a number");
+    let cost = op.cost();
+    assert_eq!(cost.cycles, number("cycles"), "{name}");
+    assert_eq!(cost.slots.overlapping, number("slots_if_overlap"), "{name}");
+    assert_eq!(cost.slots.otherwise, number("slots_otherwise"), "{name}");
+    let units = cost.units;
+    let expected = ["alu", "load", "store", "mul", "div"].map(number);
+    assert_eq!([units.alu, units.load, units.store, units.mul, units.div], expected, "{name}");
+}
+
+/// The facts name the register fields A, B and D; two-register operations call theirs D, A.
+fn check_roles(op: Opcode, reads: &str, writes: &str) {
+    let inst = Inst::arbitrary(op, &mut Rng::new(0));
+    let fields = match inst {
+        Inst::Reg2 { .. } => ["D", "A", ""],
+        _ => ["A", "B", "D"],
+    };
+    for ((field, role), reg) in fields.into_iter().zip(op.roles()).zip(inst.reg_fields()) {
+        let has = |list: &str| list.split(' ').any(|name| name == field) && !field.is_empty();
+        assert_eq!(role.is_some_and(Role::reads), has(reads), "{op} field {field}");
+        assert_eq!(role.is_some_and(Role::writes), has(writes), "{op} field {field}");
+        assert_eq!(role.is_some(), reg.is_some(), "{op} field {field}");
+    }
+}
+
+/// The fields of a line; quotes keep commas together.
+fn split_csv(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            c => fields.last_mut().expect("not empty").push(c),
+        }
+    }
+    fields
+}

@@ -1,0 +1,101 @@
+//! The control-flow graph of a function as two flat adjacency lists.
+//!
+//! Terminators know their successors only, and collecting them allocates; analyses want both directions without
+//! either. A [`Cfg`] is a snapshot: it doesn't follow later changes of the function. Blocks without a terminator
+//! (functions under construction, or broken ones) have no successors here.
+
+use crate::{Block, EntityId, Function, IdVec};
+
+/// Successors and predecessors of every block.
+#[derive(Clone, Debug)]
+pub struct Cfg {
+    successors: Adjacency,
+    predecessors: Adjacency,
+}
+
+impl Cfg {
+    /// The graph of `func` as it is now. Panics if an edge leads to a block that doesn't exist.
+    pub fn new(func: &Function) -> Self {
+        let mut edges = Vec::new();
+        for (block, data) in func.blocks.iter() {
+            let Some(&last) = data.insts.last() else { continue };
+            edges.extend(func.insts[last].successors().into_iter().map(|to| (block, to.block)));
+        }
+        let reversed = edges.iter().map(|&(from, to)| (to, from));
+        let predecessors = Adjacency::new(func.blocks.len(), reversed);
+        Self { successors: Adjacency::new(func.blocks.len(), edges.iter().copied()), predecessors }
+    }
+
+    /// The number of blocks.
+    pub fn len(&self) -> usize {
+        self.successors.starts.len() - 1
+    }
+
+    /// Whether there are no blocks.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Successors in terminator order, with repetitions.
+    pub fn successors(&self, block: Block) -> &[Block] {
+        self.successors.of(block)
+    }
+
+    /// Predecessors in block order, one entry per edge.
+    pub fn predecessors(&self, block: Block) -> &[Block] {
+        self.predecessors.of(block)
+    }
+
+    /// Blocks reachable from `entry` in reverse postorder; successors are visited in order.
+    pub fn reverse_postorder(&self, entry: Block) -> Vec<Block> {
+        let mut seen = IdVec::<Block, bool>::filled(false, self.len());
+        let mut order = Vec::with_capacity(self.len());
+        let mut stack = vec![(entry, 0)];
+        seen[entry] = true;
+        while let Some((block, next)) = stack.last_mut() {
+            let (block, position) = (*block, *next);
+            *next += 1;
+            match self.successors(block).get(position) {
+                Some(&succ) if !std::mem::replace(&mut seen[succ], true) => stack.push((succ, 0)),
+                Some(_) => {}
+                None => {
+                    order.push(block);
+                    stack.pop();
+                }
+            }
+        }
+        order.reverse();
+        order
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Adjacency {
+    starts: Vec<u32>,
+    targets: Vec<Block>,
+}
+
+impl Adjacency {
+    /// Groups `edges` by their first end, keeping their order.
+    fn new(len: usize, edges: impl Iterator<Item = (Block, Block)> + Clone) -> Self {
+        let mut starts = vec![0u32; len + 1];
+        for (from, _) in edges.clone() {
+            starts[from.index() + 1] += 1;
+        }
+        for n in 0..len {
+            starts[n + 1] += starts[n];
+        }
+        let mut next = starts.clone();
+        let mut targets = vec![Block::new(0); starts[len] as usize];
+        for (from, to) in edges {
+            targets[next[from.index()] as usize] = to;
+            next[from.index()] += 1;
+        }
+        Self { starts, targets }
+    }
+
+    fn of(&self, block: Block) -> &[Block] {
+        let n = block.index();
+        &self.targets[self.starts[n] as usize..self.starts[n + 1] as usize]
+    }
+}

@@ -1,0 +1,271 @@
+//! Static block frequencies.
+//!
+//! Block layout and spill placement need to know which blocks run more often. Without a profile we guess the
+//! probability of every edge, after Ball and Larus, and solve the resulting flow:
+//! - an edge to a block that inevitably ends in a trap is taken once in [`COLD_RATIO`];
+//! - an edge that leaves the innermost loop is taken once in [`MAX_TRIPS`];
+//! - values are rarely equal, and rarely negative or zero when compared with zero;
+//! - otherwise all edges of a terminator are equally likely.
+//!
+//! The flow is solved from the inside out, as LLVM does: a loop body, with inner loops collapsed and back edges
+//! cut, is acyclic, so one walk in reverse postorder distributes a mass of 1 from its header. What comes back to
+//! the header gives the trip count (at most [`MAX_TRIPS`]); what leaves gives the collapsed loop's out edges in
+//! the loop around it. Then frequencies are multiplied out from the outside in, at most [`MAX_FREQ`]. Every edge
+//! is looked at once per loop it leaves, which is linear but for pathological nests.
+//!
+//! Irreducible loops are treated alike: all mass that enters one counts as entering at its header, which is
+//! wrong for single blocks but keeps the loop as hot as it should be.
+
+use crate::cfg::Cfg;
+use crate::loops::{Loop, LoopForest};
+use crate::{Block, Cond, Function, IdVec, InstData};
+
+/// How much rarer than its siblings an edge into a trap is.
+pub const COLD_RATIO: f64 = 4096.0;
+/// Estimated trip count of a loop with one exit, and the limit for any loop.
+pub const MAX_TRIPS: f64 = 32.0;
+/// No block is estimated to run more often than this per call.
+pub const MAX_FREQ: f64 = 1_048_576.0;
+/// No reachable block is estimated to run less often than this per call.
+pub const MIN_FREQ: f64 = 1e-9;
+/// Probability that two values are equal.
+const EQUAL: f64 = 0.375;
+
+/// Sets the frequency of every block; unreachable blocks get 0.
+pub fn estimate_frequencies(func: &mut Function) {
+    let cfg = Cfg::new(func);
+    let forest = LoopForest::new(&cfg, func.entry());
+    let probabilities = edge_probabilities(func, &cfg, &forest);
+    let order = cfg.reverse_postorder(func.entry());
+    let flow = Flow::solve(&cfg, &forest, &probabilities, &order);
+    func.blocks.values_mut().for_each(|block| block.freq = 0.0);
+    for block in order {
+        let around = forest.innermost(block).map_or(1.0, |l| flow.factor[l]);
+        func.blocks[block].freq = (flow.mass[block] * around).max(MIN_FREQ) as f32;
+    }
+}
+
+/// Blocks from which every path ends in a trap. Loops don't count as ending.
+fn cold_blocks(func: &Function, cfg: &Cfg) -> IdVec<Block, bool> {
+    let is_trap = |block| match func.blocks[block].insts.last() {
+        Some(&last) => matches!(func.insts[last], InstData::Trap { .. }),
+        None => false,
+    };
+    let mut cold: IdVec<Block, bool> = func.blocks.ids().map(is_trap).collect();
+    let mut warm_edges: IdVec<Block, usize> = func.blocks.ids().map(|b| cfg.successors(b).len()).collect();
+    let mut worklist: Vec<Block> = func.blocks.ids().filter(|&b| cold[b]).collect();
+    while let Some(block) = worklist.pop() {
+        for &pred in cfg.predecessors(block) {
+            warm_edges[pred] -= 1;
+            if warm_edges[pred] == 0 {
+                cold[pred] = true;
+                worklist.push(pred);
+            }
+        }
+    }
+    cold
+}
+
+/// The probability of each edge of each block, in the order of its successors.
+fn edge_probabilities(func: &Function, cfg: &Cfg, forest: &LoopForest) -> IdVec<Block, Vec<f64>> {
+    let cold = cold_blocks(func, cfg);
+    let of_block = |block: Block| {
+        let succs = cfg.successors(block);
+        let mut weights = vec![1.0; succs.len()];
+        if let [taken, other] = &mut weights[..] {
+            let probability = taken_probability(func, block);
+            (*taken, *other) = (probability, 1.0 - probability);
+        }
+        scale_down(&mut weights, COLD_RATIO, |n| cold[succs[n]]);
+        if let Some(inner) = forest.innermost(block) {
+            scale_down(&mut weights, MAX_TRIPS - 1.0, |n| !forest.contains(inner, succs[n]));
+        }
+        let sum: f64 = weights.iter().sum();
+        weights.into_iter().map(|weight| weight / sum).collect()
+    };
+    func.blocks.ids().map(of_block).collect()
+}
+
+/// Divides the weights that `is_rare` by `ratio`, if there are others.
+fn scale_down(weights: &mut [f64], ratio: f64, is_rare: impl Fn(usize) -> bool) {
+    let rare = (0..weights.len()).filter(|&n| is_rare(n)).count();
+    if rare < weights.len() {
+        for (n, weight) in weights.iter_mut().enumerate() {
+            if is_rare(n) {
+                *weight /= ratio;
+            }
+        }
+    }
+}
+
+/// The probability that a two-way branch at the end of `block` finds its condition true.
+fn taken_probability(func: &Function, block: Block) -> f64 {
+    let InstData::Branch { cond, .. } = func.insts[func.terminator(block)] else { return 0.5 };
+    let Some(&InstData::Icmp { cond, args, .. }) = func.def_inst(cond).map(|inst| &func.insts[inst]) else {
+        return 0.5;
+    };
+    match (cond, func.as_const(args[1])) {
+        (Cond::Eq, _) => EQUAL,
+        (Cond::Ne, _) => 1.0 - EQUAL,
+        (Cond::LtS | Cond::LeS, Some(0)) => EQUAL,
+        (Cond::GtS | Cond::GeS, Some(0)) => 1.0 - EQUAL,
+        _ => 0.5,
+    }
+}
+
+/// Mass per block and loop.
+struct Flow {
+    /// Executions of a block per iteration of its innermost loop (or per call).
+    mass: IdVec<Block, f64>,
+    /// Entries of a loop per iteration of the loop around it (or per call).
+    entries: IdVec<Loop, f64>,
+    /// Iterations of a loop per entry.
+    trips: IdVec<Loop, f64>,
+    /// Where a collapsed loop goes, with probabilities.
+    exits: IdVec<Loop, Vec<(Block, f64)>>,
+    /// Iterations of a loop per call.
+    factor: IdVec<Loop, f64>,
+}
+
+/// A node of a loop body.
+#[derive(Clone, Copy)]
+enum Unit {
+    Block(Block),
+    Inner(Loop),
+}
+
+impl Flow {
+    fn solve(
+        cfg: &Cfg,
+        forest: &LoopForest,
+        probabilities: &IdVec<Block, Vec<f64>>,
+        order: &[Block],
+    ) -> Self {
+        let loops = forest.loops.len();
+        let mut flow = Self {
+            mass: IdVec::filled(0.0, cfg.len()),
+            entries: IdVec::filled(0.0, loops),
+            trips: IdVec::filled(1.0, loops),
+            exits: IdVec::filled(Vec::new(), loops),
+            factor: IdVec::filled(1.0, loops),
+        };
+        let (bodies, top) = bodies(forest, order);
+        let mut exits = ExitSums { sum: IdVec::filled(0.0, cfg.len()), targets: Vec::new() };
+        for inner in forest.loops.ids().rev() {
+            flow.mass[forest.loops[inner].header] = 1.0;
+            let back = flow.distribute(cfg, forest, probabilities, Some(inner), &bodies[inner], &mut exits);
+            flow.trips[inner] = (1.0 / (1.0 - back).max(1.0 / MAX_TRIPS)).min(MAX_TRIPS);
+            flow.exits[inner] = exits.take_normalised();
+        }
+        match top.first() {
+            Some(&Unit::Block(entry)) => flow.mass[entry] = 1.0,
+            Some(&Unit::Inner(outer)) => flow.entries[outer] = 1.0,
+            None => {}
+        }
+        flow.distribute(cfg, forest, probabilities, None, &top, &mut exits);
+        for (id, data) in forest.loops.iter() {
+            let around = data.parent.map_or(1.0, |parent| flow.factor[parent]);
+            flow.factor[id] = (around * flow.entries[id] * flow.trips[id]).min(MAX_FREQ);
+        }
+        flow
+    }
+
+    /// Passes mass along the edges of one loop body in order; returns what comes back to the header.
+    fn distribute(
+        &mut self,
+        cfg: &Cfg,
+        forest: &LoopForest,
+        probabilities: &IdVec<Block, Vec<f64>>,
+        around: Option<Loop>,
+        body: &[Unit],
+        exits: &mut ExitSums,
+    ) -> f64 {
+        let header = around.map(|l| forest.loops[l].header);
+        let mut back = 0.0;
+        let mut pass = |flow: &mut Self, to: Block, mass: f64| {
+            if Some(to) == header {
+                back += mass;
+            } else if around.is_some_and(|l| !forest.contains(l, to)) {
+                exits.add(to, mass);
+            } else {
+                match unit_of(forest, around, to) {
+                    Unit::Block(block) => flow.mass[block] += mass,
+                    Unit::Inner(inner) => flow.entries[inner] += mass,
+                }
+            }
+        };
+        for &unit in body {
+            match unit {
+                Unit::Block(block) => {
+                    let mass = self.mass[block];
+                    let edges = cfg.successors(block).iter().zip(&probabilities[block]);
+                    edges.for_each(|(&to, probability)| pass(self, to, mass * probability));
+                }
+                Unit::Inner(inner) => {
+                    let mass = self.entries[inner];
+                    let edges = std::mem::take(&mut self.exits[inner]);
+                    edges.iter().for_each(|&(to, probability)| pass(self, to, mass * probability));
+                }
+            }
+        }
+        back
+    }
+}
+
+/// The units of every loop body and of the function, each in reverse postorder.
+fn bodies(forest: &LoopForest, order: &[Block]) -> (IdVec<Loop, Vec<Unit>>, Vec<Unit>) {
+    let mut bodies = IdVec::<Loop, Vec<Unit>>::filled(Vec::new(), forest.loops.len());
+    let mut top = Vec::new();
+    for &block in order {
+        let Some(inner) = forest.innermost(block) else {
+            top.push(Unit::Block(block));
+            continue;
+        };
+        let data = forest.loops[inner];
+        if data.header == block {
+            data.parent.map_or(&mut top, |parent| &mut bodies[parent]).push(Unit::Inner(inner));
+        }
+        bodies[inner].push(Unit::Block(block));
+    }
+    (bodies, top)
+}
+
+/// The unit of the body of `around` that contains `block`.
+fn unit_of(forest: &LoopForest, around: Option<Loop>, block: Block) -> Unit {
+    let mut inner = forest.innermost(block);
+    if inner == around {
+        return Unit::Block(block);
+    }
+    loop {
+        let child = inner.expect("the block is in the body");
+        inner = forest.loops[child].parent;
+        if inner == around {
+            return Unit::Inner(child);
+        }
+    }
+}
+
+/// Mass that leaves a loop, summed per target.
+struct ExitSums {
+    sum: IdVec<Block, f64>,
+    targets: Vec<Block>,
+}
+
+impl ExitSums {
+    fn add(&mut self, to: Block, mass: f64) {
+        // Masses may underflow to zero; a target listed twice is then listed with nothing to add.
+        if self.sum[to] == 0.0 {
+            self.targets.push(to);
+        }
+        self.sum[to] += mass;
+    }
+
+    /// Empties the sums; the result adds up to 1 unless nothing leaves.
+    fn take_normalised(&mut self) -> Vec<(Block, f64)> {
+        let targets = std::mem::take(&mut self.targets);
+        let total: f64 = targets.iter().map(|&to| self.sum[to]).sum();
+        let mut take =
+            |to: Block| (to, std::mem::replace(&mut self.sum[to], 0.0) / total.max(f64::MIN_POSITIVE));
+        targets.into_iter().map(&mut take).collect()
+    }
+}

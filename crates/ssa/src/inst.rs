@@ -1,0 +1,611 @@
+//! The closed list of instructions.
+//!
+//! Integer instructions exist for `i32` and `i64`, float instructions for `f32` and `f64`; the operand type
+//! is stored where the operands do not imply it. Nothing here traps by itself except [`InstData::Load`],
+//! [`InstData::Store`] (an inaccessible address), calls and [`InstData::Trap`]: every other wasm trap is a branch
+//! that the frontend wrote.
+
+use crate::{Block, DataId, FrameSlot, FuncId, SigId, Value};
+
+/// The type of a value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Type {
+    /// 32-bit integer; also every address and every boolean (0 or 1).
+    I32,
+    /// 64-bit integer; also every function and external reference.
+    I64,
+    /// IEEE single.
+    F32,
+    /// IEEE double.
+    F64,
+}
+
+impl Type {
+    /// Width in bits.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::I32 | Self::F32 => 32,
+            Self::I64 | Self::F64 => 64,
+        }
+    }
+
+    /// Whether this is an integer type.
+    pub const fn is_int(self) -> bool {
+        matches!(self, Self::I32 | Self::I64)
+    }
+}
+
+/// One operand, one result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UnaryOp {
+    /// Leading zeros; the width for 0.
+    Clz,
+    /// Trailing zeros; the width for 0.
+    Ctz,
+    /// Number of ones.
+    Popcnt,
+    /// Byte swap of the whole width.
+    Bswap,
+    /// Bit reversal of the whole width.
+    Bitrev,
+    /// Sign-extends the low 8 bits; operand and result have the same type.
+    Sext8,
+    /// Sign-extends the low 16 bits; operand and result have the same type.
+    Sext16,
+    /// `i32` to `i64`, signed.
+    Sext,
+    /// `i32` to `i64`, unsigned.
+    Zext,
+    /// `i64` to `i32`, the low half.
+    Trunc,
+    /// Float negation (sign bit flip).
+    Fneg,
+    /// Float absolute value (sign bit clear).
+    Fabs,
+    /// Square root.
+    Fsqrt,
+    /// Round up.
+    Fceil,
+    /// Round down.
+    Ffloor,
+    /// Round to zero.
+    Ftrunc,
+    /// Round to nearest, ties to even.
+    Fnearest,
+    /// `f32` to `f64`.
+    Fpromote,
+    /// `f64` to `f32`.
+    Fdemote,
+    /// Float to signed integer; unspecified when out of range (the frontend has checked).
+    FtoS,
+    /// Float to unsigned integer; unspecified when out of range (the frontend has checked).
+    FtoU,
+    /// Float to signed integer, saturating, 0 for NaN.
+    FtoSSat,
+    /// Float to unsigned integer, saturating, 0 for NaN.
+    FtoUSat,
+    /// Signed integer to float.
+    StoF,
+    /// Unsigned integer to float.
+    UtoF,
+    /// Same bits, other type of the same width.
+    Bitcast,
+}
+
+/// Two operands of one type, one result of that type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BinaryOp {
+    /// Wrapping addition.
+    Add,
+    /// Wrapping subtraction.
+    Sub,
+    /// Wrapping multiplication.
+    Mul,
+    /// High half of the signed double-width product.
+    MulhS,
+    /// High half of the unsigned double-width product.
+    MulhU,
+    /// Signed division towards zero; unspecified for a zero divisor and `MIN / -1` (the frontend has checked).
+    DivS,
+    /// Unsigned division; unspecified for a zero divisor.
+    DivU,
+    /// Signed remainder; unspecified for a zero divisor and for `MIN % -1`.
+    RemS,
+    /// Unsigned remainder; unspecified for a zero divisor.
+    RemU,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// Left shift; unspecified when the count is not below the width.
+    Shl,
+    /// Arithmetic right shift; unspecified when the count is not below the width.
+    ShrS,
+    /// Logical right shift; unspecified when the count is not below the width.
+    ShrU,
+    /// Rotate left by the count modulo the width.
+    Rotl,
+    /// Rotate right by the count modulo the width.
+    Rotr,
+    /// Signed minimum.
+    MinS,
+    /// Signed maximum.
+    MaxS,
+    /// Unsigned minimum.
+    MinU,
+    /// Unsigned maximum.
+    MaxU,
+    /// Float addition.
+    Fadd,
+    /// Float subtraction.
+    Fsub,
+    /// Float multiplication.
+    Fmul,
+    /// Float division.
+    Fdiv,
+    /// Wasm float minimum (NaN-propagating, -0 below +0).
+    Fmin,
+    /// Wasm float maximum.
+    Fmax,
+    /// Magnitude of the first, sign of the second.
+    Fcopysign,
+}
+
+/// Integer comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cond {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Signed less.
+    LtS,
+    /// Signed less or equal.
+    LeS,
+    /// Signed greater.
+    GtS,
+    /// Signed greater or equal.
+    GeS,
+    /// Unsigned less.
+    LtU,
+    /// Unsigned less or equal.
+    LeU,
+    /// Unsigned greater.
+    GtU,
+    /// Unsigned greater or equal.
+    GeU,
+}
+
+impl Cond {
+    /// The condition that holds exactly when `self` doesn't.
+    pub const fn inverse(self) -> Self {
+        match self {
+            Self::Eq => Self::Ne,
+            Self::Ne => Self::Eq,
+            Self::LtS => Self::GeS,
+            Self::LeS => Self::GtS,
+            Self::GtS => Self::LeS,
+            Self::GeS => Self::LtS,
+            Self::LtU => Self::GeU,
+            Self::LeU => Self::GtU,
+            Self::GtU => Self::LeU,
+            Self::GeU => Self::LtU,
+        }
+    }
+
+    /// The condition for exchanged operands: `a self b == b swapped a`.
+    pub const fn swapped(self) -> Self {
+        match self {
+            Self::Eq => Self::Eq,
+            Self::Ne => Self::Ne,
+            Self::LtS => Self::GtS,
+            Self::LeS => Self::GeS,
+            Self::GtS => Self::LtS,
+            Self::GeS => Self::LeS,
+            Self::LtU => Self::GtU,
+            Self::LeU => Self::GeU,
+            Self::GtU => Self::LtU,
+            Self::GeU => Self::LeU,
+        }
+    }
+}
+
+/// Float comparison, with LLVM's names: `O` is false and `U` is true when an operand is NaN.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the names are LLVM's predicates")]
+pub enum FCond {
+    Oeq,
+    One,
+    Olt,
+    Ole,
+    Ogt,
+    Oge,
+    Ord,
+    Ueq,
+    Une,
+    Ult,
+    Ule,
+    Ugt,
+    Uge,
+    Uno,
+}
+
+/// What a load or store moves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MemType {
+    /// One byte; a load zero-extends.
+    U8,
+    /// One byte; a load sign-extends.
+    S8,
+    /// Two bytes, zero-extended.
+    U16,
+    /// Two bytes, sign-extended.
+    S16,
+    /// Four bytes; zero-extended when loaded as `i64`.
+    U32,
+    /// Four bytes, sign-extended when loaded as `i64`.
+    S32,
+    /// Eight bytes.
+    I64,
+    /// Four bytes, as `f32`.
+    F32,
+    /// Eight bytes, as `f64`.
+    F64,
+}
+
+impl MemType {
+    /// Width of the access in bytes.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::U8 | Self::S8 => 1,
+            Self::U16 | Self::S16 => 2,
+            Self::U32 | Self::S32 | Self::F32 => 4,
+            Self::I64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// What is known of a memory access.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MemFlags {
+    /// The access must happen even if its result is unused, in order with other such accesses.
+    pub volatile: bool,
+    /// The address is known to be a multiple of `1 << align_log2`.
+    pub align_log2: u8,
+}
+
+/// A machine address: `base + index + offset`, modulo 2^32.
+///
+/// A wasm address `a` is the machine address `Addr { base: Some(linear memory), index: Some(a), .. }`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Addr {
+    /// A data object whose address is added.
+    pub base: Option<DataId>,
+    /// An `i32` value that is added.
+    pub index: Option<Value>,
+    /// A constant that is added.
+    pub offset: i32,
+}
+
+/// Why a function stops.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TrapCode {
+    /// `unreachable`.
+    Unreachable,
+    /// A memory access or bulk operation out of bounds.
+    MemoryOutOfBounds,
+    /// A table access or bulk operation out of bounds.
+    TableOutOfBounds,
+    /// A null or wrongly typed function in `call_indirect`.
+    BadSignature,
+    /// Integer division by zero.
+    DivideByZero,
+    /// Signed division or float conversion that overflows.
+    IntegerOverflow,
+    /// Float to integer of a NaN.
+    BadConversion,
+    /// A float operator under `--floats trap`.
+    Float,
+    /// A call to an import that is mapped to `trap`.
+    Import,
+}
+
+/// A branch target with the values of its parameters.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct BlockCall {
+    /// The target.
+    pub block: Block,
+    /// One value per block parameter.
+    pub args: Vec<Value>,
+}
+
+/// One instruction. Its results are in [`crate::Function::results`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum InstData {
+    /// An integer constant; `i32` constants are stored sign-extended. Floats are stored as their bits, `f32`
+    /// zero-extended.
+    Const {
+        /// Type of the result.
+        ty: Type,
+        /// The value or its bits.
+        bits: i64,
+    },
+    /// The machine address of a data object plus a constant, as `i32`.
+    DataAddr {
+        /// The object.
+        data: DataId,
+        /// Added to its address.
+        offset: i32,
+    },
+    /// The wasm address (machine address minus linear memory's base) of a stack object, as `i32`.
+    FrameAddr {
+        /// The object.
+        slot: FrameSlot,
+    },
+    /// A function reference: an opaque `i64` whose low half is the code address that
+    /// [`InstData::CallIndirect`] takes and whose high half is the signature's id plus one. Null is 0.
+    FuncRef {
+        /// The function.
+        func: FuncId,
+    },
+    /// One operand.
+    Unary {
+        /// The operation.
+        op: UnaryOp,
+        /// Type of the result.
+        ty: Type,
+        /// The operand.
+        arg: Value,
+    },
+    /// Two operands.
+    Binary {
+        /// The operation.
+        op: BinaryOp,
+        /// Type of operands and result.
+        ty: Type,
+        /// The operands.
+        args: [Value; 2],
+    },
+    /// Integer comparison, result 0 or 1 as `i32`.
+    Icmp {
+        /// The relation.
+        cond: Cond,
+        /// Type of the operands.
+        ty: Type,
+        /// The operands.
+        args: [Value; 2],
+    },
+    /// Float comparison, result 0 or 1 as `i32`.
+    Fcmp {
+        /// The relation.
+        cond: FCond,
+        /// Type of the operands.
+        ty: Type,
+        /// The operands.
+        args: [Value; 2],
+    },
+    /// `if cond { if_true } else { if_false }`, both evaluated.
+    Select {
+        /// Type of the result.
+        ty: Type,
+        /// 0 or 1.
+        cond: Value,
+        /// Result for 1.
+        if_true: Value,
+        /// Result for 0.
+        if_false: Value,
+    },
+    /// A memory read.
+    Load {
+        /// Width and extension.
+        mem: MemType,
+        /// Type of the result.
+        ty: Type,
+        /// Where.
+        addr: Addr,
+        /// What is known of it.
+        flags: MemFlags,
+    },
+    /// A memory write of the low bytes of a value (`S8`, `S16`, `S32` are not used here).
+    Store {
+        /// Width.
+        mem: MemType,
+        /// Where.
+        addr: Addr,
+        /// The value.
+        value: Value,
+        /// What is known of it.
+        flags: MemFlags,
+    },
+    /// A direct call; to an import or intrinsic, too.
+    Call {
+        /// The callee.
+        func: FuncId,
+        /// One value per parameter.
+        args: Vec<Value>,
+    },
+    /// A call to a code address: the low half of a function reference whose signature was checked.
+    CallIndirect {
+        /// Signature of the callee.
+        sig: SigId,
+        /// Code address, `i32`.
+        callee: Value,
+        /// One value per parameter.
+        args: Vec<Value>,
+    },
+    /// Terminator: goes to a block.
+    Jump {
+        /// The target.
+        to: BlockCall,
+    },
+    /// Terminator: two ways.
+    Branch {
+        /// 0 or 1.
+        cond: Value,
+        /// Target for 1.
+        if_true: BlockCall,
+        /// Target for 0.
+        if_false: BlockCall,
+    },
+    /// Terminator: many ways. Case values are distinct and sorted (as signed numbers of the type).
+    Switch {
+        /// Type of the value.
+        ty: Type,
+        /// What is compared.
+        value: Value,
+        /// Values with their targets.
+        cases: Vec<(i64, BlockCall)>,
+        /// Every other value.
+        default: BlockCall,
+    },
+    /// Terminator: returns to the caller.
+    Return {
+        /// One value per result.
+        args: Vec<Value>,
+    },
+    /// Terminator: replaces this call by another, direct.
+    TailCall {
+        /// The callee.
+        func: FuncId,
+        /// One value per parameter.
+        args: Vec<Value>,
+    },
+    /// Terminator: replaces this call by another, to a code address.
+    TailCallIndirect {
+        /// Signature of the callee.
+        sig: SigId,
+        /// Code address, `i32`.
+        callee: Value,
+        /// One value per parameter.
+        args: Vec<Value>,
+    },
+    /// Terminator: stops the program.
+    Trap {
+        /// Why.
+        code: TrapCode,
+    },
+}
+
+impl InstData {
+    /// Whether this ends a block.
+    pub const fn is_terminator(&self) -> bool {
+        matches!(
+            self,
+            Self::Jump { .. }
+                | Self::Branch { .. }
+                | Self::Switch { .. }
+                | Self::Return { .. }
+                | Self::TailCall { .. }
+                | Self::TailCallIndirect { .. }
+                | Self::Trap { .. }
+        )
+    }
+
+    /// Whether this may be dropped when its results are unused and moved as long as its operands are available.
+    /// Loads are not pure.
+    pub const fn is_pure(&self) -> bool {
+        matches!(
+            self,
+            Self::Const { .. }
+                | Self::DataAddr { .. }
+                | Self::FrameAddr { .. }
+                | Self::FuncRef { .. }
+                | Self::Unary { .. }
+                | Self::Binary { .. }
+                | Self::Icmp { .. }
+                | Self::Fcmp { .. }
+                | Self::Select { .. }
+        )
+    }
+
+    /// Calls `f` for every operand, block arguments included, in a fixed order.
+    pub fn for_each_arg(&self, mut f: impl FnMut(Value)) {
+        match self {
+            Self::Const { .. } | Self::DataAddr { .. } | Self::FrameAddr { .. } | Self::FuncRef { .. } => {}
+            Self::Trap { .. } => {}
+            Self::Unary { arg, .. } => f(*arg),
+            Self::Binary { args, .. } | Self::Icmp { args, .. } | Self::Fcmp { args, .. } => {
+                args.iter().copied().for_each(f);
+            }
+            Self::Select { cond, if_true, if_false, .. } => {
+                [*cond, *if_true, *if_false].into_iter().for_each(f)
+            }
+            Self::Load { addr, .. } => addr.index.into_iter().for_each(f),
+            Self::Store { addr, value, .. } => addr.index.into_iter().chain([*value]).for_each(f),
+            Self::Call { args, .. } | Self::TailCall { args, .. } | Self::Return { args } => {
+                args.iter().copied().for_each(f);
+            }
+            Self::CallIndirect { callee, args, .. } | Self::TailCallIndirect { callee, args, .. } => {
+                f(*callee);
+                args.iter().copied().for_each(f);
+            }
+            Self::Jump { to } => to.args.iter().copied().for_each(f),
+            Self::Branch { cond, if_true, if_false } => {
+                f(*cond);
+                if_true.args.iter().chain(&if_false.args).copied().for_each(f);
+            }
+            Self::Switch { value, cases, default, .. } => {
+                f(*value);
+                cases.iter().flat_map(|(_, to)| &to.args).chain(&default.args).copied().for_each(f);
+            }
+        }
+    }
+
+    /// Replaces every operand by `f` of it, in the order of [`for_each_arg`](Self::for_each_arg).
+    pub fn map_args(&mut self, mut f: impl FnMut(Value) -> Value) {
+        let mut set = |v: &mut Value| *v = f(*v);
+        match self {
+            Self::Const { .. } | Self::DataAddr { .. } | Self::FrameAddr { .. } | Self::FuncRef { .. } => {}
+            Self::Trap { .. } => {}
+            Self::Unary { arg, .. } => set(arg),
+            Self::Binary { args, .. } | Self::Icmp { args, .. } | Self::Fcmp { args, .. } => {
+                args.iter_mut().for_each(set);
+            }
+            Self::Select { cond, if_true, if_false, .. } => {
+                [cond, if_true, if_false].into_iter().for_each(set)
+            }
+            Self::Load { addr, .. } => addr.index.iter_mut().for_each(set),
+            Self::Store { addr, value, .. } => addr.index.iter_mut().chain([value]).for_each(set),
+            Self::Call { args, .. } | Self::TailCall { args, .. } | Self::Return { args } => {
+                args.iter_mut().for_each(set);
+            }
+            Self::CallIndirect { callee, args, .. } | Self::TailCallIndirect { callee, args, .. } => {
+                set(callee);
+                args.iter_mut().for_each(set);
+            }
+            Self::Jump { to } => to.args.iter_mut().for_each(set),
+            Self::Branch { cond, if_true, if_false } => {
+                set(cond);
+                if_true.args.iter_mut().chain(&mut if_false.args).for_each(set);
+            }
+            Self::Switch { value, cases, default, .. } => {
+                set(value);
+                cases.iter_mut().flat_map(|(_, to)| &mut to.args).chain(&mut default.args).for_each(set);
+            }
+        }
+    }
+
+    /// The successors, in a fixed order (cases before the default); empty unless this is a branching terminator.
+    pub fn successors(&self) -> Vec<&BlockCall> {
+        match self {
+            Self::Jump { to } => vec![to],
+            Self::Branch { if_true, if_false, .. } => vec![if_true, if_false],
+            Self::Switch { cases, default, .. } => cases.iter().map(|(_, to)| to).chain([default]).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The successors, mutably, in the order of [`successors`](Self::successors).
+    pub fn successors_mut(&mut self) -> Vec<&mut BlockCall> {
+        match self {
+            Self::Jump { to } => vec![to],
+            Self::Branch { if_true, if_false, .. } => vec![if_true, if_false],
+            Self::Switch { cases, default, .. } => {
+                cases.iter_mut().map(|(_, to)| to).chain([default]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A program: functions, signatures, data objects, and what it shares with the outside.
+//!
+//! Everything with an address is a [`DataObject`]: linear memory, wasm globals, tables, passive segments and the
+//! constant arrays that LLVM makes. A target places them; code names them by [`DataId`].
+
+use crate::entity::IdVec;
+use crate::entity_id;
+use crate::function::Function;
+use crate::inst::Type;
+
+entity_id! {
+    /// A function: defined, imported or intrinsic.
+    FuncId = "f";
+    /// A signature; structurally equal signatures have the same id.
+    SigId = "sig";
+    /// A data object.
+    DataId = "d";
+}
+
+/// Parameter and result types.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Signature {
+    /// Parameters.
+    pub params: Vec<Type>,
+    /// Results; more than one is a wasm multi-value function.
+    pub results: Vec<Type>,
+}
+
+/// Where a function's code comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FuncKind {
+    /// It has a body in [`Module::functions`].
+    Local,
+    /// The wasm module imports it.
+    Import(Import),
+    /// The target knows it by this name, for example `__pvm_sbrk`.
+    Intrinsic(String),
+}
+
+/// A function's interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FuncDecl {
+    /// For people; unique.
+    pub name: String,
+    /// Its signature.
+    pub sig: SigId,
+    /// Where its code comes from.
+    pub kind: FuncKind,
+}
+
+/// A two-level import name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Import {
+    /// First level, for example `env`.
+    pub module: String,
+    /// Second level.
+    pub field: String,
+}
+
+/// What an export refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportItem {
+    /// A function.
+    Func(FuncId),
+    /// A global, table or linear memory.
+    Data(DataId),
+}
+
+/// An export.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Export {
+    /// The wasm export name.
+    pub name: String,
+    /// What it names.
+    pub item: ExportItem,
+}
+
+/// An active data segment of linear memory, its offset known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Wasm address of the first byte.
+    pub offset: u32,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The shape of the linear memory. Later segments overwrite earlier ones.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LinearMemory {
+    /// Initial size in bytes.
+    pub min_bytes: u64,
+    /// Largest size in bytes it may grow to, if the module limits it.
+    pub max_bytes: Option<u64>,
+    /// log2 of the page size: 16, or 0 with custom page sizes.
+    pub page_log2: u32,
+    /// Initial contents.
+    pub segments: Vec<Segment>,
+    /// Whether the code may grow it.
+    pub grows: bool,
+    /// Initial `__stack_pointer` when the shadow stack is fused with the machine stack: the bytes below it
+    /// (down to the first data) need no memory of their own, and [`crate::InstData::FrameAddr`] occurs.
+    pub native_stack: Option<u32>,
+}
+
+/// What a data object is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DataKind {
+    /// The linear memory. At most one per module.
+    Memory(LinearMemory),
+    /// A mutable wasm global, or other mutable state (memory size, dropped-segment flags).
+    Variable,
+    /// A table: 8-byte function or external references.
+    Table,
+    /// Never written.
+    Constant,
+}
+
+/// An 8-byte function reference inside a data object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Byte offset in the object.
+    pub offset: u32,
+    /// The function whose reference (as [`crate::InstData::FuncRef`]) stands there.
+    pub func: FuncId,
+}
+
+/// Something with an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataObject {
+    /// For people; unique.
+    pub name: String,
+    /// What it is.
+    pub kind: DataKind,
+    /// Bytes (for linear memory 0: see [`LinearMemory`]).
+    pub size: u32,
+    /// Alignment, a power of two.
+    pub align: u32,
+    /// Initial bytes; zeros follow up to `size`.
+    pub init: Vec<u8>,
+    /// Function references in it; they overwrite `init`.
+    pub relocs: Vec<Relocation>,
+}
+
+/// A program.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Module {
+    /// All signatures.
+    pub signatures: IdVec<SigId, Signature>,
+    /// All functions.
+    pub decls: IdVec<FuncId, FuncDecl>,
+    /// Bodies, for exactly the [`FuncKind::Local`] functions.
+    pub functions: IdVec<FuncId, Option<Function>>,
+    /// Everything with an address.
+    pub data: IdVec<DataId, DataObject>,
+    /// Exports, in wasm order.
+    pub exports: Vec<Export>,
+    /// The function to run before any export.
+    pub start: Option<FuncId>,
+}
+
+impl Module {
+    /// The id of `sig`, added if it is new.
+    pub fn intern_signature(&mut self, sig: Signature) -> SigId {
+        let known = self.signatures.iter().find(|(_, known)| **known == sig).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.signatures.push(sig))
+    }
+
+    /// The linear memory, if the module has one.
+    pub fn memory(&self) -> Option<(DataId, &LinearMemory)> {
+        self.data.iter().find_map(|(id, object)| match &object.kind {
+            DataKind::Memory(memory) => Some((id, memory)),
+            _ => None,
+        })
+    }
+
+    /// The signature of a function.
+    pub fn signature_of(&self, func: FuncId) -> &Signature {
+        &self.signatures[self.decls[func].sig]
+    }
+}

@@ -1,0 +1,286 @@
+//! The text form, parsing side.
+//!
+//! The grammar is shown in the documentation of the printer. Functions and data objects may be used before they
+//! are declared, so a module is read in two steps: the first collects declarations and skips bodies by matching
+//! braces, the second reads bodies and references with all names known.
+//!
+//! Values and frame slots are numbered by the rank of the number they are written with, blocks by position; so
+//! hand-written text may leave gaps, and printed text gets back the ids it was printed from.
+
+mod body;
+mod cursor;
+mod lexer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{
+    DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, Function, Import,
+    LinearMemory, Module, Relocation, Segment,
+};
+use cursor::Cursor;
+use lexer::Token;
+
+/// Why a text is not a module or function, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParseError {
+    /// Line, counted from 1.
+    pub line: u32,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Reads a module. It is well-formed text, not yet a verified module.
+pub fn parse_module(text: &str) -> Result<Module, ParseError> {
+    let tokens = lexer::lex(text)?;
+    let mut parser = ModuleParser::default();
+    parser.declarations(Cursor::new(&tokens))?;
+    parser.bodies()?;
+    Ok(parser.module)
+}
+
+/// Reads one function whose callees, data objects and signature are in `module`.
+pub fn parse_function(module: &Module, text: &str) -> Result<Function, ParseError> {
+    let tokens = lexer::lex(text)?;
+    let mut cursor = Cursor::new(&tokens);
+    cursor.skip_newlines();
+    if !cursor.eat_word("func") {
+        return Err(cursor.expected("`func`"));
+    }
+    let names = Names::of(module);
+    let name = cursor.func_name()?;
+    let start = cursor;
+    let signature = cursor.signature()?;
+    let known = module.signatures.iter().find(|(_, known)| **known == signature);
+    let (sig, _) = known.ok_or_else(|| start.error("the module doesn't have this signature"))?;
+    let func = body::parse_body(module, &names, Function::new(name, sig), &mut cursor)?;
+    cursor.skip_newlines();
+    if *cursor.peek() != Token::End { Err(cursor.expected("end of text")) } else { Ok(func) }
+}
+
+/// What names mean.
+#[derive(Default)]
+struct Names {
+    funcs: BTreeMap<String, FuncId>,
+    data: BTreeMap<String, DataId>,
+}
+
+impl Names {
+    fn of(module: &Module) -> Self {
+        Self {
+            funcs: module.decls.iter().map(|(id, decl)| (decl.name.clone(), id)).collect(),
+            data: module.data.iter().map(|(id, object)| (object.name.clone(), id)).collect(),
+        }
+    }
+
+    fn func(&self, cursor: &mut Cursor<'_, '_>) -> Result<FuncId, ParseError> {
+        let start = *cursor;
+        let name = cursor.func_name()?;
+        self.funcs.get(name).copied().ok_or_else(|| start.error(format!("unknown function `${name}`")))
+    }
+
+    fn data(&self, cursor: &mut Cursor<'_, '_>) -> Result<DataId, ParseError> {
+        let start = *cursor;
+        let name = cursor.data_name()?;
+        self.data.get(name).copied().ok_or_else(|| start.error(format!("unknown data object `@{name}`")))
+    }
+}
+
+/// The module as far as it is read, and the places to return to when all names are known.
+#[derive(Default)]
+struct ModuleParser<'t, 'a> {
+    module: Module,
+    names: Names,
+    bodies: Vec<(FuncId, Cursor<'t, 'a>)>,
+    entries: Vec<(DataId, Cursor<'t, 'a>)>,
+    exports: Vec<Cursor<'t, 'a>>,
+    start: Option<Cursor<'t, 'a>>,
+}
+
+impl<'t, 'a> ModuleParser<'t, 'a> {
+    fn declarations(&mut self, mut cursor: Cursor<'t, 'a>) -> Result<(), ParseError> {
+        loop {
+            cursor.skip_newlines();
+            if *cursor.peek() == Token::End {
+                return Ok(());
+            }
+            let start = cursor;
+            match cursor.word("a declaration")? {
+                "sig" => {
+                    self.module.signatures.push(cursor.signature()?);
+                }
+                "memory" => self.data(&mut cursor, DataKind::Memory(LinearMemory::default()))?,
+                "var" => self.data(&mut cursor, DataKind::Variable)?,
+                "table" => self.data(&mut cursor, DataKind::Table)?,
+                "const" => self.data(&mut cursor, DataKind::Constant)?,
+                "import" => self.import(&mut cursor)?,
+                "intrinsic" => self.intrinsic(&mut cursor)?,
+                "func" => self.local(&mut cursor)?,
+                "export" => {
+                    self.exports.push(cursor);
+                    cursor.string()?;
+                    cursor.take();
+                }
+                "start" => {
+                    self.start = Some(cursor);
+                    cursor.func_name()?;
+                }
+                _ => return Err(start.expected("a declaration")),
+            }
+            cursor.end_of_line()?;
+        }
+    }
+
+    fn bodies(&mut self) -> Result<(), ParseError> {
+        for (data, mut cursor) in std::mem::take(&mut self.entries) {
+            self.data_entries(data, &mut cursor)?;
+        }
+        for (id, mut cursor) in std::mem::take(&mut self.bodies) {
+            let decl = &self.module.decls[id];
+            let func = Function::new(decl.name.clone(), decl.sig);
+            self.module.functions[id] = Some(body::parse_body(&self.module, &self.names, func, &mut cursor)?);
+        }
+        for mut cursor in std::mem::take(&mut self.exports) {
+            let name = cursor.string()?;
+            let item = match cursor.peek() {
+                Token::Func(_) => ExportItem::Func(self.names.func(&mut cursor)?),
+                _ => ExportItem::Data(self.names.data(&mut cursor)?),
+            };
+            self.module.exports.push(Export { name, item });
+        }
+        if let Some(mut cursor) = self.start {
+            self.module.start = Some(self.names.func(&mut cursor)?);
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, cursor: &mut Cursor<'t, 'a>, mut kind: DataKind) -> Result<(), ParseError> {
+        let start = *cursor;
+        let name = cursor.data_name()?.to_owned();
+        let size = cursor.attribute("size")?;
+        let align = cursor.attribute("align")?;
+        if let DataKind::Memory(memory) = &mut kind {
+            memory.min_bytes = cursor.attribute("min")?;
+            if cursor.peek_word() == Some("max") {
+                memory.max_bytes = Some(cursor.attribute("max")?);
+            }
+            memory.page_log2 = cursor.attribute("page_log2")?;
+            if cursor.peek_word() == Some("native_stack") {
+                memory.native_stack = Some(cursor.attribute("native_stack")?);
+            }
+            memory.grows = cursor.eat_word("grows");
+        }
+        let init = if cursor.eat('=') { cursor.hex()? } else { Vec::new() };
+        let object = DataObject { name: name.clone(), kind, size, align, init, relocs: Vec::new() };
+        let id = self.module.data.push(object);
+        if *cursor.peek() == Token::Punct('{') {
+            self.entries.push((id, *cursor));
+            skip_braces(cursor)?;
+        }
+        match self.names.data.insert(name, id) {
+            None => Ok(()),
+            Some(_) => Err(start.error("a data object of this name exists")),
+        }
+    }
+
+    /// `{ offset: $function, offset: bytes }`, the latter for linear memory only.
+    fn data_entries(&mut self, data: DataId, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
+        let (names, object) = (&self.names, &mut self.module.data[data]);
+        cursor.list('{', '}', |cursor| {
+            cursor.skip_newlines();
+            let offset = cursor.parse("an offset")?;
+            cursor.expect(':')?;
+            match (cursor.peek(), &mut object.kind) {
+                (Token::Word(_), DataKind::Memory(memory)) => {
+                    memory.segments.push(Segment { offset, bytes: cursor.hex()? });
+                }
+                _ => object.relocs.push(Relocation { offset, func: names.func(cursor)? }),
+            }
+            cursor.skip_newlines();
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn import(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
+        let name = *cursor;
+        cursor.func_name()?;
+        let import = Import { module: cursor.string()?, field: cursor.string()? };
+        self.declare(name, cursor, FuncKind::Import(import))?;
+        Ok(())
+    }
+
+    fn intrinsic(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
+        let name = *cursor;
+        cursor.func_name()?;
+        let intrinsic = cursor.string()?;
+        self.declare(name, cursor, FuncKind::Intrinsic(intrinsic))?;
+        Ok(())
+    }
+
+    fn local(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
+        let name = *cursor;
+        cursor.func_name()?;
+        let id = self.declare(name, cursor, FuncKind::Local)?;
+        let body = *cursor;
+        cursor.eat_word("optsize");
+        if *cursor.peek() == Token::Punct('{') {
+            self.bodies.push((id, body));
+            self.skip_body(cursor)?;
+        }
+        Ok(())
+    }
+
+    /// Moves past a body, adding the signatures of its indirect calls.
+    fn skip_body(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
+        let start = *cursor;
+        loop {
+            match cursor.take() {
+                Token::Punct('}') => return Ok(()),
+                Token::End => return Err(start.error("unclosed `{`")),
+                Token::Word("call_indirect" | "tail_call_indirect") => {
+                    self.module.intern_signature(cursor.signature()?);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the signature at `cursor` and adds a function with the name at `name`.
+    fn declare(
+        &mut self,
+        mut name: Cursor<'t, 'a>,
+        cursor: &mut Cursor<'t, 'a>,
+        kind: FuncKind,
+    ) -> Result<FuncId, ParseError> {
+        let start = name;
+        let name = name.func_name()?.to_owned();
+        let sig = self.module.intern_signature(cursor.signature()?);
+        let id = self.module.decls.push(FuncDecl { name: name.clone(), sig, kind });
+        self.module.functions.push(None);
+        match self.names.funcs.insert(name, id) {
+            None => Ok(id),
+            Some(_) => Err(start.error("a function of this name exists")),
+        }
+    }
+}
+
+/// Moves past `{ … }`; braces don't nest in the text form.
+fn skip_braces(cursor: &mut Cursor<'_, '_>) -> Result<(), ParseError> {
+    let start = *cursor;
+    loop {
+        match cursor.take() {
+            Token::Punct('}') => return Ok(()),
+            Token::End => return Err(start.error("unclosed `{`")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! From final instructions to bytes and fixups.
+//!
+//! Jumps may only go to starts of basic blocks, which are the places behind terminators. A block that others jump to
+//! and that is entered by falling out of a plain instruction gets a `fallthrough` in front.
+
+use codegen::{Block, CodeBuffer, PReg, Reference};
+use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
+
+use crate::fixup::Fixup;
+use crate::inst::{Call, Callee, Inst};
+
+type Buffer = CodeBuffer<Fixup>;
+
+/// Appends an instruction that is no branch inside the function.
+pub fn instruction(gp: GpVersion, inst: &Inst<PReg>, buf: &mut Buffer) {
+    let Some(machine) = inst.machine() else { return };
+    match inst {
+        Inst::FuncRef { func, .. } => buf.fixup(Fixup::func_ref(machine, *func), Reference::None),
+        Inst::Call(call) => call_instruction(gp, machine, call, buf),
+        Inst::TailCall(call) => match call.callee {
+            Callee::Func(func) => buf.fixup(Fixup::jump(machine), Reference::Func(func)),
+            _ => plain(gp, machine, buf),
+        },
+        _ => plain(gp, machine, buf),
+    }
+}
+
+fn call_instruction(gp: GpVersion, machine: Machine, call: &Call<PReg>, buf: &mut Buffer) {
+    match call.callee {
+        Callee::Func(func) => buf.fixup(Fixup::call(machine), Reference::Func(func)),
+        Callee::Code(_) => buf.fixup(Fixup::call(machine), Reference::None),
+        Callee::Host(_) => plain(gp, machine, buf),
+    }
+}
+
+fn plain(gp: GpVersion, machine: Machine, buf: &mut Buffer) {
+    buf.instruction(|out| {
+        machine.encode(gp, out);
+    });
+}
+
+/// Appends a conditional branch to a block.
+pub fn branch(inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
+    let machine = inst.machine().expect("a branch is a machine instruction");
+    buf.fixup(Fixup::jump(machine), Reference::Label(Buffer::block_label(to)));
+}
+
+/// Appends a jump to a block.
+pub fn jump(to: Block, buf: &mut Buffer) {
+    buf.fixup(Fixup::jump(asm::jump(0)), Reference::Label(Buffer::block_label(to)));
+}
+
+/// Appends a jump through a new table.
+pub fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
+    let machine = inst.machine().expect("a dispatch is a machine instruction");
+    let table = buf.table(targets.iter().map(|&to| Buffer::block_label(to)));
+    buf.fixup(Fixup::dispatch(machine, table), Reference::None);
+}
+
+/// Makes the current place a block start if somebody jumps to it.
+pub fn begin_block(gp: GpVersion, falls_in: bool, is_target: bool, buf: &mut Buffer) {
+    let is_start = buf.last_fixup().is_some_and(Fixup::is_terminator);
+    if falls_in && is_target && !is_start {
+        plain(gp, Machine::no_arg(Opcode::Fallthrough), buf);
+    }
+}

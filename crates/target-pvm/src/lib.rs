@@ -1,0 +1,200 @@
+//! The PVM target: from an [`ssa::Module`] to a program.
+//!
+//! ```text
+//! Module ─ entries ─ reach ─ imports ─► Module ─ memory plan ─► Pvm ─ codegen ─► Fragments ─ link ─► Program
+//! ```
+//!
+//! Everything up to the memory plan is SSA in, SSA out: entry points get wrappers, what nothing can reach goes, and
+//! calls of imports become host calls or plain code. Then addresses of data are known, [`Pvm`] tells the code
+//! generator what the machine is like, and [`link`] joins the functions' code with the jump table and initial memory.
+
+pub mod entries;
+pub mod imports;
+pub mod memory_plan;
+pub mod reach;
+
+mod demand;
+mod encode;
+mod fixup;
+mod frame;
+mod inst;
+mod known_bits;
+mod link;
+mod lower;
+mod peephole;
+mod target;
+
+use codegen::Stage;
+use pvm_isa::metadata::{self, ResultConvention};
+use pvm_isa::{GpVersion, SpiProgram};
+use ssa::{ExportItem, FuncId, FuncKind, Module};
+
+pub use entries::{Entry, EntryMode};
+pub use imports::{ImportAction, ImportError, ImportMap, ImportMapError};
+pub use link::Linked;
+pub use memory_plan::{Images, MemoryError, MemoryOptions, MemoryPlan};
+pub use target::Pvm;
+
+use reach::Reachable;
+
+/// Everything that steers the target.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Version of the Gray Paper the program is for.
+    pub gp: GpVersion,
+    /// Which exports can be entered, and how.
+    pub entries: EntryMode,
+    /// How entry functions return their result.
+    pub result: ResultConvention,
+    /// Actions of imports.
+    pub imports: ImportMap,
+    /// Memory.
+    pub memory: MemoryOptions,
+    /// Worker threads, at least 1. The result does not depend on it.
+    pub threads: usize,
+}
+
+/// Input that can't become a program with these options.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// About imported functions.
+    #[error(transparent)]
+    Imports(#[from] ImportError),
+    /// About memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The target has no code for something.
+    #[error(transparent)]
+    Unsupported(#[from] codegen::Unsupported),
+}
+
+/// A compiled program with what is known about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// Code and initial memory.
+    pub spi: SpiProgram,
+    /// Entry points; entry `k` is at `5 k`.
+    pub entries: Vec<Entry>,
+    /// What became of each import.
+    pub imports: Vec<metadata::Import>,
+    /// Start of each compiled function with its name, in ascending order.
+    pub functions: Vec<metadata::FunctionName>,
+    /// Names and addresses of all data objects that have a place; linear memory's is that of wasm address 0.
+    pub data: Vec<(String, u32)>,
+    /// Names of exported globals, tables and memories with the index in [`data`](Self::data) of what they name.
+    pub data_exports: Vec<(String, usize)>,
+    /// Whether there is a linear memory that has a place.
+    pub has_memory: bool,
+    /// `base` in `pvm = wasm + base` modulo 2^32.
+    pub linear_base: u32,
+    /// Values of references to functions, by name, for those whose address is taken.
+    pub references: Vec<(String, u64)>,
+}
+
+/// Compiles a module.
+///
+/// # Errors
+/// If imports have no action, memory does not fit the container, or a function needs what the target lacks.
+pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
+    let prepared = prepare(module, options)?;
+    let Prepared { module, target, entries, imports } = &prepared;
+    let fragments = codegen::compile_functions(target, module, options.threads.max(1))?;
+    let linked = link::link(module, fragments, entries, &target.plan, options.gp);
+    let images = target.plan.images(module, |func| linked.references[func])?;
+    Ok(program(module, target, linked, images, entries.clone(), imports.clone()))
+}
+
+/// The text of all functions at a stage of code generation.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
+    let Prepared { module, target, .. } = prepare(module, options)?;
+    let mut text = String::new();
+    for func in module.functions.values().flatten() {
+        text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// The module as it goes into code generation, as text.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
+    let mut module = prepare(module, options)?.module;
+    // The printer wants bodies for all local functions; those without were unreachable.
+    for id in module.functions.ids().collect::<Vec<FuncId>>() {
+        if module.functions[id].is_none() && module.decls[id].kind == FuncKind::Local {
+            module.decls[id].kind = FuncKind::Intrinsic("unreachable".into());
+        }
+    }
+    Ok(module.to_string())
+}
+
+/// A module ready for code generation.
+struct Prepared {
+    module: Module,
+    target: Pvm,
+    entries: Vec<Entry>,
+    imports: Vec<metadata::Import>,
+}
+
+fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
+    let entries = entries::make_entries(&mut module, options.entries, options.result);
+    let roots = entries.iter().filter_map(|entry| entry.target);
+    let exported = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Data(data) if options.memory.keep_exports => Some(data),
+        _ => None,
+    });
+    let reachable = Reachable::new(&module, roots, exported);
+    reach::remove_unreachable(&mut module, &reachable);
+    let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
+    module.functions.values_mut().flatten().for_each(target::expand_switches);
+    let plan = MemoryPlan::new(&module, &options.memory)?;
+    let target = Pvm::new(options.gp, plan, host_calls);
+    Ok(Prepared { module, target, entries, imports })
+}
+
+fn program(
+    module: &Module,
+    target: &Pvm,
+    linked: Linked,
+    images: Images,
+    entries: Vec<Entry>,
+    imports: Vec<metadata::Import>,
+) -> Program {
+    let placed: Vec<_> = module
+        .data
+        .iter()
+        .filter_map(|(id, object)| Some((id, object.name.clone(), target.plan.try_address(id)?)))
+        .collect();
+    let data_exports = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Data(data) => {
+            let index = placed.iter().position(|(id, ..)| *id == data)?;
+            Some((export.name.clone(), index))
+        }
+        ExportItem::Func(_) => None,
+    });
+    let name = |func: FuncId| module.decls[func].name.clone();
+    let functions = linked.functions.iter().map(|&(pc, func)| metadata::FunctionName { pc, name: name(func) });
+    let referenced = linked.references.iter().filter(|(_, value)| **value != 0);
+    Program {
+        entries,
+        imports,
+        functions: functions.collect(),
+        data_exports: data_exports.collect(),
+        references: referenced.map(|(func, &value)| (name(func), value)).collect(),
+        data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
+        has_memory: module.memory().is_some_and(|(id, _)| target.plan.try_address(id).is_some()),
+        linear_base: target.plan.linear_base(),
+        spi: SpiProgram {
+            ro_data: images.ro,
+            rw_data: images.rw,
+            heap_pages: images.heap_pages,
+            stack_size: target.plan.stack_size(),
+            blob: linked.blob,
+        },
+    }
+}

@@ -1,0 +1,200 @@
+//! Linking: from compiled functions to a program.
+//!
+//! The code is the entry jumps, then all functions. What is open in a function refers either to other code, which
+//! relaxation settles, or to the jump table, whose addresses are numbers: index `i` is addressed as `2 (i + 1)`. These
+//! numbers are immediates, small ones are shorter, and they must be known before relaxation. So we assign them first:
+//!
+//! 1. return places of calls, in code order: each is named once by its call;
+//! 2. dispatch tables: named once, however many entries they have;
+//! 3. entries of functions whose address is taken: they appear in data and in ten-byte constants, where size is
+//!    fixed.
+//!
+//! The code of a function ends in a transfer, and so does the whole code. [`pvm_isa::validate::check_well_formed`]
+//! is the judge of everything promised here; a program it refuses is a bug of the compiler.
+
+use codegen::{Fragment, Place, Placement};
+use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
+use ssa::{FuncId, IdVec, Module};
+
+use crate::entries::{ENTRY_BYTES, Entry};
+use crate::fixup::{Fixup, Need};
+use crate::memory_plan::MemoryPlan;
+
+/// Linked code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Linked {
+    /// The program.
+    pub blob: ProgramBlob,
+    /// Where each function starts, in ascending order.
+    pub functions: Vec<(u32, FuncId)>,
+    /// The value of each function reference that occurs in the code or in data; 0 elsewhere.
+    pub references: IdVec<FuncId, u64>,
+}
+
+/// Links compiled functions.
+pub fn link(
+    module: &Module,
+    fragments: IdVec<FuncId, Option<Fragment<Fixup>>>,
+    entries: &[Entry],
+    plan: &MemoryPlan,
+    gp: GpVersion,
+) -> Linked {
+    let order: Vec<FuncId> = fragments.ids().filter(|&id| fragments[id].is_some()).collect();
+    let mut by_id = fragments;
+    let mut fragments: Vec<Fragment<Fixup>> = order.iter().filter_map(|&id| by_id[id].take()).collect();
+    let mut positions = IdVec::<FuncId, usize>::filled(usize::MAX, module.decls.len());
+    (0..).zip(&order).for_each(|(position, &id)| positions[id] = position);
+
+    let table = JumpTable::assign(module, plan, &mut fragments);
+    let header_len = header_len(entries);
+    let placement = Placement { start: i64::from(header_len), align: 1 };
+    let index_of = |id: FuncId| positions[id];
+    let code = codegen::relax(&fragments, placement, &index_of);
+
+    let mut blob = ProgramBlob::default();
+    for (k, entry) in (0u32..).zip(entries) {
+        let target = entry.target.map(|id| code.base(positions[id]));
+        push_entry(&mut blob, gp, k * ENTRY_BYTES, target);
+    }
+    if entries.is_empty() {
+        blob.push(gp, &asm::trap());
+    }
+    assert_eq!(blob.code.len(), header_len as usize, "the header has the promised size");
+    let (bytes, starts) = code.flatten(&fragments, &index_of);
+    blob.code.extend_from_slice(&bytes);
+    blob.mask.grow(blob.code.len());
+    let marked = (0..).zip(starts).filter(|&(_, starts)| starts).map(|(at, _): (usize, bool)| at);
+    marked.for_each(|at| blob.mask.set(header_len as usize + at));
+    blob.jump_table = table.places.iter().map(|slot| slot.address(&code, &fragments, &positions)).collect();
+    if let Err(defect) = validate::check_well_formed(gp, &blob) {
+        panic!("the linked program is not well-formed: {defect}{}", context(&order, module, &code, defect.offset));
+    }
+    let functions = order.iter().map(|&id| (code.base(positions[id]) as u32, id)).collect();
+    Linked { blob, functions, references: table.references }
+}
+
+/// The function at a position of the code, for a bug report.
+fn context(order: &[FuncId], module: &Module, code: &codegen::Code, offset: u32) -> String {
+    let at = (0..order.len()).rfind(|&n| code.base(n) <= i64::from(offset));
+    at.map_or_else(String::new, |n| {
+        format!(" (in {}, which starts at {})", module.decls[order[n]].name, code.base(n))
+    })
+}
+
+/// What a jump-table entry stands for.
+enum Slot {
+    /// A place in a fragment.
+    Place(usize, Place),
+    /// The entry of a function.
+    Func(FuncId),
+}
+
+impl Slot {
+    fn address(
+        &self,
+        code: &codegen::Code,
+        fragments: &[Fragment<Fixup>],
+        positions: &IdVec<FuncId, usize>,
+    ) -> u32 {
+        let address = match self {
+            Self::Place(fragment, place) => code.address(*fragment, *place),
+            Self::Func(id) => code.base(positions[*id]),
+        };
+        debug_assert!(address <= code.address(fragments.len() - 1, end(fragments)), "inside of the code");
+        u32::try_from(address).expect("code is smaller than 4 GiB")
+    }
+}
+
+/// The end of the last fragment.
+fn end(fragments: &[Fragment<Fixup>]) -> Place {
+    let last = fragments.last().expect("a jump-table entry is in a fragment");
+    Place { byte: last.bytes.len() as u32, fixups: last.fixups.len() as u32 }
+}
+
+struct JumpTable {
+    places: Vec<Slot>,
+    references: IdVec<FuncId, u64>,
+}
+
+impl JumpTable {
+    /// Numbers everything that is reached through the table, and tells the fixups.
+    fn assign(module: &Module, plan: &MemoryPlan, fragments: &mut [Fragment<Fixup>]) -> Self {
+        let references = IdVec::filled(0, module.decls.len());
+        let mut table = Self { places: Vec::new(), references };
+        for (index, fragment) in fragments.iter_mut().enumerate() {
+            for (n, site) in (1..).zip(&mut fragment.fixups) {
+                if site.fixup.need() == Need::ReturnPlace {
+                    let behind = Place { byte: site.at, fixups: n };
+                    site.fixup.set_value(table.push(Slot::Place(index, behind)));
+                }
+            }
+        }
+        for (index, fragment) in fragments.iter_mut().enumerate() {
+            let mut bases = Vec::with_capacity(fragment.tables.len());
+            for labels in &fragment.tables {
+                bases.push(table.next_address());
+                for &label in labels {
+                    table.push(Slot::Place(index, fragment.labels[label]));
+                }
+            }
+            for site in &mut fragment.fixups {
+                match site.fixup.need() {
+                    Need::Table(k) => site.fixup.set_value(bases[k as usize]),
+                    Need::FuncRef(func) => site.fixup.set_value(table.reference(module, func)),
+                    Need::Nothing | Need::ReturnPlace => {}
+                }
+            }
+        }
+        let placed = module.data.iter().filter(|(id, _)| plan.try_address(*id).is_some());
+        for reloc in placed.flat_map(|(_, object)| &object.relocs) {
+            table.reference(module, reloc.func);
+        }
+        table
+    }
+
+    fn next_address(&self) -> u64 {
+        2 * (self.places.len() as u64 + 1)
+    }
+
+    fn push(&mut self, slot: Slot) -> u64 {
+        let address = self.next_address();
+        self.places.push(slot);
+        address
+    }
+
+    /// The value of a reference to a function.
+    fn reference(&mut self, module: &Module, func: FuncId) -> u64 {
+        if self.references[func] == 0 {
+            let address = self.push(Slot::Func(func));
+            let sig = ssa::EntityId::index(module.decls[func].sig) as u64;
+            self.references[func] = (sig + 1) << 32 | address;
+        }
+        self.references[func]
+    }
+}
+
+fn header_len(entries: &[Entry]) -> u32 {
+    match entries.last() {
+        None => 1,
+        Some(last) => {
+            let last_len = if last.target.is_some() { ENTRY_BYTES } else { 1 };
+            (entries.len() as u32 - 1) * ENTRY_BYTES + last_len
+        }
+    }
+}
+
+/// Appends the entry at `pc`: a jump, or a trap. Traps fill the room up to `pc`.
+fn push_entry(blob: &mut ProgramBlob, gp: GpVersion, pc: u32, target: Option<i64>) {
+    while blob.code.len() < pc as usize {
+        blob.push(gp, &asm::trap());
+    }
+    match target {
+        None => {
+            blob.push(gp, &asm::trap());
+        }
+        Some(target) => {
+            let offset = i32::try_from(target - i64::from(pc)).expect("code is smaller than 2 GiB");
+            blob.push_with_offset_bytes(gp, &asm::jump(offset), 4);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Integer arithmetic.
+//!
+//! Most binary operations have the same shape: a 64-bit and a 32-bit opcode, each maybe with an immediate form. Those
+//! are rows of [`ops`]; the rest are functions named after what they do.
+
+use codegen::Unsupported;
+use pvm_isa::Opcode;
+use ssa::{BinaryOp, InstData, Type, UnaryOp, Value};
+
+use super::{
+    Cx, any, bits, constant, define, immediate, sext, single_use_binary, unary_imm, unary_temp, zext,
+};
+use crate::demand::How;
+use crate::inst::Inst;
+
+/// The opcodes of a binary operation, for 64 and for 32 bits.
+struct Ops {
+    regs: [Opcode; 2],
+    /// With the second operand constant.
+    imm: Option<[Opcode; 2]>,
+    /// With the first operand constant.
+    imm_first: Option<[Opcode; 2]>,
+    /// Operands may be exchanged.
+    commutes: bool,
+}
+
+impl Ops {
+    const fn new(wide: Opcode, narrow: Opcode) -> Self {
+        Self { regs: [wide, narrow], imm: None, imm_first: None, commutes: false }
+    }
+
+    const fn imm(self, wide: Opcode, narrow: Opcode) -> Self {
+        Self { imm: Some([wide, narrow]), ..self }
+    }
+
+    const fn imm_first(self, wide: Opcode, narrow: Opcode) -> Self {
+        Self { imm_first: Some([wide, narrow]), ..self }
+    }
+
+    const fn commutes(self) -> Self {
+        Self { commutes: true, ..self }
+    }
+}
+
+/// The row of an operation of the common shape.
+const fn ops(op: BinaryOp) -> Option<Ops> {
+    use Opcode as O;
+    Some(match op {
+        BinaryOp::Add => Ops::new(O::Add64, O::Add32).imm(O::AddImm64, O::AddImm32).commutes(),
+        BinaryOp::Sub => Ops::new(O::Sub64, O::Sub32).imm_first(O::NegAddImm64, O::NegAddImm32),
+        BinaryOp::Mul => Ops::new(O::Mul64, O::Mul32).imm(O::MulImm64, O::MulImm32).commutes(),
+        BinaryOp::DivS => Ops::new(O::DivS64, O::DivS32),
+        BinaryOp::DivU => Ops::new(O::DivU64, O::DivU32),
+        BinaryOp::RemS => Ops::new(O::RemS64, O::RemS32),
+        BinaryOp::RemU => Ops::new(O::RemU64, O::RemU32),
+        BinaryOp::And => Ops::new(O::And, O::And).imm(O::AndImm, O::AndImm).commutes(),
+        BinaryOp::Or => Ops::new(O::Or, O::Or).imm(O::OrImm, O::OrImm).commutes(),
+        BinaryOp::Xor => Ops::new(O::Xor, O::Xor).imm(O::XorImm, O::XorImm).commutes(),
+        BinaryOp::Shl => Ops::new(O::ShloL64, O::ShloL32)
+            .imm(O::ShloLImm64, O::ShloLImm32)
+            .imm_first(O::ShloLImmAlt64, O::ShloLImmAlt32),
+        BinaryOp::ShrU => Ops::new(O::ShloR64, O::ShloR32)
+            .imm(O::ShloRImm64, O::ShloRImm32)
+            .imm_first(O::ShloRImmAlt64, O::ShloRImmAlt32),
+        BinaryOp::ShrS => Ops::new(O::SharR64, O::SharR32)
+            .imm(O::SharRImm64, O::SharRImm32)
+            .imm_first(O::SharRImmAlt64, O::SharRImmAlt32),
+        BinaryOp::Rotl => Ops::new(O::RotL64, O::RotL32),
+        BinaryOp::Rotr => Ops::new(O::RotR64, O::RotR32)
+            .imm(O::RotR64Imm, O::RotR32Imm)
+            .imm_first(O::RotR64ImmAlt, O::RotR32ImmAlt),
+        _ => return None,
+    })
+}
+
+/// Operations on whole registers; `i32` operands are needed sign-extended, the result is, too.
+const fn whole_register_op(op: BinaryOp) -> Option<Opcode> {
+    Some(match op {
+        BinaryOp::MinS => Opcode::Min,
+        BinaryOp::MaxS => Opcode::Max,
+        BinaryOp::MinU => Opcode::MinU,
+        BinaryOp::MaxU => Opcode::MaxU,
+        _ => return None,
+    })
+}
+
+/// Selects a binary operation.
+pub fn binary(
+    cx: &mut Cx<'_>,
+    result: Value,
+    op: BinaryOp,
+    ty: Type,
+    args: [Value; 2],
+) -> Result<(), Unsupported> {
+    let [a, b] = args;
+    if let Some(op) = whole_register_op(op) {
+        let (a, b) = (sext(cx, a), sext(cx, b));
+        let dst = cx.def_reg(result);
+        cx.emit(Inst::Binary { op, dst, a, b });
+        return Ok(());
+    }
+    match op {
+        BinaryOp::MulhS | BinaryOp::MulhU => high_product(cx, result, op, ty, a, b),
+        BinaryOp::Fcopysign => bits::copy_sign(cx, result, ty, a, b),
+        BinaryOp::And => bits::and(cx, result, ty, a, b),
+        BinaryOp::Or => bits::or(cx, result, a, b),
+        BinaryOp::Xor => bits::xor(cx, result, a, b),
+        BinaryOp::Sub if immediate(cx, b).is_some_and(|b| b != i32::MIN) => {
+            subtract_constant(cx, result, a, b)
+        }
+        BinaryOp::Shl if ty == Type::I64 && shifted_zext(cx, a, b).is_some() => shift_zext(cx, result, a, b),
+        BinaryOp::Rotl if constant(cx, b).is_some() => rotate_left_constant(cx, result, ty, a, b),
+        _ if ops(op).is_some() => common(cx, result, op, ty, a, b),
+        _ => return Err(cx.unsupported("float arithmetic")),
+    }
+    Ok(())
+}
+
+/// Selects an operation of the common shape.
+pub fn common(cx: &mut Cx<'_>, result: Value, op: BinaryOp, ty: Type, a: Value, b: Value) {
+    let ops = ops(op).unwrap_or_else(|| panic!("{op:?} has opcodes of its own"));
+    let is_narrow = ty == Type::I32 && cx.facts.how(result) == How::Narrow;
+    let width = usize::from(is_narrow);
+    let (a, b) = if ops.commutes { commuted(cx, a, b) } else { (a, b) };
+    let is_shift =
+        matches!(op, BinaryOp::Shl | BinaryOp::ShrU | BinaryOp::ShrS | BinaryOp::Rotl | BinaryOp::Rotr);
+    let count_bits = if is_narrow { 5 } else { 6 };
+    let b = if is_shift { shift_count(cx, b, count_bits) } else { b };
+    define(cx, result, |cx, dst| match (ops.imm, ops.imm_first) {
+        (Some(imm_ops), _) if immediate(cx, b).is_some() => {
+            let imm = immediate(cx, b).expect("just looked");
+            let src = any(cx, a);
+            cx.emit(Inst::BinaryImm { op: imm_ops[width], dst, src, imm });
+        }
+        (_, Some(imm_ops)) if immediate(cx, a).is_some() => {
+            let imm = immediate(cx, a).expect("just looked");
+            let src = any(cx, b);
+            cx.emit(Inst::BinaryImm { op: imm_ops[width], dst, src, imm });
+        }
+        _ => {
+            let (a, b) = (any(cx, a), any(cx, b));
+            cx.emit(Inst::Binary { op: ops.regs[width], dst, a, b });
+        }
+    });
+}
+
+/// The operands with a constant second; else with the one first that probably dies here, because the destination
+/// in its register saves a decode slot.
+pub fn commuted(cx: &Cx<'_>, a: Value, b: Value) -> (Value, Value) {
+    let swap = match (immediate(cx, a), immediate(cx, b)) {
+        (_, Some(_)) => false,
+        (Some(_), None) => true,
+        (None, None) => !cx.has_one_use(a) && cx.has_one_use(b),
+    };
+    if swap { (b, a) } else { (a, b) }
+}
+
+/// A shift count without what doesn't change its low `bits` bits: masks and conversions.
+fn shift_count(cx: &Cx<'_>, mut count: Value, bits: u32) -> Value {
+    let needed = (1 << bits) - 1;
+    loop {
+        count = match cx.pure_def(count) {
+            Some(&InstData::Binary { op: BinaryOp::And, args: [rest, mask], .. })
+                if constant(cx, mask).is_some_and(|mask| mask & needed == needed) =>
+            {
+                rest
+            }
+            Some(&InstData::Unary { op: UnaryOp::Zext | UnaryOp::Sext | UnaryOp::Trunc, arg, .. }) => arg,
+            _ => return count,
+        }
+    }
+}
+
+fn subtract_constant(cx: &mut Cx<'_>, result: Value, a: Value, b: Value) {
+    let imm = -immediate(cx, b).expect("the caller looked");
+    let op = if cx.facts.how(result) == How::Narrow { Opcode::AddImm32 } else { Opcode::AddImm64 };
+    let (dst, src) = (cx.def_reg(result), any(cx, a));
+    cx.emit(Inst::BinaryImm { op, dst, src, imm });
+}
+
+fn rotate_left_constant(cx: &mut Cx<'_>, result: Value, ty: Type, a: Value, count: Value) {
+    let width = i64::from(ty.bits());
+    let count = constant(cx, count).expect("the caller looked");
+    let imm = count.wrapping_neg().rem_euclid(width) as i32;
+    let op = if ty == Type::I32 { Opcode::RotR32Imm } else { Opcode::RotR64Imm };
+    let (dst, src) = (cx.def_reg(result), any(cx, a));
+    cx.emit(Inst::BinaryImm { op, dst, src, imm });
+}
+
+/// For `zext(x) << k` with `k` up to 32, both used only here and the extension not free: `x` and `k`.
+fn shifted_zext(cx: &Cx<'_>, a: Value, count: Value) -> Option<(Value, i32)> {
+    let count = immediate(cx, count).filter(|count| (1..=32).contains(count))?;
+    match *cx.pure_def(a)? {
+        InstData::Unary { op: UnaryOp::Zext, arg, .. } if cx.has_one_use(a) && !cx.facts.is_zext(arg) => {
+            Some((arg, count))
+        }
+        _ => None,
+    }
+}
+
+/// Extends and shifts in one: left by 32, right by what is too much.
+fn shift_zext(cx: &mut Cx<'_>, result: Value, a: Value, count: Value) {
+    let (arg, count) = shifted_zext(cx, a, count).expect("the caller looked");
+    let (dst, src) = (cx.def_reg(result), any(cx, arg));
+    if count == 32 {
+        cx.emit(Inst::BinaryImm { op: Opcode::ShloLImm64, dst, src, imm: 32 });
+    } else {
+        let high = unary_imm(cx, Opcode::ShloLImm64, src, 32);
+        cx.emit(Inst::BinaryImm { op: Opcode::ShloRImm64, dst, src: high, imm: 32 - count });
+    }
+}
+
+/// The high half of a product. For `i32` it is the high half of the exact 64-bit product.
+fn high_product(cx: &mut Cx<'_>, result: Value, op: BinaryOp, ty: Type, a: Value, b: Value) {
+    if ty == Type::I64 {
+        let op = if op == BinaryOp::MulhS { Opcode::MulUpperSS } else { Opcode::MulUpperUU };
+        let (dst, a, b) = (cx.def_reg(result), any(cx, a), any(cx, b));
+        cx.emit(Inst::Binary { op, dst, a, b });
+        return;
+    }
+    let (a, b) = match op {
+        BinaryOp::MulhS => (sext(cx, a), sext(cx, b)),
+        _ => (zext(cx, a), zext(cx, b)),
+    };
+    let product = super::binary_temp(cx, Opcode::Mul64, a, b);
+    let dst = cx.def_reg(result);
+    cx.emit(Inst::BinaryImm { op: Opcode::SharRImm64, dst, src: product, imm: 32 });
+}
+
+/// Selects a unary operation.
+pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -> Result<(), Unsupported> {
+    let is_i64 = ty == Type::I64;
+    let by_width = |wide, narrow| if is_i64 { wide } else { narrow };
+    let opcode = match op {
+        UnaryOp::Clz => by_width(Opcode::LeadingZeroBits64, Opcode::LeadingZeroBits32),
+        UnaryOp::Ctz => by_width(Opcode::TrailingZeroBits64, Opcode::TrailingZeroBits32),
+        UnaryOp::Popcnt => by_width(Opcode::CountSetBits64, Opcode::CountSetBits32),
+        UnaryOp::Sext8 => Opcode::SignExtend8,
+        UnaryOp::Sext16 => Opcode::SignExtend16,
+        UnaryOp::Bswap if is_i64 => Opcode::ReverseBytes,
+        UnaryOp::Sext | UnaryOp::Zext | UnaryOp::Trunc | UnaryOp::Bitcast => {
+            convert(cx, result, op, arg);
+            return Ok(());
+        }
+        _ => return sequence(cx, result, op, ty, arg),
+    };
+    let (dst, src) = (cx.def_reg(result), any(cx, arg));
+    cx.emit(Inst::Unary { op: opcode, dst, src });
+    Ok(())
+}
+
+/// A conversion somebody wants in a register of its own.
+fn convert(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
+    match op {
+        UnaryOp::Zext if !cx.facts.is_zext(arg) => {
+            let dst = cx.def_reg(result);
+            let src = any(cx, arg);
+            let high = unary_imm(cx, Opcode::ShloLImm64, src, 32);
+            cx.emit(Inst::BinaryImm { op: Opcode::ShloRImm64, dst, src: high, imm: 32 });
+        }
+        UnaryOp::Sext if !cx.facts.is_sext(arg) => {
+            let (dst, src) = (cx.def_reg(result), any(cx, arg));
+            cx.emit(Inst::BinaryImm { op: Opcode::AddImm32, dst, src, imm: 0 });
+        }
+        UnaryOp::Trunc | UnaryOp::Bitcast if cx.facts.how(result) == How::Extend => {
+            let (dst, src) = (cx.def_reg(result), any(cx, arg));
+            cx.emit(Inst::BinaryImm { op: Opcode::AddImm32, dst, src, imm: 0 });
+        }
+        _ => {
+            let (dst, src) = (cx.def_reg(result), any(cx, arg));
+            cx.emit(Inst::copy(dst, src));
+        }
+    }
+}
+
+/// Operations that take several instructions.
+fn sequence(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -> Result<(), Unsupported> {
+    match op {
+        UnaryOp::Bswap => {
+            let src = any(cx, arg);
+            let swapped = unary_temp(cx, Opcode::ReverseBytes, src);
+            let dst = cx.def_reg(result);
+            cx.emit(Inst::BinaryImm { op: Opcode::SharRImm64, dst, src: swapped, imm: 32 });
+        }
+        UnaryOp::Bitrev => bits::reverse(cx, result, ty, arg),
+        UnaryOp::Fneg => bits::negate_sign(cx, result, ty, arg),
+        UnaryOp::Fabs => bits::clear_sign(cx, result, ty, arg),
+        _ => return Err(cx.unsupported("float arithmetic")),
+    }
+    Ok(())
+}
+
+/// The value `v` is the complement of, if the complement is used only here and computed without an extension.
+pub fn complemented(cx: &Cx<'_>, v: Value) -> Option<Value> {
+    let [a, b] = single_use_binary(cx, v, BinaryOp::Xor)?;
+    (constant(cx, b) == Some(-1) && cx.facts.how(v) != How::Extend).then_some(a)
+}

@@ -1,0 +1,161 @@
+//! What a final instruction reads, writes and must not be exchanged with.
+
+use codegen::{Function, PReg, RegSet};
+use pvm_isa::Opcode;
+
+use crate::inst::{Callee, Inst, Mem, SP};
+use crate::target::{CALLEE_SAVED, Pvm};
+
+/// Registers read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effects {
+    /// Registers whose old value matters.
+    pub reads: RegSet,
+    /// Registers that may change.
+    pub writes: RegSet,
+}
+
+impl Effects {
+    /// The effects of an instruction. Leaving the function reads what the caller relies on.
+    pub fn of(inst: &Inst<PReg>) -> Self {
+        let (mut reads, mut writes) = (RegSet::EMPTY, inst.clobbers());
+        inst.map_operands::<PReg>(&mut |reg, operand| {
+            let set = if operand.role.is_def() { &mut writes } else { &mut reads };
+            set.insert(reg);
+            reg
+        });
+        match inst {
+            Inst::Return { .. } | Inst::TailCall(_) => {
+                reads = reads.union(CALLEE_SAVED);
+                reads.insert(SP);
+            }
+            // The callee's frame is below ours.
+            Inst::Call(_) => reads.insert(SP),
+            _ => {}
+        }
+        Self { reads, writes }
+    }
+}
+
+/// Whether an instruction does nothing but define registers; `sbrk` grows the heap.
+pub const fn is_pure(inst: &Inst<PReg>) -> bool {
+    match inst {
+        Inst::Unary { op, .. } => !matches!(op, Opcode::Sbrk),
+        Inst::Const { .. }
+        | Inst::FuncRef { .. }
+        | Inst::BinaryImm { .. }
+        | Inst::Binary { .. }
+        | Inst::Cmov { .. }
+        | Inst::CmovImm { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether nothing may move across an instruction.
+pub const fn is_barrier(inst: &Inst<PReg>) -> bool {
+    match inst {
+        Inst::Call(_) | Inst::Params { .. } | Inst::Plain { .. } => true,
+        Inst::Unary { op, .. } => matches!(op, Opcode::Sbrk),
+        _ => false,
+    }
+}
+
+/// Whether an instruction ends a basic block in the middle of the straight line: a call does, a host call doesn't.
+pub fn ends_block(inst: &Inst<PReg>) -> bool {
+    match inst {
+        Inst::Call(call) => !matches!(call.callee, Callee::Host(_)),
+        Inst::Plain { op } => op.is_terminator(),
+        _ => false,
+    }
+}
+
+/// A memory access: where, how many bytes, and whether it writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// The address.
+    pub mem: Mem<PReg>,
+    /// How many bytes.
+    pub bytes: i64,
+    /// Whether it writes.
+    pub is_store: bool,
+}
+
+impl Access {
+    /// The memory access of an instruction, if it is one.
+    pub fn of(inst: &Inst<PReg>) -> Option<Self> {
+        let mem = *inst.mem()?;
+        let (op, is_store) = match *inst {
+            Inst::Load { op, .. } => (op, false),
+            Inst::Store { op, .. } | Inst::StoreImm { op, .. } => (op, true),
+            _ => return None,
+        };
+        Some(Self { mem, bytes: access_bytes(op), is_store })
+    }
+
+    /// Whether two accesses of which at least one writes surely touch different bytes, provided that registers in
+    /// their addresses do not change between them.
+    pub fn is_disjoint_from(&self, other: &Self) -> bool {
+        let distance = match (self.mem, other.mem) {
+            (Mem::Abs(a), Mem::Abs(b)) => i64::from(b) - i64::from(a),
+            (Mem::Reg(base, a), Mem::Reg(other, b)) if base == other => i64::from(b) - i64::from(a),
+            _ => return false,
+        };
+        // Addresses wrap, so far apart on one side is near on the other.
+        let is_near = distance.unsigned_abs() < 1 << 31;
+        is_near && (distance >= self.bytes || -distance >= other.bytes)
+    }
+}
+
+/// Bytes a load or store moves, by its mnemonic's suffix.
+fn access_bytes(op: Opcode) -> i64 {
+    match op {
+        Opcode::LoadIndU8 | Opcode::LoadIndI8 | Opcode::StoreIndU8 | Opcode::StoreImmIndU8 => 1,
+        Opcode::LoadIndU16 | Opcode::LoadIndI16 | Opcode::StoreIndU16 | Opcode::StoreImmIndU16 => 2,
+        Opcode::LoadIndU32 | Opcode::LoadIndI32 | Opcode::StoreIndU32 | Opcode::StoreImmIndU32 => 4,
+        Opcode::LoadIndU64 | Opcode::StoreIndU64 | Opcode::StoreImmIndU64 => 8,
+        _ => panic!("{op} is no register-relative access"),
+    }
+}
+
+/// How many edges lead to each block of the final function, repetitions of a dispatch counted once.
+pub fn predecessors(func: &Function<Pvm, PReg>) -> ssa::IdVec<codegen::Block, Vec<codegen::Block>> {
+    let mut preds = ssa::IdVec::filled(Vec::new(), func.blocks.len());
+    for &block in &func.order {
+        let mut targets = func.blocks[block].control.successors();
+        targets.sort();
+        targets.dedup();
+        targets.into_iter().for_each(|to| preds[to].push(block));
+    }
+    preds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accesses_overlap_or_not() {
+        let r = PReg::new;
+        let at = |mem, bytes| Access { mem, bytes, is_store: true };
+        let cases = [
+            (at(Mem::Abs(0), 8), at(Mem::Abs(8), 1), true),
+            (at(Mem::Abs(0), 8), at(Mem::Abs(7), 1), false),
+            (at(Mem::Reg(r(2), -4), 4), at(Mem::Reg(r(2), 0), 4), true),
+            (at(Mem::Reg(r(2), -3), 4), at(Mem::Reg(r(2), 0), 4), false),
+            (at(Mem::Reg(r(2), 0), 4), at(Mem::Reg(r(3), 100), 4), false),
+            (at(Mem::Reg(r(2), 0), 4), at(Mem::Abs(100), 4), false),
+            (at(Mem::Reg(r(2), i32::MIN), 4), at(Mem::Reg(r(2), i32::MAX), 4), false),
+        ];
+        for (a, b, disjoint) in cases {
+            assert_eq!((a.is_disjoint_from(&b), b.is_disjoint_from(&a)), (disjoint, disjoint), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn widths_are_those_of_the_mnemonics() {
+        for op in Opcode::ALL.iter().filter(|op| op.mnemonic().contains("_ind_")) {
+            let bits = op.mnemonic().rsplit(['u', 'i']).next().and_then(|digits| digits.parse::<i64>().ok());
+            assert_eq!(Some(8 * access_bytes(*op)), bits, "{op}");
+        }
+    }
+}

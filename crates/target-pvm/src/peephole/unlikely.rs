@@ -1,0 +1,118 @@
+//! Placing `unlikely`.
+//!
+//! In GP 0.8 a branch costs 20, but 1 if one of the two places it can lead to starts with `unlikely` (or `trap`). The
+//! mark itself costs 40 where it stands, though nothing in a block that takes 40 anyway. So marking a block saves in
+//! every block that branches to it and costs whenever the block is entered, from anywhere.
+//!
+//! We mark greedily: blocks in the order of what marking each alone would save, each checked again against the marks
+//! made before it, until a round marks nothing. Marks are only added and each lowers the total cost, so this ends.
+
+use codegen::{Block, Control, Function, PReg};
+use pvm_isa::Opcode;
+use ssa::IdVec;
+
+use super::price::{Segment, segments};
+use crate::inst::Inst;
+use crate::target::Pvm;
+
+/// Puts `unlikely` in front of blocks where it pays.
+pub fn mark(func: &mut Function<Pvm, PReg>) {
+    let segments = segments(func);
+    let mut marking = Marking::new(func, &segments);
+    let mut candidates: Vec<Block> = func.order.clone();
+    candidates.retain(|&block| !marking.branches_to[block].is_empty() && !marking.is_cold[block]);
+    while !candidates.is_empty() {
+        let mut gains: Vec<(f32, Block)> =
+            candidates.iter().map(|&block| (marking.gain(block), block)).collect();
+        gains.retain(|(gain, _)| *gain > 0.0);
+        gains.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let marked: Vec<Block> = gains.into_iter().filter_map(|(_, block)| marking.try_mark(block)).collect();
+        if marked.is_empty() {
+            break;
+        }
+        candidates.retain(|block| !marked.contains(block));
+        for block in marked {
+            func.blocks[block].insts.insert(0, Inst::Plain { op: Opcode::Unlikely });
+        }
+    }
+}
+
+struct Marking<'a> {
+    segments: &'a [Segment],
+    /// The segment that starts with each block.
+    start: IdVec<Block, Option<usize>>,
+    /// Segments whose branch may lead to each block.
+    branches_to: IdVec<Block, Vec<usize>>,
+    /// Blocks that start with `trap` or `unlikely`.
+    is_cold: IdVec<Block, bool>,
+    /// Blocks that have been marked.
+    marked: IdVec<Block, bool>,
+}
+
+impl<'a> Marking<'a> {
+    fn new(func: &Function<Pvm, PReg>, segments: &'a [Segment]) -> Self {
+        let blocks = func.blocks.len();
+        let mut start = IdVec::filled(None, blocks);
+        let mut branches_to = IdVec::filled(Vec::new(), blocks);
+        for (n, segment) in segments.iter().enumerate() {
+            if let Some(block) = segment.block {
+                start[block] = Some(n);
+            }
+            for to in segment.branch.iter().flat_map(|(_, to)| to).flatten() {
+                branches_to[*to].push(n);
+            }
+        }
+        let mut is_cold = IdVec::filled(false, blocks);
+        for &block in &func.order {
+            is_cold[block] = starts_cold(func, block);
+        }
+        Self { segments, start, branches_to, is_cold, marked: IdVec::filled(false, blocks) }
+    }
+
+    /// Price times frequency of a segment under the present marks.
+    fn price(&self, n: usize) -> f32 {
+        let segment = &self.segments[n];
+        let is_cheap = segment.branch.iter().flat_map(|(_, to)| to).flatten().any(|&to| self.is_cold[to]);
+        let is_marked = segment.block.is_some_and(|block| self.marked[block]);
+        segment.cost(is_marked, is_cheap) as f32 * segment.freq
+    }
+
+    /// Price of everything that a mark on `block` changes.
+    fn price_around(&self, block: Block) -> f32 {
+        let mut affected = self.branches_to[block].clone();
+        affected.extend(self.start[block]);
+        affected.sort_unstable();
+        affected.dedup();
+        affected.into_iter().map(|n| self.price(n)).sum()
+    }
+
+    /// What marking a block saves.
+    fn gain(&mut self, block: Block) -> f32 {
+        let before = self.price_around(block);
+        self.set(block, true);
+        let after = self.price_around(block);
+        self.set(block, false);
+        before - after
+    }
+
+    fn try_mark(&mut self, block: Block) -> Option<Block> {
+        let pays = self.gain(block) > 0.0;
+        self.set(block, pays);
+        pays.then_some(block)
+    }
+
+    fn set(&mut self, block: Block, to: bool) {
+        self.marked[block] = to;
+        self.is_cold[block] = to;
+    }
+}
+
+fn starts_cold(func: &Function<Pvm, PReg>, block: Block) -> bool {
+    let cold = |inst: &Inst<PReg>| matches!(inst, Inst::Plain { op: Opcode::Trap | Opcode::Unlikely });
+    let data = &func.blocks[block];
+    match (data.insts.first(), &data.control) {
+        (Some(first), _) => cold(first),
+        (None, Control::Exit(inst)) => cold(inst),
+        (None, _) => false,
+    }
+}

@@ -1,0 +1,303 @@
+//! Reusing values that are in a register already.
+//!
+//! Allocation leaves behind copies, constants that are made twice, reloads of what is still in a register, and
+//! addresses that selection computed for each use. A forward walk numbers the values in registers and spill slots:
+//! equal numbers are equal values. Then
+//!
+//! - an instruction that computes what its destination already holds goes;
+//! - one that computes what another register holds becomes a copy;
+//! - a use of a copy becomes a use of the register that has held the value longest, so that copies die;
+//! - a store of what the slot already holds goes.
+//!
+//! Numbers flow into a block that has one predecessor, in layout order; elsewhere everything is unknown.
+//!
+//! Spill slots are eight bytes at a constant distance from the stack pointer. Other memory is not tracked; if the
+//! function has stack objects, any store to an address that is not known may hit one of them, so it forgets the slots.
+
+use std::collections::BTreeMap;
+
+use codegen::{Block, Control, Function, Operand, PReg};
+use pvm_isa::Opcode;
+use ssa::IdVec;
+
+use super::effects::{Access, Effects, is_pure, predecessors};
+use crate::inst::{Inst, Mem, SP};
+use crate::target::Pvm;
+
+/// A value; equal numbers are equal values.
+type Number = u32;
+
+/// Something whose value depends on the numbers in it alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Expr {
+    Const(i64),
+    Func(ssa::FuncId),
+    Op(Opcode, Vec<Number>, i32),
+}
+
+/// Removes computations of values that are at hand.
+pub fn reuse(func: &mut Function<Pvm, PReg>) {
+    let preds = predecessors(func);
+    let mut at_end: IdVec<Block, Option<State>> = IdVec::filled(None, func.blocks.len());
+    let entry = func.order[0];
+    let has_objects = !func.frame_slots.is_empty();
+    let mut next = 0;
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        let inherited = match preds[block][..] {
+            [pred] if block != entry => at_end[pred].clone(),
+            _ => None,
+        };
+        let mut state = inherited.unwrap_or_else(|| State::new(&mut next));
+        state.has_objects = has_objects;
+        let mut kept = Vec::with_capacity(func.blocks[block].insts.len());
+        for inst in std::mem::take(&mut func.blocks[block].insts) {
+            kept.extend(state.step(inst, &mut next));
+        }
+        func.blocks[block].insts = kept;
+        state.rewrite_control(&mut func.blocks[block].control);
+        let is_inherited = func.blocks[block].control.successors().iter().any(|&to| preds[to].len() == 1);
+        at_end[block] = is_inherited.then(|| state.pruned());
+    }
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    /// The value in each register.
+    regs: [Number; 64],
+    /// The values of spill slots, by offset from the stack pointer.
+    slots: BTreeMap<i32, Number>,
+    /// Values of expressions.
+    exprs: BTreeMap<Expr, Number>,
+    /// The register that has held a value longest, as far as it still does.
+    leaders: BTreeMap<Number, PReg>,
+    has_objects: bool,
+}
+
+impl State {
+    fn new(next: &mut Number) -> Self {
+        let regs = std::array::from_fn(|_| fresh(next));
+        Self {
+            regs,
+            slots: BTreeMap::new(),
+            exprs: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            has_objects: false,
+        }
+    }
+
+    /// The state without values that are nowhere any more, so that it doesn't grow along paths.
+    fn pruned(mut self) -> Self {
+        let held: std::collections::BTreeSet<Number> =
+            self.regs.iter().chain(self.slots.values()).copied().collect();
+        self.exprs.retain(|_, number| held.contains(number));
+        self.leaders.retain(|number, _| held.contains(number));
+        self
+    }
+
+    /// The instruction as it should be, if it is needed; and its effect on the state.
+    fn step(&mut self, inst: Inst<PReg>, next: &mut Number) -> Option<Inst<PReg>> {
+        let inst = self.with_leaders(&inst);
+        if let Some((dst, src)) = inst.as_copy() {
+            return self.copy(dst, src, inst);
+        }
+        if let Inst::Store { op: Opcode::StoreIndU64, src, mem: Mem::Reg(SP, at) } = inst {
+            return self.store_slot(at, src, inst);
+        }
+        if let Inst::Load { op: Opcode::LoadIndU64, dst, mem: Mem::Reg(SP, at) } = inst {
+            let known = self.slots.get(&at).copied();
+            let number = known.unwrap_or_else(|| fresh(next));
+            self.slots.insert(at, number);
+            return self.define(dst, number, known.is_some(), inst);
+        }
+        if let Some((dst, expr)) = self.expr(&inst) {
+            let known = self.exprs.get(&expr).copied();
+            let number = known.unwrap_or_else(|| fresh(next));
+            self.exprs.insert(expr, number);
+            return self.define(dst, number, known.is_some(), inst);
+        }
+        self.forget(&inst, next);
+        Some(inst)
+    }
+
+    /// The register to read a value from.
+    fn leader(&mut self, reg: PReg) -> PReg {
+        let number = self.regs[reg.index()];
+        match self.leaders.get(&number) {
+            Some(&leader) if self.regs[leader.index()] == number => leader,
+            _ => {
+                self.leaders.insert(number, reg);
+                reg
+            }
+        }
+    }
+
+    /// The instruction with every free use replaced by the register that has held the value longest.
+    fn with_leaders(&mut self, inst: &Inst<PReg>) -> Inst<PReg> {
+        // The value a conditional move keeps must be in its destination.
+        let tied = match inst {
+            Inst::Cmov { old, .. } | Inst::CmovImm { old, .. } => Some(*old),
+            _ => None,
+        };
+        let mut position = 0;
+        inst.map_operands(&mut |reg, operand: Operand| {
+            position += 1;
+            let is_tied = tied.is_some() && position == 1;
+            match operand.role.is_def() || operand.fixed.is_some() || is_tied {
+                true => reg,
+                false => self.leader(reg),
+            }
+        })
+    }
+
+    fn rewrite_control(&mut self, control: &mut Control<Pvm, PReg>) {
+        match control {
+            Control::Branch { inst, .. } | Control::Dispatch { inst, .. } => *inst = self.with_leaders(inst),
+            Control::Jump(_) | Control::Exit(_) => {}
+        }
+    }
+
+    fn copy(&mut self, dst: PReg, src: PReg, inst: Inst<PReg>) -> Option<Inst<PReg>> {
+        let number = self.regs[src.index()];
+        if self.regs[dst.index()] == number {
+            return None;
+        }
+        self.leader(src);
+        self.regs[dst.index()] = number;
+        Some(inst)
+    }
+
+    fn store_slot(&mut self, at: i32, src: PReg, inst: Inst<PReg>) -> Option<Inst<PReg>> {
+        let number = self.regs[src.index()];
+        if self.slots.get(&at) == Some(&number) {
+            return None;
+        }
+        self.forget_slots(at, 8);
+        self.slots.insert(at, number);
+        Some(inst)
+    }
+
+    /// Notes that `inst` puts a value into `dst`; says how, if the value may be at hand.
+    fn define(&mut self, dst: PReg, number: Number, is_known: bool, inst: Inst<PReg>) -> Option<Inst<PReg>> {
+        if self.regs[dst.index()] == number {
+            return None;
+        }
+        let holder = is_known.then(|| self.holder(number)).flatten();
+        self.regs[dst.index()] = number;
+        match holder {
+            Some(src) => Some(Inst::copy(dst, src)),
+            None => {
+                self.leaders.insert(number, dst);
+                Some(inst)
+            }
+        }
+    }
+
+    /// A register that holds a value.
+    fn holder(&self, number: Number) -> Option<PReg> {
+        let leader = self.leaders.get(&number).copied();
+        let holds = |reg: &PReg| self.regs[reg.index()] == number;
+        leader.filter(holds).or_else(|| (0..13).map(PReg::new).find(holds))
+    }
+
+    /// The destination of a pure instruction and what it computes.
+    fn expr(&self, inst: &Inst<PReg>) -> Option<(PReg, Expr)> {
+        let number = |reg: PReg| self.regs[reg.index()];
+        Some(match *inst {
+            Inst::Const { dst, value } => (dst, Expr::Const(value)),
+            Inst::FuncRef { dst, func } => (dst, Expr::Func(func)),
+            Inst::Unary { op, dst, src } if is_pure(inst) => (dst, Expr::Op(op, vec![number(src)], 0)),
+            Inst::BinaryImm { op, dst, src, imm } if dst != SP => (dst, Expr::Op(op, vec![number(src)], imm)),
+            Inst::Binary { op, dst, a, b } => (dst, Expr::Op(op, vec![number(a), number(b)], 0)),
+            _ => return None,
+        })
+    }
+
+    /// The effect of any other instruction: what it writes is unknown afterwards.
+    fn forget(&mut self, inst: &Inst<PReg>, next: &mut Number) {
+        let effects = Effects::of(inst);
+        for reg in effects.writes.iter() {
+            self.regs[reg.index()] = fresh(next);
+        }
+        if effects.writes.contains(SP) {
+            self.slots.clear();
+        }
+        match Access::of(inst) {
+            Some(Access { mem: Mem::Reg(SP, at), bytes, is_store: true }) => {
+                self.forget_slots(at, bytes as i32)
+            }
+            Some(access) if access.is_store && self.has_objects => self.slots.clear(),
+            _ => {}
+        }
+        if matches!(inst, Inst::Call(_)) {
+            self.slots.clear();
+        }
+    }
+
+    fn forget_slots(&mut self, at: i32, bytes: i32) {
+        let overlapping = at.saturating_sub(7)..at.saturating_add(bytes);
+        self.slots.retain(|slot, _| !overlapping.contains(slot));
+    }
+}
+
+fn fresh(next: &mut Number) -> Number {
+    *next += 1;
+    *next - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn r(n: u8) -> PReg {
+        PReg::new(n)
+    }
+
+    fn run(insts: &[Inst<PReg>]) -> Vec<Inst<PReg>> {
+        let mut next = 0;
+        let mut state = State::new(&mut next);
+        insts.iter().filter_map(|inst| state.step(inst.clone(), &mut next)).collect()
+    }
+
+    fn spill(src: u8, at: i32) -> Inst<PReg> {
+        Inst::Store { op: Opcode::StoreIndU64, src: r(src), mem: Mem::Reg(SP, at) }
+    }
+
+    fn reload(dst: u8, at: i32) -> Inst<PReg> {
+        Inst::Load { op: Opcode::LoadIndU64, dst: r(dst), mem: Mem::Reg(SP, at) }
+    }
+
+    fn add(dst: u8, a: u8, b: u8) -> Inst<PReg> {
+        Inst::Binary { op: Opcode::Add64, dst: r(dst), a: r(a), b: r(b) }
+    }
+
+    #[test]
+    fn reloads_become_copies_or_go() {
+        assert_eq!(run(&[spill(7, 8), reload(8, 8)]), [spill(7, 8), Inst::copy(r(8), r(7))]);
+        assert_eq!(run(&[spill(7, 8), reload(7, 8)]), [spill(7, 8)]);
+        assert_eq!(run(&[reload(7, 8), spill(7, 8)]), [reload(7, 8)]);
+        let clobbered = [spill(7, 8), add(7, 7, 9), reload(8, 8)];
+        assert_eq!(run(&clobbered), clobbered);
+        let overwritten = [spill(7, 8), spill(9, 12), reload(8, 8)];
+        assert_eq!(run(&overwritten), overwritten);
+    }
+
+    #[test]
+    fn constants_are_made_once() {
+        let load = |dst: u8| Inst::Const { dst: r(dst), value: 1 << 40 };
+        assert_eq!(run(&[load(7), load(7), load(8)]), [load(7), Inst::copy(r(8), r(7))]);
+    }
+
+    #[test]
+    fn copies_are_looked_through() {
+        let insts = [Inst::copy(r(8), r(7)), add(8, 8, 9), add(10, 8, 7)];
+        assert_eq!(run(&insts), [Inst::copy(r(8), r(7)), add(8, 7, 9), add(10, 8, 7)]);
+    }
+
+    #[test]
+    fn a_kept_value_stays_where_it_is() {
+        let cmov = Inst::Cmov { op: Opcode::CmovNz, dst: r(8), old: r(8), src: r(9), cond: r(10) };
+        let insts = [Inst::copy(r(8), r(7)), cmov.clone(), add(11, 8, 7)];
+        assert_eq!(run(&insts), [Inst::copy(r(8), r(7)), cmov, add(11, 8, 7)]);
+    }
+}

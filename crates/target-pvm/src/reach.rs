@@ -1,0 +1,115 @@
+//! Which functions and data a program can get to.
+//!
+//! Roots are the functions that can be entered from outside. A function reaches what it calls, what it takes the
+//! address of, and the data it names; data reaches the functions whose references stand in it. Everything else is
+//! not compiled: whole libraries are often linked for one function.
+//!
+//! A work list visits every function and object once, so this is linear in the size of the program.
+
+use ssa::{DataId, FuncId, Function, IdVec, InstData, Module};
+
+/// What can be reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reachable {
+    /// Functions, by any way.
+    pub funcs: IdVec<FuncId, bool>,
+    /// Functions entered other than by a direct call: roots, and those whose address is taken.
+    pub referenced: IdVec<FuncId, bool>,
+    /// Data objects.
+    pub data: IdVec<DataId, bool>,
+}
+
+impl Reachable {
+    /// What `roots` and `data_roots` reach.
+    pub fn new(
+        module: &Module,
+        roots: impl IntoIterator<Item = FuncId>,
+        data_roots: impl IntoIterator<Item = DataId>,
+    ) -> Self {
+        let funcs = IdVec::filled(false, module.decls.len());
+        let reachable = Self { referenced: funcs.clone(), funcs, data: IdVec::filled(false, module.data.len()) };
+        let mut walk = Walk { module, reachable, work: Vec::new() };
+        roots.into_iter().for_each(|func| walk.reference(func));
+        data_roots.into_iter().for_each(|data| walk.data(data));
+        while let Some(func) = walk.work.pop() {
+            if let Some(body) = &module.functions[func] {
+                walk.body(body);
+            }
+        }
+        walk.reachable
+    }
+}
+
+struct Walk<'a> {
+    module: &'a Module,
+    reachable: Reachable,
+    work: Vec<FuncId>,
+}
+
+impl Walk<'_> {
+    fn call(&mut self, func: FuncId) {
+        if !std::mem::replace(&mut self.reachable.funcs[func], true) {
+            self.work.push(func);
+        }
+    }
+
+    fn reference(&mut self, func: FuncId) {
+        self.reachable.referenced[func] = true;
+        self.call(func);
+    }
+
+    fn data(&mut self, data: DataId) {
+        if !std::mem::replace(&mut self.reachable.data[data], true) {
+            self.module.data[data].relocs.iter().for_each(|reloc| self.reference(reloc.func));
+        }
+    }
+
+    fn body(&mut self, body: &Function) {
+        for &inst in body.blocks.values().flat_map(|block| &block.insts) {
+            match &body.insts[inst] {
+                InstData::Call { func, .. } | InstData::TailCall { func, .. } => self.call(*func),
+                InstData::FuncRef { func } => self.reference(*func),
+                InstData::DataAddr { data, .. } => self.data(*data),
+                InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
+                    addr.base.into_iter().for_each(|data| self.data(data));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Drops the bodies of unreachable functions and returns how many there were.
+pub fn remove_unreachable(module: &mut Module, reachable: &Reachable) -> usize {
+    let mut removed = 0;
+    let ids: Vec<FuncId> = module.functions.ids().collect();
+    for id in ids.into_iter().filter(|&id| !reachable.funcs[id]) {
+        removed += usize::from(module.functions[id].take().is_some());
+    }
+    removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ssa::EntityId;
+
+    const TEXT: &str = include_str!("../tests/reach.ssa");
+
+    #[test]
+    fn references_and_calls_are_followed() {
+        let mut module = ssa::parse_module(TEXT).expect("parses");
+        let by_name = |module: &Module, name: &str| {
+            module.decls.iter().find(|(_, decl)| decl.name == name).map(|(id, _)| id).expect("declared")
+        };
+        let reachable = Reachable::new(&module, [by_name(&module, "main")], []);
+        let names = |set: &IdVec<FuncId, bool>| -> Vec<&str> {
+            set.iter().filter(|(_, in_set)| **in_set).map(|(id, _)| module.decls[id].name.as_str()).collect()
+        };
+        assert_eq!(names(&reachable.funcs), ["main", "called", "in_table", "taken"]);
+        assert_eq!(names(&reachable.referenced), ["main", "in_table", "taken"]);
+        assert_eq!(reachable.data.values().copied().collect::<Vec<_>>(), [true, false]);
+        assert_eq!(remove_unreachable(&mut module, &reachable), 2);
+        assert!(module.functions[FuncId::new(0)].is_some());
+    }
+}

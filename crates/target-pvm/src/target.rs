@@ -1,0 +1,202 @@
+//! The PVM as a [`codegen::Target`]: registers, calling convention, and the way into each part of the back end.
+//!
+//! Convention of calls inside the program: the first [`ARGS`] words of arguments and the first [`RESULTS`] words of
+//! results travel in registers, further ones in the caller's outgoing area, results first, so that where a result
+//! is does not depend on the parameters and a tail call can leave it there. `i32` words are sign-extended. The return
+//! address is an ordinary value that arrives in r0 and is needed in r0 at each return, so leaf functions keep it there.
+
+use codegen::{
+    ArgLoc, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet,
+    Register, RegisterInfo, Remat, StackSlot, SwitchLimits, Target, Unsupported, VReg,
+};
+use pvm_isa::{GpVersion, Opcode};
+use ssa::{FuncId, IdVec};
+
+use crate::demand::Facts;
+use crate::fixup::Fixup;
+use crate::inst::{Inst, Mem};
+use crate::memory_plan::MemoryPlan;
+use crate::{encode, frame, lower, peephole};
+
+const fn r(n: u8) -> PReg {
+    PReg::new(n)
+}
+
+/// Registers of the first arguments. r2 is left free for the address in indirect tail calls.
+pub const ARGS: [PReg; 8] = [r(7), r(8), r(9), r(10), r(11), r(12), r(3), r(4)];
+/// Registers of the first results.
+pub const RESULTS: [PReg; 6] = [r(7), r(8), r(9), r(10), r(11), r(12)];
+/// Registers a callee leaves as it found them.
+pub const CALLEE_SAVED: RegSet = RegSet::of(&[r(5), r(6)]);
+/// Registers a call may change: all that are allocated and not saved.
+pub const CALL_CLOBBERS: RegSet =
+    RegSet::of(&[r(0), r(2), r(3), r(4), r(7), r(8), r(9), r(10), r(11), r(12)]);
+/// Allocatable registers, cheapest first.
+const ORDER: [PReg; 12] = [r(2), r(4), r(3), r(12), r(11), r(10), r(9), r(8), r(7), r(0), r(5), r(6)];
+/// Bytes of a machine word.
+pub const WORD: u32 = 8;
+
+/// The PVM target for one program: which version of the machine, and where the program's data is.
+#[derive(Debug)]
+pub struct Pvm {
+    /// Version of the Gray Paper.
+    pub gp: GpVersion,
+    /// Addresses of data objects.
+    pub plan: MemoryPlan,
+    /// For each function, the number of the host call it is, if it is one.
+    pub host_calls: IdVec<FuncId, Option<u32>>,
+    registers: RegisterInfo,
+}
+
+impl Pvm {
+    /// The target for a program whose memory is planned and whose imports are resolved.
+    pub fn new(gp: GpVersion, plan: MemoryPlan, host_calls: IdVec<FuncId, Option<u32>>) -> Self {
+        let registers = RegisterInfo {
+            order: [ORDER.to_vec(), Vec::new()],
+            callee_saved: CALLEE_SAVED,
+            spill_bytes: [WORD, WORD],
+        };
+        Self { gp, plan, host_calls, registers }
+    }
+}
+
+/// Turns the switches of a function into branches and into the tables that selection understands. A dispatch costs as
+/// much as one branch and a half and its range check as one more, so few cases are better compared one by one.
+pub fn expand_switches(func: &mut ssa::Function) {
+    let limits = match func.optimize_for_size {
+        true => SwitchLimits { min_clusters: 5, max_sparsity: 2 },
+        false => SwitchLimits { min_clusters: 4, max_sparsity: 4 },
+    };
+    codegen::expand_switches(func, limits);
+}
+
+/// Locations of `count` words: registers as far as they go, then stack words from `*stack`, which moves on.
+fn locations(count: usize, registers: &[PReg], stack: &mut u32) -> Vec<Vec<ArgLoc>> {
+    let mut place = |n: usize| match registers.get(n) {
+        Some(&reg) => ArgLoc::Reg(reg),
+        None => {
+            *stack += WORD;
+            ArgLoc::Stack(*stack - WORD)
+        }
+    };
+    (0..count).map(|n| vec![place(n)]).collect()
+}
+
+impl Target for Pvm {
+    type Inst<R: Register> = Inst<R>;
+    type Fixup = Fixup;
+    type Facts = Facts;
+
+    fn registers(&self) -> &RegisterInfo {
+        &self.registers
+    }
+
+    fn value_classes(&self, _ty: ssa::Type) -> &'static [RegClass] {
+        &[RegClass::Int]
+    }
+
+    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
+        let mut stack = 0;
+        let results = locations(sig.results.len(), &RESULTS, &mut stack);
+        let params = locations(sig.params.len(), &ARGS, &mut stack);
+        CallLayout { params, results, stack_bytes: stack, clobbers: CALL_CLOBBERS }
+    }
+
+    fn map_operands<R: Register, S: Register>(inst: &Inst<R>, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
+        inst.map_operands(f)
+    }
+
+    fn clobbers<R: Register>(&self, inst: &Inst<R>) -> RegSet {
+        inst.clobbers()
+    }
+
+    fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {
+        inst.as_copy()
+    }
+
+    fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {
+        Facts::new(func)
+    }
+
+    fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        lower::instruction(cx, inst)
+    }
+
+    fn lower_terminator(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        lower::terminator(cx, inst)
+    }
+
+    fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
+        lower::params(cx);
+        Ok(())
+    }
+
+    fn materialize(&self, _module: &ssa::Module, what: Remat, _word: usize, dst: VReg) -> Inst<VReg> {
+        match what {
+            Remat::Const(_, value) => Inst::Const { dst, value },
+            Remat::Data(data, offset) => {
+                Inst::Const { dst, value: i64::from((self.plan.address(data) as i32).wrapping_add(offset)) }
+            }
+            Remat::Frame(slot) => Inst::SlotAddr {
+                dst,
+                slot: StackSlot::Object { slot, offset: 0 },
+                bias: (self.plan.linear_base() as i32).wrapping_neg(),
+            },
+            Remat::Func(func) => Inst::FuncRef { dst, func },
+        }
+    }
+
+    fn copy(dst: PReg, src: PReg) -> Inst<PReg> {
+        Inst::copy(dst, src)
+    }
+
+    fn spill(slot: StackSlot, src: PReg) -> Inst<PReg> {
+        Inst::Store { op: Opcode::StoreIndU64, src, mem: Mem::Slot(slot) }
+    }
+
+    fn reload(dst: PReg, slot: StackSlot) -> Inst<PReg> {
+        Inst::Load { op: Opcode::LoadIndU64, dst, mem: Mem::Slot(slot) }
+    }
+
+    fn invert<R: Register>(inst: &Inst<R>) -> Inst<R> {
+        inst.invert()
+    }
+
+    fn is_trap<R: Register>(inst: &Inst<R>) -> bool {
+        matches!(inst, Inst::Plain { op: Opcode::Trap })
+    }
+
+    fn frame(&self, func: &mut Function<Self, PReg>) {
+        frame::lay_out(self, func);
+    }
+
+    fn peephole(&self, func: &mut Function<Self, PReg>) {
+        peephole::improve(self, func);
+    }
+
+    fn encode(&self, inst: &Inst<PReg>, _at: Position, buf: &mut CodeBuffer<Fixup>) {
+        encode::instruction(self.gp, inst, buf);
+    }
+
+    fn encode_branch(&self, inst: &Inst<PReg>, to: Block, _at: Position, buf: &mut CodeBuffer<Fixup>) {
+        encode::branch(inst, to, buf);
+    }
+
+    fn encode_jump(&self, to: Block, _at: Position, buf: &mut CodeBuffer<Fixup>) {
+        encode::jump(to, buf);
+    }
+
+    fn encode_dispatch(
+        &self,
+        inst: &Inst<PReg>,
+        targets: &[Block],
+        _at: Position,
+        buf: &mut CodeBuffer<Fixup>,
+    ) {
+        encode::dispatch(inst, targets, buf);
+    }
+
+    fn begin_block(&self, _at: Position, falls_in: bool, is_target: bool, buf: &mut CodeBuffer<Fixup>) {
+        encode::begin_block(self.gp, falls_in, is_target, buf);
+    }
+}

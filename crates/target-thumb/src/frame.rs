@@ -1,0 +1,252 @@
+//! The stack frame: prologue, epilogues, and stack slots as addresses.
+//!
+//! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float registers, saved core
+//! registers, and above them the caller's outgoing area. Exactly the registers that the function changes are pushed;
+//! a return pops the return address into the program counter. The stack pointer is a multiple of 8 wherever that
+//! matters: at calls and where stack objects want it.
+//!
+//! A stack object may want more than that. Then the prologue rounds the stack pointer down and keeps the old one in
+//! a slot of its own, from which the epilogue restores it and incoming arguments are found. Interrupts write below
+//! the stack pointer, so the slot is only written when it is above.
+
+use codegen::{Control, FrameLayout, Function, PReg, RegSet, StackSlot, Target as _, registers_to_save};
+use thumb_isa::{Opcode, Reg, RegList, Shift};
+
+use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
+use crate::immediate::fits_add;
+use crate::inst::{Base, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, alu_reg, core_reg};
+use crate::lower::add_imm;
+use crate::target::Thumb;
+
+/// Lays out the frame and writes it into the function.
+pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
+    let frame = Frame::new(target, func);
+    for block in func.blocks.values_mut() {
+        let mut insts = Vec::with_capacity(block.insts.len());
+        for inst in block.insts.drain(..) {
+            frame.resolve(inst, &mut insts);
+        }
+        match &mut block.control {
+            Control::Exit(Inst::Return { pop, .. }) => *pop = frame.epilogue(&mut insts, true),
+            Control::Exit(Inst::TailCall(_)) => {
+                frame.epilogue(&mut insts, false);
+            }
+            _ => {}
+        }
+        block.insts = insts;
+    }
+    let entry = func.order[0];
+    let prologue = frame.prologue();
+    func.blocks[entry].insts.splice(0..0, prologue);
+}
+
+struct Frame {
+    layout: FrameLayout,
+    /// Bytes below the saved registers.
+    size: u32,
+    /// Saved core registers.
+    core: RegList,
+    /// First saved float register and how many follow each other.
+    floats: Option<(PReg, u32)>,
+    /// What the stack pointer is rounded down to, and where the old one is kept, from the new one.
+    realigned: Option<(u32, u32)>,
+}
+
+impl Frame {
+    fn new(target: &Thumb, func: &Function<Thumb, PReg>) -> Self {
+        let info = target.registers();
+        let saved = registers_to_save(func, info);
+        let core: RegList = saved.iter().filter(|reg| reg.number() < 16).map(core_reg).collect();
+        let floats = float_range(saved);
+        let layout = FrameLayout::new(func, info, RegSet::EMPTY, WORD);
+        let mut frame = Self { size: layout.size, layout, core, floats, realigned: None };
+        let align = func.frame_slots.values().map(|slot| slot.align).max().unwrap_or(1);
+        let has_doubles = info.spill_bytes[1] == 8 && !func.spill_slots.is_empty();
+        if align > STACK_ALIGN {
+            frame.core = frame.core.with(core_reg(LR));
+            frame.realigned = Some((align, frame.size));
+            frame.size = (frame.size + WORD).next_multiple_of(align);
+        } else if func.has_calls || align == STACK_ALIGN || has_doubles {
+            let total = frame.size + frame.pushed();
+            frame.size += total.next_multiple_of(STACK_ALIGN) - total;
+        }
+        frame
+    }
+
+    /// Bytes of saved registers.
+    fn pushed(&self) -> u32 {
+        let of_floats = self.floats.map_or(0, |(first, count)| count * float_bytes(first));
+        WORD * self.core.len() as u32 + of_floats
+    }
+
+    // ---- Slots ----
+
+    fn resolve(&self, inst: Inst<PReg>, out: &mut Vec<Inst<PReg>>) {
+        match inst {
+            Inst::LoadSlot { op, dst: data, slot } | Inst::StoreSlot { op, src: data, slot } => {
+                let (base, offset) = self.place(slot, out);
+                access(op, data, base, offset, out);
+            }
+            Inst::SlotAddr { dst, slot, base } => self.slot_address(dst, slot, base, out),
+            other => out.push(other),
+        }
+    }
+
+    /// A slot as a base register and an offset.
+    fn place(&self, slot: StackSlot, out: &mut Vec<Inst<PReg>>) -> (PReg, i64) {
+        match (slot, self.realigned) {
+            (StackSlot::Incoming(offset), None) => (SP, i64::from(self.size + self.pushed() + offset)),
+            (StackSlot::Incoming(offset), Some((_, kept))) => {
+                access(Opcode::Ldr, SCRATCH, SP, i64::from(kept), out);
+                (SCRATCH, i64::from(self.pushed() + offset))
+            }
+            _ => (SP, self.layout.offset(slot)),
+        }
+    }
+
+    fn slot_address(&self, dst: PReg, slot: StackSlot, base: Option<Base>, out: &mut Vec<Inst<PReg>>) {
+        let offset = self.layout.offset(slot) as u32;
+        match base {
+            None => return add_to_sp(dst, offset, out),
+            Some(Base::Data(data)) => {
+                out.push(Inst::Address { dst, symbol: Symbol::Data(data), offset: 0 });
+                out.push(alu_reg(Opcode::SubReg, dst, SP, dst, Shift::NONE));
+            }
+            Some(Base::Register) => out.push(alu_reg(Opcode::SubReg, dst, SP, MEMORY_BASE, Shift::NONE)),
+        }
+        if offset != 0 && fits_add(offset) {
+            out.push(add_imm(dst, dst, offset));
+        } else if offset != 0 {
+            out.push(Inst::Const { dst: SCRATCH, value: offset });
+            out.push(alu_reg(Opcode::AddReg, dst, dst, SCRATCH, Shift::NONE));
+        }
+    }
+
+    // ---- Prologue and epilogue ----
+
+    fn prologue(&self) -> Vec<Inst<PReg>> {
+        let mut out = Vec::new();
+        push(self.core, &mut out);
+        if let Some((first, count)) = self.floats {
+            let op = if first.number() >= FIRST_DOUBLE { Opcode::VpushF64 } else { Opcode::VpushF32 };
+            out.push(Inst::Plain(Machine::float_stack(op, first, count)));
+        }
+        match self.realigned {
+            None => move_sp(Opcode::SubReg, self.size, &mut out),
+            Some((align, kept)) => {
+                out.push(Inst::copy(LR, SP));
+                out.push(Inst::Const { dst: SCRATCH, value: self.size });
+                out.push(alu_reg(Opcode::RsbReg, SCRATCH, SCRATCH, LR, Shift::NONE));
+                let low_bits = align.trailing_zeros() as u8;
+                out.push(Inst::Update {
+                    inst: Machine::bit_clear(Opcode::Bfc, SCRATCH, 0, low_bits),
+                    old: SCRATCH,
+                });
+                out.push(Inst::copy(SP, SCRATCH));
+                access(Opcode::Str, LR, SP, kept.into(), &mut out);
+            }
+        }
+        out
+    }
+
+    /// Appends what restores the frame; returns the registers a return pops itself.
+    fn epilogue(&self, out: &mut Vec<Inst<PReg>>, is_return: bool) -> RegList {
+        match self.realigned {
+            None => move_sp(Opcode::AddReg, self.size, out),
+            Some((_, kept)) => {
+                access(Opcode::Ldr, SCRATCH, SP, kept.into(), out);
+                out.push(Inst::copy(SP, SCRATCH));
+            }
+        }
+        if let Some((first, count)) = self.floats {
+            let op = if first.number() >= FIRST_DOUBLE { Opcode::VpopF64 } else { Opcode::VpopF32 };
+            out.push(Inst::Plain(Machine::float_stack(op, first, count)));
+        }
+        if is_return && self.core.contains(Reg::LR) {
+            return self.core.without(Reg::LR).with(Reg::PC);
+        }
+        pop(self.core, out);
+        RegList::EMPTY
+    }
+}
+
+/// The saved float registers as one range: from the lowest to the highest.
+fn float_range(saved: RegSet) -> Option<(PReg, u32)> {
+    let mut floats = saved.iter().filter(|reg| reg.number() >= 16);
+    let first = floats.next()?;
+    let last = floats.next_back().unwrap_or(first);
+    Some((first, u32::from(last.number() - first.number()) + 1))
+}
+
+const fn float_bytes(reg: PReg) -> u32 {
+    if reg.number() >= FIRST_DOUBLE { 8 } else { 4 }
+}
+
+fn push(list: RegList, out: &mut Vec<Inst<PReg>>) {
+    match single_high(list) {
+        _ if list.is_empty() => {}
+        Some(reg) => out.push(Inst::Plain(Machine::mem_pre(Opcode::StrPre, reg, SP, -4))),
+        None => out.push(Inst::Plain(Machine::stack(Opcode::Push, list))),
+    }
+}
+
+fn pop(list: RegList, out: &mut Vec<Inst<PReg>>) {
+    match single_high(list) {
+        _ if list.is_empty() => {}
+        Some(reg) => out.push(Inst::Plain(Machine::mem_post(Opcode::LdrPost, reg, SP, 4))),
+        None if list == RegList::EMPTY.with(Reg::LR) => {
+            out.push(Inst::Plain(Machine::mem_post(Opcode::LdrPost, LR, SP, 4)));
+        }
+        None => out.push(Inst::Plain(Machine::stack(Opcode::Pop, list))),
+    }
+}
+
+/// The only register of a list, if it is one that lists of one can't hold.
+fn single_high(list: RegList) -> Option<PReg> {
+    let only = list.iter().next().filter(|_| list.len() == 1)?;
+    (!only.is_low() && only != Reg::LR).then(|| PReg::new(only.number()))
+}
+
+/// `sp = sp op bytes`.
+fn move_sp(op: Opcode, bytes: u32, out: &mut Vec<Inst<PReg>>) {
+    let change = if op == Opcode::SubReg { bytes.wrapping_neg() } else { bytes };
+    if bytes == 0 {
+    } else if fits_add(change) {
+        out.push(add_imm(SP, SP, change));
+    } else {
+        out.push(Inst::Const { dst: SCRATCH, value: bytes });
+        out.push(alu_reg(op, SP, SP, SCRATCH, Shift::NONE));
+    }
+}
+
+/// `dst = sp + offset`.
+fn add_to_sp(dst: PReg, offset: u32, out: &mut Vec<Inst<PReg>>) {
+    if offset == 0 {
+        out.push(Inst::copy(dst, SP));
+    } else if fits_add(offset) {
+        out.push(add_imm(dst, SP, offset));
+    } else {
+        out.push(Inst::Const { dst, value: offset });
+        out.push(alu_reg(Opcode::AddReg, dst, SP, dst, Shift::NONE));
+    }
+}
+
+/// A load or store at a distance from a base register that may be too far for one instruction.
+fn access(op: Opcode, data: PReg, base: PReg, offset: i64, out: &mut Vec<Inst<PReg>>) {
+    let offset = i32::try_from(offset).expect("a frame is smaller than 2 GiB");
+    let is_float = matches!(op, Opcode::VldrF32 | Opcode::VldrF64 | Opcode::VstrF32 | Opcode::VstrF64);
+    let (min, max) = if is_float { (-1020, 1020) } else { (-255, 4095) };
+    if (min..=max).contains(&offset) && (!is_float || offset % 4 == 0) {
+        out.push(Inst::Plain(Machine::mem(op, data, base, offset)));
+        return;
+    }
+    let low = if is_float { offset & 0x3fc } else { offset & 0xfff };
+    let high = offset.wrapping_sub(low) as u32;
+    if base == SP {
+        add_to_sp(SCRATCH, high, out);
+    } else {
+        assert!(fits_add(high), "incoming arguments are near");
+        out.push(add_imm(SCRATCH, base, high));
+    }
+    out.push(Inst::Plain(Machine::mem(op, data, SCRATCH, low)));
+}

@@ -1,0 +1,244 @@
+//! Addressing: `base + index + offset` as an operand of a load or store.
+//!
+//! Addresses are computed modulo 2^32, so constants that are added to the index move into the offset whatever their
+//! sign. What remains is matched with what the machine has: a register and a constant from -255 to 4095, two
+//! registers of which one may be shifted by up to 3, or a place in the frame. A wasm address of a stack object is its
+//! machine address less the base of linear memory, so there the base cancels.
+
+use codegen::{StackSlot, VReg};
+use ssa::{Addr, BinaryOp, DataId, InstData, Value};
+use thumb_isa::{Opcode, Shift};
+
+use super::{Cx, Part, arith, constant, part, reg, temp, word};
+use crate::inst::{Base, Inst, alu_reg};
+
+/// What a load or store addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mem {
+    /// A register plus a constant.
+    Offset(VReg, i32),
+    /// A register plus a shifted register.
+    Index(VReg, VReg, u32),
+    /// The base register plus a register.
+    BaseIndex(VReg),
+    /// The base register plus a constant.
+    BaseOffset(i32),
+    /// A place in the frame.
+    Slot(StackSlot),
+}
+
+/// Offsets an access can have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reach {
+    /// Least.
+    pub min: i32,
+    /// Greatest.
+    pub max: i32,
+    /// Distance between offsets, a power of two.
+    pub step: i32,
+    /// Whether a second register can be added.
+    pub indexed: bool,
+}
+
+impl Reach {
+    /// Of integer accesses of a word or less.
+    pub const WORD: Self = Self { min: -255, max: 4095, step: 1, indexed: true };
+    /// Of two accesses to neighbouring words.
+    pub const TWO_WORDS: Self = Self { min: -255, max: 4091, step: 1, indexed: false };
+    /// Of an access of a double word.
+    pub const DUAL: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
+    /// Of float accesses.
+    pub const FLOAT: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
+
+    const fn contains(self, offset: i32) -> bool {
+        self.min <= offset && offset <= self.max && offset & (self.step - 1) == 0
+    }
+
+    /// A reachable offset whose distance from `offset` is likely to be a short constant.
+    const fn low_part(self, offset: i32) -> i32 {
+        let low = offset & (self.max.unsigned_abs().next_power_of_two() / 2) as i32 - 1 & -self.step;
+        if self.contains(low) { low } else { 0 }
+    }
+}
+
+/// The operand for an address.
+pub fn operand(cx: &mut Cx<'_>, addr: &Addr, reach: Reach) -> Mem {
+    let mut sum = Sum { base: addr.base, index: addr.index, offset: addr.offset };
+    sum.fold(cx);
+    if let Some(slot) = sum.frame_slot(cx) {
+        return Mem::Slot(slot);
+    }
+    match (sum.base.and_then(|data| cx.target.base_of(data)), sum.index) {
+        (None, None) => absolute(cx, sum.offset, reach),
+        (None, Some(index)) => indexed(cx, index, sum.offset, reach),
+        (Some(Base::Data(data)), None) => symbol(cx, data, sum.offset, reach),
+        (Some(Base::Data(data)), Some(index)) => symbol_indexed(cx, data, index, sum.offset, reach),
+        (Some(Base::Register), index) => from_register(cx, index, sum.offset, reach),
+    }
+}
+
+/// A sum being taken apart.
+struct Sum {
+    base: Option<DataId>,
+    index: Option<Value>,
+    offset: i32,
+}
+
+impl Sum {
+    /// Moves constants and a symbol from the index to their places.
+    fn fold(&mut self, cx: &Cx<'_>) {
+        while let Some(value) = self.index {
+            if let Part::Imm(imm) = part(cx, value) {
+                self.offset = self.offset.wrapping_add(imm as i32);
+                self.index = None;
+            } else if let Some((rest, imm)) = split_constant(cx, value) {
+                self.offset = self.offset.wrapping_add(imm);
+                self.index = Some(rest);
+            } else if let Some((data, offset, rest)) = self.split_symbol(cx, value) {
+                self.base = Some(data);
+                self.offset = self.offset.wrapping_add(offset);
+                self.index = rest;
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// A data object's address in the index, if there is none beside it yet.
+    fn split_symbol(&self, cx: &Cx<'_>, value: Value) -> Option<(DataId, i32, Option<Value>)> {
+        if self.base.is_some() {
+            return None;
+        }
+        let symbol = |value: Value| match cx.def(value) {
+            Some(&InstData::DataAddr { data, offset }) => Some((data, offset)),
+            _ => None,
+        };
+        if let Some((data, offset)) = symbol(value) {
+            return Some((data, offset, None));
+        }
+        let [a, b] = super::single_use_binary(cx, value, BinaryOp::Add)?;
+        let found = symbol(a).map(|found| (found, b)).or_else(|| Some((symbol(b)?, a)));
+        found.map(|((data, offset), rest)| (data, offset, Some(rest)))
+    }
+
+    /// The stack object the address is in, if its wasm address is used as one.
+    fn frame_slot(&self, cx: &Cx<'_>) -> Option<StackSlot> {
+        let &InstData::FrameAddr { slot } = cx.def(self.index?)? else { return None };
+        let is_wasm_address = match self.base {
+            Some(data) => cx.target.linear_memory == Some(data),
+            None => cx.target.memory_base().is_none(),
+        };
+        is_wasm_address.then_some(StackSlot::Object { slot, offset: self.offset })
+    }
+}
+
+/// A value that is a sum of something and a constant.
+fn split_constant(cx: &Cx<'_>, value: Value) -> Option<(Value, i32)> {
+    let InstData::Binary { op, args: [a, b], .. } = *cx.pure_def(value)? else { return None };
+    let imm = part(cx, b).imm()? as i32;
+    match op {
+        BinaryOp::Add => Some((a, imm)),
+        BinaryOp::Sub => Some((a, imm.wrapping_neg())),
+        _ => None,
+    }
+}
+
+fn absolute(cx: &mut Cx<'_>, offset: i32, reach: Reach) -> Mem {
+    let low = reach.low_part(offset);
+    Mem::Offset(constant(cx, offset.wrapping_sub(low) as u32), low)
+}
+
+fn indexed(cx: &mut Cx<'_>, index: Value, offset: i32, reach: Reach) -> Mem {
+    if reach.contains(offset) {
+        if offset == 0
+            && reach.indexed
+            && let Some((a, b, scale)) = two_registers(cx, index)
+        {
+            return Mem::Index(a, b, scale);
+        }
+        return Mem::Offset(word(cx, index), offset);
+    }
+    let low = reach.low_part(offset);
+    let high = offset.wrapping_sub(low) as u32;
+    let index = word(cx, index);
+    if reach.indexed && !crate::immediate::fits_add(high) {
+        let offset = constant(cx, offset as u32);
+        return Mem::Index(index, offset, 0);
+    }
+    let sum = temp(cx);
+    if crate::immediate::fits_add(high) {
+        cx.emit(arith::add_imm(sum, index, high));
+    } else {
+        let high = constant(cx, high);
+        cx.emit(alu_reg(Opcode::AddReg, sum, index, high, Shift::NONE));
+    }
+    Mem::Offset(sum, low)
+}
+
+/// An address that is the sum of a register and a shifted register.
+fn two_registers(cx: &mut Cx<'_>, index: Value) -> Option<(VReg, VReg, u32)> {
+    let [a, b] = super::single_use_binary(cx, index, BinaryOp::Add)?;
+    for (plain, other) in [(a, b), (b, a)] {
+        if let Some((arg, Shift::Lsl(scale @ 1..=3))) = arith::shifted(cx, other) {
+            return Some((word(cx, plain), word(cx, arg), u32::from(scale)));
+        }
+    }
+    Some((word(cx, a), word(cx, b), 0))
+}
+
+fn symbol(cx: &mut Cx<'_>, data: DataId, offset: i32, reach: Reach) -> Mem {
+    let is_memory = cx.target.linear_memory == Some(data);
+    // Neighbouring places share their anchor; single objects are their own.
+    let low = match (is_memory, reach.contains(offset)) {
+        (false, true) => offset,
+        _ => reach.low_part(offset),
+    };
+    let base = cx.remat(codegen::Remat::Data(data, offset.wrapping_sub(low))).single();
+    Mem::Offset(base, low)
+}
+
+fn symbol_indexed(cx: &mut Cx<'_>, data: DataId, index: Value, offset: i32, reach: Reach) -> Mem {
+    if reach.indexed {
+        let base = cx.remat(codegen::Remat::Data(data, offset)).single();
+        if let Some((arg, Shift::Lsl(scale @ 1..=3))) = arith::shifted(cx, index) {
+            return Mem::Index(base, word(cx, arg), u32::from(scale));
+        }
+        return Mem::Index(base, word(cx, index), 0);
+    }
+    let low = if reach.contains(offset) { offset } else { 0 };
+    let base = cx.remat(codegen::Remat::Data(data, offset.wrapping_sub(low))).single();
+    let sum = temp(cx);
+    let (index, shift) = match arith::shifted(cx, index) {
+        Some((arg, shift)) => (word(cx, arg), shift),
+        None => (word(cx, index), Shift::NONE),
+    };
+    cx.emit(alu_reg(Opcode::AddReg, sum, base, index, shift));
+    Mem::Offset(sum, low)
+}
+
+fn from_register(cx: &mut Cx<'_>, index: Option<Value>, offset: i32, reach: Reach) -> Mem {
+    let Some(index) = index else {
+        if reach.contains(offset) {
+            return Mem::BaseOffset(offset);
+        }
+        let low = reach.low_part(offset);
+        let sum = temp(cx);
+        let high = constant(cx, offset.wrapping_sub(low) as u32);
+        cx.emit(Inst::FromBase { dst: sum, src: Some(high), offset: 0 });
+        return Mem::Offset(sum, low);
+    };
+    if offset == 0 && reach.indexed {
+        return Mem::BaseIndex(word(cx, index));
+    }
+    let part = part(cx, index);
+    let index = reg(cx, part);
+    let low = if reach.contains(offset) { offset } else { reach.low_part(offset) };
+    let mut sum = index;
+    if offset != low {
+        sum = temp(cx);
+        arith::add_constant(cx, sum, part, offset.wrapping_sub(low) as u32);
+    }
+    let address = temp(cx);
+    cx.emit(Inst::FromBase { dst: address, src: Some(sum), offset: 0 });
+    Mem::Offset(address, low)
+}

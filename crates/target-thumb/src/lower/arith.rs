@@ -1,0 +1,310 @@
+//! Arithmetic and logic on one word.
+
+use codegen::VReg;
+use ssa::{BinaryOp, InstData, UnaryOp, Value};
+use thumb_isa::{Cond, Opcode, Shift};
+
+use super::{Cx, Part, assign, bits, constant, part, reg, shift, single_use_binary, temp, word};
+use crate::immediate::{fits_add, is_modified};
+use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::target::MemoryMode;
+use crate::test::{Compare, Src, Test};
+
+/// Selects a binary operation on words.
+pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
+    let dst = cx.def_reg(result);
+    match op {
+        BinaryOp::Add => add(cx, dst, args),
+        BinaryOp::Sub => sub(cx, dst, args),
+        BinaryOp::Mul => mul(cx, dst, args),
+        BinaryOp::MulhS | BinaryOp::MulhU => {
+            let low = temp(cx);
+            mul_long(cx, op == BinaryOp::MulhS, [low, dst], args.map(|arg| part(cx, arg)));
+        }
+        BinaryOp::DivS | BinaryOp::DivU => {
+            let [a, b] = args.map(|arg| word(cx, arg));
+            cx.emit(divide(op == BinaryOp::DivS, dst, a, b));
+        }
+        BinaryOp::RemS | BinaryOp::RemU => {
+            let [a, b] = args.map(|arg| word(cx, arg));
+            let quotient = temp(cx);
+            cx.emit(divide(op == BinaryOp::RemS, quotient, a, b));
+            cx.emit(Inst::Plain(Machine::reg4(Opcode::Mls, dst, quotient, b, a)));
+        }
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => bitwise(cx, dst, op, args),
+        BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr => {
+            shift::shift(cx, dst, op, args);
+        }
+        BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU => extremum(cx, dst, op, args),
+        _ => panic!("{}: {op} computes floats", cx.func.name),
+    }
+}
+
+const fn divide(signed: bool, dst: VReg, a: VReg, b: VReg) -> Inst<VReg> {
+    let op = if signed { Opcode::Sdiv } else { Opcode::Udiv };
+    Inst::Plain(Machine::Reg3 { op, rd: dst, rn: a, rm: b })
+}
+
+/// `dst[1]:dst[0] = a * b`, full product.
+pub fn mul_long(cx: &mut Cx<'_>, signed: bool, dst: [VReg; 2], [a, b]: [Part; 2]) {
+    let op = if signed { Opcode::Smull } else { Opcode::Umull };
+    let (a, b) = (reg(cx, a), reg(cx, b));
+    cx.emit(Inst::Plain(Machine::mul_long(op, dst[0], dst[1], a, b)));
+}
+
+/// An operand that is a register shifted by a constant, for this use only.
+pub fn shifted(cx: &Cx<'_>, value: Value) -> Option<(Value, Shift)> {
+    let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
+    if !cx.has_one_use(value) {
+        return None;
+    }
+    let count = u8::try_from(cx.constant(count)?).ok().filter(|count| (1..32).contains(count))?;
+    let shift = match op {
+        BinaryOp::Shl => Shift::Lsl(count),
+        BinaryOp::ShrU => Shift::Lsr(count),
+        BinaryOp::ShrS => Shift::Asr(count),
+        BinaryOp::Rotr => Shift::Ror(count),
+        BinaryOp::Rotl => Shift::Ror(32 - count),
+        _ => return None,
+    };
+    Some((arg, shift))
+}
+
+fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
+    match [part(cx, a), part(cx, b)] {
+        [a, Part::Imm(imm)] | [Part::Imm(imm), a] => return add_constant(cx, dst, a, imm),
+        _ => {}
+    }
+    for (other, base) in [(a, b), (b, a)] {
+        if add_to_base(cx, dst, other, base) {
+            return;
+        }
+    }
+    for (addend, product) in [(a, b), (b, a)] {
+        if let Some(factors) = single_use_binary(cx, product, BinaryOp::Mul)
+            && factors.iter().all(|&factor| part(cx, factor).imm().is_none())
+        {
+            let [n, m] = factors.map(|factor| word(cx, factor));
+            let addend = word(cx, addend);
+            cx.emit(Inst::Plain(Machine::reg4(Opcode::Mla, dst, n, m, addend)));
+            return;
+        }
+    }
+    commutative(cx, dst, Opcode::AddReg, [a, b]);
+}
+
+/// `dst = other + base` where `base` is linear memory's address in a register of its own.
+fn add_to_base(cx: &mut Cx<'_>, dst: VReg, other: Value, base: Value) -> bool {
+    let Some(&InstData::DataAddr { data, offset: 0 }) = cx.def(base) else { return false };
+    if cx.target.memory != MemoryMode::Register || cx.target.linear_memory != Some(data) {
+        return false;
+    }
+    let src = word(cx, other);
+    cx.emit(Inst::FromBase { dst, src: Some(src), offset: 0 });
+    true
+}
+
+/// `dst = a + imm`.
+pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
+    if let Some(value) = a.imm() {
+        assign(cx, dst, Part::Imm(value.wrapping_add(imm)));
+        return;
+    }
+    if imm == 0 {
+        assign(cx, dst, a);
+        return;
+    }
+    let a = reg(cx, a);
+    if fits_add(imm) {
+        cx.emit(add_imm(dst, a, imm));
+    } else {
+        let b = constant(cx, imm);
+        cx.emit(alu_reg(Opcode::AddReg, dst, a, b, Shift::NONE));
+    }
+}
+
+/// `dst = a + imm` for a constant that fits.
+pub fn add_imm<R: codegen::Register>(dst: R, a: R, imm: u32) -> Inst<R> {
+    let negated = imm.wrapping_neg();
+    if (imm as i32) >= 0 && is_modified(imm) {
+        alu_imm(Opcode::AddImm, dst, a, imm)
+    } else if is_modified(negated) {
+        alu_imm(Opcode::SubImm, dst, a, negated)
+    } else if is_modified(imm) {
+        alu_imm(Opcode::AddImm, dst, a, imm)
+    } else if imm < 4096 {
+        Inst::Plain(Machine::add_plain(Opcode::Addw, dst, a, imm))
+    } else {
+        Inst::Plain(Machine::add_plain(Opcode::Subw, dst, a, negated))
+    }
+}
+
+/// `op dst, a, b`, either operand shifted.
+fn commutative(cx: &mut Cx<'_>, dst: VReg, op: Opcode, [a, b]: [Value; 2]) {
+    for (plain, other) in [(a, b), (b, a)] {
+        if let Some((arg, shift)) = shifted(cx, other) {
+            let (n, m) = (word(cx, plain), word(cx, arg));
+            cx.emit(alu_reg(op, dst, n, m, shift));
+            return;
+        }
+    }
+    let (n, m) = (word(cx, a), word(cx, b));
+    cx.emit(alu_reg(op, dst, n, m, Shift::NONE));
+}
+
+fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
+    match [part(cx, a), part(cx, b)] {
+        [left, Part::Imm(imm)] => return add_constant(cx, dst, left, imm.wrapping_neg()),
+        [Part::Imm(imm), _] if is_modified(imm) => {
+            let src = word(cx, b);
+            cx.emit(alu_imm(Opcode::RsbImm, dst, src, imm));
+            return;
+        }
+        _ => {}
+    }
+    if let Some(factors) = single_use_binary(cx, b, BinaryOp::Mul) {
+        let [n, m] = factors.map(|factor| word(cx, factor));
+        let from = word(cx, a);
+        cx.emit(Inst::Plain(Machine::reg4(Opcode::Mls, dst, n, m, from)));
+    } else if let Some((arg, shift)) = shifted(cx, b) {
+        let (n, m) = (word(cx, a), word(cx, arg));
+        cx.emit(alu_reg(Opcode::SubReg, dst, n, m, shift));
+    } else if let Some((arg, shift)) = shifted(cx, a) {
+        let (n, m) = (word(cx, b), word(cx, arg));
+        cx.emit(alu_reg(Opcode::RsbReg, dst, n, m, shift));
+    } else {
+        let (n, m) = (word(cx, a), word(cx, b));
+        cx.emit(alu_reg(Opcode::SubReg, dst, n, m, Shift::NONE));
+    }
+}
+
+fn mul(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
+    match [part(cx, a), part(cx, b)] {
+        [factor, Part::Imm(imm)] | [Part::Imm(imm), factor] => mul_constant(cx, dst, factor, imm),
+        [n, m] => {
+            let (n, m) = (reg(cx, n), reg(cx, m));
+            cx.emit(reg3_s(Opcode::Mul, dst, n, m));
+        }
+    }
+}
+
+/// `dst = a * imm`; by neighbours of powers of two with one shifted operand.
+fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
+    let n = reg(cx, a);
+    let below = imm.wrapping_sub(1);
+    let above = imm.wrapping_add(1);
+    if imm.is_power_of_two() && imm > 1 {
+        cx.emit(shift_imm(Opcode::LslImm, dst, n, imm.trailing_zeros()));
+    } else if below.is_power_of_two() && imm > 2 {
+        let shift = Shift::Lsl(below.trailing_zeros() as u8);
+        cx.emit(alu_reg(Opcode::AddReg, dst, n, n, shift));
+    } else if above.is_power_of_two() && imm > 1 {
+        let shift = Shift::Lsl(above.trailing_zeros() as u8);
+        cx.emit(alu_reg(Opcode::RsbReg, dst, n, n, shift));
+    } else {
+        let m = constant(cx, imm);
+        cx.emit(reg3_s(Opcode::Mul, dst, n, m));
+    }
+}
+
+fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
+    match [part(cx, a), part(cx, b)] {
+        [other, Part::Imm(imm)] | [Part::Imm(imm), other] => {
+            if op == BinaryOp::And && bits::field_of(cx, dst, other, imm) {
+                return;
+            }
+            return bitwise_constant(cx, dst, op, other, imm);
+        }
+        _ => {}
+    }
+    if op != BinaryOp::Xor {
+        for (plain, other) in [(a, b), (b, a)] {
+            if let Some(inner) = inverted(cx, other) {
+                let inverting = if op == BinaryOp::And { Opcode::BicReg } else { Opcode::OrnReg };
+                let (n, m) = (word(cx, plain), word(cx, inner));
+                cx.emit(alu_reg(inverting, dst, n, m, Shift::NONE));
+                return;
+            }
+        }
+    }
+    let reg_op = match op {
+        BinaryOp::And => Opcode::AndReg,
+        BinaryOp::Or => Opcode::OrrReg,
+        _ => Opcode::EorReg,
+    };
+    commutative(cx, dst, reg_op, [a, b]);
+}
+
+/// What `value` is the complement of, for this use only.
+fn inverted(cx: &Cx<'_>, value: Value) -> Option<Value> {
+    let [a, b] = single_use_binary(cx, value, BinaryOp::Xor)?;
+    (part(cx, b) == Part::Imm(u32::MAX)).then_some(a)
+}
+
+/// `dst = a op imm` for a bitwise operation.
+pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, imm: u32) {
+    if let Some(part) = super::logic_identity(op, a, Part::Imm(imm)) {
+        assign(cx, dst, part);
+        return;
+    }
+    let (imm_op, inverse_op, reg_op) = match op {
+        BinaryOp::And => (Opcode::AndImm, Some(Opcode::BicImm), Opcode::AndReg),
+        BinaryOp::Or => (Opcode::OrrImm, Some(Opcode::OrnImm), Opcode::OrrReg),
+        _ => (Opcode::EorImm, None, Opcode::EorReg),
+    };
+    let n = reg(cx, a);
+    if op == BinaryOp::Xor && imm == u32::MAX {
+        cx.emit(Inst::Plain(Machine::mov_shifted(Opcode::MvnReg, false, dst, n, Shift::NONE)));
+    } else if op == BinaryOp::And && bits::mask(cx, dst, n, imm) {
+    } else if is_modified(imm) {
+        cx.emit(alu_imm(imm_op, dst, n, imm));
+    } else if let Some(inverse_op) = inverse_op.filter(|_| is_modified(!imm)) {
+        cx.emit(alu_imm(inverse_op, dst, n, !imm));
+    } else {
+        let m = constant(cx, imm);
+        cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+    }
+}
+
+/// `dst = op a, b` for a bitwise operation on two words.
+pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, b: Part) {
+    match (a, b) {
+        (other, Part::Imm(imm)) | (Part::Imm(imm), other) => bitwise_constant(cx, dst, op, other, imm),
+        _ => {
+            let reg_op = match op {
+                BinaryOp::And => Opcode::AndReg,
+                BinaryOp::Or => Opcode::OrrReg,
+                _ => Opcode::EorReg,
+            };
+            let (n, m) = (reg(cx, a), reg(cx, b));
+            cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+        }
+    }
+}
+
+fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
+    let cond = match op {
+        BinaryOp::MinS => Cond::Lt,
+        BinaryOp::MaxS => Cond::Gt,
+        BinaryOp::MinU => Cond::Lo,
+        _ => Cond::Hi,
+    };
+    if let Part::Imm(imm) = part(cx, b) {
+        let a = word(cx, a);
+        let compare = super::compare::with_constant(cx, a, imm);
+        let if_false = super::src(cx, Part::Imm(imm), crate::immediate::fits_select);
+        cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false });
+        return;
+    }
+    let (a, b) = (word(cx, a), word(cx, b));
+    let compare = Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE };
+    cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false: Src::Reg(b) });
+}
+
+/// Whether a definition is a unary operation for this use only.
+pub fn single_use_unary(cx: &Cx<'_>, value: Value, wanted: UnaryOp) -> Option<Value> {
+    match *cx.pure_def(value)? {
+        InstData::Unary { op, arg, .. } if op == wanted && cx.has_one_use(value) => Some(arg),
+        _ => None,
+    }
+}

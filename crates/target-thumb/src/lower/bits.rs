@@ -1,0 +1,213 @@
+//! Bit fields, counting and reversing bits.
+
+use codegen::VReg;
+use ssa::{BinaryOp, InstData, UnaryOp, Value};
+use thumb_isa::{Cond, Opcode, Shift};
+
+use super::{Cx, Part, assign, constant, half, part, reg, temp, word};
+use crate::immediate::is_modified;
+use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::test::{Compare, Src, Test};
+
+/// Selects a unary operation on a word.
+pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
+    let dst = cx.def_reg(result);
+    if let (UnaryOp::Sext8 | UnaryOp::Sext16, Some((inner, low))) = (op, shifted_right(cx, arg))
+        && low + sext_width(op) <= 32
+    {
+        let n = word(cx, inner);
+        let (low, width) = (low as u8, sext_width(op) as u8);
+        cx.emit(Inst::Plain(Machine::bit_field(Opcode::Sbfx, dst, n, low, width)));
+        return;
+    }
+    let src = word(cx, arg);
+    word_unary(cx, op, dst, src);
+}
+
+const fn sext_width(op: UnaryOp) -> u32 {
+    if matches!(op, UnaryOp::Sext8) { 8 } else { 16 }
+}
+
+/// The value and count of a logical or arithmetic right shift by a constant, for this use only.
+fn shifted_right(cx: &Cx<'_>, value: Value) -> Option<(Value, u32)> {
+    match *cx.pure_def(value)? {
+        InstData::Binary { op: BinaryOp::ShrU | BinaryOp::ShrS, args: [arg, count], .. }
+            if cx.has_one_use(value) && cx.ty(value) == ssa::Type::I32 =>
+        {
+            Some((arg, u32::try_from(cx.constant(count)?).ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn word_unary(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, src: VReg) {
+    match op {
+        UnaryOp::Clz => cx.emit(reg2(Opcode::Clz, dst, src)),
+        UnaryOp::Ctz => {
+            let reversed = temp(cx);
+            cx.emit(reg2(Opcode::Rbit, reversed, src));
+            cx.emit(reg2(Opcode::Clz, dst, reversed));
+        }
+        UnaryOp::Popcnt => {
+            let bytes = byte_counts(cx, src);
+            sum_bytes(cx, dst, bytes);
+        }
+        UnaryOp::Bswap => cx.emit(reg2(Opcode::Rev, dst, src)),
+        UnaryOp::Bitrev => cx.emit(reg2(Opcode::Rbit, dst, src)),
+        UnaryOp::Sext8 => cx.emit(extend(Opcode::Sxtb, dst, src)),
+        UnaryOp::Sext16 => cx.emit(extend(Opcode::Sxth, dst, src)),
+        _ => panic!("{}: {op} is not an operation on one word", cx.func.name),
+    }
+}
+
+fn reg2(op: Opcode, dst: VReg, src: VReg) -> Inst<VReg> {
+    Inst::Plain(Machine::reg2(op, dst, src))
+}
+
+fn extend(op: Opcode, dst: VReg, src: VReg) -> Inst<VReg> {
+    Inst::Plain(Machine::extend(op, dst, src, 0))
+}
+
+/// In each byte, how many bits of that byte of `src` are set.
+fn byte_counts(cx: &mut Cx<'_>, src: VReg) -> VReg {
+    const PAIRS: u32 = 0x5555_5555;
+    const NIBBLES: u32 = 0x3333_3333;
+    const BYTES: u32 = 0x0f0f_0f0f;
+    let odd = temp(cx);
+    cx.emit(shift_imm(Opcode::LsrImm, odd, src, 1));
+    let odd_bits = temp(cx);
+    cx.emit(alu_imm(Opcode::AndImm, odd_bits, odd, PAIRS));
+    let pairs = temp(cx);
+    cx.emit(alu_reg(Opcode::SubReg, pairs, src, odd_bits, Shift::NONE));
+    let high = temp(cx);
+    cx.emit(shift_imm(Opcode::LsrImm, high, pairs, 2));
+    let high_pairs = temp(cx);
+    cx.emit(alu_imm(Opcode::AndImm, high_pairs, high, NIBBLES));
+    let low_pairs = temp(cx);
+    cx.emit(alu_imm(Opcode::AndImm, low_pairs, pairs, NIBBLES));
+    let nibbles = temp(cx);
+    cx.emit(alu_reg(Opcode::AddReg, nibbles, low_pairs, high_pairs, Shift::NONE));
+    let sums = temp(cx);
+    cx.emit(alu_reg(Opcode::AddReg, sums, nibbles, nibbles, Shift::Lsr(4)));
+    let bytes = temp(cx);
+    cx.emit(alu_imm(Opcode::AndImm, bytes, sums, BYTES));
+    bytes
+}
+
+/// `dst` = the sum of the bytes of `bytes`.
+fn sum_bytes(cx: &mut Cx<'_>, dst: VReg, bytes: VReg) {
+    let ones = constant(cx, 0x0101_0101);
+    let product = temp(cx);
+    cx.emit(reg3_s(Opcode::Mul, product, bytes, ones));
+    cx.emit(shift_imm(Opcode::LsrImm, dst, product, 24));
+}
+
+/// Selects a unary operation on two words.
+pub fn unary_pair(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
+    let dst = cx.def_regs(result).pair();
+    match op {
+        UnaryOp::Clz | UnaryOp::Ctz => {
+            // The word that is looked at first, and the other.
+            let (first, second) = if op == UnaryOp::Clz { (1, 0) } else { (0, 1) };
+            let [first, second] = [first, second].map(|which| half(cx, arg, which));
+            count_zeros(cx, op, dst[0], first, second);
+            cx.emit(Inst::Const { dst: dst[1], value: 0 });
+        }
+        UnaryOp::Popcnt => {
+            let counts = [0, 1].map(|which| {
+                let part = half(cx, arg, which);
+                let src = reg(cx, part);
+                byte_counts(cx, src)
+            });
+            let bytes = temp(cx);
+            cx.emit(alu_reg(Opcode::AddReg, bytes, counts[0], counts[1], Shift::NONE));
+            sum_bytes(cx, dst[0], bytes);
+            cx.emit(Inst::Const { dst: dst[1], value: 0 });
+        }
+        UnaryOp::Bswap | UnaryOp::Bitrev => {
+            for (which, dst) in [(1, dst[0]), (0, dst[1])] {
+                let part = half(cx, arg, which);
+                let src = reg(cx, part);
+                word_unary(cx, op, dst, src);
+            }
+        }
+        UnaryOp::Sext8 | UnaryOp::Sext16 => {
+            let part = half(cx, arg, 0);
+            let src = reg(cx, part);
+            word_unary(cx, op, dst[0], src);
+            cx.emit(shift_imm(Opcode::AsrImm, dst[1], dst[0], 31));
+        }
+        _ => panic!("{}: {op} is not an operation on two words", cx.func.name),
+    }
+}
+
+/// `dst` = zeros before the first one, looking at `first`, then at `second`.
+fn count_zeros(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, first: Part, second: Part) {
+    let (first, second) = (reg(cx, first), reg(cx, second));
+    let [near, far, sum] = [(); 3].map(|()| temp(cx));
+    word_unary(cx, op, near, first);
+    word_unary(cx, op, far, second);
+    cx.emit(alu_imm(Opcode::AddImm, sum, far, 32));
+    let compare = Compare::Imm { op: Opcode::CmpImm, a: first, imm: 0 };
+    let test = Test { cond: Cond::Eq, compare };
+    cx.emit(Inst::Select { test, dst, if_true: Src::Reg(sum), if_false: Src::Reg(near) });
+}
+
+/// `dst = (a >> low) & mask` as a bit field, if `part` is such a shift and the mask one of low bits.
+pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: Part, imm: u32) -> bool {
+    let Part::Word(value) = from else { return false };
+    let Some((inner, low)) = shifted_right(cx, value) else { return false };
+    let width = imm.trailing_ones();
+    let is_low_mask = imm != 0 && u64::from(imm) + 1 == 1 << width;
+    if !is_low_mask || low == 0 || low + width > 32 {
+        return false;
+    }
+    let n = word(cx, inner);
+    cx.emit(Inst::Plain(Machine::bit_field(Opcode::Ubfx, dst, n, low as u8, width as u8)));
+    true
+}
+
+/// `dst = n & imm` without the constant in a register, where `and` and `bic` can't hold it or there is a short form.
+pub fn mask(cx: &mut Cx<'_>, dst: VReg, n: VReg, imm: u32) -> bool {
+    let width = imm.trailing_ones();
+    let is_low_mask = u64::from(imm) + 1 == 1 << width;
+    match imm {
+        0xff => cx.emit(extend(Opcode::Uxtb, dst, n)),
+        0xffff => cx.emit(extend(Opcode::Uxth, dst, n)),
+        _ if is_modified(imm) || is_modified(!imm) => return false,
+        _ if is_low_mask => cx.emit(Inst::Plain(Machine::bit_field(Opcode::Ubfx, dst, n, 0, width as u8))),
+        _ => match one_run(!imm) {
+            Some((low, width)) => {
+                let inst = Machine::bit_clear(Opcode::Bfc, dst, low as u8, width as u8);
+                cx.emit(Inst::Update { inst, old: n });
+            }
+            None => return false,
+        },
+    }
+    true
+}
+
+/// Lowest bit and length of the only run of ones.
+fn one_run(value: u32) -> Option<(u32, u32)> {
+    let low = value.trailing_zeros();
+    let width = value.checked_shr(low)?.trailing_ones();
+    let run = (1u64 << width) - 1;
+    (width > 0 && u64::from(value) == run << low).then_some((low, width))
+}
+
+/// `dst` = whether a word is zero.
+pub fn is_zero(cx: &mut Cx<'_>, dst: VReg, src: VReg) {
+    let zeros = temp(cx);
+    cx.emit(reg2(Opcode::Clz, zeros, src));
+    cx.emit(shift_imm(Opcode::LsrImm, dst, zeros, 5));
+}
+
+/// Appends `dst = part` if it is a constant, else nothing.
+pub fn assign_constant(cx: &mut Cx<'_>, dst: VReg, value: Value) -> bool {
+    let part = part(cx, value);
+    let is_constant = part.imm().is_some();
+    if is_constant {
+        assign(cx, dst, part);
+    }
+    is_constant
+}

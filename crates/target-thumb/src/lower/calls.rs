@@ -1,0 +1,214 @@
+//! Calls, parameters and returns.
+//!
+//! Words that travel in registers are operands of the call, fixed to them; the others are stored to the outgoing area
+//! before and loaded from it afterwards. A tail call writes its stack arguments where our own came in, which is
+//! possible as far as that area reaches; a call that needs more, or whose results would be elsewhere than ours, is an
+//! ordinary call followed by a return.
+
+use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
+use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
+use thumb_isa::{Opcode, RegList};
+
+use super::{Cx, halves, is_in_core, reg, word};
+use crate::abi::stage_singles;
+use crate::inst::{Call, Callee, Inst};
+
+fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
+    cx.target.call_layout(&cx.module.signatures[sig])
+}
+
+/// Selects a direct call.
+pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) -> Result<(), Unsupported> {
+    let decl = &cx.module.decls[callee];
+    if let FuncKind::Intrinsic(name) = &decl.kind {
+        return Err(cx.unsupported(format!("a call of the intrinsic `{name}`")));
+    }
+    let func = cx.func;
+    call(cx, decl.sig, Callee::Func(callee), args, &func.results[inst]);
+    Ok(())
+}
+
+/// Selects a call to a code address.
+pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args: &[Value]) {
+    let code = word(cx, callee);
+    let func = cx.func;
+    call(cx, sig, Callee::Code(code), args, &func.results[inst]);
+}
+
+fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], results: &[Value]) {
+    let mut layout = layout(cx, sig);
+    let singles = stage_singles(cx.target.cpu, &mut layout.params);
+    let args = pass(cx, &layout.params, args, StackSlot::Outgoing);
+    cx.note_call(layout.stack_bytes);
+    stage_singles(cx.target.cpu, &mut layout.results);
+    let mut in_registers = Vec::new();
+    let mut loads = Vec::new();
+    for (&result, locations) in results.iter().zip(&layout.results) {
+        if cx.is_needed(result) {
+            let regs = cx.def_regs(result);
+            receive(cx, cx.ty(result), regs.as_slice(), locations, StackSlot::Outgoing, &mut in_registers, &mut loads);
+        }
+    }
+    let clobbers = layout.clobbers.difference(in_registers.iter().map(|&(_, reg)| reg).collect());
+    cx.emit(Inst::Call(Box::new(Call { callee, args, results: in_registers, singles, clobbers })));
+    loads.into_iter().for_each(|load| cx.emit(load));
+}
+
+/// Splits the words of a value into those that arrive in registers and loads of the others.
+fn receive(
+    cx: &Cx<'_>,
+    ty: Type,
+    regs: &[VReg],
+    locations: &[ArgLoc],
+    slot: fn(u32) -> StackSlot,
+    in_registers: &mut Vec<(VReg, PReg)>,
+    loads: &mut Vec<Inst<VReg>>,
+) {
+    for (&dst, &location) in regs.iter().zip(locations) {
+        match location {
+            ArgLoc::Reg(reg) => in_registers.push((dst, reg)),
+            ArgLoc::Stack(offset) => {
+                let op = transfer(cx, ty, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]);
+                loads.push(Inst::LoadSlot { op, dst, slot: slot(offset) });
+            }
+        }
+    }
+}
+
+/// The opcode that moves a register of a value of this type: of a core, single- or double-precision register.
+fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcode {
+    match ty {
+        _ if is_in_core(cx, ty) => core,
+        Type::F32 => single,
+        _ => double,
+    }
+}
+
+const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
+
+/// The registers of a value's words.
+fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
+    let ty = cx.ty(value);
+    if !is_in_core(cx, ty) {
+        vec![cx.reg(value)]
+    } else if ty.bits() == 32 {
+        vec![word(cx, value)]
+    } else {
+        halves(cx, value).map(|part| reg(cx, part)).to_vec()
+    }
+}
+
+/// Stores what goes on the stack and returns what goes in registers.
+fn pass(
+    cx: &mut Cx<'_>,
+    locations: &[Vec<ArgLoc>],
+    values: &[Value],
+    slot: fn(u32) -> StackSlot,
+) -> Vec<(VReg, PReg)> {
+    let mut in_registers = Vec::new();
+    for (&value, locations) in values.iter().zip(locations) {
+        let ty = cx.ty(value);
+        let op = transfer(cx, ty, STORES);
+        let words = value_words(cx, value);
+        for (&src, &location) in words.iter().zip(locations) {
+            match location {
+                ArgLoc::Reg(reg) => in_registers.push((src, reg)),
+                ArgLoc::Stack(offset) => cx.emit(Inst::StoreSlot { op, src, slot: slot(offset) }),
+            }
+        }
+    }
+    in_registers
+}
+
+/// Selects the definition of the parameters, as far as they are used.
+pub fn params(cx: &mut Cx<'_>) {
+    let func = cx.func;
+    let mut layout = layout(cx, func.sig);
+    let mut singles = stage_singles(cx.target.cpu, &mut layout.params);
+    let mut defs = Vec::new();
+    let mut loads = Vec::new();
+    for (&param, locations) in func.blocks[func.entry()].params.iter().zip(&layout.params) {
+        if cx.is_needed(param) {
+            let regs = cx.def_regs(param);
+            receive(cx, cx.ty(param), regs.as_slice(), locations, StackSlot::Incoming, &mut defs, &mut loads);
+        }
+    }
+    singles.retain(|&(_, double)| defs.iter().any(|&(_, reg)| reg == double));
+    cx.emit(Inst::Params { defs, singles });
+    loads.into_iter().for_each(|load| cx.emit(load));
+}
+
+/// Selects a return.
+pub fn return_(cx: &mut Cx<'_>, args: &[Value]) {
+    let mut layout = layout(cx, cx.func.sig);
+    stage_singles(cx.target.cpu, &mut layout.results);
+    let uses = pass(cx, &layout.results, args, StackSlot::Incoming);
+    cx.set_exit(Inst::Return { uses, pop: RegList::EMPTY });
+}
+
+/// Selects a direct tail call.
+pub fn tail_direct(cx: &mut Cx<'_>, callee: FuncId, args: &[Value]) {
+    let sig = cx.module.decls[callee].sig;
+    if can_tail_call(cx, sig) {
+        tail_call(cx, sig, Callee::Func(callee), args);
+    } else {
+        call_and_return(cx, sig, Callee::Func(callee), args);
+    }
+}
+
+/// Selects a tail call to a code address.
+pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value]) {
+    let code = word(cx, callee);
+    if can_tail_call(cx, sig) {
+        tail_call(cx, sig, Callee::Code(code), args);
+    } else {
+        call_and_return(cx, sig, Callee::Code(code), args);
+    }
+}
+
+fn can_tail_call(cx: &Cx<'_>, sig: SigId) -> bool {
+    let (ours, theirs) = (layout(cx, cx.func.sig), layout(cx, sig));
+    theirs.stack_bytes <= ours.stack_bytes && theirs.results == ours.results
+}
+
+fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
+    let mut layout = layout(cx, sig);
+    let singles = stage_singles(cx.target.cpu, &mut layout.params);
+    // Our own stack parameters are where the arguments go; they have been loaded at entry, so nothing reads them here.
+    let args = pass(cx, &layout.params, args, StackSlot::Incoming);
+    let call = Call { callee, args, results: Vec::new(), singles, clobbers: RegSet::EMPTY };
+    cx.set_exit(Inst::TailCall(Box::new(call)));
+}
+
+/// An ordinary call, and a return of its results.
+fn call_and_return(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
+    let mut layout = layout(cx, sig);
+    let singles = stage_singles(cx.target.cpu, &mut layout.params);
+    let args = pass(cx, &layout.params, args, StackSlot::Outgoing);
+    cx.note_call(layout.stack_bytes);
+    let mut ours = self::layout(cx, cx.func.sig);
+    for list in [&mut layout.results, &mut ours.results] {
+        stage_singles(cx.target.cpu, list);
+    }
+    let types = &cx.module.signatures[sig].results;
+    let (mut received, mut loads) = (Vec::new(), Vec::new());
+    let mut moved = Vec::new();
+    for ((&ty, from), to) in types.iter().zip(&layout.results).zip(&ours.results) {
+        let classes = Target::value_classes(cx.target, ty);
+        let regs: Vec<VReg> = classes.iter().map(|&class| cx.temp(class)).collect();
+        receive(cx, ty, &regs, from, StackSlot::Outgoing, &mut received, &mut loads);
+        let op = transfer(cx, ty, STORES);
+        moved.extend(regs.iter().zip(to).map(|(&reg, &to)| (op, reg, to)));
+    }
+    let clobbers = layout.clobbers.difference(received.iter().map(|&(_, reg)| reg).collect());
+    cx.emit(Inst::Call(Box::new(Call { callee, args, results: received, singles, clobbers })));
+    loads.into_iter().for_each(|load| cx.emit(load));
+    let mut uses = Vec::new();
+    for (op, src, to) in moved {
+        match to {
+            ArgLoc::Reg(reg) => uses.push((src, reg)),
+            ArgLoc::Stack(offset) => cx.emit(Inst::StoreSlot { op, src, slot: StackSlot::Incoming(offset) }),
+        }
+    }
+    cx.set_exit(Inst::Return { uses, pop: RegList::EMPTY });
+}

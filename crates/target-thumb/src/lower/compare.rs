@@ -1,0 +1,242 @@
+//! Comparisons as tests.
+//!
+//! A comparison whose result only decides something never becomes a number: whoever decides takes it as a [`Test`].
+//! It is repeated for every user, which costs nothing where flags can't be kept.
+
+use codegen::VReg;
+use ssa::{BinaryOp, Cond as SsaCond, InstData, Type, Value};
+use thumb_isa::{Cond, Opcode, Shift};
+
+use super::{Cx, Part, arith, float, halves, part, reg, src, word};
+use crate::immediate::{fits_carry, fits_compare, is_modified};
+use crate::test::{Compare, Test};
+
+/// The machine's name of a condition.
+const fn machine_cond(cond: SsaCond) -> Cond {
+    match cond {
+        SsaCond::Eq => Cond::Eq,
+        SsaCond::Ne => Cond::Ne,
+        SsaCond::LtS => Cond::Lt,
+        SsaCond::LeS => Cond::Le,
+        SsaCond::GtS => Cond::Gt,
+        SsaCond::GeS => Cond::Ge,
+        SsaCond::LtU => Cond::Lo,
+        SsaCond::LeU => Cond::Ls,
+        SsaCond::GtU => Cond::Hi,
+        SsaCond::GeU => Cond::Hs,
+    }
+}
+
+/// A test that holds when `cond`, which is 0 or 1, is 1.
+pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
+    match cx.pure_def(cond) {
+        Some(&InstData::Icmp { cond, ty: Type::I32, args }) => words(cx, cond, args),
+        Some(&InstData::Icmp { cond, args, .. }) => pairs(cx, cond, args),
+        Some(&InstData::Fcmp { cond, ty, args }) => float::test(cx, cond, ty, args),
+        Some(&InstData::Binary { op: BinaryOp::Xor, args: [inner, one], .. })
+            if part(cx, one) == Part::Imm(1) && is_boolean(cx, inner) =>
+        {
+            test(cx, inner).invert()
+        }
+        _ => against_zero(cx, cond, Cond::Ne),
+    }
+}
+
+/// Whether a value is known to be 0 or 1.
+fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
+    matches!(cx.def(value), Some(InstData::Icmp { .. } | InstData::Fcmp { .. }))
+}
+
+/// A comparison of a register with a constant that may not fit an instruction.
+pub fn with_constant(cx: &mut Cx<'_>, a: VReg, imm: u32) -> Compare<VReg> {
+    if imm <= 0xff || is_modified(imm) {
+        Compare::Imm { op: Opcode::CmpImm, a, imm }
+    } else if is_modified(imm.wrapping_neg()) {
+        Compare::Imm { op: Opcode::CmnImm, a, imm: imm.wrapping_neg() }
+    } else {
+        let b = super::constant(cx, imm);
+        Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE }
+    }
+}
+
+/// The test of two words.
+fn words(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
+    let (left, right) = (part(cx, a), part(cx, b));
+    if left.imm().is_some() && right.imm().is_none() {
+        return words(cx, cond.swapped(), [b, a]);
+    }
+    if let Part::Imm(imm) = right {
+        return word_with_constant(cx, cond, a, imm);
+    }
+    let cond_code = machine_cond(cond);
+    if let Some((arg, shift)) = arith::shifted(cx, b) {
+        let (a, b) = (word(cx, a), word(cx, arg));
+        return Test { cond: cond_code, compare: Compare::Reg { op: Opcode::CmpReg, a, b, shift } };
+    }
+    if let Some((arg, shift)) = arith::shifted(cx, a) {
+        let (a, b) = (word(cx, b), word(cx, arg));
+        let compare = Compare::Reg { op: Opcode::CmpReg, a, b, shift };
+        return Test { cond: machine_cond(cond.swapped()), compare };
+    }
+    let (a, b) = (reg(cx, left), reg(cx, right));
+    Test { cond: cond_code, compare: Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE } }
+}
+
+fn word_with_constant(cx: &mut Cx<'_>, cond: SsaCond, a: Value, imm: u32) -> Test<VReg> {
+    let (cond, imm) = encodable(cond, imm);
+    if imm == 0
+        && let SsaCond::Eq | SsaCond::Ne = cond
+    {
+        return against_zero(cx, a, machine_cond(cond));
+    }
+    let cond = match (cond, imm) {
+        // The sign alone.
+        (SsaCond::LtS, 0) => Cond::Mi,
+        (SsaCond::GeS, 0) => Cond::Pl,
+        _ => machine_cond(cond),
+    };
+    let a = word(cx, a);
+    Test { cond, compare: with_constant(cx, a, imm) }
+}
+
+/// The same comparison with a neighbouring constant where that fits an instruction better.
+fn encodable(cond: SsaCond, imm: u32) -> (SsaCond, u32) {
+    let is_short = |imm: u32| imm <= 0xff;
+    let (down, up) = (imm.wrapping_sub(1), imm.wrapping_add(1));
+    let neighbour = match cond {
+        SsaCond::LtU if imm == 1 => return (SsaCond::Eq, 0),
+        SsaCond::GeU if imm == 1 => return (SsaCond::Ne, 0),
+        SsaCond::LeU if imm == 0 => return (SsaCond::Eq, 0),
+        SsaCond::GtU if imm == 0 => return (SsaCond::Ne, 0),
+        SsaCond::GtS if imm == u32::MAX => return (SsaCond::GeS, 0),
+        SsaCond::LeS if imm == u32::MAX => return (SsaCond::LtS, 0),
+        SsaCond::LtU if imm != 0 => (SsaCond::LeU, down),
+        SsaCond::GeU if imm != 0 => (SsaCond::GtU, down),
+        SsaCond::LeU if up != 0 => (SsaCond::LtU, up),
+        SsaCond::GtU if up != 0 => (SsaCond::GeU, up),
+        SsaCond::LtS if imm != 0x8000_0000 => (SsaCond::LeS, down),
+        SsaCond::GeS if imm != 0x8000_0000 => (SsaCond::GtS, down),
+        SsaCond::LeS if imm != 0x7fff_ffff => (SsaCond::LtS, up),
+        SsaCond::GtS if imm != 0x7fff_ffff => (SsaCond::GeS, up),
+        _ => return (cond, imm),
+    };
+    let better = !is_short(imm) && is_short(neighbour.1) || !fits_compare(imm) && fits_compare(neighbour.1);
+    if better { neighbour } else { (cond, imm) }
+}
+
+/// The test whether a word is zero (`eq`) or not (`ne`); masks and differences need no register.
+fn against_zero(cx: &mut Cx<'_>, value: Value, cond: Cond) -> Test<VReg> {
+    let masked = super::single_use_binary(cx, value, BinaryOp::And);
+    if let Some([a, b]) = masked {
+        match part(cx, b) {
+            Part::Imm(imm) if is_modified(imm) => {
+                let a = word(cx, a);
+                return Test { cond, compare: Compare::Imm { op: Opcode::TstImm, a, imm } };
+            }
+            Part::Imm(_) => {}
+            _ => {
+                let (a, b, shift) = match arith::shifted(cx, b) {
+                    Some((inner, shift)) => (word(cx, a), word(cx, inner), shift),
+                    None => (word(cx, a), word(cx, b), Shift::NONE),
+                };
+                return Test { cond, compare: Compare::Reg { op: Opcode::TstReg, a, b, shift } };
+            }
+        }
+    }
+    let a = word(cx, value);
+    Test { cond, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } }
+}
+
+/// The test of two two-word values.
+fn pairs(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
+    let (left, right) = (halves(cx, a), halves(cx, b));
+    if cx.constant(a).is_some() && cx.constant(b).is_none() {
+        return pairs(cx, cond.swapped(), [b, a]);
+    }
+    let (cond, right) = match cx.constant(b) {
+        Some(bits) => {
+            let (cond, bits) = orderable(cond, bits);
+            (cond, [Part::Imm(bits as u32), Part::Imm((bits >> 32) as u32)])
+        }
+        None => (cond, right),
+    };
+    match cond {
+        SsaCond::LeS | SsaCond::GtS | SsaCond::LeU | SsaCond::GtU => {
+            pair(cx, machine_cond(cond.swapped()), right, left)
+        }
+        _ => pair(cx, machine_cond(cond), left, right),
+    }
+}
+
+/// Comparisons with constants as less or greater-or-equal, which subtraction decides.
+fn orderable(cond: SsaCond, bits: i64) -> (SsaCond, i64) {
+    match cond {
+        SsaCond::LeS if bits != i64::MAX => (SsaCond::LtS, bits + 1),
+        SsaCond::GtS if bits != i64::MAX => (SsaCond::GeS, bits + 1),
+        SsaCond::LeU if bits == 0 => (SsaCond::Eq, 0),
+        SsaCond::GtU if bits == 0 => (SsaCond::Ne, 0),
+        SsaCond::LtU if bits == 1 => (SsaCond::Eq, 0),
+        SsaCond::GeU if bits == 1 => (SsaCond::Ne, 0),
+        SsaCond::LeU if bits != -1 => (SsaCond::LtU, bits.wrapping_add(1)),
+        SsaCond::GtU if bits != -1 => (SsaCond::GeU, bits.wrapping_add(1)),
+        _ => (cond, bits),
+    }
+}
+
+/// The test `a cond b` for equality, `lo`, `hs`, `lt` and `ge`.
+pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VReg> {
+    match (cond, b) {
+        (Cond::Eq | Cond::Ne, _) => return equality(cx, cond, a, b),
+        // The sign is in the high word; a low word of zero borrows nothing.
+        (Cond::Lt | Cond::Ge | Cond::Lo | Cond::Hs, [Part::Imm(0), Part::Imm(imm)]) => {
+            let high = reg(cx, a[1]);
+            let cond = match (cond, imm) {
+                (Cond::Lt, 0) => Cond::Mi,
+                (Cond::Ge, 0) => Cond::Pl,
+                _ => cond,
+            };
+            return Test { cond, compare: with_constant(cx, high, imm) };
+        }
+        (Cond::Lo | Cond::Hs, [low, Part::Imm(0)]) if a[1] == Part::Imm(0) => {
+            let left = reg(cx, a[0]);
+            let compare = match low {
+                Part::Imm(imm) => with_constant(cx, left, imm),
+                _ => {
+                    let right = reg(cx, low);
+                    Compare::Reg { op: Opcode::CmpReg, a: left, b: right, shift: Shift::NONE }
+                }
+            };
+            return Test { cond, compare };
+        }
+        _ => {}
+    }
+    let a = a.map(|part| reg(cx, part));
+    let b = [src(cx, b[0], fits_compare), src(cx, b[1], fits_carry)];
+    Test { cond, compare: Compare::Pair { a, b } }
+}
+
+fn equality(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VReg> {
+    // Where both high (or low) words are the same constant, the others decide.
+    for (which, other) in [(1, 0), (0, 1)] {
+        if let (Part::Imm(x), Part::Imm(y)) = (a[which], b[which])
+            && x == y
+        {
+            let left = reg(cx, a[other]);
+            let compare = match b[other] {
+                Part::Imm(imm) => with_constant(cx, left, imm),
+                part => {
+                    let right = reg(cx, part);
+                    Compare::Reg { op: Opcode::CmpReg, a: left, b: right, shift: Shift::NONE }
+                }
+            };
+            return Test { cond, compare };
+        }
+    }
+    let a = a.map(|part| reg(cx, part));
+    let compare = match b {
+        [Part::Imm(0), Part::Imm(0)] => Compare::PairZero { a },
+        _ => Compare::Pair { a, b: [src(cx, b[0], fits_compare), src(cx, b[1], fits_compare)] },
+    };
+    Test { cond, compare }
+}
+

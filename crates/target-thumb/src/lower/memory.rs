@@ -1,0 +1,198 @@
+//! Loads and stores.
+//!
+//! The cores load and store words and half-words at any address; the instructions that move two words at once want a
+//! multiple of 4, and float instructions do, too. What is not known to be aligned goes through core registers.
+
+use codegen::{StackSlot, VReg};
+use ssa::{Addr, MemFlags, MemType, Type, Value};
+use thumb_isa::Opcode;
+
+use super::address::{self, Mem, Reach};
+use super::{Cx, half, is_in_core, part, reg, temp};
+use crate::inst::{Inst, Machine, shift_imm};
+
+/// The opcodes that move one kind of datum: with a constant and with a register in the address.
+#[derive(Clone, Copy)]
+struct Access {
+    offset: Opcode,
+    index: Opcode,
+}
+
+const WORD_LOAD: Access = Access { offset: Opcode::Ldr, index: Opcode::LdrReg };
+const WORD_STORE: Access = Access { offset: Opcode::Str, index: Opcode::StrReg };
+
+const fn load_access(mem: MemType) -> Access {
+    match mem {
+        MemType::U8 => Access { offset: Opcode::Ldrb, index: Opcode::LdrbReg },
+        MemType::S8 => Access { offset: Opcode::Ldrsb, index: Opcode::LdrsbReg },
+        MemType::U16 => Access { offset: Opcode::Ldrh, index: Opcode::LdrhReg },
+        MemType::S16 => Access { offset: Opcode::Ldrsh, index: Opcode::LdrshReg },
+        _ => WORD_LOAD,
+    }
+}
+
+const fn store_access(mem: MemType) -> Access {
+    match mem.bytes() {
+        1 => Access { offset: Opcode::Strb, index: Opcode::StrbReg },
+        2 => Access { offset: Opcode::Strh, index: Opcode::StrhReg },
+        _ => WORD_STORE,
+    }
+}
+
+/// Whether the machine takes the access for aligned to words.
+const fn is_word_aligned(flags: MemFlags) -> bool {
+    flags.align_log2 >= 2
+}
+
+/// Selects a load.
+pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, flags: MemFlags) {
+    let ty = cx.ty(result);
+    if !is_in_core(cx, ty) {
+        return load_float(cx, result, ty, addr, flags);
+    }
+    if mem.bytes() == 8 {
+        let dst = cx.def_regs(result).pair();
+        return load_words(cx, dst, addr, flags);
+    }
+    let low = match ty.bits() {
+        32 => cx.def_reg(result),
+        _ => cx.def_regs(result).pair()[0],
+    };
+    let at = address::operand(cx, addr, Reach::WORD);
+    access(cx, load_access(mem), low, at);
+    if ty.bits() == 64 {
+        let high = cx.def_regs(result).pair()[1];
+        match mem {
+            MemType::S8 | MemType::S16 | MemType::S32 => cx.emit(shift_imm(Opcode::AsrImm, high, low, 31)),
+            _ => cx.emit(Inst::Const { dst: high, value: 0 }),
+        }
+    }
+}
+
+fn load_words(cx: &mut Cx<'_>, dst: [VReg; 2], addr: &Addr, flags: MemFlags) {
+    let at = two_words(cx, addr, flags);
+    match at {
+        Mem::Offset(base, offset) if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 => {
+            cx.emit(Inst::Plain(Machine::dual(Opcode::Ldrd, dst[0], dst[1], base, offset)));
+        }
+        _ => {
+            access(cx, WORD_LOAD, dst[0], at);
+            access(cx, WORD_LOAD, dst[1], next_word(at));
+        }
+    }
+}
+
+/// The operand of an access to two words.
+fn two_words(cx: &mut Cx<'_>, addr: &Addr, flags: MemFlags) -> Mem {
+    address::operand(cx, addr, if is_word_aligned(flags) { Reach::DUAL } else { Reach::TWO_WORDS })
+}
+
+fn next_word(at: Mem) -> Mem {
+    match at {
+        Mem::Offset(base, offset) => Mem::Offset(base, offset + 4),
+        Mem::BaseOffset(offset) => Mem::BaseOffset(offset + 4),
+        Mem::Slot(StackSlot::Object { slot, offset }) => Mem::Slot(StackSlot::Object { slot, offset: offset + 4 }),
+        other => panic!("{other:?} is no operand of two words"),
+    }
+}
+
+/// Appends one load or store.
+fn access(cx: &mut Cx<'_>, Access { offset: op, index: index_op }: Access, rt: VReg, at: Mem) {
+    cx.emit(match at {
+        Mem::Offset(base, offset) => Inst::Plain(Machine::mem(op, rt, base, offset)),
+        Mem::Index(base, index, scale) => Inst::Plain(Machine::mem_reg(index_op, rt, base, index, scale)),
+        Mem::BaseIndex(index) => Inst::BaseAccess { op: index_op, rt, index },
+        Mem::BaseOffset(offset) => Inst::BaseOffset { op, rt, offset },
+        Mem::Slot(slot) if op.reg_slots()[0].role.writes() => Inst::LoadSlot { op, dst: rt, slot },
+        Mem::Slot(slot) => Inst::StoreSlot { op, src: rt, slot },
+    });
+}
+
+/// Selects a store.
+pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value, flags: MemFlags) {
+    let ty = cx.ty(value);
+    if !is_in_core(cx, ty) {
+        return store_float(cx, ty, addr, value, flags);
+    }
+    if mem.bytes() == 8 {
+        let words = super::words(cx, value);
+        let at = two_words(cx, addr, flags);
+        return store_words(cx, words, at, flags);
+    }
+    let datum = match ty.bits() {
+        32 => narrowed(cx, mem, value),
+        _ => half(cx, value, 0),
+    };
+    let datum = reg(cx, datum);
+    let at = address::operand(cx, addr, Reach::WORD);
+    access(cx, store_access(mem), datum, at);
+}
+
+fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
+    match at {
+        Mem::Offset(base, offset) if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 => {
+            cx.emit(Inst::Plain(Machine::dual(Opcode::Strd, words[0], words[1], base, offset)));
+        }
+        _ => {
+            access(cx, WORD_STORE, words[0], at);
+            access(cx, WORD_STORE, words[1], next_word(at));
+        }
+    }
+}
+
+/// The word to store; a mask of bits that are not stored is looked through, and constants are made short.
+fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::Part {
+    let bits = 8 * mem.bytes();
+    let kept = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
+    match part(cx, value) {
+        super::Part::Imm(imm) => super::Part::Imm(imm & kept),
+        other => match super::single_use_binary(cx, value, ssa::BinaryOp::And) {
+            Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => part(cx, inner),
+            _ => other,
+        },
+    }
+}
+
+fn load_float(cx: &mut Cx<'_>, result: Value, ty: Type, addr: &Addr, flags: MemFlags) {
+    let dst = cx.def_reg(result);
+    if is_word_aligned(flags) {
+        let op = if ty == Type::F32 { Opcode::VldrF32 } else { Opcode::VldrF64 };
+        let at = address::operand(cx, addr, Reach::FLOAT);
+        return float_access(cx, op, dst, at);
+    }
+    if ty == Type::F32 {
+        let word = temp(cx);
+        let at = address::operand(cx, addr, Reach::WORD);
+        access(cx, WORD_LOAD, word, at);
+        cx.emit(Inst::Plain(Machine::reg2(Opcode::VmovToSingle, dst, word)));
+    } else {
+        let words = [(); 2].map(|()| temp(cx));
+        load_words(cx, words, addr, flags);
+        cx.emit(Inst::Plain(Machine::reg3(Opcode::VmovToDouble, dst, words[0], words[1])));
+    }
+}
+
+fn store_float(cx: &mut Cx<'_>, ty: Type, addr: &Addr, value: Value, flags: MemFlags) {
+    let src = cx.reg(value);
+    if is_word_aligned(flags) {
+        let op = if ty == Type::F32 { Opcode::VstrF32 } else { Opcode::VstrF64 };
+        let at = address::operand(cx, addr, Reach::FLOAT);
+        return float_access(cx, op, src, at);
+    }
+    if ty == Type::F32 {
+        let word = temp(cx);
+        cx.emit(Inst::Plain(Machine::reg2(Opcode::VmovFromSingle, word, src)));
+        let at = address::operand(cx, addr, Reach::WORD);
+        access(cx, WORD_STORE, word, at);
+    } else {
+        let words = [(); 2].map(|()| temp(cx));
+        cx.emit(Inst::Plain(Machine::reg3(Opcode::VmovFromDouble, words[0], words[1], src)));
+        let at = two_words(cx, addr, flags);
+        store_words(cx, words, at, flags);
+    }
+}
+
+/// Appends a load or store of a float register, which has no form with two registers.
+fn float_access(cx: &mut Cx<'_>, op: Opcode, rt: VReg, at: Mem) {
+    access(cx, Access { offset: op, index: op }, rt, at);
+}

@@ -1,0 +1,74 @@
+//! Choices: `select`, and comparisons as numbers.
+
+use codegen::VReg;
+use ssa::{Cond as SsaCond, InstData, Type, Value};
+use thumb_isa::Cond;
+
+use super::{Cx, Part, bits, compare, half, halves, is_in_core, part, reg, src};
+use crate::immediate::fits_select;
+use crate::inst::{Inst, shift_imm};
+use crate::test::{Compare, Src, Test};
+use thumb_isa::Opcode;
+
+/// Selects a `select`.
+pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_false: Value) {
+    let test = compare::test(cx, cond);
+    let ty = cx.ty(result);
+    if !is_in_core(cx, ty) {
+        let dst = cx.def_reg(result);
+        let (if_true, if_false) = (cx.reg(if_true), cx.reg(if_false));
+        cx.emit(Inst::SelectFloat { test, double: ty == Type::F64, dst, if_true, if_false });
+    } else if ty.bits() == 32 {
+        let dst = cx.def_reg(result);
+        let [if_true, if_false] = [if_true, if_false].map(|value| part(cx, value));
+        word(cx, test, dst, if_true, if_false);
+    } else {
+        let dst = cx.def_regs(result).pair();
+        let [if_true, if_false] = [if_true, if_false].map(|value| halves(cx, value));
+        pair(cx, test, dst, if_true, if_false);
+    }
+}
+
+fn word(cx: &mut Cx<'_>, test: Test<VReg>, dst: VReg, if_true: Part, if_false: Part) {
+    let (if_true, if_false) = (src(cx, if_true, fits_select), src(cx, if_false, fits_select));
+    cx.emit(Inst::Select { test, dst, if_true, if_false });
+}
+
+fn pair(cx: &mut Cx<'_>, test: Test<VReg>, dst: [VReg; 2], if_true: [Part; 2], if_false: [Part; 2]) {
+    // Where both ways have the same word, there is nothing to choose.
+    for (same, other) in [(0, 1), (1, 0)] {
+        if if_true[same] == if_false[same] {
+            word(cx, test, dst[other], if_true[other], if_false[other]);
+            super::assign(cx, dst[same], if_true[same]);
+            return;
+        }
+    }
+    let if_true = if_true.map(|part| src(cx, part, fits_select));
+    let if_false = if_false.map(|part| src(cx, part, fits_select));
+    cx.emit(Inst::SelectPair { test, dst, if_true, if_false });
+}
+
+/// Selects a comparison whose result is wanted as 0 or 1.
+pub fn boolean(cx: &mut Cx<'_>, result: Value) {
+    let dst = cx.def_reg(result);
+    if sign(cx, dst, result) {
+        return;
+    }
+    let test = compare::test(cx, result);
+    match test {
+        Test { cond: Cond::Eq, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } } => bits::is_zero(cx, dst, a),
+        _ => cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) }),
+    }
+}
+
+/// Whether a value is negative is its highest bit.
+fn sign(cx: &mut Cx<'_>, dst: VReg, result: Value) -> bool {
+    let Some(&InstData::Icmp { cond: SsaCond::LtS, ty, args: [a, b] }) = cx.def(result) else { return false };
+    if cx.constant(b) != Some(0) {
+        return false;
+    }
+    let high = if ty == Type::I64 { half(cx, a, 1) } else { part(cx, a) };
+    let high = reg(cx, high);
+    cx.emit(shift_imm(Opcode::LsrImm, dst, high, 31));
+    true
+}

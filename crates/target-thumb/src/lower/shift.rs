@@ -1,0 +1,220 @@
+//! Shifts and rotations.
+//!
+//! The machine's shifts by a register look at the low byte of the count, and shift everything out when it is 32 or
+//! more. That makes two-word shifts by a variable count branch-free: each word of the result is the or of what comes
+//! from the same word, from the other word when the count is below 32, and from the other word when it is not; the
+//! parts that don't apply are zero because their counts are out of range. Only the arithmetic shift needs a choice,
+//! because what it shifts out leaves the sign.
+
+use codegen::VReg;
+use ssa::{BinaryOp, Value};
+use thumb_isa::{Cond, Opcode, Shift};
+
+use super::{Cx, Part, assign, half, halves, part, reg, temp, word};
+use crate::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::test::{Compare, Src, Test};
+
+/// Selects a shift or rotation of a word.
+pub fn shift(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
+    let value = part(cx, a);
+    if let Part::Imm(count) = part(cx, b) {
+        return shift_constant(cx, dst, op, value, count & 31);
+    }
+    let n = reg(cx, value);
+    let count = word(cx, b);
+    let (op, count) = match op {
+        BinaryOp::Shl => (Opcode::LslReg, count),
+        BinaryOp::ShrU => (Opcode::LsrReg, count),
+        BinaryOp::ShrS => (Opcode::AsrReg, count),
+        BinaryOp::Rotr => (Opcode::RorReg, count),
+        _ => {
+            let negated = temp(cx);
+            cx.emit(alu_imm(Opcode::RsbImm, negated, count, 0));
+            (Opcode::RorReg, negated)
+        }
+    };
+    cx.emit(reg3_s(op, dst, n, count));
+}
+
+/// `dst = a op count`, the count below 32.
+fn shift_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, count: u32) {
+    if count == 0 {
+        return assign(cx, dst, a);
+    }
+    if op == BinaryOp::Shl && shift_of_masked(cx, dst, a, count) {
+        return;
+    }
+    let n = reg(cx, a);
+    cx.emit(match op {
+        BinaryOp::Shl => shift_imm(Opcode::LslImm, dst, n, count),
+        BinaryOp::ShrU => shift_imm(Opcode::LsrImm, dst, n, count),
+        BinaryOp::ShrS => shift_imm(Opcode::AsrImm, dst, n, count),
+        BinaryOp::Rotr => shift_imm(Opcode::RorImm, dst, n, count),
+        _ => shift_imm(Opcode::RorImm, dst, n, 32 - count),
+    });
+}
+
+/// A mask whose bits are all shifted out is not needed.
+fn shift_of_masked(cx: &mut Cx<'_>, dst: VReg, a: Part, count: u32) -> bool {
+    let Part::Word(value) = a else { return false };
+    let Some([inner, mask]) = super::single_use_binary(cx, value, BinaryOp::And) else { return false };
+    let Part::Imm(mask) = part(cx, mask) else { return false };
+    if !mask << count != 0 {
+        return false;
+    }
+    let n = word(cx, inner);
+    cx.emit(shift_imm(Opcode::LslImm, dst, n, count));
+    true
+}
+
+/// Selects a shift or rotation of two words.
+pub fn shift_pair(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value; 2]) {
+    let value = halves(cx, a);
+    let count = half(cx, b, 0);
+    match (op, count) {
+        (_, Part::Imm(count)) => pair_by_constant(cx, dst, op, value, count & 63),
+        (BinaryOp::Shl, _) => {
+            let value = value.map(|part| reg(cx, part));
+            let count = reg(cx, count);
+            logical(cx, [dst[1], dst[0]], [value[1], value[0]], count, [Opcode::LslReg, Opcode::LsrReg]);
+        }
+        (BinaryOp::ShrU, _) => {
+            let value = value.map(|part| reg(cx, part));
+            let count = reg(cx, count);
+            logical(cx, dst, value, count, [Opcode::LsrReg, Opcode::LslReg]);
+        }
+        (BinaryOp::ShrS, _) => {
+            let value = value.map(|part| reg(cx, part));
+            let count = reg(cx, count);
+            arithmetic(cx, dst, value, count);
+        }
+        _ => {
+            let value = value.map(|part| reg(cx, part));
+            let count = reg(cx, count);
+            rotate(cx, dst, value, count, op == BinaryOp::Rotl);
+        }
+    }
+}
+
+/// `near` is the word that gets bits from the other, `far` the one that gets zeros: of a left shift, the high word is
+/// near. `ops` shift in the direction of the whole and against it.
+fn logical(
+    cx: &mut Cx<'_>,
+    [near_dst, far_dst]: [VReg; 2],
+    [near, far]: [VReg; 2],
+    count: VReg,
+    [along, against]: [Opcode; 2],
+) {
+    let [own, rest, crossing, both, beyond, crossed] = [(); 6].map(|()| temp(cx));
+    cx.emit(reg3_s(along, own, near, count));
+    cx.emit(alu_imm(Opcode::RsbImm, rest, count, 32));
+    cx.emit(reg3_s(against, crossing, far, rest));
+    cx.emit(alu_reg(Opcode::OrrReg, both, own, crossing, Shift::NONE));
+    cx.emit(alu_imm(Opcode::SubImm, beyond, count, 32));
+    cx.emit(reg3_s(along, crossed, far, beyond));
+    cx.emit(alu_reg(Opcode::OrrReg, near_dst, both, crossed, Shift::NONE));
+    cx.emit(reg3_s(along, far_dst, far, count));
+}
+
+fn arithmetic(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VReg) {
+    let [own, rest, crossing, both, beyond, crossed] = [(); 6].map(|()| temp(cx));
+    cx.emit(reg3_s(Opcode::LsrReg, own, low, count));
+    cx.emit(alu_imm(Opcode::RsbImm, rest, count, 32));
+    cx.emit(reg3_s(Opcode::LslReg, crossing, high, rest));
+    cx.emit(alu_reg(Opcode::OrrReg, both, own, crossing, Shift::NONE));
+    cx.emit(alu_imm(Opcode::SubImm, beyond, count, 32));
+    cx.emit(reg3_s(Opcode::AsrReg, crossed, high, beyond));
+    let compare = Compare::Imm { op: Opcode::CmpImm, a: count, imm: 32 };
+    let test = Test { cond: Cond::Hs, compare };
+    cx.emit(Inst::Select { test, dst: dst[0], if_true: Src::Reg(crossed), if_false: Src::Reg(both) });
+    cx.emit(reg3_s(Opcode::AsrReg, dst[1], high, count));
+}
+
+/// A rotation by 32 exchanges the words; what is left is below 32 and takes from both words.
+fn rotate(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VReg, left: bool) {
+    let [first, second, below, rest] = [(); 4].map(|()| temp(cx));
+    let compare = Compare::Imm { op: Opcode::TstImm, a: count, imm: 32 };
+    let test = Test { cond: Cond::Ne, compare };
+    cx.emit(Inst::SelectPair {
+        test,
+        dst: [first, second],
+        if_true: [Src::Reg(high), Src::Reg(low)],
+        if_false: [Src::Reg(low), Src::Reg(high)],
+    });
+    cx.emit(alu_imm(Opcode::AndImm, below, count, 31));
+    cx.emit(alu_imm(Opcode::RsbImm, rest, below, 32));
+    let [along, against] = match left {
+        true => [Opcode::LslReg, Opcode::LsrReg],
+        false => [Opcode::LsrReg, Opcode::LslReg],
+    };
+    for (dst, own, other) in [(dst[0], first, second), (dst[1], second, first)] {
+        let [kept, crossing] = [(); 2].map(|()| temp(cx));
+        cx.emit(reg3_s(along, kept, own, below));
+        cx.emit(reg3_s(against, crossing, other, rest));
+        cx.emit(alu_reg(Opcode::OrrReg, dst, kept, crossing, Shift::NONE));
+    }
+}
+
+fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [Part; 2], count: u32) {
+    let [low, high] = value;
+    match (op, count) {
+        (_, 0) => {
+            assign(cx, dst[0], low);
+            assign(cx, dst[1], high);
+        }
+        (BinaryOp::Rotl | BinaryOp::Rotr, _) => {
+            let left = if op == BinaryOp::Rotl { count } else { 64 - count };
+            let [low, high] = if left >= 32 { [high, low] } else { [low, high] };
+            let left = left & 31;
+            if left == 0 {
+                assign(cx, dst[0], low);
+                assign(cx, dst[1], high);
+            } else {
+                funnel(cx, dst[1], high, low, left);
+                funnel(cx, dst[0], low, high, left);
+            }
+        }
+        (BinaryOp::Shl, 1) => {
+            let value = value.map(|part| reg(cx, part));
+            cx.emit(Inst::Pair { op: PairOp::Add, dst, a: value, b: value.map(Src::Reg) });
+        }
+        (BinaryOp::Shl, 32..) => {
+            shift_constant(cx, dst[1], op, low, count - 32);
+            cx.emit(Inst::Const { dst: dst[0], value: 0 });
+        }
+        (BinaryOp::Shl, _) => {
+            funnel(cx, dst[1], high, low, count);
+            shift_constant(cx, dst[0], op, low, count);
+        }
+        (BinaryOp::ShrU, 32..) => {
+            shift_constant(cx, dst[0], op, high, count - 32);
+            cx.emit(Inst::Const { dst: dst[1], value: 0 });
+        }
+        (_, 32..) => {
+            shift_constant(cx, dst[0], op, high, count - 32);
+            let high = reg(cx, high);
+            cx.emit(shift_imm(Opcode::AsrImm, dst[1], high, 31));
+        }
+        (_, 1) if high.imm().is_none() => {
+            let src = value.map(|part| reg(cx, part));
+            cx.emit(Inst::PairHalve { signed: op == BinaryOp::ShrS, dst, src });
+        }
+        _ => {
+            funnel(cx, dst[0], high, low, 32 - count);
+            shift_constant(cx, dst[1], op, high, count);
+        }
+    }
+}
+
+/// `dst` = the high word of `(high:low) << left`, where `left` is 1 to 31.
+fn funnel(cx: &mut Cx<'_>, dst: VReg, high: Part, low: Part, left: u32) {
+    match (high, low) {
+        (Part::Imm(0), _) => return shift_constant(cx, dst, BinaryOp::ShrU, low, 32 - left),
+        (_, Part::Imm(0)) => return shift_constant(cx, dst, BinaryOp::Shl, high, left),
+        _ => {}
+    }
+    let (high, low) = (reg(cx, high), reg(cx, low));
+    let upper = temp(cx);
+    cx.emit(shift_imm(Opcode::LslImm, upper, high, left));
+    cx.emit(alu_reg(Opcode::OrrReg, dst, upper, low, Shift::Lsr(32 - left as u8)));
+}

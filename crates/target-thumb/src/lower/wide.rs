@@ -1,0 +1,205 @@
+//! Arithmetic on two words.
+
+use codegen::{Unsupported, VReg};
+use ssa::{BinaryOp, InstData, UnaryOp, Value};
+use thumb_isa::{Cond, Opcode, Shift};
+
+use super::{Cx, Part, arith, assign, compare, half, halves, part, reg, shift, src, temp, words};
+use crate::immediate::{fits_carry, fits_compare};
+use crate::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
+use crate::test::Src;
+
+/// Selects the extension of a word.
+pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
+    let dst = cx.def_regs(result).pair();
+    let low = part(cx, arg);
+    assign(cx, dst[0], low);
+    match (signed, low) {
+        (false, _) => cx.emit(Inst::Const { dst: dst[1], value: 0 }),
+        (true, Part::Imm(imm)) => cx.emit(Inst::Const { dst: dst[1], value: (imm as i32 >> 31) as u32 }),
+        (true, _) => {
+            let low = reg(cx, low);
+            cx.emit(shift_imm(Opcode::AsrImm, dst[1], low, 31));
+        }
+    }
+}
+
+/// Selects a binary operation on two words.
+pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) -> Result<(), Unsupported> {
+    let dst = cx.def_regs(result).pair();
+    match op {
+        BinaryOp::Add => add(cx, dst, args),
+        BinaryOp::Sub => sub(cx, dst, args),
+        BinaryOp::Mul => mul(cx, dst, args),
+        BinaryOp::MulhU => mul_high(cx, dst, args),
+        BinaryOp::MulhS => mul_high_signed(cx, dst, args),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => {
+            for (which, dst) in dst.into_iter().enumerate() {
+                let [a, b] = args.map(|arg| half(cx, arg, which));
+                arith::bitwise_parts(cx, dst, op, a, b);
+            }
+        }
+        BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr => {
+            shift::shift_pair(cx, dst, op, args);
+        }
+        BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU => extremum(cx, dst, op, args),
+        _ => return Err(cx.unsupported(format!("`{op}` on 64-bit integers in selection"))),
+    }
+    Ok(())
+}
+
+/// The operands of a widening multiplication.
+fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [Part; 2])> {
+    let extended = |value: Value| match cx.def(value) {
+        Some(&InstData::Unary { op: op @ (UnaryOp::Sext | UnaryOp::Zext), arg, .. }) => {
+            Some((op == UnaryOp::Sext, part(cx, arg)))
+        }
+        Some(&InstData::Const { bits, .. }) if i64::from(bits as i32) == bits => Some((true, Part::Imm(bits as u32))),
+        _ => None,
+    };
+    match (extended(a), extended(b)) {
+        (Some((true, a)), Some((true, b))) => Some((true, [a, b])),
+        _ => {
+            let [low, high] = [0, 1].map(|which| [half(cx, a, which), half(cx, b, which)]);
+            (high == [Part::Imm(0); 2]).then_some((false, low))
+        }
+    }
+}
+
+fn mul(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
+    if let Some((signed, factors)) = widening_factors(cx, args) {
+        return arith::mul_long(cx, signed, dst, factors);
+    }
+    let [[al, ah], [bl, bh]] = args.map(|arg| halves(cx, arg));
+    let mut high = temp(cx);
+    arith::mul_long(cx, false, [dst[0], high], [al, bl]);
+    let crossed: Vec<_> = [(al, bh), (ah, bl)].into_iter().filter(|(a, b)| *a != Part::Imm(0) && *b != Part::Imm(0)).collect();
+    let count = crossed.len();
+    for (n, (a, b)) in crossed.into_iter().enumerate() {
+        let sum = if n + 1 == count { dst[1] } else { temp(cx) };
+        let (a, b) = (reg(cx, a), reg(cx, b));
+        cx.emit(Inst::Plain(Machine::reg4(Opcode::Mla, sum, a, b, high)));
+        high = sum;
+    }
+    if count == 0 {
+        cx.emit(Inst::copy(dst[1], high));
+    }
+}
+
+/// The high two words of the unsigned four-word product. Each `umlal` adds a word to a product of words, which can't
+/// overflow two words.
+fn mul_high(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
+    let [[al, ah], [bl, bh]] = args.map(|arg| words(cx, arg));
+    let zero = super::constant(cx, 0);
+    let [lost, carry, low_cross, high_cross, lost_cross, last, low, high] = [(); 8].map(|()| temp(cx));
+    cx.emit(Inst::Plain(Machine::mul_long(Opcode::Umull, lost, carry, al, bl)));
+    let mut umlal = |lo, hi, a, b, old| {
+        let inst = Machine::mul_long(Opcode::Umlal, lo, hi, a, b);
+        cx.emit(Inst::UpdatePair { inst, old });
+    };
+    umlal(low_cross, high_cross, al, bh, [carry, zero]);
+    umlal(lost_cross, last, ah, bl, [low_cross, zero]);
+    umlal(low, high, ah, bh, [high_cross, zero]);
+    cx.emit(Inst::Pair { op: PairOp::Add, dst, a: [low, high], b: [Src::Reg(last), Src::Imm(0)] });
+}
+
+/// The signed high product is the unsigned one less each factor whose other factor is negative.
+fn mul_high_signed(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
+    let mut product = [(); 2].map(|()| temp(cx));
+    mul_high(cx, product, [a, b]);
+    for (n, (factor, other)) in [(a, b), (b, a)].into_iter().enumerate() {
+        let (factor, other) = (words(cx, factor), words(cx, other));
+        let sign = temp(cx);
+        cx.emit(shift_imm(Opcode::AsrImm, sign, other[1], 31));
+        let masked = factor.map(|word| {
+            let masked = temp(cx);
+            cx.emit(alu_reg(Opcode::AndReg, masked, word, sign, Shift::NONE));
+            masked
+        });
+        let rest = if n == 1 { dst } else { [(); 2].map(|()| temp(cx)) };
+        cx.emit(Inst::Pair { op: PairOp::Sub, dst: rest, a: product, b: masked.map(Src::Reg) });
+        product = rest;
+    }
+}
+
+fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
+    let (a, b) = match halves(cx, a) {
+        // A constant goes to the right.
+        constant @ ([Part::Imm(_), _] | [_, Part::Imm(_)]) if cx.constant(a).is_some() => (halves(cx, b), constant),
+        other => (other, halves(cx, b)),
+    };
+    add_parts(cx, dst, a, b);
+}
+
+
+/// `dst = a + b`.
+fn add_parts(cx: &mut Cx<'_>, dst: [VReg; 2], a: [Part; 2], b: [Part; 2]) {
+    match b {
+        [Part::Imm(0), high] => {
+            assign(cx, dst[0], a[0]);
+            add_words(cx, dst[1], a[1], high);
+        }
+        [Part::Imm(low), Part::Imm(high)] => {
+            // The constant or its negation, whichever has the shorter low word.
+            let negated = (u64::from(high) << 32 | u64::from(low)).wrapping_neg();
+            let (op, value) = match (negated as u32) < low {
+                true => (PairOp::Sub, negated),
+                false => (PairOp::Add, u64::from(high) << 32 | u64::from(low)),
+            };
+            pair(cx, op, dst, a, [Part::Imm(value as u32), Part::Imm((value >> 32) as u32)]);
+        }
+        _ => pair(cx, PairOp::Add, dst, a, b),
+    }
+}
+
+fn add_words(cx: &mut Cx<'_>, dst: VReg, a: Part, b: Part) {
+    match (a, b) {
+        (other, Part::Imm(imm)) | (Part::Imm(imm), other) => arith::add_constant(cx, dst, other, imm),
+        _ => {
+            let (a, b) = (reg(cx, a), reg(cx, b));
+            cx.emit(alu_reg(Opcode::AddReg, dst, a, b, Shift::NONE));
+        }
+    }
+}
+
+/// Appends two-word arithmetic; constants go into the instruction where they fit.
+fn pair(cx: &mut Cx<'_>, op: PairOp, dst: [VReg; 2], a: [Part; 2], b: [Part; 2]) {
+    let a = a.map(|part| reg(cx, part));
+    let b = [src(cx, b[0], fits_compare), src(cx, b[1], fits_carry)];
+    cx.emit(Inst::Pair { op, dst, a, b });
+}
+
+fn sub(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
+    let (left, right) = (halves(cx, a), halves(cx, b));
+    match (left, right) {
+        (_, [Part::Imm(low), Part::Imm(high)]) => {
+            let negated = (u64::from(high) << 32 | u64::from(low)).wrapping_neg();
+            add_parts(cx, dst, left, [Part::Imm(negated as u32), Part::Imm((negated >> 32) as u32)]);
+        }
+        ([Part::Imm(0), Part::Imm(0)], _) => {
+            let src = right.map(|part| reg(cx, part));
+            cx.emit(Inst::PairNeg { dst, src });
+        }
+        (_, [Part::Imm(0), high]) => {
+            assign(cx, dst[0], left[0]);
+            let (n, m) = (reg(cx, left[1]), reg(cx, high));
+            cx.emit(alu_reg(Opcode::SubReg, dst[1], n, m, Shift::NONE));
+        }
+        _ => pair(cx, PairOp::Sub, dst, left, right),
+    }
+}
+
+fn extremum(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value; 2]) {
+    let cond = match op {
+        BinaryOp::MinS => Cond::Lt,
+        BinaryOp::MaxS => Cond::Ge,
+        BinaryOp::MinU => Cond::Lo,
+        _ => Cond::Hs,
+    };
+    let (left, right) = (halves(cx, a), halves(cx, b));
+    let test = compare::pair(cx, cond, left, right);
+    let fits = crate::immediate::fits_select;
+    let if_true = left.map(|part| src(cx, part, fits));
+    let if_false = right.map(|part| src(cx, part, fits));
+    cx.emit(Inst::SelectPair { test, dst, if_true, if_false });
+}

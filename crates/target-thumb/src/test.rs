@@ -1,0 +1,130 @@
+//! Conditions with the comparison they look at.
+//!
+//! The flags are not a register the allocator knows, and instructions it inserts may stand anywhere. So a comparison
+//! is never an instruction of its own before allocation: branches and selects hold the whole [`Test`], which becomes
+//! instructions when registers are settled (see [`crate::expand`]).
+
+use std::fmt;
+
+use codegen::{Operand, RegClass, Register};
+use thumb_isa::{Cond, Opcode, Shift};
+
+/// A register or a constant.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Src<R> {
+    /// A register.
+    Reg(R),
+    /// A constant.
+    Imm(u32),
+}
+
+impl<R: Copy> Src<R> {
+    /// The same with its register mapped.
+    pub fn map<S>(self, f: impl FnOnce(R) -> S) -> Src<S> {
+        match self {
+            Self::Reg(reg) => Src::Reg(f(reg)),
+            Self::Imm(imm) => Src::Imm(imm),
+        }
+    }
+
+    /// The constant, if it is one.
+    pub const fn imm(self) -> Option<u32> {
+        match self {
+            Self::Reg(_) => None,
+            Self::Imm(imm) => Some(imm),
+        }
+    }
+}
+
+impl<R: fmt::Display> fmt::Display for Src<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reg(reg) => reg.fmt(f),
+            Self::Imm(imm) => write!(f, "#{}", *imm as i32),
+        }
+    }
+}
+
+/// What sets the flags.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Compare<R> {
+    /// `op a, b{, shift}` with `cmp`, `cmn`, `tst` or `teq`.
+    Reg { op: Opcode, a: R, b: R, shift: Shift },
+    /// `op a, #imm` with `cmp`, `cmn`, `tst` or `teq`.
+    Imm { op: Opcode, a: R, imm: u32 },
+    /// Two words against two words, low first. For equality, or for `lo`, `hs`, `lt`, `ge`; the low constant fits
+    /// `cmp` or `cmn`, the high one `cmp` (for equality) or `sbc` or its complement `adc`.
+    Pair { a: [R; 2], b: [Src<R>; 2] },
+    /// Two words against zero, for equality.
+    PairZero { a: [R; 2] },
+    /// `vcmp` of two floats; `double` says of which width.
+    Float { double: bool, a: R, b: R },
+    /// `vcmp` of a float with zero.
+    FloatZero { double: bool, a: R },
+}
+
+/// A comparison and what must hold of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Test<R> {
+    /// The condition.
+    pub cond: Cond,
+    /// What sets the flags.
+    pub compare: Compare<R>,
+}
+
+const USE: Operand = Operand::used(RegClass::Int);
+const FLOAT: Operand = Operand::used(RegClass::Float);
+
+impl<R: Register> Compare<R> {
+    /// Maps the registers in order, all of them plain uses.
+    pub fn map<S>(self, f: &mut dyn FnMut(R, Operand) -> S) -> Compare<S> {
+        match self {
+            Self::Reg { op, a, b, shift } => Compare::Reg { op, a: f(a, USE), b: f(b, USE), shift },
+            Self::Imm { op, a, imm } => Compare::Imm { op, a: f(a, USE), imm },
+            Self::Pair { a: [al, ah], b: [bl, bh] } => {
+                let a = [f(al, USE), f(ah, USE)];
+                Compare::Pair { a, b: [bl.map(|reg| f(reg, USE)), bh.map(|reg| f(reg, USE))] }
+            }
+            Self::PairZero { a: [low, high] } => Compare::PairZero { a: [f(low, USE), f(high, USE)] },
+            Self::Float { double, a, b } => Compare::Float { double, a: f(a, FLOAT), b: f(b, FLOAT) },
+            Self::FloatZero { double, a } => Compare::FloatZero { double, a: f(a, FLOAT) },
+        }
+    }
+
+    /// How many registers it reads.
+    pub fn register_count(&self) -> u8 {
+        let is_reg = |src: &Src<R>| u8::from(matches!(src, Src::Reg(_)));
+        match self {
+            Self::Reg { .. } | Self::PairZero { .. } | Self::Float { .. } => 2,
+            Self::Imm { .. } | Self::FloatZero { .. } => 1,
+            Self::Pair { b, .. } => 2 + b.iter().map(is_reg).sum::<u8>(),
+        }
+    }
+}
+
+impl<R: Register> Test<R> {
+    /// Maps the registers in order.
+    pub fn map<S>(self, f: &mut dyn FnMut(R, Operand) -> S) -> Test<S> {
+        Test { cond: self.cond, compare: self.compare.map(f) }
+    }
+
+    /// The test that holds exactly when this one doesn't.
+    pub const fn invert(self) -> Self {
+        Self { cond: self.cond.invert(), compare: self.compare }
+    }
+}
+
+impl<R: Register> fmt::Display for Test<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.cond)?;
+        match self.compare {
+            Compare::Reg { op, a, b, shift } => write!(f, "{op} {a}, {b}{shift}")?,
+            Compare::Imm { op, a, imm } => write!(f, "{op} {a}, #{}", imm as i32)?,
+            Compare::Pair { a, b } => write!(f, "cmp {}:{}, {}:{}", a[1], a[0], b[1], b[0])?,
+            Compare::PairZero { a } => write!(f, "cmp {}:{}, #0", a[1], a[0])?,
+            Compare::Float { double, a, b } => write!(f, "vcmp.f{} {a}, {b}", if double { 64 } else { 32 })?,
+            Compare::FloatZero { double, a } => write!(f, "vcmp.f{} {a}, #0", if double { 64 } else { 32 })?,
+        }
+        f.write_str(")")
+    }
+}

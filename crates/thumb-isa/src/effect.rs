@@ -1,0 +1,174 @@
+//! What an instruction reads and writes, and where control goes after it.
+
+use core::fmt;
+
+use crate::inst::Inst;
+use crate::operand::{Flags, RegList, Shift};
+use crate::reg::{Bank, Reg, RegSlot};
+use crate::table::Opcode;
+
+/// Where control goes after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Flow {
+    /// To the next instruction.
+    Next,
+    /// To a static target.
+    Jump,
+    /// To a static target or to the next instruction.
+    Branch,
+    /// Elsewhere, and later to the next instruction.
+    Call,
+    /// To an address in a register or in memory: a return, a tail call, a table dispatch.
+    Indirect,
+    /// To an exception handler.
+    Trap,
+}
+
+/// A set of registers in units that no two registers share in part: core registers and halves of the floating-point
+/// registers. `d1` is the set of `s2` and `s3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct UnitSet(u64);
+
+impl UnitSet {
+    /// Nothing.
+    pub const EMPTY: UnitSet = UnitSet(0);
+
+    /// The units of a register.
+    pub const fn of(reg: Reg) -> UnitSet {
+        match reg.bank() {
+            Bank::Core | Bank::Single => UnitSet(1 << reg.number()),
+            Bank::Double => UnitSet(3 << (Bank::Single.first() + 2 * reg.index())),
+        }
+    }
+
+    /// The units of a list of core registers.
+    pub const fn of_list(list: RegList) -> UnitSet {
+        UnitSet(list.bits() as u64)
+    }
+
+    /// Units in either.
+    #[must_use]
+    pub const fn union(self, other: UnitSet) -> UnitSet {
+        UnitSet(self.0 | other.0)
+    }
+
+    /// Units in `self` but not in `other`.
+    #[must_use]
+    pub const fn difference(self, other: UnitSet) -> UnitSet {
+        UnitSet(self.0 & !other.0)
+    }
+
+    /// Whether the two have a unit in common.
+    pub const fn intersects(self, other: UnitSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The units as core and single-precision registers, ascending.
+    pub fn iter(self) -> impl Iterator<Item = Reg> {
+        (0..48).filter(move |n| self.0 >> n & 1 == 1).map(Reg::from_number)
+    }
+}
+
+impl fmt::Debug for UnitSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl Inst {
+    /// Registers whose value matters. A call reads what its convention says; that is not listed here.
+    pub fn reads(&self) -> UnitSet {
+        let mut set = self.slots_where(|slot| slot.role.reads());
+        match *self {
+            Inst::Multi { op: Opcode::Stm | Opcode::Stmdb, list, .. }
+            | Inst::Stack { op: Opcode::Push, list } => {
+                set = set.union(UnitSet::of_list(list));
+            }
+            Inst::FloatStack { op: Opcode::VpushF32 | Opcode::VpushF64, first, count } => {
+                set = set.union(consecutive(first, count));
+            }
+            _ => {}
+        }
+        set.union(self.implied_sp())
+    }
+
+    /// Registers that may hold another value afterwards, `pc` among them only where a load writes it. A call changes
+    /// what its convention says; of that, only `lr` is listed here.
+    pub fn writes(&self) -> UnitSet {
+        let mut set = self.slots_where(|slot| slot.role.writes());
+        match *self {
+            Inst::Multi { op, rn, writeback, list } => {
+                let base = if writeback { UnitSet::of(rn) } else { UnitSet::EMPTY };
+                let loaded = if matches!(op, Opcode::Ldm | Opcode::Ldmdb) { list } else { RegList::EMPTY };
+                set = base.union(UnitSet::of_list(loaded));
+            }
+            Inst::Stack { op: Opcode::Pop, list } => set = set.union(UnitSet::of_list(list)),
+            Inst::FloatStack { op: Opcode::VpopF32 | Opcode::VpopF64, first, count } => {
+                set = set.union(consecutive(first, count));
+            }
+            _ => {}
+        }
+        let link = if self.flow() == Flow::Call { UnitSet::of(Reg::LR) } else { UnitSet::EMPTY };
+        set.union(self.implied_sp()).union(link)
+    }
+
+    fn slots_where(&self, wanted: fn(RegSlot) -> bool) -> UnitSet {
+        let mut set = UnitSet::EMPTY;
+        self.map_regs(&mut |reg, slot| {
+            if wanted(slot) {
+                set = set.union(UnitSet::of(reg));
+            }
+        });
+        set
+    }
+
+    fn implied_sp(&self) -> UnitSet {
+        match self {
+            Inst::Stack { .. } | Inst::FloatStack { .. } => UnitSet::of(Reg::SP),
+            _ => UnitSet::EMPTY,
+        }
+    }
+}
+
+fn consecutive(first: Reg, count: u32) -> UnitSet {
+    let regs = (0..count as u8).map(|i| Reg::from_number(first.number() + i));
+    regs.fold(UnitSet::EMPTY, |set, reg| set.union(UnitSet::of(reg)))
+}
+
+impl<R: Copy> Inst<R> {
+    /// Flags whose value matters, apart from the condition of an IT block around the instruction.
+    pub fn flags_read(&self) -> Flags {
+        let own = match *self {
+            Inst::BranchCond { cond, .. } | Inst::It { cond, .. } => cond.flags(),
+            Inst::AluReg { shift: Shift::Rrx, .. }
+            | Inst::MovShifted { shift: Shift::Rrx, .. }
+            | Inst::CmpReg { shift: Shift::Rrx, .. } => Flags::C,
+            _ => Flags::NONE,
+        };
+        own.union(self.op().flag_effect().reads)
+    }
+
+    /// Flags that may hold another value afterwards.
+    pub fn flags_written(&self) -> Flags {
+        let effect = self.op().flag_effect();
+        if effect.is_optional && self.sets_flags() == Some(false) { Flags::NONE } else { effect.writes }
+    }
+
+    /// Where control goes.
+    pub fn flow(&self) -> Flow {
+        match *self {
+            Inst::Branch { op: Opcode::Bl, .. } | Inst::BranchReg { op: Opcode::Blx, .. } => Flow::Call,
+            Inst::Branch { .. } => Flow::Jump,
+            Inst::BranchCond { .. } | Inst::CmpBranch { .. } => Flow::Branch,
+            Inst::BranchReg { .. } | Inst::TableBranch { .. } => Flow::Indirect,
+            Inst::Stack { list, .. } | Inst::Multi { list, .. } if list.contains(Reg::PC) => Flow::Indirect,
+            Inst::Imm { op: Opcode::Udf | Opcode::Bkpt, .. } => Flow::Trap,
+            _ => Flow::Next,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Finding a 16-bit form.
+//!
+//! A 16-bit form often exists only for an instruction that differs in something nobody looks at: `add r0, r1, r2` has
+//! none outside of IT blocks, `adds r0, r1, r2` has one and does the same if the flags are dead; `and r0, r1, r0` has
+//! none because its destination must be the first source, and operands of `and` can be exchanged.
+//!
+//! [`Inst::narrowed`] tries the few instructions that write the same value to the same register. Those that differ in
+//! what happens to the flags count only if the caller says that the flags are dead.
+
+use crate::encode::Width;
+use crate::inst::Inst;
+use crate::operand::{Cond, Shift};
+use crate::reg::Reg;
+use crate::table::Opcode;
+
+impl Inst {
+    /// An instruction with the same effect that has a 16-bit form, if there is one.
+    ///
+    /// `flags_dead` says that no later instruction reads the flags as this one leaves them; `it` is the condition of
+    /// the IT block around it.
+    #[must_use]
+    pub fn narrowed(&self, flags_dead: bool, it: Option<Cond>) -> Option<Inst> {
+        let equivalents = [Some(*self), self.commuted(), self.negated(), self.simplified()];
+        let with_either_flags = equivalents.into_iter().flatten().flat_map(|inst| [inst, inst.toggled()]);
+        with_either_flags
+            .filter(|inst| flags_dead || inst.has_flags_of(self))
+            .find(|inst| inst.form(Width::Narrow, it).is_some())
+    }
+
+    /// Whether the flags afterwards are those that `other`, which computes the same value, leaves.
+    fn has_flags_of(&self, other: &Inst) -> bool {
+        self.flags_written() == other.flags_written()
+    }
+
+    /// The same with the flags set if they weren't, and the other way around.
+    fn toggled(&self) -> Inst {
+        self.with_flags(self.sets_flags() == Some(false))
+    }
+
+    /// The sources exchanged where that changes nothing.
+    fn commuted(&self) -> Option<Inst> {
+        use Opcode::{AdcReg, AddReg, AndReg, CmnReg, EorReg, Mul, OrrReg, TstReg};
+        match *self {
+            Inst::AluReg {
+                op: op @ (AndReg | OrrReg | EorReg | AddReg | AdcReg),
+                s,
+                rd,
+                rn,
+                rm,
+                shift: Shift::NONE,
+            } => Some(Inst::alu_reg(op, s, rd, rm, rn, Shift::NONE)),
+            Inst::CmpReg { op: op @ (TstReg | CmnReg), rn, rm, shift: Shift::NONE } => {
+                Some(Inst::cmp_reg(op, rm, rn, Shift::NONE))
+            }
+            Inst::Reg3S { op: Mul, s, rd, rn, rm } => Some(Inst::reg3_s(Mul, s, rd, rm, rn)),
+            _ => None,
+        }
+    }
+
+    /// Addition of a constant as subtraction of its negation and the other way around. The flags are the same but for
+    /// the constants 0 and -2^31, which no 16-bit form negates.
+    fn negated(&self) -> Option<Inst> {
+        match *self {
+            Inst::AluImm { op: Opcode::AddImm, s, rd, rn, imm } => {
+                Some(Inst::alu_imm(Opcode::SubImm, s, rd, rn, nonzero(imm)?.wrapping_neg()))
+            }
+            Inst::AluImm { op: Opcode::SubImm, s, rd, rn, imm } => {
+                Some(Inst::alu_imm(Opcode::AddImm, s, rd, rn, nonzero(imm)?.wrapping_neg()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A special case of a more general instruction.
+    fn simplified(&self) -> Option<Inst> {
+        match *self {
+            Inst::AddPlain { op: Opcode::Addw, rd, rn, imm } => {
+                Some(Inst::alu_imm(Opcode::AddImm, false, rd, rn, imm))
+            }
+            Inst::AddPlain { rd, rn, imm, .. } => Some(Inst::alu_imm(Opcode::SubImm, false, rd, rn, imm)),
+            Inst::MovHalf { op: Opcode::Movw, rd, imm } => {
+                Some(Inst::mov_imm(Opcode::MovImm, false, rd, imm))
+            }
+            Inst::AluImm { op: Opcode::AndImm, s: false, rd, rn, imm: 0xff } => {
+                Some(Inst::extend(Opcode::Uxtb, rd, rn, 0))
+            }
+            Inst::AluImm { op: Opcode::EorImm, s, rd, rn, imm: u32::MAX } => {
+                Some(Inst::mov_shifted(Opcode::MvnReg, s, rd, rn, Shift::NONE))
+            }
+            Inst::BitField { op, rd, rn, low, width } => simplified_extract(op, rd, rn, low, width),
+            _ => None,
+        }
+    }
+}
+
+/// A field at the bottom is an extension, one that reaches the top is a shift.
+fn simplified_extract(op: Opcode, rd: Reg, rn: Reg, low: u8, width: u8) -> Option<Inst> {
+    use Opcode::{AsrImm, LsrImm, Sbfx, Sxtb, Sxth, Ubfx, Uxtb, Uxth};
+    let extension = match (op, low, width) {
+        (Ubfx, 0, 8) => Some(Uxtb),
+        (Ubfx, 0, 16) => Some(Uxth),
+        (Sbfx, 0, 8) => Some(Sxtb),
+        (Sbfx, 0, 16) => Some(Sxth),
+        _ => None,
+    };
+    let shift = match op {
+        Ubfx if low > 0 && low + width == 32 => Some(LsrImm),
+        Sbfx if low > 0 && low + width == 32 => Some(AsrImm),
+        _ => None,
+    };
+    let extended = extension.map(|op| Inst::extend(op, rd, rn, 0));
+    extended.or_else(|| shift.map(|op| Inst::shift_imm(op, false, rd, rn, u32::from(low))))
+}
+
+fn nonzero(value: u32) -> Option<u32> {
+    Some(value).filter(|&value| value != 0)
+}

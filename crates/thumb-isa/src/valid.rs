@@ -1,0 +1,76 @@
+//! Which operand combinations have a defined meaning.
+//!
+//! The bit patterns of the table can express combinations that the architecture leaves unpredictable: `pc` where it
+//! has no use, a base register that is loaded and written back at once, an empty register list. They are never
+//! encoded and never decoded. The rules are those of v7-M; v8-M allows a little more.
+
+use crate::inst::Inst;
+use crate::operand::{RegList, Shift};
+use crate::reg::Reg;
+use crate::table::Opcode;
+
+impl Inst {
+    /// Whether the operands have a defined meaning together. Says nothing about immediates being encodable.
+    pub fn is_valid(&self) -> bool {
+        self.classes_fit() && self.operands_agree()
+    }
+
+    fn classes_fit(&self) -> bool {
+        let mut fit = true;
+        self.map_regs(&mut |reg, slot| fit &= slot.class.contains(reg));
+        fit
+    }
+
+    fn operands_agree(&self) -> bool {
+        match *self {
+            Inst::AluImm { rd, rn, .. } | Inst::AddPlain { rd, rn, .. } => rd != Reg::SP || rn == Reg::SP,
+            Inst::AluReg { rd, rn, shift, .. } => {
+                let small_shift = matches!(shift, Shift::Lsl(0..=3));
+                shift.is_valid() && (rd != Reg::SP || rn == Reg::SP && small_shift)
+            }
+            Inst::MovReg { s, rd, rm, .. } => {
+                let stack_pointers = usize::from(rd == Reg::SP) + usize::from(rm == Reg::SP);
+                stack_pointers <= usize::from(!s)
+            }
+            Inst::MovShifted { shift, .. } | Inst::CmpReg { shift, .. } => shift.is_valid(),
+            Inst::MulLong { lo, hi, .. } => lo != hi,
+            Inst::Reg3 { op: Opcode::VmovFromDouble, rd, rn, .. } => rd != rn,
+            Inst::Extend { rotation, .. } | Inst::ExtendAdd { rotation, .. } => rotation < 4,
+            Inst::BitField { low, width, .. } | Inst::BitClear { low, width, .. } => {
+                width >= 1 && u32::from(low) + u32::from(width) <= 32
+            }
+            Inst::MemPre { rt, rn, .. } | Inst::MemPost { rt, rn, .. } => rt != rn,
+            Inst::Dual { op, rt, rt2, .. } => op == Opcode::Strd || rt != rt2,
+            Inst::DualPre { op, rt, rt2, rn, .. } => dual_is_valid(op == Opcode::StrdPre, rt, rt2, rn),
+            Inst::DualPost { op, rt, rt2, rn, .. } => dual_is_valid(op == Opcode::StrdPost, rt, rt2, rn),
+            Inst::Multi { op, rn, writeback, list } => multi_is_valid(op, rn, writeback, list),
+            Inst::Stack { op: Opcode::Push, list } => is_transferable(list) && !list.contains(Reg::PC),
+            Inst::Stack { list, .. } => is_transferable(list),
+            Inst::FloatStack { first, count, .. } => {
+                let bank = first.bank();
+                (1..=16).contains(&count)
+                    && bank.get(i64::from(first.index()) + i64::from(count) - 1).is_some()
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Double transfers with writeback: the base is no transferred register, and a load has two destinations.
+fn dual_is_valid(is_store: bool, rt: Reg, rt2: Reg, rn: Reg) -> bool {
+    rn != rt && rn != rt2 && (is_store || rt != rt2)
+}
+
+/// Multiple transfers through `sp` with writeback are `push` and `pop`, or run the stack the wrong way.
+fn multi_is_valid(op: Opcode, rn: Reg, writeback: bool, list: RegList) -> bool {
+    let is_store = matches!(op, Opcode::Stm | Opcode::Stmdb);
+    is_transferable(list)
+        && !(is_store && list.contains(Reg::PC))
+        && !(writeback && (list.contains(rn) || rn == Reg::SP))
+}
+
+/// Not empty, without `sp`, and without `lr` beside `pc`.
+fn is_transferable(list: RegList) -> bool {
+    let has_both = list.contains(Reg::LR) && list.contains(Reg::PC);
+    !list.is_empty() && !list.contains(Reg::SP) && !has_both
+}

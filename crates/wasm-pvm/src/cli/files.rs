@@ -1,0 +1,78 @@
+//! Reading inputs and writing outputs.
+//!
+//! An output file appears complete or not at all: it is written beside its place and renamed. Only what is no regular
+//! file (a device, a pipe) is written directly.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The name that stands for standard input and output.
+const STANDARD: &str = "-";
+
+/// Whether a path stands for a standard stream.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == STANDARD
+}
+
+/// What to call an input in messages.
+pub fn display(path: &Path) -> String {
+    if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// All bytes of a file or of standard input.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    if !is_standard(path) {
+        return fs::read(path).with_context(|| format!("{}: can't read", display(path)));
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).context("standard input: can't read")?;
+    Ok(bytes)
+}
+
+/// Writes a file, or standard output.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_standard(path) {
+        return print(bytes);
+    }
+    let wanted = || format!("{}: can't write", path.display());
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => bail!("{}: is a directory", path.display()),
+        Ok(found) if !found.is_file() => fs::write(path, bytes).with_context(wanted),
+        _ => replace(path, bytes).with_context(wanted),
+    }
+}
+
+/// Writes to standard output. A reader that has gone away is no error.
+pub fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output: can't write"),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (temporary, mut file) = create_beside(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A new file in the folder of `path`.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    let mut attempt = 0;
+    loop {
+        let temporary = path.with_file_name(format!(".{name}.{}.{attempt}.tmp", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
+            result => return result.map(|file| (temporary, file)),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `wasm-pvm disasm`, `info` and `gas`.
+
+use anyhow::{Context, Result, bail};
+use pvm_isa::disasm::Disassembly;
+use pvm_isa::metadata::{Extension, FunctionName, Import, ImportKind, Metadata, ResultConvention};
+use pvm_isa::{Container, GpVersion, ProgramBlob, SpiProgram, gas as gas_model};
+use serde_json::{Value, json};
+use wasm_pvm::Sizes;
+
+use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
+use super::files;
+
+/// A program file with what it says about itself.
+struct Program {
+    form: &'static str,
+    bytes: usize,
+    metadata: Metadata,
+    metadata_bytes: usize,
+    spi: SpiProgram,
+    gp: GpVersion,
+}
+
+impl Program {
+    fn read(args: &ProgramArgs) -> Result<Self> {
+        let bytes = files::read(&args.program)?;
+        let name = || files::display(&args.program);
+        if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
+            bail!("{}: is WebAssembly, compile it first", name());
+        }
+        let container = Container::parse(&bytes).with_context(|| format!("{}: not a PVM program", name()))?;
+        let metadata = Metadata::parse(container.metadata());
+        let metadata_bytes = container.metadata().len();
+        let recorded = metadata.extension.as_ref().map(|extension| extension.gp);
+        let gp = args.gp.or(recorded).unwrap_or(GpVersion::V08);
+        let (form, spi) = match container {
+            Container::Jam { program, .. } => ("jam", program),
+            Container::Spi(program) => ("spi", program),
+            Container::Raw(blob) => ("raw", SpiProgram { blob, ..SpiProgram::default() }),
+        };
+        Ok(Self { form, bytes: bytes.len(), metadata, metadata_bytes, spi, gp })
+    }
+
+    fn extension(&self) -> Extension {
+        self.metadata.extension.clone().unwrap_or_default()
+    }
+
+    /// Names of functions: recorded ones, and entries with what their jumps lead to.
+    fn functions(&self) -> Vec<FunctionName> {
+        let extension = self.extension();
+        let mut names = extension.functions;
+        let is_named = |names: &[FunctionName], pc: u32| names.iter().any(|name| name.pc == pc);
+        for export in extension.exports {
+            let target = self.spi.blob.decode(self.gp, export.pc).inst.target(export.pc);
+            let target = target.and_then(|target| u32::try_from(target).ok());
+            for pc in [Some(export.pc), target].into_iter().flatten() {
+                if !is_named(&names, pc) {
+                    names.push(FunctionName { pc, name: export.name.clone() });
+                }
+            }
+        }
+        names.sort_by_key(|name| name.pc);
+        names
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes::of(&self.spi, self.gp, self.bytes, self.metadata_bytes)
+    }
+}
+
+pub fn disasm(args: &DisasmArgs) -> Result<()> {
+    let program = Program::read(&args.program)?;
+    let functions = program.functions();
+    let text = Disassembly {
+        program: &program.spi.blob,
+        gp: program.gp,
+        functions: &functions,
+        with_bytes: !args.no_bytes,
+    };
+    files::print(text.to_string().as_bytes())
+}
+
+pub fn info(args: &InfoArgs) -> Result<()> {
+    let program = Program::read(&args.program)?;
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&info_json(&program))?)
+    } else {
+        info_text(&program)
+    };
+    files::print(text.as_bytes())
+}
+
+fn info_json(program: &Program) -> Value {
+    let extension = program.extension();
+    let exports = extension.exports.iter();
+    let package = program.metadata.package.as_ref().map(|package| package.name.clone()).unwrap_or_default();
+    json!({
+        "form": program.form,
+        "gp": program.gp.to_string(),
+        "name": package,
+        "producer": extension.producer,
+        "result": result_word(extension.result),
+        "sizes": sizes_json(&program.sizes()),
+        "linear_memory": extension.linear_memory,
+        "entries": exports.map(|export| {
+            json!({ "name": export.name, "pc": export.pc, "signature": export.signature })
+        }).collect::<Vec<_>>(),
+        "imports": extension.imports.iter().map(import_json).collect::<Vec<_>>(),
+    })
+}
+
+fn info_text(program: &Program) -> String {
+    let extension = program.extension();
+    let sizes = program.sizes();
+    let mut text = format!("form: {}\ngp: {}\n", program.form, program.gp);
+    if let Some(package) = program.metadata.package.as_ref().filter(|package| !package.name.is_empty()) {
+        text += &format!("name: {}\n", package.name);
+    }
+    if program.metadata.extension.is_some() {
+        text += &format!("producer: {}\nresult in r8: {}\n", extension.producer, result_word(extension.result));
+    }
+    for (what, bytes) in [
+        ("total", sizes.total),
+        ("metadata", sizes.metadata),
+        ("code", sizes.code),
+        ("mask", sizes.mask),
+        ("jump table", sizes.jump_table),
+        ("read-only data", sizes.ro_data),
+        ("read-write data", sizes.rw_data),
+        ("stack", sizes.stack),
+    ] {
+        text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
+    }
+    let counts =
+        [("heap pages", sizes.heap_pages), ("jump entries", sizes.jump_table_entries), ("instructions", sizes.instructions)];
+    for (what, count) in counts {
+        text += &format!("{:<18}{count:>10}\n", format!("{what}:"));
+    }
+    if let Some(base) = extension.linear_memory {
+        text += &format!("linear memory:     {base:#010x} + wasm address\n");
+    }
+    for export in &extension.exports {
+        text += &format!("entry {} at {}: {}\n", export.name, export.pc, export.signature);
+    }
+    for import in &extension.imports {
+        let (action, number) = import_action(import);
+        let number = number.map_or_else(String::new, |number| format!(" {number}"));
+        text += &format!("import {}.{}: {action}{number}\n", import.module, import.name);
+    }
+    text
+}
+
+const fn result_word(convention: ResultConvention) -> &'static str {
+    match convention {
+        ResultConvention::Length => "length",
+        ResultConvention::End => "end",
+    }
+}
+
+const fn import_action(import: &Import) -> (&'static str, Option<u32>) {
+    match import.kind {
+        ImportKind::Trap => ("trap", None),
+        ImportKind::Nop => ("nop", None),
+        ImportKind::Ecalli(number) => ("ecalli", Some(number)),
+    }
+}
+
+/// An import with what became of it.
+pub fn import_json(import: &Import) -> Value {
+    let (action, number) = import_action(import);
+    let mut object = json!({ "module": import.module, "name": import.name, "action": action });
+    if let Some(number) = number {
+        object["number"] = json!(number);
+    }
+    object
+}
+
+/// Sizes as an object.
+pub fn sizes_json(sizes: &Sizes) -> Value {
+    json!({
+        "total": sizes.total,
+        "metadata": sizes.metadata,
+        "code": sizes.code,
+        "mask": sizes.mask,
+        "jump_table": sizes.jump_table,
+        "jump_table_entries": sizes.jump_table_entries,
+        "ro_data": sizes.ro_data,
+        "rw_data": sizes.rw_data,
+        "heap_pages": sizes.heap_pages,
+        "stack": sizes.stack,
+        "instructions": sizes.instructions,
+    })
+}
+
+/// The blocks of one function.
+struct FunctionCosts {
+    pc: u32,
+    name: String,
+    blocks: Vec<(u32, u32)>,
+}
+
+impl FunctionCosts {
+    fn total(&self) -> u64 {
+        self.blocks.iter().map(|&(_, gas)| u64::from(gas)).sum()
+    }
+}
+
+pub fn gas(args: &GasArgs) -> Result<()> {
+    let program = Program::read(&args.program)?;
+    let costs = function_costs(&program.spi.blob, program.gp, &program.functions());
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&gas_json(&program, &costs))?)
+    } else {
+        gas_text(&costs, args.blocks)
+    };
+    files::print(text.as_bytes())
+}
+
+fn function_costs(blob: &ProgramBlob, gp: GpVersion, functions: &[FunctionName]) -> Vec<FunctionCosts> {
+    let mut costs: Vec<FunctionCosts> = Vec::new();
+    let mut names = functions.iter().peekable();
+    for (pc, gas) in gas_model::program_costs(gp, blob) {
+        let mut started = costs.is_empty().then(|| FunctionCosts { pc, name: String::new(), blocks: Vec::new() });
+        while let Some(function) = names.next_if(|function| function.pc <= pc) {
+            started = Some(FunctionCosts { pc: function.pc, name: function.name.clone(), blocks: Vec::new() });
+        }
+        costs.extend(started);
+        let current = costs.last_mut().expect("the first block starts one");
+        current.blocks.push((pc, gas));
+    }
+    costs
+}
+
+fn gas_text(costs: &[FunctionCosts], with_blocks: bool) -> String {
+    let mut text = String::from("      at  blocks         gas  function\n");
+    for function in costs {
+        text += &format!("{:>8}{:>8}{:>12}  {}\n", function.pc, function.blocks.len(), function.total(), function.name);
+        for (pc, gas) in function.blocks.iter().filter(|_| with_blocks) {
+            text += &format!("{:>16}{gas:>12}\n", format!("@{pc}"));
+        }
+    }
+    let blocks: usize = costs.iter().map(|function| function.blocks.len()).sum();
+    let total: u64 = costs.iter().map(FunctionCosts::total).sum();
+    text + &format!("   total{blocks:>8}{total:>12}\n")
+}
+
+fn gas_json(program: &Program, costs: &[FunctionCosts]) -> Value {
+    let functions = costs.iter().map(|function| {
+        let blocks = function.blocks.iter().map(|(pc, gas)| json!({ "pc": pc, "gas": gas }));
+        json!({
+            "name": function.name,
+            "pc": function.pc,
+            "gas": function.total(),
+            "blocks": blocks.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "gp": program.gp.to_string(),
+        "total": costs.iter().map(FunctionCosts::total).sum::<u64>(),
+        "functions": functions.collect::<Vec<_>>(),
+    })
+}

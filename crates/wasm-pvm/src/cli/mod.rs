@@ -1,0 +1,81 @@
+//! Command-line parsing and the commands.
+
+mod args;
+mod compile;
+mod files;
+mod inspect;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing::level_filters::LevelFilter;
+
+use args::{Cli, Command};
+
+/// Exit code of a wrong command line.
+const USAGE: u8 = 2;
+/// Exit code of a run that did not halt.
+const NOT_HALTED: u8 = 3;
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    start_log(cli.verbose);
+    match dispatch(&cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => {
+            let halted = run::run(args)?;
+            Ok(if halted { ExitCode::SUCCESS } else { ExitCode::from(NOT_HALTED) })
+        }
+        Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
+        Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
+        Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Help and version go out as they are; everything else becomes one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            eprintln!("error: a command is missing: compile, run, disasm, info or gas (see --help)");
+        }
+        _ => eprintln!("{}", one_line(message)),
+    }
+    ExitCode::from(USAGE)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).without_time().init();
+}

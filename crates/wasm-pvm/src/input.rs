@@ -1,0 +1,138 @@
+//! Recognising and unpacking inputs by their content.
+//!
+//! | begins with | form |
+//! |---|---|
+//! | `\0asm` | a WebAssembly binary |
+//! | 52 bc 53 76 46 db 8e 05 | a Substrate runtime: the magic, then a zstd stream of one of the other forms |
+//! | anything that is UTF-8 text | the text format |
+//!
+//! A compressed input is unpacked up to [`MAX_UNPACKED`] bytes, so that a small file can't fill the memory.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+/// What Substrate puts in front of a zstd-compressed runtime.
+pub const SUBSTRATE_MAGIC: [u8; 8] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05];
+/// First bytes of a WebAssembly binary.
+pub const WASM_MAGIC: [u8; 4] = *b"\0asm";
+/// The most bytes a compressed input may unpack to.
+pub const MAX_UNPACKED: u64 = 256 << 20;
+
+/// Why an input is no WebAssembly.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InputError {
+    /// It is empty.
+    #[error("the input is empty")]
+    Empty,
+    /// It has none of the known forms.
+    #[error("the input is neither WebAssembly nor its text format nor a compressed runtime")]
+    Unknown,
+    /// The compressed part can't be unpacked.
+    #[error("the compressed runtime is damaged: {0}")]
+    Compression(String),
+    /// It unpacks to too much.
+    #[error("the compressed runtime unpacks to more than {MAX_UNPACKED} bytes")]
+    TooLarge,
+    /// The text is not well-formed.
+    #[error("line {line}, column {column}: {message}")]
+    Text {
+        /// Line, counted from 1.
+        line: usize,
+        /// Column, counted from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The WebAssembly binary in an input of any form.
+///
+/// # Errors
+/// If the input has no known form. Whether the binary is valid is not looked at.
+pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
+    if input.is_empty() {
+        return Err(InputError::Empty);
+    }
+    if input.starts_with(&WASM_MAGIC) {
+        return Ok(Cow::Borrowed(input));
+    }
+    if let Some(packed) = input.strip_prefix(&SUBSTRATE_MAGIC) {
+        let unpacked = unpack(packed)?;
+        return Ok(Cow::Owned(to_wasm(&unpacked)?.into_owned()));
+    }
+    match std::str::from_utf8(input) {
+        Ok(text) if !text.contains('\0') => Ok(Cow::Owned(from_text(text)?)),
+        _ => Err(InputError::Unknown),
+    }
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, InputError> {
+    let damaged = |error: std::io::Error| InputError::Compression(one_line(&error.to_string()));
+    let decoder = zstd::stream::read::Decoder::new(packed).map_err(damaged)?;
+    let mut unpacked = Vec::new();
+    decoder.take(MAX_UNPACKED + 1).read_to_end(&mut unpacked).map_err(damaged)?;
+    if unpacked.len() as u64 > MAX_UNPACKED {
+        return Err(InputError::TooLarge);
+    }
+    // A runtime inside of a runtime would let one file unpack many times over.
+    if unpacked.starts_with(&SUBSTRATE_MAGIC) {
+        return Err(InputError::Unknown);
+    }
+    Ok(unpacked)
+}
+
+fn from_text(text: &str) -> Result<Vec<u8>, InputError> {
+    wat::parse_str(text).map_err(|error| {
+        // The error prints as a message, then ` --> file:line:column` and an excerpt.
+        let full = error.to_string();
+        let (line, column) = position(&full).unwrap_or((1, 1));
+        InputError::Text { line, column, message: one_line(full.lines().next().unwrap_or_default()) }
+    })
+}
+
+/// Line and column after `-->` in an error of the text parser.
+fn position(error: &str) -> Option<(usize, usize)> {
+    let place = error.lines().find_map(|line| line.trim_start().strip_prefix("--> "))?;
+    let mut numbers = place.rsplit(':').map(|number| number.trim().parse().ok());
+    let column = numbers.next()??;
+    Some((numbers.next()??, column))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[test]
+    fn forms_are_told_apart_by_content() {
+        assert_eq!(to_wasm(EMPTY_MODULE).as_deref(), Ok(EMPTY_MODULE));
+        assert_eq!(to_wasm(b" ;; text\n(module)").as_deref(), Ok(EMPTY_MODULE));
+        let packed = zstd::stream::encode_all(EMPTY_MODULE, 3).expect("in memory");
+        let runtime = [&SUBSTRATE_MAGIC[..], &packed].concat();
+        assert_eq!(to_wasm(&runtime).as_deref(), Ok(EMPTY_MODULE));
+    }
+
+    #[test]
+    fn other_bytes_are_errors() {
+        assert_eq!(to_wasm(b""), Err(InputError::Empty));
+        assert_eq!(to_wasm(b"\0\xff\xfe"), Err(InputError::Unknown));
+        assert_eq!(to_wasm(b"\0as"), Err(InputError::Unknown));
+        let damaged = [&SUBSTRATE_MAGIC[..], b"no zstd"].concat();
+        assert!(matches!(to_wasm(&damaged), Err(InputError::Compression(_))));
+        let nested = zstd::stream::encode_all(&damaged[..], 3).expect("in memory");
+        assert_eq!(to_wasm(&[&SUBSTRATE_MAGIC[..], &nested].concat()), Err(InputError::Unknown));
+    }
+
+    #[test]
+    fn text_errors_have_a_place() {
+        let error = to_wasm(b"(module\n  (func (unknown)))").expect_err("not wat");
+        let InputError::Text { line, column, message } = error else { panic!("{error:?}") };
+        assert_eq!((line, column), (2, 10));
+        assert!(!message.is_empty() && !message.contains('\n'));
+    }
+}

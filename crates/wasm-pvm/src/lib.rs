@@ -1,0 +1,31 @@
+//! WebAssembly to PVM programs: the compiler as a library, and an engine to run what it makes.
+//!
+//! ```no_run
+//! let wasm = std::fs::read("program.wasm")?;
+//! let output = wasm_pvm::compile(&wasm, &wasm_pvm::Options::default())?;
+//! let outcome = wasm_pvm::run::run(&output.bytes, &wasm_pvm::run::RunOptions::default())?;
+//! assert_eq!(outcome.status, wasm_pvm::run::Status::Halt);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`compile`] is the pipeline: input in any form ([`input`]), adapters linked in ([`adapter`]), the frontend and the
+//! target of [`Options`], the container. [`emit`] stops at a stage and gives its text. Everything is a function of its
+//! arguments: the same input and options give the same bytes in every process and with any number of threads.
+
+pub mod adapter;
+pub mod input;
+pub mod run;
+
+mod compile;
+mod error;
+mod options;
+mod report;
+
+pub use compile::{Output, Stage, compile, emit};
+pub use error::Error;
+pub use options::{
+    Bounds, ConstValue, EntryMode, Floats, Format, ImportAction, ImportMap, ImportMapError, Names, OptLevel, Options,
+    ResultConvention, ShadowStack, Target,
+};
+pub use pvm_isa::GpVersion;
+pub use report::{Report, Sizes};

@@ -1,0 +1,92 @@
+//! What is known about a compilation besides its output.
+
+use std::time::Duration;
+
+use pvm_isa::{GpVersion, SpiProgram, metadata};
+use target_pvm::Entry;
+
+/// Sizes of a program's parts in bytes, unless said otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// The whole file.
+    pub total: usize,
+    /// The metadata.
+    pub metadata: usize,
+    /// The code.
+    pub code: usize,
+    /// The instruction bitmask.
+    pub mask: usize,
+    /// The jump table.
+    pub jump_table: usize,
+    /// Entries of the jump table.
+    pub jump_table_entries: usize,
+    /// Read-only data.
+    pub ro_data: usize,
+    /// Initial read-write data.
+    pub rw_data: usize,
+    /// Zeroed pages behind the read-write data, of 4096 bytes each.
+    pub heap_pages: usize,
+    /// The stack.
+    pub stack: usize,
+    /// Number of instructions.
+    pub instructions: usize,
+}
+
+impl Sizes {
+    /// Measures a program that takes `total` bytes with `metadata` bytes of metadata.
+    pub fn of(program: &SpiProgram, gp: GpVersion, total: usize, metadata: usize) -> Self {
+        let blob = &program.blob;
+        Self {
+            total,
+            metadata,
+            code: blob.code.len(),
+            mask: blob.mask.as_bytes().len(),
+            jump_table: blob.jump_table.len() * blob.jump_table_entry_size(),
+            jump_table_entries: blob.jump_table.len(),
+            ro_data: program.ro_data.len(),
+            rw_data: program.rw_data.len(),
+            heap_pages: program.heap_pages.into(),
+            stack: program.stack_size as usize,
+            instructions: blob.instructions(gp).count(),
+        }
+    }
+}
+
+/// What is known about a compilation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Bytes of the WebAssembly binary, unpacked, adapters included.
+    pub wasm_bytes: usize,
+    /// Sizes of the output.
+    pub sizes: Sizes,
+    /// Wall time of each phase, in order.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// Entry points; entry `k` is at `5 k`.
+    pub entries: Vec<Entry>,
+    /// What became of each imported function.
+    pub imports: Vec<metadata::Import>,
+    /// Start and name of each compiled function, in ascending order.
+    pub functions: Vec<metadata::FunctionName>,
+    /// Names and PVM addresses of all data objects that have a place.
+    pub data: Vec<(String, u32)>,
+    /// Names of exported globals, tables and memories, with the index in [`data`](Self::data) of what they name.
+    pub data_exports: Vec<(String, usize)>,
+    /// `base` in `pvm = wasm + base` modulo 2^32.
+    pub linear_base: u32,
+    /// Values of references to functions, by name, for those whose address is taken.
+    pub references: Vec<(String, u64)>,
+}
+
+impl Report {
+    /// The PVM address of an exported global, table or memory.
+    pub fn exported_data(&self, name: &str) -> Option<u32> {
+        let (_, index) = self.data_exports.iter().find(|(export, _)| export == name)?;
+        Some(self.data[*index].1)
+    }
+
+    /// Where an exported function is entered.
+    pub fn entry_pc(&self, name: &str) -> Option<u32> {
+        let index = self.entries.iter().position(|entry| entry.target.is_some() && entry.name == name)?;
+        Some(index as u32 * target_pvm::entries::ENTRY_BYTES)
+    }
+}

@@ -1,0 +1,238 @@
+//! Running a compiled program, and answering what it asks of its host.
+//!
+//! The program is a file as [`compile`](crate::compile()) writes it, or any other standard program. It is entered at
+//! one of its entries with the argument bytes, as a JAM host does, and runs until it halts or a host call comes that
+//! nobody answers:
+//!
+//! | host call | answer |
+//! |---|---|
+//! | `gas` (0) | what is left |
+//! | `grow_heap` (1, GP 0.8) | grows the heap |
+//! | `log` (100, JIP-1) | the message is kept in [`Outcome::log`] |
+//! | with [`Host::Substrate`]: imports by name | see [`substrate`] |
+//!
+//! Host calls are charged as the Gray Paper says, beyond what the engine charges for the `ecalli` itself.
+
+pub mod machine;
+
+mod host;
+mod substrate;
+
+use pvm_isa::metadata::{Extension, Metadata, ResultConvention};
+use pvm_isa::{Container, GpVersion, SpiProgram};
+
+pub use machine::{Backend, Exit, Machine};
+
+use host::{Answer, HostState};
+use machine::reg;
+
+/// What stands behind host calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Host {
+    /// Only what every JAM host has in every context.
+    #[default]
+    Jam,
+    /// Also the allocator and logging functions of Substrate, by the names of the imports.
+    Substrate,
+}
+
+/// Where to enter a program.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum EntryPoint {
+    /// At position 0.
+    #[default]
+    First,
+    /// By the name of an export.
+    Name(String),
+    /// At a position of the code.
+    Pc(u32),
+}
+
+/// Everything that steers a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunOptions {
+    /// Where to enter.
+    pub entry: EntryPoint,
+    /// Argument bytes.
+    pub args: Vec<u8>,
+    /// What the run may use.
+    pub gas: u64,
+    /// How the engine executes.
+    pub backend: Backend,
+    /// What stands behind host calls.
+    pub host: Host,
+    /// The version of the Gray Paper; `None` takes it from the metadata, or 0.8 where there is none.
+    pub gp: Option<GpVersion>,
+}
+
+impl RunOptions {
+    /// As much gas as a run gets unless said otherwise.
+    pub const DEFAULT_GAS: u64 = 1 << 60;
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            entry: EntryPoint::First,
+            args: Vec::new(),
+            gas: Self::DEFAULT_GAS,
+            backend: Backend::Auto,
+            host: Host::Jam,
+            gp: None,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// By itself.
+    Halt,
+    /// With a panic or page fault.
+    Panic,
+    /// For lack of gas.
+    OutOfGas,
+    /// With a host call that nobody answers.
+    HostCall {
+        /// Its number.
+        number: u32,
+        /// The import it stands for, if the metadata says.
+        name: Option<String>,
+    },
+}
+
+impl Status {
+    /// One word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Panic => "panic",
+            Self::OutOfGas => "out-of-gas",
+            Self::HostCall { .. } => "host-call",
+        }
+    }
+}
+
+/// A line a program wrote.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogLine {
+    /// Level: 0 fatal, 1 warning, 2 info, 3 helpful, 4 pedantic.
+    pub level: u64,
+    /// Who writes; may be empty.
+    pub target: String,
+    /// What.
+    pub message: String,
+}
+
+/// What came of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// What it used.
+    pub gas: u64,
+    /// The result bytes; empty unless it halted and they are readable.
+    pub result: Vec<u8>,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+}
+
+/// Why a program could not be run.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The file is no program.
+    #[error("not a PVM program: {0}")]
+    Parse(pvm_isa::ParseError),
+    /// The program is not valid, or the engine does not take it.
+    #[error("the program is refused: {0}")]
+    Refused(String),
+    /// The engine failed.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+    /// There is no such entry.
+    #[error("the program has no entry `{name}`; it has {known}")]
+    UnknownEntry {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// More arguments than fit.
+    #[error("{0} bytes of arguments exceed the limit of 16 MiB")]
+    ArgumentsTooLarge(usize),
+}
+
+/// Runs a program file.
+///
+/// # Errors
+/// If it is no program that the engine can run, or has no such entry.
+pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
+    let container = Container::parse(bytes).map_err(RunError::Parse)?;
+    let extension = Metadata::parse(container.metadata()).extension.unwrap_or_default();
+    let pc = entry_pc(&extension, &options.entry)?;
+    let gp = options.gp.unwrap_or(extension.gp);
+    let program = match container {
+        Container::Jam { program, .. } | Container::Spi(program) => program,
+        Container::Raw(blob) => SpiProgram { blob, ..SpiProgram::default() },
+    };
+    let mut machine = Machine::new(&program, gp, options.backend)?;
+    let address = machine.set_args(&options.args)?;
+    machine.enter(pc, &[u64::from(address), options.args.len() as u64]);
+    let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
+    machine.set_gas(gas);
+    let mut host = HostState::new(&extension, gp, options.host, machine.heap_end());
+    let status = run_with_host(&mut machine, &mut host)?;
+    let result = match status {
+        Status::Halt => result_bytes(&mut machine, extension.result),
+        _ => Vec::new(),
+    };
+    let left = machine.gas().max(0);
+    Ok(Outcome { status, gas: (gas - left) as u64, result, log: host.log })
+}
+
+fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, RunError> {
+    loop {
+        match machine.resume()? {
+            Exit::Halt => return Ok(Status::Halt),
+            Exit::Panic => return Ok(Status::Panic),
+            Exit::OutOfGas => return Ok(Status::OutOfGas),
+            Exit::HostCall(number) => match host.call(number, machine) {
+                Answer::Continue => {}
+                Answer::Panic => return Ok(Status::Panic),
+                Answer::OutOfGas => return Ok(Status::OutOfGas),
+                Answer::Unknown => return Ok(Status::HostCall { number, name: host.name_of(number) }),
+            },
+        }
+    }
+}
+
+/// The result of a halted run: what r7 and r8 describe, empty if it is not readable.
+fn result_bytes(machine: &mut Machine, convention: ResultConvention) -> Vec<u8> {
+    let (start, second) = (machine.reg(reg::A0), machine.reg(reg::A1));
+    let len = match convention {
+        ResultConvention::Length => Some(second),
+        ResultConvention::End => second.checked_sub(start),
+    };
+    let range = u32::try_from(start).ok().zip(len.and_then(|len| u32::try_from(len).ok()));
+    range.and_then(|(start, len)| machine.read(start, len)).unwrap_or_default()
+}
+
+fn entry_pc(extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {
+    let name = match entry {
+        EntryPoint::First => return Ok(0),
+        EntryPoint::Pc(pc) => return Ok(*pc),
+        EntryPoint::Name(name) => name,
+    };
+    let exported = extension.exports.iter().find(|export| export.name == *name).map(|export| export.pc);
+    // Programs without our metadata follow the conventions of services.
+    let conventional = match name.as_str() {
+        "refine" | "is_authorized" | "main" if extension.exports.is_empty() => Some(0),
+        "accumulate" if extension.exports.is_empty() => Some(5),
+        _ => None,
+    };
+    exported.or(conventional).ok_or_else(|| {
+        let names: Vec<&str> = extension.exports.iter().map(|export| export.name.as_str()).collect();
+        let known = if names.is_empty() { "no named entries".to_owned() } else { names.join(", ") };
+        RunError::UnknownEntry { name: name.clone(), known }
+    })
+}

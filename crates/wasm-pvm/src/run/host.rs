@@ -1,0 +1,130 @@
+//! The host's side of host calls.
+
+use pvm_isa::GpVersion;
+use pvm_isa::metadata::{Extension, ImportKind};
+
+use super::machine::{Machine, reg};
+use super::substrate::Substrate;
+use super::{Host, LogLine};
+
+/// "No such host call" (Gray Paper, appendix B).
+const WHAT: u64 = u64::MAX - 1;
+/// The longest log message that is kept.
+const MAX_MESSAGE: u64 = 1 << 20;
+
+/// What becomes of the program after a host call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    Continue,
+    Panic,
+    OutOfGas,
+    /// Nobody answers this call.
+    Unknown,
+}
+
+/// What the host remembers during a run.
+pub struct HostState {
+    gp: GpVersion,
+    /// Imports by number.
+    imports: Vec<(u32, String)>,
+    substrate: Option<Substrate>,
+    pub log: Vec<LogLine>,
+}
+
+/// Gas of the calls answered here (Gray Paper 0.8, appendix B); under 0.7.2 each costs 10.
+mod cost {
+    pub const V072: i64 = 10;
+    pub const GAS: i64 = 48;
+    pub const GROW_HEAP: i64 = 275;
+    pub const GROW_HEAP_PAGE: i64 = 121;
+    pub const UNKNOWN: i64 = 1000;
+}
+
+impl HostState {
+    /// The host of a program with this metadata, whose heap ends at page `heap_end`.
+    pub fn new(extension: &Extension, gp: GpVersion, host: Host, heap_end: u32) -> Self {
+        let numbered = extension.imports.iter().filter_map(|import| match import.kind {
+            ImportKind::Ecalli(number) => Some((number, import.name.clone())),
+            ImportKind::Trap | ImportKind::Nop => None,
+        });
+        let base = extension.linear_memory.unwrap_or(0);
+        let substrate = (host == Host::Substrate).then(|| Substrate::new(base, heap_end));
+        Self { gp, imports: numbered.collect(), substrate, log: Vec::new() }
+    }
+
+    /// The import a number stands for.
+    pub fn name_of(&self, number: u32) -> Option<String> {
+        self.imports.iter().find(|(known, _)| *known == number).map(|(_, name)| name.clone())
+    }
+
+    /// Answers a host call.
+    pub fn call(&mut self, number: u32, machine: &mut Machine) -> Answer {
+        let by_name = self.name_of(number);
+        if let (Some(name), Some(substrate)) = (&by_name, &mut self.substrate)
+            && let Some(answer) = substrate.call(name, machine, &mut self.log)
+        {
+            return answer;
+        }
+        match (self.gp, number) {
+            (_, 0) => self.gas(machine),
+            (GpVersion::V08, 1) => self.grow_heap(machine),
+            (_, 100) => self.log(machine),
+            _ => Answer::Unknown,
+        }
+    }
+
+    /// Takes the price of a call; `cost` is that of 0.8.
+    fn charge(&self, machine: &mut Machine, cost: i64) -> bool {
+        let cost = if self.gp == GpVersion::V072 { cost::V072 } else { cost };
+        let left = machine.gas() - cost;
+        machine.set_gas(left.max(0));
+        left >= 0
+    }
+
+    fn gas(&self, machine: &mut Machine) -> Answer {
+        if !self.charge(machine, cost::GAS) {
+            return Answer::OutOfGas;
+        }
+        let left = machine.gas() as u64;
+        machine.set_reg(reg::A0, left);
+        Answer::Continue
+    }
+
+    fn grow_heap(&self, machine: &mut Machine) -> Answer {
+        let wanted = machine.reg(reg::A0);
+        let before = machine.heap_end();
+        if !self.charge(machine, cost::GROW_HEAP) {
+            return Answer::OutOfGas;
+        }
+        machine.grow_heap(wanted);
+        let pages = machine.heap_end() - before;
+        if !self.charge(machine, cost::GROW_HEAP_PAGE * i64::from(pages)) {
+            return Answer::OutOfGas;
+        }
+        let end = u64::from(machine.heap_end());
+        machine.set_reg(reg::A0, end);
+        Answer::Continue
+    }
+
+    /// JIP-1: level, target and its length, message and its length.
+    fn log(&mut self, machine: &mut Machine) -> Answer {
+        if !self.charge(machine, cost::UNKNOWN) {
+            return Answer::OutOfGas;
+        }
+        let [level, target, target_len, message, message_len] = [0, 1, 2, 3, 4].map(|n| machine.reg(reg::A0 + n));
+        let target = if target == 0 { Some(String::new()) } else { read_text(machine, target, target_len) };
+        let message = read_text(machine, message, message_len);
+        machine.set_reg(reg::A0, WHAT);
+        if let (Some(target), Some(message)) = (target, message) {
+            self.log.push(LogLine { level, target, message });
+        }
+        Answer::Continue
+    }
+}
+
+/// Text in memory; what is not UTF-8 is replaced.
+pub fn read_text(machine: &mut Machine, address: u64, len: u64) -> Option<String> {
+    let address = u32::try_from(address).ok()?;
+    let bytes = machine.read(address, len.min(MAX_MESSAGE) as u32)?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,192 @@
+//! Differential testing: random modules, compiled and in the reference engine.
+//!
+//! `wasm-smith` makes a module from random bytes, limited to what the compiler supports and guaranteed to end. Its
+//! exports are called with random arguments, on both sides in the same order on one instance. Results, traps, calls
+//! of imports with their arguments, the memory and the globals must agree after every call. Everything derives from
+//! one seed, so that a seed is a bug report.
+
+use anyhow::{Context, Result, bail, ensure};
+use arbitrary::Unstructured;
+use wasm_pvm::Options;
+use wasm_smith::{Config, Module};
+
+use crate::oracle::{self, Export, Reference, import_result};
+use crate::program::{CallExit, Program};
+
+/// Calls made on each module.
+const CALLS: usize = 8;
+/// Fuel of the reference engine per call.
+const FUEL: u64 = 200_000;
+/// Gas of the PVM per call: generous, since the reference says what ends.
+const GAS: i64 = 1 << 32;
+
+/// What a seed led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Both sides agreed on this many calls, at least one.
+    Agreed(usize),
+    /// Nothing to compare: the module traps at its start or exports no function of integers.
+    Nothing,
+}
+
+/// A small, fast generator (xorshift64*) with a reproducible stream per seed.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The stream of a seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The next word.
+    pub const fn word(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A word that is often an edge case.
+    pub fn edgy(&mut self) -> u64 {
+        const EDGES: [u64; 12] =
+            [0, 1, 2, 31, 32, 63, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 63, u64::MAX >> 1, u64::MAX];
+        match self.word() % 4 {
+            0 => EDGES[(self.word() % 12) as usize],
+            1 => self.word() % 256,
+            _ => self.word(),
+        }
+    }
+}
+
+/// A valid module that always ends, from a seed.
+pub fn module(seed: u64) -> Result<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let len = 512 << (random.word() % 4);
+    let bytes: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
+    let mut input = Unstructured::new(&bytes);
+    let mut module = Module::new(config(&mut random), &mut input).context("wasm-smith")?;
+    let fuel = 1000;
+    module.ensure_termination(fuel).context("wasm-smith: termination")?;
+    Ok(module.to_bytes())
+}
+
+fn config(random: &mut Random) -> Config {
+    let imports = r#"(module
+        (import "env" "a" (func (param i32)))
+        (import "env" "b" (func (param i64 i32) (result i64)))
+        (import "env" "c" (func (result i32))))"#;
+    Config {
+        available_imports: Some(wat::parse_str(imports).expect("a constant")),
+        allow_floats: false,
+        export_everything: true,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        threads_enabled: false,
+        simd_enabled: false,
+        relaxed_simd_enabled: false,
+        compact_imports_enabled: false,
+        memory64_enabled: false,
+        max_memories: 1,
+        max_memory32_bytes: 1 << 18,
+        memory_max_size_required: true,
+        max_tables: 2,
+        max_table_elements: 100,
+        table_max_size_required: true,
+        min_funcs: 1 + (random.word() % 6) as usize,
+        max_funcs: 12,
+        max_instructions: 50 << (random.word() % 4),
+        bulk_memory_enabled: true,
+        reference_types_enabled: true,
+        tail_call_enabled: random.word().is_multiple_of(2),
+        wide_arithmetic_enabled: true,
+        custom_page_sizes_enabled: random.word().is_multiple_of(8),
+        multi_value_enabled: true,
+        ..Config::default()
+    }
+}
+
+/// Compiles a module and compares it with the reference engine. An error is a disagreement.
+pub fn compare(bytes: &[u8], seed: u64, options: &Options) -> Result<Verdict> {
+    let Some(mut reference) = Reference::new(bytes, FUEL)? else { return Ok(Verdict::Nothing) };
+    let exports = reference.integer_exports();
+    if exports.is_empty() {
+        return Ok(Verdict::Nothing);
+    }
+    let mut program = Program::compile(bytes, options).context("compile")?;
+    let mut random = Random::new(!seed);
+    let mut agreed = 0;
+    reference.take_import_calls();
+    for _ in 0..CALLS {
+        let export = &exports[(random.word() % exports.len() as u64) as usize];
+        let args: Vec<u64> = export.params.iter().map(|&wide| argument(random.edgy(), wide)).collect();
+        let expected = reference.call(export, &args, FUEL)?;
+        let calls = reference.take_import_calls();
+        match step(&mut program, export, &args, &expected, &calls)
+            .with_context(|| format!("{} {args:x?}, expected {expected:x?}", export.name))?
+        {
+            Step::Agreed => agreed += 1,
+            Step::Ended => return Ok(Verdict::Agreed(agreed + 1)),
+            Step::Unknown => break,
+        }
+        compare_state(&mut program, &reference).with_context(|| format!("after {} {args:x?}", export.name))?;
+    }
+    Ok(if agreed > 0 { Verdict::Agreed(agreed) } else { Verdict::Nothing })
+}
+
+enum Step {
+    /// Both returned the same.
+    Agreed,
+    /// Both trapped: the instance is dead on the PVM.
+    Ended,
+    /// The reference gave up.
+    Unknown,
+}
+
+fn argument(word: u64, wide: bool) -> u64 {
+    if wide { word } else { i64::from(word as i32) as u64 }
+}
+
+fn step(
+    program: &mut Program,
+    export: &Export,
+    args: &[u64],
+    expected: &oracle::Outcome,
+    calls: &[oracle::ImportCall],
+) -> Result<Step> {
+    if *expected == oracle::Outcome::Exhausted {
+        return Ok(Step::Unknown);
+    }
+    let mut made = Vec::new();
+    let exit = program.call(&export.name, args, export.results.len(), GAS, &mut |import, args| {
+        made.push((import, args.to_vec()));
+        import_result(import, args)
+    })?;
+    match (exit, expected) {
+        (CallExit::Returned(words), oracle::Outcome::Returned(expected)) => {
+            ensure!(words == *expected, "returned {words:x?}");
+            ensure!(made == calls, "called imports {made:x?} instead of {calls:x?}");
+            Ok(Step::Agreed)
+        }
+        (CallExit::Trapped, oracle::Outcome::Trapped) => {
+            ensure!(made == calls, "called imports {made:x?} instead of {calls:x?}");
+            Ok(Step::Ended)
+        }
+        (exit, _) => bail!("{exit:x?}"),
+    }
+}
+
+fn compare_state(program: &mut Program, reference: &Reference) -> Result<()> {
+    for name in program.memory_exports() {
+        let Some(expected) = reference.memory(&name) else { continue };
+        let actual = program.memory(expected.len() as u32)?;
+        if let Some(at) = actual.iter().zip(expected).position(|(a, b)| a != b) {
+            bail!("memory differs at {at:#x}: {:#x} instead of {:#x}", actual[at], expected[at]);
+        }
+    }
+    for (name, bytes, expected) in reference.globals() {
+        let Some(actual) = program.global_word(&name, bytes)? else { continue };
+        ensure!(actual == expected, "global {name} is {actual:#x} instead of {expected:#x}");
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The kernel corpus: small programs with known output, compiled, run and measured.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use pvm_isa::{Container, GpVersion};
+
+use crate::machine::{Engine, Exit, Machine};
+
+/// Enough gas for every kernel.
+const GAS: i64 = 1 << 40;
+
+/// A program of the corpus: one wasm file, its arguments and its output.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Name of the kernel.
+    pub name: String,
+    /// How the wasm was made: `O2`, `Os` or `O2-wide`.
+    pub variant: String,
+    /// The wasm.
+    pub wasm: Vec<u8>,
+    /// Argument bytes.
+    pub args: Vec<u8>,
+    /// Output of the host build.
+    pub expected: Vec<u8>,
+}
+
+/// What a compiled kernel costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Measure {
+    /// Bytes of code.
+    pub code_bytes: usize,
+    /// Instructions in the code.
+    pub instructions: usize,
+    /// Bytes of the whole program with metadata.
+    pub jam_bytes: usize,
+    /// Gas of the run.
+    pub gas: i64,
+}
+
+/// The folder of the corpus.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/kernels")
+}
+
+/// Every kernel in every variant, in the order of the file names.
+pub fn all() -> Result<Vec<Kernel>> {
+    let folder = folder();
+    let text = std::fs::read_to_string(folder.join("expected.json"))?;
+    let expected: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
+    let mut kernels = Vec::new();
+    for variant in ["O2", "O2-wide", "Os"] {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(folder.join("wasm").join(variant))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        files.sort();
+        for file in files {
+            let name = file.file_stem().context("a file name")?.to_string_lossy().into_owned();
+            let facts = expected.get(&name).with_context(|| format!("no expected output of {name}"))?;
+            let field = |key: &str| from_hex(facts.get(key).map_or("", String::as_str));
+            kernels.push(Kernel {
+                variant: variant.to_owned(),
+                wasm: std::fs::read(&file)?,
+                args: field("args")?,
+                expected: field("result")?,
+                name,
+            });
+        }
+    }
+    Ok(kernels)
+}
+
+/// Compiles a kernel, runs it, checks its output and measures it.
+pub fn measure(kernel: &Kernel, options: &wasm_pvm::Options, gp: GpVersion, engine: Engine) -> Result<Measure> {
+    let jam = wasm_pvm::compile(&kernel.wasm, options)?.bytes;
+    let Container::Jam { program, .. } = Container::parse_jam(&jam)? else { unreachable!("parsed as JAM") };
+    let mut machine = Machine::new(&program, engine)?;
+    machine.enter_with_bytes(0, &kernel.args)?;
+    machine.set_gas(GAS);
+    let exit = machine.run()?;
+    ensure!(exit == Exit::Halt, "{}: {exit:?} instead of a halt", kernel.name);
+    let output = machine.result();
+    ensure!(output == kernel.expected, "{}: wrong output {}", kernel.name, to_hex(&output));
+    Ok(Measure {
+        code_bytes: program.blob.code.len(),
+        instructions: program.blob.instructions(gp).count(),
+        jam_bytes: jam.len(),
+        gas: GAS - machine.gas(),
+    })
+}
+
+/// Bytes from hexadecimal digits.
+pub fn from_hex(digits: &str) -> Result<Vec<u8>> {
+    ensure!(digits.len().is_multiple_of(2), "an odd number of hexadecimal digits");
+    (0..digits.len()).step_by(2).map(|at| Ok(u8::from_str_radix(&digits[at..at + 2], 16)?)).collect()
+}
+
+/// Hexadecimal digits of bytes.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

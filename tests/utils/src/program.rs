@@ -1,0 +1,192 @@
+//! A compiled module on an engine, called like a wasm instance.
+//!
+//! Exports are entered raw, under the calling convention of the target (`docs/src/using.md`): the first eight words of
+//! arguments in r7–r12, r3, r4, the first six words of results in r7–r12, the rest on the stack, results first. State
+//! lives on between calls.
+
+use anyhow::{Context, Result, ensure};
+use pvm_isa::Container;
+use wasm_pvm::{EntryMode, ImportMap, Options, Report};
+
+use crate::machine::{Engine, Exit, Machine};
+
+const ARGUMENT_REGISTERS: [usize; 8] = [7, 8, 9, 10, 11, 12, 3, 4];
+const RESULT_REGISTERS: [usize; 6] = [7, 8, 9, 10, 11, 12];
+const SP: usize = 1;
+const WORD: usize = 8;
+/// Host-call numbers of imports begin here.
+const FIRST_IMPORT: u32 = 1000;
+
+/// The entry that only runs the start function.
+const START_ENTRY: &str = "(start)";
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CallExit {
+    /// Returned these words.
+    Returned(Vec<u64>),
+    /// Panic or page fault.
+    Trapped,
+    /// Used all its gas.
+    OutOfGas,
+}
+
+/// Answers a call of an import: index among the imported functions and argument words, to the result word.
+pub type Host<'a> = &'a mut dyn FnMut(u32, &[u64]) -> u64;
+
+/// A compiled module with state.
+pub struct Program {
+    machine: Machine,
+    report: Report,
+    /// Parameter counts of imported functions, by index.
+    import_params: Vec<usize>,
+}
+
+/// `options` with raw entries, addresses for all exports, and imports as host calls.
+pub fn raw_options(options: &Options) -> Options {
+    Options {
+        entries: EntryMode::Raw,
+        imports: ImportMap::default().with_auto(FIRST_IMPORT),
+        keep_exports: true,
+        ..options.clone()
+    }
+}
+
+impl Program {
+    /// Compiles a module and loads it on the first engine of its version.
+    pub fn compile(wasm: &[u8], options: &Options) -> Result<Self> {
+        let output = wasm_pvm::compile(wasm, &raw_options(options))?;
+        Self::load(wasm, output, Engine::for_version(options.gp)[0])
+    }
+
+    /// Loads a module that was compiled with [`raw_options`].
+    pub fn load(wasm: &[u8], output: wasm_pvm::Output, engine: Engine) -> Result<Self> {
+        let Container::Jam { program, .. } = Container::parse_jam(&output.bytes)? else {
+            unreachable!("parsed as JAM")
+        };
+        let machine = Machine::new(&program, engine)?;
+        Ok(Self { machine, report: output.report, import_params: import_params(wasm)? })
+    }
+
+    /// Whether a function can be entered by this name.
+    pub fn has_entry(&self, name: &str) -> bool {
+        self.report.entry_pc(name).is_some()
+    }
+
+    /// Runs the start function, if there is one that has not run.
+    pub fn start(&mut self, gas: i64) -> Result<CallExit> {
+        if !self.has_entry(START_ENTRY) {
+            return Ok(CallExit::Returned(Vec::new()));
+        }
+        self.call(START_ENTRY, &[], 0, gas, &mut |_, _| 0)
+    }
+
+    /// Calls an exported function.
+    pub fn call(&mut self, name: &str, args: &[u64], results: usize, gas: i64, host: Host<'_>) -> Result<CallExit> {
+        let pc = self.report.entry_pc(name).with_context(|| format!("no entry {name}"))?;
+        self.machine.enter(pc, &[]);
+        let stack_results = results.saturating_sub(RESULT_REGISTERS.len());
+        self.pass(args, stack_results)?;
+        self.machine.set_gas(gas);
+        let exit = loop {
+            match self.machine.run()? {
+                Exit::HostCall(number) => self.host_call(number, host)?,
+                exit => break exit,
+            }
+        };
+        Ok(match exit {
+            Exit::Halt => CallExit::Returned(self.results(results)?),
+            Exit::OutOfGas => CallExit::OutOfGas,
+            Exit::Trap | Exit::HostCall(_) => CallExit::Trapped,
+        })
+    }
+
+    /// The first `len` bytes of linear memory. Bytes the program has no memory for are zero: nothing was written there.
+    pub fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
+        const CHUNK: u32 = 4096;
+        let base = self.report.linear_base;
+        let mut bytes = Vec::with_capacity(len as usize);
+        for at in (0..len).step_by(CHUNK as usize) {
+            let size = CHUNK.min(len - at);
+            let chunk = self.machine.read(base.wrapping_add(at), size);
+            bytes.extend(chunk.unwrap_or_else(|_| vec![0; size as usize]));
+        }
+        Ok(bytes)
+    }
+
+    /// Names of exported memories.
+    pub fn memory_exports(&self) -> Vec<String> {
+        let exports = self.report.data_exports.iter();
+        exports.filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The low `bytes` bytes of an exported global; `None` if it has no address.
+    pub fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {
+        let Some(address) = self.report.exported_data(name) else { return Ok(None) };
+        let mut word = [0; WORD];
+        word[..bytes as usize].copy_from_slice(&self.machine.read(address, bytes)?);
+        Ok(Some(u64::from_le_bytes(word)))
+    }
+
+    fn pass(&mut self, args: &[u64], stack_results: usize) -> Result<()> {
+        for (&register, &arg) in ARGUMENT_REGISTERS.iter().zip(args) {
+            self.machine.set_reg(register, arg);
+        }
+        let stacked = args.get(ARGUMENT_REGISTERS.len()..).unwrap_or_default();
+        let sp = self.machine.sp() - ((stack_results + stacked.len()) * WORD) as u64;
+        self.machine.set_reg(SP, sp);
+        for (n, arg) in stacked.iter().enumerate() {
+            self.machine.write(sp as u32 + ((stack_results + n) * WORD) as u32, &arg.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn results(&mut self, count: usize) -> Result<Vec<u64>> {
+        let mut words = Vec::with_capacity(count);
+        for n in 0..count {
+            words.push(match RESULT_REGISTERS.get(n) {
+                Some(&register) => self.machine.reg(register),
+                None => self.stack_word(n - RESULT_REGISTERS.len())?,
+            });
+        }
+        Ok(words)
+    }
+
+    fn stack_word(&mut self, n: usize) -> Result<u64> {
+        let address = self.machine.sp() as u32 + (n * WORD) as u32;
+        let bytes = self.machine.read(address, WORD as u32)?;
+        Ok(u64::from_le_bytes(bytes.try_into().expect("eight bytes were read")))
+    }
+
+    fn host_call(&mut self, number: u32, host: Host<'_>) -> Result<()> {
+        let index = number.checked_sub(FIRST_IMPORT).context("a host call that is no import")?;
+        let count = *self.import_params.get(index as usize).context("a host call that is no import")?;
+        ensure!(count <= 6, "an import with more arguments than a host call takes");
+        let args: Vec<u64> = (0..count).map(|n| self.machine.reg(7 + n)).collect();
+        self.machine.set_reg(7, host(index, &args));
+        Ok(())
+    }
+}
+
+fn import_params(wasm: &[u8]) -> Result<Vec<usize>> {
+    let mut types = Vec::new();
+    let mut params = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        match payload? {
+            wasmparser::Payload::TypeSection(section) => {
+                for ty in section.into_iter_err_on_gc_types() {
+                    types.push(ty?.params().len());
+                }
+            }
+            wasmparser::Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    if let wasmparser::TypeRef::Func(ty) = import?.ty {
+                        params.push(types[ty as usize]);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(params)
+}

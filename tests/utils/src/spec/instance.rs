@@ -1,0 +1,290 @@
+//! One module of the suite, compiled and instantiated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasm_pvm::{Bounds, ConstValue, Error, Floats, GpVersion, OptLevel, Options};
+use wast::{WastArg, WastRet};
+
+use super::{Skip, floats, values};
+use crate::program::{CallExit, Program};
+
+/// Gas for one call: more than any assertion needs, little enough that endless recursion without a frame ends.
+const GAS: i64 = 1 << 31;
+
+/// The optimisation level under test.
+pub type Level = OptLevel;
+
+/// How modules are compiled.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    options: Options,
+}
+
+/// Why a module was refused.
+pub enum Refusal {
+    /// It is no valid module.
+    Invalid(String),
+    /// Something else.
+    Other(String),
+}
+
+/// The answer to a question about an instance.
+pub enum Judged {
+    /// It is as it should be.
+    Yes,
+    /// It isn't, for this reason.
+    No(String),
+    /// It can't be judged.
+    Skipped(Skip),
+}
+
+impl From<Result<(), String>> for Judged {
+    fn from(result: Result<(), String>) -> Self {
+        result.map_or_else(Self::No, |()| Self::Yes)
+    }
+}
+
+impl Setup {
+    /// Explicit bounds checks, traps for float arithmetic, and the globals of the suite's `spectest` module.
+    pub fn new(level: Level, gp: GpVersion) -> Self {
+        let globals = [
+            ("global_i32", ConstValue::I32(666)),
+            ("global_i64", ConstValue::I64(666)),
+            ("global_f32", ConstValue::F32(666.6f32.to_bits())),
+            ("global_f64", ConstValue::F64(666.6f64.to_bits())),
+        ];
+        let import = |field: &str| ssa_import("spectest", field);
+        let imported_globals = globals.map(|(field, value)| (import(field), value)).into_iter().collect();
+        let options = Options {
+            level,
+            gp,
+            floats: Floats::Trap,
+            bounds: Bounds::Strict,
+            imported_globals,
+            threads: 1,
+            ..Options::default()
+        };
+        Self { options }
+    }
+
+    /// The binary of a module's text, or why it isn't one.
+    pub fn parse_text(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+        wat::parse_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Whether the compiler accepts a binary.
+    pub fn validate(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        match wasm_pvm::compile(bytes, &crate::program::raw_options(&self.options)) {
+            Ok(_) => Ok(()),
+            Err(error @ (Error::Frontend(llvm_frontend::Error::InvalidWasm { .. }) | Error::Input(_))) => {
+                Err(Refusal::Invalid(error.to_string()))
+            }
+            Err(error) => Err(Refusal::Other(error.to_string())),
+        }
+    }
+}
+
+fn ssa_import(module: &str, field: &str) -> ssa::Import {
+    ssa::Import { module: module.to_owned(), field: field.to_owned() }
+}
+
+/// An instance, or why there is none.
+pub struct Instance {
+    state: State,
+    float_exports: BTreeSet<String>,
+}
+
+enum State {
+    Live(Box<Live>),
+    Skipped(Skip),
+    Failed(String),
+}
+
+struct Live {
+    program: Program,
+    exported: BTreeMap<String, usize>,
+    constant_globals: BTreeMap<String, u64>,
+}
+
+impl Instance {
+    /// Compiles and loads a valid module.
+    pub fn new(setup: &Setup, bytes: &[u8]) -> Self {
+        let float_exports = floats::exports_reaching_floats(bytes).unwrap_or_default();
+        let state = match facts(bytes) {
+            Err(error) => State::Failed(error.to_string()),
+            Ok(facts) if facts.imports_foreign => State::Skipped(Skip::Linking),
+            Ok(facts) => match Program::compile(bytes, &setup.options) {
+                Ok(program) => State::Live(Box::new(Live {
+                    program,
+                    exported: facts.results,
+                    constant_globals: facts.constant_globals,
+                })),
+                Err(error) => State::Failed(format!("{error:#}")),
+            },
+        };
+        Self { state, float_exports }
+    }
+
+    /// Why compiling failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        match &self.state {
+            State::Failed(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+
+    /// Why nothing about this instance can be judged, if so.
+    pub fn skipped(&self) -> Option<Skip> {
+        match self.state {
+            State::Skipped(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether an export may execute float arithmetic.
+    pub fn reaches_floats(&self, name: &str) -> bool {
+        self.float_exports.contains(name)
+    }
+
+    /// Instantiation must fail: a segment out of bounds is refused at compile time, a start function traps at the
+    /// first entry.
+    pub fn must_not_start(&mut self) -> Judged {
+        match &mut self.state {
+            State::Failed(_) => Judged::Yes,
+            State::Skipped(reason) => Judged::Skipped(*reason),
+            State::Live(live) => match live.program.start(GAS) {
+                Ok(CallExit::Trapped) => Judged::Yes,
+                Ok(exit) => Judged::No(format!("instantiation ended with {exit:?}")),
+                Err(error) => Judged::No(format!("{error:#}")),
+            },
+        }
+    }
+
+    /// Calls an export.
+    pub fn call(&mut self, name: &str, args: &[WastArg<'_>]) -> Result<Outcome, String> {
+        let State::Live(live) = &mut self.state else { return Err("the module was not instantiated".to_owned()) };
+        let words = args.iter().map(values::word).collect::<Result<Vec<_>, _>>()?;
+        let results = *live.exported.get(name).ok_or("no such export")?;
+        let exit = live.program.call(name, &words, results, GAS, &mut |_, _| 0).map_err(|error| format!("{error:#}"))?;
+        Ok(Outcome(exit))
+    }
+
+    /// Compares an exported global.
+    pub fn global(&mut self, name: &str, expected: &[WastRet<'_>]) -> Judged {
+        let State::Live(live) = &mut self.state else {
+            return self.skipped().map_or_else(|| Judged::No("not instantiated".to_owned()), Judged::Skipped);
+        };
+        let [expected] = expected else { return Judged::No("not one value".to_owned()) };
+        let size = values::size(expected);
+        let word = match (live.program.global_word(name, size), live.constant_globals.get(name)) {
+            (Ok(Some(word)), _) => word,
+            (Ok(None), Some(&word)) => word,
+            (Ok(None), None) => return Judged::No(format!("global {name} has no address")),
+            (Err(error), _) => return Judged::No(format!("{error:#}")),
+        };
+        let word = if size == 4 { i64::from(word as i32) as u64 } else { word };
+        match values::matches(word, expected) {
+            true => Judged::Yes,
+            false => Judged::No(format!("global {name} is {word:#x}, expected {expected:?}")),
+        }
+    }
+}
+
+/// What a call did, to be judged.
+pub struct Outcome(CallExit);
+
+impl Outcome {
+    /// It must return, and return these values if given.
+    pub fn returned(self, expected: Option<&[WastRet<'_>]>) -> Result<(), String> {
+        let CallExit::Returned(words) = self.0 else { return Err(format!("{:?} instead of a return", self.0)) };
+        let Some(expected) = expected else { return Ok(()) };
+        let all = words.len() == expected.len() && words.iter().zip(expected).all(|(&word, e)| values::matches(word, e));
+        if all { Ok(()) } else { Err(format!("returned {words:#x?}, expected {expected:?}")) }
+    }
+
+    /// It must trap.
+    pub fn trapped(self) -> Result<(), String> {
+        if self.0 == CallExit::Trapped { Ok(()) } else { Err(format!("{:?} instead of a trap", self.0)) }
+    }
+
+    /// It must use up the stack, or all gas where the recursion needs no stack.
+    pub fn exhausted(self) -> Result<(), String> {
+        match self.0 {
+            CallExit::Trapped | CallExit::OutOfGas => Ok(()),
+            exit => Err(format!("{exit:?} instead of exhaustion")),
+        }
+    }
+}
+
+/// What the runner needs to know of a module.
+#[derive(Default)]
+struct Facts {
+    /// It imports from a module other than `spectest`.
+    imports_foreign: bool,
+    /// Number of results of each exported function.
+    results: BTreeMap<String, usize>,
+    /// Values of exported immutable globals with a plain constant, which need no address.
+    constant_globals: BTreeMap<String, u64>,
+}
+
+fn facts(bytes: &[u8]) -> wasmparser::Result<Facts> {
+    use wasmparser::{ExternalKind, Payload, TypeRef};
+    let mut facts = Facts::default();
+    let (mut types, mut funcs, mut globals) = (Vec::new(), Vec::new(), Vec::new());
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::TypeSection(section) => {
+                for ty in section.into_iter_err_on_gc_types() {
+                    types.push(ty?.results().len());
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    facts.imports_foreign |= import.module != "spectest";
+                    match import.ty {
+                        TypeRef::Func(ty) => funcs.push(ty),
+                        TypeRef::Global(_) => globals.push(None),
+                        _ => {}
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    funcs.push(ty?);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    globals.push(constant(&global?.init_expr)?);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    let (name, index) = (export.name.to_owned(), export.index as usize);
+                    if export.kind == ExternalKind::Func {
+                        facts.results.insert(name, types[funcs[index] as usize]);
+                    } else if let (ExternalKind::Global, Some(value)) = (export.kind, globals.get(index).copied().flatten()) {
+                        facts.constant_globals.insert(name, value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<Option<u64>> {
+    use wasmparser::Operator;
+    Ok(match expr.get_operators_reader().read()? {
+        Operator::I32Const { value } => Some(i64::from(value) as u64),
+        Operator::I64Const { value } => Some(value as u64),
+        Operator::F32Const { value } => Some(u64::from(value.bits())),
+        Operator::F64Const { value } => Some(value.bits()),
+        Operator::RefNull { .. } => Some(0),
+        _ => None,
+    })
+}

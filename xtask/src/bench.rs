@@ -1,0 +1,168 @@
+//! The benchmark: our code beside the peers', on the same kernels.
+//!
+//! Sizes, instruction counts and gas are exact and come from a run of this command; the peers' columns were measured
+//! once on the same wasm (`tests/fixtures/kernels/baselines.json`). Ratios are ours divided by theirs, so below 1
+//! is better; means are geometric.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use pvm_isa::GpVersion;
+use testkit::kernels::{self, Kernel, Measure};
+use testkit::machine::Engine;
+use wasm_pvm::{OptLevel, Options};
+
+/// Names of the peers in the baselines, and what they are.
+const PEERS: [(&str, &str); 4] = [
+    ("wasm2c_llvm_gp072", "wasm2c + LLVM RISC-V + polkavm-linker, same wasm"),
+    ("wasm_pvm_0_10_gp072", "tomusdrw/wasm-pvm 0.10, same wasm"),
+    ("llvm_native_gp072", "LLVM RISC-V from C, polkavm-linker 0.30"),
+    ("llvm_native_gp08", "LLVM RISC-V from C, polkavm-linker 0.37"),
+];
+
+/// What is compared, in column order.
+const FIGURES: [&str; 4] = ["code bytes", "instructions", "gas 0.7.2", "gas 0.8"];
+
+/// A kernel's figures in the order of [`FIGURES`]; `None` where a peer's output is wrong.
+type Row = [Option<f64>; 4];
+
+/// Runs the whole benchmark. `verbose` prints a line per kernel.
+pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
+    for level in [OptLevel::O2, OptLevel::Os] {
+        kernels(level, verbose)?;
+    }
+    let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
+    runtimes(&folder)
+}
+
+/// Measures all kernels at one level and prints the table.
+fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
+    let variant = if level == OptLevel::O2 { "O2" } else { "Os" };
+    let baselines = Baselines::read()?;
+    let mut ours = BTreeMap::new();
+    for kernel in kernels::all()?.iter().filter(|kernel| kernel.variant == variant) {
+        ours.insert(kernel.name.clone(), measure(kernel, level)?);
+    }
+    println!("\n## -{level:?} on wasm built with -{variant}\n");
+    if verbose {
+        print_kernels(&ours, &baselines, variant);
+    }
+    println!("| geometric mean of ours / theirs | {} |", FIGURES.join(" | "));
+    println!("|---|{}", "--:|".repeat(FIGURES.len()));
+    for (peer, what) in PEERS {
+        let means = (0..FIGURES.len()).map(|figure| mean(&ours, &baselines, variant, peer, figure));
+        let cells: Vec<String> = means.map(|mean| mean.map_or("–".to_owned(), |mean| format!("{mean:.3}"))).collect();
+        println!("| {what} | {} |", cells.join(" | "));
+    }
+    Ok(())
+}
+
+fn measure(kernel: &Kernel, level: OptLevel) -> Result<Row> {
+    let run = |gp, engine| -> Result<Measure> {
+        let options = Options { level, gp, ..Options::default() };
+        kernels::measure(kernel, &options, gp, engine).with_context(|| format!("{} -{level:?} {gp}", kernel.name))
+    };
+    let old = run(GpVersion::V072, Engine::Gp07)?;
+    let new = run(GpVersion::V08, Engine::Gp08Interpreter)?;
+    let figures = [old.code_bytes as f64, old.instructions as f64, old.gas as f64, new.gas as f64];
+    Ok(figures.map(Some))
+}
+
+fn print_kernels(ours: &BTreeMap<String, Row>, baselines: &Baselines, variant: &str) {
+    let bar = PEERS[0].0;
+    println!("| kernel | {} |", FIGURES.map(|figure| format!("{figure} | / wasm2c")).join(" | "));
+    println!("|---|{}", "--:|--:|".repeat(FIGURES.len()));
+    for (name, row) in ours {
+        let theirs = baselines.row(variant, name, bar);
+        let cells = (0..FIGURES.len()).map(|figure| {
+            let mine = row[figure].unwrap_or_default();
+            let ratio = theirs[figure].map_or("–".to_owned(), |theirs| format!("{:.3}", mine / theirs));
+            format!("{mine} | {ratio}")
+        });
+        println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+    }
+    println!();
+}
+
+/// The geometric mean of ours / theirs over the kernels where both are known.
+fn mean(
+    ours: &BTreeMap<String, Row>,
+    baselines: &Baselines,
+    variant: &str,
+    peer: &str,
+    figure: usize,
+) -> Option<f64> {
+    let ratios = ours.iter().filter_map(|(name, row)| Some(row[figure]? / baselines.row(variant, name, peer)[figure]?));
+    let logs: Vec<f64> = ratios.map(f64::ln).collect();
+    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
+}
+
+/// The peers' figures.
+struct Baselines(serde_json::Value);
+
+impl Baselines {
+    fn read() -> Result<Self> {
+        let path = kernels::folder().join("baselines.json");
+        Ok(Self(serde_json::from_str(&std::fs::read_to_string(path)?)?))
+    }
+
+    fn row(&self, variant: &str, kernel: &str, peer: &str) -> Row {
+        let facts = &self.0[variant][kernel][peer];
+        let right = facts["ok"].as_bool().unwrap_or(false);
+        ["code_bytes", "instructions", "gas", "gas8_l2"].map(|key| facts[key].as_f64().filter(|_| right))
+    }
+}
+
+/// Compiles every runtime of a folder in a process of its own and prints sizes, times and memory.
+fn runtimes(folder: &Path) -> Result<()> {
+    let files = testkit::runtimes::files(folder)?;
+    if files.is_empty() {
+        println!("\nno runtimes in {}", folder.display());
+        return Ok(());
+    }
+    println!("\n## Runtimes, --floats trap\n");
+    println!("| runtime | level | wasm bytes | JAM bytes | JAM / wasm | code | mask | jump table | data | instructions | seconds per phase | MiB |");
+    println!("|---|---|{}---|--:|", "--:|".repeat(8));
+    for (name, path) in files {
+        for level in ["-O2", "-Oz"] {
+            let report = compile(&path, level).with_context(|| name.clone())?;
+            println!("| {name} | {level} | {} |", runtime_cells(&report).join(" | "));
+        }
+    }
+    Ok(())
+}
+
+/// Runs the command-line tool and parses its report.
+fn compile(path: &Path, level: &str) -> Result<serde_json::Value> {
+    let tool = std::env::current_exe()?.with_file_name("wasm-pvm");
+    let output = std::process::Command::new(&tool)
+        .args(["compile", "--floats", "trap", "--imports", "auto", "--json", level, "-o"])
+        .arg(std::env::temp_dir().join(format!("bench-{}.jam", std::process::id())))
+        .arg(path)
+        .output()
+        .with_context(|| format!("{}: build it with `cargo build --release`", tool.display()))?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn runtime_cells(report: &serde_json::Value) -> Vec<String> {
+    let sizes = &report["sizes"];
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_default();
+    let (wasm, jam) = (number(&report["wasm_bytes"]), number(&sizes["total"]));
+    let data = number(&sizes["ro_data"]) + number(&sizes["rw_data"]);
+    let phases = report["phases"].as_array().into_iter().flatten();
+    let phases = phases.map(|phase| format!("{} {:.1}", phase["name"].as_str().unwrap_or("?"), number(&phase["seconds"])));
+    vec![
+        format!("{wasm}"),
+        format!("{jam}"),
+        format!("{:.3}", jam / wasm),
+        sizes["code"].to_string(),
+        sizes["mask"].to_string(),
+        sizes["jump_table"].to_string(),
+        format!("{data}"),
+        sizes["instructions"].to_string(),
+        phases.collect::<Vec<_>>().join(", "),
+        format!("{:.0}", number(&report["peak_memory_bytes"]) / f64::from(1 << 20)),
+    ]
+}

@@ -1,0 +1,50 @@
+//! Checks, benchmarks and tables of this repository: `cargo xtask COMMAND`.
+
+mod bench;
+mod fuzz;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Checks, benchmarks and tables of this repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check what lints can't: file headers, lengths, walls between crates, paths in documents.
+    Tidy,
+    /// Our code beside the peers': kernels, and runtimes where there are any.
+    Bench {
+        /// One line per kernel.
+        #[arg(long)]
+        kernels: bool,
+        /// A folder with runtimes.
+        #[arg(long, env = "RUNTIMES_DIR")]
+        runtimes: Option<PathBuf>,
+    },
+    /// Differential testing with random modules until the time is over.
+    Fuzz {
+        /// How long.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 1 << 32)]
+        seed: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    match Cli::parse().command {
+        Command::Tidy => tidy::run(root),
+        Command::Bench { kernels, runtimes } => bench::run(kernels, runtimes.as_deref()),
+        Command::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
+    }
+}

@@ -1,0 +1,169 @@
+//! Checks of the source tree that no lint makes.
+//!
+//! Each rule is a function from the tree to complaints; the list of rules is [`RULES`]. A complaint names the file
+//! and what to do, so that the rules need no other text.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// Longest file, in lines.
+const MAX_FILE_LINES: usize = 1200;
+/// Longest function, in lines; flat tables included.
+const MAX_FUNCTION_LINES: usize = 120;
+
+type Rule = fn(&Tree) -> Vec<String>;
+
+const RULES: &[Rule] = &[
+    every_file_says_what_it_is,
+    files_are_short,
+    functions_are_short,
+    llvm_stays_behind_its_wall,
+    libraries_read_no_environment,
+    documents_name_files_that_exist,
+];
+
+/// Text files of the repository by path relative to its root.
+struct Tree {
+    root: PathBuf,
+    files: BTreeMap<PathBuf, String>,
+}
+
+/// Checks the tree at `root`; an error lists every complaint.
+pub fn run(root: &Path) -> Result<()> {
+    let tree = Tree::read(root)?;
+    let complaints: Vec<String> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    if !complaints.is_empty() {
+        bail!("tidy: {} complaints\n{}", complaints.len(), complaints.join("\n"));
+    }
+    println!("tidy: {} files, {} rules", tree.files.len(), RULES.len());
+    Ok(())
+}
+
+impl Tree {
+    fn read(root: &Path) -> Result<Self> {
+        let mut tree = Self { root: root.to_path_buf(), files: BTreeMap::new() };
+        let mut pending = vec![root.to_path_buf()];
+        while let Some(dir) = pending.pop() {
+            for entry in std::fs::read_dir(&dir)? {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if path.is_dir() && name != "target" && name != ".git" {
+                    pending.push(path);
+                } else if name.ends_with(".rs") || name.ends_with(".md") {
+                    let text = std::fs::read_to_string(&path)?;
+                    tree.files.insert(path.strip_prefix(root)?.to_path_buf(), text);
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = (&PathBuf, &String)> {
+        self.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "rs"))
+    }
+}
+
+fn every_file_says_what_it_is(tree: &Tree) -> Vec<String> {
+    let silent = tree.sources().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#!"));
+    silent.map(|(path, _)| format!("{}: begins without `//!`", path.display())).collect()
+}
+
+fn files_are_short(tree: &Tree) -> Vec<String> {
+    let lines = tree.sources().map(|(path, text)| (path, text.lines().count()));
+    let long = lines.filter(|(_, lines)| *lines > MAX_FILE_LINES);
+    long.map(|(path, lines)| format!("{}: {lines} lines, more than {MAX_FILE_LINES}", path.display())).collect()
+}
+
+fn functions_are_short(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in tree.sources() {
+        for (name, line, len) in functions(text) {
+            if len > MAX_FUNCTION_LINES {
+                complaints.push(format!("{}:{line}: fn {name} has {len} lines", path.display()));
+            }
+        }
+    }
+    complaints
+}
+
+/// Name, first line and length of each function: from `fn` to the line that closes at its indentation (the sources
+/// are formatted).
+fn functions(text: &str) -> Vec<(String, usize, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let Some(name) = function_name(line) else { continue };
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let close = format!("{indent}}}");
+        let end = lines[start..].iter().position(|line| **line == close || line.trim_end().ends_with(';'));
+        let body = lines[start..].iter().position(|line| **line == close);
+        match (body, end) {
+            (Some(body), Some(end)) if end < body && !lines[start..=start + end].iter().any(|l| l.contains('{')) => {}
+            (Some(body), _) => found.push((name.to_owned(), start + 1, body + 1)),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let mut words = line.trim_start();
+    for prefix in ["pub ", "pub(crate) ", "pub(super) ", "const ", "unsafe ", "async "] {
+        words = words.strip_prefix(prefix).unwrap_or(words);
+    }
+    let rest = words.strip_prefix("fn ")?;
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+fn llvm_stays_behind_its_wall(tree: &Tree) -> Vec<String> {
+    let outside = tree.sources().filter(|(path, _)| {
+        !path.starts_with("crates/llvm-frontend") && !path.starts_with("xtask")
+    });
+    let names = outside.filter(|(_, text)| text.contains("inkwell::") || text.contains("llvm_sys::"));
+    names.map(|(path, _)| format!("{}: only crates/llvm-frontend may name inkwell or llvm-sys", path.display())).collect()
+}
+
+fn libraries_read_no_environment(tree: &Tree) -> Vec<String> {
+    let libraries = tree.sources().filter(|(path, _)| {
+        path.starts_with("crates") && path.components().any(|part| part.as_os_str() == "src") && !path.ends_with("main.rs")
+    });
+    let readers = libraries.filter(|(_, text)| text.contains("env::var"));
+    readers.map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display())).collect()
+}
+
+fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in tree.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "md")) {
+        for name in text.split('`').skip(1).step_by(2).filter(|name| names_a_file(name)) {
+            let beside = path.parent().unwrap_or(Path::new("")).join(name);
+            if !tree.root.join(name).exists() && !tree.root.join(beside).exists() {
+                complaints.push(format!("{}: `{name}` doesn't exist", path.display()));
+            }
+        }
+    }
+    complaints
+}
+
+/// Whether inline code of a document is a path in this repository.
+fn names_a_file(code: &str) -> bool {
+    let roots = ["crates/", "tests/", "docs/", "examples/", "scripts/", "xtask/", ".ci/"];
+    roots.iter().any(|root| code.starts_with(root)) && !code.contains(['*', '<', ' ', '{', '$'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::functions;
+
+    #[test]
+    fn functions_are_measured_to_their_closing_brace() {
+        let text = "impl A {\n    pub fn one() {\n        body();\n    }\n\n    fn declared();\n}\nfn two() {}\n";
+        assert_eq!(functions(text), [("one".to_owned(), 2, 3)]);
+    }
+
+    #[test]
+    fn this_repository_is_tidy() {
+        super::run(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))).unwrap();
+    }
+}
