@@ -25,18 +25,18 @@ use super::intervals::{Intervals, Location, Origin, Piece};
 use super::liveness::{Range, Use};
 use super::occupancy::{Registers, Settled};
 use super::program::{Point, Program};
-use super::split::{Cut, best_leave, best_reload};
+use super::split::{Cut, best_leave, best_reload, reloads_on_back_edges};
 use crate::mir::VReg;
 use crate::registers::{PReg, RegSet, RegisterInfo};
 
 /// What making a value again costs, of a load from the stack.
 const REMATERIALIZE: f32 = 0.15;
 
+/// What a move between registers costs, of a load from the stack.
+const MOVE: f32 = 0.1;
+
 /// What a vote by a web is worth, of a vote by a placed value.
 const WEB_VOTE: f32 = 0.5;
-
-/// What a value without a further use in its register costs when it leaves, of a reload.
-const UNUSED: f32 = 0.1;
 
 /// How much cheaper a later place to leave a register must be to keep it for nothing.
 const LATER: f32 = 0.8;
@@ -290,15 +290,20 @@ impl<'a> Scan<'a> {
         let needed = self.intervals.uses(piece)[self.first_need(piece)?];
         let data = self.intervals.get(piece);
         let usable = order.iter().copied().filter(|&reg| !self.is_unsaved(reg) && until[reg.index()] > data.from);
-        let rank = |reg: PReg| (until[reg.index()], votes[reg.index()]);
-        let reg = usable.reduce(|a, b| if rank(b) > rank(a) { b } else { a })?;
-        let earliest = data.from.next().gap_after();
-        let leave = best_leave(self.program, &self.intervals, data.vreg, earliest, until[reg.index()])?;
+        let by_time = |a: PReg, b: PReg| if until[b.index()] > until[a.index()] { b } else { a };
+        let by_votes = |a: PReg, b: PReg| if votes[b.index()] > votes[a.index()] { b } else { a };
+        let candidates = [usable.clone().reduce(by_votes)?, usable.reduce(by_time)?];
         let (load, store) = self.unit_costs(data.vreg, data.from);
+        let earliest = data.from.next().gap_after();
+        let leave = |reg: PReg| {
+            let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, until[reg.index()])?;
+            let reload = load * self.reload(data.vreg, cut.at, needed).freq;
+            Some((store.min(cut.freq) + reload - MOVE * votes[reg.index()], reg, cut.at))
+        };
+        let options = candidates.into_iter().filter_map(leave);
+        let (later, reg, at) = options.reduce(|a, b| if b.0 < a.0 { b } else { a })?;
         let now = store + load * self.reload(data.vreg, data.from, needed).freq;
-        let store = store.min(leave.freq);
-        let later = store + load * self.reload(data.vreg, leave.at, needed).freq;
-        (later < LATER * now).then_some((reg, leave.at))
+        (later < LATER * now).then_some((reg, at))
     }
 
     // ---- Costs ----
@@ -334,9 +339,7 @@ impl<'a> Scan<'a> {
             }
             last = Some(a_use.at);
         }
-        if last.is_none() {
-            freq = self.program.freq_at(data.to.prev());
-        }
+        freq += reloads_on_back_edges(self.program, &self.intervals, data.vreg, from, data.to);
         store + freq * load
     }
 
@@ -352,16 +355,23 @@ impl<'a> Scan<'a> {
     fn weight(&self, piece: Piece, at: Point) -> f32 {
         let data = self.intervals.get(piece);
         let (load, store) = self.unit_costs(data.vreg, at);
-        let Some(next) = self.intervals.uses_from(piece, at).first() else {
-            let stays = match self.intervals.neighbours(piece).1 {
-                Some(next) => self.intervals.get(next).location != Location::Memory,
-                None => true,
-            };
-            let freq = if stays { self.program.freq_at(data.to.prev()) } else { 0.0 };
-            return UNUSED * freq * load / (SOON + data.to.distance_from(at) as f32);
+        let back = |to: Point| reloads_on_back_edges(self.program, &self.intervals, data.vreg, at, to);
+        let (freq, gained) = match self.intervals.uses_from(piece, at).first() {
+            Some(next) => {
+                let reload = self.reload(data.vreg, at, *next);
+                (reload.freq + back(reload.at), next.at.distance_from(at))
+            }
+            None => {
+                let goes_on = self.intervals.neighbours(piece).1.is_some_and(|next| {
+                    let next = self.intervals.get(next);
+                    next.from == data.to && next.location != Location::Memory
+                });
+                let end = if goes_on { self.program.freq_at(data.to.prev()) } else { 0.0 };
+                (end + back(data.to), data.to.distance_from(at))
+            }
         };
-        let cost = store + load * self.reload(data.vreg, at, *next).freq;
-        cost / (SOON + next.at.distance_from(at) as f32)
+        let store = if freq > 0.0 { store } else { 0.0 };
+        (store + load * freq) / (SOON + gained as f32)
     }
 
     // ---- Contention ----

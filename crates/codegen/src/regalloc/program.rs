@@ -142,6 +142,8 @@ pub struct BlockPlace {
     pub preds: Vec<Block>,
     /// Successors without repetitions.
     pub succs: Vec<Block>,
+    /// Whether a successor stands at or before the block on the line.
+    pub goes_back: bool,
 }
 
 impl BlockPlace {
@@ -415,6 +417,7 @@ fn places<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockPlace> {
             freq: if data.freq.is_finite() { data.freq.clamp(0.0, MAX_FREQ) } else { MAX_FREQ },
             preds: Vec::new(),
             succs: Vec::new(),
+            goes_back: false,
         })
         .collect();
     let mut next = 0;
@@ -429,6 +432,10 @@ fn places<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockPlace> {
         succs.dedup();
         succs.iter().for_each(|&succ| blocks[succ].preds.push(block));
         blocks[block].succs = succs;
+    }
+    for block in blocks.ids() {
+        let goes_back = blocks[block].succs.iter().any(|&succ| blocks[succ].from <= blocks[block].from);
+        blocks[block].goes_back = goes_back;
     }
     assert!(next < u32::MAX / 2 - 2, "{}: too many instructions", func.name);
     blocks

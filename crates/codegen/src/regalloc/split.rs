@@ -51,6 +51,29 @@ pub fn best_leave(
     })
 }
 
+/// Executions of the edges that lead from `from..to`, where a value is in memory, back to where it has a register.
+pub fn reloads_on_back_edges(program: &Program, intervals: &Intervals, vreg: VReg, from: Point, to: Point) -> f32 {
+    let first = program.blocks[program.block_at(from)].position as usize;
+    let mut freq = 0.0;
+    for &block in program.order[first..].iter().take(STEPS) {
+        let place = &program.blocks[block];
+        if place.last() >= to {
+            break;
+        }
+        for &succ in place.succs.iter().filter(|_| place.goes_back) {
+            let start = program.blocks[succ].from;
+            if start < from
+                && intervals.life.is_live_at(vreg, start)
+                && program.defs[vreg].is_none_or(|def| def.at != start)
+                && intervals.location_at(vreg, start) != Some(Location::Memory)
+            {
+                freq += program.edge_freq(block, succ);
+            }
+        }
+    }
+    freq
+}
+
 /// The cheapest cut in `earliest..=latest`, the last of equals; an edge into a block start costs if `moves` says so.
 fn cheapest(
     program: &Program,

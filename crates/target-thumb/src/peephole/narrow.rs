@@ -1,0 +1,61 @@
+//! Choosing the 16-bit forms.
+//!
+//! Most 16-bit forms set the flags. Walking each block backwards we know which flags somebody still reads; where
+//! nobody does, an instruction may become one that sets them. Flags never live across blocks.
+
+use codegen::{Control, Function, PReg};
+use thumb_isa::{Cond, Flags};
+
+use crate::inst::{Inst, Machine, to_machine};
+use crate::target::Thumb;
+
+/// Replaces instructions by equal ones with short forms.
+pub fn narrow(func: &mut Function<Thumb, PReg>) {
+    for n in 0..func.order.len() {
+        let data = &mut func.blocks[func.order[n]];
+        let mut live = live_at_end(&data.control);
+        for inst in data.insts.iter_mut().rev() {
+            shorten(inst, live.is_empty());
+            live = live_before(inst, live);
+        }
+    }
+}
+
+/// Flags that a block's control reads.
+pub fn live_at_end(control: &Control<Thumb, PReg>) -> Flags {
+    match control {
+        Control::Branch { inst: Inst::FlagBranch(cond), .. } => cond.flags(),
+        _ => Flags::NONE,
+    }
+}
+
+/// Flags that are read at or behind an instruction, if `after` are read behind.
+pub fn live_before(inst: &Inst<PReg>, after: Flags) -> Flags {
+    match inst {
+        Inst::Plain(machine) => after.difference(machine.flags_written()).union(machine.flags_read()),
+        Inst::It { cond, body, .. } => {
+            body.iter().fold(after.union(cond.flags()), |flags, machine| flags.union(machine.flags_read()))
+        }
+        // Nothing keeps flags across a call.
+        Inst::Call(_) => Flags::NONE,
+        _ => after,
+    }
+}
+
+fn shorten(inst: &mut Inst<PReg>, flags_dead: bool) {
+    match inst {
+        Inst::Plain(machine) => shorten_machine(machine, flags_dead, None),
+        Inst::It { cond, mask, body } => {
+            for (inst, cond) in body.iter_mut().zip(mask.conds(*cond)) {
+                shorten_machine(inst, false, Some(cond));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn shorten_machine(machine: &mut Machine<PReg>, flags_dead: bool, it: Option<Cond>) {
+    if let Some(short) = to_machine(machine).narrowed(flags_dead, it) {
+        *machine = short.map_regs(&mut |reg, _| PReg::new(reg.number()));
+    }
+}

@@ -1,0 +1,84 @@
+//! The literal pool: words behind the code that instructions load.
+//!
+//! A load of a literal takes two bytes and the word four, which several loads share; `movw` and `movt` take eight. So
+//! small code prefers the pool. It stands behind the last block, which is in reach of every load if the function is
+//! small; larger functions do without.
+
+use codegen::{Block, BlockData, Control, Function, PReg};
+use ssa::EntityId as _;
+
+use super::tables::most_bytes;
+use crate::inst::{Inst, Literal};
+use crate::target::Thumb;
+
+/// Code of this many bytes is in reach of the loads in it, with room for the pool.
+const REACH: u32 = 3500;
+
+/// The words a function loads from behind its code.
+#[derive(Debug)]
+pub struct Pool {
+    /// The block it will be, if there is anything in it.
+    block: Block,
+    words: Vec<Literal>,
+    is_wanted: bool,
+    is_in_reach: bool,
+}
+
+impl Pool {
+    /// An empty pool for a function whose composite instructions have not come apart.
+    pub fn new(func: &Function<Thumb, PReg>) -> Self {
+        let is_in_reach = most_bytes(func) < REACH;
+        Self {
+            block: Block::new(func.blocks.len()),
+            words: Vec::new(),
+            is_wanted: func.optimize_for_size && is_in_reach,
+            is_in_reach,
+        }
+    }
+
+    /// Whether the pool is preferred to moves of constants.
+    pub const fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    /// Whether all code reaches the pool.
+    pub const fn is_in_reach(&self) -> bool {
+        self.is_in_reach
+    }
+
+    /// The instruction that loads a literal.
+    pub fn load(&mut self, dst: PReg, literal: Literal) -> Inst<PReg> {
+        let known = self.words.iter().position(|&word| word == literal);
+        let index = known.unwrap_or_else(|| {
+            self.words.push(literal);
+            self.words.len() - 1
+        });
+        Inst::LoadLiteral { dst, pool: self.block, index: index as u32, literal }
+    }
+
+    /// Appends the pool to the function.
+    pub fn place(self, func: &mut Function<Thumb, PReg>) {
+        if self.words.is_empty() {
+            return;
+        }
+        let control = Control::Exit(Inst::Pool { words: self.words });
+        // Blocks that were added since come before it, so their ids are taken.
+        let block = func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
+        if block != self.block {
+            rename(func, self.block, block);
+        }
+        func.order.push(block);
+    }
+}
+
+fn rename(func: &mut Function<Thumb, PReg>, from: Block, to: Block) {
+    for data in func.blocks.values_mut() {
+        for inst in &mut data.insts {
+            if let Inst::LoadLiteral { pool, .. } = inst
+                && *pool == from
+            {
+                *pool = to;
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Choosing the form of dispatch tables.
+//!
+//! `tbb` and `tbh` jump forward by twice an entry of a table that follows them. Entries are bytes or half-words if all
+//! targets are surely in reach: code is counted with the longest forms it can take. A target that stands before the
+//! dispatch gets a jump to it behind the code. Where even half-words don't reach, the table is one of jumps.
+
+use codegen::{Block, BlockData, Control, Function, PReg, Succ};
+use ssa::{EntityId as _, IdVec};
+
+use crate::inst::{Inst, Table};
+use crate::target::Thumb;
+
+/// Chooses the table of every dispatch.
+pub fn choose(func: &mut Function<Thumb, PReg>) {
+    let dispatches: Vec<Block> = func.order.iter().copied().filter(|&block| is_dispatch(func, block)).collect();
+    if dispatches.is_empty() {
+        return;
+    }
+    for &block in &dispatches {
+        land_forward(func, block);
+    }
+    let starts = most_starts(func);
+    for block in dispatches {
+        let Control::Dispatch { inst: Inst::Dispatch { table, .. }, targets } = &mut func.blocks[block].control else {
+            continue;
+        };
+        let entries = targets.len() as u32;
+        let next = func.order.iter().position(|&other| other == block).map(|at| func.order[at + 1]);
+        let from = next.map_or(0, |next| starts[next]);
+        let farthest = targets.iter().map(|&to| starts[to].saturating_sub(from)).max().unwrap_or(0);
+        *table = if farthest + entries < 500 {
+            Table::Bytes
+        } else if farthest + 2 * entries < 130_000 {
+            Table::Halves
+        } else {
+            Table::Jumps
+        };
+    }
+}
+
+fn is_dispatch(func: &Function<Thumb, PReg>, block: Block) -> bool {
+    matches!(func.blocks[block].control, Control::Dispatch { .. })
+}
+
+/// Gives targets at or before a dispatch a jump behind the code.
+fn land_forward(func: &mut Function<Thumb, PReg>, block: Block) {
+    let mut position: IdVec<Block, usize> = IdVec::filled(usize::MAX, func.blocks.len());
+    func.order.iter().enumerate().for_each(|(at, &block)| position[block] = at);
+    let Control::Dispatch { targets, .. } = &func.blocks[block].control else { return };
+    let mut targets = targets.clone();
+    let mut behind: Vec<Block> = targets.iter().copied().filter(|&to| position[to] <= position[block]).collect();
+    behind.sort_by_key(|to| to.index());
+    behind.dedup();
+    for to in behind {
+        let control = Control::Jump(Succ { block: to, args: Vec::new() });
+        let landing = func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
+        func.order.push(landing);
+        targets.iter_mut().filter(|target| **target == to).for_each(|target| *target = landing);
+    }
+    if let Control::Dispatch { targets: old, .. } = &mut func.blocks[block].control {
+        *old = targets;
+    }
+}
+
+/// Where each block starts at most, from the function's start.
+fn most_starts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
+    let mut starts = IdVec::filled(0, func.blocks.len());
+    let mut at = 0;
+    for &block in &func.order {
+        starts[block] = at;
+        at += most_block_bytes(func, block);
+    }
+    starts
+}
+
+/// Bytes of a function at most.
+pub fn most_bytes(func: &Function<Thumb, PReg>) -> u32 {
+    func.order.iter().map(|&block| most_block_bytes(func, block)).sum()
+}
+
+fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
+    let data = &func.blocks[block];
+    let control = match &data.control {
+        Control::Dispatch { targets, .. } => 16 + 4 * targets.len() as u32,
+        // A comparison, a branch over a jump, another jump.
+        _ => 20,
+    };
+    data.insts.iter().map(most_inst_bytes).sum::<u32>() + control
+}
+
+/// Bytes of an instruction at most, whether it has come apart or not.
+fn most_inst_bytes(inst: &Inst<PReg>) -> u32 {
+    match inst {
+        Inst::Plain(_) | Inst::Update { .. } | Inst::UpdatePair { .. } => 4,
+        Inst::AddressHalf { .. } | Inst::LoadLiteral { .. } | Inst::ZeroBranch { .. } | Inst::FlagBranch(_) => 4,
+        Inst::It { body, .. } => 2 + 4 * body.len() as u32,
+        Inst::Call(call) => 4 + 4 * call.singles.len() as u32,
+        Inst::Params { singles, .. } => 4 * singles.len() as u32,
+        // Two comparisons with an IT block, two ways of three moves each with their IT blocks.
+        _ => 40,
+    }
+}
