@@ -8,4 +8,6 @@ program=tests/fixtures/kernels/wasm/O2/sha256.wasm
 out=target/demo.jam
 target/release/wasm-pvm compile "$program" -o "$out"
 target/release/wasm-pvm info "$out"
-target/release/wasm-pvm run "$out" --args 616263
+# The digest of "abc".
+target/release/wasm-pvm run "$out" --args 616263 | tee target/demo.txt
+grep -qx 'result: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad' target/demo.txt

@@ -2,18 +2,21 @@
 # Installs what the build and the tests need on a Debian-like machine; does nothing when it is there already.
 set -euo pipefail
 packages=()
-need() { # command package
-  command -v "$1" >/dev/null 2>&1 || packages+=("$2")
+need() { # command or file, package
+  command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || packages+=("$2")
 }
-need llvm-config-22 llvm-22-dev
+need "${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/include/llvm-c/Core.h" llvm-22-dev
+# Judges Thumb-2 encodings in the tests.
 need llvm-mc-22 llvm-22
-need clang-22 clang-22
-need ld.lld-22 lld-22
-need cc gcc
+# The linker, and the C++ library that LLVM needs.
+need c++ g++
 if [ ${#packages[@]} -gt 0 ]; then
   sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"
   $sudo apt-get update -q
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${packages[@]}"
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${packages[@]}" || {
+    echo "setup: can't install ${packages[*]}; where the distribution has no LLVM 22, see https://apt.llvm.org" >&2
+    exit 1
+  }
 fi
-command -v cargo >/dev/null 2>&1 || { echo "setup: install Rust (rustup.rs) first" >&2; exit 1; }
+command -v cargo >/dev/null 2>&1 || { echo "setup: install Rust (https://rustup.rs) first" >&2; exit 1; }

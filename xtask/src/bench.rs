@@ -5,7 +5,9 @@
 //! is better; means are geometric.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pvm_isa::GpVersion;
@@ -126,33 +128,49 @@ fn runtimes(folder: &Path) -> Result<()> {
     println!("|---|---|{}---|--:|", "--:|".repeat(8));
     for (name, path) in files {
         for level in ["-O2", "-Oz"] {
-            let report = compile(&path, level).with_context(|| name.clone())?;
-            println!("| {name} | {level} | {} |", runtime_cells(&report).join(" | "));
+            let (report, peak) = compile(&path, level).with_context(|| name.clone())?;
+            println!("| {name} | {level} | {} |", runtime_cells(&report, peak).join(" | "));
         }
     }
     Ok(())
 }
 
-/// Runs the command-line tool and parses its report.
-fn compile(path: &Path, level: &str) -> Result<serde_json::Value> {
+/// Runs the command-line tool; its report, and the most memory it used in bytes.
+fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
     let tool = std::env::current_exe()?.with_file_name("wasm-pvm");
-    let output = std::process::Command::new(&tool)
+    let output = std::env::temp_dir().join(format!("bench-{}.jam", std::process::id()));
+    let mut child = Command::new(&tool)
         .args(["compile", "--floats", "trap", "--imports", "auto", "--json", level, "-o"])
-        .arg(std::env::temp_dir().join(format!("bench-{}.jam", std::process::id())))
-        .arg(path)
-        .output()
+        .args([&output, path])
+        .stdout(Stdio::piped())
+        .spawn()
         .with_context(|| format!("{}: build it with `cargo build --release`", tool.display()))?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let mut peak = 0;
+    while child.try_wait()?.is_none() {
+        peak = peak.max(peak_memory(&status).unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let result = child.wait_with_output()?;
+    std::fs::remove_file(&output).ok();
+    anyhow::ensure!(result.status.success(), "the compiler failed");
+    Ok((serde_json::from_slice(&result.stdout)?, peak))
 }
 
-fn runtime_cells(report: &serde_json::Value) -> Vec<String> {
+/// The peak of a process's resident memory in bytes, where the system tells.
+fn peak_memory(status: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+fn runtime_cells(report: &serde_json::Value, peak: u64) -> Vec<String> {
     let sizes = &report["sizes"];
     let number = |value: &serde_json::Value| value.as_f64().unwrap_or_default();
     let (wasm, jam) = (number(&report["wasm_bytes"]), number(&sizes["total"]));
     let data = number(&sizes["ro_data"]) + number(&sizes["rw_data"]);
-    let phases = report["phases"].as_array().into_iter().flatten();
-    let phases = phases.map(|phase| format!("{} {:.1}", phase["name"].as_str().unwrap_or("?"), number(&phase["seconds"])));
+    let phases = report["seconds"].as_object().into_iter().flatten();
+    let phases = phases.map(|(phase, seconds)| format!("{phase} {:.1}", number(seconds)));
     vec![
         format!("{wasm}"),
         format!("{jam}"),
@@ -163,6 +181,6 @@ fn runtime_cells(report: &serde_json::Value) -> Vec<String> {
         format!("{data}"),
         sizes["instructions"].to_string(),
         phases.collect::<Vec<_>>().join(", "),
-        format!("{:.0}", number(&report["peak_memory_bytes"]) / f64::from(1 << 20)),
+        format!("{:.0}", peak as f64 / f64::from(1 << 20)),
     ]
 }

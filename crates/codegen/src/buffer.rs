@@ -153,10 +153,15 @@ impl<F: Fixup> CodeBuffer<F> {
         (self.bytes.len() + fixups(|_| 0), self.bytes.len() + fixups(|fixup| fixup.forms() - 1))
     }
 
-    /// Adds a jump table and returns its index in [`Fragment::tables`].
+    /// Adds a jump table, unless there is an equal one, and returns its index in [`Fragment::tables`].
     pub fn table(&mut self, targets: impl IntoIterator<Item = Label>) -> u32 {
-        self.tables.push(targets.into_iter().collect());
-        self.tables.len() as u32 - 1
+        let targets: Vec<Label> = targets.into_iter().collect();
+        let known = self.tables.iter().position(|table| *table == targets);
+        let index = known.unwrap_or_else(|| {
+            self.tables.push(targets);
+            self.tables.len() - 1
+        });
+        index as u32
     }
 
     /// The finished fragment. Labels that were never bound point at its end and must not be referred to.

@@ -54,6 +54,12 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     /// Destination and source, if the instruction is a plain register copy.
     fn as_copy<R: Register>(inst: &Self::Inst<R>) -> Option<(R, R)>;
 
+    /// Whether the instruction does nothing but define its only operand, from no register and no memory, so that it
+    /// can be repeated anywhere. What [`materialize`](Self::materialize) makes is known to be so.
+    fn is_rematerializable<R: Register>(_inst: &Self::Inst<R>) -> bool {
+        false
+    }
+
     /// Looks at a whole function before selection; the result is [`Lower::facts`].
     fn analyze(&self, module: &ssa::Module, func: &ssa::Function) -> Self::Facts;
 

@@ -125,9 +125,9 @@ impl Names {
         self.data.insert(symbol.into(), data);
     }
 
-    /// Records a signature. Of several ids for equal signatures the first one counts.
+    /// Records a signature.
     pub fn add_signature(&mut self, signature: Signature, id: SigId) {
-        self.signatures.entry(signature).or_insert(id);
+        self.signatures.insert(signature, id);
     }
 
     /// What calling `symbol` means; `None` for LLVM's own intrinsics.

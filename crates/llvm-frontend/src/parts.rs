@@ -21,7 +21,7 @@ use inkwell::module::{Linkage, Module};
 
 use crate::error::Error;
 use crate::options::OptLevel;
-use crate::passes;
+use crate::passes::{self, Content};
 use crate::program::Program;
 use crate::runtime;
 use crate::translate::env::Env;
@@ -33,6 +33,9 @@ const PART_BYTES: usize = 256 << 10;
 const WORKER_STACK: usize = 1 << 30;
 /// Callees of other parts with a body up to this many bytes are copied for inlining.
 const COPIED_BODY_BYTES: usize = 96;
+
+/// Programs with up to this many bytes of wasm code may grow for speed.
+const SMALL_PROGRAM_BYTES: usize = 256 << 10;
 
 /// What a part contains.
 enum Part {
@@ -111,17 +114,22 @@ fn build<T>(
     consume: impl Fn(&Module<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let context = Context::create();
-    let module = match part {
-        Part::Functions(range) => translate(&context, program, range.clone())?,
-        Part::Runtime => parse_runtime(&context, program),
+    let (module, content) = match part {
+        Part::Functions(range) => (translate(&context, program, range.clone())?, size_class(program)),
+        Part::Runtime => (parse_runtime(&context, program), Content::Runtime),
     };
     if cfg!(debug_assertions)
         && let Err(message) = module.verify()
     {
         panic!("the translator made an invalid module: {message}");
     }
-    passes::run(&module, program.options.target, program.options.level);
+    passes::run(&module, program.options.target, program.options.level, content);
     consume(&module)
+}
+
+fn size_class(program: &Program<'_>) -> Content {
+    let code: usize = program.info.functions.iter().map(|function| function.body.len()).sum();
+    if code <= SMALL_PROGRAM_BYTES { Content::SmallProgram } else { Content::LargeProgram }
 }
 
 fn translate<'ctx>(context: &'ctx Context, program: &Program<'_>, range: Range<u32>) -> Result<Module<'ctx>, Error> {

@@ -41,7 +41,7 @@ fn machine(target: Target) -> Machine {
         Target::PvmV072 | Target::PvmV08 => Machine {
             triple: "riscv64-unknown-none-elf",
             cpu: "generic-rv64",
-            features: "+m,+zbb,+zicond,+unaligned-scalar-mem",
+            features: "+m,+zbb,+zicond,+unaligned-scalar-mem,+no-default-unroll",
             layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
         },
         Target::Thumb { cpu } => {
@@ -64,7 +64,7 @@ fn target_machine(machine: &Machine) -> TargetMachine {
         .create_target_machine(
             &triple,
             machine.cpu,
-            machine.features,
+            &std::env::var("FE_FEAT").unwrap_or(machine.features.to_owned()),
             OptimizationLevel::Default,
             RelocMode::Static,
             CodeModel::Default,
@@ -72,15 +72,43 @@ fn target_machine(machine: &Machine) -> TargetMachine {
         .expect("the target has a machine")
 }
 
-const O0: &str = "function(sroa,simplifycfg)";
+/// What is in a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Functions of a small program: speed is worth more than size.
+    SmallProgram,
+    /// Functions of a program that is near the size limits of containers.
+    LargeProgram,
+    /// The runtime, whose loops are as they should be.
+    Runtime,
+}
 
-const O2: &str = "\
-function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg),\
-cgscc(inline,function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,gvn,dse,simplifycfg)),\
-globaldce,function(instcombine<no-verify-fixpoint>,adce,simplifycfg)";
+/// The text of a pipeline.
+fn pipeline(level: OptLevel, content: Content) -> String {
+    if level == OptLevel::O0 {
+        return "function(sroa,simplifycfg)".to_owned();
+    }
+    let combine = "instcombine<no-verify-fixpoint>";
+    // Copying a loop's header saves a jump per turn and costs the copy.
+    let rotate = if level == OptLevel::Oz { "loop-rotate<no-header-duplication>" } else { "loop-rotate" };
+    let unroll = match (level, content) {
+        (OptLevel::O2, Content::SmallProgram) => "loop-unroll<O2>,",
+        (OptLevel::O2, Content::LargeProgram) => "loop(loop-unroll-full),",
+        _ => "",
+    };
+    let early = format!("sroa,early-cse,simplifycfg,{combine},simplifycfg");
+    let inlined = format!("early-cse<memssa>,simplifycfg,{combine},gvn,dse,simplifycfg");
+    let loops = format!("loop-simplify,lcssa,loop-mssa({rotate},licm),loop(loop-idiom,indvars,loop-deletion)");
+    let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
+    let late = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;sink-common-insts>");
+    format!(
+        "function({early}),cgscc(inline,function({inlined})),globaldce,\
+         function({combine},{loops},{unroll}gvn,{combine},adce,{late})"
+    )
+}
 
 /// Optimises `module` in place.
-pub fn run(module: &Module<'_>, target: Target, level: OptLevel) {
+pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Content) {
     let machine = machine(target);
     let target_machine = target_machine(&machine);
     module.set_triple(&TargetTriple::create(machine.triple));
@@ -88,13 +116,10 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel) {
         Some(layout) => module.set_data_layout(&TargetData::create(layout).get_data_layout()),
         None => module.set_data_layout(&target_machine.get_target_data().get_data_layout()),
     }
-    let pipeline = match level {
-        OptLevel::O0 => O0,
-        OptLevel::O2 | OptLevel::Os | OptLevel::Oz => O2,
-    };
-    let env = std::env::var("FE_PIPE").ok(); let pipeline = env.as_deref().unwrap_or(pipeline);
+    let mut pipeline = pipeline(level, content);
+    if content != Content::Runtime && let Ok(p) = std::env::var("FE_PIPE") { pipeline = p; }
     let options = PassBuilderOptions::create();
-    module.run_passes(pipeline, &target_machine, options).expect("the pipeline is well-formed");
+    module.run_passes(&pipeline, &target_machine, options).expect("the pipeline is well-formed");
     resolve_memory_base(module);
 }
 

@@ -23,15 +23,23 @@
 //!
 //! A start function must have run before any export. A wrapper in front of each entry checks a flag, so that it runs
 //! once even if the host keeps the program's memory between calls.
+//!
+//! A call costs a lot beside what a wrapper does. So where an entry is the only use of its function, the function
+//! *becomes* its wrapper: the conversions are written into it, in front of its entry block and into its returns.
 
 use pvm_isa::metadata::ResultConvention;
 use ssa::{
-    Addr, BinaryOp, Block, BlockCall, DataId, DataKind, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function,
-    InstData, MemFlags, MemType, Module, Signature, Type, UnaryOp, Value,
+    Addr, BinaryOp, Block, BlockCall, DataId, DataKind, DataObject, ExportItem, FuncDecl, FuncId, FuncKind,
+    Function, IdVec, InstData, MemFlags, MemType, Module, Signature, Type, UnaryOp, Value, ValueDef,
 };
+
+use crate::memory_plan::MemoryPlan;
 
 /// Bytes of an entry's jump.
 pub const ENTRY_BYTES: u32 = 5;
+
+/// Name of the entry that only runs the start function, in [`EntryMode::Raw`].
+pub const START_ENTRY: &str = "(start)";
 
 const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
 const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
@@ -68,8 +76,10 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
         })
         .collect();
     let flag = module.start.map(|_| add_flag(module));
-    let mut maker = WrapperMaker { module, flag, result };
-    let first_of = |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
+    let uses = count_uses(module);
+    let mut maker = WrapperMaker { module, flag, result, uses };
+    let first_of =
+        |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
     if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
         let entry = |export: Option<&(String, FuncId)>| match export {
@@ -78,8 +88,32 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
         };
         return service.map(entry).into();
     }
-    let convention = (mode == EntryMode::Auto).then_some(export_convention as fn(&Signature) -> Option<Results>);
-    exports.iter().map(|(name, func)| maker.entry(name, *func, convention)).collect()
+    let convention =
+        (mode == EntryMode::Auto).then_some(export_convention as fn(&Signature) -> Option<Results>);
+    let mut entries: Vec<Entry> =
+        exports.iter().map(|(name, func)| maker.entry(name, *func, convention)).collect();
+    if mode == EntryMode::Raw && maker.flag.is_some() {
+        entries.push(maker.start_entry());
+    }
+    entries
+}
+
+/// Replaces addresses that a function extends to words by the words, now that addresses are known. Only entries
+/// extend addresses.
+pub fn fold_addresses(module: &mut Module, plan: &MemoryPlan) {
+    for func in module.functions.values_mut().flatten() {
+        for inst in func.insts.ids() {
+            let InstData::Unary { op: UnaryOp::Zext, ty, arg } = func.insts[inst] else { continue };
+            let Some(InstData::DataAddr { data, offset }) = func.def_inst(arg).map(|inst| &func.insts[inst])
+            else {
+                continue;
+            };
+            if let Some(address) = plan.try_address(*data) {
+                let bits = i64::from(address.wrapping_add_signed(*offset));
+                func.insts[inst] = InstData::Const { ty, bits };
+            }
+        }
+    }
 }
 
 /// The letters of a signature in the metadata.
@@ -138,40 +172,47 @@ struct WrapperMaker<'a> {
     /// Whether the start function has run, if there is one.
     flag: Option<DataId>,
     result: ResultConvention,
+    /// How often each function is used: called, referred to, exported.
+    uses: IdVec<FuncId, u32>,
 }
 
 impl WrapperMaker<'_> {
-    fn entry(&mut self, name: &str, func: FuncId, convention: Option<fn(&Signature) -> Option<Results>>) -> Entry {
+    fn entry(
+        &mut self,
+        name: &str,
+        func: FuncId,
+        convention: Option<fn(&Signature) -> Option<Results>>,
+    ) -> Entry {
         let sig = self.module.signature_of(func).clone();
         let signature = signature_letters(&sig);
-        let target = match convention.and_then(|convention| convention(&sig)) {
+        let results = convention.and_then(|convention| convention(&sig));
+        let target = match results {
+            None if self.flag.is_none() => func,
+            _ if self.uses[func] == 1 && self.module.functions[func].is_some() => {
+                self.convert(func, &sig, results)
+            }
             Some(results) => self.wrapper(name, func, &sig, results),
-            None if self.flag.is_some() => self.gate(name, func, &sig),
-            None => func,
+            None => self.gate(name, func, &sig),
         };
         Entry { name: name.to_owned(), target: Some(target), signature }
     }
 
-    /// Converts arguments and results between the host's and wasm's view.
+    /// A function that converts arguments and results and calls `func`.
     fn wrapper(&mut self, name: &str, func: FuncId, sig: &Signature, results: Results) -> FuncId {
-        let own = Signature { params: vec![Type::I64; 2], results: vec![Type::I64; 2] };
-        let mut body = Function::new(format!("entry {name}"), self.module.intern_signature(own.clone()));
+        let mut body = Function::new(format!("entry {name}"), self.host_signature());
         let entry = body.add_block();
-        let [pointer, length] = [0, 1].map(|_| body.add_param(entry, Type::I64));
+        let words = [0; 2].map(|_| body.add_param(entry, Type::I64));
         let block = self.run_start(&mut body, entry);
-        let memory = self.module.memory().map(|(id, _)| id);
-        let mut code = Builder { func: &mut body, block, memory };
-        let args = [Builder::wasm_address, Builder::truncate];
-        let args = args.iter().zip([pointer, length]).take(sig.params.len());
-        let args = args.map(|(convert, value)| convert(&mut code, value)).collect();
+        let mut code = self.builder(&mut body, block);
+        let args = code.arguments(words, sig);
         let call = code.func.append(block, InstData::Call { func, args }, &sig.results);
         let values = code.func.results[call].clone();
         let args = code.results(results, &values, self.result);
-        code.func.append(block, InstData::Return { args }, &[]);
+        body.append(block, InstData::Return { args }, &[]);
         self.add(body)
     }
 
-    /// Only makes sure that the start function has run.
+    /// A function that makes sure that the start function has run and goes on to `func`.
     fn gate(&mut self, name: &str, func: FuncId, sig: &Signature) -> FuncId {
         let mut body = Function::new(format!("entry {name}"), self.module.decls[func].sig);
         let entry = body.add_block();
@@ -179,6 +220,79 @@ impl WrapperMaker<'_> {
         let block = self.run_start(&mut body, entry);
         body.append(block, InstData::TailCall { func, args }, &[]);
         self.add(body)
+    }
+
+    /// Turns `func` itself into what its wrapper would be.
+    fn convert(&mut self, func: FuncId, sig: &Signature, results: Option<Results>) -> FuncId {
+        let mut body = self.module.functions[func].take().expect("the caller has looked");
+        if let Some(results) = results {
+            self.convert_returns(&mut body, sig, results);
+            body.sig = self.host_signature();
+            self.module.decls[func].sig = body.sig;
+        }
+        let old_entry = move_entry(&mut body);
+        let entry = body.entry();
+        let args = match results {
+            Some(_) => {
+                let words = [0; 2].map(|_| body.add_param(entry, Type::I64));
+                let block = self.run_start(&mut body, entry);
+                let args = self.builder(&mut body, block).arguments(words, sig);
+                (block, args)
+            }
+            None => {
+                let args = sig.params.iter().map(|&ty| body.add_param(entry, ty)).collect();
+                (self.run_start(&mut body, entry), args)
+            }
+        };
+        let (block, args) = args;
+        body.append(block, InstData::Jump { to: BlockCall { block: old_entry, args } }, &[]);
+        ssa::canonicalize(&mut body);
+        self.module.functions[func] = Some(body);
+        func
+    }
+
+    /// Makes every return give r7 and r8. A tail call becomes a call, because something follows it.
+    fn convert_returns(&self, body: &mut Function, sig: &Signature, results: Results) {
+        for block in body.blocks.ids() {
+            let last = body.terminator(block);
+            let call = match body.insts[last].clone() {
+                InstData::Return { args } => Err(args),
+                InstData::TailCall { func, args } => Ok(InstData::Call { func, args }),
+                InstData::TailCallIndirect { sig, callee, args } => {
+                    Ok(InstData::CallIndirect { sig, callee, args })
+                }
+                _ => continue,
+            };
+            body.blocks[block].insts.pop();
+            let values = match call {
+                Err(values) => values,
+                Ok(call) => {
+                    let call = body.append(block, call, &sig.results);
+                    body.results[call].clone()
+                }
+            };
+            let args = self.builder(body, block).results(results, &values, self.result);
+            body.append(block, InstData::Return { args }, &[]);
+        }
+    }
+
+    /// The signature by which a host enters a function and reads its result.
+    fn host_signature(&mut self) -> ssa::SigId {
+        self.module.intern_signature(Signature { params: vec![Type::I64; 2], results: vec![Type::I64; 2] })
+    }
+
+    fn builder<'f>(&self, func: &'f mut Function, block: Block) -> Builder<'f> {
+        Builder { func, block, memory: self.module.memory().map(|(id, _)| id) }
+    }
+
+    /// An entry that only makes sure that the start function has run: for embedders that instantiate first.
+    fn start_entry(&mut self) -> Entry {
+        let sig = self.module.intern_signature(Signature::default());
+        let mut body = Function::new("entry start", sig);
+        let entry = body.add_block();
+        let block = self.run_start(&mut body, entry);
+        body.append(block, InstData::Return { args: Vec::new() }, &[]);
+        Entry { name: START_ENTRY.to_owned(), target: Some(self.add(body)), signature: ">".to_owned() }
     }
 
     /// Appends the check of the flag to `entry` and returns the block to go on in.
@@ -208,6 +322,41 @@ impl WrapperMaker<'_> {
     }
 }
 
+/// Moves what is in the entry block to a new block, which keeps the parameters; the entry block is empty then.
+fn move_entry(body: &mut Function) -> Block {
+    let entry = body.entry();
+    let moved = body.add_block();
+    let data = std::mem::take(&mut body.blocks[entry]);
+    body.blocks[entry].freq = data.freq;
+    for (n, &param) in (0..).zip(&data.params) {
+        body.values[param].def = ValueDef::Param(moved, n);
+    }
+    body.blocks[moved] = data;
+    moved
+}
+
+/// How often each function is called, referred to, exported or started.
+fn count_uses(module: &Module) -> IdVec<FuncId, u32> {
+    let mut uses = IdVec::filled(0, module.decls.len());
+    for body in module.functions.values().flatten() {
+        for inst in body.insts.values() {
+            if let InstData::Call { func, .. }
+            | InstData::TailCall { func, .. }
+            | InstData::FuncRef { func } = inst
+            {
+                uses[*func] += 1;
+            }
+        }
+    }
+    let exported = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Func(func) => Some(func),
+        ExportItem::Data(_) => None,
+    });
+    let referred = module.data.values().flat_map(|object| object.relocs.iter().map(|reloc| reloc.func));
+    exported.chain(referred).chain(module.start).for_each(|func| uses[func] += 1);
+    uses
+}
+
 /// Appends straight-line code to a block.
 struct Builder<'a> {
     func: &'a mut Function,
@@ -224,39 +373,109 @@ impl Builder<'_> {
         self.func.append_value(self.block, InstData::Binary { op, ty, args }, ty)
     }
 
+    fn constant(&mut self, ty: Type, bits: i64) -> Value {
+        self.func.append_value(self.block, InstData::Const { ty, bits }, ty)
+    }
+
     fn zero(&mut self) -> Value {
-        self.func.append_value(self.block, InstData::Const { ty: Type::I64, bits: 0 }, Type::I64)
+        self.constant(Type::I64, 0)
     }
 
     fn truncate(&mut self, word: Value) -> Value {
         self.unary(UnaryOp::Trunc, word, Type::I32)
     }
 
-    /// Adds or subtracts the base of linear memory.
-    fn rebase(&mut self, op: BinaryOp, addr: Value) -> Value {
-        let Some(data) = self.memory else { return addr };
-        let base = self.func.append_value(self.block, InstData::DataAddr { data, offset: 0 }, Type::I32);
-        self.binary(op, Type::I32, [addr, base])
+    fn linear_memory(&mut self, data: DataId, offset: i32) -> Value {
+        self.func.append_value(self.block, InstData::DataAddr { data, offset }, Type::I32)
     }
 
     /// The wasm address of a PVM address in a 64-bit register.
     fn wasm_address(&mut self, word: Value) -> Value {
         let addr = self.truncate(word);
-        self.rebase(BinaryOp::Sub, addr)
+        let Some(data) = self.memory else { return addr };
+        let base = self.linear_memory(data, 0);
+        self.binary(BinaryOp::Sub, Type::I32, [addr, base])
+    }
+
+    /// The PVM address of a wasm address, as `i32`.
+    fn pvm_address(&mut self, addr: Value) -> Value {
+        let Some(data) = self.memory else { return addr };
+        if let Some(known) = self.func.as_const(addr) {
+            return self.linear_memory(data, known as i32);
+        }
+        let base = self.linear_memory(data, 0);
+        self.binary(BinaryOp::Add, Type::I32, [addr, base])
+    }
+
+    /// The low half of a word as `i32`, and the high half as a word. A word that was put together from halves is
+    /// taken apart instead of computed with.
+    fn halves(&mut self, word: Value) -> (Value, Value) {
+        if let Some(bits) = self.func.as_const(word) {
+            return (
+                self.constant(Type::I32, i64::from(bits as i32)),
+                self.constant(Type::I64, (bits as u64 >> 32) as i64),
+            );
+        }
+        if let Some(InstData::Binary { op: BinaryOp::Or | BinaryOp::Add, args, .. }) = self.def(word) {
+            for [low, high] in [args, [args[1], args[0]]] {
+                if let (Some(low), Some(high)) = (self.as_low_half(low), self.as_high_half(high)) {
+                    return (low, high);
+                }
+            }
+        }
+        let bits = self.constant(Type::I64, 32);
+        (self.truncate(word), self.binary(BinaryOp::ShrU, Type::I64, [word, bits]))
+    }
+
+    fn def(&self, value: Value) -> Option<InstData> {
+        self.func.def_inst(value).map(|inst| self.func.insts[inst].clone())
+    }
+
+    /// The `i32` whose zero extension `word` is.
+    fn as_low_half(&mut self, word: Value) -> Option<Value> {
+        match self.def(word)? {
+            InstData::Unary { op: UnaryOp::Zext, arg, .. } => Some(arg),
+            InstData::Const { bits, .. } if u32::try_from(bits).is_ok() => {
+                Some(self.constant(Type::I32, i64::from(bits as i32)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The zero-extended `i32` that `word` is a left shift of by 32.
+    fn as_high_half(&mut self, word: Value) -> Option<Value> {
+        match self.def(word)? {
+            InstData::Binary { op: BinaryOp::Shl, args: [half, count], .. } => {
+                let extended = matches!(self.def(half)?, InstData::Unary { op: UnaryOp::Zext, .. });
+                (extended && self.func.as_const(count) == Some(32)).then_some(half)
+            }
+            InstData::Const { bits, .. } if bits as u32 == 0 => {
+                Some(self.constant(Type::I64, (bits as u64 >> 32) as i64))
+            }
+            _ => None,
+        }
+    }
+
+    /// The arguments of a function of this signature, for r7 and r8 as a host sets them.
+    fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
+        let mut args = Vec::with_capacity(2);
+        if !sig.params.is_empty() {
+            args.push(self.wasm_address(pointer));
+        }
+        if sig.params.len() > 1 {
+            args.push(self.truncate(length));
+        }
+        args
     }
 
     /// r7 and r8 for the results of a function.
     fn results(&mut self, results: Results, values: &[Value], convention: ResultConvention) -> Vec<Value> {
         let (pointer, length) = match results {
             Results::None => return vec![self.zero(), self.zero()],
-            Results::Packed => {
-                let bits = InstData::Const { ty: Type::I64, bits: 32 };
-                let bits = self.func.append_value(self.block, bits, Type::I64);
-                (self.truncate(values[0]), self.binary(BinaryOp::ShrU, Type::I64, [values[0], bits]))
-            }
+            Results::Packed => self.halves(values[0]),
             Results::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
         };
-        let address = self.rebase(BinaryOp::Add, pointer);
+        let address = self.pvm_address(pointer);
         let address = self.unary(UnaryOp::Zext, address, Type::I64);
         let second = match convention {
             ResultConvention::Length => length,
@@ -269,7 +488,6 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ssa::EntityId;
 
     const EXPORTS: &str = r#"
 memory @mem size=0 align=16 min=65536 page_log2=16
@@ -301,7 +519,8 @@ export "memory" @mem
     }
 
     fn names(module: &Module, entries: &[Entry]) -> Vec<(String, String)> {
-        let target = |entry: &Entry| entry.target.map_or_else(String::new, |id| module.decls[id].name.clone());
+        let target =
+            |entry: &Entry| entry.target.map_or_else(String::new, |id| module.decls[id].name.clone());
         entries.iter().map(|entry| (entry.name.clone(), target(entry))).collect()
     }
 
@@ -312,7 +531,7 @@ export "memory" @mem
     #[test]
     fn services_have_two_entries() {
         let (module, found) = entries("export \"x\" $one\nexport \"main\" $work\n", EntryMode::Auto);
-        assert_eq!(names(&module, &found), pairs(&[("main", "entry main"), ("", "")]));
+        assert_eq!(names(&module, &found), pairs(&[("main", "work"), ("", "")]));
         let (module, found) = entries("export \"accumulate\" $one\n", EntryMode::Auto);
         assert_eq!(names(&module, &found), pairs(&[("", ""), ("accumulate", "one")]));
     }
@@ -321,27 +540,36 @@ export "memory" @mem
     fn other_modules_have_one_entry_per_export() {
         let tail = "export \"b\" $one\nexport \"a\" $work\n";
         let (module, found) = entries(tail, EntryMode::Auto);
-        assert_eq!(names(&module, &found), pairs(&[("b", "one"), ("a", "entry a")]));
+        assert_eq!(names(&module, &found), pairs(&[("b", "one"), ("a", "work")]));
         assert_eq!(found[1].signature, "ii>I");
+        let twice = format!("{tail}export \"main2\" $work\nexport \"main\" $work\n");
+        let (module, found) = entries(&twice, EntryMode::Auto);
+        assert_eq!(names(&module, &found), pairs(&[("main", "entry main"), ("main2", "entry main2")]));
         let (module, found) = entries(&format!("{tail}export \"main\" $work\n"), EntryMode::Raw);
         assert_eq!(names(&module, &found), pairs(&[("b", "one"), ("a", "work"), ("main", "work")]));
     }
 
+    fn text(tail: &str, mode: EntryMode) -> String {
+        let (module, found) = entries(tail, mode);
+        let target = found[0].target.expect("entered");
+        ssa::print_function(&module, module.functions[target].as_ref().expect("made"))
+    }
+
     #[test]
-    fn start_functions_are_gated() {
-        let (module, found) = entries("export \"b\" $one\nexport \"a\" $work\nstart $setup\n", EntryMode::Raw);
-        assert_eq!(names(&module, &found), pairs(&[("b", "entry b"), ("a", "entry a")]));
-        let gate = module.functions[found[0].target.expect("entered")].as_ref().expect("made");
-        let calls = gate.insts.values().filter(|inst| matches!(inst, InstData::Call { .. } | InstData::TailCall { .. }));
-        assert_eq!(calls.count(), 2);
+    fn start_functions_run_once_before_entries() {
+        let once = text("export \"b\" $one\nstart $setup\n", EntryMode::Raw);
+        for part in
+            ["func $one", "load.u8.i32 [@__start_done]", "branch ", "store.u8 ", "call $setup()", "return v0"]
+        {
+            assert!(once.contains(part), "no {part} in {once}");
+        }
+        let twice = text("export \"b\" $one\nexport \"c\" $one\nstart $setup\n", EntryMode::Raw);
+        assert!(twice.contains("call $setup()") && twice.contains("tail_call $one(v0)"), "{twice}");
     }
 
     #[test]
     fn wrappers_convert_addresses() {
-        let (module, found) = entries("export \"main\" $work\n", EntryMode::Auto);
-        let wrapper = module.functions[found[0].target.expect("entered")].as_ref().expect("made");
-        let text = ssa::print_function(&module, wrapper);
-        let expected = "\
+        let wrapper = "\
 func $\"entry main\" (i64, i64) -> (i64, i64) {
 b0(v0: i64, v1: i64):
   v2 = trunc.i32 v0
@@ -358,7 +586,42 @@ b0(v0: i64, v1: i64):
   return v12, v9
 }
 ";
-        assert_eq!(text, expected);
-        assert_eq!(wrapper.entry(), Block::new(0));
+        assert_eq!(text("export \"main\" $work\nexport \"x\" $work\n", EntryMode::Auto), wrapper);
+    }
+
+    #[test]
+    fn a_function_used_once_becomes_its_wrapper() {
+        let converted = text("export \"main\" $work\n", EntryMode::Auto);
+        assert!(
+            converted.starts_with("func $work (i64, i64) -> (i64, i64) {\nb0(v0: i64, v1: i64):\n"),
+            "{converted}"
+        );
+        assert!(converted.contains("data_addr @mem") && !converted.contains("call"), "{converted}");
+    }
+
+    #[test]
+    fn packed_results_are_taken_apart() {
+        let tail = "func $pack (i32, i32) -> (i64) {\nb0(v0: i32, v1: i32):\n  v2 = zext.i64 v0\n  v3 = zext.i64 v1\n  \
+                    v4 = const.i64 32\n  v5 = shl.i64 v3, v4\n  v6 = or.i64 v5, v2\n  return v6\n}\n";
+        let converted = text(&format!("{tail}export \"main\" $pack\n"), EntryMode::Auto);
+        assert!(!converted.contains("shr_u"), "{converted}");
+        let mut module = module(
+            "func $c () -> (i64) {\nb0:\n  v0 = const.i64 17179869200\n  return v0\n}\nexport \"main\" $c\n",
+        );
+        let entries = make_entries(&mut module, EntryMode::Auto, ResultConvention::Length);
+        let plan = MemoryPlan::new(&module, &crate::MemoryOptions::default()).expect("fits");
+        fold_addresses(&mut module, &plan);
+        let func = module.functions[entries[0].target.expect("entered")].as_ref().expect("made");
+        let InstData::Return { args } = &func.insts[func.terminator(func.entry())] else {
+            panic!("no return")
+        };
+        assert_eq!(args.iter().map(|&arg| func.as_const(arg)).collect::<Vec<_>>(), [Some(0x2_0010), Some(4)]);
+    }
+
+    #[test]
+    fn tail_calls_in_entries_become_calls() {
+        let tail = "func $outer (i32, i32) -> (i64) {\nb0(v0: i32, v1: i32):\n  tail_call $work(v0, v1)\n}\n";
+        let converted = text(&format!("{tail}export \"main\" $outer\n"), EntryMode::Auto);
+        assert!(converted.contains(" = call $work(") && converted.contains("return "), "{converted}");
     }
 }

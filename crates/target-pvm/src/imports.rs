@@ -92,7 +92,8 @@ pub fn resolve(
     map: &ImportMap,
     reachable: &Reachable,
 ) -> Result<(HostCalls, Vec<metadata::Import>), ImportError> {
-    let imports: Vec<(FuncId, Import)> = module.decls.iter().filter_map(|(id, decl)| as_import(id, decl)).collect();
+    let imports: Vec<(FuncId, Import)> =
+        module.decls.iter().filter_map(|(id, decl)| as_import(id, decl)).collect();
     let mut actions = IdVec::filled(None, module.decls.len());
     let mut unmapped = Vec::new();
     let mut next = map.auto_base();
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn signatures_are_checked() {
-        let sig = |params: &[Type], results: &[Type]| Signature { params: params.into(), results: results.into() };
+        let sig =
+            |params: &[Type], results: &[Type]| Signature { params: params.into(), results: results.into() };
         let call = ImportAction::Ecalli(1);
         assert_eq!(check_signature(&sig(&[Type::I32; 6], &[Type::I64; 2]), call), Ok(()));
         assert!(check_signature(&sig(&[Type::I32; 7], &[]), call).is_err());

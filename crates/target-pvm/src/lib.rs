@@ -1,18 +1,21 @@
 //! The PVM target: from an [`ssa::Module`] to a program.
 //!
 //! ```text
-//! Module ─ entries ─ reach ─ imports ─► Module ─ memory plan ─► Pvm ─ codegen ─► Fragments ─ link ─► Program
+//! Module ─ sparse ─ entries ─ reach ─ imports ─► Module ─ memory plan ─► Pvm ─ codegen ─► Fragments ─ link ─► Program
 //! ```
 //!
-//! Everything up to the memory plan is SSA in, SSA out: entry points get wrappers, what nothing can reach goes, and
-//! calls of imports become host calls or plain code. Then addresses of data are known, [`Pvm`] tells the code
-//! generator what the machine is like, and [`link`] joins the functions' code with the jump table and initial memory.
+//! Everything up to the memory plan is SSA in, SSA out: distant data is copied at the start, entry points get
+//! wrappers, what nothing can reach goes, and calls of imports become host calls or plain code. Then addresses of
+//! data are known, [`Pvm`] tells the code generator what the machine is like, and `link` joins the functions' code
+//! with the jump table and initial memory.
 
 pub mod entries;
 pub mod imports;
 pub mod memory_plan;
 pub mod reach;
+pub mod sparse;
 
+mod dead_slots;
 mod demand;
 mod encode;
 mod fixup;
@@ -142,6 +145,7 @@ struct Prepared {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
+    sparse::move_distant_data(&mut module);
     let entries = entries::make_entries(&mut module, options.entries, options.result);
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {
@@ -151,8 +155,13 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     let reachable = Reachable::new(&module, roots, exported);
     reach::remove_unreachable(&mut module, &reachable);
     let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
-    module.functions.values_mut().flatten().for_each(target::expand_switches);
+    let memory = module.memory().map(|(id, _)| id);
+    for func in module.functions.values_mut().flatten() {
+        dead_slots::remove_dead_slot_stores(func, memory);
+        target::expand_switches(func);
+    }
     let plan = MemoryPlan::new(&module, &options.memory)?;
+    entries::fold_addresses(&mut module, &plan);
     let target = Pvm::new(options.gp, plan, host_calls);
     Ok(Prepared { module, target, entries, imports })
 }
@@ -178,7 +187,8 @@ fn program(
         ExportItem::Func(_) => None,
     });
     let name = |func: FuncId| module.decls[func].name.clone();
-    let functions = linked.functions.iter().map(|&(pc, func)| metadata::FunctionName { pc, name: name(func) });
+    let named = |&(pc, func): &(u32, FuncId)| metadata::FunctionName { pc, name: name(func) };
+    let functions = linked.functions.iter().map(named);
     let referenced = linked.references.iter().filter(|(_, value)| **value != 0);
     Program {
         entries,

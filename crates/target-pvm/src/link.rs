@@ -67,7 +67,10 @@ pub fn link(
     marked.for_each(|at| blob.mask.set(header_len as usize + at));
     blob.jump_table = table.places.iter().map(|slot| slot.address(&code, &fragments, &positions)).collect();
     if let Err(defect) = validate::check_well_formed(gp, &blob) {
-        panic!("the linked program is not well-formed: {defect}{}", context(&order, module, &code, defect.offset));
+        panic!(
+            "the linked program is not well-formed: {defect}{}",
+            context(&order, module, &code, defect.offset)
+        );
     }
     let functions = order.iter().map(|&id| (code.base(positions[id]) as u32, id)).collect();
     Linked { blob, functions, references: table.references }

@@ -253,7 +253,8 @@ impl Usage {
     fn note(&mut self, inst: &InstData) {
         match inst {
             InstData::Load { addr: Addr { base: Some(id), .. }, .. } => self.used[*id] = true,
-            InstData::Store { addr: Addr { base: Some(id), .. }, .. } | InstData::DataAddr { data: id, .. } => {
+            InstData::Store { addr: Addr { base: Some(id), .. }, .. }
+            | InstData::DataAddr { data: id, .. } => {
                 self.used[*id] = true;
                 self.written[*id] = true;
             }
@@ -278,7 +279,7 @@ impl Usage {
 }
 
 /// The first wasm address that needs memory: see the module documentation.
-fn first_live_byte(memory: &LinearMemory) -> u32 {
+pub fn first_live_byte(memory: &LinearMemory) -> u32 {
     let mut segments = memory.segments.iter().filter(|segment| !segment.bytes.is_empty()).peekable();
     match memory.native_stack {
         Some(top) if segments.peek().is_some() && segments.all(|segment| segment.offset >= top) => top,
@@ -468,7 +469,8 @@ mod tests {
         }
         assert_eq!(plan(&module).try_address(id(0)), Some(0x2_0000));
         assert_eq!(plan(&module).try_address(id(1)), None);
-        let kept = MemoryPlan::new(&module, &MemoryOptions { keep_exports: true, ..MemoryOptions::default() });
+        let kept =
+            MemoryPlan::new(&module, &MemoryOptions { keep_exports: true, ..MemoryOptions::default() });
         assert_eq!(kept.expect("fits").address(id(1)), 0x2_0000);
     }
 

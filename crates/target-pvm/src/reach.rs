@@ -27,7 +27,8 @@ impl Reachable {
         data_roots: impl IntoIterator<Item = DataId>,
     ) -> Self {
         let funcs = IdVec::filled(false, module.decls.len());
-        let reachable = Self { referenced: funcs.clone(), funcs, data: IdVec::filled(false, module.data.len()) };
+        let reachable =
+            Self { referenced: funcs.clone(), funcs, data: IdVec::filled(false, module.data.len()) };
         let mut walk = Walk { module, reachable, work: Vec::new() };
         roots.into_iter().for_each(|func| walk.reference(func));
         data_roots.into_iter().for_each(|data| walk.data(data));

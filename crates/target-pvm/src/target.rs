@@ -146,6 +146,10 @@ impl Target for Pvm {
         }
     }
 
+    fn is_rematerializable<R: Register>(inst: &Inst<R>) -> bool {
+        matches!(inst, Inst::Const { .. } | Inst::FuncRef { .. } | Inst::SlotAddr { .. })
+    }
+
     fn copy(dst: PReg, src: PReg) -> Inst<PReg> {
         Inst::copy(dst, src)
     }

@@ -73,7 +73,8 @@ pub fn stage_singles(cpu: Cpu, locations: &mut [Vec<ArgLoc>]) -> Vec<(PReg, PReg
             used.insert(*reg);
         }
     }
-    let mut free = (0..8).rev().chain(8..16).map(|n| PReg::new(FIRST_DOUBLE + n)).filter(|&reg| !used.contains(reg));
+    let mut free =
+        (0..8).rev().chain(8..16).map(|n| PReg::new(FIRST_DOUBLE + n)).filter(|&reg| !used.contains(reg));
     for loc in locations.iter_mut().flatten() {
         if let ArgLoc::Reg(reg) = loc
             && (FIRST_SINGLE..FIRST_DOUBLE).contains(&reg.number())
@@ -174,7 +175,10 @@ mod tests {
     fn arguments_are_where_clang_puts_them() {
         use Type::{F32, F64, I32, I64};
         assert_eq!(params(Cpu::M3, &[I32, I64]).0, ["r0", "r2:r3"]);
-        assert_eq!(params(Cpu::M3, &[I32, I32, I32, I64, I32]), (vec!["r0", "r1", "r2", "[0]:[4]", "[8]"].into_iter().map(str::to_owned).collect(), 16));
+        assert_eq!(
+            params(Cpu::M3, &[I32, I32, I32, I64, I32]),
+            (vec!["r0", "r1", "r2", "[0]:[4]", "[8]"].into_iter().map(str::to_owned).collect(), 16)
+        );
         assert_eq!(params(Cpu::M3, &[I64, I64, I32, I64]).0, ["r0:r1", "r2:r3", "[0]", "[8]:[12]"]);
         assert_eq!(params(Cpu::M4F, &[F32, I32, F32]).0, ["s0", "r0", "s1"]);
         assert_eq!(params(Cpu::M7DP, &[F32, F64, F32, F32]).0, ["s0", "d1", "s1", "s4"]);

@@ -34,7 +34,9 @@ pub fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
             Callee::Func(func) => buf.fixup(Fixup::TailCall(func), Reference::None),
             Callee::Code(code) => plain(&Machine::branch_reg(Opcode::Bx, core_reg(code)), None, buf),
         },
-        Inst::Return { pop, .. } if pop.is_empty() => plain(&Machine::branch_reg(Opcode::Bx, Reg::LR), None, buf),
+        Inst::Return { pop, .. } if pop.is_empty() => {
+            plain(&Machine::branch_reg(Opcode::Bx, Reg::LR), None, buf)
+        }
         Inst::Return { pop, .. } => plain(&Machine::stack(Opcode::Pop, *pop), None, buf),
         Inst::Pool { words } => pool(words, buf),
         Inst::Params { .. } => {}

@@ -33,7 +33,9 @@ pub fn instruction(inst: Inst<PReg>, pool: &mut Pool, out: &mut Out) {
         Inst::BaseAccess { op, rt, index } => {
             out.push(Inst::Plain(Machine::mem_reg(op, rt, MEMORY_BASE, index, 0)));
         }
-        Inst::BaseOffset { op, rt, offset } => out.push(Inst::Plain(Machine::mem(op, rt, MEMORY_BASE, offset))),
+        Inst::BaseOffset { op, rt, offset } => {
+            out.push(Inst::Plain(Machine::mem(op, rt, MEMORY_BASE, offset)))
+        }
         Inst::Pair { op, dst, a, b } => pair(op, dst, a, b, out),
         Inst::PairNeg { dst, src } => negate(dst, src, out),
         Inst::PairHalve { signed, dst, src } => halve(signed, dst, src, out),
@@ -189,7 +191,8 @@ fn first_word(op: PairOp, dst: PReg, a: PReg, b: Src<PReg>) -> Machine<PReg> {
         (PairOp::Sub, Src::Reg(b)) => Machine::alu_reg(Opcode::SubReg, true, dst, a, b, Shift::NONE),
         (op, Src::Imm(imm)) => {
             let adding = op == PairOp::Add;
-            let (same, other) = if adding { (Opcode::AddImm, Opcode::SubImm) } else { (Opcode::SubImm, Opcode::AddImm) };
+            let (same, other) =
+                if adding { (Opcode::AddImm, Opcode::SubImm) } else { (Opcode::SubImm, Opcode::AddImm) };
             let negated = imm.wrapping_neg();
             // Adding a number and subtracting its negation set the same carry, except for 0.
             match imm == 0 || is_modified(imm) && !(negated < imm && is_modified(negated)) {
@@ -207,7 +210,8 @@ fn carry_word(op: PairOp, sets_flags: bool, dst: PReg, a: PReg, b: Src<PReg>) ->
         (PairOp::Sub, Src::Reg(b)) => Machine::alu_reg(Opcode::SbcReg, sets_flags, dst, a, b, Shift::NONE),
         (op, Src::Imm(imm)) => {
             let adding = op == PairOp::Add;
-            let (same, other) = if adding { (Opcode::AdcImm, Opcode::SbcImm) } else { (Opcode::SbcImm, Opcode::AdcImm) };
+            let (same, other) =
+                if adding { (Opcode::AdcImm, Opcode::SbcImm) } else { (Opcode::SbcImm, Opcode::AdcImm) };
             match is_modified(imm) {
                 true => Machine::alu_imm(same, sets_flags, dst, a, imm),
                 false => Machine::alu_imm(other, sets_flags, dst, a, !imm),
@@ -325,7 +329,8 @@ fn conditional(cond: Cond, if_true: Vec<Machine<PReg>>, if_false: Vec<Machine<PR
 fn select_float(test: Test<PReg>, double: bool, dst: PReg, if_true: PReg, if_false: PReg, out: &mut Out) {
     let op = if double { Opcode::VmovF64 } else { Opcode::VmovF32 };
     let to = |src: PReg| (src != dst).then(|| Machine::reg2(op, dst, src));
-    let (if_true, if_false): (Vec<_>, Vec<_>) = (to(if_true).into_iter().collect(), to(if_false).into_iter().collect());
+    let (if_true, if_false): (Vec<_>, Vec<_>) =
+        (to(if_true).into_iter().collect(), to(if_false).into_iter().collect());
     if !if_true.is_empty() || !if_false.is_empty() {
         let cond = flags(test, out);
         conditional(cond, if_true, if_false, out);

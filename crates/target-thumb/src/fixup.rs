@@ -140,7 +140,13 @@ impl codegen::Fixup for Fixup {
             Self::Word(_) => 4,
             Self::TableEntry { bytes, .. } => bytes,
             Self::TableAddress { .. } => 4,
-            Self::LoadLiteral { dst, .. } => if form == 0 && Self::has_short_load(dst) { 2 } else { 4 },
+            Self::LoadLiteral { dst, .. } => {
+                if form == 0 && Self::has_short_load(dst) {
+                    2
+                } else {
+                    4
+                }
+            }
             _ => self.instructions(form, 0).iter().map(|(_, width)| width.bytes()).sum(),
         }
     }

@@ -154,8 +154,8 @@ impl Frame {
         match self.realigned {
             None => move_sp(Opcode::AddReg, self.size, out),
             Some((_, kept)) => {
-                access(Opcode::Ldr, SCRATCH, SP, kept.into(), out);
-                out.push(Inst::copy(SP, SCRATCH));
+                move_sp(Opcode::AddReg, kept & !0xfff, out);
+                access(Opcode::Ldr, SP, SP, i64::from(kept & 0xfff), out);
             }
         }
         if let Some((first, count)) = self.floats {
@@ -207,16 +207,15 @@ fn single_high(list: RegList) -> Option<PReg> {
     (!only.is_low() && only != Reg::LR).then(|| PReg::new(only.number()))
 }
 
-/// `sp = sp op bytes`.
+/// `sp = sp op bytes`, without another register: at a tail call the scratch register holds the callee.
 fn move_sp(op: Opcode, bytes: u32, out: &mut Vec<Inst<PReg>>) {
-    let change = if op == Opcode::SubReg { bytes.wrapping_neg() } else { bytes };
-    if bytes == 0 {
-    } else if fits_add(change) {
-        out.push(add_imm(SP, SP, change));
-    } else {
-        out.push(Inst::Const { dst: SCRATCH, value: bytes });
-        out.push(alu_reg(op, SP, SP, SCRATCH, Shift::NONE));
+    let change = |bytes: u32| if op == Opcode::SubReg { bytes.wrapping_neg() } else { bytes };
+    if fits_add(change(bytes)) {
+        out.extend((bytes != 0).then(|| add_imm(SP, SP, change(bytes))));
+        return;
     }
+    let parts = [0x0000_0fff, 0x000f_f000, 0x0ff0_0000, 0xf000_0000].map(|mask| bytes & mask);
+    out.extend(parts.into_iter().filter(|&part| part != 0).map(|part| add_imm(SP, SP, change(part))));
 }
 
 /// `dst = sp + offset`.
@@ -242,11 +241,13 @@ fn access(op: Opcode, data: PReg, base: PReg, offset: i64, out: &mut Vec<Inst<PR
     }
     let low = if is_float { offset & 0x3fc } else { offset & 0xfff };
     let high = offset.wrapping_sub(low) as u32;
+    // A load has a register of its own for the address.
+    let address = if op == Opcode::Ldr { data } else { SCRATCH };
     if base == SP {
-        add_to_sp(SCRATCH, high, out);
+        add_to_sp(address, high, out);
     } else {
         assert!(fits_add(high), "incoming arguments are near");
-        out.push(add_imm(SCRATCH, base, high));
+        out.push(add_imm(address, base, high));
     }
-    out.push(Inst::Plain(Machine::mem(op, data, SCRATCH, low)));
+    out.push(Inst::Plain(Machine::mem(op, data, address, low)));
 }

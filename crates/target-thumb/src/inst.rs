@@ -200,7 +200,13 @@ const fn slot_class(slot: RegSlot) -> RegClass {
 const fn prefers_two_address(format: Format) -> bool {
     matches!(
         format,
-        Format::AluImm | Format::AluReg | Format::MovReg | Format::MovShifted | Format::ShiftImm | Format::Reg3S | Format::Reg2
+        Format::AluImm
+            | Format::AluReg
+            | Format::MovReg
+            | Format::MovShifted
+            | Format::ShiftImm
+            | Format::Reg3S
+            | Format::Reg2
     )
 }
 
@@ -218,7 +224,10 @@ fn map_plain<R: Register, S: Register>(inst: &Machine<R>, f: &mut dyn FnMut(R, O
 
 /// Maps the registers of an instruction whose updated registers, in order, have the old values `old`, which have been
 /// mapped as the first operands.
-fn map_updates<R: Register, S: Register>(inst: &Machine<R>, f: &mut dyn FnMut(R, Operand) -> S) -> Machine<S> {
+fn map_updates<R: Register, S: Register>(
+    inst: &Machine<R>,
+    f: &mut dyn FnMut(R, Operand) -> S,
+) -> Machine<S> {
     let mut updated = 0;
     inst.map_regs(&mut |reg, slot| {
         let class = slot_class(slot);
@@ -303,7 +312,9 @@ impl<R: Register> Inst<R> {
                 let index = f(index, USE);
                 Inst::BaseAccess { op, rt: f(rt, data_operand(op)), index }
             }
-            Self::BaseOffset { op, rt, offset } => Inst::BaseOffset { op, rt: f(rt, data_operand(op)), offset },
+            Self::BaseOffset { op, rt, offset } => {
+                Inst::BaseOffset { op, rt: f(rt, data_operand(op)), offset }
+            }
             Self::SlotAddr { dst, slot, base } => Inst::SlotAddr { dst: f(dst, DEF), slot, base },
             Self::LoadSlot { op, dst, slot } => Inst::LoadSlot { op, dst: f(dst, data_operand(op)), slot },
             Self::StoreSlot { op, src, slot } => Inst::StoreSlot { op, src: f(src, data_operand(op)), slot },
@@ -318,7 +329,9 @@ impl<R: Register> Inst<R> {
             Self::TailCall(ref call) => {
                 Inst::TailCall(Box::new(call.map(Operand::fixed_use(INT, SCRATCH), f)))
             }
-            Self::Return { ref uses, pop } => Inst::Return { uses: map_fixed(uses, Operand::fixed_use, f), pop },
+            Self::Return { ref uses, pop } => {
+                Inst::Return { uses: map_fixed(uses, Operand::fixed_use, f), pop }
+            }
             Self::FlagBranch(cond) => Inst::FlagBranch(cond),
             Self::ZeroBranch { reg, if_zero } => Inst::ZeroBranch { reg: f(reg, USE), if_zero },
             Self::It { cond, mask, ref body } => {
@@ -372,7 +385,9 @@ impl<R: Register> Inst<R> {
                 let like = match (in_registers(&if_true), in_registers(&if_false)) {
                     (true, true) => Some(first + 2),
                     (true, false) => Some(first),
-                    (false, true) => Some(first + (if_true.iter().filter(|src| src.imm().is_none()).count() as u8)),
+                    (false, true) => {
+                        Some(first + (if_true.iter().filter(|src| src.imm().is_none()).count() as u8))
+                    }
                     (false, false) => None,
                 };
                 let low = f(dst[0], def_like(like));
@@ -487,7 +502,9 @@ impl<R: Register> fmt::Display for Inst<R> {
             Self::Branch(test) => write!(f, "branch {test}"),
             Self::Dispatch { index, .. } => write!(f, "dispatch {index}"),
             Self::Params { defs, .. } => write!(f, "params {}", Fixed(defs)),
-            Self::Call(call) => write!(f, "call {} {} -> {}", call.callee, Fixed(&call.args), Fixed(&call.results)),
+            Self::Call(call) => {
+                write!(f, "call {} {} -> {}", call.callee, Fixed(&call.args), Fixed(&call.results))
+            }
             Self::TailCall(call) => write!(f, "tail_call {} {}", call.callee, Fixed(&call.args)),
             Self::Return { uses, pop } if pop.is_empty() => write!(f, "return {}", Fixed(uses)),
             Self::Return { uses, pop } => write!(f, "pop {pop}; return {}", Fixed(uses)),

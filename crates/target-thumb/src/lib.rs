@@ -1,22 +1,93 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ legalize ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ legalize ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
+//!
+//! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the core lacks become calls of helper functions that travel
+//! with the program. [`Thumb`] tells the code generator what the machine is like; [`object`] writes the result.
 
 pub mod abi;
 pub mod cpu;
+pub mod object;
 
+mod boundary;
 mod encode;
 mod expand;
 mod fixup;
 mod frame;
 mod immediate;
 mod inst;
+mod legalize;
 mod lower;
 mod peephole;
 mod target;
 mod test;
 
+use codegen::Stage;
+use ssa::Module;
+
 pub use cpu::{Cpu, UnknownCpu};
+pub use object::{FunctionInfo, NameError, Object, ObjectOptions};
 pub use target::{MemoryMode, Thumb};
+
+/// Everything that steers the target.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// The core.
+    pub cpu: Cpu,
+    /// Where linear memory is.
+    pub memory: MemoryMode,
+    /// The object.
+    pub object: ObjectOptions,
+    /// Worker threads, at least 1. The result does not depend on it.
+    pub threads: usize,
+}
+
+/// Input that can't become an object with these options.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// About the names of imports and exports.
+    #[error(transparent)]
+    Names(#[from] NameError),
+    /// The target has no code for something.
+    #[error(transparent)]
+    Unsupported(#[from] codegen::Unsupported),
+}
+
+/// Compiles a module.
+///
+/// # Errors
+/// If a function needs what the core lacks, or names can't be symbols.
+pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
+    let (module, target) = prepare(module, options);
+    let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
+    Ok(object::link(&module, &target, &fragments, &options.object)?)
+}
+
+/// The text of all functions at a stage of code generation.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
+    let (module, target) = prepare(module, options);
+    let mut text = String::new();
+    for func in module.functions.values().flatten() {
+        text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// The module as it goes into code generation, as text.
+pub fn print_ssa(module: Module, options: &Options) -> String {
+    prepare(module, options).0.to_string()
+}
+
+fn prepare(mut module: Module, options: &Options) -> (Module, Thumb) {
+    boundary::wrap(&mut module);
+    legalize::legalize(&mut module, options.cpu);
+    module.functions.values_mut().flatten().for_each(target::expand_switches);
+    let target = Thumb::new(options.cpu, options.memory, &module);
+    (module, target)
+}

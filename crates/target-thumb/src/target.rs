@@ -203,7 +203,13 @@ impl Target for Thumb {
         encode::jump(to, buf);
     }
 
-    fn encode_dispatch(&self, inst: &Inst<PReg>, targets: &[Block], _at: Position, buf: &mut CodeBuffer<Fixup>) {
+    fn encode_dispatch(
+        &self,
+        inst: &Inst<PReg>,
+        targets: &[Block],
+        _at: Position,
+        buf: &mut CodeBuffer<Fixup>,
+    ) {
         encode::dispatch(inst, targets, buf);
     }
 

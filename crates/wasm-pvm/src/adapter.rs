@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, ElementSection, ExportSection, FunctionSection, GlobalSection,
-    ImportSection, MemorySection, Module, NameMap, NameSection, StartSection, TableSection, TypeSection,
+    CodeSection, DataCountSection, DataSection, ElementSection, ExportSection, FunctionSection,
+    GlobalSection, ImportSection, MemorySection, Module, NameMap, NameSection, StartSection, TableSection,
+    TypeSection,
 };
 use wasmparser::{FuncType, Import};
 
@@ -493,10 +494,10 @@ mod tests {
                   (drop (call $main)) (i32.load (i32.wrap_i64 (call $host (i64.const 100))))))"#,
         );
         let merged = merge(&main, &adapter).expect("links");
-        assert_eq!(interface(&merged), (
-            vec!["env.keep".into(), "env.host_call_0".into()],
-            vec!["memory".into(), "main".into()],
-        ));
+        assert_eq!(
+            interface(&merged),
+            (vec!["env.keep".into(), "env.host_call_0".into()], vec!["memory".into(), "main".into()],)
+        );
     }
 
     #[test]

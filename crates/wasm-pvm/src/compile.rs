@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use pvm_isa::metadata::{Export, Extension, Metadata, Package};
+use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
 use pvm_isa::{Container, SpiProgram};
 use target_pvm::Program;
 use target_pvm::entries::ENTRY_BYTES;
@@ -89,7 +89,8 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, Error> {
     let mut wasm = input::to_wasm(bytes)?;
     for (index, adapter) in (1..).zip(&options.adapters) {
-        let adapter = input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error: error.into() })?;
+        let adapter =
+            input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error: error.into() })?;
         let merged = adapter::merge(&wasm, &adapter).map_err(|error| Error::Adapter { index, error })?;
         wasm = Cow::Owned(merged);
     }
@@ -114,7 +115,11 @@ fn container(program: &Program, options: &Options) -> (Vec<u8>, usize) {
 fn metadata(program: &Program, options: &Options) -> Metadata {
     let entries = (0..).step_by(ENTRY_BYTES as usize).zip(&program.entries);
     let exports = entries.filter(|(_, entry)| entry.target.is_some());
-    let exports = exports.map(|(pc, entry)| Export { name: entry.name.clone(), pc, signature: entry.signature.clone() });
+    let exports = exports.map(|(pc, entry)| Export {
+        name: entry.name.clone(),
+        pc,
+        signature: entry.signature.clone(),
+    });
     let package = Package { name: options.package.clone(), ..Package::default() };
     Metadata {
         package: Some(package),
@@ -125,12 +130,22 @@ fn metadata(program: &Program, options: &Options) -> Metadata {
             linear_memory: program.has_memory.then_some(program.linear_base),
             exports: exports.collect(),
             imports: program.imports.clone(),
-            functions: if options.keeps_names() { program.functions.clone() } else { Vec::new() },
+            functions: if options.keeps_names() { real_names(program) } else { Vec::new() },
         }),
     }
 }
 
-fn report(program: Program, wasm_bytes: usize, sizes: Sizes, phases: Vec<(&'static str, Duration)>) -> Report {
+/// Names of functions that have one; the frontend calls the others `func[index]`.
+fn real_names(program: &Program) -> Vec<FunctionName> {
+    program.functions.iter().filter(|function| !function.name.starts_with("func[")).cloned().collect()
+}
+
+fn report(
+    program: Program,
+    wasm_bytes: usize,
+    sizes: Sizes,
+    phases: Vec<(&'static str, Duration)>,
+) -> Report {
     Report {
         wasm_bytes,
         sizes,

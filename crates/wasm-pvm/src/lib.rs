@@ -24,8 +24,8 @@ mod report;
 pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
-    Bounds, ConstValue, EntryMode, Floats, Format, ImportAction, ImportMap, ImportMapError, Names, OptLevel, Options,
-    ResultConvention, ShadowStack, Target,
+    Bounds, ConstValue, EntryMode, Floats, Format, ImportAction, ImportMap, ImportMapError, Names, OptLevel,
+    Options, ResultConvention, ShadowStack, Target,
 };
 pub use pvm_isa::GpVersion;
 pub use report::{Report, Sizes};

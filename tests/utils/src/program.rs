@@ -38,8 +38,8 @@ pub type Host<'a> = &'a mut dyn FnMut(u32, &[u64]) -> u64;
 pub struct Program {
     machine: Machine,
     report: Report,
-    /// Parameter counts of imported functions, by index.
-    import_params: Vec<usize>,
+    /// For each imported function, whether each parameter is 64 bits wide.
+    import_params: Vec<Vec<bool>>,
 }
 
 /// `options` with raw entries, addresses for all exports, and imports as host calls.
@@ -160,28 +160,34 @@ impl Program {
 
     fn host_call(&mut self, number: u32, host: Host<'_>) -> Result<()> {
         let index = number.checked_sub(FIRST_IMPORT).context("a host call that is no import")?;
-        let count = *self.import_params.get(index as usize).context("a host call that is no import")?;
-        ensure!(count <= 6, "an import with more arguments than a host call takes");
-        let args: Vec<u64> = (0..count).map(|n| self.machine.reg(7 + n)).collect();
+        let params = self.import_params.get(index as usize).context("a host call that is no import")?;
+        ensure!(params.len() <= 6, "an import with more arguments than a host call takes");
+        let mut args = Vec::new();
+        for (n, &wide) in params.iter().enumerate() {
+            let word = self.machine.reg(7 + n);
+            ensure!(wide || word >> 32 == 0, "an i32 argument of a host call isn't zero-extended: {word:#x}");
+            args.push(if wide { word } else { i64::from(word as i32) as u64 });
+        }
         self.machine.set_reg(7, host(index, &args));
         Ok(())
     }
 }
 
-fn import_params(wasm: &[u8]) -> Result<Vec<usize>> {
+fn import_params(wasm: &[u8]) -> Result<Vec<Vec<bool>>> {
     let mut types = Vec::new();
     let mut params = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
         match payload? {
             wasmparser::Payload::TypeSection(section) => {
                 for ty in section.into_iter_err_on_gc_types() {
-                    types.push(ty?.params().len());
+                    let wide = |ty: &wasmparser::ValType| !matches!(ty, wasmparser::ValType::I32 | wasmparser::ValType::F32);
+                    types.push(ty?.params().iter().map(wide).collect::<Vec<_>>());
                 }
             }
             wasmparser::Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     if let wasmparser::TypeRef::Func(ty) = import?.ty {
-                        params.push(types[ty as usize]);
+                        params.push(types[ty as usize].clone());
                     }
                 }
             }

@@ -116,13 +116,21 @@ impl<T: Target> Checker<'_, T> {
                 Step::Store { slot, src } => copy(state, Place::Slot(slot), Place::Reg(src)),
                 Step::Load { dst, slot } => copy(state, Place::Reg(dst), Place::Slot(slot)),
                 Step::Make { dst, vreg } => {
-                    if !self.func.vregs[vreg].rematerializable {
+                    if !self.is_rematerializable(vreg) {
                         report(format!("{vreg} can't be made again at {gap:?}"));
                     }
                     state.insert(Place::Reg(dst), self.names_behind(gap, vreg));
                 }
             }
         }
+    }
+
+    fn is_rematerializable(&self, vreg: VReg) -> bool {
+        let number = self.program.defs[vreg].expect("a value that is made is defined").number;
+        let block = self.program.block_at(Point::early(number));
+        let index = number - self.program.blocks[block].head();
+        let inst = index.checked_sub(1).and_then(|index| self.func.blocks[block].insts.get(index as usize));
+        self.func.vregs[vreg].rematerializable || inst.is_some_and(T::is_rematerializable)
     }
 
     /// A value and, for moves at the start of a block, the parameters it has become on the only edge into it.
@@ -149,7 +157,7 @@ impl<T: Target> Checker<'_, T> {
         let mut complain = |message: String| report(format!("number {n}, {inst}: {message}"));
         if self.allocation.dropped[n as usize] {
             match operands[..] {
-                [(vreg, _)] if self.func.vregs[vreg].rematerializable => forget(state, vreg),
+                [(vreg, _)] if self.is_rematerializable(vreg) => forget(state, vreg),
                 _ => complain("the instruction is needed".to_owned()),
             }
             return;

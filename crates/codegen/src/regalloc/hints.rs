@@ -30,10 +30,15 @@ pub struct Hint {
     pub wish: Wish,
     /// Executions of the move it saves.
     pub weight: f32,
+    /// Whether the values should be of one web.
+    joins: bool,
 }
 
 /// What an instruction in the register it prefers is worth, of a move.
 const PREFERENCE: f32 = 0.5;
+
+/// What another of its operands is worth there; often the instruction is cheaper in the register of either.
+const OTHER_PREFERENCE: f32 = 0.25;
 
 /// The hints of all values.
 #[derive(Debug)]
@@ -98,7 +103,7 @@ impl Hints {
             *end = total;
         }
         for (vreg, hint) in list {
-            if let Wish::Value(other, _) = hint.wish {
+            if let (Wish::Value(other, _), true) = (hint.wish, hint.joins) {
                 self.join(*vreg, other);
             }
         }
@@ -132,9 +137,9 @@ impl Hints {
     }
 }
 
-fn relate(list: &mut Vec<(VReg, Hint)>, a: (VReg, Point), b: (VReg, Point), weight: f32) {
-    list.push((a.0, Hint { at: a.1, wish: Wish::Value(b.0, b.1), weight }));
-    list.push((b.0, Hint { at: b.1, wish: Wish::Value(a.0, a.1), weight }));
+fn relate(list: &mut Vec<(VReg, Hint)>, a: (VReg, Point), b: (VReg, Point), weight: f32, joins: bool) {
+    list.push((a.0, Hint { at: a.1, wish: Wish::Value(b.0, b.1), weight, joins }));
+    list.push((b.0, Hint { at: b.1, wish: Wish::Value(a.0, a.1), weight, joins }));
 }
 
 fn collect_edges(program: &Program, list: &mut Vec<(VReg, Hint)>) {
@@ -142,14 +147,14 @@ fn collect_edges(program: &Program, list: &mut Vec<(VReg, Hint)>) {
         let arg_at = program.blocks[edge.pred].last();
         let param_at = program.blocks[edge.block].from;
         let weight = program.edge_freq(edge.pred, edge.block);
-        relate(list, (edge.param, param_at), (edge.arg, arg_at), weight);
+        relate(list, (edge.param, param_at), (edge.arg, arg_at), weight, true);
     }
 }
 
 fn collect_copies(program: &Program, list: &mut Vec<(VReg, Hint)>) {
     for &(src, dst, n) in &program.copies {
         let weight = program.freq_at(Point::early(n));
-        relate(list, (src, Point::early(n)), (dst, Point::late(n)), weight);
+        relate(list, (src, Point::early(n)), (dst, Point::late(n)), weight, true);
     }
 }
 
@@ -161,19 +166,22 @@ fn collect_operands(program: &Program, list: &mut Vec<(VReg, Hint)>) {
         for slot in slots {
             match slot.need {
                 Need::FixedUse { reg, .. } => {
-                    list.push((slot.vreg, Hint { at: early.prev(), wish: Wish::Reg(reg), weight }));
+                    list.push((slot.vreg, Hint { at: early.prev(), wish: Wish::Reg(reg), weight, joins: false }));
                 }
                 Need::FixedDef { reg, .. } => {
-                    list.push((slot.vreg, Hint { at: Point::early(n + 1), wish: Wish::Reg(reg), weight }));
+                    list.push((slot.vreg, Hint { at: Point::early(n + 1), wish: Wish::Reg(reg), weight, joins: false }));
                 }
                 Need::TiedDef(index) => {
-                    relate(list, (slots[index as usize].vreg, early.prev()), (slot.vreg, early), weight);
+                    relate(list, (slots[index as usize].vreg, early.prev()), (slot.vreg, early), weight, true);
                 }
                 _ => {}
             }
             if let (Some(index), Need::Def) = (slot.prefer, slot.need) {
-                let used = slots[index as usize].vreg;
-                relate(list, (used, early), (slot.vreg, Point::late(n)), weight * PREFERENCE);
+                for (i, used) in slots.iter().enumerate().filter(|(_, used)| used.need == Need::Use) {
+                    let is_first = i == usize::from(index);
+                    let weight = weight * if is_first { PREFERENCE } else { OTHER_PREFERENCE };
+                    relate(list, (used.vreg, early), (slot.vreg, Point::late(n)), weight, is_first);
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ use std::collections::BinaryHeap;
 
 use ssa::IdVec;
 
-use super::hints::{Hints, Wish};
+use super::hints::{Hint, Hints, Wish};
 use super::intervals::{Intervals, Location, Origin, Piece};
 use super::liveness::{Range, Use};
 use super::occupancy::{Registers, Settled};
@@ -127,7 +127,7 @@ impl<'a> Scan<'a> {
             self.assign(piece, reg);
             self.enqueue(tail);
         } else {
-            self.contend(piece, order);
+            self.contend(piece, order, &votes);
         }
     }
 
@@ -351,12 +351,13 @@ impl<'a> Scan<'a> {
         best_reload(self.program, &self.intervals, vreg, from, a_use.at.gap_before())
     }
 
-    /// How bad it is to have a piece in memory from `at` until its next use: cost per point gained.
-    fn weight(&self, piece: Piece, at: Point) -> f32 {
+    /// What it costs to have a piece in memory from `at` until its next use, and how many points that gains.
+    fn cost_of_leaving(&self, piece: Piece, at: Point) -> (f32, u32) {
         let data = self.intervals.get(piece);
         let (load, store) = self.unit_costs(data.vreg, at);
         let back = |to: Point| reloads_on_back_edges(self.program, &self.intervals, data.vreg, at, to);
-        let (freq, gained) = match self.intervals.uses_from(piece, at).first() {
+        let mut uses = self.intervals.uses_from(piece, at).iter();
+        let (freq, gained) = match uses.find(|a_use| !self.is_free_in_memory(data.vreg, **a_use)) {
             Some(next) => {
                 let reload = self.reload(data.vreg, at, *next);
                 (reload.freq + back(reload.at), next.at.distance_from(at))
@@ -371,13 +372,23 @@ impl<'a> Scan<'a> {
             }
         };
         let store = if freq > 0.0 { store } else { 0.0 };
-        (store + load * freq) / (SOON + gained as f32)
+        (store + load * freq, gained)
+    }
+
+    /// Whether a use costs nothing more if the value is in memory: it becomes parameters that are in memory, too.
+    fn is_free_in_memory(&self, vreg: VReg, a_use: Use) -> bool {
+        let hints = self.hints.of(vreg, a_use.at, a_use.at);
+        let in_memory = |hint: &Hint| match hint.wish {
+            Wish::Value(other, at) => self.intervals.location_at(other, at) == Some(Location::Memory),
+            Wish::Reg(_) => false,
+        };
+        !a_use.must && !hints.is_empty() && hints.iter().all(in_memory)
     }
 
     // ---- Contention ----
 
     /// Takes a register from others, or waits in memory, whichever is cheaper.
-    fn contend(&mut self, piece: Piece, order: &[PReg]) {
+    fn contend(&mut self, piece: Piece, order: &[PReg], votes: &PerReg<f32>) {
         let Some(needed) = self.first_need(piece) else {
             self.spill(piece);
             return;
@@ -387,11 +398,13 @@ impl<'a> Scan<'a> {
         let first = uses[needed];
         let end = first.at.next().max(if is_strong(&uses[needed..]) { first.at.next().next() } else { from });
         let must = first.must && first.at == from;
-        let mut best = (if must { f32::INFINITY } else { self.weight(piece, from) }, None);
+        let own = per_point(self.cost_of_leaving(piece, from));
+        let mut best = (if must { f32::INFINITY } else { own }, None);
+        let distance = first.at.distance_from(from);
         for &reg in order {
-            let Some(mut weight) = self.eviction_weight(piece, reg, end) else { continue };
+            let Some(mut weight) = self.eviction_weight(piece, reg, end, votes[reg.index()]) else { continue };
             if self.is_unsaved(reg) {
-                weight += self.save_cost / (SOON + first.at.distance_from(from) as f32);
+                weight += per_point((self.save_cost, distance));
             }
             if weight < best.0 {
                 best = (weight, Some(reg));
@@ -421,8 +434,8 @@ impl<'a> Scan<'a> {
         holders
     }
 
-    /// The weight of all pieces that would have to leave, if they can.
-    fn eviction_weight(&self, piece: Piece, reg: PReg, end: Point) -> Option<f32> {
+    /// The cost per point gained of making all pieces leave a register, if they can, less the moves it saves.
+    fn eviction_weight(&self, piece: Piece, reg: PReg, end: Point, votes: f32) -> Option<f32> {
         if self.registers[reg].first_reserved(&self.intervals, piece).is_some_and(|reserved| reserved < end) {
             return None;
         }
@@ -435,7 +448,8 @@ impl<'a> Scan<'a> {
             if self.intervals.uses_from(holder, at).first().is_some_and(|next| next.must && next.at == at) {
                 return None;
             }
-            weight += self.weight(holder, at);
+            let (cost, gained) = self.cost_of_leaving(holder, at);
+            weight += per_point((cost - MOVE * votes, gained));
         }
         Some(weight)
     }
@@ -450,18 +464,27 @@ impl<'a> Scan<'a> {
     /// Makes a piece leave its register at a point or, if it is colder, since its last use.
     fn evict(&mut self, piece: Piece, reg: PReg, at: Point) {
         let data = *self.intervals.get(piece);
-        if data.from == at {
-            self.registers[reg].remove_from(&self.intervals, piece, at);
+        let covered = self.covered(piece, at);
+        if data.from == at || self.is_wasted(piece, covered) {
+            self.registers[reg].remove_from(&self.intervals, piece, data.from);
             self.spill(piece);
             return;
         }
-        let covered = self.covered(piece, at);
         let earliest = self.earliest_leave(piece, covered);
         let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, at);
         let at = cut.map_or(at, |cut| cut.at);
         self.registers[reg].remove_from(&self.intervals, piece, at);
         let tail = self.intervals.split(piece, at, Origin::Leave);
         self.spill(tail);
+    }
+
+    /// Whether a piece that loses its register behind the first `covered` uses need not have had it.
+    fn is_wasted(&self, piece: Piece, covered: usize) -> bool {
+        let data = self.intervals.get(piece);
+        let is_needed = self.first_need(piece).is_some_and(|needed| needed < covered);
+        let can_begin_in_memory =
+            self.program.rematerializable[data.vreg] || data.origin == Origin::HoistedReload;
+        !is_needed && can_begin_in_memory
     }
 
     /// The first gap behind the use before index `covered` that the piece can be cut at.
@@ -570,13 +593,18 @@ impl<'a> Scan<'a> {
         if was_hoisted {
             return a_use.must.then_some((needed, false));
         }
-        if !a_use.must && self.is_def(data.vreg, a_use) {
+        if !a_use.must && (self.is_def(data.vreg, a_use) || self.is_free_in_memory(data.vreg, a_use)) {
             return None;
         }
         let cut = self.reload(data.vreg, data.from.max(self.now), a_use);
         let colder = cut.freq < 0.5 * self.program.freq_at(a_use.at);
         (a_use.must || (colder && self.program.is_block_start(cut.at))).then_some((cut.at, cut.at < needed))
     }
+}
+
+/// A cost by the time it gains.
+fn per_point((cost, gained): (f32, u32)) -> f32 {
+    cost / (SOON + gained as f32)
 }
 
 /// Whether the first use is at both points of its instruction.

@@ -310,6 +310,9 @@ impl Program {
             },
         }));
         tie_operands(&operands, &mut self.slots[first..]);
+        if let ([(dst, operand)], true) = (&operands[..], T::is_rematerializable(inst)) {
+            self.rematerializable[*dst] |= operand.role.is_def();
+        }
         if let Some((dst, src)) = T::as_copy(inst) {
             self.copies.push((src, dst, n));
         }

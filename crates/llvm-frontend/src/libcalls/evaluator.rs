@@ -1,12 +1,13 @@
 //! A small evaluator for integer wasm functions.
 //!
 //! It runs candidates for compiler helpers on test cases, so it has what such functions use: integers, control flow,
-//! locals, globals, one memory that starts out zero, and direct calls of other functions of the module. Anything
+//! locals, globals, one memory full of noise, and direct calls of other functions of the module. Anything
 //! else, a trap, or too many steps ends the evaluation without an answer.
 //!
 //! Bodies are decoded once. Memory is a map of pages made on first write, so that cases are cheap to reset.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use wasmparser::{BlockType, MemArg, Operator};
@@ -22,6 +23,13 @@ const MAX_OPERATORS: usize = 20_000;
 /// A function with more locals than this is no helper.
 const MAX_LOCALS: u32 = 1_000;
 const PAGE: u32 = 4096;
+/// Bytes of stack that a helper may use.
+const SCRATCH: u64 = 1024;
+
+/// What memory holds before anything is written: noise, so that a write of any constant is noticed.
+fn background(address: u32) -> u8 {
+    (address.wrapping_mul(0x9e37_79b1) >> 24) as u8
+}
 
 /// A decoded body.
 struct Body<'a> {
@@ -53,10 +61,16 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// An evaluator with zero memory.
+    /// An evaluator with fresh memory.
     pub fn new(info: &'a ModuleInfo, wasm: &'a [u8]) -> Self {
-        let mut evaluator =
-            Self { info, wasm, bodies: BTreeMap::new(), pages: BTreeMap::new(), globals: Vec::new(), fuel: 0 };
+        let mut evaluator = Self {
+            info,
+            wasm,
+            bodies: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            globals: Vec::new(),
+            fuel: 0,
+        };
         evaluator.reset();
         evaluator
     }
@@ -64,26 +78,50 @@ impl<'a> Evaluator<'a> {
     /// Forgets memory and gives globals their initial values (0 where those are not plain constants).
     pub fn reset(&mut self) {
         self.pages.clear();
-        let value = |init: &[ConstOp]| match init {
-            [ConstOp::I32Const(value)] => u64::from(*value as u32),
-            [ConstOp::I64Const(value)] => *value as u64,
-            _ => 0,
-        };
-        self.globals = self.info.globals.iter().map(|global| value(&global.init)).collect();
+        self.globals = self.initial_globals();
     }
 
     /// Writes memory.
     pub fn write(&mut self, address: u32, bytes: &[u8]) {
         for (at, &byte) in (address..).zip(bytes) {
-            let page = self.pages.entry(at / PAGE).or_insert_with(|| vec![0; PAGE as usize]);
+            let page = self
+                .pages
+                .entry(at / PAGE)
+                .or_insert_with(|| (0..PAGE).map(|i| background(at / PAGE * PAGE + i)).collect());
             page[(at % PAGE) as usize] = byte;
         }
     }
 
     /// Reads memory.
     pub fn read(&self, address: u32, length: u32) -> Vec<u8> {
-        let byte = |at: u32| self.pages.get(&(at / PAGE)).map_or(0, |page| page[(at % PAGE) as usize]);
+        let byte = |at: u32| {
+            self.pages.get(&(at / PAGE)).map_or_else(|| background(at), |page| page[(at % PAGE) as usize])
+        };
         (0..length).map(|i| byte(address.wrapping_add(i))).collect()
+    }
+
+    /// Whether everything but `area` is as after [`reset`](Self::reset), except for a little scratch space below
+    /// the initial values of globals: a stack.
+    pub fn untouched_except(&self, area: Range<u32>) -> bool {
+        let stacks: Vec<u64> = self.initial_globals();
+        let is_scratch =
+            |at: u32| stacks.iter().any(|&top| (top.saturating_sub(SCRATCH)..top).contains(&at.into()));
+        let clean = |(&page, bytes): (&u32, &Vec<u8>)| {
+            let addresses = page * PAGE..;
+            addresses
+                .zip(bytes)
+                .all(|(at, &byte)| byte == background(at) || area.contains(&at) || is_scratch(at))
+        };
+        self.globals == stacks && self.pages.iter().all(clean)
+    }
+
+    fn initial_globals(&self) -> Vec<u64> {
+        let value = |init: &[ConstOp]| match init {
+            [ConstOp::I32Const(value)] => u64::from(*value as u32),
+            [ConstOp::I64Const(value)] => *value as u64,
+            _ => 0,
+        };
+        self.info.globals.iter().map(|global| value(&global.init)).collect()
     }
 
     /// Calls a function with one result or none. `None` if the evaluation has no answer.

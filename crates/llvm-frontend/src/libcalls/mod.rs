@@ -38,11 +38,14 @@ pub enum Libcall {
 
 /// A 128-bit division.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Division {
+    /// `__udivti3`.
     UnsignedQuotient,
+    /// `__umodti3`.
     UnsignedRemainder,
+    /// `__divti3`.
     SignedQuotient,
+    /// `__modti3`.
     SignedRemainder,
 }
 

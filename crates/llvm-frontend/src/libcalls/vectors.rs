@@ -56,6 +56,11 @@ fn pattern(seed: u32) -> Vec<u8> {
     (0..AREA_BYTES).map(|i| (i.wrapping_mul(167).wrapping_add(seed) >> 1) as u8 ^ (i >> 8) as u8).collect()
 }
 
+/// Whether the area holds `bytes` and nothing else was written.
+fn left_behind(evaluator: &Evaluator<'_>, bytes: &[u8]) -> bool {
+    evaluator.read(AREA, AREA_BYTES) == bytes && evaluator.untouched_except(AREA..AREA + AREA_BYTES)
+}
+
 fn copies(evaluator: &mut Evaluator<'_>, function: u32, distances: &[i32]) -> bool {
     // The longest copy that stays apart from its source, and within the area on both sides.
     let middle: u32 = if distances.iter().any(|d| d.unsigned_abs() >= 0x100) { 0x10 } else { 0x100 };
@@ -69,7 +74,7 @@ fn copies(evaluator: &mut Evaluator<'_>, function: u32, distances: &[i32]) -> bo
             evaluator.write(AREA, &bytes);
             let result = evaluator.call(function, &[(AREA + to).into(), (AREA + from).into(), length.into()]);
             bytes.copy_within(from as usize..(from + length) as usize, to as usize);
-            result == Some(Some(u64::from(AREA + to))) && evaluator.read(AREA, AREA_BYTES) == bytes
+            result == Some(Some(u64::from(AREA + to))) && left_behind(evaluator, &bytes)
         })
     })
 }
@@ -83,7 +88,7 @@ fn sets(evaluator: &mut Evaluator<'_>, function: u32) -> bool {
             evaluator.write(AREA, &bytes);
             let result = evaluator.call(function, &[(AREA + start).into(), value.into(), length.into()]);
             bytes[start as usize..(start + length) as usize].fill(value as u8);
-            result == Some(Some(u64::from(AREA + start))) && evaluator.read(AREA, AREA_BYTES) == bytes
+            result == Some(Some(u64::from(AREA + start))) && left_behind(evaluator, &bytes)
         })
     })
 }
@@ -108,7 +113,7 @@ fn compares(evaluator: &mut Evaluator<'_>, function: u32) -> bool {
                 evaluator.reset();
                 evaluator.write(AREA, &bytes);
                 let result = evaluator.call(function, &[(AREA + a).into(), (AREA + b).into(), length.into()]);
-                result == Some(Some(u64::from(expected as u32))) && evaluator.read(AREA, AREA_BYTES) == bytes
+                result == Some(Some(u64::from(expected as u32))) && left_behind(evaluator, &bytes)
             })
         })
     })
@@ -145,6 +150,8 @@ fn computes(
         let result = evaluator.call(function, &[RESULT.into(), halves[0], halves[1], halves[2], halves[3]]);
         let mut bytes = guard;
         bytes[16..32].copy_from_slice(&expected.to_le_bytes());
-        result == Some(None) && evaluator.read(RESULT - 16, 48) == bytes
+        result == Some(None)
+            && evaluator.read(RESULT - 16, 48) == bytes
+            && evaluator.untouched_except(RESULT - 16..RESULT + 32)
     })
 }

@@ -14,6 +14,8 @@
 //! - every function that touches the global fits ([`frame::analyse`]): it restores the pointer before it returns,
 //!   moves it only by constants and alignment, and does not address what lies above the pointer it was entered with.
 //!
+//! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
+//!
 //! What is assumed and cannot be checked: nobody addresses the stack region except through the pointer, and a
 //! function that hands out the address of a stack object does so for objects of its own frame.
 
@@ -22,7 +24,7 @@ mod frame;
 use crate::error::Error;
 use crate::libcalls::Libcall;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
-use crate::options::{Options, ShadowStack};
+use crate::options::{Bounds, Options, ShadowStack};
 
 /// The smallest region that is taken for a stack, in bytes.
 const MIN_STACK: u32 = 1024;
@@ -65,7 +67,13 @@ pub fn plan(
     if options.shadow_stack == ShadowStack::Strict {
         return Ok(None);
     }
-    match recognise(info, libcalls, wasm) {
+    let plan = if options.bounds == Bounds::Strict {
+        let what = "strict bounds checks refuse addresses outside of linear memory".to_owned();
+        Err(Misfit { function: None, offset: 0, what })
+    } else {
+        recognise(info, libcalls, wasm)
+    };
+    match plan {
         Ok(plan) => {
             let frames = plan.frame_sizes.iter().filter(|size| **size > 0).count();
             tracing::info!(

@@ -93,7 +93,8 @@ impl ImportMap {
             if text.is_empty() {
                 continue;
             }
-            let (name, action) = text.split_once('=').ok_or_else(|| error("expected `name = action`".into()))?;
+            let (name, action) =
+                text.split_once('=').ok_or_else(|| error("expected `name = action`".into()))?;
             let name = name.trim();
             if name.is_empty() {
                 return Err(error("expected a name before `=`".into()));
@@ -149,7 +150,9 @@ fn parse_action(text: &str, gp: GpVersion) -> Result<ImportAction, String> {
     match host_call_number(text, gp) {
         Some(Some(number)) => Ok(ImportAction::Ecalli(number)),
         Some(None) => Err(format!("the host call `{text}` does not exist in GP {gp}")),
-        None => Err(format!("unknown action `{text}`, expected trap, nop, ecalli N or the name of a host call")),
+        None => {
+            Err(format!("unknown action `{text}`, expected trap, nop, ecalli N or the name of a host call"))
+        }
     }
 }
 

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 
 use ssa::{
-    Addr, BinaryOp, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
-    MemFlags, MemType, Module, Signature, TrapCode, Type, UnaryOp, Value,
+    Addr, BinaryOp, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst,
+    InstData, MemFlags, MemType, Module, Signature, TrapCode, Type, UnaryOp, Value,
 };
 
 use super::{HostCalls, ImportAction, ImportError};
@@ -23,7 +23,8 @@ pub(super) fn rewrite(
     actions: &Actions,
     reachable: &Reachable,
 ) -> Result<HostCalls, ImportError> {
-    let imports: Vec<FuncId> = actions.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
+    let imports: Vec<FuncId> =
+        actions.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
     for &id in imports.iter().filter(|&&id| reachable.referenced[id]) {
         module.functions[id] = Some(thunk(module, id));
         module.decls[id].kind = FuncKind::Local;
@@ -212,7 +213,8 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             ImportAction::Ecalli(number) => self.ecalli(number, sig, &sig.params, args, sig.results.len()),
             ImportAction::HostCall { both } => {
                 let number = self.func.as_const(args[0]).and_then(|n| u32::try_from(n).ok());
-                let number = number.ok_or_else(|| ImportError::NumberNotConstant { function: self.func.name.clone() })?;
+                let number = number
+                    .ok_or_else(|| ImportError::NumberNotConstant { function: self.func.name.clone() })?;
                 let kept = if both { super::MAX_RESULTS } else { sig.results.len() };
                 self.ecalli(number, sig, &sig.params[1..], &args[1..], kept)
             }
@@ -223,8 +225,15 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
     }
 
     /// Calls the host with `args` of the given types. The call has `words` results, at least those of `sig`.
-    fn ecalli(&mut self, number: u32, sig: &Signature, types: &[Type], args: &[Value], words: usize) -> Vec<Value> {
-        let args: Vec<Value> = args.iter().zip(types).map(|(&arg, &ty)| self.to_word(arg, ty)).collect();
+    fn ecalli(
+        &mut self,
+        number: u32,
+        sig: &Signature,
+        types: &[Type],
+        args: &[Value],
+        words: usize,
+    ) -> Vec<Value> {
+        let args: Vec<Value> = args.iter().zip(types).map(|(&arg, &ty)| self.word_of(arg, ty)).collect();
         let func = self.cx.host_call(number, args.len(), words);
         let call = self.emit(InstData::Call { func, args }, &vec![Type::I64; words]);
         let results = self.func.results[call].clone();
@@ -236,7 +245,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 self.emit(InstData::Store { mem: MemType::I64, addr, value: results[1], flags }, &[]);
             }
         }
-        results.iter().zip(&sig.results).map(|(&word, &ty)| self.from_word(word, ty)).collect()
+        results.iter().zip(&sig.results).map(|(&word, &ty)| self.value_of(word, ty)).collect()
     }
 
     fn second_result(&mut self) -> Value {
@@ -259,14 +268,14 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             let add = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [addr, base] };
             addr = self.value(add, Type::I32);
         }
-        self.from_i32(addr, to)
+        self.extended(addr, to)
     }
 
-    fn from_i32(&mut self, value: Value, to: Type) -> Value {
+    fn extended(&mut self, value: Value, to: Type) -> Value {
         if to == Type::I64 { self.unary(UnaryOp::Zext, value, Type::I64) } else { value }
     }
 
-    fn to_word(&mut self, value: Value, ty: Type) -> Value {
+    fn word_of(&mut self, value: Value, ty: Type) -> Value {
         match ty {
             Type::I64 => value,
             Type::I32 => self.unary(UnaryOp::Zext, value, Type::I64),
@@ -278,7 +287,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         }
     }
 
-    fn from_word(&mut self, word: Value, ty: Type) -> Value {
+    fn value_of(&mut self, word: Value, ty: Type) -> Value {
         match ty {
             Type::I64 => word,
             Type::I32 => self.unary(UnaryOp::Trunc, word, Type::I32),
@@ -399,7 +408,10 @@ mod tests {
         let mut module = module();
         let reachable = all(&module);
         let error = resolve(&mut module, &ImportMap::default(), &reachable).expect_err("unmapped");
-        assert_eq!(error, ImportError::Unmapped(vec!["env.log".into(), "env.unused".into(), "env.quiet".into()]));
+        assert_eq!(
+            error,
+            ImportError::Unmapped(vec!["env.log".into(), "env.unused".into(), "env.quiet".into()])
+        );
         let auto = ImportMap::default().with_auto(1000);
         let (host_calls, report) = resolve(&mut module, &auto, &reachable).expect("numbered");
         assert!(host_calls.values().flatten().any(|&number| number == 1000));
@@ -416,6 +428,9 @@ mod tests {
         func.insts[call].map_args(|_| param);
         let reachable = all(&module);
         let error = resolve(&mut module, &ImportMap::default().with_auto(1), &reachable);
-        assert_eq!(error.expect_err("not constant"), ImportError::NumberNotConstant { function: "second".into() });
+        assert_eq!(
+            error.expect_err("not constant"),
+            ImportError::NumberNotConstant { function: "second".into() }
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! Most binary operations have the same shape: a 64-bit and a 32-bit opcode, each maybe with an immediate form. Those
 //! are rows of [`ops`]; the rest are functions named after what they do.
 
-use codegen::Unsupported;
+use codegen::{StackSlot, Unsupported};
 use pvm_isa::Opcode;
 use ssa::{BinaryOp, InstData, Type, UnaryOp, Value};
 
@@ -105,6 +105,11 @@ pub fn binary(
         BinaryOp::And => bits::and(cx, result, ty, a, b),
         BinaryOp::Or => bits::or(cx, result, a, b),
         BinaryOp::Xor => bits::xor(cx, result, a, b),
+        BinaryOp::Add if frame_address(cx, a, b).is_some() => {
+            let (slot, bias) = frame_address(cx, a, b).expect("just looked");
+            let dst = cx.def_reg(result);
+            cx.emit(Inst::SlotAddr { dst, slot, bias });
+        }
         BinaryOp::Sub if immediate(cx, b).is_some_and(|b| b != i32::MIN) => {
             subtract_constant(cx, result, a, b)
         }
@@ -114,6 +119,13 @@ pub fn binary(
         _ => return Err(cx.unsupported("float arithmetic")),
     }
     Ok(())
+}
+
+/// The sum of the address of a stack object and a constant, as the object and the distance from its machine address.
+fn frame_address(cx: &Cx<'_>, a: Value, b: Value) -> Option<(StackSlot, i32)> {
+    let Some(&InstData::FrameAddr { slot }) = cx.def(a) else { return None };
+    let base = cx.target.plan.linear_base() as i32;
+    Some((StackSlot::Object { slot, offset: 0 }, immediate(cx, b)?.wrapping_sub(base)))
 }
 
 /// Selects an operation of the common shape.

@@ -23,6 +23,31 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// A comparison with a constant that fits no immediate may ask for nothing but the high bits: then the shifted
+    /// value is compared with a constant that does fit.
+    fn of_high_bits(self, cx: &Cx<'_>) -> Option<HighBits> {
+        let constant = constant(cx, self.b).filter(|_| self.ty == Type::I64)?;
+        match self.cond {
+            Cond::Eq | Cond::Ne => {
+                let (masked, mask) = masked(cx, self.a)?;
+                let count = mask.trailing_zeros();
+                let is_high_mask = i32::try_from(mask).is_err() && mask >> count == -1;
+                let is_high = constant.trailing_zeros() >= count;
+                let imm = i32::try_from((constant as u64 >> count) as i64).ok()?;
+                (is_high_mask && is_high).then_some(HighBits { value: masked, count, cond: self.cond, imm })
+            }
+            Cond::LtU if constant > i64::from(i32::MAX) && constant.count_ones() == 1 => {
+                let count = constant.trailing_zeros();
+                Some(HighBits { value: self.a, count, cond: Cond::Eq, imm: 0 })
+            }
+            Cond::GtU if constant > i64::from(i32::MAX) && (constant as u64 + 1).is_power_of_two() => {
+                let count = constant.trailing_ones();
+                Some(HighBits { value: self.a, count, cond: Cond::Ne, imm: 0 })
+            }
+            _ => None,
+        }
+    }
+
     fn new(cx: &Cx<'_>, cond: Cond, ty: Type, [a, b]: [Value; 2]) -> Self {
         match constant(cx, a).is_some() && constant(cx, b).is_none() {
             true => Self { cond: cond.swapped(), ty, a: b, b: a },
@@ -60,6 +85,38 @@ impl Comparison {
     }
 }
 
+/// A comparison of an `i64` without its `count` low bits with an immediate; equality only.
+struct HighBits {
+    value: Value,
+    count: u32,
+    cond: Cond,
+    imm: i32,
+}
+
+impl HighBits {
+    /// A register that holds the high bits.
+    fn shifted(&self, cx: &mut Cx<'_>) -> VReg {
+        let src = any(cx, self.value);
+        unary_imm(cx, Opcode::ShloRImm64, src, self.count as i32)
+    }
+
+    /// A register that is zero exactly when the high bits equal the immediate.
+    fn difference(&self, cx: &mut Cx<'_>) -> VReg {
+        let shifted = self.shifted(cx);
+        if self.imm == 0 { shifted } else { unary_imm(cx, Opcode::XorImm, shifted, self.imm) }
+    }
+}
+
+/// The operands of a conjunction with a constant.
+fn masked(cx: &Cx<'_>, value: Value) -> Option<(Value, i64)> {
+    match *cx.pure_def(value)? {
+        InstData::Binary { op: BinaryOp::And, args: [masked, mask], .. } => {
+            Some((masked, constant(cx, mask)?))
+        }
+        _ => None,
+    }
+}
+
 /// Selects a comparison whose result is wanted in a register.
 pub fn boolean(cx: &mut Cx<'_>, result: Value, cond: Cond, ty: Type, args: [Value; 2]) {
     let comparison = Comparison::new(cx, cond, ty, args);
@@ -69,6 +126,10 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value, cond: Cond, ty: Type, args: [Valu
 
 /// Appends instructions that set `dst` to 1 or 0.
 fn set(cx: &mut Cx<'_>, comparison: Comparison, dst: VReg) {
+    if let Some(high) = comparison.of_high_bits(cx) {
+        let difference = high.difference(cx);
+        return set_zero(cx, high.cond, dst, difference);
+    }
     let Some(imm) = immediate(cx, comparison.b) else { return set_by_registers(cx, comparison, dst) };
     if comparison.cond == Cond::LtS && imm == 0 {
         return set_sign(cx, comparison, dst);
@@ -178,7 +239,7 @@ fn folded(cx: &Cx<'_>, cond: Value) -> Option<Comparison> {
     match *cx.pure_def(cond)? {
         InstData::Icmp { cond: relation, ty, args } => {
             let comparison = Comparison::new(cx, relation, ty, args);
-            (cx.has_one_use(cond) || immediate(cx, comparison.b).is_some()).then_some(comparison)
+            (cx.has_one_use(cond) || constant(cx, comparison.b).is_some()).then_some(comparison)
         }
         _ => None,
     }
@@ -198,6 +259,10 @@ pub fn branch(cx: &mut Cx<'_>, cond: Value) -> Inst<VReg> {
 }
 
 fn branch_if(cx: &mut Cx<'_>, comparison: Comparison) -> Inst<VReg> {
+    if let Some(high) = comparison.of_high_bits(cx) {
+        let op = if high.cond == Cond::Eq { Opcode::BranchEqImm } else { Opcode::BranchNeImm };
+        return Inst::BranchImm { op, src: high.shifted(cx), imm: high.imm };
+    }
     if let Some(imm) = immediate(cx, comparison.b) {
         let op = match comparison.cond {
             Cond::Eq => Opcode::BranchEqImm,
@@ -244,6 +309,9 @@ pub fn zero_test(cx: &mut Cx<'_>, cond: Value) -> ZeroTest {
     let Some(comparison) = folded(cx, cond).filter(|_| cx.has_one_use(cond)) else {
         return ZeroTest { reg: sext(cx, cond), holds_if_zero: negated };
     };
+    if let Some(high) = comparison.of_high_bits(cx) {
+        return ZeroTest { reg: high.difference(cx), holds_if_zero: (high.cond == Cond::Eq) != negated };
+    }
     let (reg, holds_if_zero) = match comparison.cond {
         Cond::Eq | Cond::Ne => (difference(cx, comparison), comparison.cond == Cond::Eq),
         Cond::LeS | Cond::LeU | Cond::GeS | Cond::GeU => (ordered(cx, comparison.inverse()), true),

@@ -1,33 +1,32 @@
 //! Removing instructions whose results nobody reads.
 //!
-//! Register liveness over the final blocks, by iteration to the fixpoint, then one backward sweep per block; removing
-//! an instruction can make others dead in other blocks, so both repeat until nothing is removed.
+//! One backward sweep per block over what is live at its end. Removing an instruction can make others dead in other
+//! blocks, so liveness and sweep repeat until nothing is removed.
 
-use codegen::{Block, Function, PReg, RegSet};
-use ssa::IdVec;
+use codegen::{Function, PReg, RegSet};
 
 use super::effects::{Effects, is_pure};
+use super::liveness::{Live, live_in, live_out, spill_access};
 use crate::inst::{Inst, Mem, SP};
 use crate::target::Pvm;
 
-/// Removes dead instructions.
-pub fn remove(func: &mut Function<Pvm, PReg>) {
+/// Removes dead instructions; `at_exit` are registers that our caller relies on.
+pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
     loop {
-        let live_in = liveness(func);
+        let live_in = live_in(func, at_exit);
         let mut removed = false;
         for n in 0..func.order.len() {
             let block = func.order[n];
-            let mut live = live_out(func, &live_in, block);
+            let mut live = live_out(func, &live_in, at_exit, block);
             let insts = &mut func.blocks[block].insts;
             let mut kept: Vec<Inst<PReg>> = Vec::with_capacity(insts.len());
             for inst in std::mem::take(insts).into_iter().rev() {
-                let effects = Effects::of(&inst);
-                if effects.writes.intersection(live).is_empty() && is_removable(&inst) {
+                if is_dead(&inst, &live) {
                     removed = true;
-                    continue;
+                } else {
+                    live.step_back(&inst);
+                    kept.push(inst);
                 }
-                live = live.difference(effects.writes).union(effects.reads);
-                kept.push(inst);
             }
             kept.reverse();
             *insts = kept;
@@ -38,38 +37,12 @@ pub fn remove(func: &mut Function<Pvm, PReg>) {
     }
 }
 
-/// Whether an instruction without readers may go. Loads of the program may be wanted for their trap; those of the
+/// Whether an instruction does nothing that matters. Loads of the program may be wanted for their trap; those of the
 /// frame never trap.
-fn is_removable(inst: &Inst<PReg>) -> bool {
-    is_pure(inst) || matches!(inst, Inst::Load { mem: Mem::Reg(SP, _), .. })
-}
-
-/// Registers that are live at the start of each block.
-fn liveness(func: &Function<Pvm, PReg>) -> IdVec<Block, RegSet> {
-    let mut live_in = IdVec::filled(RegSet::EMPTY, func.blocks.len());
-    loop {
-        let mut changed = false;
-        for &block in func.order.iter().rev() {
-            let mut live = live_out(func, &live_in, block);
-            for inst in func.blocks[block].insts.iter().rev() {
-                let effects = Effects::of(inst);
-                live = live.difference(effects.writes).union(effects.reads);
-            }
-            changed |= live_in[block] != live;
-            live_in[block] = live;
-        }
-        if !changed {
-            return live_in;
-        }
+fn is_dead(inst: &Inst<PReg>, live: &Live) -> bool {
+    if let Some((slot, false)) = spill_access(inst) {
+        return !live.has_slot(slot);
     }
-}
-
-/// Registers that are live before a block's control.
-fn live_out(func: &Function<Pvm, PReg>, live_in: &IdVec<Block, RegSet>, block: Block) -> RegSet {
-    let control = &func.blocks[block].control;
-    let after = control.successors().into_iter().fold(RegSet::of(&[SP]), |live, to| live.union(live_in[to]));
-    control.inst().map_or(after, |inst| {
-        let effects = Effects::of(inst);
-        after.difference(effects.writes).union(effects.reads)
-    })
+    let is_frame_load = matches!(inst, Inst::Load { mem: Mem::Reg(SP, _) | Mem::Slot(_), .. });
+    (is_pure(inst) || is_frame_load) && Effects::of(inst).writes.intersection(live.regs).is_empty()
 }

@@ -4,7 +4,7 @@ use codegen::{Function, PReg, RegSet};
 use pvm_isa::Opcode;
 
 use crate::inst::{Callee, Inst, Mem, SP};
-use crate::target::{CALLEE_SAVED, Pvm};
+use crate::target::Pvm;
 
 /// Registers read and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +16,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// The effects of an instruction. Leaving the function reads what the caller relies on.
+    /// The effects of an instruction.
     pub fn of(inst: &Inst<PReg>) -> Self {
         let (mut reads, mut writes) = (RegSet::EMPTY, inst.clobbers());
         inst.map_operands::<PReg>(&mut |reg, operand| {
@@ -24,14 +24,9 @@ impl Effects {
             set.insert(reg);
             reg
         });
-        match inst {
-            Inst::Return { .. } | Inst::TailCall(_) => {
-                reads = reads.union(CALLEE_SAVED);
-                reads.insert(SP);
-            }
-            // The callee's frame is below ours.
-            Inst::Call(_) => reads.insert(SP),
-            _ => {}
+        if matches!(inst, Inst::Return { .. } | Inst::TailCall(_) | Inst::Call(_)) {
+            // Other frames are found by it.
+            reads.insert(SP);
         }
         Self { reads, writes }
     }

@@ -1,26 +1,30 @@
 //! Improvements of final instructions, when registers, frame and block order are settled.
 //!
-//! Each pass is a function on the function; the list below is the order.
+//! Each pass is a function on the function; the list below is the order. [`values`] and [`dead`] also run before the
+//! frame is laid out, when spill slots still have names.
 
-mod dead;
-mod effects;
+mod constants;
+pub mod dead;
+pub mod effects;
+pub mod liveness;
 mod price;
 mod schedule;
 mod stores;
 mod unlikely;
-mod values;
+pub mod values;
 
 use codegen::{Function, PReg};
 use pvm_isa::GpVersion;
 
-use crate::target::Pvm;
+use crate::target::{CALLEE_SAVED, Pvm};
 
 /// Improves the instructions of a function.
 pub fn improve(target: &Pvm, func: &mut Function<Pvm, PReg>) {
     values::reuse(func);
-    dead::remove(func);
+    dead::remove(func, CALLEE_SAVED);
     stores::combine(func);
-    if target.gp == GpVersion::V08 && !func.optimize_for_size {
+    constants::split(func);
+    if target.gp == GpVersion::V08 {
         schedule::schedule(func);
         unlikely::mark(func);
     }

@@ -15,16 +15,20 @@ use super::price::{Segment, segments};
 use crate::inst::Inst;
 use crate::target::Pvm;
 
+/// Gas per call that a mark must save where bytes count.
+const GAIN_FOR_SIZE: f32 = 8.0;
+
 /// Puts `unlikely` in front of blocks where it pays.
 pub fn mark(func: &mut Function<Pvm, PReg>) {
     let segments = segments(func);
-    let mut marking = Marking::new(func, &segments);
+    let min_gain = if func.optimize_for_size { GAIN_FOR_SIZE } else { 0.0 };
+    let mut marking = Marking::new(func, &segments, min_gain);
     let mut candidates: Vec<Block> = func.order.clone();
     candidates.retain(|&block| !marking.branches_to[block].is_empty() && !marking.is_cold[block]);
     while !candidates.is_empty() {
         let mut gains: Vec<(f32, Block)> =
             candidates.iter().map(|&block| (marking.gain(block), block)).collect();
-        gains.retain(|(gain, _)| *gain > 0.0);
+        gains.retain(|(gain, _)| *gain > min_gain);
         gains.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let marked: Vec<Block> = gains.into_iter().filter_map(|(_, block)| marking.try_mark(block)).collect();
         if marked.is_empty() {
@@ -47,10 +51,11 @@ struct Marking<'a> {
     is_cold: IdVec<Block, bool>,
     /// Blocks that have been marked.
     marked: IdVec<Block, bool>,
+    min_gain: f32,
 }
 
 impl<'a> Marking<'a> {
-    fn new(func: &Function<Pvm, PReg>, segments: &'a [Segment]) -> Self {
+    fn new(func: &Function<Pvm, PReg>, segments: &'a [Segment], min_gain: f32) -> Self {
         let blocks = func.blocks.len();
         let mut start = IdVec::filled(None, blocks);
         let mut branches_to = IdVec::filled(Vec::new(), blocks);
@@ -66,7 +71,7 @@ impl<'a> Marking<'a> {
         for &block in &func.order {
             is_cold[block] = starts_cold(func, block);
         }
-        Self { segments, start, branches_to, is_cold, marked: IdVec::filled(false, blocks) }
+        Self { segments, start, branches_to, is_cold, marked: IdVec::filled(false, blocks), min_gain }
     }
 
     /// Price times frequency of a segment under the present marks.
@@ -96,7 +101,7 @@ impl<'a> Marking<'a> {
     }
 
     fn try_mark(&mut self, block: Block) -> Option<Block> {
-        let pays = self.gain(block) > 0.0;
+        let pays = self.gain(block) > self.min_gain;
         self.set(block, pays);
         pays.then_some(block)
     }

@@ -11,12 +11,16 @@
 //!
 //! Numbers flow into a block that has one predecessor, in layout order; elsewhere everything is unknown.
 //!
-//! Spill slots are eight bytes at a constant distance from the stack pointer. Other memory is not tracked; if the
-//! function has stack objects, any store to an address that is not known may hit one of them, so it forgets the slots.
+//! Spill slots are known by name until the frame is laid out; then they are eight bytes at a constant distance from
+//! the stack pointer. Other memory is not tracked; if the function has stack objects, any store to an address that is
+//! not known may hit one of them, so it forgets the slots without name.
+//!
+//! Instructions with constant operands are computed here, which happens when a constant comes over an edge, and zeros
+//! are stored without a register.
 
 use std::collections::BTreeMap;
 
-use codegen::{Block, Control, Function, Operand, PReg};
+use codegen::{Block, Control, Function, Operand, PReg, SpillSlot, StackSlot};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
@@ -33,6 +37,24 @@ enum Expr {
     Const(i64),
     Func(ssa::FuncId),
     Op(Opcode, Vec<Number>, i32),
+}
+
+/// Eight bytes of the frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Slot {
+    Spill(SpillSlot),
+    /// By offset from the stack pointer.
+    At(i32),
+}
+
+impl Slot {
+    const fn of(mem: &Mem<PReg>) -> Option<Self> {
+        match *mem {
+            Mem::Slot(StackSlot::Spill(slot)) => Some(Self::Spill(slot)),
+            Mem::Reg(SP, at) => Some(Self::At(at)),
+            _ => None,
+        }
+    }
 }
 
 /// Removes computations of values that are at hand.
@@ -65,10 +87,12 @@ pub fn reuse(func: &mut Function<Pvm, PReg>) {
 struct State {
     /// The value in each register.
     regs: [Number; 64],
-    /// The values of spill slots, by offset from the stack pointer.
-    slots: BTreeMap<i32, Number>,
+    /// The values of spill slots.
+    slots: BTreeMap<Slot, Number>,
     /// Values of expressions.
     exprs: BTreeMap<Expr, Number>,
+    /// Values that are constants.
+    constants: BTreeMap<Number, i64>,
     /// The register that has held a value longest, as far as it still does.
     leaders: BTreeMap<Number, PReg>,
     has_objects: bool,
@@ -81,6 +105,7 @@ impl State {
             regs,
             slots: BTreeMap::new(),
             exprs: BTreeMap::new(),
+            constants: BTreeMap::new(),
             leaders: BTreeMap::new(),
             has_objects: false,
         }
@@ -91,6 +116,7 @@ impl State {
         let held: std::collections::BTreeSet<Number> =
             self.regs.iter().chain(self.slots.values()).copied().collect();
         self.exprs.retain(|_, number| held.contains(number));
+        self.constants.retain(|number, _| held.contains(number));
         self.leaders.retain(|number, _| held.contains(number));
         self
     }
@@ -98,26 +124,34 @@ impl State {
     /// The instruction as it should be, if it is needed; and its effect on the state.
     fn step(&mut self, inst: Inst<PReg>, next: &mut Number) -> Option<Inst<PReg>> {
         let inst = self.with_leaders(&inst);
+        let inst = self.folded(inst);
         if let Some((dst, src)) = inst.as_copy() {
             return self.copy(dst, src, inst);
         }
-        if let Inst::Store { op: Opcode::StoreIndU64, src, mem: Mem::Reg(SP, at) } = inst {
-            return self.store_slot(at, src, inst);
+        if let Inst::Store { op: Opcode::StoreIndU64, src, ref mem } = inst
+            && let Some(slot) = Slot::of(mem)
+        {
+            return self.store_slot(slot, src, inst);
         }
-        if let Inst::Load { op: Opcode::LoadIndU64, dst, mem: Mem::Reg(SP, at) } = inst {
-            let known = self.slots.get(&at).copied();
+        if let Inst::Load { op: Opcode::LoadIndU64, dst, ref mem } = inst
+            && let Some(slot) = Slot::of(mem)
+        {
+            let known = self.slots.get(&slot).copied();
             let number = known.unwrap_or_else(|| fresh(next));
-            self.slots.insert(at, number);
+            self.slots.insert(slot, number);
             return self.define(dst, number, known.is_some(), inst);
         }
         if let Some((dst, expr)) = self.expr(&inst) {
             let known = self.exprs.get(&expr).copied();
             let number = known.unwrap_or_else(|| fresh(next));
+            if let Expr::Const(value) = expr {
+                self.constants.insert(number, value);
+            }
             self.exprs.insert(expr, number);
             return self.define(dst, number, known.is_some(), inst);
         }
         self.forget(&inst, next);
-        Some(inst)
+        Some(self.as_zero_store(inst))
     }
 
     /// The register to read a value from.
@@ -167,14 +201,49 @@ impl State {
         Some(inst)
     }
 
-    fn store_slot(&mut self, at: i32, src: PReg, inst: Inst<PReg>) -> Option<Inst<PReg>> {
+    fn store_slot(&mut self, slot: Slot, src: PReg, inst: Inst<PReg>) -> Option<Inst<PReg>> {
         let number = self.regs[src.index()];
-        if self.slots.get(&at) == Some(&number) {
+        if self.slots.get(&slot) == Some(&number) {
             return None;
         }
-        self.forget_slots(at, 8);
-        self.slots.insert(at, number);
-        Some(inst)
+        if let Slot::At(at) = slot {
+            self.forget_slots(at, 8);
+        }
+        self.slots.insert(slot, number);
+        Some(self.as_zero_store(inst))
+    }
+
+    /// A store of a register that holds zero, without the register.
+    fn as_zero_store(&self, inst: Inst<PReg>) -> Inst<PReg> {
+        let Inst::Store { op, src, mem } = inst else { return inst };
+        let is_zero = self.constants.get(&self.regs[src.index()]) == Some(&0);
+        let op = match op {
+            Opcode::StoreIndU8 => Opcode::StoreImmIndU8,
+            Opcode::StoreIndU16 => Opcode::StoreImmIndU16,
+            Opcode::StoreIndU32 => Opcode::StoreImmIndU32,
+            _ => Opcode::StoreImmIndU64,
+        };
+        if is_zero { Inst::StoreImm { op, value: 0, mem } } else { inst }
+    }
+
+    /// An instruction whose operand is constant, as a constant.
+    fn folded(&self, inst: Inst<PReg>) -> Inst<PReg> {
+        let Inst::BinaryImm { op, dst, src, imm } = inst else { return inst };
+        let Some(&operand) = self.constants.get(&self.regs[src.index()]) else { return inst };
+        let imm = i64::from(imm);
+        let value = match op {
+            Opcode::AddImm32 => i64::from(operand.wrapping_add(imm) as i32),
+            Opcode::AddImm64 => operand.wrapping_add(imm),
+            Opcode::XorImm => operand ^ imm,
+            Opcode::AndImm => operand & imm,
+            Opcode::OrImm => operand | imm,
+            Opcode::ShloLImm64 => operand << (imm & 63),
+            Opcode::ShloRImm64 => (operand as u64 >> (imm & 63)) as i64,
+            _ => return inst,
+        };
+        // A long constant is worth it only in place of another.
+        let is_long = |value: i64| i32::try_from(value).is_err();
+        if is_long(value) && !is_long(operand) { inst } else { Inst::Const { dst, value } }
     }
 
     /// Notes that `inst` puts a value into `dst`; says how, if the value may be at hand.
@@ -236,7 +305,7 @@ impl State {
 
     fn forget_slots(&mut self, at: i32, bytes: i32) {
         let overlapping = at.saturating_sub(7)..at.saturating_add(bytes);
-        self.slots.retain(|slot, _| !overlapping.contains(slot));
+        self.slots.retain(|slot, _| !matches!(slot, Slot::At(at) if overlapping.contains(at)));
     }
 }
 

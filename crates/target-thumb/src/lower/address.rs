@@ -56,7 +56,8 @@ impl Reach {
 
     /// A reachable offset whose distance from `offset` is likely to be a short constant.
     const fn low_part(self, offset: i32) -> i32 {
-        let low = offset & (self.max.unsigned_abs().next_power_of_two() / 2) as i32 - 1 & -self.step;
+        let mask = self.max.unsigned_abs().next_power_of_two() as i32 - 1;
+        let low = offset & mask & -self.step;
         if self.contains(low) { low } else { 0 }
     }
 }

@@ -1,7 +1,7 @@
 //! Arithmetic and logic on one word.
 
 use codegen::VReg;
-use ssa::{BinaryOp, InstData, UnaryOp, Value};
+use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, Part, assign, bits, constant, part, reg, shift, single_use_binary, temp, word};
@@ -299,12 +299,4 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     let (a, b) = (word(cx, a), word(cx, b));
     let compare = Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE };
     cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false: Src::Reg(b) });
-}
-
-/// Whether a definition is a unary operation for this use only.
-pub fn single_use_unary(cx: &Cx<'_>, value: Value, wanted: UnaryOp) -> Option<Value> {
-    match *cx.pure_def(value)? {
-        InstData::Unary { op, arg, .. } if op == wanted && cx.has_one_use(value) => Some(arg),
-        _ => None,
-    }
 }

@@ -4,7 +4,7 @@ use codegen::VReg;
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, assign, constant, half, part, reg, temp, word};
+use super::{Cx, Part, constant, half, reg, temp, word};
 use crate::immediate::is_modified;
 use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 use crate::test::{Compare, Src, Test};
@@ -200,14 +200,4 @@ pub fn is_zero(cx: &mut Cx<'_>, dst: VReg, src: VReg) {
     let zeros = temp(cx);
     cx.emit(reg2(Opcode::Clz, zeros, src));
     cx.emit(shift_imm(Opcode::LsrImm, dst, zeros, 5));
-}
-
-/// Appends `dst = part` if it is a constant, else nothing.
-pub fn assign_constant(cx: &mut Cx<'_>, dst: VReg, value: Value) -> bool {
-    let part = part(cx, value);
-    let is_constant = part.imm().is_some();
-    if is_constant {
-        assign(cx, dst, part);
-    }
-    is_constant
 }

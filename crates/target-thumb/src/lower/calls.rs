@@ -46,7 +46,15 @@ fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], resul
     for (&result, locations) in results.iter().zip(&layout.results) {
         if cx.is_needed(result) {
             let regs = cx.def_regs(result);
-            receive(cx, cx.ty(result), regs.as_slice(), locations, StackSlot::Outgoing, &mut in_registers, &mut loads);
+            receive(
+                cx,
+                cx.ty(result),
+                regs.as_slice(),
+                locations,
+                StackSlot::Outgoing,
+                &mut in_registers,
+                &mut loads,
+            );
         }
     }
     let clobbers = layout.clobbers.difference(in_registers.iter().map(|&(_, reg)| reg).collect());

@@ -239,4 +239,3 @@ fn equality(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
     };
     Test { cond, compare }
 }
-

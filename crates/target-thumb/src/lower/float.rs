@@ -64,8 +64,12 @@ pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) 
     }
     use Opcode as O;
     match op {
-        UnaryOp::FtoS | UnaryOp::FtoSSat => from_float(cx, result, of_width(from, O::VcvtS32F32, O::VcvtS32F64), arg),
-        UnaryOp::FtoU | UnaryOp::FtoUSat => from_float(cx, result, of_width(from, O::VcvtU32F32, O::VcvtU32F64), arg),
+        UnaryOp::FtoS | UnaryOp::FtoSSat => {
+            from_float(cx, result, of_width(from, O::VcvtS32F32, O::VcvtS32F64), arg)
+        }
+        UnaryOp::FtoU | UnaryOp::FtoUSat => {
+            from_float(cx, result, of_width(from, O::VcvtU32F32, O::VcvtU32F64), arg)
+        }
         UnaryOp::StoF => to_float(cx, result, of_width(ty, O::VcvtF32S32, O::VcvtF64S32), arg),
         UnaryOp::UtoF => to_float(cx, result, of_width(ty, O::VcvtF32U32, O::VcvtF64U32), arg),
         _ => {
@@ -164,7 +168,12 @@ pub fn test(cx: &mut Cx<'_>, cond: FCond, ty: Type, [a, b]: [Value; 2]) -> Test<
 fn either(cx: &mut Cx<'_>, compare: Compare<VReg>, first: Cond, second: Cond) -> Test<VReg> {
     let [a, b] = [first, second].map(|cond| {
         let dst = temp(cx);
-        cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) });
+        cx.emit(Inst::Select {
+            test: Test { cond, compare },
+            dst,
+            if_true: Src::Imm(1),
+            if_false: Src::Imm(0),
+        });
         dst
     });
     let any = temp(cx);

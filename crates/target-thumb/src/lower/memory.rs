@@ -72,7 +72,9 @@ pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, flags: Me
 fn load_words(cx: &mut Cx<'_>, dst: [VReg; 2], addr: &Addr, flags: MemFlags) {
     let at = two_words(cx, addr, flags);
     match at {
-        Mem::Offset(base, offset) if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 => {
+        Mem::Offset(base, offset)
+            if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 =>
+        {
             cx.emit(Inst::Plain(Machine::dual(Opcode::Ldrd, dst[0], dst[1], base, offset)));
         }
         _ => {
@@ -91,7 +93,9 @@ fn next_word(at: Mem) -> Mem {
     match at {
         Mem::Offset(base, offset) => Mem::Offset(base, offset + 4),
         Mem::BaseOffset(offset) => Mem::BaseOffset(offset + 4),
-        Mem::Slot(StackSlot::Object { slot, offset }) => Mem::Slot(StackSlot::Object { slot, offset: offset + 4 }),
+        Mem::Slot(StackSlot::Object { slot, offset }) => {
+            Mem::Slot(StackSlot::Object { slot, offset: offset + 4 })
+        }
         other => panic!("{other:?} is no operand of two words"),
     }
 }
@@ -130,7 +134,9 @@ pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value, flags: Me
 
 fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
     match at {
-        Mem::Offset(base, offset) if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 => {
+        Mem::Offset(base, offset)
+            if is_word_aligned(flags) && Reach::DUAL.max >= offset && offset % 4 == 0 =>
+        {
             cx.emit(Inst::Plain(Machine::dual(Opcode::Strd, words[0], words[1], base, offset)));
         }
         _ => {
@@ -147,7 +153,9 @@ fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::Part {
     match part(cx, value) {
         super::Part::Imm(imm) => super::Part::Imm(imm & kept),
         other => match super::single_use_binary(cx, value, ssa::BinaryOp::And) {
-            Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => part(cx, inner),
+            Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
+                part(cx, inner)
+            }
             _ => other,
         },
     }

@@ -131,7 +131,9 @@ fn part(cx: &Cx<'_>, value: Value) -> Part {
     match cx.def(value) {
         Some(&InstData::Const { bits, .. }) => Part::Imm(bits as u32),
         Some(&InstData::Unary { op: UnaryOp::Trunc, arg, .. }) => half(cx, arg, 0),
-        Some(&InstData::Unary { op: UnaryOp::Bitcast, arg, .. }) if is_in_core(cx, cx.ty(arg)) => part(cx, arg),
+        Some(&InstData::Unary { op: UnaryOp::Bitcast, arg, .. }) if is_in_core(cx, cx.ty(arg)) => {
+            part(cx, arg)
+        }
         _ => Part::Word(value),
     }
 }
@@ -185,7 +187,9 @@ fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> Part {
 const fn logic_identity(op: BinaryOp, a: Part, b: Part) -> Option<Part> {
     match (op, a, b) {
         (BinaryOp::And, Part::Imm(0), _) | (BinaryOp::And, _, Part::Imm(0)) => Some(Part::Imm(0)),
-        (BinaryOp::And, other, Part::Imm(u32::MAX)) | (BinaryOp::And, Part::Imm(u32::MAX), other) => Some(other),
+        (BinaryOp::And, other, Part::Imm(u32::MAX)) | (BinaryOp::And, Part::Imm(u32::MAX), other) => {
+            Some(other)
+        }
         (BinaryOp::Or, _, Part::Imm(u32::MAX)) => Some(Part::Imm(u32::MAX)),
         (BinaryOp::Or | BinaryOp::Xor, other, Part::Imm(0))
         | (BinaryOp::Or | BinaryOp::Xor, Part::Imm(0), other) => Some(other),

@@ -56,7 +56,9 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value) {
     }
     let test = compare::test(cx, result);
     match test {
-        Test { cond: Cond::Eq, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } } => bits::is_zero(cx, dst, a),
+        Test { cond: Cond::Eq, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } } => {
+            bits::is_zero(cx, dst, a)
+        }
         _ => cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) }),
     }
 }

@@ -54,7 +54,9 @@ fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [Part; 2])
         Some(&InstData::Unary { op: op @ (UnaryOp::Sext | UnaryOp::Zext), arg, .. }) => {
             Some((op == UnaryOp::Sext, part(cx, arg)))
         }
-        Some(&InstData::Const { bits, .. }) if i64::from(bits as i32) == bits => Some((true, Part::Imm(bits as u32))),
+        Some(&InstData::Const { bits, .. }) if i64::from(bits as i32) == bits => {
+            Some((true, Part::Imm(bits as u32)))
+        }
         _ => None,
     };
     match (extended(a), extended(b)) {
@@ -73,7 +75,8 @@ fn mul(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
     let [[al, ah], [bl, bh]] = args.map(|arg| halves(cx, arg));
     let mut high = temp(cx);
     arith::mul_long(cx, false, [dst[0], high], [al, bl]);
-    let crossed: Vec<_> = [(al, bh), (ah, bl)].into_iter().filter(|(a, b)| *a != Part::Imm(0) && *b != Part::Imm(0)).collect();
+    let crossed: Vec<_> =
+        [(al, bh), (ah, bl)].into_iter().filter(|(a, b)| *a != Part::Imm(0) && *b != Part::Imm(0)).collect();
     let count = crossed.len();
     for (n, (a, b)) in crossed.into_iter().enumerate() {
         let sum = if n + 1 == count { dst[1] } else { temp(cx) };
@@ -125,12 +128,13 @@ fn mul_high_signed(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
 fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
     let (a, b) = match halves(cx, a) {
         // A constant goes to the right.
-        constant @ ([Part::Imm(_), _] | [_, Part::Imm(_)]) if cx.constant(a).is_some() => (halves(cx, b), constant),
+        constant @ ([Part::Imm(_), _] | [_, Part::Imm(_)]) if cx.constant(a).is_some() => {
+            (halves(cx, b), constant)
+        }
         other => (other, halves(cx, b)),
     };
     add_parts(cx, dst, a, b);
 }
-
 
 /// `dst = a + b`.
 fn add_parts(cx: &mut Cx<'_>, dst: [VReg; 2], a: [Part; 2], b: [Part; 2]) {

@@ -34,7 +34,9 @@ fn expand_all(func: &mut Function<Thumb, PReg>, pool: &mut Pool) {
         for inst in data.insts.drain(..) {
             expand::instruction(inst, pool, &mut insts);
         }
-        if let Control::Exit(inst) | Control::Branch { inst, .. } | Control::Dispatch { inst, .. } = &mut data.control {
+        if let Control::Exit(inst) | Control::Branch { inst, .. } | Control::Dispatch { inst, .. } =
+            &mut data.control
+        {
             let control = expand::control(inst.clone(), &mut insts);
             *inst = control;
         }

@@ -12,7 +12,8 @@ use crate::target::Thumb;
 
 /// Chooses the table of every dispatch.
 pub fn choose(func: &mut Function<Thumb, PReg>) {
-    let dispatches: Vec<Block> = func.order.iter().copied().filter(|&block| is_dispatch(func, block)).collect();
+    let dispatches: Vec<Block> =
+        func.order.iter().copied().filter(|&block| is_dispatch(func, block)).collect();
     if dispatches.is_empty() {
         return;
     }
@@ -21,7 +22,9 @@ pub fn choose(func: &mut Function<Thumb, PReg>) {
     }
     let starts = most_starts(func);
     for block in dispatches {
-        let Control::Dispatch { inst: Inst::Dispatch { table, .. }, targets } = &mut func.blocks[block].control else {
+        let Control::Dispatch { inst: Inst::Dispatch { table, .. }, targets } =
+            &mut func.blocks[block].control
+        else {
             continue;
         };
         let entries = targets.len() as u32;
@@ -48,12 +51,14 @@ fn land_forward(func: &mut Function<Thumb, PReg>, block: Block) {
     func.order.iter().enumerate().for_each(|(at, &block)| position[block] = at);
     let Control::Dispatch { targets, .. } = &func.blocks[block].control else { return };
     let mut targets = targets.clone();
-    let mut behind: Vec<Block> = targets.iter().copied().filter(|&to| position[to] <= position[block]).collect();
+    let mut behind: Vec<Block> =
+        targets.iter().copied().filter(|&to| position[to] <= position[block]).collect();
     behind.sort_by_key(|to| to.index());
     behind.dedup();
     for to in behind {
         let control = Control::Jump(Succ { block: to, args: Vec::new() });
-        let landing = func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
+        let landing =
+            func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
         func.order.push(landing);
         targets.iter_mut().filter(|target| **target == to).for_each(|target| *target = landing);
     }
@@ -92,7 +97,10 @@ fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
 fn most_inst_bytes(inst: &Inst<PReg>) -> u32 {
     match inst {
         Inst::Plain(_) | Inst::Update { .. } | Inst::UpdatePair { .. } => 4,
-        Inst::AddressHalf { .. } | Inst::LoadLiteral { .. } | Inst::ZeroBranch { .. } | Inst::FlagBranch(_) => 4,
+        Inst::AddressHalf { .. }
+        | Inst::LoadLiteral { .. }
+        | Inst::ZeroBranch { .. }
+        | Inst::FlagBranch(_) => 4,
         Inst::It { body, .. } => 2 + 4 * body.len() as u32,
         Inst::Call(call) => 4 + 4 * call.singles.len() as u32,
         Inst::Params { singles, .. } => 4 * singles.len() as u32,

@@ -1,8 +1,8 @@
 //! A module to be linked, taken apart into sections.
 
 use wasmparser::{
-    CustomSectionReader, DataSectionReader, ElementSectionReader, ExternalKind, FuncType,
-    FunctionBody, FunctionSectionReader, GlobalSectionReader, Import, KnownCustom, MemorySectionReader, Name, Parser,
+    CustomSectionReader, DataSectionReader, ElementSectionReader, ExternalKind, FuncType, FunctionBody,
+    FunctionSectionReader, GlobalSectionReader, Import, KnownCustom, MemorySectionReader, Name, Parser,
     Payload, TableSectionReader, TypeRef, TypeSectionReader,
 };
 
@@ -99,7 +99,10 @@ impl<'a> LinkedModule<'a> {
 
     /// The export of this name in this index space.
     pub fn export(&self, space: Space, name: &str) -> Option<u32> {
-        self.exports.iter().find(|export| export.space == space && export.name == name).map(|export| export.index)
+        self.exports
+            .iter()
+            .find(|export| export.space == space && export.name == name)
+            .map(|export| export.index)
     }
 
     /// The type of a function, if the module is right about it.

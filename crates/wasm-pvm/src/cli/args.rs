@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use pvm_isa::GpVersion;
 use wasm_pvm::run::{Backend, Host, RunOptions};
-use wasm_pvm::{Bounds, EntryMode, Floats, Format, Names, OptLevel, ResultConvention, ShadowStack, Stage, Target};
+use wasm_pvm::{
+    Bounds, EntryMode, Floats, Format, Names, OptLevel, ResultConvention, ShadowStack, Stage, Target,
+};
 
 /// Compiles WebAssembly to programs for the PVM, and runs and inspects them.
 #[derive(Debug, Parser)]

@@ -116,7 +116,8 @@ fn info_text(program: &Program) -> String {
         text += &format!("name: {}\n", package.name);
     }
     if program.metadata.extension.is_some() {
-        text += &format!("producer: {}\nresult in r8: {}\n", extension.producer, result_word(extension.result));
+        text +=
+            &format!("producer: {}\nresult in r8: {}\n", extension.producer, result_word(extension.result));
     }
     for (what, bytes) in [
         ("total", sizes.total),
@@ -130,8 +131,11 @@ fn info_text(program: &Program) -> String {
     ] {
         text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
     }
-    let counts =
-        [("heap pages", sizes.heap_pages), ("jump entries", sizes.jump_table_entries), ("instructions", sizes.instructions)];
+    let counts = [
+        ("heap pages", sizes.heap_pages),
+        ("jump entries", sizes.jump_table_entries),
+        ("instructions", sizes.instructions),
+    ];
     for (what, count) in counts {
         text += &format!("{:<18}{count:>10}\n", format!("{what}:"));
     }
@@ -219,9 +223,11 @@ fn function_costs(blob: &ProgramBlob, gp: GpVersion, functions: &[FunctionName])
     let mut costs: Vec<FunctionCosts> = Vec::new();
     let mut names = functions.iter().peekable();
     for (pc, gas) in gas_model::program_costs(gp, blob) {
-        let mut started = costs.is_empty().then(|| FunctionCosts { pc, name: String::new(), blocks: Vec::new() });
+        let mut started =
+            costs.is_empty().then(|| FunctionCosts { pc, name: String::new(), blocks: Vec::new() });
         while let Some(function) = names.next_if(|function| function.pc <= pc) {
-            started = Some(FunctionCosts { pc: function.pc, name: function.name.clone(), blocks: Vec::new() });
+            started =
+                Some(FunctionCosts { pc: function.pc, name: function.name.clone(), blocks: Vec::new() });
         }
         costs.extend(started);
         let current = costs.last_mut().expect("the first block starts one");
@@ -233,7 +239,13 @@ fn function_costs(blob: &ProgramBlob, gp: GpVersion, functions: &[FunctionName])
 fn gas_text(costs: &[FunctionCosts], with_blocks: bool) -> String {
     let mut text = String::from("      at  blocks         gas  function\n");
     for function in costs {
-        text += &format!("{:>8}{:>8}{:>12}  {}\n", function.pc, function.blocks.len(), function.total(), function.name);
+        text += &format!(
+            "{:>8}{:>8}{:>12}  {}\n",
+            function.pc,
+            function.blocks.len(),
+            function.total(),
+            function.name
+        );
         for (pc, gas) in function.blocks.iter().filter(|_| with_blocks) {
             text += &format!("{:>16}{gas:>12}\n", format!("@{pc}"));
         }

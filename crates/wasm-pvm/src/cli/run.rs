@@ -29,7 +29,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     };
     let outcome = wasm_pvm::run::run(&bytes, &options).with_context(|| files::display(&args.program))?;
     for line in &outcome.log {
-        eprintln!("[{}{}{}] {}", line.level, if line.target.is_empty() { "" } else { " " }, line.target, line.message);
+        eprintln!(
+            "[{}{}{}] {}",
+            line.level,
+            if line.target.is_empty() { "" } else { " " },
+            line.target,
+            line.message
+        );
     }
     let text = if args.json { as_json(&outcome)? } else { as_text(&outcome) };
     files::print(text.as_bytes())?;
@@ -58,7 +64,12 @@ fn as_text(outcome: &Outcome) -> String {
         Status::HostCall { number, name: None } => format!(" {number}"),
         _ => String::new(),
     };
-    format!("status: {}{detail}\ngas: {}\nresult: {}\n", outcome.status.word(), outcome.gas, hex(&outcome.result))
+    format!(
+        "status: {}{detail}\ngas: {}\nresult: {}\n",
+        outcome.status.word(),
+        outcome.gas,
+        hex(&outcome.result)
+    )
 }
 
 fn as_json(outcome: &Outcome) -> Result<String> {

@@ -111,7 +111,8 @@ impl HostState {
         if !self.charge(machine, cost::UNKNOWN) {
             return Answer::OutOfGas;
         }
-        let [level, target, target_len, message, message_len] = [0, 1, 2, 3, 4].map(|n| machine.reg(reg::A0 + n));
+        let [level, target, target_len, message, message_len] =
+            [0, 1, 2, 3, 4].map(|n| machine.reg(reg::A0 + n));
         let target = if target == 0 { Some(String::new()) } else { read_text(machine, target, target_len) };
         let message = read_text(machine, message, message_len);
         machine.set_reg(reg::A0, WHAT);

@@ -8,8 +8,8 @@
 
 use polkavm::program::InstructionSetKind;
 use polkavm::{
-    BackendKind, CacheModel, Config, CostModel, CostModelKind, Engine, GasMeteringKind, InterruptKind, Module,
-    ModuleConfig, ProgramBlob, ProgramParts, RawInstance, Reg,
+    BackendKind, CacheModel, Config, CostModel, CostModelKind, Engine, GasMeteringKind, InterruptKind,
+    Module, ModuleConfig, ProgramBlob, ProgramParts, RawInstance, Reg,
 };
 use pvm_isa::{GpVersion, Opcode, SpiProgram, spi};
 
@@ -81,13 +81,19 @@ impl Machine {
     /// If the engine can't run here or refuses the program.
     pub fn new(program: &SpiProgram, gp: GpVersion, backend: Backend) -> Result<Self, RunError> {
         let layout = program.layout().map_err(|error| RunError::Refused(error.to_string()))?;
-        pvm_isa::validate::validate(gp, &program.blob).map_err(|error| RunError::Refused(error.to_string()))?;
-        if gp == GpVersion::V072 && program.blob.instructions(gp).any(|(_, inst)| inst.inst.op() == Opcode::Sbrk) {
-            return Err(RunError::Refused("the engine has no sbrk, with which programs for GP 0.7 grow".into()));
+        pvm_isa::validate::validate(gp, &program.blob)
+            .map_err(|error| RunError::Refused(error.to_string()))?;
+        if gp == GpVersion::V072
+            && program.blob.instructions(gp).any(|(_, inst)| inst.inst.op() == Opcode::Sbrk)
+        {
+            return Err(RunError::Refused(
+                "the engine has no sbrk, with which programs for GP 0.7 grow".into(),
+            ));
         }
         let refused = |error: polkavm::Error| RunError::Refused(error.to_string());
         let engine = engine(backend, gp)?;
-        let blob = ProgramBlob::from_parts(parts(program, gp)).map_err(|error| RunError::Refused(error.to_string()))?;
+        let blob = ProgramBlob::from_parts(parts(program, gp))
+            .map_err(|error| RunError::Refused(error.to_string()))?;
         let module = Module::from_blob(&engine, &module_config(gp), blob)
             .map_err(|error| RunError::Refused(error.to_string()))?;
         let instance = module.instantiate().map_err(refused)?;

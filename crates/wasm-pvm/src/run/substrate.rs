@@ -44,7 +44,9 @@ impl Substrate {
         let words = [0, 1, 2].map(|n| machine.reg(reg::A0 + n));
         match name {
             "ext_allocator_malloc_version_1" => {
-                let Some(address) = self.allocate(machine, words[0] as u32) else { return Some(Answer::Panic) };
+                let Some(address) = self.allocate(machine, words[0] as u32) else {
+                    return Some(Answer::Panic);
+                };
                 machine.set_reg(reg::A0, u64::from(address.wrapping_sub(self.base)));
             }
             "ext_allocator_free_version_1" => {
@@ -59,7 +61,9 @@ impl Substrate {
                 let (Some(target), Some(message)) = (target, message) else { return Some(Answer::Panic) };
                 log.push(LogLine { level: words[0], target, message });
             }
-            "ext_misc_print_utf8_version_1" | "ext_misc_print_hex_version_1" | "ext_misc_print_num_version_1" => {
+            "ext_misc_print_utf8_version_1"
+            | "ext_misc_print_hex_version_1"
+            | "ext_misc_print_num_version_1" => {
                 let Some(message) = self.printed(name, machine, words[0]) else { return Some(Answer::Panic) };
                 log.push(LogLine { level: 2, target: "print".into(), message });
             }

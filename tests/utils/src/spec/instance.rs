@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wasm_pvm::{Bounds, ConstValue, Error, Floats, GpVersion, OptLevel, Options};
 use wast::{WastArg, WastRet};
 
-use super::{Skip, floats, values};
+use super::{Skip, floats, spectest, values};
 use crate::program::{CallExit, Program};
 
 /// Gas for one call: more than any assertion needs, little enough that endless recursion without a frame ends.
@@ -74,6 +74,9 @@ impl Setup {
     }
 
     /// Whether the compiler accepts a binary.
+    ///
+    /// # Errors
+    /// Why it doesn't.
     pub fn validate(&self, bytes: &[u8]) -> Result<(), Refusal> {
         match wasm_pvm::compile(bytes, &crate::program::raw_options(&self.options)) {
             Ok(_) => Ok(()),
@@ -93,12 +96,38 @@ fn ssa_import(module: &str, field: &str) -> ssa::Import {
 pub struct Instance {
     state: State,
     float_exports: BTreeSet<String>,
+    foreign_imports: BTreeSet<String>,
+    /// Why its state may differ from what the suite expects.
+    tainted: Option<Skip>,
 }
 
 enum State {
     Live(Box<Live>),
     Skipped(Skip),
     Failed(String),
+}
+
+impl State {
+    fn of(setup: &Setup, bytes: &[u8], facts: Facts) -> Self {
+        if !facts.foreign_imports.is_empty() {
+            return Self::Skipped(Skip::Linking);
+        }
+        if facts.memories > 1 {
+            return Self::Skipped(Skip::MultiMemory);
+        }
+        let bytes = match spectest::with_real_limits(bytes) {
+            Ok(bytes) => bytes,
+            Err(error) => return Self::Failed(error.to_string()),
+        };
+        match Program::compile(&bytes, &setup.options) {
+            Ok(program) => Self::Live(Box::new(Live {
+                program,
+                exported: facts.results,
+                constant_globals: facts.constant_globals,
+            })),
+            Err(error) => Self::Failed(format!("{error:#}")),
+        }
+    }
 }
 
 struct Live {
@@ -111,19 +140,29 @@ impl Instance {
     /// Compiles and loads a valid module.
     pub fn new(setup: &Setup, bytes: &[u8]) -> Self {
         let float_exports = floats::exports_reaching_floats(bytes).unwrap_or_default();
-        let state = match facts(bytes) {
-            Err(error) => State::Failed(error.to_string()),
-            Ok(facts) if facts.imports_foreign => State::Skipped(Skip::Linking),
-            Ok(facts) => match Program::compile(bytes, &setup.options) {
-                Ok(program) => State::Live(Box::new(Live {
-                    program,
-                    exported: facts.results,
-                    constant_globals: facts.constant_globals,
-                })),
-                Err(error) => State::Failed(format!("{error:#}")),
-            },
+        let (foreign_imports, state) = match facts(bytes) {
+            Err(error) => (BTreeSet::new(), State::Failed(error.to_string())),
+            Ok(facts) => (facts.foreign_imports.clone(), State::of(setup, bytes, facts)),
         };
-        Self { state, float_exports }
+        Self { state, float_exports, foreign_imports, tainted: None }
+    }
+
+    /// Modules other than `spectest` that it imports from.
+    pub fn foreign_imports(&self) -> &BTreeSet<String> {
+        &self.foreign_imports
+    }
+
+    /// From now on its state may differ from what the suite expects.
+    pub fn taint(&mut self, reason: Skip) {
+        self.tainted = Some(reason);
+    }
+
+    /// Why an assertion that does not hold can't be judged, if so.
+    pub fn excuse(&mut self, needs_floats: bool) -> Option<Skip> {
+        if needs_floats {
+            self.taint(Skip::Floats);
+        }
+        self.tainted
     }
 
     /// Why compiling failed, if it did.
@@ -220,8 +259,9 @@ impl Outcome {
 /// What the runner needs to know of a module.
 #[derive(Default)]
 struct Facts {
-    /// It imports from a module other than `spectest`.
-    imports_foreign: bool,
+    /// Modules other than `spectest` that it imports from.
+    foreign_imports: BTreeSet<String>,
+    memories: u32,
     /// Number of results of each exported function.
     results: BTreeMap<String, usize>,
     /// Values of exported immutable globals with a plain constant, which need no address.
@@ -242,10 +282,13 @@ fn facts(bytes: &[u8]) -> wasmparser::Result<Facts> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
-                    facts.imports_foreign |= import.module != "spectest";
+                    if import.module != "spectest" {
+                        facts.foreign_imports.insert(import.module.to_owned());
+                    }
                     match import.ty {
                         TypeRef::Func(ty) => funcs.push(ty),
                         TypeRef::Global(_) => globals.push(None),
+                        TypeRef::Memory(_) => facts.memories += 1,
                         _ => {}
                     }
                 }
@@ -255,6 +298,7 @@ fn facts(bytes: &[u8]) -> wasmparser::Result<Facts> {
                     funcs.push(ty?);
                 }
             }
+            Payload::MemorySection(section) => facts.memories += section.count(),
             Payload::GlobalSection(section) => {
                 for global in section {
                     globals.push(constant(&global?.init_expr)?);

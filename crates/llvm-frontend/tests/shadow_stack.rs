@@ -1,0 +1,167 @@
+//! When the shadow stack moves to the machine stack, and when it must not.
+
+mod support;
+
+use llvm_frontend::{Error, Floats, OptLevel, ShadowStack};
+use ssa::Module;
+use support::{call, compile_text, with};
+
+/// A module with a stack pointer, in which `leaf` fills a buffer that its caller has on the stack.
+fn module_with(functions: &str) -> String {
+    format!(
+        r#"(module (memory 2) (global $__stack_pointer (mut i32) (i32.const 4096)) (data (i32.const 4096) "data")
+          (func $leaf (param $to i32) (i32.store offset=4 (local.get $to) (i32.const 42)))
+          {functions})"#
+    )
+}
+
+const FITS: &str = r#"(func (export "f") (param i32) (result i32) (local $frame i32)
+    (global.set $__stack_pointer (local.tee $frame (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+    (i32.store (local.get $frame) (local.get 0))
+    (call $leaf (local.get $frame))
+    (i32.add (i32.load (local.get $frame)) (i32.load offset=4 (local.get $frame)))
+    (global.set $__stack_pointer (i32.add (local.get $frame) (i32.const 16))))"#;
+
+fn is_native(module: &Module) -> bool {
+    module.memory().is_some_and(|(_, memory)| memory.native_stack.is_some())
+}
+
+fn compile(functions: &str, shadow_stack: ShadowStack) -> Result<Module, Error> {
+    compile_text(&module_with(functions), &with(Floats::Reject, shadow_stack, OptLevel::O2))
+}
+
+#[test]
+fn the_usual_pattern_is_fused() {
+    let module = compile(FITS, ShadowStack::Auto).expect("it compiles");
+    assert!(is_native(&module));
+    assert_eq!(call(&module, "f", &[8]), Ok(vec![50]));
+    assert_eq!(module.data.len(), 1, "the stack pointer is gone: {:?}", module.data);
+}
+
+#[test]
+fn strict_keeps_the_global() {
+    let module = compile(FITS, ShadowStack::Strict).expect("it compiles");
+    assert!(!is_native(&module));
+    assert_eq!(call(&module, "f", &[8]), Ok(vec![50]));
+}
+
+#[test]
+fn aligned_frames_fit() {
+    let functions = r#"(func (export "f") (result i32) (local $saved i32) (local $frame i32)
+        (local.set $saved (global.get $__stack_pointer))
+        (global.set $__stack_pointer
+          (local.tee $frame (i32.and (i32.sub (global.get $__stack_pointer) (i32.const 40)) (i32.const -64))))
+        (call $leaf (local.get $frame))
+        (i32.add (i32.load offset=4 (local.get $frame)) (i32.and (local.get $frame) (i32.const 63)))
+        (global.set $__stack_pointer (local.get $saved)))"#;
+    let module = compile(functions, ShadowStack::Native).expect("it fits");
+    assert_eq!(call(&module, "f", &[]), Ok(vec![42]));
+}
+
+#[test]
+fn frames_in_loops_and_branches_fit() {
+    let functions = r#"(func (export "f") (param $n i32) (result i32) (local $frame i32) (local $sum i32)
+        (loop $again
+          (if (local.get $n) (then
+            (global.set $__stack_pointer (local.tee $frame (i32.sub (global.get $__stack_pointer) (i32.const 32))))
+            (call $leaf (local.get $frame))
+            (local.set $sum (i32.add (local.get $sum) (i32.load offset=4 (local.get $frame))))
+            (global.set $__stack_pointer (i32.add (local.get $frame) (i32.const 32)))
+            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (br $again))))
+        (local.get $sum))"#;
+    let module = compile(functions, ShadowStack::Native).expect("it fits");
+    assert_eq!(call(&module, "f", &[3]), Ok(vec![126]));
+}
+
+/// Function bodies that do not fit, each with the words of the reason.
+const MISFITS: [(&str, &str); 6] = [
+    // A dynamic allocation.
+    (
+        r#"(func (export "f") (param i32) (result i32) (local $old i32)
+            (local.set $old (global.get $__stack_pointer))
+            (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (local.get 0)))
+            (i32.store (global.get $__stack_pointer) (i32.const 8))
+            (i32.load (global.get $__stack_pointer))
+            (global.set $__stack_pointer (local.get $old)))"#,
+        "not derived",
+    ),
+    // The caller gets a moved stack pointer.
+    (
+        r#"(func (export "f") (param i32) (result i32)
+            (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 16)))
+            (i32.const 8))"#,
+        "without restoring",
+    ),
+    // Only one path restores.
+    (
+        r#"(func (export "f") (param i32) (result i32)
+            (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 16)))
+            (if (local.get 0) (then
+              (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 16)))))
+            (i32.const 8))"#,
+        "without restoring",
+    ),
+    // Every turn takes more.
+    (
+        r#"(func (export "f") (param i32) (result i32) (local $old i32)
+            (local.set $old (global.get $__stack_pointer))
+            (loop $again
+              (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 16)))
+              (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (global.set $__stack_pointer (local.get $old))
+            (i32.const 8))"#,
+        "loop moves",
+    ),
+    // It reads what its caller has on the stack.
+    (
+        r#"(func (export "f") (param i32) (result i32)
+            (i32.add (i32.const 8) (i32.load (global.get $__stack_pointer))) (i32.const -1) (i32.and) (drop) (i32.const 8))"#,
+        "above the entry stack pointer",
+    ),
+    (
+        r#"(func (export "f") (param i32) (result i32)
+            (drop (i32.load (i32.add (global.get $__stack_pointer) (i32.const 8)))) (i32.const 8))"#,
+        "above the entry stack pointer",
+    ),
+];
+
+#[test]
+fn unusual_functions_keep_the_whole_module_strict() {
+    for (functions, reason) in MISFITS {
+        let module = compile(functions, ShadowStack::Auto).expect("it compiles");
+        assert!(!is_native(&module), "{functions}");
+        assert_eq!(call(&module, "f", &[1]), Ok(vec![8]), "{functions}");
+        let error = compile(functions, ShadowStack::Native).expect_err("it doesn't fit");
+        assert!(error.to_string().contains(reason), "{error}\n{functions}");
+        assert!(error.to_string().contains(" in function f "), "{error}");
+    }
+}
+
+#[test]
+fn a_counter_is_no_stack_pointer() {
+    // Nothing tells the toolchain, and nothing looks like a stack.
+    for functions in [
+        r#"(func (export "f") (result i32) (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g))"#,
+        r#"(func (export "f") (result i32) (i32.store (i32.const 100) (i32.const 1)) (global.get $g))"#,
+        r#"(func (export "f") (result i32) (i32.const 1))"#,
+    ] {
+        let text = format!("(module (memory 1) (global $g (mut i32) (i32.const 4096)) {functions})");
+        let module = compile_text(&text, &with(Floats::Reject, ShadowStack::Auto, OptLevel::O0)).expect("it compiles");
+        assert!(!is_native(&module), "{text}");
+    }
+}
+
+#[test]
+fn data_in_the_region_or_an_export_forbid_it() {
+    for (from, to) in [
+        ("(data (i32.const 4096) \"data\")", "(data (i32.const 4000) \"data\")"),
+        ("(data (i32.const 4096) \"data\")", "(export \"sp\" (global $__stack_pointer))"),
+        ("(i32.const 4096)) (data", "(i32.const 4090)) (data"),
+        ("(memory 2)", "(memory 0)"),
+    ] {
+        let text = module_with(FITS).replace(from, to);
+        let options = with(Floats::Reject, ShadowStack::Native, OptLevel::O0);
+        assert!(compile_text(&text, &options).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Removing stores to stack objects that nobody loads.
+//!
+//! Functions that return several words through memory leave such stores behind when they are inlined: the words are
+//! forwarded to their users, but the object was linear memory when stores could have been removed, and memory may be
+//! read by anybody. Now it is an object of the function, and if its address goes nowhere but into loads and stores,
+//! those are all there are. A store to bytes that no load of the function reads is dead then.
+//!
+//! Order does not matter for that, so no data flow is needed: one walk collects the bytes that are loaded, per object,
+//! and the objects whose address escapes; a second one removes stores. A store that goes can make the stored value
+//! unused, which selection notices by itself.
+
+use ssa::{Addr, BinaryOp, DataId, FrameSlot, Function, IdVec, InstData, Value};
+
+/// Removes dead stores to stack objects; `memory` is linear memory, in which they lie.
+pub fn remove_dead_slot_stores(func: &mut Function, memory: Option<DataId>) {
+    if func.frame_slots.is_empty() {
+        return;
+    }
+    let places = places(func);
+    let loaded = loaded_bytes(func, &places, memory);
+    let Function { blocks, insts, .. } = func;
+    for block in blocks.values_mut() {
+        block.insts.retain(|&inst| match &insts[inst] {
+            InstData::Store { mem, addr, flags, .. } if !flags.volatile => {
+                let place = access(addr, &places, memory);
+                place.is_none_or(|(slot, offset)| loaded[slot].overlaps(offset, mem.bytes()))
+            }
+            _ => true,
+        });
+    }
+}
+
+/// Values that are the address of an object plus a constant.
+type Places = IdVec<Value, Option<(FrameSlot, i32)>>;
+
+fn places(func: &Function) -> Places {
+    let mut places: Places = IdVec::filled(None, func.values.len());
+    for &inst in func.reverse_postorder().iter().flat_map(|&block| &func.blocks[block].insts) {
+        let place = match func.insts[inst] {
+            InstData::FrameAddr { slot } => Some((slot, 0)),
+            InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => {
+                let known = places[a].zip(func.as_const(b));
+                known.map(|((slot, offset), constant)| (slot, offset.wrapping_add(constant as i32)))
+            }
+            _ => None,
+        };
+        if place.is_some() {
+            places[func.result(inst)] = place;
+        }
+    }
+    places
+}
+
+/// The bytes of an object that somebody may read.
+#[derive(Clone, Debug)]
+enum Loaded {
+    /// Anything.
+    All,
+    /// These ranges: offset and length.
+    Ranges(Vec<(i32, u32)>),
+}
+
+impl Loaded {
+    fn add(&mut self, offset: i32, bytes: u32) {
+        if let Self::Ranges(ranges) = self {
+            ranges.push((offset, bytes));
+        }
+    }
+
+    /// Brings ranges into ascending order without overlaps.
+    fn merged(self) -> Self {
+        let Self::Ranges(mut ranges) = self else { return self };
+        ranges.sort_unstable();
+        let mut merged: Vec<(i32, u32)> = Vec::new();
+        for (offset, bytes) in ranges {
+            match merged.last_mut() {
+                Some((start, len)) if i64::from(offset) <= i64::from(*start) + i64::from(*len) => {
+                    *len = (*len).max((i64::from(offset) - i64::from(*start)) as u32 + bytes);
+                }
+                _ => merged.push((offset, bytes)),
+            }
+        }
+        Self::Ranges(merged)
+    }
+
+    fn overlaps(&self, offset: i32, bytes: u32) -> bool {
+        let Self::Ranges(ranges) = self else { return true };
+        let end = i64::from(offset) + i64::from(bytes);
+        let before_end = ranges.partition_point(|&(start, _)| i64::from(start) < end);
+        let last = before_end.checked_sub(1).map(|n| ranges[n]);
+        last.is_some_and(|(start, len)| i64::from(start) + i64::from(len) > i64::from(offset))
+    }
+}
+
+/// The object and offset an address names.
+fn access(addr: &Addr, places: &Places, memory: Option<DataId>) -> Option<(FrameSlot, i32)> {
+    let (slot, offset) = places[addr.index?]?;
+    (addr.base.is_some() && addr.base == memory).then(|| (slot, offset.wrapping_add(addr.offset)))
+}
+
+fn loaded_bytes(func: &Function, places: &Places, memory: Option<DataId>) -> IdVec<FrameSlot, Loaded> {
+    let mut loaded = IdVec::filled(Loaded::Ranges(Vec::new()), func.frame_slots.len());
+    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
+        let data = &func.insts[inst];
+        let accessed = match data {
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => access(addr, places, memory),
+            _ => None,
+        };
+        if let (InstData::Load { mem, .. }, Some((slot, offset))) = (data, accessed) {
+            loaded[slot].add(offset, mem.bytes());
+        }
+        let is_place = !func.results[inst].is_empty() && places[func.results[inst][0]].is_some();
+        let mut first = true;
+        data.for_each_arg(|arg| {
+            // The address of an access comes first; adding a constant to an address is seen at the sum.
+            let is_address = std::mem::replace(&mut first, false) && accessed.is_some();
+            if let Some((slot, _)) = places[arg].filter(|_| !is_address && !is_place) {
+                loaded[slot] = Loaded::All;
+            }
+        });
+    }
+    loaded.values().map(|ranges| ranges.clone().merged()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores_left(body: &str) -> usize {
+        let text = format!(
+            "memory @m size=0 align=1 min=65536 page_log2=16 native_stack=65536\n\
+             func $f (i32) -> (i32) {{\n  slot s0 size=32 align=8\n  slot s1 size=32 align=8\nb0(v0: i32):\n\
+             v1 = frame_addr s0\n  v2 = frame_addr s1\n  v3 = const.i32 8\n  v4 = add.i32 v1, v3\n{body}\n  return v0\n}}\n"
+        );
+        let mut module = ssa::parse_module(&text).expect("well-formed");
+        let memory = module.memory().map(|(id, _)| id);
+        let func = module.functions.values_mut().flatten().next().expect("one function");
+        remove_dead_slot_stores(func, memory);
+        let block = &func.blocks[func.entry()];
+        block.insts.iter().filter(|&&inst| matches!(func.insts[inst], InstData::Store { .. })).count()
+    }
+
+    #[test]
+    fn what_is_not_loaded_is_not_stored() {
+        assert_eq!(stores_left("store.u32 v0, [@m + v1]\nstore.u32 v0, [@m + v4 + 4]"), 0);
+        assert_eq!(stores_left("store.u32 v0, [@m + v1] volatile"), 1);
+        let overlapping = "store.u32 v0, [@m + v4]\nstore.u32 v0, [@m + v1]\nv9 = load.u8.i32 [@m + v1 + 11]";
+        assert_eq!(stores_left(overlapping), 1);
+        assert_eq!(stores_left("store.u32 v0, [@m + v1]\nv9 = load.u32.i32 [@m + v2]"), 0);
+    }
+
+    #[test]
+    fn escaping_addresses_keep_their_object() {
+        assert_eq!(stores_left("store.u32 v0, [@m + v1]\nstore.u32 v4, [@m + v0]"), 2);
+        assert_eq!(
+            stores_left("store.u32 v0, [@m + v1]\nv9 = add.i32 v1, v0\nv10 = load.u32.i32 [@m + v9]"),
+            1
+        );
+        assert_eq!(stores_left("store.u32 v0, [@m + v1]\nv9 = load.u32.i32 [v1]"), 1);
+        assert_eq!(stores_left("store.u32 v0, [@m + v2]\nstore.u32 v1, [@m + v0]"), 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! The stack frame: where it is set up and torn down, and stack slots as addresses.
+//!
+//! Displacements from -128 to 127 take one byte, so the stack pointer stands [`BIAS`] bytes above the bottom of the
+//! frame, and the bytes right below it belong to the frame, too; the next frame begins below them. Only a function
+//! that passes arguments on the stack has its stack pointer at the bottom, where the callee expects them.
+//!
+//! Nothing interrupts a PVM program, so memory below that is safe until the next call: a function that calls nothing
+//! and uses its frame little does not move the stack pointer and finds its frame below the caller's.
+//!
+//! A function that returns early on its common path should not pay for a frame that only the rest of it needs: three
+//! stores and three loads are 50 gas. So before the frame is placed we duplicate short blocks ([`tails`]), push copies
+//! and spills down to the branches that need them ([`sink`]), and then put the prologue as late as possible ([`region`]).
+
+mod region;
+mod sink;
+mod tails;
+
+use codegen::{Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, registers_to_save};
+use pvm_isa::Opcode;
+use ssa::IdVec;
+
+use crate::inst::{Inst, Mem, SP};
+use crate::peephole::{dead, values};
+use crate::target::Pvm;
+
+/// Alignment of the stack pointer.
+const ALIGN: u32 = 16;
+/// Bytes of every frame that lie below the stack pointer at a call.
+const BIAS: i64 = 128;
+/// Uses of the frame from which on a shorter displacement in each is worth moving the stack pointer.
+const MANY_USES: usize = 9;
+
+/// Lays out the frame and writes it into the function.
+pub fn lay_out(target: &Pvm, func: &mut Function<Pvm, PReg>) {
+    if !func.optimize_for_size {
+        tails::duplicate(target.gp, func);
+    }
+    values::reuse(func);
+    // What the caller relies on is restored by the epilogues, which are not there yet.
+    dead::remove(func, RegSet::EMPTY);
+    sink::sink(func);
+    place(target, func);
+}
+
+/// Inserts prologue and epilogues and resolves all slots.
+fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
+    let info = codegen::Target::registers(target);
+    func.written = func
+        .order
+        .iter()
+        .flat_map(|&block| &func.blocks[block].insts)
+        .fold(RegSet::EMPTY, |written, inst| {
+            written.union(crate::peephole::effects::Effects::of(inst).writes)
+        });
+    let saved = registers_to_save(func, info);
+    let layout = FrameLayout::new(func, info, saved, ALIGN);
+    let lowered = match layout.size {
+        0 => 0,
+        _ if !func.has_calls && slot_uses(func) < MANY_USES => 0,
+        size if func.outgoing_bytes > 0 => i64::from(size) + BIAS,
+        size => i64::from(size),
+    };
+    let frame = Frame { lowered, layout };
+    let (start, framed) = region::choose(func);
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        frame.write(func, block, &framed);
+    }
+    let prologue = frame.prologue();
+    func.blocks[start].insts.splice(0..0, prologue);
+}
+
+/// How many instructions name a stack slot.
+fn slot_uses(func: &Function<Pvm, PReg>) -> usize {
+    let insts = func.order.iter().flat_map(|&block| &func.blocks[block].insts);
+    insts.filter(|inst| matches!(inst.mem(), Some(Mem::Slot(_)))).count()
+}
+
+struct Frame {
+    layout: FrameLayout,
+    /// How far the prologue lowers the stack pointer.
+    lowered: i64,
+}
+
+impl Frame {
+    /// Resolves the slots of a block and adds the epilogue if it leaves the function.
+    fn write(&self, func: &mut Function<Pvm, PReg>, block: Block, framed: &IdVec<Block, bool>) {
+        let is_framed = framed[block];
+        let data = &mut func.blocks[block];
+        data.insts.iter_mut().for_each(|inst| self.resolve(inst, is_framed));
+        let leaves = matches!(data.control, Control::Exit(Inst::Return { .. } | Inst::TailCall(_)));
+        if leaves && is_framed {
+            self.epilogue(&mut data.insts);
+        }
+    }
+
+    /// Distance of a byte of the frame from the stack pointer, where the prologue has run and where it hasn't.
+    fn distance_from_sp(&self, offset: i64, is_framed: bool) -> i32 {
+        let above_top = offset - i64::from(self.layout.size);
+        let lowered = if is_framed { self.lowered } else { 0 };
+        i32::try_from(above_top - BIAS + lowered).expect("a frame is smaller than 2 GiB")
+    }
+
+    fn slot_distance(&self, slot: StackSlot, is_framed: bool) -> i32 {
+        match slot {
+            StackSlot::Incoming(offset) if is_framed => (i64::from(offset) + self.lowered) as i32,
+            StackSlot::Incoming(offset) => offset as i32,
+            _ => self.distance_from_sp(self.layout.offset(slot), is_framed),
+        }
+    }
+
+    fn resolve(&self, inst: &mut Inst<PReg>, is_framed: bool) {
+        if let Inst::SlotAddr { dst, slot, bias } = *inst {
+            let imm = self.slot_distance(slot, is_framed).wrapping_add(bias);
+            *inst = Inst::BinaryImm { op: Opcode::AddImm32, dst, src: SP, imm };
+        } else if let Some(mem) = inst.mem_mut()
+            && let Mem::Slot(slot) = *mem
+        {
+            *mem = Mem::Reg(SP, self.slot_distance(slot, is_framed));
+        }
+    }
+
+    fn move_sp(&self, by: i64) -> Option<Inst<PReg>> {
+        let imm = i32::try_from(by).expect("a frame is smaller than 2 GiB");
+        (by != 0).then_some(Inst::BinaryImm { op: Opcode::AddImm64, dst: SP, src: SP, imm })
+    }
+
+    fn saved(&self) -> impl Iterator<Item = (PReg, Mem<PReg>)> {
+        let place =
+            |&(reg, offset): &(PReg, u32)| (reg, Mem::Reg(SP, self.distance_from_sp(offset.into(), true)));
+        self.layout.saved.iter().map(place)
+    }
+
+    fn prologue(&self) -> Vec<Inst<PReg>> {
+        let save = |(src, mem)| Inst::Store { op: Opcode::StoreIndU64, src, mem };
+        self.move_sp(-self.lowered).into_iter().chain(self.saved().map(save)).collect()
+    }
+
+    fn epilogue(&self, insts: &mut Vec<Inst<PReg>>) {
+        let restore = |(dst, mem)| Inst::Load { op: Opcode::LoadIndU64, dst, mem };
+        insts.extend(self.saved().map(restore));
+        insts.extend(self.move_sp(self.lowered));
+    }
+}

@@ -1,0 +1,73 @@
+//! Long constants in two short instructions.
+//!
+//! A constant that is no immediate takes ten bytes and two decode slots. If it is a shifted immediate, the immediate
+//! and the shift take two slots, too, one cycle more and at most nine bytes, mostly six.
+
+use codegen::{Function, PReg};
+use pvm_isa::Opcode;
+
+use crate::inst::Inst;
+use crate::target::Pvm;
+
+/// Most bytes of the two instructions where speed counts: the extra cycle must buy something.
+const MAX_LEN: usize = 7;
+
+/// Replaces long constants in all blocks.
+pub fn split(func: &mut Function<Pvm, PReg>) {
+    for block in func.blocks.values_mut() {
+        if block.insts.iter().any(|inst| shifted(inst).is_some()) {
+            let insts = std::mem::take(&mut block.insts);
+            block.insts = insts.into_iter().flat_map(|inst| shifted(&inst).unwrap_or_else(|| vec![inst])).collect();
+        }
+    }
+}
+
+/// The two instructions for a long constant, if there are such.
+fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
+    let Inst::Const { dst, value } = *inst else { return None };
+    if i32::try_from(value).is_ok() {
+        return None;
+    }
+    let left = value.trailing_zeros();
+    let right = value.leading_zeros();
+    let by_left = i32::try_from(value >> left).ok().map(|imm| (imm, Opcode::ShloLImm64, left));
+    let by_right = i32::try_from(value << right).ok().map(|imm| (imm, Opcode::ShloRImm64, right));
+    by_left.into_iter().chain(by_right).find_map(|(imm, op, count)| {
+        let pair = vec![
+            Inst::Const { dst, value: imm.into() },
+            Inst::BinaryImm { op, dst, src: dst, imm: count as i32 },
+        ];
+        let len: usize = pair.iter().filter_map(Inst::machine).map(|inst| inst.encoded_len()).sum();
+        (len <= MAX_LEN).then_some(pair)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifted_constants_are_exact() {
+        let dst = PReg::new(7);
+        let cases = [
+            (1i64 << 32, true),
+            (i64::from(u32::MAX), true),
+            (i64::MAX, true),
+            (i64::MIN, true),
+            (-1 << 40, true),
+            (0x1234_5678_9abc_def0, false),
+            (0x7fff_ffff, false),
+        ];
+        for (value, splits) in cases {
+            let pair = shifted(&Inst::Const { dst, value });
+            assert_eq!(pair.is_some(), splits, "{value:#x}");
+            if let Some([Inst::Const { value: imm, .. }, Inst::BinaryImm { op, imm: count, .. }]) = pair.as_deref() {
+                let result = match op {
+                    Opcode::ShloLImm64 => imm << count,
+                    _ => (*imm as u64 >> count) as i64,
+                };
+                assert_eq!(result, value);
+            }
+        }
+    }
+}

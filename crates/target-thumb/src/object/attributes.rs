@@ -1,0 +1,59 @@
+//! Build attributes: which core and which conventions the code is for.
+//!
+//! The section `.ARM.attributes` is a version byte and one subsection of vendor `aeabi` about the whole file: tags in
+//! ascending order with values as ULEB128 numbers, or strings. Linkers compare them between objects. (ABI for the Arm
+//! Architecture, Addenda, chapter 3.)
+
+use crate::cpu::{Architecture, Cpu};
+
+/// The attributes of a core as tag and value.
+fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
+    let (architecture, thumb) = match cpu.architecture() {
+        Architecture::V7M => (10, 2),
+        Architecture::V7EM => (13, 2),
+        Architecture::V8MMain => (17, 3),
+    };
+    // CPU_arch, CPU_arch_profile 'M', ARM_ISA_use none, THUMB_ISA_use.
+    let mut list = vec![(6, architecture), (7, b'M'), (8, 0), (9, thumb)];
+    match cpu {
+        Cpu::M4F => list.push((10, 6)),
+        Cpu::M7DP | Cpu::M33F => list.push((10, 8)),
+        _ => {}
+    }
+    // PCS_wchar_t 4, FP_denormal, FP_exceptions, FP_number_model: IEEE 754; ALIGN_NEEDED and ALIGN_PRESERVED 8;
+    // enum_size int.
+    list.extend([(18, 4), (20, 1), (21, 1), (23, 3), (24, 1), (25, 1), (26, 2)]);
+    if cpu.has_single() {
+        if !cpu.has_double() {
+            list.push((27, 1));
+        }
+        list.push((28, 1));
+    }
+    // CPU_unaligned_access.
+    list.push((34, 1));
+    if cpu.architecture() == Architecture::V8MMain {
+        // DSP_extension.
+        list.push((46, 1));
+    }
+    list
+}
+
+/// The contents of the section.
+pub fn section(cpu: Cpu) -> Vec<u8> {
+    let mut tags = Vec::new();
+    // CPU_name.
+    tags.push(5);
+    tags.extend(cpu.attribute_name().bytes());
+    tags.push(0);
+    numbers(cpu).into_iter().for_each(|(tag, value)| tags.extend([tag, value]));
+    // Tag_File and its length, which includes both.
+    let mut file = vec![1];
+    file.extend((tags.len() as u32 + 5).to_le_bytes());
+    file.extend(tags);
+    let vendor = b"aeabi\0";
+    let mut section = vec![b'A'];
+    section.extend((4 + vendor.len() as u32 + file.len() as u32).to_le_bytes());
+    section.extend(vendor);
+    section.extend(file);
+    section
+}

@@ -1,0 +1,132 @@
+//! Data objects as section contents.
+//!
+//! What is never written goes to read-only sections, what starts as zeros to sections without bytes. A function
+//! reference is the function's address and its signature's number plus one. A table is read-only unless some code
+//! stores to it or lets its address go anywhere but into loads.
+
+use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, IdVec, InstData, Module};
+
+/// Where a data object goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `.rodata`.
+    ReadOnly,
+    /// `.data`.
+    Data,
+    /// `.bss`.
+    Zeros,
+}
+
+/// The contents of a data object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Contents {
+    /// Which kind of section.
+    pub place: Place,
+    /// The bytes; none in `.bss`.
+    pub bytes: Vec<u8>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment.
+    pub align: u64,
+}
+
+/// The contents of an object; `memory_bytes` is the size of linear memory if it isn't what the module declares.
+pub fn contents(module: &Module, id: DataId, is_written: bool, memory_bytes: Option<u64>) -> Contents {
+    let object = &module.data[id];
+    let (mut bytes, size, align) = match &object.kind {
+        DataKind::Memory(memory) => {
+            let size = memory_bytes.unwrap_or(memory.min_bytes);
+            let mut bytes = vec![0; size as usize];
+            for segment in &memory.segments {
+                let start = (segment.offset as usize).min(bytes.len());
+                let len = segment.bytes.len().min(bytes.len() - start);
+                bytes[start..start + len].copy_from_slice(&segment.bytes[..len]);
+            }
+            (bytes, size, 16)
+        }
+        _ => {
+            let mut bytes = object.init.clone();
+            bytes.resize(object.size as usize, 0);
+            (bytes, u64::from(object.size), u64::from(object.align.max(1)))
+        }
+    };
+    for reloc in &object.relocs {
+        let sig = module.decls[reloc.func].sig.index() as u32 + 1;
+        let at = reloc.offset as usize;
+        bytes[at..at + 4].fill(0);
+        bytes[at + 4..at + 8].copy_from_slice(&sig.to_le_bytes());
+    }
+    let place = match object.kind {
+        DataKind::Constant => Place::ReadOnly,
+        DataKind::Table if !is_written => Place::ReadOnly,
+        _ if bytes.iter().all(|&byte| byte == 0) && object.relocs.is_empty() => Place::Zeros,
+        _ => Place::Data,
+    };
+    if place == Place::Zeros {
+        bytes.clear();
+    }
+    Contents { place, bytes, size, align: if is_table(object) { align.max(4) } else { align } }
+}
+
+const fn is_table(object: &DataObject) -> bool {
+    matches!(object.kind, DataKind::Table)
+}
+
+/// Which data objects some code may write.
+pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
+    let mut written = IdVec::filled(false, module.data.len());
+    for func in module.functions.values().flatten() {
+        mark_written(func, &mut written);
+    }
+    written
+}
+
+fn mark_written(func: &Function, written: &mut IdVec<DataId, bool>) {
+    let address_of = |value| match func.def_inst(value).map(|inst| &func.insts[inst]) {
+        Some(&InstData::DataAddr { data, .. }) => Some(data),
+        _ => None,
+    };
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            match &func.insts[inst] {
+                InstData::Load { .. } => {}
+                InstData::Store { addr, .. } => {
+                    addr.base.into_iter().for_each(|data| written[data] = true);
+                    func.insts[inst].for_each_arg(|arg| {
+                        address_of(arg).into_iter().for_each(|data| written[data] = true);
+                    });
+                }
+                data => data.for_each_arg(|arg| {
+                    address_of(arg).into_iter().for_each(|data| written[data] = true);
+                }),
+            }
+        }
+    }
+}
+
+/// Which data objects the module's code, exports or other objects refer to.
+pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
+    let mut used = IdVec::filled(false, module.data.len());
+    for func in module.functions.values().flatten() {
+        for block in func.blocks.values() {
+            for &inst in &block.insts {
+                match &func.insts[inst] {
+                    InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
+                        addr.base.into_iter().for_each(|data| used[data] = true);
+                    }
+                    InstData::DataAddr { data, .. } => used[*data] = true,
+                    InstData::FrameAddr { .. } => {
+                        module.memory().into_iter().for_each(|(data, _)| used[data] = true);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    for export in &module.exports {
+        if let ssa::ExportItem::Data(data) = export.item {
+            used[data] = true;
+        }
+    }
+    used
+}

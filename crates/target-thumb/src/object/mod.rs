@@ -1,0 +1,72 @@
+//! The relocatable ELF object.
+//!
+//! Every function is a section `.text.<name>`, every data object one of `.rodata`, `.data` or `.bss`, so that a linker
+//! can drop what nobody uses. Exports are global under their wasm names, the start function as `__wasm_start`, linear
+//! memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and nothing
+//! else is undefined.
+//!
+//! Mapping symbols tell code (`$t`) from data (`$d`), function symbols have bit 0 set, relocations keep their addends
+//! in the code (`REL`), and build attributes say which core the code is for. Symbols and sections stand in the order of
+//! the module, so the same input gives the same bytes.
+
+mod attributes;
+mod data;
+mod names;
+mod write;
+
+use std::collections::BTreeMap;
+
+use codegen::Fragment;
+use ssa::{FuncId, IdVec, Module};
+
+use crate::fixup::Fixup;
+use crate::target::Thumb;
+
+pub use names::NameError;
+
+/// What steers the object beside the code.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectOptions {
+    /// Bytes of linear memory; `None` for what the module declares.
+    pub memory_bytes: Option<u64>,
+    /// Put in front of every import's symbol.
+    pub import_prefix: String,
+    /// Symbols of imports and exports by wasm name, where they are not the name itself.
+    pub renames: BTreeMap<String, String>,
+}
+
+/// A function in the object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionInfo {
+    /// Its first symbol.
+    pub symbol: String,
+    /// Its name in the module.
+    pub name: String,
+    /// Bytes of code with its literals.
+    pub size: u32,
+}
+
+/// An object with what is known about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    /// The ELF file.
+    pub bytes: Vec<u8>,
+    /// Its functions in order.
+    pub functions: Vec<FunctionInfo>,
+    /// Its undefined symbols in order.
+    pub imports: Vec<String>,
+}
+
+/// Writes the object of a compiled module.
+///
+/// # Errors
+/// If the names of imports and exports can't all be symbols.
+pub fn link(
+    module: &Module,
+    target: &Thumb,
+    fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
+    options: &ObjectOptions,
+) -> Result<Object, NameError> {
+    let names = names::Names::new(module, fragments, options)?;
+    Ok(write::Writer::new(module, target, names, options).write(fragments))
+}

@@ -1,0 +1,140 @@
+//! Symbol names.
+//!
+//! Exports and imports have the names the outside knows; those must be symbols a linker takes (no control characters,
+//! not empty) and must not name two things. Everything else is local and may be called anything.
+
+use std::collections::BTreeMap;
+
+use codegen::Fragment;
+use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Module};
+
+use super::ObjectOptions;
+use crate::fixup::Fixup;
+
+/// Name of the start function's symbol.
+const START: &str = "__wasm_start";
+/// Name of linear memory's symbol.
+const LINEAR_MEMORY: &str = "__linear_memory";
+
+/// A name that can't be the symbol it has to be.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NameError {
+    /// A linker would not take it.
+    #[error("the name {name:?} is no symbol; rename it")]
+    Illegal {
+        /// The name.
+        name: String,
+    },
+    /// Two things would have the same symbol.
+    #[error("the symbol `{symbol}` would name both {first} and {second}; rename one")]
+    Twice {
+        /// The symbol.
+        symbol: String,
+        /// What has it already.
+        first: String,
+        /// What else wants it.
+        second: String,
+    },
+}
+
+/// The symbols of everything.
+#[derive(Debug)]
+pub struct Names {
+    /// Global symbols of functions with code.
+    pub functions: IdVec<FuncId, Vec<String>>,
+    /// Symbols of imported functions that something refers to.
+    pub imports: IdVec<FuncId, Option<String>>,
+    /// Global symbols of data objects.
+    pub data: IdVec<DataId, Vec<String>>,
+}
+
+impl Names {
+    /// Names a module.
+    pub fn new(
+        module: &Module,
+        fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
+        options: &ObjectOptions,
+    ) -> Result<Self, NameError> {
+        let mut names = Self {
+            functions: IdVec::filled(Vec::new(), module.decls.len()),
+            imports: IdVec::filled(None, module.decls.len()),
+            data: IdVec::filled(Vec::new(), module.data.len()),
+        };
+        let mut taken = Taken { by: BTreeMap::new(), options };
+        if let Some((id, _)) = module.memory() {
+            names.data[id].push(taken.take(taken.renamed(LINEAR_MEMORY), "linear memory".to_owned())?);
+        }
+        for export in &module.exports {
+            let symbol = taken.renamed(&export.name);
+            match export.item {
+                ExportItem::Func(func) if fragments.get(func).is_some_and(Option::is_some) => {
+                    names.functions[func].push(taken.take(symbol, format!("the export `{}`", export.name))?);
+                }
+                // An export of an import has no code of its own; the outside has it already.
+                ExportItem::Func(_) => {}
+                ExportItem::Data(data) => {
+                    names.data[data].push(taken.take(symbol, format!("the export `{}`", export.name))?);
+                }
+            }
+        }
+        if let Some(start) = module.start {
+            names.functions[start].push(taken.take(START.to_owned(), "the start function".to_owned())?);
+        }
+        names.name_imports(module, &mut taken)?;
+        Ok(names)
+    }
+
+    fn name_imports(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
+        for (id, decl) in module.decls.iter() {
+            if let FuncKind::Import(import) = &decl.kind {
+                let plain = taken.renamed(&import.field);
+                let is_renamed = taken.options.renames.contains_key(&import.field);
+                let symbol =
+                    if is_renamed { plain } else { format!("{}{plain}", taken.options.import_prefix) };
+                self.imports[id] = Some(taken.import(symbol)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Symbols in use.
+struct Taken<'a> {
+    by: BTreeMap<String, String>,
+    options: &'a ObjectOptions,
+}
+
+impl Taken<'_> {
+    fn renamed(&self, name: &str) -> String {
+        self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
+    }
+
+    fn take(&mut self, symbol: String, what: String) -> Result<String, NameError> {
+        check(&symbol)?;
+        if let Some(first) = self.by.get(&symbol) {
+            return Err(NameError::Twice { symbol, first: first.clone(), second: what });
+        }
+        self.by.insert(symbol.clone(), what);
+        Ok(symbol)
+    }
+
+    /// Several imports may be one symbol.
+    fn import(&mut self, symbol: String) -> Result<String, NameError> {
+        check(&symbol)?;
+        let what = format!("the import `{symbol}`");
+        match self.by.get(&symbol) {
+            Some(first) if *first != what => {
+                Err(NameError::Twice { symbol, first: first.clone(), second: what })
+            }
+            _ => {
+                self.by.insert(symbol.clone(), what);
+                Ok(symbol)
+            }
+        }
+    }
+}
+
+fn check(symbol: &str) -> Result<(), NameError> {
+    let is_legal = !symbol.is_empty() && !symbol.chars().any(|c| c.is_control() || c.is_whitespace());
+    if is_legal { Ok(()) } else { Err(NameError::Illegal { name: symbol.to_owned() }) }
+}

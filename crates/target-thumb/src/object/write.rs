@@ -1,0 +1,303 @@
+//! Writing sections, symbols and relocations.
+
+use codegen::{Code, Fixup as _, Fragment, Place as CodePlace, Placement};
+use object::write::{Object as Elf, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, FileFlags, RelocationFlags, SectionFlags, SectionKind,
+    SymbolFlags, SymbolKind, SymbolScope, elf,
+};
+use ssa::{DataId, FuncId, IdVec, Module};
+
+use super::data::{self, Contents, Place};
+use super::names::Names;
+use super::{FunctionInfo, Object, ObjectOptions, attributes};
+use crate::fixup::{Fixup, RelocationKind};
+use crate::inst;
+use crate::target::{MemoryMode, Thumb};
+
+/// Writes one object.
+pub struct Writer<'a> {
+    module: &'a Module,
+    target: &'a Thumb,
+    names: Names,
+    options: &'a ObjectOptions,
+    elf: Elf<'static>,
+    functions: IdVec<FuncId, Option<SymbolId>>,
+    data: IdVec<DataId, Option<SymbolId>>,
+}
+
+/// A relocation in a section that is not added yet.
+struct Pending {
+    section: SectionId,
+    offset: u64,
+    kind: RelocationKind,
+    symbol: inst::Symbol,
+}
+
+impl<'a> Writer<'a> {
+    /// An empty object.
+    pub fn new(module: &'a Module, target: &'a Thumb, names: Names, options: &'a ObjectOptions) -> Self {
+        let mut elf = Elf::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
+        elf.flags = FileFlags::Elf { os_abi: 0, abi_version: 0, e_flags: elf::EF_ARM_EABI_VER5 };
+        Self {
+            module,
+            target,
+            names,
+            options,
+            elf,
+            functions: IdVec::filled(None, module.decls.len()),
+            data: IdVec::filled(None, module.data.len()),
+        }
+    }
+
+    /// Writes everything.
+    pub fn write(mut self, fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>) -> Object {
+        let mut pending = Vec::new();
+        let mut infos = Vec::new();
+        for (id, fragment) in fragments.iter() {
+            if let Some(fragment) = fragment {
+                infos.push(self.function(id, fragment, &mut pending));
+            }
+        }
+        self.data_objects(&mut pending);
+        let imports = self.relocations(pending);
+        self.attributes();
+        let bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
+        Object { bytes, functions: infos, imports }
+    }
+
+    // ---- Functions ----
+
+    fn function(
+        &mut self,
+        id: FuncId,
+        fragment: &Fragment<Fixup>,
+        pending: &mut Vec<Pending>,
+    ) -> FunctionInfo {
+        let fragments = std::slice::from_ref(fragment);
+        let no_function = |_: FuncId| unreachable!("other functions are reached by relocations");
+        let code = codegen::relax(fragments, Placement { start: 0, align: 1 }, &no_function);
+        let (bytes, _) = code.flatten(fragments, &no_function);
+        let name = self.module.decls[id].name.clone();
+        let align = alignment(fragment, self.module.functions[id].as_ref());
+        let section = self.section(format!(".text.{name}"), SectionKind::Text);
+        self.elf.append_section_data(section, &bytes, align);
+        self.map_symbols(section, fragment, &code);
+        let globals = std::mem::take(&mut self.names.functions[id]);
+        let symbol = globals.first().cloned().unwrap_or_else(|| name.clone());
+        for (n, global) in globals.iter().enumerate() {
+            let added = self.function_symbol(section, global, bytes.len(), true);
+            if n == 0 {
+                self.functions[id] = Some(added);
+            }
+        }
+        if globals.is_empty() {
+            self.functions[id] = Some(self.function_symbol(section, &name, bytes.len(), false));
+        }
+        for (n, site) in fragment.fixups.iter().enumerate() {
+            if let Some((kind, symbol)) = site.fixup.relocation() {
+                let offset = fixup_address(&code, site.at, n) as u64;
+                pending.push(Pending { section, offset, kind, symbol });
+            }
+        }
+        FunctionInfo { symbol, name, size: bytes.len() as u32 }
+    }
+
+    fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
+        let binding = if is_global { elf::STB_GLOBAL } else { elf::STB_LOCAL };
+        self.elf.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value: 1,
+            size: size as u64,
+            kind: SymbolKind::Text,
+            scope: scope(is_global),
+            weak: false,
+            section: SymbolSection::Section(section),
+            flags: SymbolFlags::Elf { st_info: binding << 4 | elf::STT_FUNC, st_other: elf::STV_DEFAULT },
+        })
+    }
+
+    /// Marks where code and data begin.
+    fn map_symbols(&mut self, section: SectionId, fragment: &Fragment<Fixup>, code: &Code) {
+        let mut marks = vec![(0, "$t")];
+        let mut last_end = 0;
+        for (n, site) in fragment.fixups.iter().enumerate() {
+            let at = fixup_address(code, site.at, n);
+            let is_data = marks.last().is_some_and(|mark| mark.1 == "$d");
+            let len = i64::from(site.fixup.len(code.form(0, n), at));
+            if len == 0 {
+                continue;
+            }
+            if site.fixup.is_data() && !is_data {
+                marks.push((at, "$d"));
+            } else if is_data
+                && (!site.fixup.is_data() || at > last_end)
+                && !matches!(site.fixup, Fixup::Align(_))
+            {
+                marks.push((last_end, "$t"));
+            }
+            if site.fixup.is_data() || matches!(site.fixup, Fixup::Align(_)) {
+                last_end = at + len;
+            }
+        }
+        let ends_in_data = marks.last().is_some_and(|mark| mark.1 == "$d");
+        if ends_in_data && (last_end as usize) < code.size() {
+            marks.push((last_end, "$t"));
+        }
+        for (at, name) in marks {
+            self.local_mark(section, name, at as u64);
+        }
+    }
+
+    fn local_mark(&mut self, section: SectionId, name: &str, value: u64) {
+        self.elf.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value,
+            size: 0,
+            kind: SymbolKind::Label,
+            scope: SymbolScope::Compilation,
+            weak: false,
+            section: SymbolSection::Section(section),
+            flags: SymbolFlags::Elf { st_info: elf::STT_NOTYPE, st_other: elf::STV_DEFAULT },
+        });
+    }
+
+    // ---- Data ----
+
+    fn data_objects(&mut self, pending: &mut Vec<Pending>) {
+        let used = data::used_objects(self.module);
+        let written = data::written_objects(self.module);
+        for id in self.module.data.ids() {
+            let is_elsewhere =
+                self.target.linear_memory == Some(id) && self.target.memory != MemoryMode::Symbol;
+            if used[id] && !is_elsewhere {
+                let contents = data::contents(self.module, id, written[id], self.options.memory_bytes);
+                self.data_object(id, &contents, pending);
+            }
+        }
+    }
+
+    fn data_object(&mut self, id: DataId, contents: &Contents, pending: &mut Vec<Pending>) {
+        let object = &self.module.data[id];
+        let (prefix, kind) = match contents.place {
+            Place::ReadOnly => (".rodata", SectionKind::ReadOnlyData),
+            Place::Data => (".data", SectionKind::Data),
+            Place::Zeros => (".bss", SectionKind::UninitializedData),
+        };
+        let section = self.section(format!("{prefix}.{}", object.name), kind);
+        match contents.place {
+            Place::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
+            _ => self.elf.append_section_data(section, &contents.bytes, contents.align),
+        };
+        let globals = std::mem::take(&mut self.names.data[id]);
+        for (n, name) in globals.iter().enumerate() {
+            let symbol = self.data_symbol(section, name, contents.size, true);
+            if n == 0 {
+                self.data[id] = Some(symbol);
+            }
+        }
+        if globals.is_empty() {
+            self.data[id] = Some(self.data_symbol(section, &object.name, contents.size, false));
+        }
+        for reloc in &object.relocs {
+            let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
+            pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
+        }
+    }
+
+    fn data_symbol(&mut self, section: SectionId, name: &str, size: u64, is_global: bool) -> SymbolId {
+        let binding = if is_global { elf::STB_GLOBAL } else { elf::STB_LOCAL };
+        self.elf.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value: 0,
+            size,
+            kind: SymbolKind::Data,
+            scope: scope(is_global),
+            weak: false,
+            section: SymbolSection::Section(section),
+            flags: SymbolFlags::Elf { st_info: binding << 4 | elf::STT_OBJECT, st_other: elf::STV_DEFAULT },
+        })
+    }
+
+    // ---- The rest ----
+
+    fn section(&mut self, name: String, kind: SectionKind) -> SectionId {
+        self.elf.add_section(Vec::new(), name.into_bytes(), kind)
+    }
+
+    /// Adds relocations, and undefined symbols as they are needed; returns their names.
+    fn relocations(&mut self, pending: Vec<Pending>) -> Vec<String> {
+        let mut imports: Vec<(String, SymbolId)> = Vec::new();
+        for Pending { section, offset, kind, symbol } in pending {
+            let symbol = match symbol {
+                inst::Symbol::Data(data) => {
+                    self.data[data].expect("data that code refers to is in the object")
+                }
+                inst::Symbol::Func(func) => match self.functions[func] {
+                    Some(symbol) => symbol,
+                    None => self.import(func, &mut imports),
+                },
+            };
+            let r_type = match kind {
+                RelocationKind::Abs32 => elf::R_ARM_ABS32,
+                RelocationKind::Call => elf::R_ARM_THM_PC22,
+                RelocationKind::Jump24 => elf::R_ARM_THM_JUMP24,
+                RelocationKind::MovwAbs => elf::R_ARM_THM_MOVW_ABS_NC,
+                RelocationKind::MovtAbs => elf::R_ARM_THM_MOVT_ABS,
+            };
+            let flags = RelocationFlags::Elf { r_type };
+            let relocation = Relocation { offset, symbol, addend: 0, flags };
+            self.elf.add_relocation(section, relocation).expect("relocations are known to the writer");
+        }
+        imports.into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn import(&mut self, func: FuncId, imports: &mut Vec<(String, SymbolId)>) -> SymbolId {
+        let name = self.names.imports[func].clone();
+        let name =
+            name.unwrap_or_else(|| panic!("{} has neither code nor an import", self.module.decls[func].name));
+        if let Some((_, symbol)) = imports.iter().find(|(known, _)| *known == name) {
+            return *symbol;
+        }
+        let symbol = self.elf.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Text,
+            scope: SymbolScope::Unknown,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::Elf { st_info: elf::STB_GLOBAL << 4, st_other: elf::STV_DEFAULT },
+        });
+        imports.push((name, symbol));
+        symbol
+    }
+
+    fn attributes(&mut self) {
+        let kind = SectionKind::Elf(elf::SHT_ARM_ATTRIBUTES);
+        let section = self.section(".ARM.attributes".to_owned(), kind);
+        self.elf.section_mut(section).flags = SectionFlags::Elf { sh_flags: 0 };
+        self.elf.append_section_data(section, &attributes::section(self.target.cpu), 1);
+        // Linkers look for an executable stack in objects that don't say.
+        let note = self.section(".note.GNU-stack".to_owned(), SectionKind::Other);
+        self.elf.append_section_data(note, &[], 1);
+    }
+}
+
+const fn scope(is_global: bool) -> SymbolScope {
+    if is_global { SymbolScope::Dynamic } else { SymbolScope::Compilation }
+}
+
+/// What a function's start must be a multiple of: words in it are loaded relative to the program counter rounded down,
+/// and fast code begins at a word.
+fn alignment(fragment: &Fragment<Fixup>, func: Option<&ssa::Function>) -> u64 {
+    let has_words = fragment.fixups.iter().any(|site| {
+        matches!(site.fixup, Fixup::Align(4) | Fixup::LoadLiteral { .. } | Fixup::TableAddress { .. })
+    });
+    let is_small = func.is_some_and(|func| func.optimize_for_size);
+    if has_words || !is_small { 4 } else { 2 }
+}
+
+fn fixup_address(code: &Code, at: u32, index: usize) -> i64 {
+    code.address(0, CodePlace { byte: at, fixups: index as u32 })
+}

@@ -1,0 +1,394 @@
+//! The command-line tool from outside: files in, files and exit codes out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Adds one to a u32 argument and returns it.
+const INCREMENT: &str = r#"(module
+  (memory (export "memory") 1)
+  (func $increment (export "main") (param i32 i32) (result i64)
+    (i32.store (i32.const 16) (i32.add (i32.load (local.get 0)) (i32.const 1)))
+    (i64.const 0x400000010)))"#;
+
+/// A folder of its own for each test, removed when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("wasm-pvm-cli-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).expect("a file in the temporary folder");
+        path
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the folder is there");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs the tool in the folder.
+    fn tool(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-pvm"))
+            .args(args)
+            .current_dir(&self.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        // A tool that refuses its command line does not read its input.
+        let _ = std::io::Write::write_all(&mut stdin, input);
+        drop(stdin);
+        child.wait_with_output().expect("the tool ends")
+    }
+
+    /// Runs the tool, expects success and gives its standard output.
+    fn succeed(&self, args: &[&str]) -> String {
+        let output = self.tool(args, b"");
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs the tool, expects a failure with this exit code and one line of explanation, and gives that.
+    fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
+        let output = self.tool(args, input);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
+        assert!(message.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {message}");
+        message.trim_end().to_owned()
+    }
+
+    fn run_json(&self, program: &str, args: &[&str]) -> Value {
+        let output = self.tool(&[&["run", program, "--json"], args].concat(), b"");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(&output.stderr)))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn compile_then_run() {
+    let folder = Folder::new("compile-run");
+    folder.write("increment.wat", INCREMENT);
+    assert_eq!(folder.succeed(&["compile", "increment.wat"]), "");
+    assert_eq!(folder.files(), ["increment.jam", "increment.wat"]);
+    let printed = folder.succeed(&["run", "increment.jam", "--args", "ff000000"]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("status: halt", "result: 00010000"));
+    for backend in ["interpreter", "compiler", "auto"] {
+        let outcome = folder.run_json("increment.jam", &["--args", "0x07000000", "--backend", backend]);
+        assert_eq!(
+            (outcome["status"].as_str(), outcome["result"].as_str()),
+            (Some("halt"), Some("08000000"))
+        );
+        assert!(outcome["gas"].as_u64().is_some_and(|gas| gas > 0), "{outcome}");
+    }
+    let panicked = folder.tool(&["run", "increment.jam"], b"");
+    assert_eq!(panicked.status.code(), Some(3), "no argument bytes to read");
+    assert!(text(&panicked.stdout).starts_with("status: panic\n"));
+    let starved = folder.run_json("increment.jam", &["--args", "07000000", "--gas", "1"]);
+    assert_eq!(starved["status"], "out-of-gas");
+}
+
+#[test]
+fn standard_streams() {
+    let folder = Folder::new("streams");
+    let compiled = folder.tool(&["compile", "-", "-o", "-", "--format", "spi"], INCREMENT.as_bytes());
+    assert!(compiled.status.success());
+    folder.write("args", [1, 0, 0, 0]);
+    let ran = folder.tool(&["run", "-", "--args", "@args"], &compiled.stdout);
+    assert!(text(&ran.stdout).contains("result: 02000000"), "{}", text(&ran.stderr));
+}
+
+#[test]
+fn every_level_version_and_form() {
+    let folder = Folder::new("levels");
+    folder.write("increment.wat", INCREMENT);
+    for level in ["-O0", "-O2", "-Os", "-Oz"] {
+        for gp in ["0.7", "0.8"] {
+            for (format, file) in [("jam", "p.jam"), ("spi", "p.spi")] {
+                folder.succeed(&[
+                    "compile",
+                    "increment.wat",
+                    "-o",
+                    file,
+                    level,
+                    "--gp",
+                    gp,
+                    "--format",
+                    format,
+                ]);
+                let outcome = folder.run_json(file, &["--args", "01000000", "--gp", gp]);
+                assert_eq!(outcome["result"], "02000000", "{level} {gp} {format}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stages_have_a_text() {
+    let folder = Folder::new("stages");
+    folder.write("increment.wat", INCREMENT);
+    for (stage, part) in [("llvm-ir", "define"), ("ssa", "func $"), ("mir", "%"), ("asm", "return (r0")] {
+        let printed = folder.succeed(&["compile", "increment.wat", "--emit", stage]);
+        assert!(printed.contains(part), "{stage}: {printed}");
+    }
+    assert_eq!(folder.files(), ["increment.wat"]);
+    folder.succeed(&["compile", "increment.wat", "--emit", "asm", "-o", "listing"]);
+    assert_eq!(folder.files(), ["increment.wat", "listing"]);
+}
+
+#[test]
+fn programs_can_be_inspected() {
+    let folder = Folder::new("inspect");
+    folder.write("increment.wat", INCREMENT);
+    let report: Value =
+        serde_json::from_str(&folder.succeed(&["compile", "increment.wat", "-o", "p.jam", "--json"]))
+            .expect("JSON");
+    let info: Value = serde_json::from_str(&folder.succeed(&["info", "p.jam", "--json"])).expect("JSON");
+    assert_eq!(report["sizes"], info["sizes"]);
+    assert_eq!(info["sizes"]["total"], fs::metadata(folder.path("p.jam")).expect("written").len());
+    assert_eq!((info["name"].as_str(), info["gp"].as_str()), (Some("increment"), Some("0.8")));
+    assert_eq!(info["entries"][0]["signature"], "ii>I");
+    let printed = folder.succeed(&["info", "p.jam"]);
+    assert!(printed.contains("entry main at 0: ii>I"), "{printed}");
+    let listing = folder.succeed(&["disasm", "p.jam"]);
+    for part in ["increment:", "; gas ", "jump_ind r0", "@0:"] {
+        assert!(listing.contains(part), "no {part} in {listing}");
+    }
+    let gas: Value = serde_json::from_str(&folder.succeed(&["gas", "p.jam", "--json"])).expect("JSON");
+    let blocks = gas["functions"].as_array().expect("functions").iter();
+    let blocks: u64 = blocks
+        .flat_map(|f| f["blocks"].as_array().expect("blocks"))
+        .map(|b| b["gas"].as_u64().unwrap())
+        .sum();
+    assert_eq!(gas["total"].as_u64(), Some(blocks));
+    assert_eq!(
+        listing.matches("; gas ").count(),
+        folder.succeed(&["gas", "p.jam", "--blocks"]).matches('@').count()
+    );
+}
+
+/// The peer's example: an adapter that turns a string into a JIP-1 log call.
+#[test]
+fn adapters_and_import_maps() {
+    let folder = Folder::new("adapter");
+    folder.write(
+        "main.wat",
+        r#"(module
+      (import "env" "console.log" (func $log (param i32)))
+      (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+      (import "env" "debug" (func $debug (param i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 1020) "\05\00\00\00hello")
+      (func (export "main") (param i32 i32) (result i64)
+        (if (local.get 1) (then (call $abort (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))
+        (call $log (i32.const 1024))
+        (i64.extend_i32_u (call $debug (i32.const 1)))))"#,
+    );
+    folder.write(
+        "adapter.wat",
+        r#"(module
+      (import "env" "host_call_5" (func $host_call_5 (param i64 i64 i64 i64 i64 i64) (result i64)))
+      (import "env" "pvm_ptr" (func $pvm_ptr (param i64) (result i64)))
+      (func (export "console.log") (param i32)
+        (drop (call $host_call_5 (i64.const 100) (i64.const 3) (i64.const 0) (i64.const 0)
+          (call $pvm_ptr (i64.extend_i32_u (local.get 0)))
+          (i64.extend_i32_u (i32.load offset=0 (i32.sub (local.get 0) (i32.const 4))))))))"#,
+    );
+    folder.write("imports.txt", "# comment\nabort = trap\ndebug = nop\n");
+    let all =
+        ["compile", "main.wat", "-o", "main.jam", "--adapter", "adapter.wat", "--imports", "imports.txt"];
+    folder.succeed(&all);
+    let outcome = folder.run_json("main.jam", &[]);
+    assert_eq!(outcome["status"], "halt", "{outcome}");
+    assert_eq!(
+        (outcome["log"][0]["message"].as_str(), outcome["log"][0]["level"].as_u64()),
+        (Some("hello"), Some(3))
+    );
+    assert_eq!(folder.run_json("main.jam", &["--args", "00"])["status"], "panic");
+
+    let message = folder.fail(&["compile", "main.wat", "-o", "none.jam"], b"", 1);
+    assert!(message.contains("env.console.log, env.debug"), "{message}");
+    folder.succeed(&[
+        "compile",
+        "main.wat",
+        "-o",
+        "auto.jam",
+        "--imports",
+        "imports.txt",
+        "--imports",
+        "auto:50",
+    ]);
+    let outcome = folder.run_json("auto.jam", &[]);
+    assert_eq!(
+        (outcome["status"].as_str(), outcome["host_call"]["number"].as_u64()),
+        (Some("host-call"), Some(50))
+    );
+    assert_eq!(outcome["host_call"]["name"], "console.log");
+}
+
+#[test]
+fn substrate_functions_are_answered() {
+    let folder = Folder::new("substrate");
+    folder.write("runtime.wat", r#"(module
+      (import "env" "memory" (memory 2))
+      (import "env" "ext_allocator_malloc_version_1" (func $malloc (param i32) (result i32)))
+      (import "env" "ext_allocator_free_version_1" (func $free (param i32)))
+      (import "env" "ext_logging_log_version_1" (func $log (param i32 i64 i64)))
+      (data (i32.const 64) "target") (data (i32.const 80) "message")
+      (func (export "unused_first"))
+      (func (export "Test_double") (param $ptr i32) (param $len i32) (result i64) (local $a i32) (local $b i32)
+        (local.set $a (call $malloc (i32.const 100)))
+        (call $free (local.get $a))
+        (local.set $b (call $malloc (i32.const 120)))
+        (if (i32.ne (local.get $a) (local.get $b)) (then unreachable))
+        (if (i32.eqz (call $malloc (i32.const 3000000))) (then unreachable))
+        (call $log (i32.const 2) (i64.const 0x600000040) (i64.const 0x700000050))
+        (i32.store (local.get $b) (i32.mul (i32.load (local.get $ptr)) (i32.const 2)))
+        (i64.or (i64.extend_i32_u (local.get $b)) (i64.const 0x400000000))))"#);
+    folder.succeed(&["compile", "runtime.wat", "-o", "r.jam", "--imports", "auto"]);
+    let args = ["--host", "substrate", "--entry", "Test_double", "--args", "15000000"];
+    let outcome = folder.run_json("r.jam", &args);
+    assert_eq!(
+        (outcome["status"].as_str(), outcome["result"].as_str()),
+        (Some("halt"), Some("2a000000")),
+        "{outcome}"
+    );
+    assert_eq!(
+        (outcome["log"][0]["target"].as_str(), outcome["log"][0]["message"].as_str()),
+        (Some("target"), Some("message"))
+    );
+    let message = folder.fail(&["run", "r.jam", "--entry", "nothing"], b"", 1);
+    assert!(message.contains("unused_first, Test_double"), "{message}");
+}
+
+#[test]
+fn bad_inputs_are_one_line_errors_and_leave_no_file() {
+    let folder = Folder::new("bad-inputs");
+    let truncated = &b"\0asm\x01\0\0\0\x01\x05"[..];
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("empty", b"", "empty"),
+        ("random", b"\xde\xad\xbe\xef\0\x01", "neither"),
+        ("truncated", truncated, "offset"),
+        ("text", b"(module (func (nonsense)))", "line 1, column"),
+        ("float", b"(module (func $area (export \"main\") (param f64) (result f64) (f64.mul (local.get 0) (local.get 0))))", "area"),
+        ("segment", b"(module (memory 1) (data (i32.const 65536) \"x\") (func (export \"main\")))", "segment"),
+        ("memory", b"(module (memory (export \"m\") 65536) (func (export \"main\")))", "memory"),
+    ];
+    for (name, bytes, part) in cases {
+        folder.write(name, bytes);
+        let message = folder.fail(&["compile", name, "-o", "out.jam"], b"", 1);
+        assert!(message.contains(part), "{name}: {message}");
+    }
+    folder.fail(&["compile", "missing.wasm", "-o", "out.jam"], b"", 1);
+    folder.write("maps.txt", "abort = nonsense\n");
+    folder.write("good.wat", INCREMENT);
+    folder.fail(&["compile", "good.wat", "-o", "out.jam", "--imports", "maps.txt"], b"", 1);
+    folder.fail(&["run", "good.wat"], b"", 1);
+    folder.fail(&["disasm", "good.wat"], b"", 1);
+    assert!(
+        !folder.files().iter().any(|name| name.contains("out") || name.ends_with(".tmp")),
+        "{:?}",
+        folder.files()
+    );
+}
+
+#[test]
+fn wrong_command_lines_have_their_own_code() {
+    let folder = Folder::new("usage");
+    folder.write("good.wat", INCREMENT);
+    let cases: [&[&str]; 9] = [
+        &[],
+        &["compile"],
+        &["fly", "good.wat"],
+        &["compile", "good.wat", "-O9"],
+        &["compile", "good.wat", "--gp", "0.9"],
+        &["compile", "good.wat", "--stack-size", "big"],
+        &["compile", "good.wat", "--emit", "asm", "--json"],
+        &["compile", "good.wat", "--unknown"],
+        &["run", "good.jam", "--entry", "main", "--pc", "5"],
+    ];
+    for args in cases {
+        folder.fail(args, b"", 2);
+    }
+    assert!(folder.succeed(&["--help"]).contains("compile"));
+    assert!(folder.succeed(&["--version"]).starts_with("wasm-pvm "));
+    assert_eq!(folder.files(), ["good.wat"]);
+}
+
+#[test]
+fn outputs_are_replaced_whole_or_not_at_all() {
+    let folder = Folder::new("atomic");
+    folder.write("good.wat", INCREMENT);
+    folder.write("bad.wat", "(module (func (export \"main\") (drop (i32.const))))");
+    folder.write("out.jam", "before");
+    folder.fail(&["compile", "bad.wat", "-o", "out.jam"], b"", 1);
+    assert_eq!(fs::read(folder.path("out.jam")).expect("still there"), b"before");
+    folder.succeed(&["compile", "good.wat", "-o", "out.jam"]);
+    assert!(fs::metadata(folder.path("out.jam")).expect("there").len() > 20);
+    fs::create_dir(folder.path("folder")).expect("a folder");
+    folder.fail(&["compile", "good.wat", "-o", "folder"], b"", 1);
+    folder.fail(&["compile", "good.wat", "-o", "no/such/folder.jam"], b"", 1);
+    folder.succeed(&["compile", "good.wat", "-o", "/dev/null"]);
+    assert!(!Path::new("/dev/null").is_file(), "a device stays a device");
+    assert_eq!(folder.files(), ["bad.wat", "folder", "good.wat", "out.jam"]);
+}
+
+#[test]
+fn threads_do_not_change_the_output() {
+    let folder = Folder::new("threads");
+    folder.write("good.wat", INCREMENT);
+    folder.succeed(&["compile", "good.wat", "-o", "one.jam", "--threads", "1"]);
+    folder.succeed(&["compile", "good.wat", "-o", "two.jam", "--threads", "2"]);
+    let read = |name: &str| fs::read(folder.path(name)).expect("written");
+    assert_eq!(read("one.jam"), read("two.jam"));
+}
+
+/// A segment behind much empty memory neither fills the file nor gets lost.
+#[test]
+fn distant_data_is_not_stored_as_zeros() {
+    let folder = Folder::new("distant");
+    folder.write("far.wat", r#"(module (memory 300)
+      (data (i32.const 8) "near") (data (i32.const 19000001) "far away, more than one unit of the copy loop")
+      (global $starts (mut i32) (i32.const 0))
+      (start $begin) (func $begin (global.set $starts (i32.add (global.get $starts) (i32.const 1))))
+      (func (export "main") (param i32 i32) (result i64)
+        (i32.store8 (i32.const 19000001) (i32.add (i32.load8_u (i32.const 19000001)) (i32.sub (global.get $starts) (i32.const 33))))
+        (i64.or (i64.const 19000001) (i64.const 0x2d00000000))))"#);
+    folder.succeed(&["compile", "far.wat", "-o", "far.jam"]);
+    assert!(fs::metadata(folder.path("far.jam")).expect("written").len() < 6000);
+    let outcome = folder.run_json("far.jam", &[]);
+    let expected: String =
+        b"Far away, more than one unit of the copy loop".iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(
+        (outcome["status"].as_str(), outcome["result"].as_str()),
+        (Some("halt"), Some(expected.as_str()))
+    );
+}
