@@ -2,6 +2,7 @@
 
 mod bench;
 mod fuzz;
+mod growth;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ enum Command {
         #[arg(long, env = "RUNTIMES_DIR")]
         runtimes: Option<PathBuf>,
     },
+    /// Compile time of growing modules: seconds should grow as the input does.
+    Growth,
     /// Differential testing with random modules until the time is over.
     Fuzz {
         /// How long.
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Tidy => tidy::run(root),
         Command::Bench { kernels, runtimes } => bench::run(kernels, runtimes.as_deref()),
+        Command::Growth => growth::run(),
         Command::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
     }
 }

@@ -21,7 +21,6 @@ mod program;
 
 mod parts;
 
-mod gep;
 mod translate;
 
 mod runtime;

@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use wasmparser::{
-    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom, Name,
-    Operator, Parser, Payload, RefType, TypeRef, ValType, Validator, WasmFeatures,
+    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom,
+    Name, Operator, Parser, Payload, RefType, TypeRef, ValType, Validator, WasmFeatures,
 };
 
 use crate::error::Error;
@@ -467,11 +467,8 @@ fn const_expr(expr: &ConstExpr<'_>) -> Result<ConstExprOps, Error> {
 }
 
 fn name_map(map: wasmparser::NameMap<'_>) -> Vec<(u32, String)> {
-    let mut names: Vec<(u32, String)> = map
-        .into_iter()
-        .map_while(Result::ok)
-        .map(|naming| (naming.index, naming.name.to_owned()))
-        .collect();
+    let mut names: Vec<(u32, String)> =
+        map.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name.to_owned())).collect();
     names.sort_by_key(|(index, _)| *index);
     names.dedup_by_key(|(index, _)| *index);
     names

@@ -30,7 +30,7 @@ use crate::translate::translate_function;
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
 /// Native stack of a worker. It is reserved, not touched.
-const WORKER_STACK: usize = 1 << 30;
+const WORKER_STACK: usize = 256 << 20;
 /// Callees of other parts with a body up to this many bytes are copied for inlining.
 const COPIED_BODY_BYTES: usize = 96;
 
@@ -132,7 +132,11 @@ fn size_class(program: &Program<'_>) -> Content {
     if code <= SMALL_PROGRAM_BYTES { Content::SmallProgram } else { Content::LargeProgram }
 }
 
-fn translate<'ctx>(context: &'ctx Context, program: &Program<'_>, range: Range<u32>) -> Result<Module<'ctx>, Error> {
+fn translate<'ctx>(
+    context: &'ctx Context,
+    program: &Program<'_>,
+    range: Range<u32>,
+) -> Result<Module<'ctx>, Error> {
     let mut env = Env::new(context, program, &format!("part.{}", range.start));
     let callers_elsewhere = called_from_outside(program, &range);
     for index in range.clone() {
@@ -154,7 +158,8 @@ fn called_from_outside(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u3
     let others = (0u32..).zip(&program.facts.callees).filter(|(caller, _)| !range.contains(caller));
     let called = others.flat_map(|(caller, _)| callees_of(caller)).filter(|callee| range.contains(callee));
     let called: BTreeSet<u32> = called.collect();
-    let by_copies = called.iter().flat_map(|&callee| callees_of(callee)).filter(|callee| range.contains(callee));
+    let by_copies =
+        called.iter().flat_map(|&callee| callees_of(callee)).filter(|callee| range.contains(callee));
     called.iter().copied().chain(by_copies).collect()
 }
 

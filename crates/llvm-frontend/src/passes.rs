@@ -16,10 +16,10 @@ use std::sync::Once;
 use inkwell::OptimizationLevel;
 use inkwell::module::Module;
 use inkwell::passes::PassBuilderOptions;
-use inkwell::values::{AnyValueEnum, BasicValue};
 use inkwell::targets::{
     CodeModel, InitializationConfig, RelocMode, Target as LlvmTarget, TargetData, TargetMachine, TargetTriple,
 };
+use inkwell::values::{AnyValueEnum, BasicValue};
 
 use crate::names;
 use crate::options::{OptLevel, Target};
@@ -28,6 +28,9 @@ use crate::options::{OptLevel, Target};
 pub const MEMORY_BASE: &str = "__wasm_memory_base";
 
 /// LLVM's description of the machine that is the nearest relative of the target.
+///
+/// For PVM that is RISC-V with the extensions whose instructions PVM has, too. `no-default-unroll` replaces LLVM's
+/// default, which unrolls nothing at run time, by the heuristics of the target.
 struct Machine {
     triple: &'static str,
     cpu: &'static str,
@@ -44,9 +47,7 @@ fn machine(target: Target) -> Machine {
             features: "+m,+zbb,+zicond,+unaligned-scalar-mem,+no-default-unroll",
             layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
         },
-        Target::Thumb { cpu } => {
-            Machine { triple: "thumbv7m-none-eabi", cpu, features: "", layout: None }
-        }
+        Target::Thumb { cpu } => Machine { triple: "thumbv7m-none-eabi", cpu, features: "", layout: None },
     }
 }
 
@@ -64,7 +65,7 @@ fn target_machine(machine: &Machine) -> TargetMachine {
         .create_target_machine(
             &triple,
             machine.cpu,
-            &std::env::var("FE_FEAT").unwrap_or(machine.features.to_owned()),
+            machine.features,
             OptimizationLevel::Default,
             RelocMode::Static,
             CodeModel::Default,
@@ -84,26 +85,34 @@ pub enum Content {
 }
 
 /// The text of a pipeline.
+///
+/// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
+/// interpreter's cases. At size levels loops are left alone, and common tails are joined.
 fn pipeline(level: OptLevel, content: Content) -> String {
     if level == OptLevel::O0 {
         return "function(sroa,simplifycfg)".to_owned();
     }
     let combine = "instcombine<no-verify-fixpoint>";
-    // Copying a loop's header saves a jump per turn and costs the copy.
-    let rotate = if level == OptLevel::Oz { "loop-rotate<no-header-duplication>" } else { "loop-rotate" };
-    let unroll = match (level, content) {
-        (OptLevel::O2, Content::SmallProgram) => "loop-unroll<O2>,",
-        (OptLevel::O2, Content::LargeProgram) => "loop(loop-unroll-full),",
-        _ => "",
+    let number = "gvn<no-pre;no-load-pre>";
+    let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
+    let (loops, finish, sink) = match (level, content) {
+        (OptLevel::O2, Content::SmallProgram) => (
+            format!("{loops},loop-unroll<O2>,{number},"),
+            ",loop(loop-reduce),early-cse",
+            "no-sink-common-insts",
+        ),
+        (OptLevel::O2, _) => {
+            (format!("{loops},loop(loop-unroll-full),{number},"), "", "no-sink-common-insts")
+        }
+        _ => (String::new(), "", "sink-common-insts"),
     };
     let early = format!("sroa,early-cse,simplifycfg,{combine},simplifycfg");
-    let inlined = format!("early-cse<memssa>,simplifycfg,{combine},gvn,dse,simplifycfg");
-    let loops = format!("loop-simplify,lcssa,loop-mssa({rotate},licm),loop(loop-idiom,indvars,loop-deletion)");
+    let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{number},dse,simplifycfg");
     let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
-    let late = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;sink-common-insts>");
+    let late = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
     format!(
         "function({early}),cgscc(inline,function({inlined})),globaldce,\
-         function({combine},{loops},{unroll}gvn,{combine},adce,{late})"
+         function({loops}{combine},adce,{late}{finish})"
     )
 }
 
@@ -116,8 +125,7 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
         Some(layout) => module.set_data_layout(&TargetData::create(layout).get_data_layout()),
         None => module.set_data_layout(&target_machine.get_target_data().get_data_layout()),
     }
-    let mut pipeline = pipeline(level, content);
-    if content != Content::Runtime && let Ok(p) = std::env::var("FE_PIPE") { pipeline = p; }
+    let pipeline = pipeline(level, content);
     let options = PassBuilderOptions::create();
     module.run_passes(&pipeline, &target_machine, options).expect("the pipeline is well-formed");
     resolve_memory_base(module);

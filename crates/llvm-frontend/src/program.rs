@@ -142,15 +142,11 @@ impl<'a> Program<'a> {
         Ok(program)
     }
 
-    /// How a value type is represented after lowering.
-    pub fn lower_type(&self, ty: ValueType) -> Type {
-        lower_type(ty, self.options.floats)
-    }
-
     fn add_signatures(&mut self) {
         let mut known: BTreeMap<Signature, SigId> = BTreeMap::new();
         for ty in &self.info.types {
-            let lower = |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
+            let lower =
+                |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
             let signature = Signature { params: lower(&ty.params), results: lower(&ty.results) };
             let id = *known.entry(signature).or_insert_with_key(|signature| {
                 let id = self.module.signatures.push(signature.clone());
@@ -247,7 +243,8 @@ impl<'a> Program<'a> {
 
     fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
         let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let unsupported = |what: &str| Error::Unsupported { function: None, offset: 0, what: what.to_owned() };
+        let unsupported =
+            |what: &str| Error::Unsupported { function: None, offset: 0, what: what.to_owned() };
         let min = memory.min_pages << memory.page_log2;
         let min_bytes = u32::try_from(min)
             .ok()
@@ -280,7 +277,13 @@ impl<'a> Program<'a> {
             let offset = evaluate_offset(offset, globals);
             let length = data.bytes.len() as u64;
             if u64::from(offset) + length > size {
-                return Err(Error::SegmentOutOfBounds { kind: "data", index, offset: offset.into(), length, size });
+                return Err(Error::SegmentOutOfBounds {
+                    kind: "data",
+                    index,
+                    offset: offset.into(),
+                    length,
+                    size,
+                });
             }
             segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
         }
@@ -342,7 +345,8 @@ impl<'a> Program<'a> {
 
     fn add_passive_segments(&mut self, globals: &[ConstValue]) {
         for (index, data) in (0u32..).zip(&self.info.data) {
-            let (used, dropped) = (self.facts.data_used[index as usize], self.facts.data_dropped[index as usize]);
+            let (used, dropped) =
+                (self.facts.data_used[index as usize], self.facts.data_dropped[index as usize]);
             let length = data.bytes.len() as u32;
             let plan = size_plan(&data.mode, length, dropped);
             self.data_sizes.push(plan);
@@ -371,7 +375,8 @@ impl<'a> Program<'a> {
             }
             let symbol = names::element_symbol(index);
             let mut object = data_object(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
-            object.relocs = relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
+            object.relocs =
+                relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
             self.add_data(symbol, object);
         }
     }

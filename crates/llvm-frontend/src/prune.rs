@@ -73,7 +73,9 @@ impl Live {
         let insts = body.blocks.values().flat_map(|block| &block.insts);
         for &inst in insts {
             match body.insts[inst] {
-                InstData::Call { func, .. } | InstData::TailCall { func, .. } | InstData::FuncRef { func } => {
+                InstData::Call { func, .. }
+                | InstData::TailCall { func, .. }
+                | InstData::FuncRef { func } => {
                     self.function(func);
                 }
                 InstData::DataAddr { data, .. } => self.data(data),

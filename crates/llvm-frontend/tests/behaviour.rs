@@ -23,10 +23,15 @@ fn check(text: &str, cases: &[(&[u64], &[u64])]) {
 #[test]
 fn shift_and_rotate_counts_are_masked() {
     let text = |ty: &str, op: &str| {
-        format!("(module (func (export \"f\") (param {ty} {ty}) (result {ty}) ({ty}.{op} (local.get 0) (local.get 1))))")
+        format!(
+            "(module (func (export \"f\") (param {ty} {ty}) (result {ty}) ({ty}.{op} (local.get 0) (local.get 1))))"
+        )
     };
     check(&text("i32", "shl"), &[(&[1, 33], &[2]), (&[1, 32], &[1]), (&[1, 0xffff_ffff], &[0x8000_0000])]);
-    check(&text("i32", "shr_s"), &[(&[0x8000_0000, 63], &[0xffff_ffff]), (&[0x8000_0000, 32], &[0x8000_0000])]);
+    check(
+        &text("i32", "shr_s"),
+        &[(&[0x8000_0000, 63], &[0xffff_ffff]), (&[0x8000_0000, 32], &[0x8000_0000])],
+    );
     check(&text("i64", "shr_u"), &[(&[1 << 63, 127], &[1]), (&[5, 64], &[5])]);
     check(&text("i32", "rotl"), &[(&[0x8000_0001, 33], &[3]), (&[7, 0], &[7])]);
     check(&text("i64", "rotr"), &[(&[1, 65], &[1 << 63])]);
@@ -59,7 +64,10 @@ fn blocks_with_several_values_and_loop_parameters() {
           (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))
           (br_if $again))
         ) )"#
-        .replace("(result i32 i64)\n        (i32.const", "(result i32 i64) (local i64 i32)\n        (i32.const");
+        .replace(
+            "(result i32 i64)\n        (i32.const",
+            "(result i32 i64) (local i64 i32)\n        (i32.const",
+        );
     check(&text, &[(&[4], &[10, 4]), (&[1], &[1, 1])]);
 }
 
@@ -73,7 +81,17 @@ fn branch_tables_with_values() {
                 (i32.add (i32.const 10)
                   (block $a (result i32)
                     (br_table $a $b $a $c $b (i32.const 1) (local.get 0))))))))))"#;
-    check(text, &[(&[0], &[1111]), (&[1], &[1101]), (&[2], &[1111]), (&[3], &[1001]), (&[4], &[1101]), (&[9], &[1101])]);
+    check(
+        text,
+        &[
+            (&[0], &[1111]),
+            (&[1], &[1101]),
+            (&[2], &[1111]),
+            (&[3], &[1001]),
+            (&[4], &[1101]),
+            (&[9], &[1101]),
+        ],
+    );
 }
 
 #[test]
@@ -93,12 +111,16 @@ fn tail_calls_of_any_signature() {
 #[test]
 fn wide_arithmetic() {
     let text = |op: &str| {
-        format!("(module (func (export \"f\") (param i64 i64 i64 i64) (result i64 i64) (i64.{op} (local.get 0) (local.get 1) (local.get 2) (local.get 3))))")
+        format!(
+            "(module (func (export \"f\") (param i64 i64 i64 i64) (result i64 i64) (i64.{op} (local.get 0) (local.get 1) (local.get 2) (local.get 3))))"
+        )
     };
     check(&text("add128"), &[(&[u64::MAX, 1, 1, 2], &[0, 4])]);
     check(&text("sub128"), &[(&[0, 4, 1, 2], &[u64::MAX, 1])]);
     let text = |op: &str| {
-        format!("(module (func (export \"f\") (param i64 i64) (result i64 i64) (i64.{op} (local.get 0) (local.get 1))))")
+        format!(
+            "(module (func (export \"f\") (param i64 i64) (result i64 i64) (i64.{op} (local.get 0) (local.get 1))))"
+        )
     };
     check(&text("mul_wide_s"), &[(&[u64::MAX, 3], &[(-3i64) as u64, u64::MAX])]);
     check(&text("mul_wide_u"), &[(&[u64::MAX, 3], &[(-3i64) as u64, 2])]);
@@ -125,7 +147,10 @@ fn globals_and_constant_expressions() {
 fn memory_grows_within_its_limits() {
     let text = r#"(module (memory 1 3)
         (func (export "f") (param i32) (result i32 i32) (memory.grow (local.get 0)) (memory.size)))"#;
-    check(text, &[(&[0], &[1, 1]), (&[2], &[1, 3]), (&[3], &[0xffff_ffff, 1]), (&[0xffff_ffff], &[0xffff_ffff, 1])]);
+    check(
+        text,
+        &[(&[0], &[1, 1]), (&[2], &[1, 3]), (&[3], &[0xffff_ffff, 1]), (&[0xffff_ffff], &[0xffff_ffff, 1])],
+    );
     let fixed = r#"(module (memory 2 2)
         (func (export "f") (param i32) (result i32 i32) (memory.grow (local.get 0)) (memory.size)))"#;
     check(fixed, &[(&[0], &[2, 2]), (&[1], &[0xffff_ffff, 2])]);

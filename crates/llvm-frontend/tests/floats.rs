@@ -48,7 +48,8 @@ fn operators_have_their_text_names() {
 fn float_types_without_float_operators_are_accepted() {
     let text = r#"(module (func (export "f") (param f32 f64) (result f32) (local f64)
         (local.set 2 (local.get 1)) (local.get 0)))"#;
-    let module = compile_text(text, &options(OptLevel::O2)).expect("moves of parameters are no float operators");
+    let module =
+        compile_text(text, &options(OptLevel::O2)).expect("moves of parameters are no float operators");
     assert_eq!(call(&module, "f", &[0x7fa0_0000, 1]), Ok(vec![0x7fa0_0000]));
 }
 
@@ -77,18 +78,35 @@ fn native_floats_follow_wasm() {
         ("(f32.nearest (local.get 0))", &[f(2.5), 0], Ok(f(2.0))),
         ("(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))", &[f(-3.9), 0], Ok(0xffff_fffd)),
         ("(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))", &[f(-2147483648.0), 0], Ok(0x8000_0000)),
-        ("(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))", &[f(2147483648.0), 0], Err(TrapCode::IntegerOverflow)),
-        ("(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))", &[f(f32::NAN), 0], Err(TrapCode::BadConversion)),
+        (
+            "(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))",
+            &[f(2147483648.0), 0],
+            Err(TrapCode::IntegerOverflow),
+        ),
+        (
+            "(f32.reinterpret_i32 (i32.trunc_f32_s (local.get 0)))",
+            &[f(f32::NAN), 0],
+            Err(TrapCode::BadConversion),
+        ),
         ("(f32.reinterpret_i32 (i32.trunc_f32_u (local.get 0)))", &[f(-0.5), 0], Ok(0)),
-        ("(f32.reinterpret_i32 (i32.trunc_f32_u (local.get 0)))", &[f(-1.0), 0], Err(TrapCode::IntegerOverflow)),
+        (
+            "(f32.reinterpret_i32 (i32.trunc_f32_u (local.get 0)))",
+            &[f(-1.0), 0],
+            Err(TrapCode::IntegerOverflow),
+        ),
         ("(f32.reinterpret_i32 (i32.trunc_sat_f32_u (local.get 0)))", &[f(-5.0), 0], Ok(0)),
         ("(f32.reinterpret_i32 (i32.trunc_sat_f32_s (local.get 0)))", &[f(1e30), 0], Ok(0x7fff_ffff)),
-        ("(f32.demote_f64 (f64.mul (f64.promote_f32 (local.get 0)) (f64.const 2)))", &[f(1.25), 0], Ok(f(2.5))),
+        (
+            "(f32.demote_f64 (f64.mul (f64.promote_f32 (local.get 0)) (f64.const 2)))",
+            &[f(1.25), 0],
+            Ok(f(2.5)),
+        ),
     ];
     for level in [OptLevel::O0, OptLevel::O2] {
         for (body, args, expected) in cases {
             let text = format!("(module (func (export \"f\") (param f32 f32) (result f32) {body}))");
-            let module = compile_text(&text, &with(Floats::Native, ShadowStack::Auto, level)).expect("it compiles");
+            let module =
+                compile_text(&text, &with(Floats::Native, ShadowStack::Auto, level)).expect("it compiles");
             let expected = expected.map(|value| vec![value]).map_err(Stop::Trap);
             assert_eq!(call(&module, "f", args), expected, "{body} {args:x?}");
         }

@@ -218,8 +218,11 @@ fn the_result_does_not_depend_on_threads() {
             )
         })
         .collect();
-    let fillers = "(i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 77)))".repeat(40_000);
-    let text = format!("(module (memory 1) (func $big {fillers}) {functions} (export \"f\" (func $f5)) (export \"g\" (func $big)))");
+    let fillers =
+        "(i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 77)))".repeat(40_000);
+    let text = format!(
+        "(module (memory 1) (func $big {fillers}) {functions} (export \"f\" (func $f5)) (export \"g\" (func $big)))"
+    );
     let wasm = wat::parse_str(&text).expect("it is well-formed");
     let with_threads = |threads| Options { threads, ..options(OptLevel::Oz) };
     let one = compile(&wasm, &with_threads(1)).expect("it compiles");

@@ -41,7 +41,10 @@ fn uses_runtime(module: &Module, name: &str) -> bool {
 fn memcpy_is_replaced() {
     for options in all_options() {
         let module = compile_text(&copying("memcpy", COPY_LOOP), &options).expect("it compiles");
-        assert!(uses_runtime(&module, "__wasm_memmove") || uses_runtime(&module, "__wasm_memcpy"), "{options:?}");
+        assert!(
+            uses_runtime(&module, "__wasm_memmove") || uses_runtime(&module, "__wasm_memcpy"),
+            "{options:?}"
+        );
         assert_eq!(call(&module, "f", &[5]), Ok(vec![u64::from_le_bytes(*b"hello\0\0\0")]), "{options:?}");
     }
 }
@@ -60,7 +63,8 @@ fn another_function_named_memcpy_keeps_its_meaning() {
 
 #[test]
 fn a_memcpy_that_does_nothing_keeps_its_meaning() {
-    let module = compile_text(&copying("memcpy", "(local.get 0)"), &options(OptLevel::O2)).expect("it compiles");
+    let module =
+        compile_text(&copying("memcpy", "(local.get 0)"), &options(OptLevel::O2)).expect("it compiles");
     assert_eq!(call(&module, "f", &[5]), Ok(vec![0]));
     assert!(!uses_runtime(&module, "__wasm_memmove"));
 }
@@ -100,7 +104,11 @@ fn multi3_becomes_a_multiplication() {
     let product = u128::from(a) * u128::from(b);
     for options in all_options() {
         let module = compile_text(&multiplying("__multi3", MULTI3), &options).expect("it compiles");
-        assert_eq!(call(&module, "f", &[a, b]), Ok(vec![product as u64, (product >> 64) as u64]), "{options:?}");
+        assert_eq!(
+            call(&module, "f", &[a, b]),
+            Ok(vec![product as u64, (product >> 64) as u64]),
+            "{options:?}"
+        );
     }
     let module = compile_text(&multiplying("__multi3", MULTI3), &options(OptLevel::O2)).expect("it compiles");
     let body = module.functions[function(&module, "f")].as_ref().expect("it has a body");
@@ -164,7 +172,16 @@ fn divisions_by_128_bits() {
             (call $__udivti3 (i32.const 64) (local.get 0) (local.get 1) (local.get 2) (local.get 3))
             (i64.load (i32.const 64)) (i64.load (i32.const 72))))"#
     );
-    let numbers = [1u128, 3, 10, u64::MAX.into(), 1 << 64, u128::MAX, u128::MAX / 7, 0x1234_5678_9abc_def0_1122_3344_5566_7788];
+    let numbers = [
+        1u128,
+        3,
+        10,
+        u64::MAX.into(),
+        1 << 64,
+        u128::MAX,
+        u128::MAX / 7,
+        0x1234_5678_9abc_def0_1122_3344_5566_7788,
+    ];
     for level in [OptLevel::O0, OptLevel::O2] {
         let module = compile_text(&text, &options(level)).expect("it compiles");
         assert!(uses_runtime(&module, "__wasm_udivti3"));
@@ -172,7 +189,11 @@ fn divisions_by_128_bits() {
             for b in numbers {
                 let halves = [a as u64, (a >> 64) as u64, b as u64, (b >> 64) as u64];
                 let quotient = a / b;
-                assert_eq!(call(&module, "f", &halves), Ok(vec![quotient as u64, (quotient >> 64) as u64]), "{a} / {b}");
+                assert_eq!(
+                    call(&module, "f", &halves),
+                    Ok(vec![quotient as u64, (quotient >> 64) as u64]),
+                    "{a} / {b}"
+                );
             }
         }
     }

@@ -147,7 +147,8 @@ fn a_counter_is_no_stack_pointer() {
         r#"(func (export "f") (result i32) (i32.const 1))"#,
     ] {
         let text = format!("(module (memory 1) (global $g (mut i32) (i32.const 4096)) {functions})");
-        let module = compile_text(&text, &with(Floats::Reject, ShadowStack::Auto, OptLevel::O0)).expect("it compiles");
+        let module =
+            compile_text(&text, &with(Floats::Reject, ShadowStack::Auto, OptLevel::O0)).expect("it compiles");
         assert!(!is_native(&module), "{text}");
     }
 }

@@ -32,7 +32,8 @@ fn check_binary(ty: &str, op: &str, cases: &[(&[u64], Result<u64, TrapCode>)]) {
     let operation = format!("({ty}.{op} (local.get 0) (local.get 1))");
     check(&format!("(module (func (export \"f\") {params} (result {ty}) {operation}))"), cases);
     let dropped: Vec<_> = cases.iter().map(|(args, result)| (*args, result.map(|_| 7))).collect();
-    let unused = format!("(module (func (export \"f\") {params} (result {ty}) (drop {operation}) ({ty}.const 7)))");
+    let unused =
+        format!("(module (func (export \"f\") {params} (result {ty}) (drop {operation}) ({ty}.const 7)))");
     check(&unused, &dropped);
 }
 
@@ -44,11 +45,23 @@ const MINUS32: u64 = 0xffff_ffff;
 fn division() {
     let zero = Err(TrapCode::DivideByZero);
     let overflow = Err(TrapCode::IntegerOverflow);
-    check_binary("i32", "div_s", &[(&[7, 0], zero), (&[MIN32, MINUS32], overflow), (&[MINUS32, 1], Ok(MINUS32))]);
-    check_binary("i32", "div_u", &[(&[7, 0], zero), (&[MIN32, MINUS32], Ok(0)), (&[MINUS32, 2], Ok(0x7fff_ffff))]);
+    check_binary(
+        "i32",
+        "div_s",
+        &[(&[7, 0], zero), (&[MIN32, MINUS32], overflow), (&[MINUS32, 1], Ok(MINUS32))],
+    );
+    check_binary(
+        "i32",
+        "div_u",
+        &[(&[7, 0], zero), (&[MIN32, MINUS32], Ok(0)), (&[MINUS32, 2], Ok(0x7fff_ffff))],
+    );
     check_binary("i32", "rem_s", &[(&[7, 0], zero), (&[MIN32, MINUS32], Ok(0)), (&[7, MINUS32], Ok(0))]);
     check_binary("i32", "rem_u", &[(&[7, 0], zero), (&[MIN32, MINUS32], Ok(MIN32)), (&[7, 4], Ok(3))]);
-    check_binary("i64", "div_s", &[(&[7, 0], zero), (&[MIN64, u64::MAX], overflow), (&[u64::MAX, 1], Ok(u64::MAX))]);
+    check_binary(
+        "i64",
+        "div_s",
+        &[(&[7, 0], zero), (&[MIN64, u64::MAX], overflow), (&[u64::MAX, 1], Ok(u64::MAX))],
+    );
     check_binary("i64", "div_u", &[(&[7, 0], zero), (&[MIN64, u64::MAX], Ok(0))]);
     check_binary("i64", "rem_s", &[(&[7, 0], zero), (&[MIN64, u64::MAX], Ok(0))]);
     check_binary("i64", "rem_u", &[(&[7, 0], zero), (&[MIN64, u64::MAX], Ok(MIN64))]);
@@ -60,10 +73,16 @@ fn division_by_constants_and_by_itself() {
     let zero = Err(TrapCode::DivideByZero);
     check(&text("(i32.div_s (local.get 0) (i32.const 0))"), &[(&[1], zero)]);
     check(&text("(i32.rem_u (local.get 0) (i32.const 0))"), &[(&[1], zero)]);
-    check(&text("(i32.div_s (local.get 0) (i32.const -1))"), &[(&[5], Ok(0xffff_fffb)), (&[MIN32], Err(TrapCode::IntegerOverflow))]);
+    check(
+        &text("(i32.div_s (local.get 0) (i32.const -1))"),
+        &[(&[5], Ok(0xffff_fffb)), (&[MIN32], Err(TrapCode::IntegerOverflow))],
+    );
     check(&text("(i32.rem_s (local.get 0) (i32.const -1))"), &[(&[5], Ok(0)), (&[MIN32], Ok(0))]);
     check(&text("(i32.div_u (local.get 0) (local.get 0))"), &[(&[5], Ok(1)), (&[0], zero)]);
-    check(&text("(i32.div_s (i32.const 0x80000000) (i32.const -1))"), &[(&[0], Err(TrapCode::IntegerOverflow))]);
+    check(
+        &text("(i32.div_s (i32.const 0x80000000) (i32.const -1))"),
+        &[(&[0], Err(TrapCode::IntegerOverflow))],
+    );
 }
 
 #[test]
@@ -121,7 +140,13 @@ fn bulk_memory_checks_before_it_writes() {
     check_under(
         &strict_options(),
         &text("(memory.fill (local.get 0) (local.get 1) (local.get 2))"),
-        &[(&[65530, 1, 6], Ok(1)), (&[65530, 1, 7], out), (&[65536, 1, 0], Ok(0)), (&[65537, 1, 0], out), (&[1, 1, MINUS32], out)],
+        &[
+            (&[65530, 1, 6], Ok(1)),
+            (&[65530, 1, 7], out),
+            (&[65536, 1, 0], Ok(0)),
+            (&[65537, 1, 0], out),
+            (&[1, 1, MINUS32], out),
+        ],
     );
     check_under(
         &strict_options(),
@@ -142,7 +167,11 @@ fn dropped_segments_are_empty() {
           (if (local.get 0) (then (data.drop $d)))
           (memory.init $d (i32.const 0) (i32.const 0) (i32.const 2))
           (i32.load8_u (i32.const 1))))"#;
-    check_under(&strict_options(), text, &[(&[0], Ok(u64::from(b'b'))), (&[1], Err(TrapCode::MemoryOutOfBounds))]);
+    check_under(
+        &strict_options(),
+        text,
+        &[(&[0], Ok(u64::from(b'b'))), (&[1], Err(TrapCode::MemoryOutOfBounds))],
+    );
 }
 
 #[test]
@@ -156,11 +185,15 @@ fn tables() {
     };
     let out = Err(TrapCode::TableOutOfBounds);
     check(
-        &text("(table.init $t $e (local.get 0) (local.get 1) (local.get 2)) (ref.is_null (table.get $t (i32.const 3)))"),
+        &text(
+            "(table.init $t $e (local.get 0) (local.get 1) (local.get 2)) (ref.is_null (table.get $t (i32.const 3)))",
+        ),
         &[(&[1, 0, 3], Ok(0)), (&[2, 0, 3], out), (&[0, 1, 3], out), (&[4, 3, 0], Ok(1)), (&[5, 0, 0], out)],
     );
     check(
-        &text("(table.fill $t (local.get 0) (ref.func $one) (local.get 1)) (ref.is_null (table.get $t (local.get 2)))"),
+        &text(
+            "(table.fill $t (local.get 0) (ref.func $one) (local.get 1)) (ref.is_null (table.get $t (local.get 2)))",
+        ),
         &[(&[1, 3, 3], Ok(0)), (&[1, 2, 3], Ok(1)), (&[1, 4, 0], out), (&[0, 0, 4], out)],
     );
     check(
@@ -168,8 +201,16 @@ fn tables() {
         &[(&[0, 0, 3], Ok(4)), (&[2, 0, 3], out), (&[0, 1, 3], out)],
     );
     check(
-        &text("(table.grow $t (ref.func $one) (local.get 0)) (drop) (ref.is_null (table.get $t (local.get 1)))"),
-        &[(&[2, 5, 0], Ok(0)), (&[2, 3, 0], Ok(1)), (&[2, 6, 0], out), (&[16, 19, 0], Ok(0)), (&[17, 4, 0], out)],
+        &text(
+            "(table.grow $t (ref.func $one) (local.get 0)) (drop) (ref.is_null (table.get $t (local.get 1)))",
+        ),
+        &[
+            (&[2, 5, 0], Ok(0)),
+            (&[2, 3, 0], Ok(1)),
+            (&[2, 6, 0], out),
+            (&[16, 19, 0], Ok(0)),
+            (&[17, 4, 0], out),
+        ],
     );
     check(
         &text("(table.grow $t (ref.null func) (local.get 0))"),
@@ -180,7 +221,9 @@ fn tables() {
 #[test]
 fn strict_bounds_catch_every_access() {
     let text = |op: &str| {
-        format!("(module (memory 1) (func (export \"f\") (param i32) (result i32) (drop ({op} (local.get 0))) (i32.const 1)))")
+        format!(
+            "(module (memory 1) (func (export \"f\") (param i32) (result i32) (drop ({op} (local.get 0))) (i32.const 1)))"
+        )
     };
     let out = Err(TrapCode::MemoryOutOfBounds);
     for options in strict_options() {

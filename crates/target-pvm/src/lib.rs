@@ -15,6 +15,7 @@ pub mod memory_plan;
 pub mod reach;
 pub mod sparse;
 
+mod bias;
 mod dead_slots;
 mod demand;
 mod encode;
@@ -40,11 +41,25 @@ pub use target::Pvm;
 
 use reach::Reachable;
 
+/// What the output is to be good at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Goal {
+    /// Little gas.
+    #[default]
+    Speed,
+    /// Small, without wasting gas.
+    Balance,
+    /// Small.
+    Size,
+}
+
 /// Everything that steers the target.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// Version of the Gray Paper the program is for.
     pub gp: GpVersion,
+    /// What the output is to be good at.
+    pub goal: Goal,
     /// Which exports can be entered, and how.
     pub entries: EntryMode,
     /// How entry functions return their result.
@@ -145,7 +160,8 @@ struct Prepared {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
-    sparse::move_distant_data(&mut module);
+    let goal = if options.memory.keep_exports { Goal::Speed } else { options.goal };
+    let identity_from = sparse::copy_at_start(&mut module, goal);
     let entries = entries::make_entries(&mut module, options.entries, options.result);
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {
@@ -160,8 +176,14 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
         dead_slots::remove_dead_slot_stores(func, memory);
         target::expand_switches(func);
     }
-    let plan = MemoryPlan::new(&module, &options.memory)?;
+    let memory_options = MemoryOptions { identity_from, ..options.memory.clone() };
+    let plan = MemoryPlan::new(&module, &memory_options)?;
     entries::fold_addresses(&mut module, &plan);
+    if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {
+        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
+            bias::bias_pointers(func, memory, plan.linear_base());
+        }
+    }
     let target = Pvm::new(options.gp, plan, host_calls);
     Ok(Prepared { module, target, entries, imports })
 }

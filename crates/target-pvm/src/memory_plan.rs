@@ -19,7 +19,10 @@
 //!   linker put the stack first), the window begins there and the base may be negative. If data lies below, the
 //!   stack's old place also holds zero-initialised data of unknown size; it costs nothing as it is all zeros behind
 //!   the data, and stays mapped.
-//! - **The padding in front of a page-aligned window is used**: constants go there when all of them fit.
+//! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
+//!   data. [`crate::sparse`] decides whether to copy the data at the start instead of storing it with the hole;
+//!   [`MemoryOptions::identity_from`] tells the plan.
+//! - **The padding in front of the window is used**: constants go there when all of them fit.
 //! - **The machine stack** is [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
 //!   shadow stack it replaces. It is not stored, so generosity costs nothing.
 //!
@@ -43,11 +46,14 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Give exported globals and tables a place even if no code refers to them.
     pub keep_exports: bool,
+    /// Wasm addresses are PVM addresses, if everything else fits below: linear memory is in use from this address on
+    /// and has no initial contents.
+    pub identity_from: Option<u32>,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false }
+        Self { stack_size: None, guard: true, keep_exports: false, identity_from: None }
     }
 }
 
@@ -101,11 +107,12 @@ impl MemoryPlan {
     pub fn new(module: &Module, options: &MemoryOptions) -> Result<Self, MemoryError> {
         let usage = Usage::of(module, options.keep_exports);
         let memory = module.memory().filter(|(id, _)| usage.used[*id]);
-        let live_start = memory.map_or(0, |(_, memory)| first_live_byte(memory));
+        let live_start = options.identity_from.or_else(|| memory.map(|(_, memory)| first_live_byte(memory)));
+        let live_start = live_start.unwrap_or(0);
         let align = if options.guard { spi::PAGE_SIZE } else { UNGUARDED_ALIGN };
         let window = |rw_start: u32, front: u64| -> i64 {
             let first = i64::from(rw_start) + front as i64 - i64::from(live_start);
-            next_multiple_of(first, align)
+            if options.identity_from.is_some() && first <= 0 { 0 } else { next_multiple_of(first, align) }
         };
 
         let constants = usage.place(module, Area::default(), true);
@@ -472,6 +479,23 @@ mod tests {
         let kept =
             MemoryPlan::new(&module, &MemoryOptions { keep_exports: true, ..MemoryOptions::default() });
         assert_eq!(kept.expect("fits").address(id(1)), 0x2_0000);
+    }
+
+    #[test]
+    fn wasm_addresses_are_pvm_addresses_if_the_rest_fits_below() {
+        let objects = vec![
+            memory(17, &[], Some(0x10_0000)),
+            object("g", DataKind::Variable, 4, &[7]),
+            object("c", DataKind::Constant, 8, b"constant"),
+        ];
+        let module = module(objects, &[0, 1], &[2]);
+        let options = MemoryOptions { identity_from: Some(0x10_0000), ..MemoryOptions::default() };
+        let plan = MemoryPlan::new(&module, &options).expect("fits");
+        assert_eq!((plan.linear_base(), plan.address(id(1)), plan.heap_end()), (0, 0x2_0000, 0x11_0000));
+        let images = plan.images(&module, |_| 0).expect("fits");
+        assert_eq!((images.rw.len(), images.heap_pages), (16, 0xef));
+        let options = MemoryOptions { identity_from: Some(0x1_8000), ..MemoryOptions::default() };
+        assert_eq!(MemoryPlan::new(&module, &options).expect("fits").linear_base(), 0x9000);
     }
 
     #[test]

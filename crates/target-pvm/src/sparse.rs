@@ -1,18 +1,25 @@
-//! Initial data far from the rest of linear memory is copied there at the start.
+//! Initial data that is copied to its place at the start instead of being stored there.
 //!
-//! A standard program stores read-write memory as one run of bytes, so a segment behind a megabyte of zeros (a shadow
-//! stack that stays in memory, for example) would cost a megabyte in the file. Such data is stored as constants
-//! instead, and a start function copies it to its place before anything else runs. That costs gas in every
-//! invocation, so it is done only where it saves at least [`MIN_GAP`] bytes; data in front of the first gap stays.
+//! A standard program stores read-write memory as one run of bytes. Two kinds of data don't suit that, and are stored
+//! as constants that a start function copies before anything else runs:
+//!
+//! - **Distant data.** A segment behind a megabyte of zeros (a shadow stack that stays in memory, for example) would
+//!   cost a megabyte in the file. It is copied where that saves at least [`MIN_GAP`] bytes.
+//! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
+//!   window free, base 0 is possible, and each access is up to three bytes shorter. But read-write memory begins far
+//!   below the data then. It is done where the goal asks for it: for small code, or if it gains enough.
+//!
+//! Copying costs about 1.6 gas per byte in every invocation.
 //!
 //! Later segments overwrite earlier ones, so segments are first laid over each other. Chunks of the result are cut
 //! where zeros are, and rounded to [`UNIT`] bytes, which one iteration of the copy loop moves.
 
 use ssa::{
-    Addr, BinaryOp, BlockCall, Cond, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind, Function,
-    InstData, LinearMemory, MemFlags, MemType, Module, Segment, Signature, Type,
+    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind,
+    Function, InstData, LinearMemory, MemFlags, MemType, Module, Segment, Signature, Type,
 };
 
+use crate::Goal;
 use crate::memory_plan::first_live_byte;
 
 /// Zeros in front of data that are worth copying it.
@@ -22,22 +29,54 @@ const MIN_ZEROS: usize = 256;
 /// Bytes moved by one iteration.
 const UNIT: u32 = 32;
 
-/// Turns distant segments into constants that a start function copies.
-pub fn move_distant_data(module: &mut Module) {
-    let Some((memory_id, memory)) = module.memory() else { return };
+/// Turns segments into constants that a start function copies, where that is better. Returns the wasm address from
+/// which linear memory is in use if wasm addresses can be PVM addresses.
+pub fn copy_at_start(module: &mut Module, goal: Goal) -> Option<u32> {
+    let (_, memory) = module.memory()?;
     let chunks = chunks(memory);
-    let mut end = first_live_byte(memory);
+    let live_start = first_live_byte(memory);
+    if live_start > 0 && identity_pays(module, &chunks, goal) {
+        move_to_constants(module, Vec::new(), chunks);
+        return Some(live_start);
+    }
+    let mut end = live_start;
     let near = chunks.iter().take_while(|chunk| {
         let near = chunk.offset.saturating_sub(end) < MIN_GAP;
         end = chunk.offset + chunk.bytes.len() as u32;
         near
     });
     let first_distant = near.count();
-    if first_distant == chunks.len() {
-        return;
+    if first_distant < chunks.len() {
+        let mut near = chunks;
+        let distant = near.split_off(first_distant);
+        move_to_constants(module, near, distant);
     }
-    let mut near = chunks;
-    let distant = near.split_off(first_distant);
+    None
+}
+
+/// Bytes that base 0 saves per access through a pointer, on average.
+const SAVED_PER_ACCESS: usize = 2;
+/// Bytes of the flag's check in an entry, and of a copy loop.
+const COST_PER_PIECE: usize = 60;
+
+fn identity_pays(module: &Module, chunks: &[Segment], goal: Goal) -> bool {
+    let is_access = |inst: &&InstData| match inst {
+        InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.index.is_some(),
+        _ => false,
+    };
+    let insts = module.functions.values().flatten().flat_map(|func| func.insts.values());
+    let saved = insts.filter(is_access).count() * SAVED_PER_ACCESS;
+    let code = (chunks.len() + module.exports.len()) * COST_PER_PIECE;
+    let copied: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+    match goal {
+        Goal::Speed => false,
+        Goal::Balance => saved > code + copied / 2,
+        Goal::Size => saved > code,
+    }
+}
+
+fn move_to_constants(module: &mut Module, near: Vec<Segment>, distant: Vec<Segment>) {
+    let (memory_id, _) = module.memory().expect("there are segments");
     let copies: Vec<(DataId, u32, u32)> =
         distant.into_iter().map(|chunk| add_constant(module, chunk)).collect();
     let start = add_start(module, memory_id, &copies);
@@ -114,38 +153,7 @@ fn add_start(module: &mut Module, memory: DataId, copies: &[(DataId, u32, u32)])
     let mut func = Function::new("__copy_initial_data", sig);
     let mut block = func.add_block();
     for &(data, offset, size) in copies {
-        let next = func.add_block();
-        let body = func.add_block();
-        let index = func.add_param(body, Type::I32);
-        let constant = |func: &mut Function, block, bits| {
-            func.append_value(block, InstData::Const { ty: Type::I32, bits }, Type::I32)
-        };
-        let zero = constant(&mut func, block, 0);
-        func.append(block, InstData::Jump { to: BlockCall { block: body, args: vec![zero] } }, &[]);
-        let flags = MemFlags { volatile: false, align_log2: 3 };
-        let words = (0..UNIT as i32).step_by(8).map(|at| {
-            let addr = Addr { base: Some(data), index: Some(index), offset: at };
-            let load = InstData::Load { mem: MemType::I64, ty: Type::I64, addr, flags };
-            (at, func.append_value(body, load, Type::I64))
-        });
-        for (at, value) in words.collect::<Vec<_>>() {
-            let addr =
-                Addr { base: Some(memory), index: Some(index), offset: (offset as i32).wrapping_add(at) };
-            func.append(body, InstData::Store { mem: MemType::I64, addr, value, flags }, &[]);
-        }
-        let unit = constant(&mut func, body, i64::from(UNIT));
-        let sum = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [index, unit] };
-        let sum = func.append_value(body, sum, Type::I32);
-        let size = constant(&mut func, body, i64::from(size as i32));
-        let more = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args: [sum, size] };
-        let cond = func.append_value(body, more, Type::I32);
-        let if_true = BlockCall { block: body, args: vec![sum] };
-        func.append(
-            body,
-            InstData::Branch { cond, if_true, if_false: BlockCall { block: next, args: vec![] } },
-            &[],
-        );
-        block = next;
+        block = copy_loop(&mut func, block, data, (memory, offset as i32), size);
     }
     match module.start {
         Some(start) => func.append(block, InstData::TailCall { func: start, args: vec![] }, &[]),
@@ -156,6 +164,42 @@ fn add_start(module: &mut Module, memory: DataId, copies: &[(DataId, u32, u32)])
     let id = module.decls.push(FuncDecl { name: func.name.clone(), sig, kind: FuncKind::Local });
     module.functions.push(Some(func));
     id
+}
+
+/// Ends `block` with a loop that copies `size` bytes from `from` to an offset of `to`; returns the block behind it.
+fn copy_loop(func: &mut Function, block: Block, from: DataId, to: (DataId, i32), size: u32) -> Block {
+    let [body, next] = [0; 2].map(|_| func.add_block());
+    let index = func.add_param(body, Type::I32);
+    let constant = |func: &mut Function, block, bits: u32| {
+        let bits = i64::from(bits as i32);
+        func.append_value(block, InstData::Const { ty: Type::I32, bits }, Type::I32)
+    };
+    let zero = constant(func, block, 0);
+    func.append(block, InstData::Jump { to: BlockCall { block: body, args: vec![zero] } }, &[]);
+    let flags = MemFlags { volatile: false, align_log2: 3 };
+    let place = |base, offset| Addr { base: Some(base), index: Some(index), offset };
+    let mut words = Vec::new();
+    for at in (0..UNIT as i32).step_by(8) {
+        let load = InstData::Load { mem: MemType::I64, ty: Type::I64, addr: place(from, at), flags };
+        words.push((at, func.append_value(body, load, Type::I64)));
+    }
+    for (at, value) in words {
+        let addr = place(to.0, to.1.wrapping_add(at));
+        func.append(body, InstData::Store { mem: MemType::I64, addr, value, flags }, &[]);
+    }
+    let unit = constant(func, body, UNIT);
+    let sum = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [index, unit] };
+    let sum = func.append_value(body, sum, Type::I32);
+    let size = constant(func, body, size);
+    let more = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args: [sum, size] };
+    let cond = func.append_value(body, more, Type::I32);
+    let if_true = BlockCall { block: body, args: vec![sum] };
+    func.append(
+        body,
+        InstData::Branch { cond, if_true, if_false: BlockCall { block: next, args: vec![] } },
+        &[],
+    );
+    next
 }
 
 #[cfg(test)]
@@ -175,7 +219,7 @@ mod tests {
     #[test]
     fn distant_data_is_copied_and_near_data_stays() {
         let mut module = module("{ 100: 0102, 900000: 03, 900040: 0405, 940000: 06 }");
-        move_distant_data(&mut module);
+        assert_eq!(copy_at_start(&mut module, Goal::Speed), None);
         ssa::verify(&module).expect("verifies");
         assert_eq!(segments(&module), [(100, 2)]);
         let constants: Vec<_> =
@@ -189,12 +233,28 @@ mod tests {
     fn dense_data_stays() {
         let mut dense = module("{ 1024: 01, 10000: 02 }");
         let before = dense.clone();
-        move_distant_data(&mut dense);
+        copy_at_start(&mut dense, Goal::Size);
         assert_eq!(dense, before);
         let mut fused = module("native_stack=524288 { 524288: 01 }");
         let before = fused.clone();
-        move_distant_data(&mut fused);
+        copy_at_start(&mut fused, Goal::Speed);
         assert_eq!(fused, before, "what the fused stack leaves free is no gap");
+    }
+
+    #[test]
+    fn all_data_is_copied_where_base_zero_pays() {
+        let accesses = "  store.u8 v0, [@mem + v0 + 4]\n".repeat(200);
+        let text = format!(
+            "memory @mem size=0 align=16 min=1048576 page_log2=16 native_stack=524288 {{ 524288: 0102, 524900: 03 }}\n\
+             func $f (i32) -> () {{\nb0(v0: i32):\n{accesses}  return\n}}\n"
+        );
+        let module = ssa::parse_module(&text).expect("parses");
+        for (goal, copied) in [(Goal::Speed, false), (Goal::Balance, true), (Goal::Size, true)] {
+            let mut module = module.clone();
+            let identity = copy_at_start(&mut module, goal);
+            assert_eq!((identity, module.start.is_some()), (copied.then_some(524288), copied));
+            assert_eq!(segments(&module).is_empty(), copied);
+        }
     }
 
     #[test]

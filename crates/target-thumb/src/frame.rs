@@ -3,7 +3,9 @@
 //! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float registers, saved core
 //! registers, and above them the caller's outgoing area. Exactly the registers that the function changes are pushed;
 //! a return pops the return address into the program counter. The stack pointer is a multiple of 8 wherever that
-//! matters: at calls and where stack objects want it.
+//! matters: at calls and where stack objects want it. The return address is saved with the first other register, so
+//! that one instruction restores and returns. Where size counts, registers that hold nothing are pushed to make room
+//! for a small frame.
 //!
 //! A stack object may want more than that. Then the prologue rounds the stack pointer down and keeps the old one in
 //! a slot of its own, from which the epilogue restores it and incoming arguments are found. Interrupts write below
@@ -27,9 +29,13 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
             frame.resolve(inst, &mut insts);
         }
         match &mut block.control {
-            Control::Exit(Inst::Return { pop, .. }) => *pop = frame.epilogue(&mut insts, true),
+            Control::Exit(Inst::Return { uses, pop }) => {
+                let results: RegList =
+                    uses.iter().map(|&(_, reg)| reg).filter(|reg| reg.number() < 16).map(core_reg).collect();
+                *pop = frame.epilogue(&mut insts, Some(results));
+            }
             Control::Exit(Inst::TailCall(_)) => {
-                frame.epilogue(&mut insts, false);
+                frame.epilogue(&mut insts, None);
             }
             _ => {}
         }
@@ -50,16 +56,21 @@ struct Frame {
     floats: Option<(PReg, u32)>,
     /// What the stack pointer is rounded down to, and where the old one is kept, from the new one.
     realigned: Option<(u32, u32)>,
+    /// Registers that are pushed only to make room for the frame; all of it if there are any.
+    room: RegList,
 }
 
 impl Frame {
     fn new(target: &Thumb, func: &Function<Thumb, PReg>) -> Self {
         let info = target.registers();
         let saved = registers_to_save(func, info);
-        let core: RegList = saved.iter().filter(|reg| reg.number() < 16).map(core_reg).collect();
+        let mut core: RegList = saved.iter().filter(|reg| reg.number() < 16).map(core_reg).collect();
+        if !core.is_empty() {
+            core = core.with(core_reg(LR));
+        }
         let floats = float_range(saved);
         let layout = FrameLayout::new(func, info, RegSet::EMPTY, WORD);
-        let mut frame = Self { size: layout.size, layout, core, floats, realigned: None };
+        let mut frame = Self { size: layout.size, layout, core, floats, realigned: None, room: RegList::EMPTY };
         let align = func.frame_slots.values().map(|slot| slot.align).max().unwrap_or(1);
         let has_doubles = info.spill_bytes[1] == 8 && !func.spill_slots.is_empty();
         if align > STACK_ALIGN {
@@ -70,7 +81,19 @@ impl Frame {
             let total = frame.size + frame.pushed();
             frame.size += total.next_multiple_of(STACK_ALIGN) - total;
         }
+        if func.optimize_for_size {
+            frame.push_room();
+        }
         frame
+    }
+
+    /// Makes a small frame by pushing registers for nothing, which takes no instruction.
+    fn push_room(&mut self) {
+        let words = self.size / WORD;
+        let is_small = (1..=4).contains(&words) && self.size.is_multiple_of(WORD);
+        if is_small && self.floats.is_none() && self.realigned.is_none() && !self.core.is_empty() {
+            self.room = (4 - words as u8..4).map(Reg::r).collect();
+        }
     }
 
     /// Bytes of saved registers.
@@ -126,7 +149,10 @@ impl Frame {
 
     fn prologue(&self) -> Vec<Inst<PReg>> {
         let mut out = Vec::new();
-        push(self.core, &mut out);
+        push(joined(self.core, self.room), &mut out);
+        if !self.room.is_empty() {
+            return out;
+        }
         if let Some((first, count)) = self.floats {
             let op = if first.number() >= FIRST_DOUBLE { Opcode::VpushF64 } else { Opcode::VpushF32 };
             out.push(Inst::Plain(Machine::float_stack(op, first, count)));
@@ -149,9 +175,14 @@ impl Frame {
         out
     }
 
-    /// Appends what restores the frame; returns the registers a return pops itself.
-    fn epilogue(&self, out: &mut Vec<Inst<PReg>>, is_return: bool) -> RegList {
+    /// Appends what restores the frame; returns the registers a return pops itself. `results` are the registers that
+    /// hold results of a return; `None` at a tail call.
+    fn epilogue(&self, out: &mut Vec<Inst<PReg>>, results: Option<RegList>) -> RegList {
+        // What was pushed for nothing is popped likewise, if nobody needs the registers.
+        let is_unused = |results: RegList| self.room.bits() & results.bits() == 0;
+        let pops_room = !self.room.is_empty() && results.is_some_and(is_unused);
         match self.realigned {
+            None if pops_room => {}
             None => move_sp(Opcode::AddReg, self.size, out),
             Some((_, kept)) => {
                 move_sp(Opcode::AddReg, kept & !0xfff, out);
@@ -162,12 +193,17 @@ impl Frame {
             let op = if first.number() >= FIRST_DOUBLE { Opcode::VpopF64 } else { Opcode::VpopF32 };
             out.push(Inst::Plain(Machine::float_stack(op, first, count)));
         }
-        if is_return && self.core.contains(Reg::LR) {
-            return self.core.without(Reg::LR).with(Reg::PC);
+        if results.is_some() && self.core.contains(Reg::LR) {
+            let room = if pops_room { self.room } else { RegList::EMPTY };
+            return joined(self.core.without(Reg::LR).with(Reg::PC), room);
         }
         pop(self.core, out);
         RegList::EMPTY
     }
+}
+
+fn joined(a: RegList, b: RegList) -> RegList {
+    RegList::from_bits(a.bits() | b.bits())
 }
 
 /// The saved float registers as one range: from the lowest to the highest.

@@ -24,7 +24,7 @@ mod peephole;
 mod target;
 mod test;
 
-use codegen::Stage;
+use codegen::{Stage, Unsupported};
 use ssa::Module;
 
 pub use cpu::{Cpu, UnknownCpu};
@@ -38,6 +38,8 @@ pub struct Options {
     pub cpu: Cpu,
     /// Where linear memory is.
     pub memory: MemoryMode,
+    /// Whether float arithmetic that the core lacks may call the run-time ABI (`__aeabi_dadd` and so on).
+    pub soft_floats: bool,
     /// The object.
     pub object: ObjectOptions,
     /// Worker threads, at least 1. The result does not depend on it.
@@ -52,7 +54,7 @@ pub enum Error {
     Names(#[from] NameError),
     /// The target has no code for something.
     #[error(transparent)]
-    Unsupported(#[from] codegen::Unsupported),
+    Unsupported(#[from] Unsupported),
 }
 
 /// Compiles a module.
@@ -60,7 +62,7 @@ pub enum Error {
 /// # Errors
 /// If a function needs what the core lacks, or names can't be symbols.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
-    let (module, target) = prepare(module, options);
+    let (module, target) = prepare(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     Ok(object::link(&module, &target, &fragments, &options.object)?)
 }
@@ -70,7 +72,7 @@ pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
-    let (module, target) = prepare(module, options);
+    let (module, target) = prepare(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
         text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
@@ -80,14 +82,17 @@ pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, 
 }
 
 /// The module as it goes into code generation, as text.
-pub fn print_ssa(module: Module, options: &Options) -> String {
-    prepare(module, options).0.to_string()
+///
+/// # Errors
+/// As for [`compile`].
+pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
+    Ok(prepare(module, options)?.0.to_string())
 }
 
-fn prepare(mut module: Module, options: &Options) -> (Module, Thumb) {
+fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
     boundary::wrap(&mut module);
-    legalize::legalize(&mut module, options.cpu);
+    legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     module.functions.values_mut().flatten().for_each(target::expand_switches);
     let target = Thumb::new(options.cpu, options.memory, &module);
-    (module, target)
+    Ok((module, target))
 }

@@ -42,6 +42,10 @@ struct Batch {
 }
 
 fn run_seeds(name: &str, cpu: Cpu, params: &Params) {
+    run_seeds_in(MemoryMode::Symbol, name, cpu, params);
+}
+
+fn run_seeds_in(mode: MemoryMode, name: &str, cpu: Cpu, params: &Params) {
     if !qemu::is_available() {
         return;
     }
@@ -51,7 +55,7 @@ fn run_seeds(name: &str, cpu: Cpu, params: &Params) {
     for seed in first..first + seeds {
         let mut rng = Rng::new(seed);
         let module = testing::random_module(&mut rng, params);
-        batch.add(&module, cpu, &mut rng, &format!("{name}, seed {seed}"));
+        batch.add(&module, mode, cpu, &mut rng, &format!("{name}, seed {seed}"));
     }
     let outcomes = qemu::run(&name.replace(' ', "-"), cpu, &batch.objects, &batch.imports, &batch.calls);
     let mut returned = 0;
@@ -62,7 +66,7 @@ fn run_seeds(name: &str, cpu: Cpu, params: &Params) {
 }
 
 impl Batch {
-    fn add(&mut self, module: &Module, cpu: Cpu, rng: &mut Rng, context: &str) {
+    fn add(&mut self, module: &Module, mode: MemoryMode, cpu: Cpu, rng: &mut Rng, context: &str) {
         let object = self.objects.len();
         let imports = import_ids(module);
         let mut object_options =
@@ -70,7 +74,7 @@ impl Batch {
         for name in ["main", "memory", "__linear_memory", "import0", "import1"] {
             object_options.renames.insert(name.to_owned(), format!("{name}_{object}"));
         }
-        let options = Options { cpu, memory: MemoryMode::Symbol, object: object_options, threads: 1 };
+        let options = Options { cpu, memory: mode, soft_floats: true, object: object_options, threads: 1 };
         let compiled =
             target_thumb::compile(module.clone(), &options).unwrap_or_else(|e| panic!("{context}: {e}"));
         self.objects.push(compiled.bytes);
@@ -107,7 +111,15 @@ impl Batch {
             let layout = abi::call_layout(cpu, &outside);
             let words = placed(&layout.params, &outside.params, &outside_args(sig, &args));
             let has_memory = module.memory().is_some();
-            let memory = has_memory.then(|| (format!("__linear_memory_{object}"), SCRATCH_BYTES));
+            let at = match mode {
+                MemoryMode::Symbol => format!("__linear_memory_{object}"),
+                MemoryMode::Register => "spare_memory".to_owned(),
+                MemoryMode::Native => "0".to_owned(),
+            };
+            let memory = has_memory.then_some((at, SCRATCH_BYTES));
+            let initial = Interpreter::new(module, InterpOptions::new(module));
+            let image =
+                initial.linear_memory().get(..SCRATCH_BYTES as usize).filter(|_| mode != MemoryMode::Symbol);
             let hash = qemu::hash(oracle.linear_memory().get(..SCRATCH_BYTES as usize).unwrap_or(&[]));
             self.calls.push(Call {
                 symbol: format!("main_{object}"),
@@ -117,6 +129,8 @@ impl Batch {
                 floats: words.floats,
                 stack: words.stack,
                 memory,
+                image: image.map(<[u8]>::to_vec),
+                has_base: has_memory && mode == MemoryMode::Register,
                 answers,
             });
             let results = sig.results.clone();
@@ -341,6 +355,18 @@ fn memory() {
 }
 
 #[test]
+fn memory_at_a_register() {
+    let params = Params { size: 60, functions: 3, params: 6, ..Params::default() };
+    run_seeds_in(MemoryMode::Register, "register", Cpu::M4, &params);
+}
+
+#[test]
+fn memory_at_address_zero() {
+    let params = Params { size: 60, functions: 3, params: 6, ..Params::default() };
+    run_seeds_in(MemoryMode::Native, "native", Cpu::M3, &params);
+}
+
+#[test]
 fn calls() {
     run_seeds("calls", Cpu::M4, &Params { size: 40, functions: 6, ..Params::default() });
 }
@@ -355,4 +381,31 @@ fn many_arguments_and_results() {
 fn high_pressure() {
     let params = Params { size: 250, depth: 4, functions: 2, params: 12, results: 3, ..Params::default() };
     run_seeds("pressure", Cpu::M33, &params);
+}
+
+/// All types, or all but doubles.
+fn with_floats(doubles: bool) -> Params {
+    let mut types = vec![Type::I32, Type::I64, Type::F32];
+    types.extend(doubles.then_some(Type::F64));
+    Params { size: 50, functions: 4, params: 8, results: 3, types, ..Params::default() }
+}
+
+#[test]
+fn single_precision_hardware() {
+    run_seeds("single", Cpu::M4F, &with_floats(false));
+    run_seeds("single fpv5", Cpu::M33F, &with_floats(false));
+}
+
+#[test]
+fn double_precision_hardware() {
+    run_seeds("double", Cpu::M7DP, &with_floats(true));
+}
+
+#[test]
+fn software_floats() {
+    if qemu::libgcc().is_none() {
+        eprintln!("skipped: arm-none-eabi-gcc not found");
+        return;
+    }
+    run_seeds("soft", Cpu::M3, &with_floats(true));
 }

@@ -170,6 +170,34 @@ struct Layout {
     drops_adapter_memory: bool,
 }
 
+/// For each side and index space, what every entry turns out to be.
+type Meanings = [[Vec<Meaning>; 4]; 2];
+
+fn meanings(sides: &[LinkedModule<'_>; 2]) -> Result<Meanings, AdapterError> {
+    let mut meanings = Meanings::default();
+    for side in Side::BOTH {
+        for space in Space::ALL {
+            let len = sides[side as usize].len(space);
+            let of_space = (0..len).map(|index| meaning(sides, side, space, index));
+            meanings[side as usize][space as usize] = of_space.collect::<Result<_, _>>()?;
+        }
+    }
+    Ok(meanings)
+}
+
+/// The imports that something means, main's first.
+fn kept_imports(meanings: &Meanings, space: Space) -> Vec<(Side, usize)> {
+    let mut kept = Vec::new();
+    for meaning in meanings.iter().flat_map(|side| &side[space as usize]) {
+        if let Meaning::Import(side, n) = *meaning
+            && !kept.contains(&(side, n))
+        {
+            kept.push((side, n));
+        }
+    }
+    kept
+}
+
 /// What an entry of an index space turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Meaning {
@@ -182,54 +210,36 @@ enum Meaning {
 impl Layout {
     fn new(sides: &[LinkedModule<'_>; 2]) -> Result<Self, AdapterError> {
         let [main, adapter] = sides;
-        let drops_adapter_memory = main.len(Space::Memory) > 0;
-        let mut kept: [Vec<(Side, usize)>; 4] = Default::default();
-        let mut meanings: [[Vec<Meaning>; 4]; 2] = Default::default();
-        for side in Side::BOTH {
-            for space in Space::ALL {
-                let len = sides[side as usize].len(space);
-                let meaning = |index| meaning(sides, side, space, index);
-                meanings[side as usize][space as usize] = (0..len).map(meaning).collect::<Result<_, _>>()?;
-            }
-        }
-        for (space, kept) in Space::ALL.into_iter().zip(&mut kept) {
-            for meaning in meanings.iter().flat_map(|side| &side[space as usize]) {
-                if let Meaning::Import(side, n) = *meaning
-                    && !kept.contains(&(side, n))
-                {
-                    kept.push((side, n));
+        let meanings = meanings(sides)?;
+        let kept = Space::ALL.map(|space| kept_imports(&meanings, space));
+        let index = |space: Space, meaning: &Meaning| {
+            let kept = &kept[space as usize];
+            match *meaning {
+                Meaning::Import(side, n) => {
+                    let known = kept.iter().position(|&import| import == (side, n));
+                    known.expect("every import that is meant is kept") as u32
                 }
-            }
-        }
-        let index = |space: Space, meaning: &Meaning| match *meaning {
-            Meaning::Import(side, n) => {
-                let known = kept[space as usize].iter().position(|&import| import == (side, n));
-                known.expect("every import that is meant is kept") as u32
-            }
-            Meaning::Definition(Side::Main, n) => kept[space as usize].len() as u32 + n,
-            Meaning::Definition(Side::Adapter, n) => {
-                kept[space as usize].len() as u32 + main.defined[space as usize] + n
+                Meaning::Definition(Side::Main, n) => kept.len() as u32 + n,
+                Meaning::Definition(Side::Adapter, n) => kept.len() as u32 + main.defined[space as usize] + n,
             }
         };
-        let indices = Side::BOTH.map(|side| {
-            Space::ALL.map(|space| {
-                let meanings = &meanings[side as usize][space as usize];
-                meanings.iter().map(|meaning| index(space, meaning)).collect()
-            })
-        });
-        let mut layout = Self {
+        let indices_of = |side: Side, space: Space| -> Vec<u32> {
+            meanings[side as usize][space as usize].iter().map(|meaning| index(space, meaning)).collect()
+        };
+        let mut indices = Side::BOTH.map(|side| Space::ALL.map(|space| indices_of(side, space)));
+        let drops_adapter_memory = main.len(Space::Memory) > 0;
+        if drops_adapter_memory {
+            let memories = adapter.len(Space::Memory).max(1) as usize;
+            indices[Side::Adapter as usize][Space::Memory as usize] = vec![0; memories];
+        }
+        Ok(Self {
             indices,
             kept,
             adapter_types: main.types.len() as u32,
             adapter_elements: main.element_count(),
             adapter_data: main.data_count(),
             drops_adapter_memory,
-        };
-        if drops_adapter_memory {
-            let memories = adapter.len(Space::Memory).max(1) as usize;
-            layout.indices[Side::Adapter as usize][Space::Memory as usize] = vec![0; memories];
-        }
-        Ok(layout)
+        })
     }
 
     fn encode(&self, sides: &[LinkedModule<'_>; 2]) -> Result<Vec<u8>, AdapterError> {

@@ -6,6 +6,7 @@ pub use llvm_frontend::{Bounds, ConstValue, Floats, OptLevel, ShadowStack};
 use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use ssa::Import;
+use target_pvm::Goal;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
 /// The machine to compile for.
@@ -140,6 +141,11 @@ impl Options {
     pub(crate) fn pvm(&self) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
+            goal: match self.level {
+                OptLevel::O0 | OptLevel::O2 => Goal::Speed,
+                OptLevel::Os => Goal::Balance,
+                OptLevel::Oz => Goal::Size,
+            },
             entries: self.entries,
             result: self.result,
             imports: self.imports.clone(),
@@ -147,6 +153,7 @@ impl Options {
                 stack_size: self.stack_size,
                 guard: self.bounds == Bounds::Guard,
                 keep_exports: self.keep_exports,
+                identity_from: None,
             },
             threads: self.thread_count(),
         }

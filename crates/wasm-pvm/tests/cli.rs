@@ -392,3 +392,40 @@ fn distant_data_is_not_stored_as_zeros() {
         (Some("halt"), Some(expected.as_str()))
     );
 }
+
+/// The byte behind the memory is not there, in both bounds modes, before and after it has grown.
+#[test]
+fn memory_ends_where_it_ends() {
+    let folder = Folder::new("bounds");
+    folder.write("bounds.wat", r#"(module (memory 1 3) (global $count (mut i32) (i32.const 0))
+      (func (export "inside") (result i32) (i32.load (i32.const 65532)))
+      (func (export "across") (result i32) (i32.load (i32.const 65533)))
+      (func (export "behind") (result i32) (i32.load (i32.const 65536)))
+      (func (export "write_behind") (i32.store8 (i32.const 65536) (i32.const 1)))
+      (func (export "grown") (result i32)
+        (global.set $count (memory.grow (i32.const 1)))
+        (if (i32.ne (global.get $count) (i32.const 1)) (then unreachable))
+        (if (i32.ne (memory.size) (i32.const 2)) (then unreachable))
+        (i32.store (i32.const 131068) (i32.const 7))
+        (i32.load (i32.const 131068)))
+      (func (export "grown_behind") (result i32) (drop (memory.grow (i32.const 1))) (i32.load (i32.const 131070)))
+      (func (export "too_much") (if (i32.ne (memory.grow (i32.const 3)) (i32.const -1)) (then unreachable))))"#);
+    for bounds in ["guard", "strict"] {
+        for level in ["-O0", "-O2", "-Oz"] {
+            folder.succeed(&["compile", "bounds.wat", "-o", "b.jam", "--bounds", bounds, level]);
+            let status = |entry: &str| folder.run_json("b.jam", &["--entry", entry])["status"].clone();
+            for (entry, wanted) in [
+                ("inside", "halt"),
+                ("across", "panic"),
+                ("behind", "panic"),
+                ("write_behind", "panic"),
+                ("grown", "halt"),
+                ("grown_behind", "panic"),
+                ("too_much", "halt"),
+            ] {
+                // A load whose value is returned can't be dropped; all accesses here count.
+                assert_eq!(status(entry), wanted, "{entry} {bounds} {level}");
+            }
+        }
+    }
+}

@@ -150,6 +150,14 @@ impl Machine {
         }
     }
 
+    /// What the engine charges for the block that starts at `pc`, under GP 0.8; `None` where it sees no block.
+    pub fn gas_of_block(&self, pc: u32) -> Option<i64> {
+        match &self.instance {
+            Instance::Gp07(_) => None,
+            Instance::Gp08(instance) => instance.gas_of_block(pc),
+        }
+    }
+
     /// Host call 1 of GP 0.8: r7 is the wanted end page, and becomes the end page.
     fn grow_heap(&mut self) -> Result<()> {
         let wanted = self.reg(FIRST_ARG);
@@ -162,12 +170,6 @@ impl Machine {
         self.set_reg(FIRST_ARG, u64::from(self.heap_end_page));
         Ok(())
     }
-}
-
-/// What the engine of GP 0.8 charges for the blocks that start at these positions; `None` where it sees no block.
-pub fn gas_of_block(program: &SpiProgram, starts: &[u32]) -> Result<Vec<Option<i64>>> {
-    let instance = gp08::load(program, true)?;
-    Ok(starts.iter().map(|&pc| instance.gas_of_block(pc)).collect())
 }
 
 /// The engine's wrapper, once per version of the crate: their interfaces agree, their types don't.

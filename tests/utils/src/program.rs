@@ -5,7 +5,7 @@
 //! lives on between calls.
 
 use anyhow::{Context, Result, ensure};
-use pvm_isa::Container;
+use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
 use wasm_pvm::{EntryMode, ImportMap, Options, Report};
 
 use crate::machine::{Engine, Exit, Machine};
@@ -59,12 +59,15 @@ impl Program {
         Self::load(wasm, output, Engine::for_version(options.gp)[0])
     }
 
-    /// Loads a module that was compiled with [`raw_options`].
+    /// Loads a module that was compiled with [`raw_options`], and checks the price of every block.
     pub fn load(wasm: &[u8], output: wasm_pvm::Output, engine: Engine) -> Result<Self> {
         let Container::Jam { program, .. } = Container::parse_jam(&output.bytes)? else {
             unreachable!("parsed as JAM")
         };
         let machine = Machine::new(&program, engine)?;
+        if engine != Engine::Gp07 {
+            check_gas(&machine, &program.blob)?;
+        }
         Ok(Self { machine, report: output.report, import_params: import_params(wasm)? })
     }
 
@@ -171,6 +174,19 @@ impl Program {
         self.machine.set_reg(7, host(index, &args));
         Ok(())
     }
+}
+
+/// The gas simulator agrees with the engine's own on every block.
+///
+/// # Errors
+/// The first block on which it doesn't.
+pub fn check_gas(machine: &Machine, blob: &ProgramBlob) -> Result<usize> {
+    let costs = gas::program_costs(GpVersion::V08, blob);
+    for &(pc, cost) in &costs {
+        let engine = machine.gas_of_block(pc);
+        ensure!(engine == Some(i64::from(cost)), "the block at {pc} costs {engine:?}, not {cost}");
+    }
+    Ok(costs.len())
 }
 
 fn import_params(wasm: &[u8]) -> Result<Vec<Vec<bool>>> {

@@ -1,8 +1,10 @@
-//! The gas simulator against the engine's own, on every block of everything the kernels compile to.
+//! The gas simulator against the engine's own, on every block of everything the kernels compile to. (The
+//! specification suite and the differential tests check it on everything they compile, too.)
 
-use pvm_isa::{Container, GpVersion, gas};
+use pvm_isa::Container;
 use testkit::kernels::all;
-use testkit::machine::gas_of_block;
+use testkit::machine::{Engine, Machine};
+use testkit::program::check_gas;
 use wasm_pvm::{OptLevel, Options};
 
 #[test]
@@ -13,13 +15,9 @@ fn every_block_costs_what_the_engine_says() {
             let options = Options { level, ..Options::default() };
             let jam = wasm_pvm::compile(&kernel.wasm, &options).unwrap().bytes;
             let Container::Jam { program, .. } = Container::parse_jam(&jam).unwrap() else { unreachable!() };
-            let costs = gas::program_costs(GpVersion::V08, &program.blob);
-            let starts: Vec<u32> = costs.iter().map(|(pc, _)| *pc).collect();
-            let engine = gas_of_block(&program, &starts).unwrap();
-            for ((pc, ours), theirs) in costs.iter().zip(engine) {
-                assert_eq!(Some(i64::from(*ours)), theirs, "{} -{level:?}: block at {pc}", kernel.name);
-                blocks += 1;
-            }
+            let machine = Machine::new(&program, Engine::Gp08Interpreter).unwrap();
+            let checked = check_gas(&machine, &program.blob);
+            blocks += checked.unwrap_or_else(|error| panic!("{} -{level:?}: {error}", kernel.name));
         }
     }
     println!("{blocks} blocks");

@@ -6,12 +6,14 @@
 //! end from then on; a later, shorter join splits that again. This finds for every set of blocks the longest end
 //! they share, at the price of a sort.
 //!
-//! Sharing lets more blocks be equal further up, so it is repeated, a fixed number of times. The entry is never
-//! what others jump to.
+//! Sharing lets more blocks be equal further up, so it is repeated until nothing changes, a limited number of times.
+//! The entry is never what others jump to.
 //!
 //! Duplicating: a jump to a small block that leaves the function becomes a copy of it. For speed that is done before
 //! blocks are ordered, because the copies are longer straight lines. In any case it is done again afterwards, where
 //! a copy stands in for a jump that the order has left over.
+//!
+//! In a function that is to be fast, what is rarely executed is made small nevertheless.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -28,18 +30,25 @@ use crate::target::{Position, Target};
 /// Most instructions of a block that is worth a copy of it in place of a jump to it.
 const COPIED_INSTS: usize = 4;
 
-/// How often sharing looks again.
-const SHARING_ROUNDS: u32 = 4;
+/// What is executed less often per call is made small, not fast.
+const RARE: f32 = 1.0 / 32.0;
 
-/// Lets blocks share their common ends; only traps where speed is wanted.
+/// How often sharing looks again, at most.
+const SHARING_ROUNDS: u32 = 12;
+
+/// Whether code that is executed `freq` times per call should be small rather than fast.
+fn wants_small<T: Target>(func: &Function<T, PReg>, freq: f32) -> bool {
+    func.optimize_for_size || freq < RARE
+}
+
+/// Lets blocks share their common ends; only rare blocks where speed is wanted.
 pub(super) fn share<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     for _ in 0..SHARING_ROUNDS {
         let mut changed = false;
-        for group in same_controls(func) {
-            let is_trap = matches!(&func.blocks[group[0]].control, Control::Exit(inst) if T::is_trap(inst));
-            if func.optimize_for_size || is_trap {
-                changed |= share_in_group(func, freqs, &group);
-            }
+        for mut group in same_controls(func) {
+            let traps = matches!(&func.blocks[group[0]].control, Control::Exit(inst) if T::is_trap(inst));
+            group.retain(|&block| traps || wants_small(func, func.blocks[block].freq));
+            changed |= share_in_group(func, freqs, &group);
         }
         if !changed {
             break;
@@ -115,11 +124,8 @@ fn join_ends<T: Target>(
     len: usize,
 ) -> Option<Block> {
     let whole = pair.into_iter().find(|&block| func.blocks[block].insts.len() == len && block != entry());
-    let is_jump = matches!(func.blocks[pair[0]].control, Control::Jump(_));
     let tail = match whole {
         Some(block) => block,
-        // Two jumps, a mark and a label for one instruction.
-        None if is_jump && len < 2 => return None,
         None => split_end(func, freqs, pair[0], len),
     };
     for block in pair.into_iter().filter(|&block| block != tail) {
@@ -162,6 +168,7 @@ pub(super) fn duplicate_exits<T: Target>(func: &mut Function<T, PReg>, freqs: &m
     for block in func.order.clone() {
         if let Control::Jump(to) = &func.blocks[block].control
             && has_few_instructions(func, to.block)
+            && !wants_small(func, func.blocks[block].freq)
         {
             copy_exit(func, freqs, to.block, block);
         }
@@ -178,12 +185,12 @@ pub(super) fn replace_jumps_to_exits<T: Target>(
     for (n, &block) in order.iter().enumerate() {
         let at = Position { block, next: order.get(n + 1).copied() };
         func.order.push(block);
-        let worth_copying = |to: Block| {
-            let small = if func.optimize_for_size { is_no_larger_than_jump } else { is_quick };
-            at.next != Some(to) && small(target, func, to, at)
+        let worth_copying = |to: Block, freq: f32| {
+            let rule = if wants_small(func, freq) { is_no_larger_than_jump } else { is_quick };
+            at.next != Some(to) && rule(target, func, to, at)
         };
         match &func.blocks[block].control {
-            Control::Jump(to) if worth_copying(to.block) => {
+            Control::Jump(to) if worth_copying(to.block, freqs[block][0]) => {
                 let to = to.block;
                 copy_exit(func, freqs, to, block);
             }
@@ -191,8 +198,9 @@ pub(super) fn replace_jumps_to_exits<T: Target>(
                 if ![taken.block, other.block].map(Some).contains(&at.next) =>
             {
                 // The branch can be turned, so a copy of either can stand in for the jump.
-                let way = [other.block, taken.block].into_iter().find(|&to| worth_copying(to));
-                if let Some(to) = way {
+                let [to_taken, to_other] = freqs[block];
+                let ways = [(other.block, to_other), (taken.block, to_taken)];
+                if let Some((to, _)) = ways.into_iter().find(|&(to, freq)| worth_copying(to, freq)) {
                     insert_exit(func, freqs, to, block);
                 }
             }

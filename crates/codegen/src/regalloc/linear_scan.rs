@@ -25,6 +25,7 @@ use super::intervals::{Intervals, Location, Origin, Piece};
 use super::liveness::{Range, Use};
 use super::occupancy::{Registers, Settled};
 use super::program::{Point, Program};
+use super::recolor::recolor;
 use super::split::{Cut, best_leave, best_reload, reloads_on_back_edges};
 use crate::mir::VReg;
 use crate::registers::{PReg, RegSet, RegisterInfo};
@@ -32,8 +33,15 @@ use crate::registers::{PReg, RegSet, RegisterInfo};
 /// What making a value again costs, of a load from the stack.
 const REMATERIALIZE: f32 = 0.15;
 
+/// What saving and restoring a register cost together, of a load: they stand beside those of the return address and
+/// of other registers, and machines are faster or smaller there than with loads that are scattered.
+const SAVE: f32 = 0.8;
+
 /// What a move between registers costs, of a load from the stack.
 const MOVE: f32 = 0.1;
+
+/// What a move that an eviction saves is worth there: little, since which value leaves matters more.
+const MOVE_EVICT: f32 = 0.02;
 
 /// What a vote by a web is worth, of a vote by a placed value.
 const WEB_VOTE: f32 = 0.5;
@@ -42,7 +50,7 @@ const WEB_VOTE: f32 = 0.5;
 const LATER: f32 = 0.8;
 
 /// Points below which a shorter time in a register makes little difference.
-const SOON: f32 = 4.0;
+const SOON: f32 = 12.0;
 
 /// How many uses are looked at when a register's worth is estimated.
 const USES: usize = 64;
@@ -75,7 +83,7 @@ pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
         hints: Hints::new(program),
         spilled: IdVec::filled(false, program.defs.len()),
         saved: RegSet::EMPTY,
-        save_cost: 2.0 * program.blocks[program.order[0]].freq,
+        save_cost: SAVE * program.blocks[program.order[0]].freq,
         now: Point::early(0),
         intervals,
         queue,
@@ -85,8 +93,12 @@ pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
         scan.now = from;
         scan.place(piece);
     }
-    let registers = scan.registers.settle(&scan.intervals);
-    Placement { intervals: scan.intervals, registers, used: scan.saved }
+    let Scan { mut intervals, hints, saved, .. } = scan;
+    let all: RegSet = info.order.iter().flatten().copied().collect();
+    let usable = all.difference(info.callee_saved.difference(saved));
+    recolor(program, info, &hints, &mut intervals, usable);
+    let registers = Settled::new(&program.reservations, &intervals);
+    Placement { intervals, registers, used: saved }
 }
 
 struct Scan<'a> {
@@ -298,10 +310,11 @@ impl<'a> Scan<'a> {
         let leave = |reg: PReg| {
             let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, until[reg.index()])?;
             let reload = load * self.reload(data.vreg, cut.at, needed).freq;
-            Some((store.min(cut.freq) + reload - MOVE * votes[reg.index()], reg, cut.at))
+            Some((store.min(cut.freq) + reload, reg, cut.at))
         };
+        let moved = |(later, reg, _): (f32, PReg, Point)| later - MOVE * votes[reg.index()];
         let options = candidates.into_iter().filter_map(leave);
-        let (later, reg, at) = options.reduce(|a, b| if b.0 < a.0 { b } else { a })?;
+        let (later, reg, at) = options.reduce(|a, b| if moved(b) < moved(a) { b } else { a })?;
         let now = store + load * self.reload(data.vreg, data.from, needed).freq;
         (later < LATER * now).then_some((reg, at))
     }
@@ -313,10 +326,20 @@ impl<'a> Scan<'a> {
         if self.program.rematerializable[vreg] {
             return (REMATERIALIZE, 0.0);
         }
-        let def = self.program.defs[vreg].expect("a live value is defined").number;
-        let def_freq = self.program.freq_at(Point::early(def));
+        let def = self.program.defs[vreg].expect("a live value is defined");
+        let def_freq = self.program.freq_at(Point::early(def.number));
         let store = if self.spilled[vreg] { 0.0 } else { def_freq.min(self.program.freq_at(at)) };
         (1.0, store)
+    }
+
+    /// The unit for a value that is stored where it comes in and loaded where the function is left: its store and
+    /// load stand beside those of saved registers and cost as little.
+    fn unit_until(&self, vreg: VReg, a_use: Use) -> f32 {
+        let def = self.program.defs[vreg].expect("a live value is defined");
+        let place = &self.program.blocks[self.program.block_at(a_use.at)];
+        let comes_in = def.fixed.is_some() && self.program.block_at(def.at) == self.program.order[0];
+        let goes_out = place.succs.is_empty() && a_use.at.next() == Point::early(place.control());
+        if comes_in && goes_out { SAVE / 2.0 } else { 1.0 }
     }
 
     /// The cost of a piece that has a register until `from` and is in memory wherever registers are clobbered behind.
@@ -324,7 +347,7 @@ impl<'a> Scan<'a> {
         let data = self.intervals.get(piece);
         let from = from.map_or(data.from, |from| from.max(data.from));
         let (load, store) = self.unit_costs(data.vreg, from.min(data.to.prev()));
-        let mut freq = 0.0;
+        let (mut freq, mut unit) = (0.0, 1.0);
         let mut last = None;
         for a_use in self.intervals.uses_from(piece, from).iter().take(USES) {
             let clobbered = |since: Point| {
@@ -337,10 +360,13 @@ impl<'a> Scan<'a> {
                     Some(_) => self.program.freq_at(a_use.at),
                 };
             }
+            if last.is_none() {
+                unit = self.unit_until(data.vreg, *a_use);
+            }
             last = Some(a_use.at);
         }
         freq += reloads_on_back_edges(self.program, &self.intervals, data.vreg, from, data.to);
-        store + freq * load
+        unit * (store + freq * load)
     }
 
     /// Where a value in memory from `from` on is best reloaded for a use.
@@ -357,8 +383,10 @@ impl<'a> Scan<'a> {
         let (load, store) = self.unit_costs(data.vreg, at);
         let back = |to: Point| reloads_on_back_edges(self.program, &self.intervals, data.vreg, at, to);
         let mut uses = self.intervals.uses_from(piece, at).iter();
+        let mut unit = 1.0;
         let (freq, gained) = match uses.find(|a_use| !self.is_free_in_memory(data.vreg, **a_use)) {
             Some(next) => {
+                unit = self.unit_until(data.vreg, *next);
                 let reload = self.reload(data.vreg, at, *next);
                 (reload.freq + back(reload.at), next.at.distance_from(at))
             }
@@ -372,7 +400,7 @@ impl<'a> Scan<'a> {
             }
         };
         let store = if freq > 0.0 { store } else { 0.0 };
-        (store + load * freq, gained)
+        (unit * (store + load * freq), gained)
     }
 
     /// Whether a use costs nothing more if the value is in memory: it becomes parameters that are in memory, too.
@@ -449,7 +477,7 @@ impl<'a> Scan<'a> {
                 return None;
             }
             let (cost, gained) = self.cost_of_leaving(holder, at);
-            weight += per_point((cost - MOVE * votes, gained));
+            weight += per_point((cost - MOVE_EVICT * votes, gained));
         }
         Some(weight)
     }

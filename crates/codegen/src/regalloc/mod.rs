@@ -19,6 +19,7 @@ mod liveness;
 mod occupancy;
 mod parallel_move;
 mod program;
+mod recolor;
 mod resolve;
 mod rewrite;
 mod spill;

@@ -3,7 +3,7 @@
 //! The scan asks for the first point where a piece would meet another in a register. Instructions' own
 //! reservations are known beforehand and sorted; ranges of placed pieces are kept in an ordered map per register.
 //! The scan moves forward only, so what lies behind it is forgotten and the maps stay small. Afterwards
-//! [`Registers::settle`] makes one sorted list per register of everything.
+//! [`Settled`] is one sorted list per register of everything.
 
 use std::collections::BTreeMap;
 
@@ -124,14 +124,18 @@ impl Registers {
     pub fn advance(&mut self, point: Point) {
         self.0.iter_mut().for_each(|occupancy| occupancy.advance(point));
     }
+}
 
-    /// What is taken when, after the scan.
-    pub fn settle(self, intervals: &Intervals) -> Settled {
-        let reservations = |occupancy: Occupancy| {
-            let ranges = occupancy.reservations.into_iter();
-            ranges.map(|reservation| Range { from: reservation.from, to: reservation.to }).collect()
-        };
-        let mut taken: Vec<Vec<Range>> = self.0.into_iter().map(reservations).collect();
+/// When each physical register is taken: sorted ranges that don't touch.
+#[derive(Debug)]
+pub struct Settled(Vec<Vec<Range>>);
+
+impl Settled {
+    /// What is taken when all pieces are placed.
+    pub fn new(reservations: &[Vec<Reservation>], intervals: &Intervals) -> Self {
+        let as_range = |reservation: &Reservation| Range { from: reservation.from, to: reservation.to };
+        let mut taken: Vec<Vec<Range>> =
+            reservations.iter().map(|list| list.iter().map(as_range).collect()).collect();
         for piece in intervals.ids() {
             if let Location::Reg(reg) = intervals.get(piece).location {
                 taken[reg.index()].extend(intervals.ranges(piece));
@@ -147,15 +151,9 @@ impl Registers {
                 meets
             });
         }
-        Settled(taken)
+        Self(taken)
     }
-}
 
-/// When each physical register is taken: sorted ranges that don't touch.
-#[derive(Debug)]
-pub struct Settled(Vec<Vec<Range>>);
-
-impl Settled {
     /// Whether nothing has the register at any of the points.
     pub fn is_free_at(&self, reg: PReg, points: [Point; 2]) -> bool {
         let list = &self.0[reg.index()];

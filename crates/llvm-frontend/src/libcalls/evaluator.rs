@@ -317,7 +317,9 @@ impl Activation<'_> {
                 self.labels.pop()?;
                 self.pc = self.body.ends[at].0 + 1;
             }
-            Op::End => drop(self.labels.pop()?),
+            Op::End => {
+                self.labels.pop()?;
+            }
             Op::Br { relative_depth } => self.branch(relative_depth)?,
             Op::BrIf { relative_depth } => {
                 if self.pop32()? != 0 {
@@ -330,7 +332,9 @@ impl Activation<'_> {
                 self.branch(target.map_or(Ok(targets.default()), |depth| depth).ok()?)?;
             }
             Op::Return => self.branch(self.labels.len() as u32 - 1)?,
-            Op::Drop => drop(self.stack.pop()?),
+            Op::Drop => {
+                self.stack.pop()?;
+            }
             Op::Select => {
                 let condition = self.pop32()?;
                 let (no, yes) = (self.stack.pop()?, self.stack.pop()?);

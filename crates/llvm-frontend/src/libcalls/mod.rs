@@ -118,7 +118,9 @@ fn candidates(info: &ModuleInfo, index: u32) -> Vec<Libcall> {
     if info.function_names.is_empty() {
         return NAMELESS.to_vec();
     }
-    let Ok(at) = info.function_names.binary_search_by_key(&index, |(index, _)| *index) else { return Vec::new() };
+    let Ok(at) = info.function_names.binary_search_by_key(&index, |(index, _)| *index) else {
+        return Vec::new();
+    };
     let name = plain_name(&info.function_names[at].1);
     HELPERS.iter().filter(|(helper, _)| *helper == name).map(|(_, libcall)| *libcall).collect()
 }
@@ -129,7 +131,8 @@ fn plain_name(name: &str) -> &str {
     let Some(path) = name.strip_prefix("compiler_builtins::") else { return name };
     let mut components = path.rsplit("::");
     let last = components.next().unwrap_or(path);
-    let is_hash = last.len() == 17 && last.starts_with('h') && last[1..].bytes().all(|b| b.is_ascii_hexdigit());
+    let is_hash =
+        last.len() == 17 && last.starts_with('h') && last[1..].bytes().all(|b| b.is_ascii_hexdigit());
     if is_hash { components.next().unwrap_or(last) } else { last }
 }
 
@@ -139,6 +142,8 @@ fn has_signature(ty: &FuncType, helper: Libcall) -> bool {
         Libcall::Memcpy | Libcall::Memmove | Libcall::Memset | Libcall::Memcmp => {
             ty.params == [I32, I32, I32] && ty.results == [I32]
         }
-        Libcall::Multi3 | Libcall::Divide(_) => ty.params == [I32, I64, I64, I64, I64] && ty.results.is_empty(),
+        Libcall::Multi3 | Libcall::Divide(_) => {
+            ty.params == [I32, I64, I64, I64, I64] && ty.results.is_empty()
+        }
     }
 }

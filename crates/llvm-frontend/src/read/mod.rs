@@ -33,7 +33,7 @@ mod join;
 mod known;
 mod memory;
 mod pointer;
-mod raw;
+pub(crate) mod raw;
 mod repr;
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,9 @@
 //! the module. Every getter that LLVM restricts to some kind of value checks the kind first and returns
 //! `None` (or a neutral value) for others, so no sequence of safe calls reaches undefined behaviour.
 //!
-//! The functions here change nothing in LLVM.
-#![expect(unsafe_code, reason = "llvm-sys getters that inkwell has no safe form of")]
+//! The getters change nothing in LLVM. The one function that does, [`offset_bytes`], appends an instruction for the
+//! translator that inkwell builds only in `unsafe` code.
+#![expect(unsafe_code, reason = "llvm-sys getters and one builder that inkwell has no safe form of")]
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -553,4 +554,16 @@ fn nan_bits(text: &str, single: bool) -> u64 {
     }
     let fraction = (bits >> 29) & 0x7f_ffff;
     (bits >> 63) << 31 | 0x7f80_0000 | fraction
+}
+
+/// Appends `getelementptr i8, pointer, index`, not `inbounds`. `byte` is the type `i8`.
+pub fn offset_bytes<'ctx>(
+    builder: &inkwell::builder::Builder<'ctx>,
+    byte: inkwell::types::IntType<'ctx>,
+    pointer: inkwell::values::PointerValue<'ctx>,
+    index: inkwell::values::IntValue<'ctx>,
+) -> inkwell::values::PointerValue<'ctx> {
+    // SAFETY: the element type is sized, there is one index of integer type, and without `inbounds` no
+    // combination of pointer and index is undefined.
+    unsafe { builder.build_gep(byte, pointer, &[index], "") }.expect("the builder is positioned")
 }

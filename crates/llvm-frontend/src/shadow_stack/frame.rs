@@ -203,11 +203,7 @@ impl Loops {
 }
 
 impl<'a> Analysis<'a> {
-    fn new(
-        subject: &'a Subject<'a>,
-        loops: &'a Loops,
-        refuted: Option<BTreeSet<(usize, u32)>>,
-    ) -> Self {
+    fn new(subject: &'a Subject<'a>, loops: &'a Loops, refuted: Option<BTreeSet<(usize, u32)>>) -> Self {
         Self {
             subject,
             depths: vec![0],
@@ -239,13 +235,7 @@ impl<'a> Analysis<'a> {
 
     fn push_frame(&mut self, params: usize, results: usize) {
         let height = self.stack.len() - params;
-        self.frames.push(Frame {
-            otherwise: None,
-            results,
-            height,
-            at_head: None,
-            at_end: None,
-        });
+        self.frames.push(Frame { otherwise: None, results, height, at_head: None, at_end: None });
     }
 
     fn operator(&mut self, number: usize, op: &Operator<'_>) -> Result<(), &'static str> {
@@ -283,7 +273,8 @@ impl<'a> Analysis<'a> {
             }
             Operator::BrTable { ref targets } => {
                 self.pop();
-                let mut depths: Vec<u32> = targets.targets().collect::<Result<_, _>>().map_err(|_| "malformed")?;
+                let mut depths: Vec<u32> =
+                    targets.targets().collect::<Result<_, _>>().map_err(|_| "malformed")?;
                 depths.push(targets.default());
                 depths.sort_unstable();
                 depths.dedup();
@@ -309,7 +300,9 @@ impl<'a> Analysis<'a> {
             }
             Operator::GlobalSet { global_index } if global_index == self.subject.global => {
                 let Known::Place(place) = self.pop() else {
-                    return Err("the stack pointer is set to something that is not derived from it by constants");
+                    return Err(
+                        "the stack pointer is set to something that is not derived from it by constants",
+                    );
                 };
                 self.state().pointer = Some(place);
             }
@@ -554,7 +547,8 @@ impl<'a> Analysis<'a> {
             return Err("a loop moves the stack pointer");
         }
         if let Some(refuted) = &mut self.refuted {
-            let changed = head.state.locals.iter().filter(|(local, place)| state.locals.get(local) != Some(place));
+            let changed =
+                head.state.locals.iter().filter(|(local, place)| state.locals.get(local) != Some(place));
             refuted.extend(changed.map(|(&local, _)| (head.index, local)));
         }
         Ok(())
@@ -640,9 +634,10 @@ fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
         | Op::I32Store { memarg }
         | Op::F32Store { memarg }
         | Op::I64Store32 { memarg } => access(memarg, 4),
-        Op::I64Load { memarg } | Op::F64Load { memarg } | Op::I64Store { memarg } | Op::F64Store { memarg } => {
-            access(memarg, 8)
-        }
+        Op::I64Load { memarg }
+        | Op::F64Load { memarg }
+        | Op::I64Store { memarg }
+        | Op::F64Store { memarg } => access(memarg, 8),
         _ => None,
     }
 }

@@ -104,11 +104,7 @@ struct Misfit {
     what: String,
 }
 
-fn recognise(
-    info: &ModuleInfo,
-    libcalls: &[Option<Libcall>],
-    wasm: &[u8],
-) -> Result<StackPlan, Misfit> {
+fn recognise(info: &ModuleInfo, libcalls: &[Option<Libcall>], wasm: &[u8]) -> Result<StackPlan, Misfit> {
     let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
     let candidate = candidate(info).map_err(misfit)?;
     check_region(info, candidate).map_err(misfit)?;
@@ -116,12 +112,11 @@ fn recognise(
     let mut frame_sizes = vec![0; info.functions.len()];
     let mut failures = 0;
     let mut first = None;
-    for function in info.imported_functions()..info.functions.len() {
-        let subject = frame::Subject { info, libcalls, global: candidate.global, low_memory };
-        match frame::analyse(&subject, wasm, function as u32) {
-            Ok(size) => frame_sizes[function] = size,
+    let subject = frame::Subject { info, libcalls, global: candidate.global, low_memory };
+    for (function, frame_size) in (0u32..).zip(&mut frame_sizes).skip(info.imported_functions()) {
+        match frame::analyse(&subject, wasm, function) {
+            Ok(size) => *frame_size = size,
             Err((offset, what)) => {
-                let function = function as u32;
                 tracing::debug!(function = info.function_name(function), offset, what, "does not fit");
                 failures += 1;
                 first.get_or_insert(Misfit { function: Some(function), offset, what: what.to_owned() });
@@ -193,7 +188,9 @@ fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static 
     let mut bottom = 0;
     for data in &info.data {
         let SegmentMode::Active(_, offset) = &data.mode else { continue };
-        let [ConstOp::I32Const(offset)] = offset[..] else { return Err("a data segment has no constant offset") };
+        let [ConstOp::I32Const(offset)] = offset[..] else {
+            return Err("a data segment has no constant offset");
+        };
         let (start, end) = (u64::from(offset as u32), u64::from(offset as u32) + data.bytes.len() as u64);
         if start < u64::from(initial) && end > u64::from(initial) {
             return Err("a data segment lies across the top of the stack");

@@ -3,10 +3,12 @@
 //! A function reference holds the signature's number in its upper half, so one comparison rejects null and
 //! wrongly typed entries alike, and the code address in its lower half.
 
-use inkwell::IntPredicate;
 use inkwell::AddressSpace;
+use inkwell::IntPredicate;
 use inkwell::llvm_sys::LLVMTailCallKind;
-use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue};
+use inkwell::values::{
+    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue,
+};
 use ssa::{EntityId, TrapCode};
 use wasmparser::Operator;
 
@@ -194,11 +196,17 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         }
     }
 
-    fn compare_bytes(&mut self, a: IntValue<'ctx>, b: IntValue<'ctx>, length: IntValue<'ctx>) -> BasicValueEnum<'ctx> {
+    fn compare_bytes(
+        &mut self,
+        a: IntValue<'ctx>,
+        b: IntValue<'ctx>,
+        length: IntValue<'ctx>,
+    ) -> BasicValueEnum<'ctx> {
         let (a, b) = (self.memory_pointer(a), self.memory_pointer(b));
         let i32 = self.ir().i32;
         let ptr = self.ir().context.ptr_type(AddressSpace::default());
-        let function = self.env.helper(names::MEMCMP, i32.fn_type(&[ptr.into(), ptr.into(), i32.into()], false));
+        let function =
+            self.env.helper(names::MEMCMP, i32.fn_type(&[ptr.into(), ptr.into(), i32.into()], false));
         self.ir().call(function, &[a.into(), b.into(), length.into()]).expect("it returns the difference")
     }
 

@@ -205,8 +205,11 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
                 self.add_flag(function, "minsize");
             }
         }
-        let no_builtins = self.ir.context.create_string_attribute("no-builtins", "");
-        function.add_attribute(AttributeLoc::Function, no_builtins);
+        // Loops may become fills and copies, but not calls of a C library that is not there.
+        for name in ["no-builtin-strlen", "no-builtin-wcslen"] {
+            let attribute = self.ir.context.create_string_attribute(name, "");
+            function.add_attribute(AttributeLoc::Function, attribute);
+        }
     }
 
     /// Adds an attribute without an operand.

@@ -6,9 +6,9 @@
 //! two differ: minimum and maximum propagate NaN and order zeros, rounding is to even, and conversions to
 //! integers check their range.
 
+use inkwell::FloatPredicate;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
 use inkwell::values::{BasicValueEnum, FloatValue};
-use inkwell::FloatPredicate;
 use ssa::TrapCode;
 use wasmparser::Operator;
 
@@ -125,9 +125,16 @@ fn binary(op: &Operator<'_>) -> Option<Binary> {
 #[derive(Clone, Copy)]
 enum Conversion {
     /// Float to integer of so many bits; trapping or saturating.
-    ToInt { bits: u32, signed: bool, saturating: bool },
+    ToInt {
+        bits: u32,
+        signed: bool,
+        saturating: bool,
+    },
     /// Integer to float of so many bits.
-    FromInt { bits: u32, signed: bool },
+    FromInt {
+        bits: u32,
+        signed: bool,
+    },
     Promote,
     Demote,
 }
@@ -260,7 +267,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let builder = &self.env.ir.builder;
         let float = |bits| if bits == 32 { self.env.ir.f32 } else { self.env.ir.f64 };
         let result = match conversion {
-            Conversion::ToInt { bits, signed, saturating } => return self.to_int(bits, signed, saturating),
+            Conversion::ToInt { bits, signed, saturating } => return self.truncate(bits, signed, saturating),
             Conversion::FromInt { bits, signed } => {
                 let value = self.stack.pop().expect("validated: an operand").into_int_value();
                 if signed {
@@ -281,7 +288,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.push(result.expect("the builder is positioned"));
     }
 
-    fn to_int(&mut self, bits: u32, signed: bool, saturating: bool) {
+    fn truncate(&mut self, bits: u32, signed: bool, saturating: bool) {
         let value = self.pop_float();
         let ty = if bits == 32 { self.ir().i32 } else { self.ir().i64 };
         if saturating {

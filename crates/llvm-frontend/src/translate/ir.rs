@@ -14,7 +14,7 @@ use inkwell::values::{
     PhiValue, PointerValue,
 };
 
-use crate::gep;
+use crate::read::raw;
 
 /// What a load or store touches. Accesses to different spaces never overlap, which LLVM is told by type-based
 /// alias metadata.
@@ -221,7 +221,7 @@ impl<'ctx> Ir<'ctx> {
 
     /// `getelementptr i8`, not `inbounds`.
     pub fn offset_bytes(&self, pointer: PointerValue<'ctx>, index: IntValue<'ctx>) -> PointerValue<'ctx> {
-        gep::offset_bytes(&self.builder, self.i8, pointer, index)
+        raw::offset_bytes(&self.builder, self.i8, pointer, index)
     }
 
     /// Loads, with the given alignment in bytes.
@@ -271,7 +271,11 @@ impl<'ctx> Ir<'ctx> {
     }
 
     /// Calls a function; the result is `None` for `void`.
-    pub fn call(&self, function: FunctionValue<'ctx>, args: &[BasicValueEnum<'ctx>]) -> Option<BasicValueEnum<'ctx>> {
+    pub fn call(
+        &self,
+        function: FunctionValue<'ctx>,
+        args: &[BasicValueEnum<'ctx>],
+    ) -> Option<BasicValueEnum<'ctx>> {
         let args: Vec<_> = args.iter().map(|&arg| arg.into()).collect();
         let call = built(self.builder.build_call(function, &args, ""));
         call.set_call_convention(function.get_call_conventions());

@@ -58,7 +58,15 @@ impl<'ctx> Locals<'ctx> {
         builder.position_at_end(entry);
         env.ir.at_end(start);
         let slots = vec![None; types.len()];
-        Ok(Self { types, slots, stack_pointer: None, memory_base: None, params: function.get_params(), entry, builder })
+        Ok(Self {
+            types,
+            slots,
+            stack_pointer: None,
+            memory_base: None,
+            params: function.get_params(),
+            entry,
+            builder,
+        })
     }
 
     /// Leaves the entry block for the first block of the body.
@@ -181,7 +189,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let (frame, i32) = (self.env.frame_function(), self.ir().i32);
         let (size, align) = (self.ir().c32(size), self.ir().c32(FRAME_ALIGN));
         let builder = &self.locals.builder;
-        let call = builder.build_call(frame, &[size.into(), align.into()], "").expect("the entry block is open");
+        let call =
+            builder.build_call(frame, &[size.into(), align.into()], "").expect("the entry block is open");
         let base = call.try_as_basic_value().basic().map_or(i32.const_zero(), |value| value.into_int_value());
         let top = builder.build_int_add(base, size, "").expect("the entry block is open");
         let slot = self.locals.new_slot(top.into());

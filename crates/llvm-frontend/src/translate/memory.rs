@@ -228,7 +228,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     fn data_drop(&mut self, segment: u32) {
         let plan = self.program().data_sizes[segment as usize];
-        self.clear_size(plan, self.program().facts.data_used[segment as usize], names::segment_size_symbol(segment));
+        self.clear_size(
+            plan,
+            self.program().facts.data_used[segment as usize],
+            names::segment_size_symbol(segment),
+        );
     }
 
     /// A planned size as an `i32`.

@@ -26,7 +26,7 @@ mod table;
 mod wide;
 
 use inkwell::basic_block::BasicBlock;
-use inkwell::values::{BasicValueEnum, FunctionValue, IntValue};
+use inkwell::values::{BasicValueEnum, IntValue};
 use ssa::TrapCode;
 use wasmparser::Operator;
 
@@ -105,10 +105,6 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.env.program
     }
 
-    fn function(&self) -> FunctionValue<'ctx> {
-        self.ir().function()
-    }
-
     fn operator(&mut self, op: &Operator<'_>) -> Result<(), Error> {
         if control::lower(self, op)? || !self.reachable {
             return Ok(());
@@ -135,7 +131,9 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
                 self.budget = rest;
                 Ok(())
             }
-            None => Err(self.unsupported("a function whose calls and branches pass this many values".to_owned())),
+            None => {
+                Err(self.unsupported("a function whose calls and branches pass this many values".to_owned()))
+            }
         }
     }
 

@@ -127,7 +127,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// A loop that stores `value` into `count` entries from `start`, which are within the table.
-    fn fill_entries(&mut self, table: u32, start: IntValue<'ctx>, value: IntValue<'ctx>, count: IntValue<'ctx>) {
+    fn fill_entries(
+        &mut self,
+        table: u32,
+        start: IntValue<'ctx>,
+        value: IntValue<'ctx>,
+        count: IntValue<'ctx>,
+    ) {
         let before = self.ir().block();
         let (header, body, done) = (self.ir().new_block(), self.ir().new_block(), self.ir().new_block());
         self.ir().jump(header);

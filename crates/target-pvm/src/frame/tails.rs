@@ -43,7 +43,9 @@ pub fn duplicate(gp: GpVersion, func: &mut Function<Pvm, PReg>) {
         }
         let cost = bytes(func, target);
         let is_exit = is_short_exit(func, target) && func.blocks[block].freq >= COMMON;
-        if cost <= budget && (is_exit || gp == GpVersion::V08 && pays(func, &preds[target], block, target, cost)) {
+        if cost <= budget
+            && (is_exit || gp == GpVersion::V08 && pays(func, &preds[target], block, target, cost))
+        {
             budget -= cost;
             append_copy(func, block, target);
             preds[target].retain(|&pred| pred != block);
@@ -73,11 +75,16 @@ fn is_short_exit(func: &Function<Pvm, PReg>, block: Block) -> bool {
 /// Whether a copy of `target` at the end of `block` saves enough.
 fn pays(func: &Function<Pvm, PReg>, preds: &[Block], block: Block, target: Block, bytes: usize) -> bool {
     let (data, behind) = (&func.blocks[block], &func.blocks[target]);
-    if preds.len() < 2 || matches!(behind.control, Control::Jump(_)) {
+    // Edges through an empty block will lead past it.
+    if preds.len() < 2 || data.insts.is_empty() || matches!(behind.control, Control::Jump(_)) {
         return false;
     }
-    // The most frequent way in will be the one that falls through.
-    let falls = preds.iter().all(|&pred| func.blocks[pred].freq <= data.freq);
+    // Of the blocks that jump here the most frequent will fall through.
+    let jumps = |pred: Block| {
+        let data = &func.blocks[pred];
+        matches!(data.control, Control::Jump(_)) && !data.insts.is_empty()
+    };
+    let falls = preds.iter().all(|&pred| !jumps(pred) || func.blocks[pred].freq <= data.freq);
     let end = if falls { asm::fallthrough() } else { asm::jump(0) };
     let cut = data.insts.iter().rposition(ends_block).map_or(0, |n| n + 1);
     let before: Vec<Machine> = data.insts[cut..].iter().filter_map(machine).collect();

@@ -37,10 +37,14 @@ pub fn operand(cx: &mut Cx<'_>, addr: &Addr) -> Mem<VReg> {
     }
 }
 
-/// A value that is a sum of something and a constant; conversions that keep the low half are looked through.
+/// A value that is a sum of something and a constant; conversions that keep the low half are looked through. A sum with
+/// the address of data that is used more than once is a biased pointer, made so that its uses have short displacements.
 fn split_sum(cx: &Cx<'_>, value: Value) -> Option<(Value, i32)> {
     match *cx.pure_def(super::source(cx, value))? {
-        InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => Some((a, constant(cx, b)? as i32)),
+        InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => {
+            let is_biased = matches!(cx.def(b), Some(InstData::DataAddr { .. })) && !cx.has_one_use(value);
+            (!is_biased).then_some((a, constant(cx, b)? as i32))
+        }
         InstData::Binary { op: BinaryOp::Sub, args: [a, b], .. } => {
             Some((a, (constant(cx, b)? as i32).wrapping_neg()))
         }

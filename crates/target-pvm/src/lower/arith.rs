@@ -159,7 +159,7 @@ pub fn common(cx: &mut Cx<'_>, result: Value, op: BinaryOp, ty: Type, a: Value, 
 /// The operands with a constant second; else with the one first that probably dies here, because the destination
 /// in its register saves a decode slot.
 pub fn commuted(cx: &Cx<'_>, a: Value, b: Value) -> (Value, Value) {
-    let swap = match (immediate(cx, a), immediate(cx, b)) {
+    let swap = match (constant(cx, a), constant(cx, b)) {
         (_, Some(_)) => false,
         (Some(_), None) => true,
         (None, None) => !cx.has_one_use(a) && cx.has_one_use(b),

@@ -29,9 +29,9 @@ impl Comparison {
         let constant = constant(cx, self.b).filter(|_| self.ty == Type::I64)?;
         match self.cond {
             Cond::Eq | Cond::Ne => {
-                let (masked, mask) = masked(cx, self.a)?;
+                let (masked, mask) = masked(cx, self.a).filter(|&(_, mask)| i32::try_from(mask).is_err())?;
                 let count = mask.trailing_zeros();
-                let is_high_mask = i32::try_from(mask).is_err() && mask >> count == -1;
+                let is_high_mask = mask >> count == -1;
                 let is_high = constant.trailing_zeros() >= count;
                 let imm = i32::try_from((constant as u64 >> count) as i64).ok()?;
                 (is_high_mask && is_high).then_some(HighBits { value: masked, count, cond: self.cond, imm })

@@ -17,7 +17,8 @@ pub fn split(func: &mut Function<Pvm, PReg>) {
     for block in func.blocks.values_mut() {
         if block.insts.iter().any(|inst| shifted(inst).is_some()) {
             let insts = std::mem::take(&mut block.insts);
-            block.insts = insts.into_iter().flat_map(|inst| shifted(&inst).unwrap_or_else(|| vec![inst])).collect();
+            block.insts =
+                insts.into_iter().flat_map(|inst| shifted(&inst).unwrap_or_else(|| vec![inst])).collect();
         }
     }
 }
@@ -31,7 +32,9 @@ fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
     let left = value.trailing_zeros();
     let right = value.leading_zeros();
     let by_left = i32::try_from(value >> left).ok().map(|imm| (imm, Opcode::ShloLImm64, left));
-    let by_right = i32::try_from(value << right).ok().map(|imm| (imm, Opcode::ShloRImm64, right));
+    // The bits that are shifted out are free; ones make small negative immediates.
+    let filled = value << right | ((1 << right) - 1);
+    let by_right = i32::try_from(filled).ok().map(|imm| (imm, Opcode::ShloRImm64, right));
     by_left.into_iter().chain(by_right).find_map(|(imm, op, count)| {
         let pair = vec![
             Inst::Const { dst, value: imm.into() },
@@ -61,7 +64,9 @@ mod tests {
         for (value, splits) in cases {
             let pair = shifted(&Inst::Const { dst, value });
             assert_eq!(pair.is_some(), splits, "{value:#x}");
-            if let Some([Inst::Const { value: imm, .. }, Inst::BinaryImm { op, imm: count, .. }]) = pair.as_deref() {
+            if let Some([Inst::Const { value: imm, .. }, Inst::BinaryImm { op, imm: count, .. }]) =
+                pair.as_deref()
+            {
                 let result = match op {
                     Opcode::ShloLImm64 => imm << count,
                     _ => (*imm as u64 >> count) as i64,

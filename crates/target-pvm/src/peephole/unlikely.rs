@@ -16,7 +16,7 @@ use crate::inst::Inst;
 use crate::target::Pvm;
 
 /// Gas per call that a mark must save where bytes count.
-const GAIN_FOR_SIZE: f32 = 8.0;
+const GAIN_FOR_SIZE: f32 = 24.0;
 
 /// Puts `unlikely` in front of blocks where it pays.
 pub fn mark(func: &mut Function<Pvm, PReg>) {

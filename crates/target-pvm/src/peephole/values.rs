@@ -124,7 +124,7 @@ impl State {
     /// The instruction as it should be, if it is needed; and its effect on the state.
     fn step(&mut self, inst: Inst<PReg>, next: &mut Number) -> Option<Inst<PReg>> {
         let inst = self.with_leaders(&inst);
-        let inst = self.folded(inst);
+        let inst = self.folded(self.with_immediate(inst));
         if let Some((dst, src)) = inst.as_copy() {
             return self.copy(dst, src, inst);
         }
@@ -224,6 +224,27 @@ impl State {
             _ => Opcode::StoreImmIndU64,
         };
         if is_zero { Inst::StoreImm { op, value: 0, mem } } else { inst }
+    }
+
+    /// An instruction of two registers one of which is constant, with an immediate.
+    fn with_immediate(&self, inst: Inst<PReg>) -> Inst<PReg> {
+        let Inst::Binary { op, dst, a, b } = inst else { return inst };
+        let immediate = |reg: PReg| {
+            self.constants.get(&self.regs[reg.index()]).and_then(|&value| i32::try_from(value).ok())
+        };
+        let op = match op {
+            Opcode::Add64 => Opcode::AddImm64,
+            Opcode::Add32 => Opcode::AddImm32,
+            Opcode::And => Opcode::AndImm,
+            Opcode::Or => Opcode::OrImm,
+            Opcode::Xor => Opcode::XorImm,
+            _ => return inst,
+        };
+        match (immediate(a), immediate(b)) {
+            (_, Some(imm)) => Inst::BinaryImm { op, dst, src: a, imm },
+            (Some(imm), None) => Inst::BinaryImm { op, dst, src: b, imm },
+            (None, None) => inst,
+        }
     }
 
     /// An instruction whose operand is constant, as a constant.

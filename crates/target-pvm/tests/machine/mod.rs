@@ -3,6 +3,8 @@
 //! Programs are entered like a call: arguments where the compiler's convention has them, a return address that halts.
 //! Imports are answered by a closure.
 
+#![allow(dead_code, reason = "every test uses a part of it")]
+
 use polkavm::program::InstructionSetKind;
 use polkavm::{
     BackendKind, CacheModel, Config, CostModelKind, Engine, GasMeteringKind, InterruptKind, MemoryProtection,

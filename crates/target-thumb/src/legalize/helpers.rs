@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use ssa::{FuncDecl, FuncId, FuncKind, InstData, Module, canonicalize, estimate_frequencies, parse_module};
+use ssa::{
+    FuncDecl, FuncId, FuncKind, Function, InstData, Module, SigId, Signature, Type, canonicalize,
+    estimate_frequencies, parse_module,
+};
 
 /// The helpers and which of them a module has.
 pub struct Helpers {
     source: Module,
     added: BTreeMap<FuncId, FuncId>,
+    made: BTreeMap<String, FuncId>,
 }
 
 impl Helpers {
@@ -18,13 +22,33 @@ impl Helpers {
             canonicalize(body);
             estimate_frequencies(body);
         }
-        Self { source, added: BTreeMap::new() }
+        Self { source, added: BTreeMap::new(), made: BTreeMap::new() }
     }
 
     /// The function of a helper in `module`, which gets it with all it calls if it is new.
     pub fn get(&mut self, module: &mut Module, name: &str) -> FuncId {
         let found = self.source.decls.iter().find(|(_, decl)| decl.name == name).map(|(id, _)| id);
         self.add(module, found.unwrap_or_else(|| panic!("there is no helper `{name}`")))
+    }
+
+    /// The function called `name` in `module`, which gets it from `make` (by name and signature, from bits to bits of one
+    /// type) if it is new.
+    pub fn get_or_make(
+        &mut self,
+        module: &mut Module,
+        name: &str,
+        make: impl FnOnce(&str, SigId) -> Function,
+    ) -> FuncId {
+        if let Some(&id) = self.made.get(name) {
+            return id;
+        }
+        let ty = if name.contains("f32") { Type::I32 } else { Type::I64 };
+        let sig = module.intern_signature(Signature { params: vec![ty], results: vec![ty] });
+        let unique = unique_name(module, name);
+        let id = module.decls.push(FuncDecl { name: unique.clone(), sig, kind: FuncKind::Local });
+        module.functions.push(Some(make(&unique, sig)));
+        self.made.insert(name.to_owned(), id);
+        id
     }
 
     fn add(&mut self, module: &mut Module, helper: FuncId) -> FuncId {
@@ -80,11 +104,111 @@ mod tests {
             list.extend([1u64 << bit, (1 << bit) - 1, (1 << bit) + 1, u64::MAX << bit]);
         }
         let mut state = 1u64;
-        for n in 0..40 {
+        for n in 0..12 {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             list.push(state >> (n % 60));
         }
         list
+    }
+
+    fn call_one(name: &str, arg: u64) -> u64 {
+        let helpers = Helpers::new();
+        let (id, _) = helpers.source.decls.iter().find(|(_, decl)| decl.name == name).expect("a helper");
+        let mut machine = Interpreter::new(&helpers.source, Options::new(&helpers.source));
+        machine
+            .call(id, &[arg], &mut |_, _, _| unreachable!("helpers call no imports"))
+            .expect("helpers return")[0]
+    }
+
+    /// Bits of floats of all kinds.
+    fn float_samples() -> Vec<u64> {
+        let special = [0.0, 0.5, 1.0, 1.5, 2.5, 4_503_599_627_370_495.5, 1e300, 5e-324, f64::INFINITY];
+        let mut list: Vec<u64> = special.iter().flat_map(|x: &f64| [x.to_bits(), (-x).to_bits()]).collect();
+        for value in samples() {
+            let as_float = value as f64;
+            list.extend([
+                as_float.to_bits(),
+                (as_float / 3.0).to_bits(),
+                (-as_float / 1024.0).to_bits(),
+                value,
+            ]);
+        }
+        list
+    }
+
+    #[test]
+    fn conversion_helpers_convert() {
+        for value in samples() {
+            assert_eq!(call_one("__wasm_u64_to_f64", value), (value as f64).to_bits(), "{value:#x}");
+            assert_eq!(call_one("__wasm_u64_to_f32", value) as u32, (value as f32).to_bits(), "{value:#x}");
+        }
+        for bits in float_samples() {
+            let x = f64::from_bits(bits);
+            assert_eq!(call_one("__wasm_f64_to_u64", bits), x.abs() as u64, "{x}");
+            let single = bits as u32;
+            let y = f64::from(f32::from_bits(single));
+            let wide = call_one("__wasm_f32_to_f64", single.into());
+            assert!(wide == y.to_bits() || y.is_nan() && f64::from_bits(wide).is_nan(), "{single:#x}");
+        }
+    }
+
+    #[test]
+    fn square_roots_are_rounded_correctly() {
+        for bits in float_samples() {
+            let (x, y) = (f64::from_bits(bits), f32::from_bits(bits as u32));
+            let (root, single) = (
+                f64::from_bits(call_one("__wasm_f64_sqrt", bits)),
+                call_one("__wasm_f32_sqrt", bits & 0xffff_ffff),
+            );
+            let single = f32::from_bits(single as u32);
+            assert!(
+                root.to_bits() == x.sqrt().to_bits() || root.is_nan() && x.sqrt().is_nan(),
+                "{x}: {root}"
+            );
+            assert!(
+                single.to_bits() == y.sqrt().to_bits() || single.is_nan() && y.sqrt().is_nan(),
+                "{y}: {single}"
+            );
+        }
+    }
+
+    #[test]
+    fn rounding_functions_round() {
+        use ssa::UnaryOp::{Fceil, Ffloor, Fnearest, Ftrunc};
+        let mut module = Module::default();
+        let mut helpers = Helpers::new();
+        for op in [Fceil, Ffloor, Fnearest, Ftrunc] {
+            let get = |ty: Type| {
+                helpers.get_or_make(&mut module, &format!("{ty}{op}"), |name, sig| {
+                    crate::legalize::round::function(name, sig, op, ty)
+                })
+            };
+            let [double, single] = [Type::F64, Type::F32].map(get);
+            ssa::verify(&module).unwrap();
+            let mut machine = Interpreter::new(&module, Options::new(&module));
+            for bits in float_samples() {
+                let (x, y) = (f64::from_bits(bits), f32::from_bits(bits as u32));
+                let (wide, narrow) = match op {
+                    Fceil => (x.ceil(), y.ceil()),
+                    Ffloor => (x.floor(), y.floor()),
+                    Ftrunc => (x.trunc(), y.trunc()),
+                    _ => (x.round_ties_even(), y.round_ties_even()),
+                };
+                let host: &mut ssa::interp::Host<'_> = &mut |_, _, _| unreachable!("helpers call no imports");
+                let rounded = f64::from_bits(machine.call(double, &[bits], host).unwrap()[0]);
+                assert!(
+                    rounded.to_bits() == wide.to_bits() || rounded.is_nan() && x.is_nan(),
+                    "{op} {x}: {rounded}"
+                );
+                let rounded =
+                    f32::from_bits(machine.call(single, &[bits & 0xffff_ffff], host).unwrap()[0] as u32);
+                assert!(
+                    rounded.to_bits() == narrow.to_bits() || rounded.is_nan() && y.is_nan(),
+                    "{op} {y}: {rounded}"
+                );
+            }
+            drop(machine);
+        }
     }
 
     #[test]

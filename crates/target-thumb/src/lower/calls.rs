@@ -20,7 +20,9 @@ fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
 /// Selects a direct call.
 pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) -> Result<(), Unsupported> {
     let decl = &cx.module.decls[callee];
-    if let FuncKind::Intrinsic(name) = &decl.kind {
+    if let FuncKind::Intrinsic(name) = &decl.kind
+        && !is_runtime_function(name)
+    {
         return Err(cx.unsupported(format!("a call of the intrinsic `{name}`")));
     }
     let func = cx.func;
@@ -33,6 +35,11 @@ pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args:
     let code = word(cx, callee);
     let func = cx.func;
     call(cx, sig, Callee::Code(code), args, &func.results[inst]);
+}
+
+/// Whether an intrinsic is a function of the run-time ABI, which is called by this name.
+pub fn is_runtime_function(name: &str) -> bool {
+    name.starts_with("__aeabi_")
 }
 
 fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], results: &[Value]) {

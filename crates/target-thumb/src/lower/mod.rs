@@ -28,7 +28,7 @@ use crate::target::Thumb;
 use crate::test::Src;
 
 pub use arith::add_imm;
-pub use calls::params;
+pub use calls::{is_runtime_function, params};
 pub use control::terminator;
 
 /// The context of lowering one function.

@@ -10,6 +10,7 @@ use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Module};
 
 use super::ObjectOptions;
 use crate::fixup::Fixup;
+use crate::lower::is_runtime_function;
 
 /// Name of the start function's symbol.
 const START: &str = "__wasm_start";
@@ -92,6 +93,11 @@ impl Names {
                 let symbol =
                     if is_renamed { plain } else { format!("{}{plain}", taken.options.import_prefix) };
                 self.imports[id] = Some(taken.import(symbol)?);
+            }
+            if let FuncKind::Intrinsic(name) = &decl.kind
+                && is_runtime_function(name)
+            {
+                self.imports[id] = Some(taken.import(name.clone())?);
             }
         }
         Ok(())

@@ -5,6 +5,9 @@
 //! need to know how far the code reaches at most, and short forms are chosen when nobody adds a reader of the flags
 //! any more.
 
+mod copies;
+mod effects;
+mod flags;
 mod narrow;
 mod pool;
 mod tables;
@@ -21,6 +24,9 @@ pub use pool::Pool;
 pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let mut pool = Pool::new(func);
     expand_all(func, &mut pool);
+    copies::forward(func);
+    flags::reuse(func);
+    flags::shift_tests(func);
     narrow::narrow(func);
     tables::choose(func);
     pool.place(func);

@@ -14,11 +14,14 @@ struct call {
     uint32_t memory_bytes;
     const uint32_t *answers; // per import call: r0, r1, s0, s1, 16 words for the pointer in r0 if it is one
     uint32_t answer_count;
+    const uint8_t *image;     // what linear memory contains before the call, if the object does not have it
+    uint32_t base;            // what r11 is
 };
 
 extern const struct call calls[], calls_end[];
 extern uint8_t all_data[], all_data_end[], backup[];
 
+extern uint32_t canary[];
 extern uint32_t invoke(void (*code)(void), const uint32_t *words, uint32_t stack_words, uint32_t *out);
 
 uint32_t struct_results[16];
@@ -76,11 +79,40 @@ static uint32_t hash(const uint8_t *bytes, uint32_t len) {
     return value;
 }
 
+#ifndef __ARM_FP
+// The run-time ABI on top of the toolchain's functions, with canonical NaNs.
+#define ARITHMETIC(name, type, bits, implementation, nan)                 \
+    extern type implementation(type, type);                               \
+    type name(type a, type b) {                                           \
+        union { type x; bits n; } r = {implementation(a, b)};             \
+        if (r.x != r.x) r.n = nan;                                        \
+        return r.x;                                                       \
+    }
+#define NAN32 0x7fc00000
+#define NAN64 0x7ff8000000000000
+ARITHMETIC(__aeabi_fadd, float, uint32_t, __addsf3, NAN32)
+ARITHMETIC(__aeabi_fsub, float, uint32_t, __subsf3, NAN32)
+ARITHMETIC(__aeabi_fmul, float, uint32_t, __mulsf3, NAN32)
+ARITHMETIC(__aeabi_fdiv, float, uint32_t, __divsf3, NAN32)
+ARITHMETIC(__aeabi_dadd, double, uint64_t, __adddf3, NAN64)
+ARITHMETIC(__aeabi_dsub, double, uint64_t, __subdf3, NAN64)
+ARITHMETIC(__aeabi_dmul, double, uint64_t, __muldf3, NAN64)
+ARITHMETIC(__aeabi_ddiv, double, uint64_t, __divdf3, NAN64)
+extern float __truncdfsf2(double);
+float __aeabi_d2f(double a) {
+    union { float x; uint32_t n; } r = {__truncdfsf2(a)};
+    if (r.x != r.x) r.n = NAN32;
+    return r.x;
+}
+#endif
+
 void run(void) {
     copy(backup, all_data, all_data_end);
     for (current = calls; current != calls_end; current++) {
         uint32_t offset = current->data - all_data;
         copy(current->data, backup + offset, backup + offset + (current->data_end - current->data));
+        if (current->image) copy(current->memory, current->image, current->image + current->memory_bytes);
+        canary[7] = current->base;
         answered = log_len = line_len = 0;
         uint32_t out[6] = {0};
         for (int n = 0; n < 16; n++) struct_results[n] = 0;

@@ -30,8 +30,12 @@ pub struct Call {
     pub floats: [u32; 16],
     /// Words on the stack.
     pub stack: Vec<u32>,
-    /// Symbol and size of the linear memory.
+    /// Symbol or address, and size, of the linear memory.
     pub memory: Option<(String, u32)>,
+    /// What linear memory contains before the call, if the object doesn't have it.
+    pub image: Option<Vec<u8>>,
+    /// Whether r11 is to be the address of linear memory.
+    pub has_base: bool,
     /// For each call of an import, in order: r0, r1, s0, s1, and the words behind the pointer in r0.
     pub answers: Vec<[u32; 20]>,
 }
@@ -130,6 +134,13 @@ fn run_tool(tool: &str, args: &[&str]) {
     assert!(output.status.success(), "{tool} fails: {errors}");
 }
 
+/// The run-time library of the C compiler for these boards, for float arithmetic.
+pub fn libgcc() -> Option<String> {
+    let args = ["-mcpu=cortex-m3", "-mthumb", "-print-libgcc-file-name"];
+    let output = Command::new("arm-none-eabi-gcc").args(args).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 fn clang(cpu: Cpu, source: &Path, object: &Path) {
     let mut args = vec![
         "--target=thumbv7em-none-eabi",
@@ -140,7 +151,10 @@ fn clang(cpu: Cpu, source: &Path, object: &Path) {
         "-c",
     ];
     if cpu.has_single() {
-        args.extend(["-Wa,-defsym,FLOATS=1", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]);
+        args.extend(["-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]);
+        if source.extension().is_some_and(|extension| extension == "s") {
+            args.push("-Wa,-defsym,FLOATS=1");
+        }
     }
     if cpu == Cpu::M3 {
         args[0] = "--target=thumbv7m-none-eabi";
@@ -171,6 +185,8 @@ pub fn run(name: &str, cpu: Cpu, objects: &[Vec<u8>], imports: &[Import], calls:
     let mut args =
         vec!["-T", script.to_str().expect("a path"), "-o", image.to_str().expect("a path"), "-z", "muldefs"];
     args.extend(linked.iter().map(|path| path.to_str().expect("a path")));
+    let libgcc = if cpu.has_single() { None } else { libgcc() };
+    args.extend(libgcc.as_deref());
     run_tool("ld.lld-22", &args);
     let outcomes = emulate(cpu, &image);
     assert_eq!(outcomes.len(), calls.len(), "{name}: an outcome for each call; see {}", work.0.display());
@@ -218,15 +234,17 @@ fn parse(line: &str) -> Option<Outcome> {
 
 fn script(cpu: Cpu, objects: usize) -> String {
     let [code, data, backup, stack] = addresses(cpu);
+    // The memory below is for programs that own address 0; on boards with it elsewhere it is lost.
+    let low = code + 0x4000;
     let mut text = format!(
         "ENTRY(reset)\nbackup = {backup:#x};\nstack_top = {stack:#x};\nSECTIONS {{\n  . = {code:#x};\n  \
-         .text : {{ *(.vectors) *(.text*) *(.rodata*) }}\n  . = {data:#x};\n  .data : {{ *start.o(.data .bss) *driver.o(.data* .bss* COMMON) *table.o(.data .bss)\n    \
+         .text : {{ *(.vectors) . = {low:#x}; *(.text*) *(.rodata*) }}\n  . = {data:#x};\n  .data : {{ *start.o(.data .bss) *driver.o(.data* .bss* COMMON) *table.o(.data .bss)\n    \
          . = ALIGN(16); all_data = .;\n",
     );
     for n in 0..objects {
         let _ = writeln!(text, "    . = ALIGN(16); data_{n} = .; *m{n}.o(.data* .bss*) data_end_{n} = .;");
     }
-    text.push_str("    all_data_end = .;\n  }\n  /DISCARD/ : { *(.note*) *(.comment) *(.ARM.exidx*) *(.ARM.extab*) }\n}\n");
+    text.push_str("    all_data_end = .;\n    spare_memory = .; . += 0x4000;\n  }\n  /DISCARD/ : { *(.note*) *(.comment) *(.ARM.exidx*) *(.ARM.extab*) }\n}\n");
     text
 }
 
@@ -240,10 +258,12 @@ fn table(calls: &[Call], imports: &[Import]) -> String {
         let object = call.object;
         let _ = writeln!(
             text,
-            "    .word {}, words_{n}, {}, data_{object}, data_end_{object}, {memory}, {bytes}, answers_{n}, {}",
+            "    .word {}, words_{n}, {}, data_{object}, data_end_{object}, {memory}, {bytes}, answers_{n}, {}, {}, {}",
             call.symbol,
             call.stack.len(),
-            call.answers.len()
+            call.answers.len(),
+            if call.image.is_some() { format!("image_{n}") } else { "0".to_owned() },
+            if call.has_base { memory.as_str() } else { "0xbbbb000b" }
         );
     }
     text.push_str("    .global calls_end\ncalls_end:\n");
@@ -257,6 +277,10 @@ fn table(calls: &[Call], imports: &[Import]) -> String {
         }
         let answers = list(&mut call.answers.iter().flatten().copied());
         let _ = write!(text, "words_{n}:\n{words}answers_{n}:\n{answers}");
+        if let Some(image) = &call.image {
+            let bytes: Vec<String> = image.iter().map(u8::to_string).collect();
+            let _ = writeln!(text, "image_{n}:\n    .byte {}\n    .balign 4", bytes.join(","));
+        }
     }
     text.push_str("    .text\n");
     for (n, import) in imports.iter().enumerate() {

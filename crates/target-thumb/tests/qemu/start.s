@@ -2,6 +2,7 @@
     .syntax unified
     .thumb
     .section .vectors, "a"
+vectors:
     .word stack_top
     .word reset
     .word fault      @ NMI
@@ -14,6 +15,18 @@
     .thumb_func
     .global reset
 reset:
+    @ The program may own the memory at address 0: move the vectors away.
+    ldr r0, =vectors
+    ldr r1, =moved_vectors
+    movs r2, #16
+1:  ldr r3, [r0], #4
+    str r3, [r1], #4
+    subs r2, #1
+    bne 1b
+    ldr r0, =0xe000ed08
+    ldr r1, =moved_vectors
+    str r1, [r0]
+    dsb
 .ifdef FLOATS
     ldr r0, =0xe000ed88
     ldr r1, [r0]
@@ -21,6 +34,9 @@ reset:
     str r1, [r0]
     dsb
     isb
+    @ NaN results are canonical.
+    mov r0, #0x02000000
+    vmsr fpscr, r0
 .endif
     bl run
     b .
@@ -154,6 +170,9 @@ trapped:
     b finish
 
     .data
+    .balign 512
+moved_vectors:
+    .space 64
     .balign 4
     .global canary
 canary:

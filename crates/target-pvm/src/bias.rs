@@ -1,0 +1,155 @@
+//! Biased pointers: adding linear memory's base once instead of in every access.
+//!
+//! Every access to linear memory carries the base in its displacement, typically three bytes. Where small code is
+//! wanted and a pointer is used often, we add the base to it where it is defined; its accesses then have
+//! displacements of one byte or none. The addition takes about five bytes, so a few accesses pay for it. If the
+//! pointer is also used otherwise, both have to be kept in registers, and more must be gained.
+//!
+//! A pointer's accesses are those of all sums of it and a constant. The bias includes a constant such that as many of
+//! them as possible from the lowest on are within a byte's reach.
+
+use pvm_isa::encode::imm_len;
+use ssa::{BinaryOp, Block, DataId, Function, IdVec, Inst, InstData, Type, Value, ValueDef};
+
+/// Bytes to gain, per addition, for a pointer that is also used otherwise.
+const MIN_GAIN_IF_SHARED: i32 = 8;
+
+/// Biases the pointers of a function where it makes its code smaller. `base` is the address of `memory`'s byte 0.
+pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
+    if imm_len(base as i32) < 2 {
+        return;
+    }
+    let roots = roots(func);
+    let uses = Uses::collect(func, &roots, memory);
+    let mut blocks: IdVec<Inst, Option<Block>> = IdVec::filled(None, func.insts.len());
+    for (block, data) in func.blocks.iter() {
+        data.insts.iter().for_each(|&inst| blocks[inst] = Some(block));
+    }
+    for value in func.values.ids() {
+        let accesses = &uses.accesses[value];
+        if accesses.len() < 3 || uses.is_constant(func, value) {
+            continue;
+        }
+        let bias = Bias::choose(accesses, base as i32);
+        let needed = if uses.others[value] { MIN_GAIN_IF_SHARED } else { 1 };
+        if bias.gain >= needed {
+            let place = match func.values[value].def {
+                ValueDef::Param(block, _) => (block, 0),
+                ValueDef::Result(def, _) => {
+                    let block = blocks[def].expect("a used value is defined in a block");
+                    let at = func.blocks[block].insts.iter().position(|&inst| inst == def);
+                    (block, at.expect("the block contains it") + 1)
+                }
+            };
+            bias.apply(func, value, place, accesses, memory);
+        }
+    }
+}
+
+/// For each value the pointer it is a constant away from, and the constant.
+fn roots(func: &Function) -> IdVec<Value, (Value, i32)> {
+    let mut roots: IdVec<Value, (Value, i32)> = func.values.ids().map(|value| (value, 0)).collect();
+    for &inst in func.reverse_postorder().iter().flat_map(|&block| &func.blocks[block].insts) {
+        if let InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [a, b] } = func.insts[inst]
+            && let Some(constant) = func.as_const(b)
+        {
+            let (root, offset) = roots[a];
+            roots[func.result(inst)] = (root, offset.wrapping_add(constant as i32));
+        }
+    }
+    roots
+}
+
+/// An access through a pointer: the instruction and the distance from the pointer.
+type Access = (Inst, i32);
+
+struct Uses {
+    accesses: IdVec<Value, Vec<Access>>,
+    /// Whether the value is used other than in accesses and in sums with constants.
+    others: IdVec<Value, bool>,
+}
+
+impl Uses {
+    fn collect(func: &Function, roots: &IdVec<Value, (Value, i32)>, memory: DataId) -> Self {
+        let mut uses = Self {
+            accesses: IdVec::filled(Vec::new(), func.values.len()),
+            others: IdVec::filled(false, func.values.len()),
+        };
+        for &inst in func.blocks.values().flat_map(|block| &block.insts) {
+            let data = &func.insts[inst];
+            let index = match data {
+                InstData::Load { addr, .. } | InstData::Store { addr, .. } if addr.base == Some(memory) => {
+                    addr.index
+                }
+                _ => None,
+            };
+            if let (Some(index), InstData::Load { addr, .. } | InstData::Store { addr, .. }) = (index, data) {
+                let (root, offset) = roots[index];
+                uses.accesses[root].push((inst, offset.wrapping_add(addr.offset)));
+            }
+            let is_sum = func.results[inst].first().is_some_and(|&result| roots[result].0 != result);
+            let mut is_index = index.is_some();
+            data.for_each_arg(|arg| {
+                // The index comes first.
+                uses.others[arg] |= !std::mem::replace(&mut is_index, false) && !is_sum;
+            });
+        }
+        uses
+    }
+
+    /// Whether a value is a constant or an address that is folded anyway.
+    fn is_constant(&self, func: &Function, value: Value) -> bool {
+        let def = func.def_inst(value).map(|inst| &func.insts[inst]);
+        matches!(def, Some(InstData::Const { .. } | InstData::DataAddr { .. } | InstData::FrameAddr { .. }))
+    }
+}
+
+struct Bias {
+    /// Distance of the biased pointer from the pointer, besides the base.
+    offset: i32,
+    /// Bytes saved.
+    gain: i32,
+}
+
+impl Bias {
+    /// The bias for some accesses; not empty.
+    fn choose(accesses: &[Access], base: i32) -> Self {
+        let lowest = accesses.iter().map(|&(_, offset)| offset).min().expect("there are accesses");
+        let offset = if (-128..128).contains(&lowest) { 0 } else { lowest };
+        let len = |displacement: i32| imm_len(displacement) as i32;
+        let saved = |&(_, at): &Access| match Self::reaches(offset, at) {
+            true => len(base.wrapping_add(at)) - len(at.wrapping_sub(offset)),
+            false => 0,
+        };
+        let addition = 2 + len(base.wrapping_add(offset));
+        Self { offset, gain: accesses.iter().map(saved).sum::<i32>() - addition }
+    }
+
+    fn reaches(offset: i32, at: i32) -> bool {
+        imm_len(at.wrapping_sub(offset)) <= 1
+    }
+
+    /// Adds the biased pointer at a place behind the pointer's definition, and uses it.
+    fn apply(
+        &self,
+        func: &mut Function,
+        pointer: Value,
+        (block, at): (Block, usize),
+        accesses: &[Access],
+        memory: DataId,
+    ) {
+        let bias = func.make_inst(InstData::DataAddr { data: memory, offset: self.offset }, &[Type::I32]);
+        let args = [pointer, func.result(bias)];
+        let sum = func.make_inst(InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args }, &[Type::I32]);
+        let biased = func.result(sum);
+        func.blocks[block].insts.splice(at..at, [bias, sum]);
+        for &(inst, at) in accesses.iter().filter(|(_, at)| Self::reaches(self.offset, *at)) {
+            let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &mut func.insts[inst] else {
+                panic!("{inst} is no access");
+            };
+            addr.base = None;
+            addr.index = Some(biased);
+            addr.offset = at.wrapping_sub(self.offset);
+        }
+    }
+}

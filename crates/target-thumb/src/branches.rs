@@ -1,0 +1,163 @@
+//! Branches on joined conditions, and switches that ask whether a bit is set.
+//!
+//! Two comparisons are two short branches; as numbers they would have to be made, joined and compared again. So a
+//! branch on `a and b` or `a or b` becomes a branch on each. LLVM joins conditions where that looks cheap, because it
+//! doesn't know that here it isn't.
+//!
+//! A switch over a small range of values with one or two targets beside the default, as tests of character classes
+//! have, becomes a shift of a constant by the value and a branch on the lowest bit.
+//!
+//! Both only add blocks, and each leaves fewer joined conditions or switches, so the repetition ends.
+
+use ssa::{BinaryOp, Block, BlockCall, Cond, Function, IdVec, InstData, Type, Value};
+
+/// Ranges of values that make bit tests worth while with one target, and with two.
+const FEWEST_RANGES: [usize; 2] = [3, 5];
+
+/// Rewrites the branches and switches of a function.
+pub fn simplify(func: &mut Function) {
+    let uses = use_counts(func);
+    let mut todo: Vec<Block> = func.blocks.ids().rev().collect();
+    let mut changed = false;
+    while let Some(block) = todo.pop() {
+        if let Some(new) = split_branch(func, &uses, block) {
+            todo.extend([new, block]);
+            changed = true;
+        }
+        changed |= test_bits(func, block);
+    }
+    if changed {
+        ssa::passes::remove_dead(func);
+        ssa::passes::split_critical_edges(func);
+    }
+}
+
+fn use_counts(func: &Function) -> IdVec<Value, u32> {
+    let mut uses = IdVec::filled(0, func.values.len());
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            func.insts[inst].for_each_arg(|value| uses[value] += 1);
+        }
+    }
+    uses
+}
+
+/// Splits a branch on a joined condition; returns the block of the second branch.
+fn split_branch(func: &mut Function, uses: &IdVec<Value, u32>, block: Block) -> Option<Block> {
+    let last = func.terminator(block);
+    let InstData::Branch { cond, if_true, if_false } = func.insts[last].clone() else { return None };
+    if uses.get(cond).copied() != Some(1) {
+        return None;
+    }
+    let def = func.def_inst(cond)?;
+    let InstData::Binary { op, ty: Type::I32, args: [a, b] } = func.insts[def] else { return None };
+    if !is_condition(func, a) || !is_condition(func, b) {
+        return None;
+    }
+    let second = func.add_block();
+    let here = func.blocks[block].freq;
+    let to_second = BlockCall { block: second, args: Vec::new() };
+    let (first, decided) = match op {
+        BinaryOp::And => ((to_second, if_false.clone()), if_false.block),
+        BinaryOp::Or => ((if_true.clone(), to_second), if_true.block),
+        _ => {
+            func.blocks[second].insts.clear();
+            func.append(second, InstData::Jump { to: if_true }, &[]);
+            return None;
+        }
+    };
+    // Half of what is decided is decided at once.
+    func.blocks[second].freq = (here - func.blocks[decided].freq.min(here) / 2.0).max(here / 64.0);
+    func.append(second, InstData::Branch { cond: b, if_true, if_false }, &[]);
+    func.insts[last] = InstData::Branch { cond: a, if_true: first.0, if_false: first.1 };
+    Some(second)
+}
+
+/// Whether a value is 0 or 1 by its definition.
+fn is_condition(func: &Function, value: Value) -> bool {
+    let Some(def) = func.def_inst(value) else { return false };
+    match func.insts[def] {
+        InstData::Icmp { .. } | InstData::Fcmp { .. } => true,
+        InstData::Binary { op: BinaryOp::And | BinaryOp::Or, ty: Type::I32, args } => {
+            args.into_iter().all(|arg| is_comparison(func, arg))
+        }
+        InstData::Binary { op: BinaryOp::Xor, ty: Type::I32, args: [a, b] } => {
+            is_comparison(func, a) && func.as_const(b) == Some(1)
+        }
+        _ => false,
+    }
+}
+
+fn is_comparison(func: &Function, value: Value) -> bool {
+    func.def_inst(value).is_some_and(|def| matches!(func.insts[def], InstData::Icmp { .. } | InstData::Fcmp { .. }))
+}
+
+/// Replaces a switch by tests of bits, if it is of that kind.
+fn test_bits(func: &mut Function, block: Block) -> bool {
+    let last = func.terminator(block);
+    let InstData::Switch { ty: Type::I32, value, cases, default } = func.insts[last].clone() else { return false };
+    let Some((low, span, masks)) = masks(&cases, &default) else { return false };
+    func.blocks[block].insts.pop();
+    let freq = func.blocks[block].freq;
+    let constant = |func: &mut Function, block: Block, bits: i64| {
+        func.append_value(block, InstData::Const { ty: Type::I32, bits }, Type::I32)
+    };
+    let binary = |func: &mut Function, block: Block, op: BinaryOp, args: [Value; 2]| {
+        func.append_value(block, InstData::Binary { op, ty: Type::I32, args }, Type::I32)
+    };
+    let low = constant(func, block, low);
+    let index = binary(func, block, BinaryOp::Sub, [value, low]);
+    let span = constant(func, block, span);
+    let args = [index, span];
+    let inside = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args };
+    let cond = func.append_value(block, inside, Type::I32);
+    let mut test = func.add_block();
+    let if_true = BlockCall { block: test, args: Vec::new() };
+    func.append(block, InstData::Branch { cond, if_true, if_false: default.clone() }, &[]);
+    let count = masks.len();
+    for (n, (mask, target)) in masks.into_iter().enumerate() {
+        func.blocks[test].freq = freq / (n + 2) as f32;
+        let mask = constant(func, test, i64::from(mask as i32));
+        let shifted = binary(func, test, BinaryOp::ShrU, [mask, index]);
+        let one = constant(func, test, 1);
+        let bit = binary(func, test, BinaryOp::And, [shifted, one]);
+        let next = func.add_block();
+        let (if_false, is_last) = if n + 1 == count { (default.clone(), true) } else {
+            (BlockCall { block: next, args: Vec::new() }, false)
+        };
+        func.append(test, InstData::Branch { cond: bit, if_true: target, if_false }, &[]);
+        if is_last {
+            // Not reached; it must not look like a block of the function.
+            func.append(next, InstData::Jump { to: default.clone() }, &[]);
+        }
+        test = next;
+    }
+    true
+}
+
+/// Lowest value, number of values and a mask per target, if the switch is worth tests of bits.
+#[expect(clippy::type_complexity, reason = "three facts that belong together")]
+fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, Vec<(u32, BlockCall)>)> {
+    let cases: Vec<&(i64, BlockCall)> = cases.iter().filter(|(_, to)| to != default).collect();
+    let (low, high) = (cases.first()?.0, cases.last()?.0);
+    let span = high - low + 1;
+    if span > 32 {
+        return None;
+    }
+    let mut masks: Vec<(u32, BlockCall)> = Vec::new();
+    let mut ranges = 0;
+    let mut previous: Option<&(i64, BlockCall)> = None;
+    for &case in &cases {
+        let bit = 1 << (case.0 - low);
+        match masks.iter_mut().find(|(_, to)| *to == case.1) {
+            Some((mask, _)) => *mask |= bit,
+            None => masks.push((bit, case.1.clone())),
+        }
+        let continues = previous.is_some_and(|previous| previous.0 + 1 == case.0 && previous.1 == case.1);
+        ranges += usize::from(!continues);
+        previous = Some(case);
+    }
+    let fewest = *FEWEST_RANGES.get(masks.len() - 1)?;
+    // Values outside of `i32` don't occur, and the difference must be small before it is taken modulo 2^32.
+    (ranges >= fewest).then_some((low, span, masks))
+}

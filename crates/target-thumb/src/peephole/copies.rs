@@ -1,0 +1,115 @@
+//! Copies of what was just computed, and results nobody reads.
+//!
+//! Moves on edges and into fixed registers often copy a register that dies there. Where the instruction that computes
+//! it stands in the same block, and nothing between uses either register otherwise, it can as well write the copy's
+//! destination.
+
+use codegen::{Function, PReg, RegSet};
+
+use super::effects::{Effects, before, live_in, live_out};
+use crate::inst::{Inst, LR, Machine, SP};
+use crate::target::Thumb;
+
+/// Redirects definitions to the destinations of copies, and removes dead instructions.
+pub fn forward(func: &mut Function<Thumb, PReg>) {
+    let live_in = live_in(func);
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        let mut live = live_out(func, &live_in, block);
+        let insts = &mut func.blocks[block].insts;
+        let mut at = insts.len();
+        while at > 0 {
+            at -= 1;
+            if is_dead(&insts[at], live) {
+                insts.remove(at);
+                continue;
+            }
+            if let Some((dst, src)) = insts[at].as_copy()
+                && dst != src
+                && !live.contains(src)
+                && is_free(dst)
+                && is_free(src)
+                && redirect(&mut insts[..at], dst, src)
+            {
+                insts.remove(at);
+                continue;
+            }
+            live = before(&insts[at], live);
+        }
+    }
+}
+
+/// Whether a register is one the allocator hands out.
+const fn is_free(reg: PReg) -> bool {
+    reg.number() < 12 || reg.number() == LR.number()
+}
+
+/// Makes the last instruction that writes `src` write `dst`, if that changes nothing else.
+fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
+    for n in (0..insts.len()).rev() {
+        let effects = Effects::of(&insts[n]);
+        if effects.writes.contains(src) {
+            if effects.writes.contains(dst) {
+                return false;
+            }
+            let Some(renamed) = with_destination(&insts[n], src, dst) else { return false };
+            insts[n] = renamed;
+            return true;
+        }
+        if effects.reads.contains(src) || effects.reads.contains(dst) || effects.writes.contains(dst) {
+            return false;
+        }
+    }
+    false
+}
+
+/// The same instruction with another destination, for instructions whose registers are all named and free to choose.
+fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg>> {
+    match inst {
+        Inst::Plain(machine) => {
+            let mut updates = false;
+            let renamed = machine.map_regs(&mut |reg, slot| {
+                updates |= slot.role.reads() && slot.role.writes();
+                if slot.role.writes() && reg == from { to } else { reg }
+            });
+            let is_listed = matches!(machine, Machine::Stack { .. } | Machine::Multi { .. });
+            let is_valid = crate::inst::to_machine(&renamed).shortest_form(None).is_some();
+            (!updates && !is_listed && is_valid).then_some(Inst::Plain(renamed))
+        }
+        Inst::LoadLiteral { pool, index, literal, .. } => {
+            Some(Inst::LoadLiteral { dst: to, pool: *pool, index: *index, literal: *literal })
+        }
+        _ => None,
+    }
+}
+
+/// Whether an instruction only computes core registers that nobody reads, and sets no flags.
+fn is_dead(inst: &Inst<PReg>, live: RegSet) -> bool {
+    let is_pure = match inst {
+        Inst::Plain(machine) => is_pure(machine),
+        Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => true,
+        _ => false,
+    };
+    let writes = Effects::of(inst).writes;
+    is_pure && !writes.is_empty() && !writes.contains(SP) && writes.intersection(live).is_empty()
+}
+
+/// Whether an instruction does nothing but compute core registers. Loads may be wanted for their faults.
+fn is_pure(machine: &Machine<PReg>) -> bool {
+    let computes = matches!(
+        machine,
+        Machine::AluImm { .. }
+            | Machine::AluReg { .. }
+            | Machine::MovImm { .. }
+            | Machine::MovHalf { .. }
+            | Machine::MovReg { .. }
+            | Machine::MovShifted { .. }
+            | Machine::AddPlain { .. }
+            | Machine::ShiftImm { .. }
+            | Machine::Reg3S { .. }
+            | Machine::MulLong { .. }
+            | Machine::Extend { .. }
+            | Machine::BitField { .. }
+    );
+    computes && machine.flags_written() == thumb_isa::Flags::NONE
+}

@@ -1,0 +1,133 @@
+//! Comparisons with zero that the instruction before has made.
+//!
+//! Most arithmetic can set the flags for its result, and sets negative and zero as a comparison with zero would. So
+//! such a comparison goes if the instruction that computed the register is asked to set the flags, nothing between
+//! them touches flags, and only those two flags are looked at.
+//!
+//! A test of one bit of a register that nobody needs any more becomes a shift, which has a short form: the bit becomes
+//! the sign.
+
+use codegen::{Control, Function, PReg};
+use thumb_isa::{Cond, Flags, Opcode};
+
+use super::effects;
+use super::narrow::{live_at_end, live_before};
+use crate::inst::{Inst, Machine, to_machine};
+use crate::target::Thumb;
+
+/// Removes comparisons with zero.
+pub fn reuse(func: &mut Function<Thumb, PReg>) {
+    for n in 0..func.order.len() {
+        let data = &mut func.blocks[func.order[n]];
+        compare_at_end(&mut data.insts, &mut data.control);
+        let mut live = live_at_end(&data.control);
+        let mut at = data.insts.len();
+        while at > 0 {
+            at -= 1;
+            let only_result = Flags::NZ.contains(live);
+            if let Some(reg) = compared_with_zero(&data.insts[at]).filter(|_| only_result)
+                && let Some(def) = definition(&data.insts[..at], reg)
+            {
+                set_flags(&mut data.insts[def]);
+                data.insts.remove(at);
+                continue;
+            }
+            live = live_before(&data.insts[at], live);
+        }
+    }
+}
+
+/// A branch on zero takes the flags of an instruction right before it that can set them.
+fn compare_at_end(insts: &mut [Inst<PReg>], control: &mut Control<Thumb, PReg>) {
+    let Control::Branch { inst, .. } = control else { return };
+    let Inst::ZeroBranch { reg, if_zero } = *inst else { return };
+    if let Some(def) = definition(insts, reg)
+        && insts[def + 1..].iter().all(keeps_width)
+    {
+        set_flags(&mut insts[def]);
+        *inst = Inst::FlagBranch(if if_zero { Cond::Eq } else { Cond::Ne });
+    }
+}
+
+/// Whether an instruction is no shorter for setting flags.
+fn keeps_width(inst: &Inst<PReg>) -> bool {
+    matches!(inst, Inst::Plain(Machine::Mem { .. } | Machine::MemReg { .. } | Machine::MovReg { .. }))
+}
+
+fn compared_with_zero(inst: &Inst<PReg>) -> Option<PReg> {
+    match *inst {
+        Inst::Plain(Machine::CmpImm { op: Opcode::CmpImm, rn, imm: 0 }) => Some(rn),
+        _ => None,
+    }
+}
+
+/// The last instruction, which defines a register and can set the flags for it, if flags are not used behind it.
+fn definition(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
+    for (at, inst) in insts.iter().enumerate().rev() {
+        if effects::Effects::of(inst).writes.contains(reg) {
+            return can_set_flags(inst, reg).then_some(at);
+        }
+        let Inst::Plain(machine) = inst else { return None };
+        if machine.flags_written() != Flags::NONE || machine.flags_read() != Flags::NONE {
+            return None;
+        }
+    }
+    None
+}
+
+fn can_set_flags(inst: &Inst<PReg>, reg: PReg) -> bool {
+    let Inst::Plain(machine) = inst else { return false };
+    let computes = match *machine {
+        Machine::AluImm { rd, .. }
+        | Machine::AluReg { rd, .. }
+        | Machine::MovShifted { rd, .. }
+        | Machine::ShiftImm { rd, .. }
+        | Machine::Reg3S { rd, .. } => rd == reg,
+        Machine::Extend { .. } => return false,
+        _ => false,
+    };
+    computes && to_machine(&machine.with_flags(true)).shortest_form(None).is_some()
+}
+
+fn set_flags(inst: &mut Inst<PReg>) {
+    if let Inst::Plain(machine) = inst {
+        *machine = machine.with_flags(true);
+    }
+}
+
+/// Makes tests of one bit of a dead register shifts.
+pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
+    let live_in = effects::live_in(func);
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        let after = effects::live_out(func, &live_in, block);
+        let data = &mut func.blocks[block];
+        let (Some(Inst::Plain(last)), Control::Branch { inst: Inst::FlagBranch(cond), .. }) =
+            (data.insts.last_mut(), &mut data.control)
+        else {
+            continue;
+        };
+        if let Machine::CmpImm { op: Opcode::TstImm, rn, imm } = *last
+            && imm.is_power_of_two()
+            && rn.number() < 8
+            && !after.contains(rn)
+            && let Some(sign) = sign_condition(*cond)
+        {
+            let left = imm.leading_zeros();
+            *last = match left {
+                0 => Machine::cmp_imm(Opcode::CmpImm, rn, 0),
+                _ => Machine::shift_imm(Opcode::LslImm, true, rn, rn, left),
+            };
+            *cond = sign;
+        }
+    }
+}
+
+/// The condition on the sign for one on zero of a single bit.
+const fn sign_condition(cond: Cond) -> Option<Cond> {
+    match cond {
+        Cond::Eq => Some(Cond::Pl),
+        Cond::Ne => Some(Cond::Mi),
+        _ => None,
+    }
+}
