@@ -54,7 +54,8 @@ fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
     println!("|---|{}", "--:|".repeat(FIGURES.len()));
     for (peer, what) in PEERS {
         let means = (0..FIGURES.len()).map(|figure| mean(&ours, &baselines, variant, peer, figure));
-        let cells: Vec<String> = means.map(|mean| mean.map_or("–".to_owned(), |mean| format!("{mean:.3}"))).collect();
+        let cells: Vec<String> =
+            means.map(|mean| mean.map_or("–".to_owned(), |mean| format!("{mean:.3}"))).collect();
         println!("| {what} | {} |", cells.join(" | "));
     }
     Ok(())
@@ -63,7 +64,8 @@ fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
 fn measure(kernel: &Kernel, level: OptLevel) -> Result<Row> {
     let run = |gp, engine| -> Result<Measure> {
         let options = Options { level, gp, ..Options::default() };
-        kernels::measure(kernel, &options, gp, engine).with_context(|| format!("{} -{level:?} {gp}", kernel.name))
+        kernels::measure(kernel, &options, gp, engine)
+            .with_context(|| format!("{} -{level:?} {gp}", kernel.name))
     };
     let old = run(GpVersion::V072, Engine::Gp07)?;
     let new = run(GpVersion::V08, Engine::Gp08Interpreter)?;
@@ -95,7 +97,9 @@ fn mean(
     peer: &str,
     figure: usize,
 ) -> Option<f64> {
-    let ratios = ours.iter().filter_map(|(name, row)| Some(row[figure]? / baselines.row(variant, name, peer)[figure]?));
+    let ratios = ours
+        .iter()
+        .filter_map(|(name, row)| Some(row[figure]? / baselines.row(variant, name, peer)[figure]?));
     let logs: Vec<f64> = ratios.map(f64::ln).collect();
     (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
@@ -124,7 +128,9 @@ fn runtimes(folder: &Path) -> Result<()> {
         return Ok(());
     }
     println!("\n## Runtimes, --floats trap\n");
-    println!("| runtime | level | wasm bytes | JAM bytes | JAM / wasm | code | mask | jump table | data | instructions | seconds per phase | MiB |");
+    println!(
+        "| runtime | level | wasm bytes | JAM bytes | JAM / wasm | code | mask | jump table | data | instructions | seconds per phase | MiB |"
+    );
     println!("|---|---|{}---|--:|", "--:|".repeat(8));
     for (name, path) in files {
         for level in ["-O2", "-Oz"] {

@@ -17,7 +17,8 @@ pub fn run(seconds: u64, seed: u64) -> Result<()> {
         let level = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz][seed as usize % 4];
         let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
         let options = Options { level, gp, bounds: Bounds::Strict, ..Options::default() };
-        let verdict = compare(&module(seed)?, seed, &options).with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
+        let verdict = compare(&module(seed)?, seed, &options)
+            .with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
         if let Verdict::Agreed(n) = verdict {
             (modules, calls) = (modules + 1, calls + n);
         }

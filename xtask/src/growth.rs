@@ -10,8 +10,11 @@ use std::time::Instant;
 use anyhow::Result;
 use wasm_pvm::Options;
 
+/// A family: what grows, the text of a module of a size, and the smallest size.
+type Family = (&'static str, fn(usize) -> String, usize);
+
 /// Sizes of the smallest module of each family, in functions, blocks or instructions, and how often it doubles.
-const FAMILIES: [(&str, fn(usize) -> String, usize); 3] =
+const FAMILIES: [Family; 3] =
     [("functions", functions, 500), ("blocks", blocks, 1000), ("instructions", instructions, 4000)];
 const DOUBLINGS: u32 = 5;
 

@@ -73,7 +73,8 @@ fn every_file_says_what_it_is(tree: &Tree) -> Vec<String> {
 fn files_are_short(tree: &Tree) -> Vec<String> {
     let lines = tree.sources().map(|(path, text)| (path, text.lines().count()));
     let long = lines.filter(|(_, lines)| *lines > MAX_FILE_LINES);
-    long.map(|(path, lines)| format!("{}: {lines} lines, more than {MAX_FILE_LINES}", path.display())).collect()
+    long.map(|(path, lines)| format!("{}: {lines} lines, more than {MAX_FILE_LINES}", path.display()))
+        .collect()
 }
 
 fn functions_are_short(tree: &Tree) -> Vec<String> {
@@ -100,7 +101,8 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let end = lines[start..].iter().position(|line| **line == close || line.trim_end().ends_with(';'));
         let body = lines[start..].iter().position(|line| **line == close);
         match (body, end) {
-            (Some(body), Some(end)) if end < body && !lines[start..=start + end].iter().any(|l| l.contains('{')) => {}
+            (Some(body), Some(end))
+                if end < body && !lines[start..=start + end].iter().any(|l| l.contains('{')) => {}
             (Some(body), _) => found.push((name.to_owned(), start + 1, body + 1)),
             (None, _) => {}
         }
@@ -118,24 +120,33 @@ fn function_name(line: &str) -> Option<&str> {
 }
 
 fn llvm_stays_behind_its_wall(tree: &Tree) -> Vec<String> {
-    let outside = tree.sources().filter(|(path, _)| {
-        !path.starts_with("crates/llvm-frontend") && !path.starts_with("xtask")
-    });
+    let outside = tree
+        .sources()
+        .filter(|(path, _)| !path.starts_with("crates/llvm-frontend") && !path.starts_with("xtask"));
     let names = outside.filter(|(_, text)| text.contains("inkwell::") || text.contains("llvm_sys::"));
-    names.map(|(path, _)| format!("{}: only crates/llvm-frontend may name inkwell or llvm-sys", path.display())).collect()
+    names
+        .map(|(path, _)| {
+            format!("{}: only crates/llvm-frontend may name inkwell or llvm-sys", path.display())
+        })
+        .collect()
 }
 
 fn libraries_read_no_environment(tree: &Tree) -> Vec<String> {
     let libraries = tree.sources().filter(|(path, _)| {
-        path.starts_with("crates") && path.components().any(|part| part.as_os_str() == "src") && !path.ends_with("main.rs")
+        path.starts_with("crates")
+            && path.components().any(|part| part.as_os_str() == "src")
+            && !path.ends_with("main.rs")
     });
     let readers = libraries.filter(|(_, text)| text.contains("env::var"));
-    readers.map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display())).collect()
+    readers
+        .map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display()))
+        .collect()
 }
 
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (path, text) in tree.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "md")) {
+    for (path, text) in tree.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "md"))
+    {
         for name in text.split('`').skip(1).step_by(2).filter(|name| names_a_file(name)) {
             let beside = path.parent().unwrap_or(Path::new("")).join(name);
             if !tree.root.join(name).exists() && !tree.root.join(beside).exists() {
@@ -158,7 +169,8 @@ mod tests {
 
     #[test]
     fn functions_are_measured_to_their_closing_brace() {
-        let text = "impl A {\n    pub fn one() {\n        body();\n    }\n\n    fn declared();\n}\nfn two() {}\n";
+        let text =
+            "impl A {\n    pub fn one() {\n        body();\n    }\n\n    fn declared();\n}\nfn two() {}\n";
         assert_eq!(functions(text), [("one".to_owned(), 2, 3)]);
     }
 

@@ -48,13 +48,16 @@ pub fn print_stage<T: Target>(
     })
 }
 
+/// The code of each function with a body.
+pub type Fragments<T> = IdVec<FuncId, Option<Fragment<<T as Target>::Fixup>>>;
+
 /// Compiles every function with a body, in id order, on up to `threads` threads. The result does not depend on the
 /// number of threads; of several errors the one with the lowest id is returned.
 pub fn compile_functions<T: Target>(
     target: &T,
     module: &ssa::Module,
     threads: usize,
-) -> Result<IdVec<FuncId, Option<Fragment<T::Fixup>>>, Unsupported> {
+) -> Result<Fragments<T>, Unsupported> {
     let ids: Vec<FuncId> = module.functions.ids().collect();
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(ids.len()));

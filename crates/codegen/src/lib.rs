@@ -27,7 +27,7 @@ pub mod toy;
 
 pub use abi::{ArgLoc, CallLayout};
 pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference};
-pub use compile::{Stage, compile_function, compile_functions, print_stage};
+pub use compile::{Fragments, Stage, compile_function, compile_functions, print_stage};
 pub use emit::emit;
 pub use frame::{FrameLayout, StackSlot, registers_to_save};
 pub use lower::{Lower, Remat, Unsupported, ValueRegs};

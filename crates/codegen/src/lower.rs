@@ -388,7 +388,8 @@ impl<'a, T: Target> Lower<'a, T> {
     fn flush(&mut self) {
         self.reversed.extend(self.current.drain(..).rev());
         for what in self.touched.drain(..) {
-            self.shared[self.block].get_mut(&what).expect("a touched value is shared").before = self.reversed.len();
+            self.shared[self.block].get_mut(&what).expect("a touched value is shared").before =
+                self.reversed.len();
         }
     }
 
@@ -412,7 +413,8 @@ impl<'a, T: Target> Lower<'a, T> {
             true => Vec::new(),
             false => self.block_params(block),
         };
-        let control = self.control.take().unwrap_or_else(|| panic!("{}: {block} has no control", self.func.name));
+        let control =
+            self.control.take().unwrap_or_else(|| panic!("{}: {block} has no control", self.func.name));
         self.done[block] = Some(BlockData { params, insts, control, freq: self.func.blocks[block].freq });
     }
 

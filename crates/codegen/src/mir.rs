@@ -74,7 +74,9 @@ impl<T: Target, R: Register> Clone for Control<T, R> {
             Self::Branch { inst, taken, other } => {
                 Self::Branch { inst: inst.clone(), taken: taken.clone(), other: other.clone() }
             }
-            Self::Dispatch { inst, targets } => Self::Dispatch { inst: inst.clone(), targets: targets.clone() },
+            Self::Dispatch { inst, targets } => {
+                Self::Dispatch { inst: inst.clone(), targets: targets.clone() }
+            }
             Self::Exit(inst) => Self::Exit(inst.clone()),
         }
     }

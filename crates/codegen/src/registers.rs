@@ -7,7 +7,10 @@
 use std::fmt;
 
 /// What a register slot of an instruction may hold: a virtual or a physical register.
-pub trait Register: Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display + Send + Sync + 'static {}
+pub trait Register:
+    Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display + Send + Sync + 'static
+{
+}
 
 /// A physical register of the target, numbered 0..64 over all classes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

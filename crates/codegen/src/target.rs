@@ -100,7 +100,13 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     fn encode(&self, inst: &Self::Inst<PReg>, at: Position, buf: &mut CodeBuffer<Self::Fixup>);
 
     /// Appends a conditional branch to `to`.
-    fn encode_branch(&self, inst: &Self::Inst<PReg>, to: Block, at: Position, buf: &mut CodeBuffer<Self::Fixup>);
+    fn encode_branch(
+        &self,
+        inst: &Self::Inst<PReg>,
+        to: Block,
+        at: Position,
+        buf: &mut CodeBuffer<Self::Fixup>,
+    );
 
     /// Appends a jump to `to`, which is not next.
     fn encode_jump(&self, to: Block, at: Position, buf: &mut CodeBuffer<Self::Fixup>);

@@ -129,7 +129,8 @@ pub fn compare(bytes: &[u8], seed: u64, options: &Options) -> Result<Verdict> {
             Step::Ended => return Ok(Verdict::Agreed(agreed + 1)),
             Step::Unknown => break,
         }
-        compare_state(&mut program, &reference).with_context(|| format!("after {} {args:x?}", export.name))?;
+        compare_state(&mut program, &reference)
+            .with_context(|| format!("after {} {args:x?}", export.name))?;
     }
     Ok(if agreed > 0 { Verdict::Agreed(agreed) } else { Verdict::Nothing })
 }

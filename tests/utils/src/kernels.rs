@@ -51,8 +51,9 @@ pub fn all() -> Result<Vec<Kernel>> {
     let expected: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
     let mut kernels = Vec::new();
     for variant in ["O2", "O2-wide", "Os"] {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(folder.join("wasm").join(variant))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("wasm").join(variant))?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<_>>()?;
         files.sort();
         for file in files {
             let name = file.file_stem().context("a file name")?.to_string_lossy().into_owned();
@@ -71,7 +72,12 @@ pub fn all() -> Result<Vec<Kernel>> {
 }
 
 /// Compiles a kernel, runs it, checks its output and measures it.
-pub fn measure(kernel: &Kernel, options: &wasm_pvm::Options, gp: GpVersion, engine: Engine) -> Result<Measure> {
+pub fn measure(
+    kernel: &Kernel,
+    options: &wasm_pvm::Options,
+    gp: GpVersion,
+    engine: Engine,
+) -> Result<Measure> {
     let jam = wasm_pvm::compile(&kernel.wasm, options)?.bytes;
     let Container::Jam { program, .. } = Container::parse_jam(&jam)? else { unreachable!("parsed as JAM") };
     let mut machine = Machine::new(&program, engine)?;

@@ -50,8 +50,8 @@ pub struct Machine {
 }
 
 enum Instance {
-    Gp07(gp07::Instance),
-    Gp08(gp08::Instance),
+    Gp07(Box<gp07::Instance>),
+    Gp08(Box<gp08::Instance>),
 }
 
 /// Runs the same expression on whichever instance there is.
@@ -73,9 +73,9 @@ impl Machine {
     pub fn new(program: &SpiProgram, engine: Engine) -> Result<Self> {
         let layout = program.layout().ok().context("the program doesn't fit the address space")?;
         let instance = match engine {
-            Engine::Gp07 => Instance::Gp07(gp07::load(program, true)?),
-            Engine::Gp08Interpreter => Instance::Gp08(gp08::load(program, true)?),
-            Engine::Gp08Compiler => Instance::Gp08(gp08::load(program, false)?),
+            Engine::Gp07 => Instance::Gp07(Box::new(gp07::load(program, true)?)),
+            Engine::Gp08Interpreter => Instance::Gp08(Box::new(gp08::load(program, true)?)),
+            Engine::Gp08Compiler => Instance::Gp08(Box::new(gp08::load(program, false)?)),
         };
         let heap_end_page = layout.rw.end / pvm_isa::spi::PAGE_SIZE;
         Ok(Self { instance, heap_end_page, heap_limit_page: layout.heap_limit_page() })
@@ -176,11 +176,11 @@ impl Machine {
 macro_rules! engine {
     ($module:ident, $polkavm:ident, $cost:expr) => {
         mod $module {
-            use $polkavm as polkavm;
             use polkavm::{
-                BackendKind, Config, Engine, GasMeteringKind, InterruptKind, Module, ModuleConfig, ProgramBlob,
-                ProgramParts, RawInstance, Reg,
+                BackendKind, Config, Engine, GasMeteringKind, InterruptKind, Module, ModuleConfig,
+                ProgramBlob, ProgramParts, RawInstance, Reg,
             };
+            use $polkavm as polkavm;
 
             use super::{Exit, Result, SpiProgram, bail};
 
@@ -190,7 +190,11 @@ macro_rules! engine {
                 let mut config = Config::new();
                 config.set_allow_experimental(true);
                 config.set_worker_count(0);
-                config.set_backend(Some(if interpret { BackendKind::Interpreter } else { BackendKind::Compiler }));
+                config.set_backend(Some(if interpret {
+                    BackendKind::Interpreter
+                } else {
+                    BackendKind::Compiler
+                }));
                 let engine = Engine::new(&config).map_err(|error| anyhow::anyhow!("engine: {error}"))?;
                 let blob = ProgramBlob::from_parts(parts(program))
                     .map_err(|error| anyhow::anyhow!("the engine refuses the blob: {error}"))?;
@@ -203,7 +207,8 @@ macro_rules! engine {
                 config.set_per_instruction_metering(per_instruction);
                 let module = Module::from_blob(&engine, &config, blob)
                     .map_err(|error| anyhow::anyhow!("the engine refuses the program: {error}"))?;
-                let instance = module.instantiate().map_err(|error| anyhow::anyhow!("instantiate: {error}"))?;
+                let instance =
+                    module.instantiate().map_err(|error| anyhow::anyhow!("instantiate: {error}"))?;
                 Ok(Instance(instance))
             }
 
@@ -220,8 +225,19 @@ macro_rules! engine {
             }
 
             const REGISTERS: [Reg; 13] = [
-                Reg::RA, Reg::SP, Reg::T0, Reg::T1, Reg::T2, Reg::S0, Reg::S1, Reg::A0, Reg::A1, Reg::A2, Reg::A3,
-                Reg::A4, Reg::A5,
+                Reg::RA,
+                Reg::SP,
+                Reg::T0,
+                Reg::T1,
+                Reg::T2,
+                Reg::S0,
+                Reg::S1,
+                Reg::A0,
+                Reg::A1,
+                Reg::A2,
+                Reg::A3,
+                Reg::A4,
+                Reg::A5,
             ];
 
             impl Instance {
@@ -234,7 +250,9 @@ macro_rules! engine {
 
                 pub(super) fn set_args(&mut self, args: &[u8]) -> Result<u32> {
                     let address = self.0.module().memory_map().aux_data_address();
-                    self.0.write_memory(address, args).map_err(|error| anyhow::anyhow!("arguments: {error}"))?;
+                    self.0
+                        .write_memory(address, args)
+                        .map_err(|error| anyhow::anyhow!("arguments: {error}"))?;
                     self.0
                         .set_accessible_aux_size(args.len() as u32)
                         .map_err(|error| anyhow::anyhow!("arguments: {error}"))?;
@@ -273,11 +291,15 @@ macro_rules! engine {
                 }
 
                 pub(super) fn read(&mut self, address: u32, len: u32) -> Result<Vec<u8>> {
-                    self.0.read_memory(address, len).map_err(|error| anyhow::anyhow!("read {address:#x}: {error}"))
+                    self.0
+                        .read_memory(address, len)
+                        .map_err(|error| anyhow::anyhow!("read {address:#x}: {error}"))
                 }
 
                 pub(super) fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
-                    self.0.write_memory(address, bytes).map_err(|error| anyhow::anyhow!("write {address:#x}: {error}"))
+                    self.0
+                        .write_memory(address, bytes)
+                        .map_err(|error| anyhow::anyhow!("write {address:#x}: {error}"))
                 }
 
                 pub(super) fn sbrk(&mut self, bytes: u32) -> Result<bool> {

@@ -98,7 +98,8 @@ impl Reference {
     pub fn call(&mut self, export: &Export, args: &[u64], fuel: u64) -> Result<Outcome> {
         let func = self.instance.get_func(&self.store, &export.name).context("no such export")?;
         let ty = |wide: &bool| if *wide { ValType::I64 } else { ValType::I32 };
-        let args: Vec<Val> = args.iter().zip(&export.params).map(|(&arg, wide)| value(arg, ty(wide))).collect();
+        let args: Vec<Val> =
+            args.iter().zip(&export.params).map(|(&arg, wide)| value(arg, ty(wide))).collect();
         let mut results: Vec<Val> = export.results.iter().map(|wide| value(0, ty(wide))).collect();
         self.store.set_fuel(fuel)?;
         match func.call(&mut self.store, &args, &mut results) {

@@ -85,7 +85,14 @@ impl Program {
     }
 
     /// Calls an exported function.
-    pub fn call(&mut self, name: &str, args: &[u64], results: usize, gas: i64, host: Host<'_>) -> Result<CallExit> {
+    pub fn call(
+        &mut self,
+        name: &str,
+        args: &[u64],
+        results: usize,
+        gas: i64,
+        host: Host<'_>,
+    ) -> Result<CallExit> {
         let pc = self.report.entry_pc(name).with_context(|| format!("no entry {name}"))?;
         self.machine.enter(pc, &[]);
         let stack_results = results.saturating_sub(RESULT_REGISTERS.len());
@@ -120,7 +127,10 @@ impl Program {
     /// Names of exported memories.
     pub fn memory_exports(&self) -> Vec<String> {
         let exports = self.report.data_exports.iter();
-        exports.filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base).map(|(name, _)| name.clone()).collect()
+        exports
+            .filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// The low `bytes` bytes of an exported global; `None` if it has no address.
@@ -196,7 +206,9 @@ fn import_params(wasm: &[u8]) -> Result<Vec<Vec<bool>>> {
         match payload? {
             wasmparser::Payload::TypeSection(section) => {
                 for ty in section.into_iter_err_on_gc_types() {
-                    let wide = |ty: &wasmparser::ValType| !matches!(ty, wasmparser::ValType::I32 | wasmparser::ValType::F32);
+                    let wide = |ty: &wasmparser::ValType| {
+                        !matches!(ty, wasmparser::ValType::I32 | wasmparser::ValType::F32)
+                    };
                     types.push(ty?.params().iter().map(wide).collect::<Vec<_>>());
                 }
             }

@@ -48,15 +48,18 @@ pub fn call_reference(wasm: &[u8], entry: &str, args: &[u8]) -> Result<Vec<u8>> 
     for import in module.imports() {
         match import.ty() {
             ExternType::Memory(ty) => {
-                let memory = Memory::new(&mut store, ty.clone())?;
+                let memory = Memory::new(&mut store, *ty)?;
                 store.data_mut().memory = Some(memory);
                 linker.define(import.module(), import.name(), memory)?;
             }
             ExternType::Func(ty) => {
                 let name = import.name().to_owned();
-                linker.func_new(import.module(), import.name(), ty.clone(), move |caller, args, results| {
-                    answer(&name, caller, args, results)
-                })?;
+                linker.func_new(
+                    import.module(),
+                    import.name(),
+                    ty.clone(),
+                    move |caller, args, results| answer(&name, caller, args, results),
+                )?;
             }
             other => anyhow::bail!("a runtime that imports {other:?}"),
         }
@@ -85,11 +88,7 @@ struct Host {
 }
 
 /// A bump allocator above `__heap_base`.
-fn allocate(
-    mut store: impl wasmi::AsContextMut<Data = Host>,
-    memory: Memory,
-    len: u32,
-) -> Result<u32> {
+fn allocate(mut store: impl wasmi::AsContextMut<Data = Host>, memory: Memory, len: u32) -> Result<u32> {
     let mut context = store.as_context_mut();
     let at = context.data().heap_top;
     let end = (at + len.max(8)).next_multiple_of(8);
@@ -100,7 +99,12 @@ fn allocate(
     Ok(at)
 }
 
-fn answer(name: &str, mut caller: Caller<'_, Host>, args: &[Val], results: &mut [Val]) -> Result<(), wasmi::Error> {
+fn answer(
+    name: &str,
+    mut caller: Caller<'_, Host>,
+    args: &[Val],
+    results: &mut [Val],
+) -> Result<(), wasmi::Error> {
     let fail = |what: String| Err(wasmi::Error::new(what));
     match (name, args) {
         ("ext_allocator_malloc_version_1", [Val::I32(len)]) => {

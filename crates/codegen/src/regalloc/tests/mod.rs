@@ -39,6 +39,10 @@ fn speed() {
         let insts: usize = func.blocks.values().map(|block| block.insts.len()).sum();
         let start = std::time::Instant::now();
         let result = allocate(&toy, func);
-        eprintln!("{blocks} blocks, {insts} insts: {:?}, {} slots", start.elapsed(), result.spill_slots.len());
+        eprintln!(
+            "{blocks} blocks, {insts} insts: {:?}, {} slots",
+            start.elapsed(),
+            result.spill_slots.len()
+        );
     }
 }
