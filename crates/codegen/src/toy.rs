@@ -205,7 +205,13 @@ impl Target for Toy {
         unreachable!("the toy has no encoding")
     }
 
-    fn encode_branch(&self, _inst: &ToyInst<PReg>, _to: Block, _at: Position, _buf: &mut CodeBuffer<NoFixup>) {
+    fn encode_branch(
+        &self,
+        _inst: &ToyInst<PReg>,
+        _to: Block,
+        _at: Position,
+        _buf: &mut CodeBuffer<NoFixup>,
+    ) {
         unreachable!("the toy has no encoding")
     }
 
@@ -291,7 +297,9 @@ impl<R: Register, C: Fn(PReg) -> Option<R>> Machine<R, C> {
 
     /// Executes an instruction and returns the hash of what it read.
     fn inst(&mut self, inst: &ToyInst<R>) -> u64 {
-        self.destroy(inst, |operand| operand.role == Role::EarlyDef && !matches!(operand.reuse, Reuse::Must(_)));
+        self.destroy(inst, |operand| {
+            operand.role == Role::EarlyDef && !matches!(operand.reuse, Reuse::Must(_))
+        });
         let mut values: Vec<u64> = inst.operands.iter().map(|&(reg, _)| self.read(reg)).collect();
         for reg in inst.clobbers.iter() {
             if let Some(reg) = (self.clobbered)(reg) {

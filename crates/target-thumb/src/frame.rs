@@ -70,7 +70,8 @@ impl Frame {
         }
         let floats = float_range(saved);
         let layout = FrameLayout::new(func, info, RegSet::EMPTY, WORD);
-        let mut frame = Self { size: layout.size, layout, core, floats, realigned: None, room: RegList::EMPTY };
+        let mut frame =
+            Self { size: layout.size, layout, core, floats, realigned: None, room: RegList::EMPTY };
         let align = func.frame_slots.values().map(|slot| slot.align).max().unwrap_or(1);
         let has_doubles = info.spill_bytes[1] == 8 && !func.spill_slots.is_empty();
         if align > STACK_ALIGN {

@@ -137,7 +137,9 @@ impl<T: Target> Checker<'_, T> {
     fn names_behind(&self, gap: Gap, vreg: VReg) -> Vec<VReg> {
         let mut names = vec![vreg];
         let block = self.program.block_at(gap.at);
-        if let ([pred], false) = (&self.program.blocks[block].preds[..], self.program.blocks[block].from < gap.at) {
+        if let ([pred], false) =
+            (&self.program.blocks[block].preds[..], self.program.blocks[block].from < gap.at)
+        {
             let params = &self.func.blocks[block].params;
             let succs = control_succs(&self.func.blocks[*pred].control).filter(|succ| succ.block == block);
             let pairs = succs.flat_map(|succ| params.iter().zip(&succ.args));
@@ -173,7 +175,8 @@ impl<T: Target> Checker<'_, T> {
         for reg in self.target.clobbers(inst).iter() {
             state.remove(&Place::Reg(reg));
         }
-        for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def()) {
+        for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def())
+        {
             forget(state, vreg);
             state.insert(Place::Reg(reg), vec![vreg]);
         }
@@ -213,9 +216,8 @@ impl<T: Target> Checker<'_, T> {
 
 /// Whether two operands of an instruction can't share a register.
 fn conflict(a: (usize, VReg, Operand), b: (usize, VReg, Operand)) -> bool {
-    let tied = |def: (usize, VReg, Operand), read: (usize, VReg, Operand)| {
-        def.2.reuse == Reuse::Must(read.0 as u8)
-    };
+    let tied =
+        |def: (usize, VReg, Operand), read: (usize, VReg, Operand)| def.2.reuse == Reuse::Must(read.0 as u8);
     match (a.2.role.is_def(), b.2.role.is_def()) {
         (true, true) => true,
         (false, false) => false,
@@ -248,7 +250,8 @@ fn pass(state: &State, params: &[VReg], args: &[VReg]) -> State {
     let mut result = State::new();
     for (&place, values) in state {
         let mut passed: Vec<VReg> = values.iter().copied().filter(|value| !params.contains(value)).collect();
-        passed.extend(params.iter().zip(args).filter(|(_, arg)| values.contains(arg)).map(|(&param, _)| param));
+        passed
+            .extend(params.iter().zip(args).filter(|(_, arg)| values.contains(arg)).map(|(&param, _)| param));
         passed.sort_unstable();
         passed.dedup();
         if !passed.is_empty() {

@@ -63,9 +63,11 @@ fn immediate(program: &Program, postorder: &[Block], rank: &IdVec<Block, u32>) -
     let mut changed = true;
     while std::mem::take(&mut changed) {
         for i in (0..entry).rev() {
-            let known = |pred: &Block| Some(rank[*pred]).filter(|&r| r != UNKNOWN && idoms[r as usize] != UNKNOWN);
+            let known =
+                |pred: &Block| Some(rank[*pred]).filter(|&r| r != UNKNOWN && idoms[r as usize] != UNKNOWN);
             let preds = program.blocks[postorder[i]].preds.iter().filter_map(known);
-            let idom = preds.reduce(|a, b| meet(&idoms, a, b)).expect("a reachable block has a known predecessor");
+            let idom =
+                preds.reduce(|a, b| meet(&idoms, a, b)).expect("a reachable block has a known predecessor");
             changed |= std::mem::replace(&mut idoms[i], idom) != idom;
         }
     }

@@ -166,13 +166,25 @@ fn collect_operands(program: &Program, list: &mut Vec<(VReg, Hint)>) {
         for slot in slots {
             match slot.need {
                 Need::FixedUse { reg, .. } => {
-                    list.push((slot.vreg, Hint { at: early.prev(), wish: Wish::Reg(reg), weight, joins: false }));
+                    list.push((
+                        slot.vreg,
+                        Hint { at: early.prev(), wish: Wish::Reg(reg), weight, joins: false },
+                    ));
                 }
                 Need::FixedDef { reg, .. } => {
-                    list.push((slot.vreg, Hint { at: Point::early(n + 1), wish: Wish::Reg(reg), weight, joins: false }));
+                    list.push((
+                        slot.vreg,
+                        Hint { at: Point::early(n + 1), wish: Wish::Reg(reg), weight, joins: false },
+                    ));
                 }
                 Need::TiedDef(index) => {
-                    relate(list, (slots[index as usize].vreg, early.prev()), (slot.vreg, early), weight, true);
+                    relate(
+                        list,
+                        (slots[index as usize].vreg, early.prev()),
+                        (slot.vreg, early),
+                        weight,
+                        true,
+                    );
                 }
                 _ => {}
             }

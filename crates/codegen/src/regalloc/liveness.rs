@@ -44,7 +44,8 @@ impl Lifetimes {
     pub fn new(program: &Program) -> Self {
         let (uses, use_ends) = collect_uses(program);
         let mut this = Self { ranges: Vec::new(), uses, range_ends: IdVec::new(), use_ends };
-        let mut walk = Walk { segments: Vec::new(), live_out: vec![None; program.blocks.len()], todo: Vec::new() };
+        let mut walk =
+            Walk { segments: Vec::new(), live_out: vec![None; program.blocks.len()], todo: Vec::new() };
         for vreg in program.defs.ids() {
             walk.run(program, vreg, &this.uses[this.use_span(vreg)]);
             walk.merge_into(&mut this.ranges);

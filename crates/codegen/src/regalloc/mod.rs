@@ -47,9 +47,11 @@ pub fn allocate<T: Target>(target: &T, func: Function<T, VReg>) -> Function<T, P
         && let Err(error) = checker::check(target, &func, &program, &allocation)
     {
         let decisions = describe(&program, &linear_scan::scan(&program, target.registers()), &allocation);
-        panic!("wrong allocation: {error}
+        panic!(
+            "wrong allocation: {error}
 {func}
-{decisions}");
+{decisions}"
+        );
     }
     rewrite::rewrite(target, &program, func, allocation)
 }

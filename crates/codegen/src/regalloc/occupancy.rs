@@ -68,7 +68,8 @@ impl Occupancy {
 
     /// The pieces that have the register somewhere in the range, ascending, with their first meeting point.
     pub fn meeting(&self, range: Range) -> impl Iterator<Item = (Point, Piece)> + '_ {
-        let before = self.placed.range(..=range.from).next_back().filter(move |(_, entry)| entry.0 > range.from);
+        let before =
+            self.placed.range(..=range.from).next_back().filter(move |(_, entry)| entry.0 > range.from);
         let after = self.placed.range(range.from.next()..).take_while(move |(from, _)| **from < range.to);
         before.into_iter().chain(after).map(move |(&from, &(_, piece))| (from.max(range.from), piece))
     }

@@ -81,7 +81,8 @@ pub trait Spare {
 
 /// Orders moves so that each reads what was there before all of them.
 pub fn sequentialize(moves: &[Move], spare: &mut impl Spare) -> Vec<Step> {
-    let mut batch = Batch { pending: BTreeMap::new(), readers: BTreeMap::new(), held: RegSet::EMPTY, steps: Vec::new() };
+    let mut batch =
+        Batch { pending: BTreeMap::new(), readers: BTreeMap::new(), held: RegSet::EMPTY, steps: Vec::new() };
     for &a_move in moves.iter().filter(|a_move| a_move.src != a_move.dst) {
         batch.add(a_move);
     }

@@ -20,7 +20,13 @@ const ROUNDS: usize = 2;
 const BLOCKS: usize = 64;
 
 /// Improves a placement. Registers outside of `usable` are not taken.
-pub fn recolor(program: &Program, info: &RegisterInfo, hints: &Hints, intervals: &mut Intervals, usable: RegSet) {
+pub fn recolor(
+    program: &Program,
+    info: &RegisterInfo,
+    hints: &Hints,
+    intervals: &mut Intervals,
+    usable: RegSet,
+) {
     let mut registers = Registers::new(&program.reservations);
     for piece in intervals.ids() {
         if let Location::Reg(reg) = intervals.get(piece).location {
@@ -33,7 +39,9 @@ pub fn recolor(program: &Program, info: &RegisterInfo, hints: &Hints, intervals:
             let Location::Reg(old) = data.location else { continue };
             let votes = votes(program, hints, intervals, piece);
             let order = info.allocatable(program.classes[data.vreg]);
-            let Some(new) = best(&votes, order, old, usable, |reg| is_free(&registers, intervals, piece, reg)) else {
+            let Some(new) =
+                best(&votes, order, old, usable, |reg| is_free(&registers, intervals, piece, reg))
+            else {
                 continue;
             };
             let from = data.from;

@@ -143,7 +143,12 @@ impl Resolver<'_> {
                 let vreg = slot.vreg;
                 match slot.need {
                     Need::FixedUse { reg, .. } => {
-                        self.push(Gap::before(before), vreg, self.place_before(vreg, before), Place::Reg(reg));
+                        self.push(
+                            Gap::before(before),
+                            vreg,
+                            self.place_before(vreg, before),
+                            Place::Reg(reg),
+                        );
                     }
                     Need::TiedUse(index) => {
                         let dst = self.place_at(slots[index as usize].vreg, before);

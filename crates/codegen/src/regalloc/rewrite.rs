@@ -46,7 +46,9 @@ pub fn assign_operands(program: &Program, intervals: &Intervals) -> (Vec<PReg>, 
             };
             match reg {
                 Some(reg) => operands[first + i] = reg,
-                None if slot.need == Need::Def && program.rematerializable[slot.vreg] => dropped[n as usize] = true,
+                None if slot.need == Need::Def && program.rematerializable[slot.vreg] => {
+                    dropped[n as usize] = true
+                }
                 None => panic!("{} has no register at number {n}", slot.vreg),
             }
         }
@@ -175,7 +177,9 @@ impl<T: Target> Writer<'_, T> {
     /// Appends the moves of a gap.
     fn moves(&mut self, at: Point, on_edge: bool, out: &mut Vec<T::Inst<PReg>>) {
         let gap = Gap { at, on_edge };
-        while let Some(&(_, step)) = self.allocation.moves.get(self.next_move).filter(|(other, _)| *other == gap) {
+        while let Some(&(_, step)) =
+            self.allocation.moves.get(self.next_move).filter(|(other, _)| *other == gap)
+        {
             self.next_move += 1;
             out.push(self.step(step));
         }

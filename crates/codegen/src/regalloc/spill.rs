@@ -96,9 +96,8 @@ impl Spills {
             let class = program.classes[vreg];
             let known = relatives.get(&vreg).into_iter().flatten().filter_map(|&other| chosen[other]);
             let newest_first = (0..taken.len()).rev().take(SLOTS_TRIED).map(SpillSlot::new);
-            let fits = |slot: &SpillSlot| {
-                self.slots[*slot] == class && taken[slot.index()].is_free(intervals, vreg)
-            };
+            let fits =
+                |slot: &SpillSlot| self.slots[*slot] == class && taken[slot.index()].is_free(intervals, vreg);
             let slot = known.chain(newest_first).find(fits).unwrap_or_else(|| {
                 taken.push(SlotLife::default());
                 self.slots.push(class)
@@ -154,12 +153,14 @@ pub fn live_in_blocks<'a>(
     let defined_at = program.defs[vreg].map(|def| def.at);
     intervals.life.ranges[intervals.life.range_span(vreg)].iter().flat_map(move |range| {
         let first = program.blocks[program.block_at(range.from)].position as usize;
-        program.order[first..].iter().copied().take_while(|&block| program.blocks[block].from < range.to).filter(
-            move |&block| {
+        program.order[first..]
+            .iter()
+            .copied()
+            .take_while(|&block| program.blocks[block].from < range.to)
+            .filter(move |&block| {
                 let from = program.blocks[block].from;
                 from >= range.from && Some(from) != defined_at
-            },
-        )
+            })
     })
 }
 

@@ -25,7 +25,13 @@ const STEPS: usize = 48;
 const GAIN: f32 = 0.9;
 
 /// Where to reload a value that is in memory from `memory_from` on and needed at the gap `needed`.
-pub fn best_reload(program: &Program, intervals: &Intervals, vreg: VReg, memory_from: Point, needed: Point) -> Cut {
+pub fn best_reload(
+    program: &Program,
+    intervals: &Intervals,
+    vreg: VReg,
+    memory_from: Point,
+    needed: Point,
+) -> Cut {
     let in_memory = |block: Block, start: Point| {
         let end = program.blocks[block].last();
         if end >= start {
@@ -52,7 +58,13 @@ pub fn best_leave(
 }
 
 /// Executions of the edges that lead from `from..to`, where a value is in memory, back to where it has a register.
-pub fn reloads_on_back_edges(program: &Program, intervals: &Intervals, vreg: VReg, from: Point, to: Point) -> f32 {
+pub fn reloads_on_back_edges(
+    program: &Program,
+    intervals: &Intervals,
+    vreg: VReg,
+    from: Point,
+    to: Point,
+) -> f32 {
     let first = program.blocks[program.block_at(from)].position as usize;
     let mut freq = 0.0;
     for &block in program.order[first..].iter().take(STEPS) {

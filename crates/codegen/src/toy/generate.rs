@@ -86,16 +86,14 @@ fn random_edges(blocks: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
         let parent = near + rng.below(n - near);
         succs[parent].push(n);
     }
-    for n in 0..blocks {
+    for (n, list) in succs.iter_mut().enumerate().filter(|_| blocks > 1) {
         for _ in 0..rng.below(3) {
-            if blocks > 1 {
-                let low = n.saturating_sub(8).max(1);
-                let high = (n + 8).min(blocks);
-                succs[n].push(low + rng.below(high - low));
-            }
+            let low = n.saturating_sub(8).max(1);
+            let high = (n + 8).min(blocks);
+            list.push(low + rng.below(high - low));
         }
-        succs[n].sort_unstable();
-        succs[n].dedup();
+        list.sort_unstable();
+        list.dedup();
     }
     succs
 }
@@ -206,9 +204,9 @@ impl Builder<'_> {
     }
 
     fn add_params(&mut self, succs: &[Vec<usize>], preds: &[Vec<usize>]) {
-        for n in 1..succs.len() {
-            let dispatched = preds[n].iter().any(|&pred| succs[pred].len() > 2);
-            let most = if preds[n].len() > 1 { 5 } else { 2 };
+        for (n, preds) in preds.iter().enumerate().skip(1) {
+            let dispatched = preds.iter().any(|&pred| succs[pred].len() > 2);
+            let most = if preds.len() > 1 { 5 } else { 2 };
             for _ in 0..if dispatched { 0 } else { self.rng.below(most) } {
                 let class = self.class();
                 let param = self.new_vreg(class, false);
@@ -234,7 +232,8 @@ impl Builder<'_> {
                     return value;
                 }
             }
-            if let Some(&value) = self.values[0].iter().find(|&&value| self.func.vregs[value].class == class) {
+            if let Some(&value) = self.values[0].iter().find(|&&value| self.func.vregs[value].class == class)
+            {
                 return value;
             }
         }
@@ -322,7 +321,10 @@ impl Builder<'_> {
                 None => (self.pick(n, class), class),
             };
             let role = if self.rng.chance(12) { Role::LateUse } else { Role::Use };
-            operands.push((vreg, Operand { fixed: self.maybe_fixed(class), ..Operand::used(class).with_role(role) }));
+            operands.push((
+                vreg,
+                Operand { fixed: self.maybe_fixed(class), ..Operand::used(class).with_role(role) },
+            ));
         }
         let uses = operands.len();
         for _ in 0..self.rng.below(3) {
@@ -420,7 +422,9 @@ fn class_is_feasible(toy: &Toy, inst: &ToyInst<VReg>, class: RegClass) -> bool {
     let mut kept = RegSet::EMPTY;
     let mut tied = RegSet::EMPTY;
     let (mut early, mut late, mut both) = (0, 0, 0);
-    for (i, (_, operand)) in inst.operands.iter().enumerate().filter(|(_, (_, operand))| operand.class == class) {
+    for (i, (_, operand)) in
+        inst.operands.iter().enumerate().filter(|(_, (_, operand))| operand.class == class)
+    {
         let (at_early, at_late) = match operand.role {
             Role::Use => (true, false),
             Role::Def => (matches!(operand.reuse, Reuse::Must(_)), true),
@@ -436,7 +440,7 @@ fn class_is_feasible(toy: &Toy, inst: &ToyInst<VReg>, class: RegClass) -> bool {
         match operand.fixed {
             Some(reg) => {
                 let taken = (at_early && early_fixed.contains(reg)) || (at_late && late_fixed.contains(reg));
-                if taken && !(operand.role == Role::Def && !kept.contains(reg)) {
+                if taken && (operand.role != Role::Def || kept.contains(reg)) {
                     return false;
                 }
                 if at_early {

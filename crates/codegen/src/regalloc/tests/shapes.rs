@@ -295,7 +295,11 @@ fn a_value_that_a_loop_does_not_use_is_moved_outside() {
     b.ret(x, 0);
     let func = b.allocate();
     let (body, latch) = (moves(&func, 1), moves(&func, 2));
-    assert_eq!((body.1 + latch.1, body.2 + latch.2), (0, 1), "only the limit is read from memory in the loop\n{func}");
+    assert_eq!(
+        (body.1 + latch.1, body.2 + latch.2),
+        (0, 1),
+        "only the limit is read from memory in the loop\n{func}"
+    );
 }
 
 #[test]
