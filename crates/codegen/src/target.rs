@@ -32,6 +32,9 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     /// What a taken conditional branch costs more than one that falls through, in jumps.
     const TAKEN_COST: f32 = 0.0;
 
+    /// What a load from the stack costs more if a block's branch or return waits for its value, in loads.
+    const CONTROL_WAIT: f32 = 0.0;
+
     /// The registers.
     fn registers(&self) -> &RegisterInfo;
 

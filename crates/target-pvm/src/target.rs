@@ -87,6 +87,9 @@ impl Target for Pvm {
     type Fixup = Fixup;
     type Facts = Facts;
 
+    /// A load takes 25 cycles, and a branch or return 20 to 22 that can run beside it only if they don't wait.
+    const CONTROL_WAIT: f32 = 0.8;
+
     fn registers(&self) -> &RegisterInfo {
         &self.registers
     }

@@ -51,7 +51,8 @@ fn split_branch(func: &mut Function, uses: &IdVec<Value, u32>, block: Block) -> 
     }
     let def = func.def_inst(cond)?;
     let InstData::Binary { op, ty: Type::I32, args: [a, b] } = func.insts[def] else { return None };
-    if !is_condition(func, a) || !is_condition(func, b) {
+    let is_joined = matches!(op, BinaryOp::And | BinaryOp::Or);
+    if !is_joined || !is_condition(func, a) || !is_condition(func, b) {
         return None;
     }
     let second = func.add_block();
@@ -59,12 +60,7 @@ fn split_branch(func: &mut Function, uses: &IdVec<Value, u32>, block: Block) -> 
     let to_second = BlockCall { block: second, args: Vec::new() };
     let (first, decided) = match op {
         BinaryOp::And => ((to_second, if_false.clone()), if_false.block),
-        BinaryOp::Or => ((if_true.clone(), to_second), if_true.block),
-        _ => {
-            func.blocks[second].insts.clear();
-            func.append(second, InstData::Jump { to: if_true }, &[]);
-            return None;
-        }
+        _ => ((if_true.clone(), to_second), if_true.block),
     };
     // Half of what is decided is decided at once.
     func.blocks[second].freq = (here - func.blocks[decided].freq.min(here) / 2.0).max(here / 64.0);
@@ -89,13 +85,16 @@ fn is_condition(func: &Function, value: Value) -> bool {
 }
 
 fn is_comparison(func: &Function, value: Value) -> bool {
-    func.def_inst(value).is_some_and(|def| matches!(func.insts[def], InstData::Icmp { .. } | InstData::Fcmp { .. }))
+    func.def_inst(value)
+        .is_some_and(|def| matches!(func.insts[def], InstData::Icmp { .. } | InstData::Fcmp { .. }))
 }
 
 /// Replaces a switch by tests of bits, if it is of that kind.
 fn test_bits(func: &mut Function, block: Block) -> bool {
     let last = func.terminator(block);
-    let InstData::Switch { ty: Type::I32, value, cases, default } = func.insts[last].clone() else { return false };
+    let InstData::Switch { ty: Type::I32, value, cases, default } = func.insts[last].clone() else {
+        return false;
+    };
     let Some((low, span, masks)) = masks(&cases, &default) else { return false };
     func.blocks[block].insts.pop();
     let freq = func.blocks[block].freq;
@@ -108,43 +107,41 @@ fn test_bits(func: &mut Function, block: Block) -> bool {
     let low = constant(func, block, low);
     let index = binary(func, block, BinaryOp::Sub, [value, low]);
     let span = constant(func, block, span);
-    let args = [index, span];
-    let inside = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args };
-    let cond = func.append_value(block, inside, Type::I32);
-    let mut test = func.add_block();
-    let if_true = BlockCall { block: test, args: Vec::new() };
-    func.append(block, InstData::Branch { cond, if_true, if_false: default.clone() }, &[]);
-    let count = masks.len();
-    for (n, (mask, target)) in masks.into_iter().enumerate() {
+    let inside = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args: [index, span] };
+    let mut cond = func.append_value(block, inside, Type::I32);
+    let mut here = block;
+    for (n, (mask, _)) in masks.iter().enumerate() {
+        let test = func.add_block();
         func.blocks[test].freq = freq / (n + 2) as f32;
-        let mask = constant(func, test, i64::from(mask as i32));
+        let to_test = BlockCall { block: test, args: Vec::new() };
+        let branch = match n.checked_sub(1) {
+            None => InstData::Branch { cond, if_true: to_test, if_false: default.clone() },
+            Some(before) => InstData::Branch { cond, if_true: masks[before].1.clone(), if_false: to_test },
+        };
+        func.append(here, branch, &[]);
+        let mask = constant(func, test, i64::from(*mask as i32));
         let shifted = binary(func, test, BinaryOp::ShrU, [mask, index]);
         let one = constant(func, test, 1);
-        let bit = binary(func, test, BinaryOp::And, [shifted, one]);
-        let next = func.add_block();
-        let (if_false, is_last) = if n + 1 == count { (default.clone(), true) } else {
-            (BlockCall { block: next, args: Vec::new() }, false)
-        };
-        func.append(test, InstData::Branch { cond: bit, if_true: target, if_false }, &[]);
-        if is_last {
-            // Not reached; it must not look like a block of the function.
-            func.append(next, InstData::Jump { to: default.clone() }, &[]);
-        }
-        test = next;
+        cond = binary(func, test, BinaryOp::And, [shifted, one]);
+        here = test;
     }
+    let if_true = masks[masks.len() - 1].1.clone();
+    func.append(here, InstData::Branch { cond, if_true, if_false: default }, &[]);
     true
 }
 
+/// For each target, the values that lead to it as bits.
+type Masks = Vec<(u32, BlockCall)>;
+
 /// Lowest value, number of values and a mask per target, if the switch is worth tests of bits.
-#[expect(clippy::type_complexity, reason = "three facts that belong together")]
-fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, Vec<(u32, BlockCall)>)> {
+fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, Masks)> {
     let cases: Vec<&(i64, BlockCall)> = cases.iter().filter(|(_, to)| to != default).collect();
     let (low, high) = (cases.first()?.0, cases.last()?.0);
     let span = high - low + 1;
     if span > 32 {
         return None;
     }
-    let mut masks: Vec<(u32, BlockCall)> = Vec::new();
+    let mut masks = Masks::new();
     let mut ranges = 0;
     let mut previous: Option<&(i64, BlockCall)> = None;
     for &case in &cases {
@@ -158,6 +155,5 @@ fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, V
         previous = Some(case);
     }
     let fewest = *FEWEST_RANGES.get(masks.len() - 1)?;
-    // Values outside of `i32` don't occur, and the difference must be small before it is taken modulo 2^32.
     (ranges >= fewest).then_some((low, span, masks))
 }

@@ -15,7 +15,7 @@ use crate::immediate::{fits_add, is_modified};
 use crate::inst::{Inst, Literal, MEMORY_BASE, Machine, PairOp, SCRATCH, Symbol, alu_reg};
 use crate::lower::add_imm;
 use crate::peephole::Pool;
-use crate::test::{Compare, Src, Test};
+use crate::test::{Compare, Src, Test, Word};
 
 type Out = Vec<Inst<PReg>>;
 
@@ -62,7 +62,7 @@ pub fn instruction(inst: Inst<PReg>, pool: &mut Pool, out: &mut Out) {
 /// Appends what must happen before a control, and returns the control.
 pub fn control(inst: Inst<PReg>, out: &mut Out) -> Inst<PReg> {
     match inst {
-        Inst::Branch(Test { cond, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } })
+        Inst::Branch(Test { cond, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm: 0 }) })
             if a.number() < 8 && matches!(cond, Cond::Eq | Cond::Ne) =>
         {
             Inst::ZeroBranch { reg: a, if_zero: cond == Cond::Eq }
@@ -242,8 +242,11 @@ fn halve(signed: bool, dst: [PReg; 2], src: [PReg; 2], out: &mut Out) {
 /// Appends what sets the flags for a test; returns the condition.
 pub fn flags(test: Test<PReg>, out: &mut Out) -> Cond {
     match test.compare {
-        Compare::Reg { op, a, b, shift } => out.push(plain(Machine::cmp_reg(op, a, b, shift))),
-        Compare::Imm { op, a, imm } => out.push(plain(Machine::cmp_imm(op, a, imm))),
+        Compare::Word(word) => out.push(plain(word_compare(word))),
+        Compare::Chain { first, run, second } => {
+            out.push(plain(word_compare(first)));
+            out.push(Inst::It { cond: run, mask: ItMask::new(run, &[]), body: vec![word_compare(second)] });
+        }
         Compare::Pair { a, b } if matches!(test.cond, Cond::Eq | Cond::Ne) => {
             out.push(plain(compare_word(a[0], b[0])));
             let body = vec![compare_word(a[1], b[1])];
@@ -268,6 +271,13 @@ pub fn flags(test: Test<PReg>, out: &mut Out) -> Cond {
         }
     }
     test.cond
+}
+
+fn word_compare(word: Word<PReg>) -> Machine<PReg> {
+    match word {
+        Word::Reg { op, a, b, shift } => Machine::cmp_reg(op, a, b, shift),
+        Word::Imm { op, a, imm } => Machine::cmp_imm(op, a, imm),
+    }
 }
 
 fn compare_word(a: PReg, b: Src<PReg>) -> Machine<PReg> {

@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ legalize ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ legalize ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the core lacks become calls of helper functions that travel
@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod object;
 
 mod boundary;
+mod branches;
 mod encode;
 mod expand;
 mod fixup;
@@ -92,7 +93,10 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
     boundary::wrap(&mut module);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
-    module.functions.values_mut().flatten().for_each(target::expand_switches);
+    for func in module.functions.values_mut().flatten() {
+        branches::simplify(func);
+        target::expand_switches(func);
+    }
     let target = Thumb::new(options.cpu, options.memory, &module);
     Ok((module, target))
 }

@@ -82,7 +82,7 @@ impl Thumb {
 /// Turns the switches of a function into branches and into the tables that selection understands.
 pub fn expand_switches(func: &mut ssa::Function) {
     let limits = match func.optimize_for_size {
-        true => SwitchLimits { min_clusters: 4, max_sparsity: 3 },
+        true => SwitchLimits { min_clusters: 6, max_sparsity: 2 },
         false => SwitchLimits { min_clusters: 4, max_sparsity: 8 },
     };
     codegen::expand_switches(func, limits);

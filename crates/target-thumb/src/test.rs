@@ -45,13 +45,55 @@ impl<R: fmt::Display> fmt::Display for Src<R> {
     }
 }
 
+/// A comparison of one word.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Word<R> {
+    /// `op a, b{, shift}`.
+    Reg { op: Opcode, a: R, b: R, shift: Shift },
+    /// `op a, #imm`.
+    Imm { op: Opcode, a: R, imm: u32 },
+}
+
+impl<R> Word<R> {
+    /// Whether it is a subtraction (or an addition of the negation), which sets all flags.
+    pub const fn subtracts(&self) -> bool {
+        let (Self::Reg { op, .. } | Self::Imm { op, .. }) = self;
+        matches!(op, Opcode::CmpReg | Opcode::CmpImm | Opcode::CmnReg | Opcode::CmnImm)
+    }
+}
+
+impl<R: Register> Word<R> {
+    fn map<S>(self, f: &mut dyn FnMut(R, Operand) -> S) -> Word<S> {
+        match self {
+            Self::Reg { op, a, b, shift } => Word::Reg { op, a: f(a, USE), b: f(b, USE), shift },
+            Self::Imm { op, a, imm } => Word::Imm { op, a: f(a, USE), imm },
+        }
+    }
+
+    const fn register_count(&self) -> u8 {
+        match self {
+            Self::Reg { .. } => 2,
+            Self::Imm { .. } => 1,
+        }
+    }
+}
+
+impl<R: fmt::Display> fmt::Display for Word<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reg { op, a, b, shift } => write!(f, "{op} {a}, {b}{shift}"),
+            Self::Imm { op, a, imm } => write!(f, "{op} {a}, #{}", *imm as i32),
+        }
+    }
+}
+
 /// What sets the flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Compare<R> {
-    /// `op a, b{, shift}` with `cmp`, `cmn`, `tst` or `teq`.
-    Reg { op: Opcode, a: R, b: R, shift: Shift },
-    /// `op a, #imm` with `cmp`, `cmn`, `tst` or `teq`.
-    Imm { op: Opcode, a: R, imm: u32 },
+    /// One word, with `cmp`, `cmn`, `tst` or `teq`.
+    Word(Word<R>),
+    /// Two comparisons, of which the second is made if the first has the result `run`.
+    Chain { first: Word<R>, run: Cond, second: Word<R> },
     /// Two words against two words, low first. For equality, or for `lo`, `hs`, `lt`, `ge`; the low constant fits
     /// `cmp` or `cmn`, the high one `cmp` (for equality) or `sbc` or its complement `adc`.
     Pair { a: [R; 2], b: [Src<R>; 2] },
@@ -75,12 +117,27 @@ pub struct Test<R> {
 const USE: Operand = Operand::used(RegClass::Int);
 const FLOAT: Operand = Operand::used(RegClass::Float);
 
+impl<R> Compare<R> {
+    /// `op a, b`.
+    pub const fn regs(op: Opcode, a: R, b: R, shift: Shift) -> Self {
+        Self::Word(Word::Reg { op, a, b, shift })
+    }
+
+    /// `op a, #imm`.
+    pub const fn imm(op: Opcode, a: R, imm: u32) -> Self {
+        Self::Word(Word::Imm { op, a, imm })
+    }
+}
+
 impl<R: Register> Compare<R> {
     /// Maps the registers in order, all of them plain uses.
     pub fn map<S>(self, f: &mut dyn FnMut(R, Operand) -> S) -> Compare<S> {
         match self {
-            Self::Reg { op, a, b, shift } => Compare::Reg { op, a: f(a, USE), b: f(b, USE), shift },
-            Self::Imm { op, a, imm } => Compare::Imm { op, a: f(a, USE), imm },
+            Self::Word(word) => Compare::Word(word.map(f)),
+            Self::Chain { first, run, second } => {
+                let first = first.map(f);
+                Compare::Chain { first, run, second: second.map(f) }
+            }
             Self::Pair { a: [al, ah], b: [bl, bh] } => {
                 let a = [f(al, USE), f(ah, USE)];
                 Compare::Pair { a, b: [bl.map(|reg| f(reg, USE)), bh.map(|reg| f(reg, USE))] }
@@ -95,8 +152,10 @@ impl<R: Register> Compare<R> {
     pub fn register_count(&self) -> u8 {
         let is_reg = |src: &Src<R>| u8::from(matches!(src, Src::Reg(_)));
         match self {
-            Self::Reg { .. } | Self::PairZero { .. } | Self::Float { .. } => 2,
-            Self::Imm { .. } | Self::FloatZero { .. } => 1,
+            Self::Word(word) => word.register_count(),
+            Self::Chain { first, second, .. } => first.register_count() + second.register_count(),
+            Self::PairZero { .. } | Self::Float { .. } => 2,
+            Self::FloatZero { .. } => 1,
             Self::Pair { b, .. } => 2 + b.iter().map(is_reg).sum::<u8>(),
         }
     }
@@ -118,8 +177,8 @@ impl<R: Register> fmt::Display for Test<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.cond)?;
         match self.compare {
-            Compare::Reg { op, a, b, shift } => write!(f, "{op} {a}, {b}{shift}")?,
-            Compare::Imm { op, a, imm } => write!(f, "{op} {a}, #{}", imm as i32)?,
+            Compare::Word(word) => word.fmt(f)?,
+            Compare::Chain { first, run, second } => write!(f, "{first} {run}: {second}")?,
             Compare::Pair { a, b } => write!(f, "cmp {}:{}, {}:{}", a[1], a[0], b[1], b[0])?,
             Compare::PairZero { a } => write!(f, "cmp {}:{}, #0", a[1], a[0])?,
             Compare::Float { double, a, b } => write!(f, "vcmp.f{} {a}, {b}", if double { 64 } else { 32 })?,

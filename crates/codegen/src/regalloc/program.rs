@@ -197,6 +197,8 @@ pub struct Program {
     pub edge_args: Vec<EdgeArg>,
     /// Source and destination of copies, with the number of the instruction.
     pub copies: Vec<(VReg, VReg, u32)>,
+    /// See [`Target::CONTROL_WAIT`].
+    pub control_wait: f32,
     slots: Vec<Slot>,
     slots_end: Vec<u32>,
     block_of: Vec<Block>,
@@ -215,6 +217,7 @@ impl Program {
             clobbers: Vec::new(),
             edge_args: Vec::new(),
             copies: Vec::new(),
+            control_wait: T::CONTROL_WAIT,
             slots: Vec::new(),
             slots_end: Vec::new(),
             block_of: Vec::new(),

@@ -86,17 +86,14 @@ fn random_edges(blocks: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
         let parent = near + rng.below(n - near);
         succs[parent].push(n);
     }
-    #[expect(clippy::needless_range_loop, reason = "the body grows other lists, too")]
-    for n in 0..blocks {
+    for (n, list) in succs.iter_mut().enumerate().filter(|_| blocks > 1) {
         for _ in 0..rng.below(3) {
-            if blocks > 1 {
-                let low = n.saturating_sub(8).max(1);
-                let high = (n + 8).min(blocks);
-                succs[n].push(low + rng.below(high - low));
-            }
+            let low = n.saturating_sub(8).max(1);
+            let high = (n + 8).min(blocks);
+            list.push(low + rng.below(high - low));
         }
-        succs[n].sort_unstable();
-        succs[n].dedup();
+        list.sort_unstable();
+        list.dedup();
     }
     succs
 }

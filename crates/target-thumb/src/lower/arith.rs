@@ -297,6 +297,6 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         return;
     }
     let (a, b) = (word(cx, a), word(cx, b));
-    let compare = Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE };
+    let compare = Compare::regs(Opcode::CmpReg, a, b, Shift::NONE);
     cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false: Src::Reg(b) });
 }

@@ -148,7 +148,7 @@ fn count_zeros(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, first: Part, second: Par
     word_unary(cx, op, near, first);
     word_unary(cx, op, far, second);
     cx.emit(alu_imm(Opcode::AddImm, sum, far, 32));
-    let compare = Compare::Imm { op: Opcode::CmpImm, a: first, imm: 0 };
+    let compare = Compare::imm(Opcode::CmpImm, first, 0);
     let test = Test { cond: Cond::Eq, compare };
     cx.emit(Inst::Select { test, dst, if_true: Src::Reg(sum), if_false: Src::Reg(near) });
 }

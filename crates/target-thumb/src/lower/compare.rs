@@ -38,8 +38,59 @@ pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
         {
             test(cx, inner).invert()
         }
+        Some(&InstData::Binary { op: op @ (BinaryOp::And | BinaryOp::Or), args, .. })
+            if cx.has_one_use(cond) =>
+        {
+            chain(cx, op, args).unwrap_or_else(|| against_zero(cx, cond, Cond::Ne))
+        }
         _ => against_zero(cx, cond, Cond::Ne),
     }
+}
+
+/// Both or one of two comparisons of words, where the second needs to be made only if the first doesn't decide: the
+/// flags the first leaves then say what is wanted.
+fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> {
+    let is_word = |value: Value| {
+        let is_comparison = matches!(cx.pure_def(value), Some(InstData::Icmp { ty: Type::I32, .. }));
+        is_comparison && cx.has_one_use(value)
+    };
+    if !args.into_iter().all(is_word) {
+        return None;
+    }
+    // Which conditions there will be is known only when the tests are there; they need nothing that the conditions as
+    // numbers wouldn't need.
+    let tests = args.map(|arg| test(cx, arg));
+    for [first, second] in [tests, [tests[1], tests[0]]] {
+        let (Compare::Word(one), Compare::Word(two)) = (first.compare, second.compare) else { return None };
+        let subtracts = one.subtracts();
+        let (run, decides) = match op {
+            BinaryOp::And => (first.cond, implies(second.cond, first.cond, subtracts)),
+            _ => (first.cond.invert(), implies(first.cond, second.cond, subtracts)),
+        };
+        if decides {
+            return Some(Test {
+                cond: second.cond,
+                compare: Compare::Chain { first: one, run, second: two },
+            });
+        }
+    }
+    None
+}
+
+/// Whether flags with one condition always have another. Where they come from a bitwise operation instead of a
+/// subtraction, carry and overflow say nothing.
+fn implies(condition: Cond, other: Cond, subtracts: bool) -> bool {
+    let weaker: &[Cond] = match condition {
+        Cond::Eq if subtracts => &[Cond::Hs, Cond::Ls, Cond::Ge, Cond::Le],
+        Cond::Eq => &[Cond::Ls, Cond::Le],
+        Cond::Hi if subtracts => &[Cond::Ne, Cond::Hs],
+        Cond::Lo if subtracts => &[Cond::Ne, Cond::Ls],
+        Cond::Gt if subtracts => &[Cond::Ne, Cond::Ge],
+        Cond::Lt if subtracts => &[Cond::Ne, Cond::Le],
+        Cond::Hi | Cond::Gt => &[Cond::Ne],
+        _ => &[],
+    };
+    condition == other || weaker.contains(&other)
 }
 
 /// Whether a value is known to be 0 or 1.
@@ -50,12 +101,12 @@ fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
 /// A comparison of a register with a constant that may not fit an instruction.
 pub fn with_constant(cx: &mut Cx<'_>, a: VReg, imm: u32) -> Compare<VReg> {
     if imm <= 0xff || is_modified(imm) {
-        Compare::Imm { op: Opcode::CmpImm, a, imm }
+        Compare::imm(Opcode::CmpImm, a, imm)
     } else if is_modified(imm.wrapping_neg()) {
-        Compare::Imm { op: Opcode::CmnImm, a, imm: imm.wrapping_neg() }
+        Compare::imm(Opcode::CmnImm, a, imm.wrapping_neg())
     } else {
         let b = super::constant(cx, imm);
-        Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE }
+        Compare::regs(Opcode::CmpReg, a, b, Shift::NONE)
     }
 }
 
@@ -71,15 +122,15 @@ fn words(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
     let cond_code = machine_cond(cond);
     if let Some((arg, shift)) = arith::shifted(cx, b) {
         let (a, b) = (word(cx, a), word(cx, arg));
-        return Test { cond: cond_code, compare: Compare::Reg { op: Opcode::CmpReg, a, b, shift } };
+        return Test { cond: cond_code, compare: Compare::regs(Opcode::CmpReg, a, b, shift) };
     }
     if let Some((arg, shift)) = arith::shifted(cx, a) {
         let (a, b) = (word(cx, b), word(cx, arg));
-        let compare = Compare::Reg { op: Opcode::CmpReg, a, b, shift };
+        let compare = Compare::regs(Opcode::CmpReg, a, b, shift);
         return Test { cond: machine_cond(cond.swapped()), compare };
     }
     let (a, b) = (reg(cx, left), reg(cx, right));
-    Test { cond: cond_code, compare: Compare::Reg { op: Opcode::CmpReg, a, b, shift: Shift::NONE } }
+    Test { cond: cond_code, compare: Compare::regs(Opcode::CmpReg, a, b, Shift::NONE) }
 }
 
 fn word_with_constant(cx: &mut Cx<'_>, cond: SsaCond, a: Value, imm: u32) -> Test<VReg> {
@@ -131,7 +182,7 @@ fn against_zero(cx: &mut Cx<'_>, value: Value, cond: Cond) -> Test<VReg> {
         match part(cx, b) {
             Part::Imm(imm) if is_modified(imm) => {
                 let a = word(cx, a);
-                return Test { cond, compare: Compare::Imm { op: Opcode::TstImm, a, imm } };
+                return Test { cond, compare: Compare::imm(Opcode::TstImm, a, imm) };
             }
             Part::Imm(_) => {}
             _ => {
@@ -139,12 +190,12 @@ fn against_zero(cx: &mut Cx<'_>, value: Value, cond: Cond) -> Test<VReg> {
                     Some((inner, shift)) => (word(cx, a), word(cx, inner), shift),
                     None => (word(cx, a), word(cx, b), Shift::NONE),
                 };
-                return Test { cond, compare: Compare::Reg { op: Opcode::TstReg, a, b, shift } };
+                return Test { cond, compare: Compare::regs(Opcode::TstReg, a, b, shift) };
             }
         }
     }
     let a = word(cx, value);
-    Test { cond, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } }
+    Test { cond, compare: Compare::imm(Opcode::CmpImm, a, 0) }
 }
 
 /// The test of two two-word values.
@@ -203,7 +254,7 @@ pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
                 Part::Imm(imm) => with_constant(cx, left, imm),
                 _ => {
                     let right = reg(cx, low);
-                    Compare::Reg { op: Opcode::CmpReg, a: left, b: right, shift: Shift::NONE }
+                    Compare::regs(Opcode::CmpReg, left, right, Shift::NONE)
                 }
             };
             return Test { cond, compare };
@@ -226,7 +277,7 @@ fn equality(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
                 Part::Imm(imm) => with_constant(cx, left, imm),
                 part => {
                     let right = reg(cx, part);
-                    Compare::Reg { op: Opcode::CmpReg, a: left, b: right, shift: Shift::NONE }
+                    Compare::regs(Opcode::CmpReg, left, right, Shift::NONE)
                 }
             };
             return Test { cond, compare };

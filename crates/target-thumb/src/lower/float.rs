@@ -178,5 +178,5 @@ fn either(cx: &mut Cx<'_>, compare: Compare<VReg>, first: Cond, second: Cond) ->
     });
     let any = temp(cx);
     cx.emit(alu_reg(Opcode::OrrReg, any, a, b, Shift::NONE));
-    Test { cond: Cond::Ne, compare: Compare::Imm { op: Opcode::CmpImm, a: any, imm: 0 } }
+    Test { cond: Cond::Ne, compare: Compare::imm(Opcode::CmpImm, any, 0) }
 }

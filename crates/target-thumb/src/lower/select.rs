@@ -7,7 +7,7 @@ use thumb_isa::Cond;
 use super::{Cx, Part, bits, compare, half, halves, is_in_core, part, reg, src};
 use crate::immediate::fits_select;
 use crate::inst::{Inst, shift_imm};
-use crate::test::{Compare, Src, Test};
+use crate::test::{Compare, Src, Test, Word};
 use thumb_isa::Opcode;
 
 /// Selects a `select`.
@@ -56,7 +56,7 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value) {
     }
     let test = compare::test(cx, result);
     match test {
-        Test { cond: Cond::Eq, compare: Compare::Imm { op: Opcode::CmpImm, a, imm: 0 } } => {
+        Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm: 0 }) } => {
             bits::is_zero(cx, dst, a)
         }
         _ => cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) }),

@@ -124,7 +124,7 @@ fn arithmetic(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VR
     cx.emit(alu_reg(Opcode::OrrReg, both, own, crossing, Shift::NONE));
     cx.emit(alu_imm(Opcode::SubImm, beyond, count, 32));
     cx.emit(reg3_s(Opcode::AsrReg, crossed, high, beyond));
-    let compare = Compare::Imm { op: Opcode::CmpImm, a: count, imm: 32 };
+    let compare = Compare::imm(Opcode::CmpImm, count, 32);
     let test = Test { cond: Cond::Hs, compare };
     cx.emit(Inst::Select { test, dst: dst[0], if_true: Src::Reg(crossed), if_false: Src::Reg(both) });
     cx.emit(reg3_s(Opcode::AsrReg, dst[1], high, count));
@@ -133,7 +133,7 @@ fn arithmetic(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VR
 /// A rotation by 32 exchanges the words; what is left is below 32 and takes from both words.
 fn rotate(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VReg, left: bool) {
     let [first, second, below, rest] = [(); 4].map(|()| temp(cx));
-    let compare = Compare::Imm { op: Opcode::TstImm, a: count, imm: 32 };
+    let compare = Compare::imm(Opcode::TstImm, count, 32);
     let test = Test { cond: Cond::Ne, compare };
     cx.emit(Inst::SelectPair {
         test,

@@ -3,12 +3,15 @@
 mod parallel_moves;
 mod shapes;
 
-use crate::regalloc::allocate;
+use crate::mir::Function;
+use crate::regalloc::program::Program;
+use crate::regalloc::{allocate, linear_scan};
+use crate::registers::PReg;
 use crate::target::Target;
 use crate::toy::{Shape, Toy, random_function, run_physical, run_virtual};
 
 /// Allocates a random function (which runs the checker) and compares executions.
-fn check(toy: &Toy, shape: Shape, seed: u64) {
+fn check(toy: &Toy, shape: Shape, seed: u64) -> Function<Toy, PReg> {
     let func = random_function(toy, shape, seed);
     let expected = run_virtual(&func, 60);
     let text = func.to_string();
@@ -17,21 +20,60 @@ fn check(toy: &Toy, shape: Shape, seed: u64) {
     assert!(expected == actual, "seed {seed}\n{text}\n{result}\n{expected:?}\n{actual:?}");
     let all = toy.registers().order.iter().flatten().copied().collect();
     assert!(result.written.difference(all).is_empty());
+    result
 }
 
-#[test]
-fn random_functions_keep_their_meaning() {
-    let machines = [Toy::new(5, 1, 2), Toy::new(4, 0, 0), Toy::new(8, 3, 4), Toy::new(6, 6, 3)];
-    for seed in 0..10_000 {
-        let toy = &machines[seed as usize % machines.len()];
-        let blocks = 1 + (seed as usize / 4) % 14;
-        let shape = Shape { blocks, insts: 2 + seed as usize % 11, calls: 5 + 5 * (seed as usize % 3) };
-        check(toy, shape, seed);
+fn machines() -> [Toy; 5] {
+    [Toy::new(5, 1, 2), Toy::new(4, 0, 0), Toy::new(8, 3, 4), Toy::new(6, 6, 3), Toy::new(13, 2, 0)]
+}
+
+/// Random functions of all sizes up to a few dozen blocks.
+fn check_many(seeds: std::ops::Range<u64>) {
+    let machines = machines();
+    for seed in seeds {
+        let n = seed as usize;
+        let blocks = if n.is_multiple_of(40) { 30 } else { 1 + n / 5 % 6 };
+        let shape = Shape { blocks, insts: 2 + n % 9, calls: 5 * (n % 4) };
+        check(&machines[n % machines.len()], shape, seed);
     }
 }
 
 #[test]
-#[ignore = "takes minutes; run with --release --ignored"]
+fn random_functions_keep_their_meaning() {
+    check_many(0..5_000);
+}
+
+#[test]
+#[ignore = "a long run for the night: the same with other seeds"]
+fn many_random_functions_keep_their_meaning() {
+    check_many(1_000_000..1_400_000);
+}
+
+#[test]
+fn the_result_is_always_the_same() {
+    let toy = Toy::new(6, 2, 2);
+    let shape = Shape { blocks: 12, insts: 8, calls: 10 };
+    for seed in 0..20 {
+        assert_eq!(check(&toy, shape, seed).to_string(), check(&toy, shape, seed).to_string());
+    }
+}
+
+/// Pieces and ranges handled grow like the function, also where values live through all of it.
+#[test]
+fn work_grows_with_the_function() {
+    let toy = Toy::new(12, 2, 0);
+    let work = |blocks: usize| {
+        let func = random_function(&toy, Shape { blocks, insts: 8, calls: 10 }, 3);
+        let program = Program::new(&toy, &func);
+        let size = program.numbers() as usize;
+        linear_scan::scan(&program, toy.registers()).work as f64 / size as f64
+    };
+    let (small, large) = (work(300), work(4_800));
+    assert!(large < 3.0 * small, "{small} and {large} per instruction");
+}
+
+#[test]
+#[ignore = "measures; run with --release"]
 fn speed() {
     let toy = Toy::new(12, 2, 4);
     for blocks in [1_000, 10_000, 100_000] {

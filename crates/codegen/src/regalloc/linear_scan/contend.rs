@@ -1,0 +1,156 @@
+//! Contention: no register is free until a piece's first use, so somebody has to be in memory.
+//!
+//! Whoever costs least per point gained leaves: Belady's rule, weighted by frequency.
+
+use super::{PerReg, Scan, cost::per_point, is_strong};
+use crate::regalloc::intervals::{Location, Origin, Piece};
+use crate::regalloc::liveness::Range;
+use crate::regalloc::program::Point;
+use crate::regalloc::split::best_leave;
+use crate::registers::PReg;
+
+/// What a move that an eviction saves is worth there: little, since which value leaves matters more.
+const MOVE_EVICT: f32 = 0.02;
+
+/// The most pieces that may leave for another.
+const EVICTIONS: usize = 8;
+
+impl Scan<'_> {
+    /// Takes a register from others, or waits in memory, whichever is cheaper.
+    pub(super) fn contend(&mut self, piece: Piece, order: &[PReg], votes: &PerReg<f32>) {
+        let Some(needed) = self.first_need(piece) else {
+            self.spill(piece);
+            return;
+        };
+        let from = self.intervals.get(piece).from;
+        let uses = self.intervals.uses(piece);
+        let first = uses[needed];
+        let end = first.at.next().max(if is_strong(&uses[needed..]) { first.at.next().next() } else { from });
+        let must = first.must && first.at == from;
+        let own = per_point(self.cost_of_leaving(piece, from));
+        let mut best = (if must { f32::INFINITY } else { own }, None);
+        let distance = first.at.distance_from(from);
+        for &reg in order {
+            let Some(mut weight) = self.eviction_weight(piece, reg, end, votes[reg.index()]) else {
+                continue;
+            };
+            if self.is_unsaved(reg) {
+                weight += per_point((self.save_cost, distance));
+            }
+            if weight < best.0 {
+                best = (weight, Some(reg));
+            }
+        }
+        match best.1 {
+            Some(reg) => self.take(piece, reg, end),
+            None if must => self.displace(piece, order, end),
+            None => self.spill(piece),
+        }
+    }
+
+    /// The pieces that hold a register while the piece needs it, before `end`, with where they meet it.
+    pub(super) fn holders(&self, piece: Piece, reg: PReg, end: Point) -> Vec<(Point, Piece)> {
+        let mut holders: Vec<(Point, Piece)> = Vec::new();
+        for range in self.intervals.ranges(piece).take_while(|range| range.from < end) {
+            let range = Range { from: range.from, to: range.to.min(end) };
+            for (at, holder) in self.registers[reg].meeting(range) {
+                if holders.iter().all(|&(_, other)| other != holder) {
+                    holders.push((at, holder));
+                }
+                if holders.len() > EVICTIONS {
+                    return holders;
+                }
+            }
+        }
+        holders
+    }
+
+    /// The cost per point gained of making all pieces leave a register, if they can, less the moves it saves.
+    pub(super) fn eviction_weight(&self, piece: Piece, reg: PReg, end: Point, votes: f32) -> Option<f32> {
+        if self.registers[reg].first_reserved(&self.intervals, piece).is_some_and(|reserved| reserved < end) {
+            return None;
+        }
+        let holders = self.holders(piece, reg, end);
+        if holders.len() > EVICTIONS {
+            return None;
+        }
+        let mut weight = 0.0;
+        for (at, holder) in holders {
+            if self.intervals.uses_from(holder, at).first().is_some_and(|next| next.must && next.at == at) {
+                return None;
+            }
+            let (cost, gained) = self.cost_of_leaving(holder, at);
+            weight += per_point((cost - MOVE_EVICT * votes, gained));
+        }
+        Some(weight)
+    }
+
+    pub(super) fn take(&mut self, piece: Piece, reg: PReg, end: Point) {
+        for (at, holder) in self.holders(piece, reg, end) {
+            self.evict(holder, reg, at);
+        }
+        self.assign_until(piece, reg, self.free_until(piece, reg));
+    }
+
+    /// Makes a piece leave its register at a point or, if it is colder, since its last use.
+    pub(super) fn evict(&mut self, piece: Piece, reg: PReg, at: Point) {
+        let data = *self.intervals.get(piece);
+        let covered = self.covered(piece, at);
+        if data.from == at || self.is_wasted(piece, covered) {
+            self.registers[reg].remove_from(&self.intervals, piece, data.from);
+            self.spill(piece);
+            return;
+        }
+        let earliest = self.earliest_leave(piece, covered);
+        let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, at);
+        let at = cut.map_or(at, |cut| cut.at);
+        self.registers[reg].remove_from(&self.intervals, piece, at);
+        let tail = self.intervals.split(piece, at, Origin::Leave);
+        self.spill(tail);
+    }
+
+    /// Whether a piece that loses its register behind the first `covered` uses need not have had it.
+    pub(super) fn is_wasted(&self, piece: Piece, covered: usize) -> bool {
+        let data = self.intervals.get(piece);
+        let is_needed = self.first_need(piece).is_some_and(|needed| needed < covered);
+        let can_begin_in_memory =
+            self.program.rematerializable[data.vreg] || data.origin == Origin::HoistedReload;
+        !is_needed && can_begin_in_memory
+    }
+
+    /// The first gap behind the use before index `covered` that the piece can be cut at.
+    pub(super) fn earliest_leave(&self, piece: Piece, covered: usize) -> Point {
+        let from = self.intervals.get(piece).from;
+        let last = covered.checked_sub(1).map_or(from, |last| self.intervals.uses(piece)[last].at.max(from));
+        last.next().gap_after()
+    }
+
+    /// Gives a register to an operand that needs both points of an instruction, by moving away one that needs the
+    /// early point only and so has more registers to choose from.
+    pub(super) fn displace(&mut self, piece: Piece, order: &[PReg], end: Point) {
+        let from = self.intervals.get(piece).from;
+        let free_of_weak = |reg: &&PReg| {
+            let reserved = self.registers[**reg].first_reserved(&self.intervals, piece);
+            let holders = self.holders(piece, **reg, end);
+            let weak = |&(at, holder): &(Point, Piece)| {
+                at == from && !is_strong(self.intervals.uses_from(holder, at))
+            };
+            reserved.is_none_or(|reserved| reserved >= end) && holders.len() == 1 && holders.iter().all(weak)
+        };
+        let vreg = self.intervals.get(piece).vreg;
+        let is_strong = is_strong(self.intervals.uses_from(piece, from));
+        let Some(&reg) = order.iter().find(free_of_weak).filter(|_| is_strong) else {
+            panic!("number {} needs more registers than there are, for {vreg}", from.number());
+        };
+        let (at, holder) = self.holders(piece, reg, end)[0];
+        self.registers[reg].remove_from(&self.intervals, holder, at);
+        let moved = if self.intervals.get(holder).from == at {
+            holder
+        } else {
+            self.intervals.split(holder, at, Origin::Reload)
+        };
+        self.intervals.get_mut(moved).location = Location::Open;
+        self.enqueue(moved);
+        self.assign_until(piece, reg, self.free_until(piece, reg));
+    }
+}
