@@ -133,14 +133,11 @@ fn llvm_stays_behind_its_wall(tree: &Tree) -> Vec<String> {
 
 fn libraries_read_no_environment(tree: &Tree) -> Vec<String> {
     let libraries = tree.sources().filter(|(path, _)| {
-        path.starts_with("crates")
-            && path.components().any(|part| part.as_os_str() == "src")
-            && !path.ends_with("main.rs")
+        let has = |name: &str| path.components().any(|part| part.as_os_str() == name);
+        path.starts_with("crates") && has("src") && !has("tests") && !path.ends_with("main.rs")
     });
     let readers = libraries.filter(|(_, text)| text.contains("env::var"));
-    readers
-        .map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display()))
-        .collect()
+    readers.map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display())).collect()
 }
 
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {

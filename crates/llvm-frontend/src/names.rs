@@ -125,9 +125,9 @@ impl Names {
         self.data.insert(symbol.into(), data);
     }
 
-    /// Records a signature.
+    /// Records a signature. Of several ids with the same form the first is the one that look-up finds.
     pub fn add_signature(&mut self, signature: Signature, id: SigId) {
-        self.signatures.insert(signature, id);
+        self.signatures.entry(signature).or_insert(id);
     }
 
     /// What calling `symbol` means; `None` for LLVM's own intrinsics.

@@ -5,9 +5,8 @@
 //! object. Sizes that can't change at run time are plain numbers in the plans here, and the translator writes
 //! them into the code as constants.
 //!
-//! Signatures are numbered after lowering, and `call_indirect` compares these numbers. So types that differ only in
-//! what lowering makes equal (a reference and an `i64`, or a float that is carried as an integer) pass for each
-//! other; the bits of the arguments arrive as they are.
+//! Signatures are numbered per distinct *wasm* type, so that `call_indirect` tells apart types that differ in
+//! wasm but look the same after lowering (an `externref` and an `i64`).
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ use ssa::{
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
-use crate::module_info::{ConstOp, ExportKind, GlobalInfo, ModuleInfo, SegmentMode, ValueType};
+use crate::module_info::{ConstOp, ExportKind, FuncType, GlobalInfo, ModuleInfo, SegmentMode, ValueType};
 use crate::names::{self, Callee, Names};
 use crate::options::{ConstValue, Floats, Options};
 use crate::runtime;
@@ -143,14 +142,14 @@ impl<'a> Program<'a> {
     }
 
     fn add_signatures(&mut self) {
-        let mut known: BTreeMap<Signature, SigId> = BTreeMap::new();
+        let mut known: BTreeMap<&FuncType, SigId> = BTreeMap::new();
         for ty in &self.info.types {
-            let lower =
-                |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
-            let signature = Signature { params: lower(&ty.params), results: lower(&ty.results) };
-            let id = *known.entry(signature).or_insert_with_key(|signature| {
+            let id = *known.entry(ty).or_insert_with(|| {
+                let lower =
+                    |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
+                let signature = Signature { params: lower(&ty.params), results: lower(&ty.results) };
                 let id = self.module.signatures.push(signature.clone());
-                self.names.add_signature(signature.clone(), id);
+                self.names.add_signature(signature, id);
                 id
             });
             self.signatures.push(id);

@@ -11,7 +11,8 @@ use crate::inst::Type;
 entity_id! {
     /// A function: defined, imported or intrinsic.
     FuncId = "f";
-    /// A signature; structurally equal signatures have the same id.
+    /// A signature. Two ids may have the same form: they stand for types that differ in wasm, and references to
+    /// functions of one are not references to functions of the other.
     SigId = "sig";
     /// A data object.
     DataId = "d";
@@ -159,7 +160,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// The id of `sig`, added if it is new.
+    /// The first id of the form `sig`, added if there is none.
     pub fn intern_signature(&mut self, sig: Signature) -> SigId {
         let known = self.signatures.iter().find(|(_, known)| **known == sig).map(|(id, _)| id);
         known.unwrap_or_else(|| self.signatures.push(sig))

@@ -149,10 +149,6 @@ fn damaged_tables() {
     damaged(|m| *m.functions.values_mut().next().expect("one") = None, "it is local but has no body");
     damaged(|m| m.start = Some(ssa::FuncId::new(0)), "the start function has (i64) -> (i32)");
     damaged(|m| m.start = Some(ssa::FuncId::new(3)), "f3 doesn't exist");
-    let repeat = |m: &mut Module| {
-        m.signatures.push(m.signatures[ssa::SigId::new(0)].clone());
-    };
-    damaged(repeat, "repeats the signature");
     damaged(
         |m| {
             let object = m.data.values().next().expect("one").clone();

@@ -53,7 +53,13 @@ impl ReadOutput {
         for (id, mut body) in self.functions {
             places.apply(seen, &mut body);
             let id = place(id, seen.functions, &places.functions);
-            module.decls[id].sig = body.sig;
+            // LLVM knows the form of a signature only; of several ids with this form the declared one stays.
+            let declared = module.decls[id].sig;
+            if module.signatures[declared] == module.signatures[body.sig] {
+                body.sig = declared;
+            } else {
+                module.decls[id].sig = body.sig;
+            }
             body.name.clone_from(&module.decls[id].name);
             module.functions.grow_to(module.decls.len(), None);
             module.functions[id] = Some(body);

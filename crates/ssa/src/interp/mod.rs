@@ -292,7 +292,7 @@ impl<'m> Run<'_, 'm, '_> {
     fn callee(&self, sig: SigId, address: u64) -> Result<FuncId, Stop> {
         let module = self.machine.module;
         let func = self.machine.code.get(&(address as u32)).copied();
-        func.filter(|&func| module.decls[func].sig == sig)
+        func.filter(|&func| *module.signature_of(func) == module.signatures[sig])
             .ok_or_else(|| Stop::Unspecified(format!("an indirect call of {address:#x} as {sig}")))
     }
 

@@ -13,10 +13,6 @@ pub(super) fn verify_declarations(module: &Module) -> Result<(), VerifyError> {
 }
 
 fn check(module: &Module) -> Result<(), String> {
-    let mut signatures = BTreeSet::new();
-    for (id, sig) in module.signatures.iter() {
-        ensure(signatures.insert(sig), || format!("{id} repeats the signature {sig}"))?;
-    }
     ensure(module.functions.len() == module.decls.len(), || {
         format!("{} declarations but {} function entries", module.decls.len(), module.functions.len())
     })?;
