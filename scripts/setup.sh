@@ -8,6 +8,10 @@ need() { # command or file, package
 need "${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/include/llvm-c/Core.h" llvm-22-dev
 # Judges Thumb-2 encodings in the tests.
 need llvm-mc-22 llvm-22
+# Link and run Cortex-M objects in the tests.
+need clang-22 clang-22
+need ld.lld-22 lld-22
+need qemu-system-arm qemu-system-arm
 # The linker, and the C++ library that LLVM needs.
 need c++ g++
 if [ ${#packages[@]} -gt 0 ]; then

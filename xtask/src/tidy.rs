@@ -137,7 +137,9 @@ fn libraries_read_no_environment(tree: &Tree) -> Vec<String> {
         path.starts_with("crates") && has("src") && !has("tests") && !path.ends_with("main.rs")
     });
     let readers = libraries.filter(|(_, text)| text.contains("env::var"));
-    readers.map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display())).collect()
+    readers
+        .map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display()))
+        .collect()
 }
 
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
