@@ -25,7 +25,7 @@ pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
     Bounds, ConstValue, EntryMode, Floats, Format, ImportAction, ImportMap, ImportMapError, Names, OptLevel,
-    Options, ResultConvention, ShadowStack, Target,
+    Options, ResultConvention, START_ENTRY, ShadowStack, Target,
 };
 pub use pvm_isa::GpVersion;
 pub use report::{Report, Sizes};

@@ -7,6 +7,7 @@ use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use ssa::Import;
 use target_pvm::Goal;
+pub use target_pvm::entries::START_ENTRY;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
 /// The machine to compile for.

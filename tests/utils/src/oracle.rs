@@ -73,6 +73,9 @@ impl Reference {
         }
         match linker.instantiate_and_start(&mut store, &module) {
             Ok(instance) => Ok(Some(Self { store, instance })),
+            Err(error) if matches!(error.kind(), wasmi::errors::ErrorKind::Linker(_)) => {
+                Err(error).context("the reference engine can't link the module")
+            }
             Err(_) => Ok(None),
         }
     }

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
-use wasm_pvm::{EntryMode, ImportMap, Options, Report};
+use wasm_pvm::{EntryMode, ImportMap, Options, Report, START_ENTRY};
 
 use crate::machine::{Engine, Exit, Machine};
 
@@ -16,9 +16,6 @@ const SP: usize = 1;
 const WORD: usize = 8;
 /// Host-call numbers of imports begin here.
 const FIRST_IMPORT: u32 = 1000;
-
-/// The entry that only runs the start function.
-const START_ENTRY: &str = "(start)";
 
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
