@@ -1,6 +1,7 @@
 //! Checks, benchmarks and tables of this repository: `cargo xtask COMMAND`.
 
 mod bench;
+mod bench_thumb;
 mod fuzz;
 mod growth;
 mod tidy;
@@ -26,6 +27,18 @@ enum Command {
         /// One line per kernel.
         #[arg(long)]
         kernels: bool,
+        /// Cortex-M instead of PVM.
+        #[arg(long)]
+        thumb: bool,
+        /// A folder with modules for Cortex-M.
+        #[arg(long, default_value = "../shared/corpus/thumb")]
+        modules: PathBuf,
+        /// What was measured on those modules once.
+        #[arg(long, default_value = "../shared/baselines/thumb-modules.json")]
+        baselines: PathBuf,
+        /// A folder where the objects for Cortex-M stay.
+        #[arg(long)]
+        keep: Option<PathBuf>,
         /// A folder with runtimes.
         #[arg(long, env = "RUNTIMES_DIR")]
         runtimes: Option<PathBuf>,
@@ -47,7 +60,16 @@ fn main() -> Result<()> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     match Cli::parse().command {
         Command::Tidy => tidy::run(root),
-        Command::Bench { kernels, runtimes } => bench::run(kernels, runtimes.as_deref()),
+        Command::Bench { kernels, thumb: true, modules, baselines, keep, .. } => {
+            let keep = keep.as_deref();
+            bench_thumb::run(&bench_thumb::Request {
+                modules: &modules,
+                baselines: &baselines,
+                keep,
+                verbose: kernels,
+            })
+        }
+        Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
         Command::Growth => growth::run(),
         Command::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
     }

@@ -1,0 +1,97 @@
+//! LLVM's back end on the IR that ours gets.
+//!
+//! Where linear memory is at address 0, its symbol becomes the null pointer, and functions are told that null is an
+//! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as well, so
+//! that LLVM may use all it has.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use llvm_frontend::OptLevel;
+use target_thumb::MemoryMode;
+
+use super::{Module, Sizes};
+
+/// Compiles `ir` with LLVM's pipeline and back end; the object and what led to it are written to `folder`. Functions in
+/// `roots` are those that others call.
+pub fn compile(
+    module: &Module,
+    ir: &str,
+    roots: &[String],
+    level: OptLevel,
+    folder: &Path,
+) -> Result<PathBuf> {
+    let object = folder.join(format!("{}.{level:?}.llvm.o", module.name));
+    let source = object.with_extension("ll");
+    std::fs::write(&source, prepared(&module.name, ir, module.memory)?)?;
+    let optimised = object.with_extension("bc");
+    let roots = format!("-internalize-public-api-list={}", roots.join(","));
+    let pipeline = format!("-passes=internalize,globaldce,default<{level:?}>");
+    tool("opt-22", &[TRIPLE, CPU, &roots, &pipeline], &source, &optimised)?;
+    tool("llc-22", &["-O2", TRIPLE, CPU, "-filetype=obj"], &optimised, &object)?;
+    Ok(object)
+}
+
+const TRIPLE: &str = "-mtriple=thumbv7m-none-eabi";
+const CPU: &str = "-mcpu=cortex-m3";
+
+/// The program's part of the IR in LLVM's own terms. What our back end does with the frontend's intrinsic functions is
+/// said in LLVM's words: a trap is an instruction, a frame is an `alloca`.
+fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
+    let mut parts = ir.split("; ModuleID = ").filter(|part| part.starts_with("'part."));
+    let part = parts.next().context("no part with functions")?;
+    ensure!(parts.next().is_none(), "{name} is cut into several parts");
+    let is_native = memory == MemoryMode::Native;
+    let mut text = String::new();
+    for line in part.lines().skip(1).filter(|line| !is_native || !line.starts_with("@__linear_memory =")) {
+        let line = line.replace(" tailcc ", " ").replace("musttail call", "tail call");
+        let line = if is_native { line.replace("@__linear_memory", "null") } else { line };
+        if let Some((before, _)) = line.split_once("call void @__wasm_trap(") {
+            text.push_str(&format!("{before}call void @llvm.trap()\n"));
+        } else if let Some(frame) = frame(&line, is_native) {
+            text.push_str(&frame);
+        } else {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text.push_str("declare void @llvm.trap()\n");
+    Ok(text)
+}
+
+/// A frame as an `alloca`, and its wasm address.
+fn frame(line: &str, is_native: bool) -> Option<String> {
+    let (result, call) = line.split_once(" = ")?;
+    let (_, operands) = call.split_once("call i32 @__wasm_frame(")?;
+    let (size, align) = operands.split_once(')')?.0.split_once(", i32 ")?;
+    let base = "sub i32 %ADDRESS, ptrtoint (ptr @__linear_memory to i32)";
+    let address = if is_native { "add i32 %ADDRESS, 0" } else { base };
+    let result = result.trim();
+    let own = format!("frame.{}", result.trim_start_matches('%'));
+    Some(format!(
+        "%{own} = alloca i8, {size}, align {align}\n%{own}.address = ptrtoint ptr %{own} to i32\n{result} = {}\n",
+        address.replace("ADDRESS", &format!("{own}.address"))
+    ))
+}
+
+fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<()> {
+    let result = Command::new(tool).args(flags).arg(input).arg("-o").arg(output).output();
+    let result = result.with_context(|| format!("{tool} does not start"))?;
+    ensure!(result.status.success(), "{tool}: {}", String::from_utf8_lossy(&result.stderr));
+    Ok(())
+}
+
+/// The functions of an object with their sizes.
+pub fn symbols(object: &Path) -> Result<Sizes> {
+    let output = Command::new("llvm-nm-22").args(["--print-size", "--defined-only"]).arg(object).output()?;
+    ensure!(output.status.success(), "llvm-nm-22: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let symbol = |line: &str| {
+        let mut fields = line.splitn(4, ' ');
+        let (_, size, kind, name) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let size = u64::from_str_radix(size, 16).ok()?;
+        matches!(kind, "T" | "t" | "W").then(|| (name.to_owned(), size))
+    };
+    Ok(text.lines().filter_map(symbol).collect())
+}

@@ -1,0 +1,267 @@
+//! The Cortex-M benchmark: our code beside LLVM's, on the same LLVM IR and on the same wasm.
+//!
+//! Every module is compiled with our back end and, from the IR that our frontend gives it, with LLVM's. Bytes are those
+//! of functions with their literals, from the symbol tables of both objects. The columns measured once on the same
+//! wasm by another frontend are read from a file beside the modules.
+
+mod llvm;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use llvm_frontend::{ConstOp, ExportKind, ModuleInfo, OptLevel};
+use serde_json::Value;
+use target_thumb::MemoryMode;
+use testkit::kernels;
+
+/// Functions larger than this are held to [`LARGEST_RATIO`].
+const SMALL_BYTES: u64 = 40;
+/// The ratio above which a function is listed.
+const LARGEST_RATIO: f64 = 1.25;
+
+/// A wasm module to be measured.
+struct Module {
+    name: String,
+    wasm: Vec<u8>,
+    memory: MemoryMode,
+}
+
+/// Bytes of each function of an object, by symbol.
+type Sizes = BTreeMap<String, u64>;
+
+/// Our functions and LLVM's on the same IR.
+struct Measured {
+    ours: Sizes,
+    same_ir: Sizes,
+    exports: Vec<String>,
+}
+
+/// What is measured, and with what.
+pub struct Request<'a> {
+    /// A folder with modules; kernels are measured anyway.
+    pub modules: &'a Path,
+    /// The file with the measured columns of those modules.
+    pub baselines: &'a Path,
+    /// Where objects and what led to them stay; otherwise they are removed.
+    pub keep: Option<&'a Path>,
+    /// A line per function and kernel.
+    pub verbose: bool,
+}
+
+/// Runs the benchmark.
+pub fn run(request: &Request<'_>) -> Result<()> {
+    let own = std::env::temp_dir().join(format!("bench-thumb-{}", std::process::id()));
+    let folder = request.keep.unwrap_or(&own);
+    std::fs::create_dir_all(folder)?;
+    let result = run_in(request, folder);
+    std::fs::remove_dir_all(own).ok();
+    result
+}
+
+fn run_in(request: &Request<'_>, folder: &Path) -> Result<()> {
+    let modules = corpus(request.modules)?;
+    if modules.is_empty() {
+        println!("\nno modules in {}", request.modules.display());
+    } else {
+        let baselines = Baselines::read(request.baselines)?;
+        corpus_sizes(&modules, &baselines, folder, request.verbose)?;
+    }
+    for level in [OptLevel::Oz, OptLevel::O2] {
+        kernel_sizes(level, folder, request.verbose)?;
+    }
+    Ok(())
+}
+
+/// The modules of a folder in the order of their names.
+fn corpus(folder: &Path) -> Result<Vec<Module>> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut files: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    let module = |path: PathBuf| {
+        let name = path.file_stem().context("a file name")?.to_string_lossy().into_owned();
+        Ok(Module { name, wasm: std::fs::read(path)?, memory: MemoryMode::Native })
+    };
+    files.into_iter().map(module).collect()
+}
+
+/// The columns that were measured once.
+struct Baselines(Value);
+
+impl Baselines {
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Ok(Self(serde_json::from_str(&text)?))
+    }
+
+    fn module(&self, module: &str, column: &str) -> Option<u64> {
+        self.0[module]["text"][column].as_u64()
+    }
+
+    fn function(&self, module: &str, function: &str, column: &str) -> Option<u64> {
+        self.0[module]["functions"][function][column].as_u64()
+    }
+}
+
+fn measure(module: &Module, level: OptLevel, folder: &Path) -> Result<Measured> {
+    let frontend = frontend(level);
+    let ir = llvm_frontend::emit_llvm_ir(&module.wasm, &frontend)?;
+    let ssa = llvm_frontend::compile(&module.wasm, &frontend)?;
+    let info = ModuleInfo::parse(&module.wasm)?;
+    let (symbols, roots) = symbols(&info);
+    let options = target_thumb::Options {
+        memory: module.memory,
+        threads: 1,
+        cpu: target_thumb::Cpu::M3,
+        ..Default::default()
+    };
+    let object = target_thumb::compile(ssa, &options)?;
+    std::fs::write(folder.join(format!("{}.{level:?}.ours.o", module.name)), &object.bytes)?;
+    let ours = object.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size)));
+    let mut same_ir = Sizes::new();
+    for (symbol, size) in llvm::symbols(&llvm::compile(module, &ir, &roots, level, folder)?)? {
+        same_ir.insert(symbols.get(&symbol).cloned().unwrap_or(symbol), size);
+    }
+    Ok(Measured { ours: ours.collect(), same_ir, exports: symbols.into_values().collect() })
+}
+
+/// Exported names by symbol of the IR, and all symbols that may be referred to from outside of the IR.
+fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
+    let symbol = |index: u32| format!("f.{index}");
+    let mut exports = BTreeMap::new();
+    for export in &info.exports {
+        if let ExportKind::Func(index) = export.kind {
+            exports.entry(symbol(index)).or_insert_with(|| export.name.clone());
+        }
+    }
+    let in_tables = info.elements.iter().flat_map(|element| &element.items);
+    let in_tables =
+        in_tables.filter_map(|op| if let ConstOp::RefFunc(index) = op { Some(symbol(*index)) } else { None });
+    let roots = exports.keys().cloned().chain(info.start.map(symbol)).chain(in_tables).collect();
+    (exports, roots)
+}
+
+/// The frontend's options for Cortex-M3.
+fn frontend(level: OptLevel) -> llvm_frontend::Options {
+    let target = llvm_frontend::Target::Thumb { cpu: "cortex-m3" };
+    llvm_frontend::Options { level, threads: 1, ..llvm_frontend::Options::new(target) }
+}
+
+/// Sum of all functions but the run-time helpers, which the measured columns leave out, too.
+fn total(sizes: &Sizes) -> u64 {
+    sizes.iter().filter(|(name, _)| !is_helper(name)).map(|(_, size)| size).sum()
+}
+
+fn is_helper(name: &str) -> bool {
+    name.starts_with("__wasm_") && name != "__wasm_start" && name != "__wasm_call_ctors"
+        || name.starts_with("__aeabi_")
+}
+
+fn ratio(ours: u64, theirs: Option<u64>) -> String {
+    match theirs {
+        Some(theirs) if theirs > 0 => format!("{:.3}", ours as f64 / theirs as f64),
+        _ => "–".to_owned(),
+    }
+}
+
+fn cell(number: Option<u64>) -> String {
+    number.map_or("–".to_owned(), |number| number.to_string())
+}
+
+// ---- Corpus ----
+
+fn corpus_sizes(corpus: &[Module], baselines: &Baselines, folder: &Path, verbose: bool) -> Result<()> {
+    println!("\n## Modules, -Oz, native memory, bytes of code\n");
+    println!("| module | ours | LLVM -Oz, same IR | / | LLVM -Oz, same wasm | / | synth 0.58 | / |");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    let mut measured = Vec::new();
+    let mut sums = [0; 4];
+    let mut compared = 0;
+    for module in corpus {
+        let sizes = measure(module, OptLevel::Oz, folder).with_context(|| module.name.clone())?;
+        let ours = total(&sizes.ours);
+        let same_ir = total(&sizes.same_ir);
+        let [llvm, synth] = ["llvm_Oz", "synth"].map(|column| baselines.module(&module.name, column));
+        print_row(&module.name, ours, Some(same_ir), llvm, synth);
+        if llvm.is_some() {
+            compared += ours;
+        }
+        for (sum, number) in sums.iter_mut().zip([ours, same_ir, llvm.unwrap_or(0), synth.unwrap_or(0)]) {
+            *sum += number;
+        }
+        measured.push((module, sizes));
+    }
+    print_row("total", sums[0], Some(sums[1]), None, None);
+    print_row("total with all columns", compared, None, Some(sums[2]), Some(sums[3]));
+    if verbose {
+        print_functions(&measured, baselines);
+    }
+    Ok(())
+}
+
+fn print_row(name: &str, ours: u64, same_ir: Option<u64>, llvm: Option<u64>, synth: Option<u64>) {
+    let cells = [same_ir, llvm, synth].map(|theirs| format!("{} | {}", cell(theirs), ratio(ours, theirs)));
+    println!("| {name} | {ours} | {} |", cells.join(" | "));
+}
+
+fn print_functions(measured: &[(&Module, Measured)], baselines: &Baselines) {
+    println!(
+        "\n| module | export | ours | LLVM -Oz, same IR | / | LLVM -Oz, same wasm | / | synth 0.58 | / |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
+    for (module, sizes) in measured {
+        for export in &sizes.exports {
+            let Some(&ours) = sizes.ours.get(export) else { continue };
+            let columns = ["llvm_Oz", "synth"].map(|column| baselines.function(&module.name, export, column));
+            print_row(
+                &format!("{} | {export}", module.name),
+                ours,
+                sizes.same_ir.get(export).copied(),
+                columns[0],
+                columns[1],
+            );
+        }
+    }
+    println!("\nabove {LARGEST_RATIO} with more than {SMALL_BYTES} bytes:\n");
+    for (module, sizes) in measured {
+        for (name, &ours) in &sizes.ours {
+            let theirs =
+                [sizes.same_ir.get(name).copied(), baselines.function(&module.name, name, "llvm_Oz")];
+            let is_worse = |theirs: &u64| ours as f64 > LARGEST_RATIO * *theirs as f64;
+            if ours > SMALL_BYTES && theirs.iter().flatten().any(is_worse) {
+                println!(
+                    "- {} {name}: {ours} against {} and {}",
+                    module.name,
+                    cell(theirs[0]),
+                    cell(theirs[1])
+                );
+            }
+        }
+    }
+}
+
+// ---- Kernels ----
+
+fn kernel_sizes(level: OptLevel, folder: &Path, verbose: bool) -> Result<()> {
+    let variant = if level == OptLevel::O2 { "O2" } else { "Os" };
+    println!("\n## Kernels, -{level:?} on wasm built with -{variant}, memory at a symbol, bytes of code\n");
+    println!("| kernel | ours | LLVM -{level:?}, same IR | / |\n|---|--:|--:|--:|");
+    let (mut sums, mut logs) = ([0, 0], Vec::new());
+    for kernel in kernels::all()?.into_iter().filter(|kernel| kernel.variant == variant) {
+        let module = Module { name: kernel.name, wasm: kernel.wasm, memory: MemoryMode::Symbol };
+        let sizes = measure(&module, level, folder).with_context(|| module.name.clone())?;
+        let [ours, theirs] = [&sizes.ours, &sizes.same_ir].map(total);
+        if ours == 0 || theirs == 0 {
+            bail!("{}: no code", module.name);
+        }
+        if verbose {
+            println!("| {} | {ours} | {theirs} | {} |", module.name, ratio(ours, Some(theirs)));
+        }
+        sums = [sums[0] + ours, sums[1] + theirs];
+        logs.push((ours as f64 / theirs as f64).ln());
+    }
+    println!("| total | {} | {} | {} |", sums[0], sums[1], ratio(sums[0], Some(sums[1])));
+    println!("| geometric mean | | | {:.3} |", (logs.iter().sum::<f64>() / logs.len() as f64).exp());
+    Ok(())
+}
