@@ -76,7 +76,7 @@ impl Scan<'_> {
         }
         let mut weight = 0.0;
         for (at, holder) in holders {
-            if self.intervals.uses_from(holder, at).first().is_some_and(|next| next.must && next.at == at) {
+            if self.must_be_at(holder, at) {
                 return None;
             }
             let (cost, gained) = self.cost_of_leaving(holder, at);
@@ -125,32 +125,49 @@ impl Scan<'_> {
         last.next().gap_after()
     }
 
-    /// Gives a register to an operand that needs both points of an instruction, by moving away one that needs the
-    /// early point only and so has more registers to choose from.
+    /// Gives a register to an operand that needs both points of an instruction, by moving away operands that need
+    /// one of the points only and so have more registers to choose from.
+    ///
+    /// There is such a register: an instruction has no more operands for both points than registers that are
+    /// unreserved at both, and each of the others has one of those at most. Who moves at the early point is an
+    /// operand that is read, who moves at the late point one that is written.
     pub(super) fn displace(&mut self, piece: Piece, order: &[PReg], end: Point) {
-        let from = self.intervals.get(piece).from;
-        let free_of_weak = |reg: &&PReg| {
+        let data = *self.intervals.get(piece);
+        let is_strong_from = |piece: Piece, at: Point| is_strong(self.intervals.uses_from(piece, at));
+        let can_be_had = |reg: &&PReg| {
             let reserved = self.registers[**reg].first_reserved(&self.intervals, piece);
             let holders = self.holders(piece, **reg, end);
-            let weak = |&(at, holder): &(Point, Piece)| {
-                at == from && !is_strong(self.intervals.uses_from(holder, at))
-            };
-            reserved.is_none_or(|reserved| reserved >= end) && holders.len() == 1 && holders.iter().all(weak)
+            reserved.is_none_or(|reserved| reserved >= end)
+                && holders.iter().all(|&(at, holder)| !is_strong_from(holder, at))
         };
-        let vreg = self.intervals.get(piece).vreg;
-        let is_strong = is_strong(self.intervals.uses_from(piece, from));
-        let Some(&reg) = order.iter().find(free_of_weak).filter(|_| is_strong) else {
-            panic!("number {} needs more registers than there are, for {vreg}", from.number());
+        let reg = order.iter().find(can_be_had).filter(|_| is_strong_from(piece, data.from));
+        let Some(&reg) = reg else {
+            panic!("number {} needs more registers than there are, for {}", data.from.number(), data.vreg);
         };
-        let (at, holder) = self.holders(piece, reg, end)[0];
-        self.registers[reg].remove_from(&self.intervals, holder, at);
-        let moved = if self.intervals.get(holder).from == at {
-            holder
+        for (at, holder) in self.holders(piece, reg, end) {
+            if self.must_be_at(holder, at) {
+                self.requeue(holder, reg, at);
+            } else {
+                self.evict(holder, reg, at);
+            }
+        }
+        self.assign_until(piece, reg, self.free_until(piece, reg));
+    }
+
+    /// Whether a piece has a use at the point that needs a register.
+    fn must_be_at(&self, piece: Piece, at: Point) -> bool {
+        self.intervals.uses_from(piece, at).first().is_some_and(|next| next.must && next.at == at)
+    }
+
+    /// Takes a piece's register from a point on, where it must be in another.
+    fn requeue(&mut self, piece: Piece, reg: PReg, at: Point) {
+        self.registers[reg].remove_from(&self.intervals, piece, at);
+        let moved = if self.intervals.get(piece).from == at {
+            piece
         } else {
-            self.intervals.split(holder, at, Origin::Reload)
+            self.intervals.split(piece, at, Origin::Reload)
         };
         self.intervals.get_mut(moved).location = Location::Open;
         self.enqueue(moved);
-        self.assign_until(piece, reg, self.free_until(piece, reg));
     }
 }

@@ -11,9 +11,9 @@
 //! its save and restore. When all pieces are placed, some move to other registers to save moves.
 //!
 //! Why it ends: a piece in memory never returns, cutting makes new pieces only behind the current point, and a
-//! piece that must be in a register where it begins can't be evicted there. (Displacement moves such a piece to
-//! another register once, for an operand that needs both points of an instruction; that one can't be displaced.)
-//! The line is finite.
+//! piece that must be in a register where it begins can't be evicted there. (Displacement moves such pieces to
+//! other registers, for an operand that needs both points of an instruction. Each displacement places one such
+//! operand, and those are never displaced.) The line is finite.
 
 mod choose;
 mod contend;
