@@ -160,8 +160,7 @@ struct Prepared {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
-    let goal = if options.memory.keep_exports { Goal::Speed } else { options.goal };
-    let identity_from = sparse::copy_at_start(&mut module, goal);
+    let identity_from = sparse::copy_at_start(&mut module, options.goal);
     let entries = entries::make_entries(&mut module, options.entries, options.result);
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {

@@ -116,7 +116,14 @@ pub fn compare(bytes: &[u8], seed: u64, options: &Options) -> Result<Verdict> {
     let mut program = Program::compile(bytes, options).context("compile")?;
     let mut random = Random::new(!seed);
     let mut agreed = 0;
-    reference.take_import_calls();
+    let mut made = Vec::new();
+    let started = program.start(GAS, &mut |import, args| {
+        made.push((import, args.to_vec()));
+        import_result(import, args)
+    })?;
+    ensure!(started == CallExit::Returned(Vec::new()), "the start function: {started:?}");
+    ensure!(made == reference.take_import_calls(), "the start function called imports {made:x?}");
+    compare_state(&mut program, &reference).context("at the start")?;
     for _ in 0..CALLS {
         let export = &exports[(random.word() % exports.len() as u64) as usize];
         let args: Vec<u64> = export.params.iter().map(|&wide| argument(random.edgy(), wide)).collect();

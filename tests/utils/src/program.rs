@@ -74,11 +74,11 @@ impl Program {
     }
 
     /// Runs the start function, if there is one that has not run.
-    pub fn start(&mut self, gas: i64) -> Result<CallExit> {
+    pub fn start(&mut self, gas: i64, host: Host<'_>) -> Result<CallExit> {
         if !self.has_entry(START_ENTRY) {
             return Ok(CallExit::Returned(Vec::new()));
         }
-        self.call(START_ENTRY, &[], 0, gas, &mut |_, _| 0)
+        self.call(START_ENTRY, &[], 0, gas, host)
     }
 
     /// Calls an exported function.

@@ -209,7 +209,7 @@ impl Run<'_> {
             WastExecute::Invoke(call) => self.invoke(call, Outcome::trapped),
             WastExecute::Wat(module) => match module.encode() {
                 Ok(bytes) => {
-                    let mut instance = Instance::new(self.setup, &bytes);
+                    let instance = Instance::new(self.setup, &bytes);
                     self.taint_imported(&instance);
                     instance.must_not_start().into()
                 }
