@@ -22,6 +22,8 @@ pub const TRAP: &str = "__wasm_trap";
 pub const FRAME: &str = "__wasm_frame";
 /// `i32 (i32 pages)`: grows the linear memory; the old size in pages or -1.
 pub const MEMORY_GROW: &str = "__wasm_memory_grow";
+/// `i32 (i32 address, i32 length)`: see [`ssa::Module::host_arguments`].
+pub const HOST_ARGUMENTS: &str = "__wasm_host_arguments";
 /// `void (ptr, ptr, i32)`: copies between areas that do not overlap.
 pub const MEMCPY: &str = "__wasm_memcpy";
 /// `void (ptr, ptr, i32)`: copies between areas that may overlap.

@@ -97,6 +97,8 @@ pub struct Options {
     pub shadow_stack: ShadowStack,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
+    /// Give the module [`ssa::Module::host_arguments`], if its memory can grow and an export may take a pointer.
+    pub host_arguments: bool,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,
 }
@@ -111,6 +113,7 @@ impl Options {
             bounds: Bounds::Guard,
             shadow_stack: ShadowStack::Auto,
             threads: 0,
+            host_arguments: false,
             imported_globals: BTreeMap::new(),
         }
     }

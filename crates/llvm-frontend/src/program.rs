@@ -18,7 +18,9 @@ use ssa::{
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
-use crate::module_info::{ConstOp, ExportKind, FuncType, GlobalInfo, ModuleInfo, SegmentMode, ValueType};
+use crate::module_info::{
+    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, ModuleInfo, SegmentMode, ValueType,
+};
 use crate::names::{self, Callee, Names};
 use crate::options::{ConstValue, Floats, Options};
 use crate::runtime;
@@ -176,6 +178,26 @@ impl<'a> Program<'a> {
             let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
             self.names.add_callee(symbol, Callee::Function(id));
         }
+        if self.copies_host_arguments() {
+            let signature = Signature { params: vec![Type::I32; 2], results: vec![Type::I32] };
+            let sig = self.intern(signature);
+            let name = names::HOST_ARGUMENTS.to_owned();
+            let id = self.add_function(FuncDecl { name: name.clone(), sig, kind: FuncKind::Local });
+            self.names.add_callee(name, Callee::Function(id));
+            self.module.host_arguments = Some(id);
+        }
+    }
+
+    /// Whether entries copy their arguments to the end of linear memory.
+    fn copies_host_arguments(&self) -> bool {
+        let takes_pointer = |export: &ExportInfo| match export.kind {
+            ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
+            _ => false,
+        };
+        let memory = self.info.memories.first();
+        self.options.host_arguments
+            && memory.is_some_and(|memory| memory.max_pages.is_none_or(|max| max > memory.min_pages))
+            && self.info.exports.iter().any(takes_pointer)
     }
 
     fn add_function(&mut self, decl: FuncDecl) -> FuncId {
@@ -251,7 +273,8 @@ impl<'a> Program<'a> {
             .ok_or_else(|| unsupported("a memory of 4 GiB"))?;
         let most_pages = u64::from(u32::MAX - 0xffff) >> memory.page_log2;
         let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
-        let grows = self.facts.memory_grows && u64::from(max_pages) > memory.min_pages;
+        let wants_growth = self.facts.memory_grows || self.copies_host_arguments();
+        let grows = wants_growth && u64::from(max_pages) > memory.min_pages;
         self.memory = Some(MemoryPlan { min_bytes, max_pages, page_log2: memory.page_log2, grows });
         let linear = LinearMemory {
             min_bytes: min,

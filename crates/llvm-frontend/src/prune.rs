@@ -36,7 +36,7 @@ impl Live {
                 ExportItem::Data(data) => self.data(data),
             }
         }
-        module.start.into_iter().for_each(|start| self.function(start));
+        module.start.into_iter().chain(module.host_arguments).for_each(|func| self.function(func));
         for (id, object) in module.data.iter() {
             if matches!(object.kind, DataKind::Memory(_)) {
                 self.data(id);
@@ -117,7 +117,13 @@ impl<I: EntityId> Renumbering<I> {
 
 fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<DataId>) -> Module {
     let (signatures, exports) = (std::mem::take(&mut old.signatures), std::mem::take(&mut old.exports));
-    let mut new = Module { signatures, exports, start: old.start, ..Module::default() };
+    let mut new = Module {
+        signatures,
+        exports,
+        start: old.start,
+        host_arguments: old.host_arguments,
+        ..Module::default()
+    };
     for ((id, decl), body) in old.decls.iter().zip(old.functions.values_mut()) {
         if functions.keeps(id) {
             new.decls.push(decl.clone());
@@ -138,7 +144,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
             ExportItem::Data(id) => data.apply(id),
         }
     }
-    new.start.iter_mut().for_each(|start| functions.apply(start));
+    new.start.iter_mut().chain(&mut new.host_arguments).for_each(|func| functions.apply(func));
     new
 }
 

@@ -157,6 +157,9 @@ pub struct Module {
     pub exports: Vec<Export>,
     /// The function to run before any export.
     pub start: Option<FuncId>,
+    /// `(i32 address, i32 length) -> i32`: makes what a host put at a machine address part of linear memory and gives
+    /// its wasm address. Entries of programs that can't read outside of linear memory call it.
+    pub host_arguments: Option<FuncId>,
 }
 
 impl Module {

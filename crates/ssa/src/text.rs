@@ -1,8 +1,9 @@
 //! The text form, printing side.
 //!
-//! A module prints as its signatures, data objects, functions, exports and start function, each list in id
-//! order, so that ids need not be written: [`crate::parse_module`] numbers them again by position. Data objects
-//! (`@name`) and functions (`$name`) are referred to by name, blocks, values and frame slots by number.
+//! A module prints as its signatures, data objects, functions, exports, start function and the function that admits
+//! the host's arguments, each list in id order, so that ids need not be written: [`crate::parse_module`] numbers them
+//! again by position. Data objects (`@name`) and functions (`$name`) are referred to by name, blocks, values and frame
+//! slots by number.
 //!
 //! ```text
 //! sig (i32) -> (i32)
@@ -23,6 +24,7 @@
 //! }
 //! export "fib" $fib
 //! start $init
+//! host_arguments $admit
 //! ```
 //!
 //! A comment runs from `;` to the end of its line. Integer constants are signed decimal, float constants are
@@ -55,10 +57,12 @@ impl Display for Module {
                 ExportItem::Data(data) => writeln!(f, "{}", DataName(self, data))?,
             }
         }
-        match self.start {
-            Some(func) => writeln!(f, "start {}", FuncName(self, func)),
-            None => Ok(()),
+        for (word, func) in [("start", self.start), ("host_arguments", self.host_arguments)] {
+            if let Some(func) = func {
+                writeln!(f, "{word} {}", FuncName(self, func))?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ fn every_declaration_round_trips() {
         r#"sig () -> ()
 sig (i32, i64, f32, f64) -> (i64, f64)
 sig (i32) -> (i32)
+sig (i32, i32) -> (i32)
 memory @mem size=0 align=4096 min=65536 max=131072 page_log2=16 native_stack=32768 grows { 16: 00ff10, 4: empty }
 var @"odd name" size=4 align=4 = 2a000000
 table @table size=24 align=8 { 8: $start, 16: $"core::fmt" }
@@ -33,9 +34,14 @@ func $"core::fmt" (i32, i64, f32, f64) -> (i64, f64) optsize {
 b0(v0: i32, v1: i64, v2: f32, v3: f64):
   return v1, v3
 }
+func $admit (i32, i32) -> (i32) {
+b0(v0: i32, v1: i32):
+  return v0
+}
 export "memory" @mem
 export "" $start
 start $start
+host_arguments $admit
 "#,
     );
     let (_, memory) = module.memory().expect("it has one");

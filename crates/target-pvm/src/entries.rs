@@ -21,6 +21,9 @@
 //! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
 //! the calling convention of the compiler.
 //!
+//! A program that checks every access can't read what the host put outside of linear memory. Where the frontend
+//! provides [`Module::host_arguments`], wrappers pass what that makes of the arguments: a copy in linear memory.
+//!
 //! A start function must have run before any export. A wrapper in front of each entry checks a flag, so that it runs
 //! once even if the host keeps the program's memory between calls.
 //!
@@ -282,7 +285,12 @@ impl WrapperMaker<'_> {
     }
 
     fn builder<'f>(&self, func: &'f mut Function, block: Block) -> Builder<'f> {
-        Builder { func, block, memory: self.module.memory().map(|(id, _)| id) }
+        Builder {
+            func,
+            block,
+            memory: self.module.memory().map(|(id, _)| id),
+            host_arguments: self.module.host_arguments,
+        }
     }
 
     /// An entry that only makes sure that the start function has run: for embedders that instantiate first.
@@ -362,6 +370,8 @@ struct Builder<'a> {
     func: &'a mut Function,
     block: Block,
     memory: Option<DataId>,
+    /// [`Module::host_arguments`].
+    host_arguments: Option<FuncId>,
 }
 
 impl Builder<'_> {
@@ -460,7 +470,15 @@ impl Builder<'_> {
     fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
         let mut args = Vec::with_capacity(2);
         if !sig.params.is_empty() {
-            args.push(self.wasm_address(pointer));
+            let address = match self.host_arguments {
+                Some(func) => {
+                    let args = vec![self.truncate(pointer), self.truncate(length)];
+                    let call = self.func.append(self.block, InstData::Call { func, args }, &[Type::I32]);
+                    self.func.results[call][0]
+                }
+                None => self.wasm_address(pointer),
+            };
+            args.push(address);
         }
         if sig.params.len() > 1 {
             args.push(self.truncate(length));

@@ -134,6 +134,7 @@ impl Options {
             bounds: self.bounds,
             shadow_stack: self.shadow_stack,
             threads: self.thread_count(),
+            host_arguments: self.bounds == Bounds::Strict && self.entries == EntryMode::Auto,
             imported_globals: self.imported_globals.clone(),
             ..llvm_frontend::Options::new(target)
         }

@@ -2,7 +2,22 @@
 
 use testkit::kernels::{all, measure};
 use testkit::machine::Engine;
-use wasm_pvm::{GpVersion, OptLevel, Options};
+use wasm_pvm::{Bounds, GpVersion, OptLevel, Options};
+
+/// Bounds checks let no access out of linear memory, where the host puts the arguments.
+#[test]
+fn every_kernel_is_right_with_bounds_checks() {
+    for kernel in all().unwrap() {
+        for level in [OptLevel::O0, OptLevel::O2, OptLevel::Oz] {
+            for gp in [GpVersion::V072, GpVersion::V08] {
+                let options = Options { level, gp, bounds: Bounds::Strict, ..Options::default() };
+                measure(&kernel, &options, gp, Engine::for_version(gp)[0]).unwrap_or_else(|error| {
+                    panic!("{} {} -{level:?} {gp}: {error:#}", kernel.variant, kernel.name)
+                });
+            }
+        }
+    }
+}
 
 #[test]
 fn every_kernel_is_right_everywhere() {

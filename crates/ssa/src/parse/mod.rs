@@ -103,6 +103,7 @@ struct ModuleParser<'t, 'a> {
     entries: Vec<(DataId, Cursor<'t, 'a>)>,
     exports: Vec<Cursor<'t, 'a>>,
     start: Option<Cursor<'t, 'a>>,
+    host_arguments: Option<Cursor<'t, 'a>>,
 }
 
 impl<'t, 'a> ModuleParser<'t, 'a> {
@@ -133,6 +134,10 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
                     self.start = Some(cursor);
                     cursor.func_name()?;
                 }
+                "host_arguments" => {
+                    self.host_arguments = Some(cursor);
+                    cursor.func_name()?;
+                }
                 _ => return Err(start.expected("a declaration")),
             }
             cursor.end_of_line()?;
@@ -158,6 +163,9 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
         }
         if let Some(mut cursor) = self.start {
             self.module.start = Some(self.names.func(&mut cursor)?);
+        }
+        if let Some(mut cursor) = self.host_arguments {
+            self.module.host_arguments = Some(self.names.func(&mut cursor)?);
         }
         Ok(())
     }

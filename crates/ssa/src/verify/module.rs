@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{VerifyError, check_func, ensure};
-use crate::{DataKind, DataObject, ExportItem, FuncId, FuncKind, Module};
+use crate::{DataKind, DataObject, ExportItem, FuncId, FuncKind, Module, Signature, Type};
 
 /// Bytes of a function reference in memory.
 const REFERENCE_BYTES: u64 = 8;
@@ -90,8 +90,19 @@ fn check_exports(module: &Module) -> Result<(), String> {
             }
         }
     }
-    let Some(start) = module.start else { return Ok(()) };
-    check_func(module, start)?;
-    let sig = module.signature_of(start);
-    ensure(sig.params.is_empty() && sig.results.is_empty(), || format!("the start function has {sig}"))
+    let roles = [
+        ("start", module.start, Signature::default()),
+        (
+            "host_arguments",
+            module.host_arguments,
+            Signature { params: vec![Type::I32; 2], results: vec![Type::I32] },
+        ),
+    ];
+    for (role, func, expected) in roles {
+        let Some(func) = func else { continue };
+        check_func(module, func)?;
+        let sig = module.signature_of(func);
+        ensure(*sig == expected, || format!("the {role} function has {sig}"))?;
+    }
+    Ok(())
 }
