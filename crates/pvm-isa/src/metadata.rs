@@ -10,7 +10,7 @@
 //! metadata    = 0x00 name version license authors  extension
 //! extension   = "wpvm" format:1 producer gp:1 flags:nat [base:nat] exports imports functions
 //! export      = name pc:nat signature
-//! import      = module name kind:1 [number:nat]     kind 0 trap, 1 nop, 2 host call with number
+//! import      = module name kind:1 [number:nat]     kind 0 trap, 1 nop, 2 host call with number, 3 built in
 //! function    = pc delta:nat name                   sorted by pc, the first delta counts from 0
 //! ```
 //!
@@ -165,6 +165,8 @@ pub enum ImportKind {
     Nop,
     /// A host call with this number.
     Ecalli(u32),
+    /// What its name says: a host call whose number is its first argument, say. It is code of the program.
+    BuiltIn,
 }
 
 /// The name of the code from a position on.
@@ -257,6 +259,7 @@ impl Import {
             0 => ImportKind::Trap,
             1 => ImportKind::Nop,
             2 => ImportKind::Ecalli(read_u32(reader)?),
+            3 => ImportKind::BuiltIn,
             _ => return Err(ParseError { offset, kind: ParseErrorKind::UnknownValue }),
         };
         Ok(Import { module, name, kind })
@@ -268,6 +271,7 @@ impl Import {
         match self.kind {
             ImportKind::Trap => out.push(0),
             ImportKind::Nop => out.push(1),
+            ImportKind::BuiltIn => out.push(3),
             ImportKind::Ecalli(number) => {
                 out.push(2);
                 write_nat(number.into(), out);
@@ -336,6 +340,7 @@ mod tests {
                 imports: vec![
                     import("abort", ImportKind::Trap),
                     import("log", ImportKind::Nop),
+                    import("host_call_5", ImportKind::BuiltIn),
                     import("gas", ImportKind::Ecalli(100_000)),
                 ],
                 functions: vec![function(10, "f"), function(10, "g"), function(u32::MAX, "h")],

@@ -108,14 +108,14 @@ pub fn resolve(
     if !unmapped.is_empty() {
         return Err(ImportError::Unmapped(unmapped));
     }
+    let mut report = Vec::with_capacity(imports.len());
     for (id, import) in &imports {
         let action = actions[*id].expect("every import has an action");
         check_signature(module.signature_of(*id), action)
             .map_err(|why| ImportError::Signature { name: full_name(import), why })?;
+        report.push(metadata_import(import, action));
     }
-    let host_calls = rewrite::rewrite(module, &actions, reachable)?;
-    let report = imports.iter().map(|(id, import)| metadata_import(import, actions[*id])).collect();
-    Ok((host_calls, report))
+    Ok((rewrite::rewrite(module, &actions, reachable)?, report))
 }
 
 fn as_import(id: FuncId, decl: &FuncDecl) -> Option<(FuncId, Import)> {
@@ -176,12 +176,14 @@ fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), &'static
     }
 }
 
-/// Imports with a meaning of their own are recorded as `Nop`: calling them does not leave the program by itself.
-fn metadata_import(import: &Import, action: Option<ImportAction>) -> metadata::Import {
+fn metadata_import(import: &Import, action: ImportAction) -> metadata::Import {
     let kind = match action {
-        Some(ImportAction::Ecalli(number)) => metadata::ImportKind::Ecalli(number),
-        Some(ImportAction::Trap) => metadata::ImportKind::Trap,
-        _ => metadata::ImportKind::Nop,
+        ImportAction::Ecalli(number) => metadata::ImportKind::Ecalli(number),
+        ImportAction::Trap => metadata::ImportKind::Trap,
+        ImportAction::Nop => metadata::ImportKind::Nop,
+        ImportAction::HostCall { .. } | ImportAction::SecondResult | ImportAction::PvmPtr => {
+            metadata::ImportKind::BuiltIn
+        }
     };
     metadata::Import { module: import.module.clone(), name: import.field.clone(), kind }
 }

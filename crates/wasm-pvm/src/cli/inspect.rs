@@ -165,6 +165,7 @@ const fn import_action(import: &Import) -> (&'static str, Option<u32>) {
         ImportKind::Trap => ("trap", None),
         ImportKind::Nop => ("nop", None),
         ImportKind::Ecalli(number) => ("ecalli", Some(number)),
+        ImportKind::BuiltIn => ("built in", None),
     }
 }
 

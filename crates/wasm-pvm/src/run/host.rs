@@ -45,7 +45,7 @@ impl HostState {
     pub fn new(extension: &Extension, gp: GpVersion, host: Host, heap_end: u32) -> Self {
         let numbered = extension.imports.iter().filter_map(|import| match import.kind {
             ImportKind::Ecalli(number) => Some((number, import.name.clone())),
-            ImportKind::Trap | ImportKind::Nop => None,
+            ImportKind::Trap | ImportKind::Nop | ImportKind::BuiltIn => None,
         });
         let base = extension.linear_memory.unwrap_or(0);
         let substrate = (host == Host::Substrate).then(|| Substrate::new(base, heap_end));
