@@ -1,18 +1,30 @@
 //! What can be wrong with an input.
 //!
-//! Errors say whose fault it is: [`Error::InvalidWasm`] is a module that breaks the WebAssembly rules or uses a
-//! proposal outside the accepted set, [`Error::Unsupported`] a valid module that asks for what this compiler or
-//! the chosen options do not offer. A broken invariant of the compiler itself is a panic, never an `Error`.
+//! Errors say whose fault it is: [`Error::InvalidWasm`] is a module that breaks the WebAssembly rules,
+//! [`Error::Proposal`] and [`Error::Unsupported`] a valid module that asks for what this compiler or the chosen options
+//! do not offer. A broken invariant of the compiler itself is a panic, never an `Error`.
 
 /// Why a module was refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no valid module of the accepted feature set.
-    #[error("invalid WebAssembly at offset {offset:#x}: {message}")]
+    /// The bytes are no valid module.
+    #[error("invalid WebAssembly{} at offset {offset:#x}: {message}", in_function(.function))]
     InvalidWasm {
+        /// Name of the function; `None` outside functions.
+        function: Option<String>,
         /// Byte offset in the input.
         offset: usize,
         /// What is wrong.
+        message: String,
+    },
+    /// Valid only with a proposal other than the accepted ones.
+    #[error("unsupported{} at offset {offset:#x}: {message}", in_function(.function))]
+    Proposal {
+        /// Name of the function; `None` outside functions.
+        function: Option<String>,
+        /// Byte offset in the input.
+        offset: usize,
+        /// What the validator says.
         message: String,
     },
     /// Valid, but not supported with these options.
@@ -55,6 +67,10 @@ fn in_function(function: &Option<String>) -> String {
 
 impl From<wasmparser::BinaryReaderError> for Error {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::InvalidWasm { offset: error.offset() as usize, message: error.message().to_owned() }
+        Self::InvalidWasm {
+            function: None,
+            offset: error.offset() as usize,
+            message: error.message().to_owned(),
+        }
     }
 }

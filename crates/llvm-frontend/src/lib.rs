@@ -11,6 +11,7 @@ mod error;
 mod options;
 
 mod module_info;
+mod refused;
 
 mod facts;
 mod libcalls;

@@ -15,6 +15,7 @@ use wasmparser::{
 };
 
 use crate::error::Error;
+use crate::refused;
 
 /// A wasm value type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -190,11 +191,12 @@ impl ModuleInfo {
     /// Validates `wasm` and collects its declarations.
     ///
     /// # Errors
-    /// [`Error::InvalidWasm`] if the module is malformed, invalid, or uses a proposal other than the accepted
-    /// ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide arithmetic
+    /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
+    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide arithmetic
     /// and custom page sizes.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
-        Validator::new_with_features(features()).validate_all(wasm)?;
+        let mut validator = Validator::new_with_features(features());
+        validator.validate_all(wasm).map_err(|refused| refused::error(wasm, &refused))?;
         let mut info = Self::default();
         let mut parser = Parser::new(0);
         parser.set_features(features());

@@ -117,17 +117,26 @@ fn sizes_beyond_any_machine() {
 
 #[test]
 fn refused_proposals_say_where() {
-    for text in [
-        "(module (func (result v128) (v128.const i64x2 0 0)))",
-        "(module (memory i64 1))",
-        "(module (memory 1) (memory 1))",
-        "(module (tag))",
+    for (text, name) in [
+        ("(module (func $lanes (drop (v128.const i64x2 0 0))))", Some("lanes")),
+        ("(module (func) (func (drop (v128.const i64x2 0 0))))", Some("func[1]")),
+        ("(module (memory i64 1))", None),
+        ("(module (memory 1) (memory 1))", None),
+        ("(module (tag))", None),
     ] {
         let wasm = wat::parse_str(text).expect("the text is well-formed");
         let error = compile(&wasm, &options(OptLevel::O0)).unwrap_err();
-        let Error::InvalidWasm { offset, .. } = error else { panic!("{error}") };
+        let Error::Proposal { function, offset, .. } = error else { panic!("{error}") };
         assert!(offset > 8 && offset <= wasm.len(), "{offset}");
+        assert_eq!(function.as_deref(), name);
     }
+}
+
+#[test]
+fn invalid_functions_are_named() {
+    let wasm = wat::parse_str(r#"(module (import "a" "b" (func)) (func (export "f") (i32.add)))"#);
+    let error = compile(&wasm.expect("well-formed"), &options(OptLevel::O0)).unwrap_err();
+    assert!(error.to_string().starts_with("invalid WebAssembly in function f at offset 0x"), "{error}");
 }
 
 /// A module that has one of everything.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use llvm_frontend::Error as FrontendError;
 use wasm_pvm::{Bounds, ConstValue, Error, Floats, GpVersion, OptLevel, Options};
 use wast::{WastArg, WastRet};
 
@@ -80,9 +81,11 @@ impl Setup {
     pub fn validate(&self, bytes: &[u8]) -> Result<(), Refusal> {
         match wasm_pvm::compile(bytes, &crate::program::raw_options(&self.options)) {
             Ok(_) => Ok(()),
-            Err(error @ (Error::Frontend(llvm_frontend::Error::InvalidWasm { .. }) | Error::Input(_))) => {
-                Err(Refusal::Invalid(error.to_string()))
-            }
+            // What another proposal would make valid is invalid without it.
+            Err(
+                error @ (Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })
+                | Error::Input(_)),
+            ) => Err(Refusal::Invalid(error.to_string())),
             Err(error) => Err(Refusal::Other(error.to_string())),
         }
     }
