@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use pvm_isa::GpVersion;
 use testkit::kernels::{self, Kernel, Measure};
 use testkit::machine::Engine;
-use wasm_pvm::{OptLevel, Options};
+use wasm_pvm::{OptLevel, Options, PvmOptions};
 
 /// Names of the peers in the baselines, and what they are.
 const PEERS: [(&str, &str); 4] = [
@@ -63,7 +63,8 @@ fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
 
 fn measure(kernel: &Kernel, level: OptLevel) -> Result<Row> {
     let run = |gp, engine| -> Result<Measure> {
-        let options = Options { level, gp, ..Options::default() };
+        let pvm = PvmOptions { gp, ..PvmOptions::default() };
+        let options = Options { level, ..Options::new(pvm) };
         kernels::measure(kernel, &options, gp, engine)
             .with_context(|| format!("{} -{level:?} {gp}", kernel.name))
     };

@@ -51,6 +51,9 @@ pub enum Bounds {
     Guard,
     /// A comparison in front of every access.
     Strict,
+    /// Addresses are taken modulo the size of memory, which must be a power of two and can't change. Ranges of bulk
+    /// operations are compared.
+    Mask,
 }
 
 /// Where the C stack of the wasm program lives.
@@ -93,6 +96,9 @@ pub struct Options {
     pub floats: Floats,
     /// Bounds checks of linear memory.
     pub bounds: Bounds,
+    /// Bytes there are for linear memory: less than the module declares, or more for it to grow into. `None` is what
+    /// the module declares; on PVM also what the machine gives.
+    pub memory_bytes: Option<u32>,
     /// The shadow stack.
     pub shadow_stack: ShadowStack,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
@@ -111,6 +117,7 @@ impl Options {
             level: OptLevel::O2,
             floats: Floats::Reject,
             bounds: Bounds::Guard,
+            memory_bytes: None,
             shadow_stack: ShadowStack::Auto,
             threads: 0,
             host_arguments: false,

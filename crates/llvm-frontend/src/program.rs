@@ -19,10 +19,10 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
 use crate::module_info::{
-    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, ModuleInfo, SegmentMode, ValueType,
+    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
-use crate::options::{ConstValue, Floats, Options};
+use crate::options::{Bounds, ConstValue, Floats, Options, Target};
 use crate::runtime;
 use crate::shadow_stack::StackPlan;
 
@@ -264,23 +264,15 @@ impl<'a> Program<'a> {
 
     fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
         let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let unsupported =
-            |what: &str| Error::Unsupported { function: None, offset: 0, what: what.to_owned() };
-        let min = memory.min_pages << memory.page_log2;
-        let min_bytes = u32::try_from(min)
-            .ok()
-            .filter(|bytes| *bytes <= u32::MAX - 0xffff)
-            .ok_or_else(|| unsupported("a memory of 4 GiB"))?;
-        let most_pages = u64::from(u32::MAX - 0xffff) >> memory.page_log2;
-        let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
         let wants_growth = self.facts.memory_grows || self.copies_host_arguments();
-        let grows = wants_growth && u64::from(max_pages) > memory.min_pages;
-        self.memory = Some(MemoryPlan { min_bytes, max_pages, page_log2: memory.page_log2, grows });
+        let plan = plan_memory(memory, self.options, wants_growth)?;
+        let MemoryPlan { min_bytes, grows, .. } = plan;
+        self.memory = Some(plan);
         let linear = LinearMemory {
-            min_bytes: min,
+            min_bytes: min_bytes.into(),
             max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
             page_log2: memory.page_log2,
-            segments: self.active_data(globals, min)?,
+            segments: self.active_data(globals, min_bytes.into())?,
             grows,
             native_stack: self.stack.as_ref().map(|stack| stack.initial),
         };
@@ -417,6 +409,38 @@ impl<'a> Program<'a> {
         }
         self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
     }
+}
+
+/// The limits of a memory with these options.
+///
+/// Where the linker gives memory, there is what the module declares unless the options say how much. Under
+/// [`Bounds::Mask`] all of it is there from the start.
+fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> Result<MemoryPlan, Error> {
+    let unsupported = |what: String| Error::Unsupported { function: None, offset: 0, what };
+    let page_log2 = memory.page_log2;
+    let min_bytes = u32::try_from(memory.min_pages << page_log2)
+        .ok()
+        .filter(|bytes| *bytes <= u32::MAX - 0xffff)
+        .ok_or_else(|| unsupported("a memory of 4 GiB".to_owned()))?;
+    let most_pages = u64::from(u32::MAX - 0xffff) >> page_log2;
+    let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
+    if !matches!(options.target, Target::Thumb { .. }) {
+        let grows = wants_to_grow && u64::from(max_pages) > memory.min_pages;
+        return Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows });
+    }
+    let bytes = options.memory_bytes.unwrap_or(min_bytes);
+    if options.bounds == Bounds::Mask {
+        if !bytes.is_power_of_two() {
+            return Err(unsupported(format!(
+                "masked addresses in a memory of {bytes} bytes, which is no power of two"
+            )));
+        }
+        return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
+    }
+    let min_bytes = min_bytes.min(bytes);
+    let max_pages = max_pages.min(bytes >> page_log2);
+    let grows = wants_to_grow && u64::from(max_pages) > memory.min_pages;
+    Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows })
 }
 
 /// How a value type is represented: references are opaque 64-bit integers, and floats are integers of their

@@ -46,7 +46,7 @@ pub fn text(target: Target, memory: Option<MemoryPlan>, copies_host_arguments: b
     text.push_str(match target {
         Target::PvmV072 => include_str!("runtime/grow_sbrk.ll"),
         Target::PvmV08 => include_str!("runtime/grow_heap.ll"),
-        Target::Thumb { .. } => include_str!("runtime/grow_never.ll"),
+        Target::Thumb { .. } => include_str!("runtime/grow_reserved.ll"),
     });
     if copies_host_arguments {
         text.push_str(include_str!("runtime/host_arguments.ll"));

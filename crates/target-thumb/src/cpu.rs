@@ -61,6 +61,27 @@ pub enum Architecture {
     V8MMain,
 }
 
+impl Architecture {
+    /// The core that is meant if nobody says which.
+    pub const fn default_cpu(self) -> Cpu {
+        match self {
+            Self::V7M => Cpu::M3,
+            Self::V7EM => Cpu::M4,
+            Self::V8MMain => Cpu::M33,
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V7M => "thumbv7m",
+            Self::V7EM => "thumbv7em",
+            Self::V8MMain => "thumbv8m.main",
+        })
+    }
+}
+
 impl Cpu {
     /// All cores.
     pub const ALL: [Self; 7] = [Self::M3, Self::M4, Self::M4F, Self::M7, Self::M7DP, Self::M33, Self::M33F];

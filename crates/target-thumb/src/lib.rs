@@ -4,8 +4,8 @@
 //! Module ─ boundary ─ legalize ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
-//! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the core lacks become calls of helper functions that travel
-//! with the program. [`Thumb`] tells the code generator what the machine is like; [`object`] writes the result.
+//! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
+//! core lacks become calls of helper functions that travel with the program. [`Thumb`] tells the code generator what the machine is like; [`object`] writes the result.
 
 pub mod abi;
 pub mod cpu;
@@ -26,11 +26,22 @@ mod target;
 mod test;
 
 use codegen::{Stage, Unsupported};
-use ssa::Module;
+use ssa::{FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use cpu::{Cpu, UnknownCpu};
-pub use object::{FunctionInfo, NameError, Object, ObjectOptions};
+pub use lower::trap_number;
+pub use object::{FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use target::{MemoryMode, Thumb};
+
+/// What a trap does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Trap {
+    /// An undefined instruction `udf` with the number of the trap ([`trap_number`]).
+    #[default]
+    Instruction,
+    /// A call of the function with this symbol, with the number in r0. It must not return; `udf` follows.
+    Handler(String),
+}
 
 /// Everything that steers the target.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -41,6 +52,8 @@ pub struct Options {
     pub memory: MemoryMode,
     /// Whether float arithmetic that the core lacks may call the run-time ABI (`__aeabi_dadd` and so on).
     pub soft_floats: bool,
+    /// Traps.
+    pub trap: Trap,
     /// The object.
     pub object: ObjectOptions,
     /// Worker threads, at least 1. The result does not depend on it.
@@ -97,6 +110,16 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
         branches::simplify(func);
         target::expand_switches(func);
     }
-    let target = Thumb::new(options.cpu, options.memory, &module);
+    let mut target = Thumb::new(options.cpu, options.memory, &module);
+    if let Trap::Handler(symbol) = &options.trap {
+        target.trap_handler = Some(declare_handler(&mut module, symbol));
+    }
     Ok((module, target))
+}
+
+fn declare_handler(module: &mut Module, symbol: &str) -> FuncId {
+    let sig = module.intern_signature(Signature { params: vec![Type::I32], results: Vec::new() });
+    let kind = FuncKind::Import(Import { module: String::new(), field: symbol.to_owned() });
+    module.functions.push(None);
+    module.decls.push(FuncDecl { name: symbol.to_owned(), sig, kind })
 }

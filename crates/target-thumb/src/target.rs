@@ -42,6 +42,8 @@ pub struct Thumb {
     pub memory: MemoryMode,
     /// The data object that is linear memory, if there is one.
     pub linear_memory: Option<ssa::DataId>,
+    /// The function that traps call, if they don't just stop.
+    pub trap_handler: Option<ssa::FuncId>,
     registers: RegisterInfo,
 }
 
@@ -61,7 +63,8 @@ impl Thumb {
             callee_saved: callee_saved.map(PReg::new).collect(),
             spill_bytes: [4, bytes],
         };
-        Self { cpu, memory, linear_memory: module.memory().map(|(id, _)| id), registers }
+        let linear_memory = module.memory().map(|(id, _)| id);
+        Self { cpu, memory, linear_memory, trap_handler: None, registers }
     }
 
     /// What wasm addresses count from; `None` for machine addresses.

@@ -74,7 +74,14 @@ impl Batch {
         for name in ["main", "memory", "__linear_memory", "import0", "import1"] {
             object_options.renames.insert(name.to_owned(), format!("{name}_{object}"));
         }
-        let options = Options { cpu, memory: mode, soft_floats: true, object: object_options, threads: 1 };
+        let options = Options {
+            cpu,
+            memory: mode,
+            soft_floats: true,
+            object: object_options,
+            threads: 1,
+            ..Options::default()
+        };
         let compiled =
             target_thumb::compile(module.clone(), &options).unwrap_or_else(|e| panic!("{context}: {e}"));
         self.objects.push(compiled.bytes);

@@ -9,8 +9,8 @@ use target_pvm::Program;
 use target_pvm::entries::ENTRY_BYTES;
 
 use crate::error::Error;
-use crate::options::{Format, Options};
-use crate::report::{Report, Sizes};
+use crate::options::{Format, OptLevel, Options, PvmOptions, Target, ThumbOptions};
+use crate::report::{Details, PvmReport, Report, Sizes, ThumbReport};
 use crate::{adapter, input};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
@@ -19,7 +19,7 @@ const STACK_BYTES: usize = 1 << 30;
 /// A compiled program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Output {
-    /// The file, in the form of [`Options::format`].
+    /// The file: a PVM program in the form of [`PvmOptions::format`], or an ELF object.
     pub bytes: Vec<u8>,
     /// What is known about it.
     pub report: Report,
@@ -43,16 +43,42 @@ pub enum Stage {
 /// # Errors
 /// [`Error`] says what is wrong with the input or what of it is not supported with these options.
 pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
+    options.check()?;
     on_large_stack(|| {
         let mut clock = Clock::default();
         let wasm = clock.time("read", || linked_wasm(input, options))?;
         let module = clock.time("frontend", || llvm_frontend::compile(&wasm, &options.frontend()))?;
-        let program = clock.time("codegen", || target_pvm::compile(module, &options.pvm()))?;
-        let (bytes, metadata_bytes) = clock.time("write", || container(&program, options));
-        let sizes = Sizes::of(&program.spi, options.gp, bytes.len(), metadata_bytes);
-        let report = report(program, wasm.len(), sizes, clock.phases);
+        let (bytes, details) = match &options.target {
+            Target::Pvm(pvm) => compile_pvm(module, options, pvm, &mut clock)?,
+            Target::Thumb(thumb) => compile_thumb(module, options, thumb, &mut clock)?,
+        };
+        let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
         Ok(Output { bytes, report })
     })
+}
+
+fn compile_pvm(
+    module: ssa::Module,
+    options: &Options,
+    pvm: &PvmOptions,
+    clock: &mut Clock,
+) -> Result<(Vec<u8>, Details), Error> {
+    let program = clock.time("codegen", || target_pvm::compile(module, &pvm.backend(options)))?;
+    let (bytes, metadata_bytes) = clock.time("write", || container(&program, options.level, pvm));
+    let sizes = Sizes::of(&program.spi, pvm.gp, bytes.len(), metadata_bytes);
+    Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
+}
+
+fn compile_thumb(
+    module: ssa::Module,
+    options: &Options,
+    thumb: &ThumbOptions,
+    clock: &mut Clock,
+) -> Result<(Vec<u8>, Details), Error> {
+    let object = clock.time("codegen", || target_thumb::compile(module, &thumb.backend(options)))?;
+    let target_thumb::Object { bytes, functions, imports, sizes } = object;
+    let report = ThumbReport { total: bytes.len(), sizes, functions, imports };
+    Ok((bytes, Details::Thumb(report)))
 }
 
 /// Compiles up to a stage and gives its text.
@@ -60,18 +86,34 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Error> {
+    options.check()?;
     on_large_stack(|| {
         let wasm = linked_wasm(input, options)?;
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
         }
         let module = llvm_frontend::compile(&wasm, &options.frontend())?;
-        let target = options.pvm();
-        Ok(match stage {
+        let machine_stage = match stage {
             Stage::LlvmIr => unreachable!("returned above"),
-            Stage::Ssa => target_pvm::print_ssa(module, &target)?,
-            Stage::Mir => target_pvm::print(module, &target, codegen::Stage::Mir)?,
-            Stage::Asm => target_pvm::print(module, &target, codegen::Stage::Asm)?,
+            Stage::Ssa => None,
+            Stage::Mir => Some(codegen::Stage::Mir),
+            Stage::Asm => Some(codegen::Stage::Asm),
+        };
+        Ok(match &options.target {
+            Target::Pvm(pvm) => {
+                let backend = pvm.backend(options);
+                match machine_stage {
+                    None => target_pvm::print_ssa(module, &backend)?,
+                    Some(stage) => target_pvm::print(module, &backend, stage)?,
+                }
+            }
+            Target::Thumb(thumb) => {
+                let backend = thumb.backend(options);
+                match machine_stage {
+                    None => target_thumb::print_ssa(module, &backend)?,
+                    Some(stage) => target_thumb::print(module, &backend, stage)?,
+                }
+            }
         })
     })
 }
@@ -98,11 +140,11 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, 
 }
 
 /// The output file and how much of it is metadata.
-fn container(program: &Program, options: &Options) -> (Vec<u8>, usize) {
+fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> (Vec<u8>, usize) {
     let spi: SpiProgram = program.spi.clone();
     let (container, metadata_bytes) = match options.format {
         Format::Jam => {
-            let metadata = metadata(program, options).to_bytes();
+            let metadata = metadata(program, level, options).to_bytes();
             let len = metadata.len();
             (Container::Jam { metadata, program: spi }, len)
         }
@@ -112,7 +154,7 @@ fn container(program: &Program, options: &Options) -> (Vec<u8>, usize) {
     (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
 }
 
-fn metadata(program: &Program, options: &Options) -> Metadata {
+fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadata {
     let entries = (0..).step_by(ENTRY_BYTES as usize).zip(&program.entries);
     let exports = entries.filter(|(_, entry)| entry.target.is_some());
     let exports = exports.map(|(pc, entry)| Export {
@@ -130,7 +172,7 @@ fn metadata(program: &Program, options: &Options) -> Metadata {
             linear_memory: program.has_memory.then_some(program.linear_base),
             exports: exports.collect(),
             imports: program.imports.clone(),
-            functions: if options.keeps_names() { real_names(program) } else { Vec::new() },
+            functions: if options.keeps_names(level) { real_names(program) } else { Vec::new() },
         }),
     }
 }
@@ -140,16 +182,9 @@ fn real_names(program: &Program) -> Vec<FunctionName> {
     program.functions.iter().filter(|function| !function.name.starts_with("func[")).cloned().collect()
 }
 
-fn report(
-    program: Program,
-    wasm_bytes: usize,
-    sizes: Sizes,
-    phases: Vec<(&'static str, Duration)>,
-) -> Report {
-    Report {
-        wasm_bytes,
+fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
+    PvmReport {
         sizes,
-        phases,
         entries: program.entries,
         imports: program.imports,
         functions: program.functions,

@@ -2,10 +2,14 @@
 
 use crate::adapter::AdapterError;
 use crate::input::InputError;
+use crate::options::OptionsError;
 
 /// Why an input was not compiled. The text is one line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
+    /// The options contradict each other.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The bytes are no WebAssembly in any accepted form.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -20,7 +24,10 @@ pub enum Error {
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),
-    /// The target can't take the program with these options.
+    /// The PVM can't take the program with these options.
     #[error(transparent)]
-    Target(#[from] target_pvm::Error),
+    Pvm(#[from] target_pvm::Error),
+    /// Cortex-M can't take the program with these options.
+    #[error(transparent)]
+    Thumb(#[from] target_thumb::Error),
 }

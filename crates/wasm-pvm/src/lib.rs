@@ -1,4 +1,4 @@
-//! WebAssembly to PVM programs: the compiler as a library, and an engine to run what it makes.
+//! WebAssembly to PVM programs and Cortex-M objects: the compiler as a library, and an engine to run PVM programs.
 //!
 //! ```no_run
 //! let wasm = std::fs::read("program.wasm")?;
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`compile`] is the pipeline: input in any form ([`input`]), adapters linked in ([`adapter`]), the frontend and the
-//! target of [`Options`], the container. [`emit`] stops at a stage and gives its text. Everything is a function of its
+//! target of [`Options`], the container or object. [`emit`] stops at a stage and gives its text. Everything is a function of its
 //! arguments: the same input and options give the same bytes in every process and with any number of threads.
 
 pub mod adapter;
@@ -24,8 +24,8 @@ mod report;
 pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
-    Bounds, ConstValue, EntryMode, Floats, Format, ImportAction, ImportMap, ImportMapError, Names, OptLevel,
-    Options, ResultConvention, START_ENTRY, ShadowStack, Target,
+    Architecture, ConstValue, Cpu, EntryMode, Floats, Format, GpVersion, ImportAction, ImportMap,
+    ImportMapError, MemoryMode, Names, OptLevel, Options, OptionsError, PvmBounds, PvmOptions,
+    ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
-pub use pvm_isa::GpVersion;
-pub use report::{Report, Sizes};
+pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};

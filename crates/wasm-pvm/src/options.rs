@@ -1,45 +1,72 @@
 //! What a caller can choose. There are no switches for single optimisations.
+//!
+//! [`Options`] has what every compilation can choose; the rest is in the options of its target, so that a choice
+//! another target doesn't know can't be expressed. What only some combinations allow is checked before the input is
+//! looked at ([`OptionsError`]).
+
+mod pvm;
+mod thumb;
 
 use std::collections::BTreeMap;
 
-pub use llvm_frontend::{Bounds, ConstValue, Floats, OptLevel, ShadowStack};
-use pvm_isa::GpVersion;
-pub use pvm_isa::metadata::ResultConvention;
+pub use llvm_frontend::{ConstValue, OptLevel, ShadowStack};
 use ssa::Import;
-use target_pvm::Goal;
-pub use target_pvm::entries::START_ENTRY;
-pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
-/// The machine to compile for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub use pvm::{
+    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
+    ResultConvention, START_ENTRY,
+};
+pub use thumb::{Architecture, Cpu, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu};
+
+/// What happens to float operators.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Floats {
+    /// The first one is an error.
+    Reject,
+    /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
+    /// reinterpretations move bits.
+    Trap,
+    /// Calls of the run-time ABI's functions (`__aeabi_dadd` and so on) for what the core lacks. Cortex-M only.
+    Soft,
+    /// Instructions of the core's floating-point unit; an operator it lacks is an error. Cortex-M only.
+    Hard,
+}
+
+impl Floats {
+    const fn frontend(self) -> llvm_frontend::Floats {
+        match self {
+            Self::Reject => llvm_frontend::Floats::Reject,
+            Self::Trap => llvm_frontend::Floats::Trap,
+            Self::Soft | Self::Hard => llvm_frontend::Floats::Native,
+        }
+    }
+}
+
+/// The machine to compile for, with its options.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// The PVM of JAM.
-    #[default]
-    Pvm,
+    /// The PVM of JAM: the output is a program.
+    Pvm(PvmOptions),
+    /// A Cortex-M core: the output is a relocatable ELF object.
+    Thumb(ThumbOptions),
 }
 
-/// The form of the output file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Format {
-    /// Metadata, then a standard program: what a JAM service is stored as.
-    #[default]
-    Jam,
-    /// A standard program: code with its initial memory.
-    Spi,
-    /// Code and jump table only. Initial memory is lost: for programs that need none.
-    Raw,
+impl Default for Target {
+    fn default() -> Self {
+        Self::Pvm(PvmOptions::default())
+    }
 }
 
-/// Whether the metadata names the functions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Names {
-    /// Unless the level asks for small output.
-    #[default]
-    Auto,
-    /// Always.
-    Keep,
-    /// Never.
-    Strip,
+impl From<PvmOptions> for Target {
+    fn from(options: PvmOptions) -> Self {
+        Self::Pvm(options)
+    }
+}
+
+impl From<ThumbOptions> for Target {
+    fn from(options: ThumbOptions) -> Self {
+        Self::Thumb(options)
+    }
 }
 
 /// Everything that steers a compilation.
@@ -47,65 +74,88 @@ pub enum Names {
 pub struct Options {
     /// The machine.
     pub target: Target,
-    /// The version of the Gray Paper the program is for.
-    pub gp: GpVersion,
     /// How much work goes into the code, and towards what.
     pub level: OptLevel,
-    /// What happens to float operators.
-    pub floats: Floats,
-    /// Who notices an access outside of linear memory.
-    pub bounds: Bounds,
+    /// What happens to float operators; `None` is hardware where the core has some, else [`Floats::Reject`].
+    pub floats: Option<Floats>,
     /// Where the C stack of the wasm program lives.
     pub shadow_stack: ShadowStack,
-    /// Bytes of machine stack; `None` derives it from the module.
-    pub stack_size: Option<u32>,
-    /// Actions of imported functions.
-    pub imports: ImportMap,
     /// Values of imported globals.
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Modules whose exports replace imports of the main module, applied in order. Any input form.
     pub adapters: Vec<Vec<u8>>,
-    /// Which exports can be entered, and how.
-    pub entries: EntryMode,
-    /// How entry functions return their result.
-    pub result: ResultConvention,
-    /// The form of the output.
-    pub format: Format,
-    /// Whether the metadata names the functions.
-    pub names: Names,
-    /// Name of the program in the metadata.
-    pub package: String,
-    /// Give exported globals and tables an address even if no code refers to them, for tests that look at them.
-    pub keep_exports: bool,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            target: Target::Pvm,
-            gp: GpVersion::V08,
-            level: OptLevel::O2,
-            floats: Floats::Reject,
-            bounds: Bounds::Guard,
-            shadow_stack: ShadowStack::Auto,
-            stack_size: None,
-            imports: ImportMap::default(),
-            imported_globals: BTreeMap::new(),
-            adapters: Vec::new(),
-            entries: EntryMode::Auto,
-            result: ResultConvention::Length,
-            format: Format::Jam,
-            names: Names::Auto,
-            package: String::new(),
-            keep_exports: false,
-            threads: 0,
-        }
+        Self::new(Target::default())
+    }
+}
+
+/// Options that contradict each other.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("conflicting options: {0}")]
+pub struct OptionsError(String);
+
+impl OptionsError {
+    /// With what contradicts what.
+    pub const fn new(what: String) -> Self {
+        Self(what)
     }
 }
 
 impl Options {
+    /// The defaults for a target: `-O2`, what the target has for floats, as many threads as processors.
+    pub fn new(target: impl Into<Target>) -> Self {
+        Self {
+            target: target.into(),
+            level: OptLevel::O2,
+            floats: None,
+            shadow_stack: ShadowStack::Auto,
+            imported_globals: BTreeMap::new(),
+            adapters: Vec::new(),
+            threads: 0,
+        }
+    }
+
+    /// The options of the PVM, if that is the target.
+    pub const fn pvm(&self) -> Option<&PvmOptions> {
+        match &self.target {
+            Target::Pvm(options) => Some(options),
+            Target::Thumb(_) => None,
+        }
+    }
+
+    /// The options of Cortex-M, if that is the target.
+    pub const fn thumb(&self) -> Option<&ThumbOptions> {
+        match &self.target {
+            Target::Thumb(options) => Some(options),
+            Target::Pvm(_) => None,
+        }
+    }
+
+    /// Whether the options fit each other.
+    ///
+    /// # Errors
+    /// Which don't.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        match &self.target {
+            Target::Pvm(options) => options.check(self),
+            Target::Thumb(options) => options.check(self),
+        }
+    }
+
+    /// What happens to float operators, with the default resolved.
+    pub fn resolved_floats(&self) -> Floats {
+        let default = match &self.target {
+            Target::Thumb(options) if options.cpu.has_single() => Floats::Hard,
+            _ => Floats::Reject,
+        };
+        self.floats.unwrap_or(default)
+    }
+
     /// Worker threads with the default resolved.
     pub(crate) fn thread_count(&self) -> usize {
         match self.threads {
@@ -114,50 +164,18 @@ impl Options {
         }
     }
 
-    /// Whether the metadata names the functions.
-    pub(crate) fn keeps_names(&self) -> bool {
-        match self.names {
-            Names::Auto => matches!(self.level, OptLevel::O0 | OptLevel::O2),
-            Names::Keep => true,
-            Names::Strip => false,
-        }
-    }
-
     pub(crate) fn frontend(&self) -> llvm_frontend::Options {
-        let target = match self.gp {
-            GpVersion::V072 => llvm_frontend::Target::PvmV072,
-            GpVersion::V08 => llvm_frontend::Target::PvmV08,
+        let target = match &self.target {
+            Target::Pvm(options) => options.frontend(),
+            Target::Thumb(options) => options.frontend(),
         };
         llvm_frontend::Options {
             level: self.level,
-            floats: self.floats,
-            bounds: self.bounds,
+            floats: self.resolved_floats().frontend(),
             shadow_stack: self.shadow_stack,
             threads: self.thread_count(),
-            host_arguments: self.bounds == Bounds::Strict && self.entries == EntryMode::Auto,
             imported_globals: self.imported_globals.clone(),
-            ..llvm_frontend::Options::new(target)
-        }
-    }
-
-    pub(crate) fn pvm(&self) -> target_pvm::Options {
-        target_pvm::Options {
-            gp: self.gp,
-            goal: match self.level {
-                OptLevel::O0 | OptLevel::O2 => Goal::Speed,
-                OptLevel::Os => Goal::Balance,
-                OptLevel::Oz => Goal::Size,
-            },
-            entries: self.entries,
-            result: self.result,
-            imports: self.imports.clone(),
-            memory: target_pvm::MemoryOptions {
-                stack_size: self.stack_size,
-                guard: self.bounds == Bounds::Guard,
-                keep_exports: self.keep_exports,
-                identity_from: None,
-            },
-            threads: self.thread_count(),
+            ..target
         }
     }
 }

@@ -57,10 +57,57 @@ impl Sizes {
 pub struct Report {
     /// Bytes of the WebAssembly binary, unpacked, adapters included.
     pub wasm_bytes: usize,
-    /// Sizes of the output.
-    pub sizes: Sizes,
     /// Wall time of each phase, in order.
     pub phases: Vec<(&'static str, Duration)>,
+    /// What depends on the target.
+    pub details: Details,
+}
+
+/// What is known about the output of a target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Details {
+    /// A PVM program.
+    Pvm(PvmReport),
+    /// A Cortex-M object.
+    Thumb(ThumbReport),
+}
+
+impl Report {
+    /// What is known about a PVM program, if the output is one.
+    pub const fn pvm(&self) -> Option<&PvmReport> {
+        match &self.details {
+            Details::Pvm(report) => Some(report),
+            Details::Thumb(_) => None,
+        }
+    }
+
+    /// What is known about a Cortex-M object, if the output is one.
+    pub const fn thumb(&self) -> Option<&ThumbReport> {
+        match &self.details {
+            Details::Thumb(report) => Some(report),
+            Details::Pvm(_) => None,
+        }
+    }
+}
+
+/// What is known about a Cortex-M object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ThumbReport {
+    /// Bytes of the file.
+    pub total: usize,
+    /// Bytes of its sections, by kind.
+    pub sizes: target_thumb::Sizes,
+    /// Its functions in order.
+    pub functions: Vec<target_thumb::FunctionInfo>,
+    /// Its undefined symbols in order.
+    pub imports: Vec<String>,
+}
+
+/// What is known about a PVM program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PvmReport {
+    /// Sizes of the output.
+    pub sizes: Sizes,
     /// Entry points; entry `k` is at `5 k`.
     pub entries: Vec<Entry>,
     /// What became of each imported function.
@@ -77,7 +124,7 @@ pub struct Report {
     pub references: Vec<(String, u64)>,
 }
 
-impl Report {
+impl PvmReport {
     /// The PVM address of an exported global, table or memory.
     pub fn exported_data(&self, name: &str) -> Option<u32> {
         let (_, index) = self.data_exports.iter().find(|(export, _)| export == name)?;

@@ -1,10 +1,12 @@
 //! The command-line tool from outside: files in, files and exit codes out.
 
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
+use support::{Folder, text};
 
 /// Adds one to a u32 argument and returns it.
 const INCREMENT: &str = r#"(module
@@ -12,85 +14,6 @@ const INCREMENT: &str = r#"(module
   (func $increment (export "main") (param i32 i32) (result i64)
     (i32.store (i32.const 16) (i32.add (i32.load (local.get 0)) (i32.const 1)))
     (i64.const 0x400000010)))"#;
-
-/// A folder of its own for each test, removed when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("wasm-pvm-cli-{test}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, bytes).expect("a file in the temporary folder");
-        path
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("the folder is there");
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// Runs the tool in the folder.
-    fn tool(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-pvm"))
-            .args(args)
-            .current_dir(&self.0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the tool starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        // A tool that refuses its command line does not read its input.
-        let _ = std::io::Write::write_all(&mut stdin, input);
-        drop(stdin);
-        child.wait_with_output().expect("the tool ends")
-    }
-
-    /// Runs the tool, expects success and gives its standard output.
-    fn succeed(&self, args: &[&str]) -> String {
-        let output = self.tool(args, b"");
-        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Runs the tool, expects a failure with this exit code and one line of explanation, and gives that.
-    fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
-        let output = self.tool(args, input);
-        let message = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-        assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
-        assert!(message.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {message}");
-        message.trim_end().to_owned()
-    }
-
-    fn run_json(&self, program: &str, args: &[&str]) -> Value {
-        let output = self.tool(&[&["run", program, "--json"], args].concat(), b"");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(&output.stderr)))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn compile_then_run() {

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
-use wasm_pvm::{EntryMode, ImportMap, Options, Report, START_ENTRY};
+use wasm_pvm::{Details, EntryMode, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
 
 use crate::machine::{Engine, Exit, Machine};
 
@@ -34,26 +34,31 @@ pub type Host<'a> = &'a mut dyn FnMut(u32, &[u64]) -> u64;
 /// A compiled module with state.
 pub struct Program {
     machine: Machine,
-    report: Report,
+    report: PvmReport,
     /// For each imported function, whether each parameter is 64 bits wide.
     import_params: Vec<Vec<bool>>,
 }
 
-/// `options` with raw entries, addresses for all exports, and imports as host calls.
+/// `options`, which are for the PVM, with raw entries, addresses for all exports, and imports as host calls.
 pub fn raw_options(options: &Options) -> Options {
-    Options {
+    let target = PvmOptions {
         entries: EntryMode::Raw,
         imports: ImportMap::default().with_auto(FIRST_IMPORT),
         keep_exports: true,
-        ..options.clone()
-    }
+        ..pvm(options).clone()
+    };
+    Options { target: target.into(), ..options.clone() }
+}
+
+fn pvm(options: &Options) -> &PvmOptions {
+    options.pvm().expect("the options are for the PVM")
 }
 
 impl Program {
     /// Compiles a module and loads it on the first engine of its version.
     pub fn compile(wasm: &[u8], options: &Options) -> Result<Self> {
         let output = wasm_pvm::compile(wasm, &raw_options(options))?;
-        Self::load(wasm, output, Engine::for_version(options.gp)[0])
+        Self::load(wasm, output, Engine::for_version(pvm(options).gp)[0])
     }
 
     /// Loads a module that was compiled with [`raw_options`], and checks the price of every block.
@@ -65,7 +70,8 @@ impl Program {
         if engine != Engine::Gp07 {
             check_gas(&machine, &program.blob)?;
         }
-        Ok(Self { machine, report: output.report, import_params: import_params(wasm)? })
+        let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };
+        Ok(Self { machine, report, import_params: import_params(wasm)? })
     }
 
     /// Whether a function can be entered by this name.

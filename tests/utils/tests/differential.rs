@@ -1,17 +1,22 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::fuzz::{Verdict, compare, module};
-use wasm_pvm::{Bounds, GpVersion, OptLevel, Options};
+use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
 const SEEDS: u64 = 150;
+
+fn strict(gp: GpVersion) -> Options {
+    let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
+    Options { threads: 1, ..Options::new(target) }
+}
 
 #[test]
 fn random_modules_agree_with_the_reference_engine() {
     let (mut agreed, mut calls) = (0, 0);
     for (n, level) in (0..).zip([OptLevel::O0, OptLevel::O2, OptLevel::Oz]) {
         for seed in n * SEEDS..(n + 1) * SEEDS {
-            let options = Options { level, bounds: Bounds::Strict, threads: 1, ..Options::default() };
+            let options = Options { level, ..strict(GpVersion::V08) };
             let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
             match compare(&bytes, seed, &options) {
                 Ok(Verdict::Agreed(n)) => (agreed, calls) = (agreed + 1, calls + n),
@@ -28,8 +33,7 @@ fn random_modules_agree_with_the_reference_engine() {
 fn random_modules_agree_on_gp_072() {
     let mut agreed = 0;
     for seed in 1000..1000 + SEEDS / 2 {
-        let options =
-            Options { gp: GpVersion::V072, bounds: Bounds::Strict, threads: 1, ..Options::default() };
+        let options = strict(GpVersion::V072);
         let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
         match compare(&bytes, seed, &options) {
             Ok(Verdict::Agreed(_)) => agreed += 1,

@@ -2,7 +2,7 @@
 
 use testkit::kernels::{all, measure};
 use testkit::machine::Engine;
-use wasm_pvm::{Bounds, GpVersion, OptLevel, Options};
+use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Bounds checks let no access out of linear memory, where the host puts the arguments.
 #[test]
@@ -10,7 +10,8 @@ fn every_kernel_is_right_with_bounds_checks() {
     for kernel in all().unwrap() {
         for level in [OptLevel::O0, OptLevel::O2, OptLevel::Oz] {
             for gp in [GpVersion::V072, GpVersion::V08] {
-                let options = Options { level, gp, bounds: Bounds::Strict, ..Options::default() };
+                let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
+                let options = Options { level, ..Options::new(pvm) };
                 measure(&kernel, &options, gp, Engine::for_version(gp)[0]).unwrap_or_else(|error| {
                     panic!("{} {} -{level:?} {gp}: {error:#}", kernel.variant, kernel.name)
                 });
@@ -26,7 +27,8 @@ fn every_kernel_is_right_everywhere() {
         for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
             for gp in [GpVersion::V072, GpVersion::V08] {
                 for &engine in Engine::for_version(gp) {
-                    let options = Options { level, gp, ..Options::default() };
+                    let pvm = PvmOptions { gp, ..PvmOptions::default() };
+                    let options = Options { level, ..Options::new(pvm) };
                     measure(&kernel, &options, gp, engine).unwrap_or_else(|error| {
                         panic!("{} {} -{level:?} {gp} {engine:?}: {error:#}", kernel.variant, kernel.name)
                     });

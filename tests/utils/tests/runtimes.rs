@@ -4,7 +4,7 @@
 
 use testkit::runtimes::{call_reference, decompress, files, folder};
 use wasm_pvm::run::{EntryPoint, Host, RunOptions, Status};
-use wasm_pvm::{Floats, ImportMap, OptLevel, Options};
+use wasm_pvm::{Floats, ImportMap, OptLevel, Options, PvmOptions};
 
 #[test]
 fn runtimes_answer_what_the_reference_engine_answers() {
@@ -14,12 +14,8 @@ fn runtimes_answer_what_the_reference_engine_answers() {
     }
     for (name, path) in files {
         let wasm = decompress(&std::fs::read(path).unwrap()).unwrap();
-        let options = Options {
-            floats: Floats::Trap,
-            level: OptLevel::Oz,
-            imports: ImportMap::default().with_auto(1000),
-            ..Options::default()
-        };
+        let pvm = PvmOptions { imports: ImportMap::default().with_auto(1000), ..PvmOptions::default() };
+        let options = Options { floats: Some(Floats::Trap), level: OptLevel::Oz, ..Options::new(pvm) };
         let output = wasm_pvm::compile(&wasm, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (jam, ratio) = (output.bytes.len(), output.bytes.len() as f64 / wasm.len() as f64);
         println!("{name}: {} bytes of wasm, {jam} of JAM, {ratio:.3}", wasm.len());

@@ -22,7 +22,7 @@ const MODULE: &str = r#"(module
 fn only_the_declared_type_passes() {
     let wasm = wat::parse_str(MODULE).unwrap();
     for level in [OptLevel::O0, OptLevel::O2, OptLevel::Oz] {
-        let options = Options { level, floats: Floats::Trap, ..Options::default() };
+        let options = Options { level, floats: Some(Floats::Trap), ..Options::default() };
         for (caller, own) in [("wide", 0), ("reference", 1), ("float", 2)] {
             for callee in 0..3 {
                 let mut program = Program::compile(&wasm, &options).unwrap();

@@ -67,8 +67,8 @@ pub fn plan(
     if options.shadow_stack == ShadowStack::Strict {
         return Ok(None);
     }
-    let plan = if options.bounds == Bounds::Strict {
-        let what = "strict bounds checks refuse addresses outside of linear memory".to_owned();
+    let plan = if options.bounds != Bounds::Guard {
+        let what = "bounds checks refuse addresses outside of linear memory".to_owned();
         Err(Misfit { function: None, offset: 0, what })
     } else {
         recognise(info, libcalls, wasm)

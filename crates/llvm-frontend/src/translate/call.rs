@@ -18,7 +18,6 @@ use crate::error::Error;
 use crate::libcalls::Libcall;
 use crate::module_info::FuncType;
 use crate::names;
-use crate::options::Bounds;
 
 /// Translates an operator of this family; false if it is of another.
 pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
@@ -153,19 +152,19 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         let ints: Vec<IntValue<'ctx>> = args.iter().map(|arg| arg.into_int_value()).collect();
         match libcall {
             Libcall::Memcpy | Libcall::Memmove => {
-                self.check_helper_range(ints[0], ints[2]);
-                self.check_helper_range(ints[1], ints[2]);
+                self.check_memory_range(ints[0], ints[2]);
+                self.check_memory_range(ints[1], ints[2]);
                 self.move_bytes(ints[0], ints[1], ints[2]);
                 Some(args[0])
             }
             Libcall::Memset => {
-                self.check_helper_range(ints[0], ints[2]);
+                self.check_memory_range(ints[0], ints[2]);
                 self.set_bytes(ints[0], ints[1], ints[2]);
                 Some(args[0])
             }
             Libcall::Memcmp => {
-                self.check_helper_range(ints[0], ints[2]);
-                self.check_helper_range(ints[1], ints[2]);
+                self.check_memory_range(ints[0], ints[2]);
+                self.check_memory_range(ints[1], ints[2]);
                 Some(self.compare_bytes(ints[0], ints[1], ints[2]))
             }
             Libcall::Multi3 => {
@@ -189,13 +188,6 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         }
     }
 
-    /// A helper's accesses are accesses of the program: [`Bounds::Strict`] checks them.
-    fn check_helper_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
-        if self.program().options.bounds == Bounds::Strict {
-            self.check_memory_range(start, length);
-        }
-    }
-
     fn compare_bytes(
         &mut self,
         a: IntValue<'ctx>,
@@ -211,7 +203,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     }
 
     fn store_pair(&mut self, to: IntValue<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) {
-        self.check_helper_range(to, self.ir().c32(16));
+        self.check_memory_range(to, self.ir().c32(16));
         let pointer = self.memory_pointer(to);
         self.ir().store(Space::Memory, pointer, low.into(), 1);
         let pointer = self.ir().offset_bytes(pointer, self.ir().c32(8));

@@ -10,6 +10,9 @@
 //! `address <= m - s` without overflow; otherwise it is computed in 64 bits. Ranges of bulk
 //! operations are checked under the same rule: with [`Bounds::Guard`] the machine traps at the first byte outside, and
 //! pointers to what the host mapped elsewhere (arguments, say) are as good as in a plain access.
+//!
+//! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. The access begins within
+//! memory, then; it may end up to seven bytes behind it. Ranges of bulk operations are compared.
 
 use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
@@ -97,14 +100,24 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops an address, checks it if that is asked for, and returns the pointer to `bytes` bytes.
     fn access(&mut self, memarg: MemArg, bytes: u32) -> PointerValue<'ctx> {
         let address = self.pop_int();
-        if self.program().options.bounds == Bounds::Strict {
-            self.check_access(address, memarg.offset + u64::from(bytes));
+        match self.program().options.bounds {
+            Bounds::Guard => {}
+            Bounds::Strict => self.check_access(address, memarg.offset + u64::from(bytes)),
+            Bounds::Mask => return self.masked_pointer(address, memarg.offset as u32),
         }
         let pointer = self.memory_pointer(address);
         match memarg.offset as u32 {
             0 => pointer,
             offset => self.ir().offset_bytes(pointer, self.ir().c32(offset)),
         }
+    }
+
+    /// The pointer to `address + offset` modulo the size of memory, a power of two.
+    fn masked_pointer(&mut self, address: IntValue<'ctx>, offset: u32) -> PointerValue<'ctx> {
+        let bytes = self.program().memory.expect("validated: there is a memory").min_bytes;
+        let sum = self.ir().add(address, self.ir().c32(offset));
+        let masked = self.ir().and(sum, self.ir().c32(bytes.wrapping_sub(1)));
+        self.memory_pointer(masked)
     }
 
     /// Where in linear memory `address` is.

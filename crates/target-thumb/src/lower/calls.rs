@@ -9,7 +9,7 @@ use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, 
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 use thumb_isa::{Opcode, RegList};
 
-use super::{Cx, halves, is_in_core, reg, word};
+use super::{Cx, constant, halves, is_in_core, reg, word};
 use crate::abi::stage_singles;
 use crate::inst::{Call, Callee, Inst};
 
@@ -28,6 +28,25 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
     let func = cx.func;
     call(cx, decl.sig, Callee::Func(callee), args, &func.results[inst]);
     Ok(())
+}
+
+/// Calls a function of one word that doesn't return.
+pub fn noreturn(cx: &mut Cx<'_>, callee: FuncId, arg: u32) {
+    let layout = layout(cx, cx.module.decls[callee].sig);
+    let &[ArgLoc::Reg(reg)] = &layout.params[0][..] else {
+        unreachable!("the first word travels in a register")
+    };
+    let arg = constant(cx, arg);
+    cx.note_call(layout.stack_bytes);
+    let args = vec![(arg, reg)];
+    let call = Call {
+        callee: Callee::Func(callee),
+        args,
+        results: Vec::new(),
+        singles: Vec::new(),
+        clobbers: RegSet::EMPTY,
+    };
+    cx.emit(Inst::Call(Box::new(call)));
 }
 
 /// Selects a call to a code address.

@@ -23,13 +23,13 @@ pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
         InstData::Return { args } => calls::return_(cx, args),
         InstData::TailCall { func: callee, args } => calls::tail_direct(cx, *callee, args),
         InstData::TailCallIndirect { sig, callee, args } => calls::tail_indirect(cx, *sig, *callee, args),
-        InstData::Trap { code } => cx.set_exit(trap(*code)),
+        InstData::Trap { code } => trap(cx, *code),
         other => panic!("{}: {other:?} is no terminator", func.name),
     }
     Ok(())
 }
 
-/// The operand of `udf` that tells why a program stopped.
+/// The number that tells why a program stopped: the operand of `udf`, and the argument of a handler.
 pub const fn trap_number(code: TrapCode) -> u32 {
     match code {
         TrapCode::Unreachable => 0,
@@ -44,8 +44,13 @@ pub const fn trap_number(code: TrapCode) -> u32 {
     }
 }
 
-fn trap(code: TrapCode) -> Inst<codegen::VReg> {
-    Inst::Plain(Machine::imm(Opcode::Udf, trap_number(code)))
+/// Stops. A handler is called without saving the link register: nobody returns from here.
+fn trap(cx: &mut Cx<'_>, code: TrapCode) {
+    let number = trap_number(code);
+    if let Some(handler) = cx.target.trap_handler {
+        calls::noreturn(cx, handler, number);
+    }
+    cx.set_exit(Inst::Plain(Machine::imm(Opcode::Udf, number)));
 }
 
 fn dispatch(cx: &mut Cx<'_>, ty: Type, value: Value, cases: &[(i64, BlockCall)], default: &BlockCall) {

@@ -29,7 +29,7 @@ use crate::test::Src;
 
 pub use arith::add_imm;
 pub use calls::{is_runtime_function, params};
-pub use control::terminator;
+pub use control::{terminator, trap_number};
 
 /// The context of lowering one function.
 pub type Cx<'a> = Lower<'a, Thumb>;

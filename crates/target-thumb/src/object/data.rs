@@ -6,6 +6,12 @@
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, IdVec, InstData, Module};
 
+use super::MemoryShape;
+use crate::cpu::Architecture;
+
+/// Bytes of the widest access to linear memory.
+const WIDEST_ACCESS: u64 = 8;
+
 /// Where a data object goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -30,19 +36,49 @@ pub struct Contents {
     pub align: u64,
 }
 
-/// The contents of an object; `memory_bytes` is the size of linear memory if it isn't what the module declares.
-pub fn contents(module: &Module, id: DataId, is_written: bool, memory_bytes: Option<u64>) -> Contents {
+/// How linear memory is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryLayout {
+    /// Its size, if it isn't what the module declares.
+    pub bytes: Option<u64>,
+    /// What is around it.
+    pub shape: MemoryShape,
+    /// Says what a region of the memory protection unit is.
+    pub architecture: Architecture,
+}
+
+impl MemoryLayout {
+    /// Size and alignment of a memory that declares so many bytes.
+    ///
+    /// Regions of ARMv7-M are powers of two from 32 on, at multiples of their size; those of ARMv8-M begin and end at
+    /// multiples of 32.
+    fn place(self, declared: u64) -> (u64, u64) {
+        let size = self.bytes.unwrap_or(declared);
+        match (self.shape, self.architecture) {
+            (MemoryShape::Plain, _) => (size, 16),
+            (MemoryShape::Slack, _) => (size + WIDEST_ACCESS, 16),
+            (MemoryShape::Region, Architecture::V8MMain) => (size.next_multiple_of(32), 32),
+            (MemoryShape::Region, Architecture::V7M | Architecture::V7EM) => {
+                let size = size.next_power_of_two().max(32);
+                (size, size)
+            }
+        }
+    }
+}
+
+/// The contents of an object.
+pub fn contents(module: &Module, id: DataId, is_written: bool, layout: MemoryLayout) -> Contents {
     let object = &module.data[id];
     let (mut bytes, size, align) = match &object.kind {
         DataKind::Memory(memory) => {
-            let size = memory_bytes.unwrap_or(memory.min_bytes);
+            let (size, align) = layout.place(memory.min_bytes);
             let mut bytes = vec![0; size as usize];
             for segment in &memory.segments {
                 let start = (segment.offset as usize).min(bytes.len());
                 let len = segment.bytes.len().min(bytes.len() - start);
                 bytes[start..start + len].copy_from_slice(&segment.bytes[..len]);
             }
-            (bytes, size, 16)
+            (bytes, size, align)
         }
         _ => {
             let mut bytes = object.init.clone();

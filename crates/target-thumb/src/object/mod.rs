@@ -24,11 +24,25 @@ use crate::target::Thumb;
 
 pub use names::NameError;
 
+/// How linear memory is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MemoryShape {
+    /// As large as it is.
+    #[default]
+    Plain,
+    /// With room behind it for an access that begins at its last byte.
+    Slack,
+    /// As one region of the memory protection unit.
+    Region,
+}
+
 /// What steers the object beside the code.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ObjectOptions {
     /// Bytes of linear memory; `None` for what the module declares.
     pub memory_bytes: Option<u64>,
+    /// How linear memory is laid out.
+    pub memory_shape: MemoryShape,
     /// Put in front of every import's symbol.
     pub import_prefix: String,
     /// Symbols of imports and exports by wasm name, where they are not the name itself.
@@ -46,6 +60,19 @@ pub struct FunctionInfo {
     pub size: u32,
 }
 
+/// Bytes per kind of section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Code with its literals.
+    pub text: u64,
+    /// Read-only data.
+    pub rodata: u64,
+    /// Initialised data.
+    pub data: u64,
+    /// Zeros.
+    pub bss: u64,
+}
+
 /// An object with what is known about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
@@ -55,6 +82,8 @@ pub struct Object {
     pub functions: Vec<FunctionInfo>,
     /// Its undefined symbols in order.
     pub imports: Vec<String>,
+    /// Sizes of its sections, without padding between them.
+    pub sizes: Sizes,
 }
 
 /// Writes the object of a compiled module.
@@ -67,6 +96,6 @@ pub fn link(
     fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
     options: &ObjectOptions,
 ) -> Result<Object, NameError> {
-    let names = names::Names::new(module, fragments, options)?;
+    let names = names::Names::new(module, fragments, options, target.trap_handler)?;
     Ok(write::Writer::new(module, target, names, options).write(fragments))
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use codegen::Fragment;
-use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Module};
+use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module};
 
 use super::ObjectOptions;
 use crate::fixup::Fixup;
@@ -55,6 +55,7 @@ impl Names {
         module: &Module,
         fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
         options: &ObjectOptions,
+        trap_handler: Option<FuncId>,
     ) -> Result<Self, NameError> {
         let mut names = Self {
             functions: IdVec::filled(Vec::new(), module.decls.len()),
@@ -81,17 +82,20 @@ impl Names {
         if let Some(start) = module.start {
             names.functions[start].push(taken.take(START.to_owned(), "the start function".to_owned())?);
         }
-        names.name_imports(module, &mut taken)?;
+        names.name_imports(module, trap_handler, &mut taken)?;
         Ok(names)
     }
 
-    fn name_imports(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
+    fn name_imports(
+        &mut self,
+        module: &Module,
+        trap_handler: Option<FuncId>,
+        taken: &mut Taken<'_>,
+    ) -> Result<(), NameError> {
         for (id, decl) in module.decls.iter() {
             if let FuncKind::Import(import) = &decl.kind {
-                let plain = taken.renamed(&import.field);
-                let is_renamed = taken.options.renames.contains_key(&import.field);
                 let symbol =
-                    if is_renamed { plain } else { format!("{}{plain}", taken.options.import_prefix) };
+                    if trap_handler == Some(id) { import.field.clone() } else { taken.symbol_of(import) };
                 self.imports[id] = Some(taken.import(symbol)?);
             }
             if let FuncKind::Intrinsic(name) = &decl.kind
@@ -113,6 +117,14 @@ struct Taken<'a> {
 impl Taken<'_> {
     fn renamed(&self, name: &str) -> String {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix.
+    fn symbol_of(&self, import: &Import) -> String {
+        let renames = &self.options.renames;
+        let full = format!("{}.{}", import.module, import.field);
+        let renamed = renames.get(&full).or_else(|| renames.get(&import.field));
+        renamed.cloned().unwrap_or_else(|| format!("{}{}", self.options.import_prefix, import.field))
     }
 
     fn take(&mut self, symbol: String, what: String) -> Result<String, NameError> {

@@ -10,7 +10,7 @@ use ssa::{DataId, FuncId, IdVec, Module};
 
 use super::data::{self, Contents, Place};
 use super::names::Names;
-use super::{FunctionInfo, Object, ObjectOptions, attributes};
+use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes};
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
 use crate::target::{MemoryMode, Thumb};
@@ -24,6 +24,7 @@ pub struct Writer<'a> {
     elf: Elf<'static>,
     functions: IdVec<FuncId, Option<SymbolId>>,
     data: IdVec<DataId, Option<SymbolId>>,
+    sizes: Sizes,
 }
 
 /// A relocation in a section that is not added yet.
@@ -47,6 +48,7 @@ impl<'a> Writer<'a> {
             elf,
             functions: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(None, module.data.len()),
+            sizes: Sizes::default(),
         }
     }
 
@@ -63,7 +65,7 @@ impl<'a> Writer<'a> {
         let imports = self.relocations(pending);
         self.attributes();
         let bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
-        Object { bytes, functions: infos, imports }
+        Object { bytes, functions: infos, imports, sizes: self.sizes }
     }
 
     // ---- Functions ----
@@ -82,6 +84,7 @@ impl<'a> Writer<'a> {
         let align = alignment(fragment, self.module.functions[id].as_ref());
         let section = self.section(format!(".text.{name}"), SectionKind::Text);
         self.elf.append_section_data(section, &bytes, align);
+        self.sizes.text += bytes.len() as u64;
         self.map_symbols(section, fragment, &code);
         let globals = std::mem::take(&mut self.names.functions[id]);
         let symbol = globals.first().cloned().unwrap_or_else(|| name.clone());
@@ -171,7 +174,12 @@ impl<'a> Writer<'a> {
             let is_elsewhere =
                 self.target.linear_memory == Some(id) && self.target.memory != MemoryMode::Symbol;
             if used[id] && !is_elsewhere {
-                let contents = data::contents(self.module, id, written[id], self.options.memory_bytes);
+                let memory = data::MemoryLayout {
+                    bytes: self.options.memory_bytes,
+                    shape: self.options.memory_shape,
+                    architecture: self.target.cpu.architecture(),
+                };
+                let contents = data::contents(self.module, id, written[id], memory);
                 self.data_object(id, &contents, pending);
             }
         }
@@ -179,11 +187,12 @@ impl<'a> Writer<'a> {
 
     fn data_object(&mut self, id: DataId, contents: &Contents, pending: &mut Vec<Pending>) {
         let object = &self.module.data[id];
-        let (prefix, kind) = match contents.place {
-            Place::ReadOnly => (".rodata", SectionKind::ReadOnlyData),
-            Place::Data => (".data", SectionKind::Data),
-            Place::Zeros => (".bss", SectionKind::UninitializedData),
+        let (prefix, kind, bytes) = match contents.place {
+            Place::ReadOnly => (".rodata", SectionKind::ReadOnlyData, &mut self.sizes.rodata),
+            Place::Data => (".data", SectionKind::Data, &mut self.sizes.data),
+            Place::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
         };
+        *bytes += contents.size;
         let section = self.section(format!("{prefix}.{}", object.name), kind);
         match contents.place {
             Place::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),

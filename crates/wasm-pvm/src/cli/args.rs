@@ -1,15 +1,16 @@
 //! The command line, as data.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use pvm_isa::GpVersion;
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
-    Bounds, EntryMode, Floats, Format, Names, OptLevel, ResultConvention, ShadowStack, Stage, Target,
+    Architecture, Cpu, EntryMode, Floats, Format, GpVersion, MemoryMode, Names, OptLevel, PvmBounds,
+    ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
-/// Compiles WebAssembly to programs for the PVM, and runs and inspects them.
+/// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
 #[derive(Debug, Parser)]
 #[command(name = "wasm-pvm", version, max_term_width = 110)]
 pub struct Cli {
@@ -44,45 +45,29 @@ pub struct CompileArgs {
     /// Optimisation level.
     #[arg(short = 'O', value_name = "LEVEL", value_enum, default_value = "2")]
     pub level: Level,
-    /// Machine to compile for.
-    #[arg(long, value_enum, default_value = "pvm")]
+    /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
+    #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
-    /// Version of the Gray Paper the program is for: 0.7 or 0.8.
-    #[arg(long, default_value = "0.8")]
-    pub gp: GpVersion,
-    /// Form of the output.
-    #[arg(long, value_enum, default_value = "jam")]
-    pub format: FormatArg,
-    /// What to do with float operators.
-    #[arg(long, value_enum, default_value = "reject")]
-    pub floats: FloatsArg,
+    /// What to do with float operators; `hard` is the default where the core has a unit for them, else `reject`.
+    #[arg(long, value_enum)]
+    pub floats: Option<FloatsArg>,
     /// The same as `--floats trap`.
     #[arg(long, hide = true, conflicts_with = "floats")]
     pub trap_floats: bool,
-    /// Who notices an access outside of linear memory: unmapped pages, or a check in front of each access.
-    #[arg(long, value_enum, default_value = "guard")]
-    pub bounds: BoundsArg,
+    /// What happens to accesses outside of linear memory: `guard` (the default) or `strict` on PVM; `none` (the
+    /// default with native memory), `mask`, `check` (the default otherwise) or `mpu` on Cortex-M.
+    #[arg(long, value_enum)]
+    pub bounds: Option<BoundsArg>,
     /// Where the C stack lives: on the machine's stack if the module allows it, or in linear memory.
     #[arg(long, value_enum, default_value = "auto")]
     pub shadow_stack: ShadowStackArg,
-    /// Bytes of machine stack; K and M are units.
-    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
-    pub stack_size: Option<u32>,
-    /// Import map file; or `auto` or `auto:N` to number what is left from N. May be repeated.
-    #[arg(short, long, value_name = "FILE|auto")]
-    pub imports: Vec<String>,
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,
-    /// Entry points: services' by name and all exports otherwise, or all exports without conversion.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub entries: EntriesArg,
-    /// What entry functions return in r8: the length of the result, or its end address.
-    #[arg(long, value_enum, default_value = "len")]
-    pub result: ResultArg,
-    /// Whether the metadata names functions; `auto` leaves them out at -Os and -Oz.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub names: NamesArg,
+    #[command(flatten)]
+    pub pvm: PvmArgs,
+    #[command(flatten)]
+    pub thumb: ThumbArgs,
     /// Stop at a stage and write its text, to standard output unless -o is given.
     #[arg(long, value_enum)]
     pub emit: Option<StageArg>,
@@ -92,6 +77,139 @@ pub struct CompileArgs {
     /// Print sizes and times as JSON.
     #[arg(long, conflicts_with = "emit")]
     pub json: bool,
+}
+
+/// Options of the PVM.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "PVM")]
+pub struct PvmArgs {
+    /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
+    #[arg(long)]
+    pub gp: Option<GpVersion>,
+    /// Form of the output; `jam` by default.
+    #[arg(long, value_enum)]
+    pub format: Option<FormatArg>,
+    /// Bytes of machine stack; K and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub stack_size: Option<u32>,
+    /// Import map file; or `auto` or `auto:N` to number what is left from N. May be repeated.
+    #[arg(short, long, value_name = "FILE|auto")]
+    pub imports: Vec<String>,
+    /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
+    /// conversion.
+    #[arg(long, value_enum)]
+    pub entries: Option<EntriesArg>,
+    /// What entry functions return in r8: the length of the result (the default), or its end address.
+    #[arg(long, value_enum)]
+    pub result: Option<ResultArg>,
+    /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
+    #[arg(long, value_enum)]
+    pub names: Option<NamesArg>,
+}
+
+/// Options of Cortex-M.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cortex-M")]
+pub struct ThumbArgs {
+    /// Core: cortex-m3 (the default of thumbv7m), cortex-m4 (of thumbv7em), m4f, m7, m7dp, cortex-m33 (of
+    /// thumbv8m.main), m33f.
+    #[arg(long, value_name = "CORE")]
+    pub cpu: Option<Cpu>,
+    /// Where linear memory is: at address 0 (`native`, the default), at a symbol of the object, or where r11 points.
+    #[arg(long, value_enum)]
+    pub memory: Option<MemoryArg>,
+    /// What a trap does: `udf` with its number (the default), or a call of a function that doesn't return.
+    #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
+    pub trap: Option<Trap>,
+    /// Bytes of linear memory instead of what the module declares; K and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub memory_bytes: Option<u32>,
+    /// Bytes for the C stack with `--memory native --shadow-stack strict`.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub shadow_stack_size: Option<u32>,
+    /// Put in front of every import's symbol.
+    #[arg(long, value_name = "TEXT")]
+    pub import_prefix: Option<String>,
+    /// Symbol of an import or export. May be repeated.
+    #[arg(long, value_name = "WASM=SYMBOL", value_parser = parse_rename)]
+    pub rename: Vec<(String, String)>,
+    /// File of lines `WASM = SYMBOL`. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub rename_file: Vec<PathBuf>,
+}
+
+impl PvmArgs {
+    /// The first of these options that was given.
+    pub fn first(&self) -> Option<&'static str> {
+        let given = [
+            (self.gp.is_some(), "--gp"),
+            (self.format.is_some(), "--format"),
+            (self.stack_size.is_some(), "--stack-size"),
+            (!self.imports.is_empty(), "--imports"),
+            (self.entries.is_some(), "--entries"),
+            (self.result.is_some(), "--result"),
+            (self.names.is_some(), "--names"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
+}
+
+impl ThumbArgs {
+    /// The first of these options that was given.
+    pub fn first(&self) -> Option<&'static str> {
+        let given = [
+            (self.cpu.is_some(), "--cpu"),
+            (self.memory.is_some(), "--memory"),
+            (self.trap.is_some(), "--trap"),
+            (self.memory_bytes.is_some(), "--memory-bytes"),
+            (self.shadow_stack_size.is_some(), "--shadow-stack-size"),
+            (self.import_prefix.is_some(), "--import-prefix"),
+            (!self.rename.is_empty(), "--rename"),
+            (!self.rename_file.is_empty(), "--rename-file"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
+}
+
+/// A machine by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TargetArg {
+    Pvm,
+    Thumb(Architecture),
+}
+
+impl FromStr for TargetArg {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "pvm" => Ok(Self::Pvm),
+            "thumbv7m" => Ok(Self::Thumb(Architecture::V7M)),
+            "thumbv7em" => Ok(Self::Thumb(Architecture::V7EM)),
+            "thumbv8m.main" => Ok(Self::Thumb(Architecture::V8MMain)),
+            "thumbv6m" | "thumbv8m.base" => {
+                Err(format!("{name} has no Thumb-2 main extension, which the code needs"))
+            }
+            _ => Err("known are pvm, thumbv7m, thumbv7em and thumbv8m.main".to_owned()),
+        }
+    }
+}
+
+/// `udf` or `handler=SYMBOL`.
+fn parse_trap(text: &str) -> Result<Trap, String> {
+    match text.strip_prefix("handler=") {
+        Some(symbol) if !symbol.is_empty() => Ok(Trap::Handler(symbol.to_owned())),
+        None if text == "udf" => Ok(Trap::Instruction),
+        _ => Err("expected udf or handler=SYMBOL".to_owned()),
+    }
+}
+
+/// A wasm name and a symbol.
+pub fn parse_rename(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').map(|(name, symbol)| (name.trim(), symbol.trim()));
+    let parts = parts.filter(|(_, symbol)| !symbol.is_empty());
+    let (name, symbol) = parts.ok_or_else(|| "expected WASM=SYMBOL".to_owned())?;
+    Ok((name.to_owned(), symbol.to_owned()))
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +297,13 @@ fn parse_size(text: &str) -> Result<u32, String> {
     bytes.ok_or_else(|| "expected a number of bytes such as 65536, 64K or 1M".to_owned())
 }
 
+/// A kind of bounds check, by the target that knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bounds {
+    Pvm(PvmBounds),
+    Thumb(ThumbBounds),
+}
+
 /// Declares an option's values and what they stand for.
 macro_rules! values {
     ($($name:ident for $ty:ty { $($text:literal $variant:ident => $value:expr,)* })*) => {$(
@@ -204,9 +329,6 @@ values! {
         "s" Os => OptLevel::Os,
         "z" Oz => OptLevel::Oz,
     }
-    TargetArg for Target {
-        "pvm" Pvm => Target::Pvm,
-    }
     FormatArg for Format {
         "jam" Jam => Format::Jam,
         "spi" Spi => Format::Spi,
@@ -215,10 +337,21 @@ values! {
     FloatsArg for Floats {
         "reject" Reject => Floats::Reject,
         "trap" Trap => Floats::Trap,
+        "soft" Soft => Floats::Soft,
+        "hard" Hard => Floats::Hard,
     }
     BoundsArg for Bounds {
-        "guard" Guard => Bounds::Guard,
-        "strict" Strict => Bounds::Strict,
+        "guard" Guard => Bounds::Pvm(PvmBounds::Guard),
+        "strict" Strict => Bounds::Pvm(PvmBounds::Strict),
+        "none" None => Bounds::Thumb(ThumbBounds::None),
+        "mask" Mask => Bounds::Thumb(ThumbBounds::Mask),
+        "check" Check => Bounds::Thumb(ThumbBounds::Check),
+        "mpu" Mpu => Bounds::Thumb(ThumbBounds::Mpu),
+    }
+    MemoryArg for MemoryMode {
+        "native" Native => MemoryMode::Native,
+        "symbol" Symbol => MemoryMode::Symbol,
+        "register" Register => MemoryMode::Register,
     }
     ShadowStackArg for ShadowStack {
         "auto" Auto => ShadowStack::Auto,

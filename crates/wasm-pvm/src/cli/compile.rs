@@ -1,12 +1,16 @@
 //! `wasm-pvm compile`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
-use wasm_pvm::{Format, ImportMap, Options, Report};
+use wasm_pvm::{
+    Architecture, Details, Floats, Format, GpVersion, ImportMap, Options, OptionsError, PvmBounds,
+    PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport,
+};
 
-use super::args::CompileArgs;
+use super::args::{self, Bounds, CompileArgs, TargetArg, ThumbArgs};
 use super::files;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
@@ -17,7 +21,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         let text = wasm_pvm::emit(&input, &options, stage.into()).with_context(name)?;
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
     }
-    let path = output_path(args, options.format);
+    let path = output_path(args, &options.target);
     if args.json && files::is_standard(&path) {
         bail!("the program and --json can't both go to standard output");
     }
@@ -32,31 +36,105 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
 }
 
 fn options(args: &CompileArgs) -> Result<Options> {
-    let floats = if args.trap_floats { wasm_pvm::Floats::Trap } else { args.floats.into() };
-    Ok(Options {
-        target: args.target.into(),
-        gp: args.gp,
+    let floats = if args.trap_floats { Some(Floats::Trap) } else { args.floats.map(Into::into) };
+    let options = Options {
+        target: match args.target {
+            TargetArg::Pvm => pvm_options(args)?.into(),
+            TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
+        },
         level: args.level.into(),
         floats,
-        bounds: args.bounds.into(),
         shadow_stack: args.shadow_stack.into(),
-        stack_size: args.stack_size,
-        imports: imports(args)?,
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
-        entries: args.entries.into(),
-        result: args.result.into(),
-        format: args.format.into(),
-        names: args.names.into(),
-        package: package(&args.input),
         threads: args.threads,
         ..Options::default()
+    };
+    options.check()?;
+    Ok(options)
+}
+
+fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
+    if let Some(option) = args.thumb.first() {
+        bail!(OptionsError::new(format!("{option} is for Cortex-M, and the target is pvm")));
+    }
+    let bounds = match args.bounds.map(Bounds::from) {
+        None => PvmBounds::default(),
+        Some(Bounds::Pvm(bounds)) => bounds,
+        Some(Bounds::Thumb(_)) => {
+            bail!(OptionsError::new("--bounds on pvm is guard or strict".to_owned()));
+        }
+    };
+    let pvm = &args.pvm;
+    let default = PvmOptions::default();
+    let gp = pvm.gp.unwrap_or(default.gp);
+    Ok(PvmOptions {
+        gp,
+        bounds,
+        stack_size: pvm.stack_size,
+        imports: imports(&pvm.imports, gp)?,
+        entries: pvm.entries.map_or(default.entries, Into::into),
+        result: pvm.result.map_or(default.result, Into::into),
+        format: pvm.format.map_or(default.format, Into::into),
+        names: pvm.names.map_or(default.names, Into::into),
+        package: package(&args.input),
+        ..default
     })
 }
 
+fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<ThumbOptions> {
+    if let Some(option) = args.pvm.first() {
+        bail!(OptionsError::new(format!("{option} is for pvm, and the target is {architecture}")));
+    }
+    let bounds = match args.bounds.map(Bounds::from) {
+        None => None,
+        Some(Bounds::Thumb(bounds)) => Some(bounds),
+        Some(Bounds::Pvm(_)) => {
+            bail!(OptionsError::new(format!("--bounds on {architecture} is none, mask, check or mpu")));
+        }
+    };
+    let thumb = &args.thumb;
+    let cpu = thumb.cpu.unwrap_or(architecture.default_cpu());
+    if cpu.architecture() != architecture {
+        let needed = cpu.architecture();
+        bail!(OptionsError::new(format!("{cpu} is a core of {needed}, and the target is {architecture}")));
+    }
+    let default = ThumbOptions::new(cpu);
+    Ok(ThumbOptions {
+        memory: thumb.memory.map_or(default.memory, Into::into),
+        bounds,
+        trap: thumb.trap.clone().unwrap_or(default.trap),
+        memory_bytes: thumb.memory_bytes,
+        shadow_stack_size: thumb.shadow_stack_size,
+        import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
+        renames: renames(thumb)?,
+        cpu,
+    })
+}
+
+/// The renames of all files, and then of the command line; later ones override earlier ones.
+fn renames(args: &ThumbArgs) -> Result<BTreeMap<String, String>> {
+    let mut renames = BTreeMap::new();
+    for path in &args.rename_file {
+        let name = || files::display(path);
+        let text =
+            String::from_utf8(files::read(path)?).ok().with_context(|| format!("{}: is not text", name()))?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                let rename =
+                    args::parse_rename(line).map_err(|what| anyhow!("{}: line {number}: {what}", name()))?;
+                renames.extend([rename]);
+            }
+        }
+    }
+    renames.extend(args.rename.iter().cloned());
+    Ok(renames)
+}
+
 /// The maps of all files together; a later file overrides an earlier one.
-fn imports(args: &CompileArgs) -> Result<ImportMap> {
+fn imports(sources: &[String], gp: GpVersion) -> Result<ImportMap> {
     let mut map = ImportMap::default();
-    for source in &args.imports {
+    for source in sources {
         let base = match source.strip_prefix("auto") {
             Some("") => Some(ImportMap::DEFAULT_AUTO_BASE),
             Some(rest) if rest.starts_with(':') => {
@@ -71,7 +149,7 @@ fn imports(args: &CompileArgs) -> Result<ImportMap> {
         }
         let text = files::read(Path::new(source))?;
         let text = String::from_utf8(text).ok().with_context(|| format!("{source}: is not text"))?;
-        map.extend(ImportMap::parse(&text, args.gp).with_context(|| source.clone())?);
+        map.extend(ImportMap::parse(&text, gp).with_context(|| source.clone())?);
     }
     Ok(map)
 }
@@ -83,11 +161,14 @@ fn package(input: &Path) -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-fn output_path(args: &CompileArgs, format: Format) -> PathBuf {
-    let extension = match format {
-        Format::Jam => "jam",
-        Format::Spi => "spi",
-        Format::Raw => "pvm",
+fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
+    let extension = match target {
+        Target::Pvm(options) => match options.format {
+            Format::Jam => "jam",
+            Format::Spi => "spi",
+            Format::Raw => "pvm",
+        },
+        Target::Thumb(_) => "o",
     };
     match &args.output {
         Some(path) => path.clone(),
@@ -97,31 +178,67 @@ fn output_path(args: &CompileArgs, format: Format) -> PathBuf {
 }
 
 fn log(report: &Report) {
-    let sizes = &report.sizes;
-    tracing::info!(
-        wasm = report.wasm_bytes,
-        total = sizes.total,
-        code = sizes.code,
-        instructions = sizes.instructions,
-        jump_table = sizes.jump_table,
-        ro_data = sizes.ro_data,
-        rw_data = sizes.rw_data,
-        "compiled"
-    );
+    match &report.details {
+        Details::Pvm(PvmReport { sizes, .. }) => tracing::info!(
+            wasm = report.wasm_bytes,
+            total = sizes.total,
+            code = sizes.code,
+            instructions = sizes.instructions,
+            jump_table = sizes.jump_table,
+            ro_data = sizes.ro_data,
+            rw_data = sizes.rw_data,
+            "compiled"
+        ),
+        Details::Thumb(ThumbReport { total, sizes, .. }) => tracing::info!(
+            wasm = report.wasm_bytes,
+            total,
+            text = sizes.text,
+            rodata = sizes.rodata,
+            data = sizes.data,
+            bss = sizes.bss,
+            "compiled"
+        ),
+    }
 }
 
 fn report(report: &Report) -> Value {
     let phases = report.phases.iter().map(|(phase, took)| (*phase, json!(took.as_secs_f64())));
+    let mut value = match &report.details {
+        Details::Pvm(report) => pvm_report(report),
+        Details::Thumb(report) => thumb_report(report),
+    };
+    value["wasm_bytes"] = json!(report.wasm_bytes);
+    value["seconds"] = json!(phases.collect::<BTreeMap<_, _>>());
+    value
+}
+
+fn pvm_report(report: &PvmReport) -> Value {
     let imports = report.imports.iter().map(super::inspect::import_json);
     let entries = report.entries.iter().filter(|entry| entry.target.is_some());
     json!({
-        "wasm_bytes": report.wasm_bytes,
         "sizes": super::inspect::sizes_json(&report.sizes),
-        "seconds": phases.collect::<std::collections::BTreeMap<_, _>>(),
         "functions": report.functions.len(),
         "entries": entries.map(|entry| {
             json!({ "name": entry.name, "pc": report.entry_pc(&entry.name), "signature": entry.signature })
         }).collect::<Vec<_>>(),
         "imports": imports.collect::<Vec<_>>(),
+    })
+}
+
+fn thumb_report(report: &ThumbReport) -> Value {
+    let sizes = &report.sizes;
+    let functions = report.functions.iter();
+    json!({
+        "sizes": {
+            "total": report.total,
+            "text": sizes.text,
+            "rodata": sizes.rodata,
+            "data": sizes.data,
+            "bss": sizes.bss,
+        },
+        "functions": functions.map(|function| {
+            json!({ "name": function.name, "symbol": function.symbol, "size": function.size })
+        }).collect::<Vec<_>>(),
+        "imports": report.imports,
     })
 }

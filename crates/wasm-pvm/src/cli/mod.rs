@@ -13,6 +13,7 @@ use anyhow::Result;
 use clap::Parser;
 use clap::error::ErrorKind;
 use tracing::level_filters::LevelFilter;
+use wasm_pvm::OptionsError;
 
 use args::{Cli, Command};
 
@@ -32,7 +33,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", one_line(&format!("{error:#}")));
-            ExitCode::FAILURE
+            let is_usage = error.chain().any(|cause| cause.is::<OptionsError>());
+            if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

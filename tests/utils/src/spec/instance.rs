@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use llvm_frontend::Error as FrontendError;
-use wasm_pvm::{Bounds, ConstValue, Error, Floats, GpVersion, OptLevel, Options};
+use wasm_pvm::{ConstValue, Error, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 use wast::{WastArg, WastRet};
 
 use super::{Skip, floats, spectest, values};
@@ -58,12 +58,10 @@ impl Setup {
         let imported_globals = globals.map(|(field, value)| (import(field), value)).into_iter().collect();
         let options = Options {
             level,
-            gp,
-            floats: Floats::Trap,
-            bounds: Bounds::Strict,
+            floats: Some(Floats::Trap),
             imported_globals,
             threads: 1,
-            ..Options::default()
+            ..Options::new(PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() })
         };
         Self { options }
     }

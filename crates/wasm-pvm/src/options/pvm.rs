@@ -1,0 +1,144 @@
+//! Options of the PVM.
+
+pub use llvm_frontend::OptLevel;
+pub use pvm_isa::GpVersion;
+pub use pvm_isa::metadata::ResultConvention;
+use target_pvm::Goal;
+pub use target_pvm::entries::START_ENTRY;
+pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
+
+use super::{Floats, Options, OptionsError};
+
+/// The form of the output file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// Metadata, then a standard program: what a JAM service is stored as.
+    #[default]
+    Jam,
+    /// A standard program: code with its initial memory.
+    Spi,
+    /// Code and jump table only. Initial memory is lost: for programs that need none.
+    Raw,
+}
+
+/// Whether the metadata names the functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Names {
+    /// Unless the level asks for small output.
+    #[default]
+    Auto,
+    /// Always.
+    Keep,
+    /// Never.
+    Strip,
+}
+
+/// Who notices an access outside of linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PvmBounds {
+    /// Unmapped pages around it. An access whose result is unused may be dropped.
+    #[default]
+    Guard,
+    /// A comparison in front of every access.
+    Strict,
+}
+
+/// What steers a compilation for the PVM beside [`Options`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PvmOptions {
+    /// The version of the Gray Paper the program is for.
+    pub gp: GpVersion,
+    /// Who notices an access outside of linear memory.
+    pub bounds: PvmBounds,
+    /// Bytes of machine stack; `None` derives it from the module.
+    pub stack_size: Option<u32>,
+    /// Actions of imported functions.
+    pub imports: ImportMap,
+    /// Which exports can be entered, and how.
+    pub entries: EntryMode,
+    /// How entry functions return their result.
+    pub result: ResultConvention,
+    /// The form of the output.
+    pub format: Format,
+    /// Whether the metadata names the functions.
+    pub names: Names,
+    /// Name of the program in the metadata.
+    pub package: String,
+    /// Give exported globals and tables an address even if no code refers to them, for tests that look at them.
+    pub keep_exports: bool,
+}
+
+impl Default for PvmOptions {
+    fn default() -> Self {
+        Self {
+            gp: GpVersion::V08,
+            bounds: PvmBounds::Guard,
+            stack_size: None,
+            imports: ImportMap::default(),
+            entries: EntryMode::Auto,
+            result: ResultConvention::Length,
+            format: Format::Jam,
+            names: Names::Auto,
+            package: String::new(),
+            keep_exports: false,
+        }
+    }
+}
+
+impl PvmOptions {
+    pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
+        match options.floats {
+            Some(Floats::Soft | Floats::Hard) => Err(OptionsError::new(
+                "the PVM has neither float instructions nor a library for them".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the metadata names the functions.
+    pub(crate) fn keeps_names(&self, level: OptLevel) -> bool {
+        match self.names {
+            Names::Auto => matches!(level, OptLevel::O0 | OptLevel::O2),
+            Names::Keep => true,
+            Names::Strip => false,
+        }
+    }
+
+    /// What of the frontend's options depends on these.
+    pub(super) fn frontend(&self) -> llvm_frontend::Options {
+        let target = match self.gp {
+            GpVersion::V072 => llvm_frontend::Target::PvmV072,
+            GpVersion::V08 => llvm_frontend::Target::PvmV08,
+        };
+        let bounds = match self.bounds {
+            PvmBounds::Guard => llvm_frontend::Bounds::Guard,
+            PvmBounds::Strict => llvm_frontend::Bounds::Strict,
+        };
+        llvm_frontend::Options {
+            bounds,
+            host_arguments: self.bounds == PvmBounds::Strict && self.entries == EntryMode::Auto,
+            ..llvm_frontend::Options::new(target)
+        }
+    }
+
+    pub(crate) fn backend(&self, options: &Options) -> target_pvm::Options {
+        target_pvm::Options {
+            gp: self.gp,
+            goal: match options.level {
+                OptLevel::O0 | OptLevel::O2 => Goal::Speed,
+                OptLevel::Os => Goal::Balance,
+                OptLevel::Oz => Goal::Size,
+            },
+            entries: self.entries,
+            result: self.result,
+            imports: self.imports.clone(),
+            memory: target_pvm::MemoryOptions {
+                stack_size: self.stack_size,
+                guard: self.bounds == PvmBounds::Guard,
+                keep_exports: self.keep_exports,
+                identity_from: None,
+            },
+            threads: options.thread_count(),
+        }
+    }
+}

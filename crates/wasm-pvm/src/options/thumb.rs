@@ -1,0 +1,133 @@
+//! Options of Cortex-M.
+
+use std::collections::BTreeMap;
+
+use llvm_frontend::ShadowStack;
+use target_thumb::MemoryShape;
+pub use target_thumb::cpu::Architecture;
+pub use target_thumb::{Cpu, MemoryMode, Trap, UnknownCpu};
+
+use super::{Floats, Options, OptionsError};
+
+/// What happens to accesses outside of linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ThumbBounds {
+    /// Nothing: they go where they go.
+    None,
+    /// Addresses are taken modulo the size of memory, a power of two.
+    Mask,
+    /// A comparison in front of every access.
+    Check,
+    /// Nothing in the code; linear memory is laid out as one region of the memory protection unit.
+    Mpu,
+}
+
+/// What steers a compilation for Cortex-M beside [`Options`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ThumbOptions {
+    /// The core.
+    pub cpu: Cpu,
+    /// Where linear memory is.
+    pub memory: MemoryMode,
+    /// What happens to accesses outside of it; `None` is [`ThumbBounds::None`] in native mode, else
+    /// [`ThumbBounds::Check`].
+    pub bounds: Option<ThumbBounds>,
+    /// What a trap does.
+    pub trap: Trap,
+    /// Bytes of linear memory that are reserved; `None` for what the module declares.
+    pub memory_bytes: Option<u32>,
+    /// Bytes of the region for a strict shadow stack in native mode.
+    pub shadow_stack_size: Option<u32>,
+    /// Put in front of every import's symbol.
+    pub import_prefix: String,
+    /// Symbols of imports and exports by wasm name, where they are not the name itself.
+    pub renames: BTreeMap<String, String>,
+}
+
+impl Default for ThumbOptions {
+    fn default() -> Self {
+        Self::new(Cpu::default())
+    }
+}
+
+impl ThumbOptions {
+    /// The defaults for a core: native memory, no checks, traps as instructions.
+    pub fn new(cpu: Cpu) -> Self {
+        Self {
+            cpu,
+            memory: MemoryMode::Native,
+            bounds: None,
+            trap: Trap::Instruction,
+            memory_bytes: None,
+            shadow_stack_size: None,
+            import_prefix: String::new(),
+            renames: BTreeMap::new(),
+        }
+    }
+
+    /// What happens to accesses outside of linear memory, with the default resolved.
+    pub fn resolved_bounds(&self) -> ThumbBounds {
+        let default = match self.memory {
+            MemoryMode::Native => ThumbBounds::None,
+            MemoryMode::Symbol | MemoryMode::Register => ThumbBounds::Check,
+        };
+        self.bounds.unwrap_or(default)
+    }
+
+    pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
+        let refuse = |message: String| Err(OptionsError::new(message));
+        let is_native = self.memory == MemoryMode::Native;
+        if is_native && self.resolved_bounds() != ThumbBounds::None {
+            return refuse(
+                "memory `native` has no bounds; checks need memory `symbol` or `register`".to_owned(),
+            );
+        }
+        if is_native && self.memory_bytes.is_some() {
+            return refuse("memory `native` reserves nothing, so it has no size to choose".to_owned());
+        }
+        if self.shadow_stack_size.is_some() && !(is_native && options.shadow_stack == ShadowStack::Strict) {
+            return refuse(
+                "a shadow stack's size needs memory `native` and shadow stack `strict`".to_owned(),
+            );
+        }
+        if options.floats == Some(Floats::Hard) && !self.cpu.has_single() {
+            return refuse(format!("{} has no floating-point unit", self.cpu));
+        }
+        Ok(())
+    }
+
+    /// What of the frontend's options depends on these.
+    pub(super) fn frontend(&self) -> llvm_frontend::Options {
+        let target = llvm_frontend::Target::Thumb { cpu: self.cpu.llvm_name() };
+        let bounds = match self.resolved_bounds() {
+            ThumbBounds::None | ThumbBounds::Mpu => llvm_frontend::Bounds::Guard,
+            ThumbBounds::Check => llvm_frontend::Bounds::Strict,
+            ThumbBounds::Mask => llvm_frontend::Bounds::Mask,
+        };
+        llvm_frontend::Options {
+            bounds,
+            memory_bytes: self.memory_bytes,
+            ..llvm_frontend::Options::new(target)
+        }
+    }
+
+    pub(crate) fn backend(&self, options: &Options) -> target_thumb::Options {
+        target_thumb::Options {
+            cpu: self.cpu,
+            memory: self.memory,
+            soft_floats: options.resolved_floats() == Floats::Soft,
+            trap: self.trap.clone(),
+            object: target_thumb::ObjectOptions {
+                memory_bytes: self.memory_bytes.map(u64::from),
+                memory_shape: match self.resolved_bounds() {
+                    ThumbBounds::None | ThumbBounds::Check => MemoryShape::Plain,
+                    ThumbBounds::Mask => MemoryShape::Slack,
+                    ThumbBounds::Mpu => MemoryShape::Region,
+                },
+                import_prefix: self.import_prefix.clone(),
+                renames: self.renames.clone(),
+            },
+            threads: options.thread_count(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Running the command-line tool in a folder of its own.
+
+#![allow(dead_code, reason = "not every test file uses everything")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder of its own for each test, removed when the test is over.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty one.
+    pub fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("wasm-pvm-cli-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).expect("a file in the temporary folder");
+        path
+    }
+
+    /// Names of the files in it, sorted.
+    pub fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the folder is there");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs the tool in the folder.
+    pub fn tool(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-pvm"))
+            .args(args)
+            .current_dir(&self.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        // A tool that refuses its command line does not read its input.
+        let _ = std::io::Write::write_all(&mut stdin, input);
+        drop(stdin);
+        child.wait_with_output().expect("the tool ends")
+    }
+
+    /// Runs the tool, expects success and gives its standard output.
+    pub fn succeed(&self, args: &[&str]) -> String {
+        let output = self.tool(args, b"");
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs the tool, expects a failure with this exit code and one line of explanation, and gives that.
+    pub fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
+        let output = self.tool(args, input);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
+        assert!(message.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {message}");
+        message.trim_end().to_owned()
+    }
+
+    /// Runs a program and gives its outcome.
+    pub fn run_json(&self, program: &str, args: &[&str]) -> Value {
+        let output = self.tool(&[&["run", program, "--json"], args].concat(), b"");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(&output.stderr)))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What was printed.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

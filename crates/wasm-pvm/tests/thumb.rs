@@ -1,0 +1,246 @@
+//! Compiling for Cortex-M with the command-line tool: options, symbols and errors.
+
+mod support;
+
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use serde_json::Value;
+use support::{Folder, text};
+
+/// Adds one to a word in memory by way of an import; can trap.
+const KERNEL: &str = r#"(module
+  (import "env" "notify" (func $notify (param i32)))
+  (memory 1)
+  (func $start (i32.store (i32.const 64) (i32.const 7)))
+  (start $start)
+  (func (export "bump") (param i32) (result i32)
+    (call $notify (local.get 0))
+    (i32.store (local.get 0) (i32.add (i32.load (local.get 0)) (i32.const 1)))
+    (i32.div_u (i32.const 100) (i32.load (local.get 0)))))"#;
+
+/// Names of the global symbols of an object: defined ones, undefined ones.
+fn globals(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+    let file = object::File::parse(bytes).expect("an object file");
+    let global = file.symbols().filter(|symbol| symbol.is_global());
+    let (undefined, defined): (Vec<_>, Vec<_>) = global.partition(object::ObjectSymbol::is_undefined);
+    let names = |symbols: Vec<object::Symbol<'_, '_>>| {
+        let mut names: Vec<String> =
+            symbols.iter().map(|symbol| symbol.name().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    };
+    (names(defined), names(undefined))
+}
+
+fn compile(folder: &Folder, args: &[&str]) -> Vec<u8> {
+    folder.succeed(&[&["compile", "kernel.wat", "-o", "kernel.o"], args].concat());
+    std::fs::read(folder.path("kernel.o")).expect("written")
+}
+
+#[test]
+fn the_output_is_an_object_with_its_exports_and_imports() {
+    let folder = Folder::new("thumb-object");
+    folder.write("kernel.wat", KERNEL);
+    folder.succeed(&["compile", "kernel.wat", "--target", "thumbv7m"]);
+    assert_eq!(folder.files(), ["kernel.o", "kernel.wat"]);
+    let symbols = |args: &[&str]| globals(&compile(&folder, args));
+    let (defined, undefined) = symbols(&["--target", "thumbv7m"]);
+    assert_eq!(defined, ["__wasm_start", "bump"]);
+    assert_eq!(undefined, ["notify"]);
+    let (defined, undefined) = symbols(&[
+        "--target",
+        "thumbv7em",
+        "--memory",
+        "symbol",
+        "--trap",
+        "handler=panic",
+        "--import-prefix",
+        "gale_",
+        "--rename",
+        "bump=k_bump",
+    ]);
+    assert_eq!(defined, ["__linear_memory", "__wasm_start", "k_bump"]);
+    assert_eq!(undefined, ["gale_notify", "panic"]);
+    folder.write("names", "# one\nenv.notify = k_notify\n\nbump=one\n");
+    let (defined, undefined) = symbols(&[
+        "--target",
+        "thumbv8m.main",
+        "--rename-file",
+        "names",
+        "--rename",
+        "bump=two",
+        "--import-prefix",
+        "unused_",
+    ]);
+    assert_eq!(
+        (defined, undefined),
+        (vec!["__wasm_start".to_owned(), "two".to_owned()], vec!["k_notify".to_owned()])
+    );
+}
+
+#[test]
+fn linear_memory_has_the_size_that_was_asked_for() {
+    let folder = Folder::new("thumb-memory");
+    folder.write("kernel.wat", KERNEL);
+    let cases: [(&[&str], u64, u64); 5] = [
+        (&[], 65536, 16),
+        (&["--memory-bytes", "1000"], 1000, 16),
+        (&["--memory-bytes", "4K", "--bounds", "mask"], 4104, 16),
+        (&["--memory-bytes", "3000", "--bounds", "mpu"], 4096, 4096),
+        (&["--memory-bytes", "3000", "--bounds", "none"], 3000, 16),
+    ];
+    for (args, size, align) in cases {
+        let bytes = compile(&folder, &[&["--target", "thumbv7m", "--memory", "symbol"], args].concat());
+        let file = object::File::parse(&*bytes).expect("an object file");
+        let memory = file.symbol_by_name("__linear_memory").expect("the memory");
+        let section = file.section_by_index(memory.section_index().expect("defined")).expect("its section");
+        assert_eq!((memory.size(), section.align()), (size, align), "{args:?}");
+        assert_eq!(section.name(), Ok(".bss.__linear_memory"));
+    }
+    let bytes = compile(
+        &folder,
+        &["--target", "thumbv8m.main", "--memory", "symbol", "--memory-bytes", "3001", "--bounds", "mpu"],
+    );
+    let file = object::File::parse(&*bytes).expect("an object file");
+    assert_eq!(file.symbol_by_name("__linear_memory").map(|symbol| symbol.size()), Some(3008));
+}
+
+#[test]
+fn every_core_has_its_target() {
+    let folder = Folder::new("thumb-cores");
+    folder.write("kernel.wat", KERNEL);
+    let cores = [
+        ("thumbv7m", "cortex-m3", "Cortex-M3"),
+        ("thumbv7em", "cortex-m4", "Cortex-M4"),
+        ("thumbv7em", "m4f", "Cortex-M4"),
+        ("thumbv7em", "cortex-m7", "Cortex-M7"),
+        ("thumbv7em", "cortex-m7dp", "Cortex-M7"),
+        ("thumbv8m.main", "cortex-m33", "Cortex-M33"),
+        ("thumbv8m.main", "cortex-m33f", "Cortex-M33"),
+    ];
+    for (target, cpu, name) in cores {
+        let bytes = compile(&folder, &["--target", target, "--cpu", cpu]);
+        let file = object::File::parse(&*bytes).expect("an object file");
+        let attributes = file.section_by_name(".ARM.attributes").expect("attributes");
+        assert!(text(attributes.data().expect("bytes")).contains(name), "{target} {cpu}");
+    }
+}
+
+#[test]
+fn the_report_says_what_is_in_the_object() {
+    let folder = Folder::new("thumb-report");
+    folder.write("kernel.wat", KERNEL);
+    let json = folder.succeed(&["compile", "kernel.wat", "--target", "thumbv7m", "-o", "kernel.o", "--json"]);
+    let report: Value = serde_json::from_str(&json).expect("JSON");
+    let bytes = std::fs::read(folder.path("kernel.o")).expect("written");
+    let file = object::File::parse(&*bytes).expect("an object file");
+    let text_bytes: u64 = file
+        .sections()
+        .filter(|section| section.name().is_ok_and(|name| name.starts_with(".text")))
+        .map(|section| section.size())
+        .sum();
+    assert_eq!(report["sizes"]["text"].as_u64(), Some(text_bytes));
+    assert_eq!(report["sizes"]["total"].as_u64(), Some(bytes.len() as u64));
+    assert_eq!(report["imports"], serde_json::json!(["notify"]));
+    let functions = report["functions"].as_array().expect("a list");
+    assert!(functions.iter().any(|function| function["symbol"] == "bump"), "{report}");
+}
+
+#[test]
+fn stages_have_a_text() {
+    let folder = Folder::new("thumb-stages");
+    folder.write("kernel.wat", KERNEL);
+    for (stage, part) in [("llvm-ir", "define"), ("ssa", "func $"), ("mir", "%"), ("asm", "udf #2")] {
+        let printed = folder.succeed(&["compile", "kernel.wat", "--target", "thumbv7m", "--emit", stage]);
+        assert!(printed.contains(part), "{stage}: {printed}");
+    }
+}
+
+#[test]
+fn conflicting_options_are_usage_errors() {
+    let folder = Folder::new("thumb-usage");
+    folder.write("kernel.wat", KERNEL);
+    let cases: [(&[&str], &str); 22] = [
+        (&["--cpu", "m4"], "--cpu"),
+        (&["--memory", "native"], "--memory"),
+        (&["--rename", "a=b"], "--rename"),
+        (&["--bounds", "check"], "guard or strict"),
+        (&["--floats", "soft"], "PVM"),
+        (&["--target", "thumbv6m"], "thumbv6m"),
+        (&["--target", "riscv64"], "known are"),
+        (&["--target", "thumbv7m", "--cpu", "cortex-m0"], "cortex-m0"),
+        (&["--target", "thumbv8m.main", "--cpu", "cortex-m23"], "cortex-m23"),
+        (&["--target", "thumbv7m", "--cpu", "cortex-a8"], "unknown core"),
+        (&["--target", "thumbv7m", "--cpu", "m4"], "core of thumbv7em"),
+        (&["--target", "thumbv7m", "--gp", "0.8"], "--gp"),
+        (&["--target", "thumbv7m", "--format", "jam"], "--format"),
+        (&["--target", "thumbv7m", "--imports", "auto"], "--imports"),
+        (&["--target", "thumbv7m", "--bounds", "guard"], "none, mask, check or mpu"),
+        (&["--target", "thumbv7m", "--bounds", "check"], "native"),
+        (&["--target", "thumbv7m", "--memory-bytes", "4K"], "native"),
+        (&["--target", "thumbv7m", "--memory", "symbol", "--shadow-stack-size", "4K"], "shadow stack"),
+        (&["--target", "thumbv7m", "--floats", "hard"], "no floating-point unit"),
+        (&["--target", "thumbv7m", "--trap", "handler="], "handler=SYMBOL"),
+        (&["--target", "thumbv7m", "--rename", "bump"], "WASM=SYMBOL"),
+        (&["--target", "thumbv7m", "--memory-bytes", "lots"], "number of bytes"),
+    ];
+    for (args, part) in cases {
+        let message = folder.fail(&[&["compile", "kernel.wat"], args].concat(), b"", 2);
+        assert!(message.contains(part), "{args:?}: {message}");
+    }
+    assert_eq!(folder.files(), ["kernel.wat"]);
+}
+
+#[test]
+fn bad_inputs_are_one_line_errors_and_leave_no_file() {
+    let folder = Folder::new("thumb-bad-inputs");
+    let float =
+        "(module (func $area (export \"f\") (param f32) (result f32) (f32.mul (local.get 0) (local.get 0))))";
+    let double =
+        "(module (func $area (export \"f\") (param f64) (result f64) (f64.mul (local.get 0) (local.get 0))))";
+    let cases: [(&str, &str, &[&str], &str); 8] = [
+        ("float", float, &["--target", "thumbv7m"], "area"),
+        ("double", double, &["--target", "thumbv7em", "--cpu", "m4f"], "area"),
+        (
+            "segment",
+            "(module (memory 1) (data (i32.const 65536) \"x\"))",
+            &["--target", "thumbv7m"],
+            "segment",
+        ),
+        (
+            "small",
+            "(module (memory 1) (data (i32.const 4096) \"x\"))",
+            &["--target", "thumbv7m", "--memory", "symbol", "--memory-bytes", "4K"],
+            "segment",
+        ),
+        (
+            "mask",
+            "(module (memory 1) (func (export \"f\") (result i32) (i32.load (i32.const 0))))",
+            &["--target", "thumbv7m", "--memory", "symbol", "--memory-bytes", "5000", "--bounds", "mask"],
+            "5000",
+        ),
+        ("symbol", "(module (func (export \"two words\")))", &["--target", "thumbv7m"], "two words"),
+        (
+            "import",
+            "(module (import \"env\" \"\" (func $f)) (func (export \"g\") (call $f)))",
+            &["--target", "thumbv7m"],
+            "no symbol",
+        ),
+        (
+            "twice",
+            "(module (func (export \"f\")) (func (export \"g\") (unreachable)))",
+            &["--target", "thumbv7m", "--rename", "g=f"],
+            "`f`",
+        ),
+    ];
+    for (name, source, args, part) in cases {
+        folder.write(name, source);
+        let message = folder.fail(&[&["compile", name, "-o", "out.o"], args].concat(), b"", 1);
+        assert!(message.contains(part), "{name}: {message}");
+    }
+    folder.write("names", "good = fine\nbad\n");
+    folder.write("kernel.wat", KERNEL);
+    let message =
+        folder.fail(&["compile", "kernel.wat", "--target", "thumbv7m", "--rename-file", "names"], b"", 1);
+    assert!(message.contains("line 2"), "{message}");
+    assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
+}
