@@ -59,6 +59,16 @@ pub enum Error {
         /// Second level of the import name.
         field: String,
     },
+    /// The options give an imported global a value of another type.
+    #[error("the imported global {module}.{field} is given a value that is no {ty}")]
+    GlobalType {
+        /// First level of the import name.
+        module: String,
+        /// Second level of the import name.
+        field: String,
+        /// The global's type.
+        ty: &'static str,
+    },
 }
 
 fn in_function(function: &Option<String>) -> String {

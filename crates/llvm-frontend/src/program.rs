@@ -485,7 +485,17 @@ fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) 
         ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
         ConstValue::Func(_) => global.ty == ValueType::FuncRef,
     };
-    if fits { Ok(value) } else { Err(missing()) }
+    let ty = || match global.ty {
+        ValueType::I32 => "i32",
+        ValueType::I64 => "i64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::FuncRef => "funcref",
+        ValueType::ExternRef => "externref",
+    };
+    let mismatch =
+        || Error::GlobalType { module: import.module.clone(), field: import.field.clone(), ty: ty() };
+    if fits { Ok(value) } else { Err(mismatch()) }
 }
 
 /// Evaluates a validated constant expression. All arithmetic wraps.

@@ -141,6 +141,11 @@ fn globals_and_constant_expressions() {
         compile_text(text, &options(OptLevel::O0)).unwrap_err(),
         Error::MissingGlobal { module: "env".into(), field: "base".into() }
     );
+    let wrong = with_global(options(OptLevel::O0), "env", "base", ConstValue::I64(7));
+    assert_eq!(
+        compile_text(text, &wrong).unwrap_err(),
+        Error::GlobalType { module: "env".into(), field: "base".into(), ty: "i32" }
+    );
 }
 
 #[test]

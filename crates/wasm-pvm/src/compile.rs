@@ -149,7 +149,13 @@ fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> (Vec<u
             (Container::Jam { metadata, program: spi }, len)
         }
         Format::Spi => (Container::Spi(spi), 0),
-        Format::Raw => (Container::Raw(spi.blob), 0),
+        Format::Raw => {
+            let lost = spi.ro_data.len() + spi.rw_data.len();
+            if lost > 0 {
+                tracing::warn!(bytes = lost, "the raw form has no place for initial memory");
+            }
+            (Container::Raw(spi.blob), 0)
+        }
     };
     (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
 }

@@ -24,7 +24,7 @@ mod report;
 pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
-    Architecture, ConstValue, Cpu, EntryMode, Floats, Format, GpVersion, ImportAction, ImportMap,
+    Architecture, ConstValue, Cpu, EntryMode, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
     ImportMapError, MemoryMode, Names, OptLevel, Options, OptionsError, PvmBounds, PvmOptions,
     ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };

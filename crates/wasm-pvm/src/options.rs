@@ -10,7 +10,7 @@ mod thumb;
 use std::collections::BTreeMap;
 
 pub use llvm_frontend::{ConstValue, OptLevel, ShadowStack};
-use ssa::Import;
+pub use ssa::Import;
 
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,

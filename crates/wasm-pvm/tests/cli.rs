@@ -40,6 +40,44 @@ fn compile_then_run() {
 }
 
 #[test]
+fn imported_globals_have_the_given_values() {
+    let folder = Folder::new("globals");
+    folder.write(
+        "globals.wat",
+        r#"(module (import "env" "a" (global $a i32)) (import "env" "b" (global $b i64)) (memory 1)
+          (func (export "main") (param i32 i32) (result i64)
+            (i32.store (i32.const 0) (global.get $a)) (i64.store (i32.const 4) (global.get $b))
+            (i64.const 0xc00000000)))"#,
+    );
+    let compile = ["compile", "globals.wat", "--global", "env.a=-2"];
+    folder.succeed(&[&compile[..], &["--global", "env.b=i64:0x0102030405060708"]].concat());
+    assert_eq!(folder.run_json("globals.jam", &[])["result"], "feffffff0807060504030201");
+    let missing = folder.fail(&[&compile[..], &["-o", "x"]].concat(), b"", 1);
+    assert!(missing.contains("the imported global env.b has no value"), "{missing}");
+    let wrong = [&compile[..], &["--global", "env.b=1", "-o", "x"]].concat();
+    let wrong = folder.fail(&wrong, b"", 1);
+    assert!(wrong.contains("the imported global env.b is given a value that is no i64"), "{wrong}");
+    assert_eq!(folder.files(), ["globals.jam", "globals.wat"]);
+}
+
+#[test]
+fn the_raw_form_says_what_it_loses() {
+    let folder = Folder::new("raw");
+    folder.write(
+        "data.wat",
+        r#"(module (memory 1) (data (i32.const 0) "abc")
+        (func (export "main") (param i32 i32) (result i64) (i64.load (i32.const 0))))"#,
+    );
+    let compiled = folder.tool(&["compile", "data.wat", "--format", "raw"], b"");
+    assert!(compiled.status.success());
+    assert!(
+        text(&compiled.stderr).contains("no place for initial memory bytes=3"),
+        "{}",
+        text(&compiled.stderr)
+    );
+}
+
+#[test]
 fn standard_streams() {
     let folder = Folder::new("streams");
     let compiled = folder.tool(&["compile", "-", "-o", "-", "--format", "spi"], INCREMENT.as_bytes());

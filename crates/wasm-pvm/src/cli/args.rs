@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, Cpu, EntryMode, Floats, Format, GpVersion, MemoryMode, Names, OptLevel, PvmBounds,
-    ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
+    Architecture, ConstValue, Cpu, EntryMode, Floats, Format, GpVersion, Import, MemoryMode, Names, OptLevel,
+    PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
@@ -64,6 +64,10 @@ pub struct CompileArgs {
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,
+    /// Value of an imported global, such as `env.base=1024` or `env.seed=i64:-1`; the type is i32 unless it is given.
+    /// May be repeated.
+    #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
+    pub globals: Vec<(Import, ConstValue)>,
     #[command(flatten)]
     pub pvm: PvmArgs,
     #[command(flatten)]
@@ -202,6 +206,34 @@ fn parse_trap(text: &str) -> Result<Trap, String> {
         None if text == "udf" => Ok(Trap::Instruction),
         _ => Err("expected udf or handler=SYMBOL".to_owned()),
     }
+}
+
+/// The name of an imported global and its value.
+fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
+    let (name, value) = text.rsplit_once('=').ok_or("expected MODULE.NAME=[TYPE:]VALUE")?;
+    let (module, field) = name.split_once('.').ok_or("expected MODULE.NAME in front of the value")?;
+    let import = Import { module: module.to_owned(), field: field.to_owned() };
+    let (ty, number) = value.split_once(':').unwrap_or(("i32", value));
+    let value = match ty {
+        "i32" => parse_integer(number, 32).map(|bits| ConstValue::I32(bits as i32)),
+        "i64" => parse_integer(number, 64).map(|bits| ConstValue::I64(bits as i64)),
+        "f32" => number.parse().ok().map(|value: f32| ConstValue::F32(value.to_bits())),
+        "f64" => number.parse().ok().map(|value: f64| ConstValue::F64(value.to_bits())),
+        _ => return Err(format!("{ty} is not one of i32, i64, f32 and f64")),
+    };
+    value.map(|value| (import, value)).ok_or_else(|| format!("{number} is no {ty}"))
+}
+
+/// A signed or unsigned integer of `bits` bits, decimal or with `0x`.
+fn parse_integer(text: &str, bits: u32) -> Option<u64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let magnitude = match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok()?,
+        None => digits.parse().ok()?,
+    };
+    let most = if negative { 1 << (bits - 1) } else { u64::MAX >> (64 - bits) };
+    let value = if negative { magnitude.wrapping_neg() } else { magnitude };
+    (magnitude <= most).then_some(value)
 }
 
 /// A wasm name and a symbol.
@@ -396,6 +428,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn globals_have_types() {
+        let value =
+            |text: &str| parse_global(text).map(|(import, value)| (import.module, import.field, value));
+        let is = |value| Ok(("env".to_owned(), "a.b".to_owned(), value));
+        assert_eq!(value("env.a.b=-1"), is(ConstValue::I32(-1)));
+        assert_eq!(value("env.a.b=0xffffffff"), is(ConstValue::I32(-1)));
+        assert_eq!(value("env.a.b=i64:-0x8000000000000000"), is(ConstValue::I64(i64::MIN)));
+        assert_eq!(value("env.a.b=f32:1.5"), is(ConstValue::F32(0x3fc0_0000)));
+        for wrong in ["env.a", "a=1", "env.a=", "env.a=4294967296", "env.a=-2147483649", "env.a=v128:0"] {
+            assert!(parse_global(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

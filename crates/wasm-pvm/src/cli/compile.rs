@@ -45,6 +45,7 @@ fn options(args: &CompileArgs) -> Result<Options> {
         level: args.level.into(),
         floats,
         shadow_stack: args.shadow_stack.into(),
+        imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
         threads: args.threads,
         ..Options::default()
