@@ -1,29 +1,72 @@
-//! Open-ended differential testing: random modules against the reference engine, at every level and both versions.
+//! Open-ended differential testing: random modules against the reference engine, at every level, on the PVM in both
+//! versions or on emulated Cortex-M boards.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use testkit::fuzz::{Verdict, compare, module};
-use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
+use clap::ValueEnum;
+use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::program::Pvm;
+use testkit::thumb::{Setup, Thumb};
+use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
+
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+
+/// What runs the modules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Target {
+    /// The PVM.
+    Pvm,
+    /// Emulated boards with integers, and with floats in hardware and by the run-time library.
+    Thumb,
+}
 
 /// Compares modules from `seed` on until the time is over; the first disagreement is an error that names its seed.
-pub fn run(seconds: u64, seed: u64) -> Result<()> {
+pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);
+    let boards = if target == Target::Thumb { boards()? } else { Vec::new() };
     let (mut modules, mut calls) = (0u64, 0);
     for seed in seed.. {
         if Instant::now() >= end {
             break;
         }
-        let level = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz][seed as usize % 4];
-        let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
-        let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
-        let options = Options { level, ..Options::new(pvm) };
-        let verdict = compare(&module(seed)?, seed, &options)
-            .with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
-        if let Verdict::Agreed(n) = verdict {
+        let level = LEVELS[seed as usize % 4];
+        let verdict = match target {
+            Target::Pvm => on_pvm(seed, level),
+            Target::Thumb => {
+                let (setup, board) = &boards[(seed / 4) as usize % boards.len()];
+                on_board(seed, &Setup { level, ..setup.clone() }, board)
+            }
+        };
+        if let Verdict::Agreed(n) = verdict? {
             (modules, calls) = (modules + 1, calls + n);
         }
     }
     println!("{modules} modules agreed on {calls} calls");
     Ok(())
+}
+
+fn on_pvm(seed: u64, level: OptLevel) -> Result<Verdict> {
+    let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
+    let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
+    let options = Options { level, ..Options::new(pvm) };
+    compare(&module(seed)?, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))
+}
+
+fn boards() -> Result<Vec<(Setup, Thumb)>> {
+    let setups = [
+        Setup::new(Cpu::M3, OptLevel::O2, Floats::Reject),
+        Setup::new(Cpu::M7DP, OptLevel::O2, Floats::Hard),
+        Setup::new(Cpu::M4, OptLevel::O2, Floats::Reject),
+        Setup::new(Cpu::M4F, OptLevel::O2, Floats::Soft),
+        Setup::new(Cpu::M33, OptLevel::O2, Floats::Reject),
+        Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft),
+    ];
+    setups.into_iter().map(|setup| Ok((setup.clone(), Thumb::new(setup)?))).collect()
+}
+
+fn on_board(seed: u64, setup: &Setup, board: &Thumb) -> Result<Verdict> {
+    let bytes = if setup.executes_floats() { module_with_floats(seed)? } else { module(seed)? };
+    compare(&bytes, seed, &board.with_setup(setup.clone()))
+        .with_context(|| format!("seed {seed} {} -{:?}", setup.cpu, setup.level))
 }

@@ -53,6 +53,9 @@ enum Command {
         /// The first seed.
         #[arg(long, default_value_t = 1 << 32)]
         seed: u64,
+        /// What runs the modules.
+        #[arg(long, value_enum, default_value_t = fuzz::Target::Pvm)]
+        target: fuzz::Target,
     },
 }
 
@@ -71,6 +74,6 @@ fn main() -> Result<()> {
         }
         Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
         Command::Growth => growth::run(),
-        Command::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
+        Command::Fuzz { seconds, seed, target } => fuzz::run(target, seconds, seed),
     }
 }

@@ -7,18 +7,15 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use arbitrary::Unstructured;
-use wasm_pvm::Options;
 use wasm_smith::{Config, Module};
 
+use crate::executor::{Call, CallExit, Executable, Executor, Refusal};
 use crate::oracle::{self, Export, Reference, import_result};
-use crate::program::{CallExit, Program};
 
 /// Calls made on each module.
 const CALLS: usize = 8;
 /// Fuel of the reference engine per call.
 const FUEL: u64 = 200_000;
-/// Gas of the PVM per call: generous, since the reference says what ends.
-const GAS: i64 = 1 << 32;
 
 /// What a seed led to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,11 +58,20 @@ impl Random {
 
 /// A valid module that always ends, from a seed.
 pub fn module(seed: u64) -> Result<Vec<u8>> {
+    module_of(seed, |config| config)
+}
+
+/// The same with floats inside, whose NaNs are canonical.
+pub fn module_with_floats(seed: u64) -> Result<Vec<u8>> {
+    module_of(seed, |config| Config { allow_floats: true, canonicalize_nans: true, ..config })
+}
+
+fn module_of(seed: u64, change: fn(Config) -> Config) -> Result<Vec<u8>> {
     let mut random = Random::new(seed);
     let len = 512 << (random.word() % 4);
     let bytes: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
     let mut input = Unstructured::new(&bytes);
-    let mut module = Module::new(config(&mut random), &mut input).context("wasm-smith")?;
+    let mut module = Module::new(change(config(&mut random)), &mut input).context("wasm-smith")?;
     let fuel = 1000;
     module.ensure_termination(fuel).context("wasm-smith: termination")?;
     Ok(module.to_bytes())
@@ -107,36 +113,41 @@ fn config(random: &mut Random) -> Config {
 }
 
 /// Compiles a module and compares it with the reference engine. An error is a disagreement.
-pub fn compare(bytes: &[u8], seed: u64, options: &Options) -> Result<Verdict> {
+pub fn compare(bytes: &[u8], seed: u64, executor: &dyn Executor) -> Result<Verdict> {
+    executor.clear();
     let Some(mut reference) = Reference::new(bytes, FUEL)? else { return Ok(Verdict::Nothing) };
     let exports = reference.integer_exports();
     if exports.is_empty() {
         return Ok(Verdict::Nothing);
     }
-    let mut program = Program::compile(bytes, options).context("compile")?;
+    let mut program = match executor.load(bytes) {
+        Ok(program) => program,
+        Err(Refusal::NoRoom) => return Ok(Verdict::Nothing),
+        Err(refusal) => bail!("compile: {refusal}"),
+    };
     let mut random = Random::new(!seed);
     let mut agreed = 0;
     let mut made = Vec::new();
-    let started = program.start(GAS, &mut |import, args| {
+    let started = program.start(&mut |import, args| {
         made.push((import, args.to_vec()));
         import_result(import, args)
     })?;
     ensure!(started == CallExit::Returned(Vec::new()), "the start function: {started:?}");
     ensure!(made == reference.take_import_calls(), "the start function called imports {made:x?}");
-    compare_state(&mut program, &reference).context("at the start")?;
+    compare_state(&mut *program, &reference).context("at the start")?;
     for _ in 0..CALLS {
         let export = &exports[(random.word() % exports.len() as u64) as usize];
         let args: Vec<u64> = export.params.iter().map(|&wide| argument(random.edgy(), wide)).collect();
         let expected = reference.call(export, &args, FUEL)?;
         let calls = reference.take_import_calls();
-        match step(&mut program, export, &args, &expected, &calls)
+        match step(&mut *program, export, &args, &expected, &calls)
             .with_context(|| format!("{} {args:x?}, expected {expected:x?}", export.name))?
         {
             Step::Agreed => agreed += 1,
-            Step::Ended => return Ok(Verdict::Agreed(agreed + 1)),
+            Step::Trapped => return Ok(Verdict::Agreed(agreed + 1)),
             Step::Unknown => break,
         }
-        compare_state(&mut program, &reference)
+        compare_state(&mut *program, &reference)
             .with_context(|| format!("after {} {args:x?}", export.name))?;
     }
     Ok(if agreed > 0 { Verdict::Agreed(agreed) } else { Verdict::Nothing })
@@ -145,8 +156,9 @@ pub fn compare(bytes: &[u8], seed: u64, options: &Options) -> Result<Verdict> {
 enum Step {
     /// Both returned the same.
     Agreed,
-    /// Both trapped: the instance is dead on the PVM.
-    Ended,
+    /// Both trapped for the same reason: the instance is dead on the PVM, and what it wrote just before need not be in
+    /// memory on any target.
+    Trapped,
     /// The reference gave up.
     Unknown,
 }
@@ -156,7 +168,7 @@ fn argument(word: u64, wide: bool) -> u64 {
 }
 
 fn step(
-    program: &mut Program,
+    program: &mut dyn Executable,
     export: &Export,
     args: &[u64],
     expected: &oracle::Outcome,
@@ -166,7 +178,8 @@ fn step(
         return Ok(Step::Unknown);
     }
     let mut made = Vec::new();
-    let exit = program.call(&export.name, args, export.results.len(), GAS, &mut |import, args| {
+    let call = Call { name: &export.name, args, is_endless: false };
+    let exit = program.call(call, &mut |import, args| {
         made.push((import, args.to_vec()));
         import_result(import, args)
     })?;
@@ -176,15 +189,17 @@ fn step(
             ensure!(made == calls, "called imports {made:x?} instead of {calls:x?}");
             Ok(Step::Agreed)
         }
-        (CallExit::Trapped, oracle::Outcome::Trapped) => {
+        (CallExit::Trapped(trap), oracle::Outcome::Trapped(expected))
+            if trap.is_none_or(|trap| trap == *expected) =>
+        {
             ensure!(made == calls, "called imports {made:x?} instead of {calls:x?}");
-            Ok(Step::Ended)
+            Ok(Step::Trapped)
         }
         (exit, _) => bail!("{exit:x?}"),
     }
 }
 
-fn compare_state(program: &mut Program, reference: &Reference) -> Result<()> {
+fn compare_state(program: &mut dyn Executable, reference: &Reference) -> Result<()> {
     for name in program.memory_exports() {
         let Some(expected) = reference.memory(&name) else { continue };
         let actual = program.memory(expected.len() as u32)?;

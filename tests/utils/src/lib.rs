@@ -4,10 +4,13 @@
 //! engine that knows nothing of us, and what they should do is said by the WebAssembly specification suite or by an
 //! independent engine.
 
+pub mod executor;
 pub mod fuzz;
+pub mod interface;
 pub mod kernels;
 pub mod machine;
 pub mod oracle;
 pub mod program;
 pub mod runtimes;
 pub mod spec;
+pub mod thumb;

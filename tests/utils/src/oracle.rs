@@ -4,8 +4,10 @@
 //! same language. Imported functions are answered by [`import_result`], a fixed function of the import and its
 //! arguments, and every call is recorded.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wasmi::{Config, Engine, Extern, ExternType, Instance, Linker, Module, Store, TrapCode, Val, ValType};
+
+use crate::executor::Trap;
 
 /// What a call did.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,7 +15,7 @@ pub enum Outcome {
     /// Returned these words.
     Returned(Vec<u64>),
     /// Trapped.
-    Trapped,
+    Trapped(Trap),
     /// Ran out of stack or fuel: no statement about the program.
     Exhausted,
 }
@@ -109,7 +111,7 @@ impl Reference {
             Ok(()) => Ok(Outcome::Returned(results.iter().map(word).collect())),
             Err(error) => match error.as_trap_code() {
                 Some(TrapCode::OutOfFuel | TrapCode::StackOverflow) => Ok(Outcome::Exhausted),
-                Some(_) => Ok(Outcome::Trapped),
+                Some(code) => Ok(Outcome::Trapped(trap(code)?)),
                 None => Err(error).context("the reference engine failed"),
             },
         }
@@ -139,6 +141,20 @@ impl Reference {
         });
         exports.collect()
     }
+}
+
+/// The reason of a trap.
+fn trap(code: TrapCode) -> Result<Trap> {
+    Ok(match code {
+        TrapCode::UnreachableCodeReached => Trap::Unreachable,
+        TrapCode::MemoryOutOfBounds => Trap::Memory,
+        TrapCode::TableOutOfBounds => Trap::Table,
+        TrapCode::IndirectCallToNull | TrapCode::BadSignature => Trap::Signature,
+        TrapCode::IntegerDivisionByZero => Trap::DivideByZero,
+        TrapCode::IntegerOverflow => Trap::IntegerOverflow,
+        TrapCode::BadConversionToInteger => Trap::Conversion,
+        other => bail!("a trap of the reference engine: {other:?}"),
+    })
 }
 
 /// The machine word of a value.

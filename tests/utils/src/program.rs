@@ -5,9 +5,13 @@
 //! lives on between calls.
 
 use anyhow::{Context, Result, ensure};
+use llvm_frontend::Error as FrontendError;
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
-use wasm_pvm::{Details, EntryMode, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
+use wasm_pvm::{Details, EntryMode, Error, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
+use wasmparser::ValType;
 
+use crate::executor::{self, CallExit, Executable, Executor, Host, Refusal};
+use crate::interface::{Interface, interface};
 use crate::machine::{Engine, Exit, Machine};
 
 const ARGUMENT_REGISTERS: [usize; 8] = [7, 8, 9, 10, 11, 12, 3, 4];
@@ -17,26 +21,16 @@ const WORD: usize = 8;
 /// Host-call numbers of imports begin here.
 const FIRST_IMPORT: u32 = 1000;
 
-/// How a call ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CallExit {
-    /// Returned these words.
-    Returned(Vec<u64>),
-    /// Panic or page fault.
-    Trapped,
-    /// Used all its gas.
-    OutOfGas,
-}
-
-/// Answers a call of an import: index among the imported functions and argument words, to the result word.
-pub type Host<'a> = &'a mut dyn FnMut(u32, &[u64]) -> u64;
+/// Gas of a call unless it is expected to go on for ever.
+const GAS: i64 = 1 << 32;
+/// Gas of a call that is.
+const ENDLESS_GAS: i64 = 1 << 28;
 
 /// A compiled module with state.
 pub struct Program {
     machine: Machine,
     report: PvmReport,
-    /// For each imported function, whether each parameter is 64 bits wide.
-    import_params: Vec<Vec<bool>>,
+    interface: Interface,
 }
 
 /// `options`, which are for the PVM, with raw entries, addresses for all exports, and imports as host calls.
@@ -71,7 +65,7 @@ impl Program {
             check_gas(&machine, &program.blob)?;
         }
         let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };
-        Ok(Self { machine, report, import_params: import_params(wasm)? })
+        Ok(Self { machine, report, interface: interface(wasm)? })
     }
 
     /// Whether a function can be entered by this name.
@@ -79,16 +73,8 @@ impl Program {
         self.report.entry_pc(name).is_some()
     }
 
-    /// Runs the start function, if there is one that has not run.
-    pub fn start(&mut self, gas: i64, host: Host<'_>) -> Result<CallExit> {
-        if !self.has_entry(START_ENTRY) {
-            return Ok(CallExit::Returned(Vec::new()));
-        }
-        self.call(START_ENTRY, &[], 0, gas, host)
-    }
-
-    /// Calls an exported function.
-    pub fn call(
+    /// Calls an entry with at most this much gas.
+    pub fn enter(
         &mut self,
         name: &str,
         args: &[u64],
@@ -109,39 +95,9 @@ impl Program {
         };
         Ok(match exit {
             Exit::Halt => CallExit::Returned(self.results(results)?),
-            Exit::OutOfGas => CallExit::OutOfGas,
-            Exit::Trap | Exit::HostCall(_) => CallExit::Trapped,
+            Exit::OutOfGas => CallExit::Exhausted,
+            Exit::Trap | Exit::HostCall(_) => CallExit::Trapped(None),
         })
-    }
-
-    /// The first `len` bytes of linear memory. Bytes the program has no memory for are zero: nothing was written there.
-    pub fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
-        const CHUNK: u32 = 4096;
-        let base = self.report.linear_base;
-        let mut bytes = Vec::with_capacity(len as usize);
-        for at in (0..len).step_by(CHUNK as usize) {
-            let size = CHUNK.min(len - at);
-            let chunk = self.machine.read(base.wrapping_add(at), size);
-            bytes.extend(chunk.unwrap_or_else(|_| vec![0; size as usize]));
-        }
-        Ok(bytes)
-    }
-
-    /// Names of exported memories.
-    pub fn memory_exports(&self) -> Vec<String> {
-        let exports = self.report.data_exports.iter();
-        exports
-            .filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base)
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-
-    /// The low `bytes` bytes of an exported global; `None` if it has no address.
-    pub fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {
-        let Some(address) = self.report.exported_data(name) else { return Ok(None) };
-        let mut word = [0; WORD];
-        word[..bytes as usize].copy_from_slice(&self.machine.read(address, bytes)?);
-        Ok(Some(u64::from_le_bytes(word)))
     }
 
     fn pass(&mut self, args: &[u64], stack_results: usize) -> Result<()> {
@@ -176,10 +132,11 @@ impl Program {
 
     fn host_call(&mut self, number: u32, host: Host<'_>) -> Result<()> {
         let index = number.checked_sub(FIRST_IMPORT).context("a host call that is no import")?;
-        let params = self.import_params.get(index as usize).context("a host call that is no import")?;
+        let import = self.interface.imports.get(index as usize).context("a host call that is no import")?;
+        let params = &import.2.params;
         ensure!(params.len() <= 6, "an import with more arguments than a host call takes");
         let mut args = Vec::new();
-        for (n, &wide) in params.iter().enumerate() {
+        for (n, wide) in params.iter().map(is_wide).enumerate() {
             let word = self.machine.reg(7 + n);
             ensure!(wide || word >> 32 == 0, "an i32 argument of a host call isn't zero-extended: {word:#x}");
             args.push(if wide { word } else { i64::from(word as i32) as u64 });
@@ -202,28 +159,87 @@ pub fn check_gas(machine: &Machine, blob: &ProgramBlob) -> Result<usize> {
     Ok(costs.len())
 }
 
-fn import_params(wasm: &[u8]) -> Result<Vec<Vec<bool>>> {
-    let mut types = Vec::new();
-    let mut params = Vec::new();
-    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-        match payload? {
-            wasmparser::Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    let wide = |ty: &wasmparser::ValType| {
-                        !matches!(ty, wasmparser::ValType::I32 | wasmparser::ValType::F32)
-                    };
-                    types.push(ty?.params().iter().map(wide).collect::<Vec<_>>());
-                }
-            }
-            wasmparser::Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    if let wasmparser::TypeRef::Func(ty) = import?.ty {
-                        params.push(types[ty as usize].clone());
-                    }
-                }
-            }
-            _ => {}
+/// Whether a value has more than 32 bits.
+fn is_wide(ty: &ValType) -> bool {
+    !matches!(ty, ValType::I32 | ValType::F32)
+}
+
+/// Compiles modules for the PVM and loads them on an engine.
+#[derive(Clone, Debug)]
+pub struct Pvm {
+    /// How modules are compiled.
+    pub options: Options,
+}
+
+impl Executor for Pvm {
+    fn validate(&self, wasm: &[u8]) -> Result<(), Refusal> {
+        wasm_pvm::compile(wasm, &raw_options(&self.options)).map(|_| ()).map_err(refusal)
+    }
+
+    fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal> {
+        let output = wasm_pvm::compile(wasm, &raw_options(&self.options)).map_err(refusal)?;
+        let gp = self.options.pvm().expect("options for the PVM").gp;
+        match Program::load(wasm, output, Engine::for_version(gp)[0]) {
+            Ok(program) => Ok(Box::new(program)),
+            Err(error) => Err(Refusal::Other(format!("{error:#}"))),
         }
     }
-    Ok(params)
+
+    fn has_floats(&self) -> bool {
+        false
+    }
+}
+
+/// Whose fault an error is.
+pub(crate) fn refusal(error: Error) -> Refusal {
+    match error {
+        // What another proposal would make valid is invalid without it.
+        Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })
+        | Error::Input(_) => Refusal::Invalid(error.to_string()),
+        error => Refusal::Other(error.to_string()),
+    }
+}
+
+impl Executable for Program {
+    fn start(&mut self, host: Host<'_>) -> Result<CallExit> {
+        if !self.has_entry(START_ENTRY) {
+            return Ok(CallExit::Returned(Vec::new()));
+        }
+        self.enter(START_ENTRY, &[], 0, GAS, host)
+    }
+
+    fn call(&mut self, call: executor::Call<'_>, host: Host<'_>) -> Result<CallExit> {
+        let (_, function) = self.interface.functions.get(call.name).context("no such export")?;
+        let gas = if call.is_endless { ENDLESS_GAS } else { GAS };
+        let results = function.results.len();
+        self.enter(call.name, call.args, results, gas, host)
+    }
+
+    fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
+        const CHUNK: u32 = 4096;
+        let base = self.report.linear_base;
+        let mut bytes = Vec::with_capacity(len as usize);
+        for at in (0..len).step_by(CHUNK as usize) {
+            let size = CHUNK.min(len - at);
+            let chunk = self.machine.read(base.wrapping_add(at), size);
+            // Bytes the program has no memory for are zero: nothing was written there.
+            bytes.extend(chunk.unwrap_or_else(|_| vec![0; size as usize]));
+        }
+        Ok(bytes)
+    }
+
+    fn memory_exports(&self) -> Vec<String> {
+        let exports = self.report.data_exports.iter();
+        exports
+            .filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {
+        let Some(address) = self.report.exported_data(name) else { return Ok(None) };
+        let mut word = [0; WORD];
+        word[..bytes as usize].copy_from_slice(&self.machine.read(address, bytes)?);
+        Ok(Some(u64::from_le_bytes(word)))
+    }
 }

@@ -1,6 +1,7 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::fuzz::{Verdict, compare, module};
+use testkit::program::Pvm;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
@@ -18,7 +19,7 @@ fn random_modules_agree_with_the_reference_engine() {
         for seed in n * SEEDS..(n + 1) * SEEDS {
             let options = Options { level, ..strict(GpVersion::V08) };
             let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
-            match compare(&bytes, seed, &options) {
+            match compare(&bytes, seed, &Pvm { options }) {
                 Ok(Verdict::Agreed(n)) => (agreed, calls) = (agreed + 1, calls + n),
                 Ok(Verdict::Nothing) => {}
                 Err(error) => panic!("seed {seed} -{level:?}: {error:#}"),
@@ -35,7 +36,7 @@ fn random_modules_agree_on_gp_072() {
     for seed in 1000..1000 + SEEDS / 2 {
         let options = strict(GpVersion::V072);
         let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
-        match compare(&bytes, seed, &options) {
+        match compare(&bytes, seed, &Pvm { options }) {
             Ok(Verdict::Agreed(_)) => agreed += 1,
             Ok(Verdict::Nothing) => {}
             Err(error) => panic!("seed {seed}: {error:#}"),

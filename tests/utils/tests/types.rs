@@ -1,6 +1,7 @@
 //! `call_indirect` tells apart types that differ in wasm, also where their machine words look the same.
 
-use testkit::program::{CallExit, Program};
+use testkit::executor::CallExit;
+use testkit::program::Program;
 use wasm_pvm::{Floats, OptLevel, Options};
 
 const MODULE: &str = r#"(module
@@ -26,9 +27,12 @@ fn only_the_declared_type_passes() {
         for (caller, own) in [("wide", 0), ("reference", 1), ("float", 2)] {
             for callee in 0..3 {
                 let mut program = Program::compile(&wasm, &options).unwrap();
-                let exit = program.call(caller, &[callee], 1, 1 << 20, &mut |_, _| 0).unwrap();
-                let expected =
-                    if callee == own { CallExit::Returned(vec![callee + 1]) } else { CallExit::Trapped };
+                let exit = program.enter(caller, &[callee], 1, 1 << 20, &mut |_, _| 0).unwrap();
+                let expected = if callee == own {
+                    CallExit::Returned(vec![callee + 1])
+                } else {
+                    CallExit::Trapped(None)
+                };
                 assert_eq!(exit, expected, "-{level:?}: {caller} calls function {callee}");
             }
         }

@@ -80,7 +80,7 @@ impl<'a> Writer<'a> {
         let no_function = |_: FuncId| unreachable!("other functions are reached by relocations");
         let code = codegen::relax(fragments, Placement { start: 0, align: 1 }, &no_function);
         let (bytes, _) = code.flatten(fragments, &no_function);
-        let name = self.module.decls[id].name.clone();
+        let name = printable(&self.module.decls[id].name);
         let align = alignment(fragment, self.module.functions[id].as_ref());
         let section = self.section(format!(".text.{name}"), SectionKind::Text);
         self.elf.append_section_data(section, &bytes, align);
@@ -193,7 +193,8 @@ impl<'a> Writer<'a> {
             Place::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
         };
         *bytes += contents.size;
-        let section = self.section(format!("{prefix}.{}", object.name), kind);
+        let name = printable(&object.name);
+        let section = self.section(format!("{prefix}.{name}"), kind);
         match contents.place {
             Place::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
             _ => self.elf.append_section_data(section, &contents.bytes, contents.align),
@@ -206,7 +207,7 @@ impl<'a> Writer<'a> {
             }
         }
         if globals.is_empty() {
-            self.data[id] = Some(self.data_symbol(section, &object.name, contents.size, false));
+            self.data[id] = Some(self.data_symbol(section, &name, contents.size, false));
         }
         for reloc in &object.relocs {
             let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
@@ -291,6 +292,11 @@ impl<'a> Writer<'a> {
         let note = self.section(".note.GNU-stack".to_owned(), SectionKind::Other);
         self.elf.append_section_data(note, &[], 1);
     }
+}
+
+/// A name of our own choice without what object files or linker scripts can't have in one.
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect()
 }
 
 const fn scope(is_global: bool) -> SymbolScope {

@@ -2,32 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use llvm_frontend::Error as FrontendError;
-use wasm_pvm::{ConstValue, Error, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 use wast::{WastArg, WastRet};
 
 use super::{Skip, floats, spectest, values};
-use crate::program::{CallExit, Program};
-
-/// Gas for one call: more than any assertion needs, little enough that endless recursion without a frame ends.
-const GAS: i64 = 1 << 31;
-
-/// The optimisation level under test.
-pub type Level = OptLevel;
-
-/// How modules are compiled.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    options: Options,
-}
-
-/// Why a module was refused.
-pub enum Refusal {
-    /// It is no valid module.
-    Invalid(String),
-    /// Something else.
-    Other(String),
-}
+use crate::executor::{Call, CallExit, Executable, Executor, Refusal};
+use crate::interface::{Interface, interface};
 
 /// The answer to a question about an instance.
 pub enum Judged {
@@ -45,54 +24,6 @@ impl From<Result<(), String>> for Judged {
     }
 }
 
-impl Setup {
-    /// Explicit bounds checks, traps for float arithmetic, and the globals of the suite's `spectest` module.
-    pub fn new(level: Level, gp: GpVersion) -> Self {
-        let globals = [
-            ("global_i32", ConstValue::I32(666)),
-            ("global_i64", ConstValue::I64(666)),
-            ("global_f32", ConstValue::F32(666.6f32.to_bits())),
-            ("global_f64", ConstValue::F64(666.6f64.to_bits())),
-        ];
-        let import = |field: &str| ssa_import("spectest", field);
-        let imported_globals = globals.map(|(field, value)| (import(field), value)).into_iter().collect();
-        let options = Options {
-            level,
-            floats: Some(Floats::Trap),
-            imported_globals,
-            threads: 1,
-            ..Options::new(PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() })
-        };
-        Self { options }
-    }
-
-    /// The binary of a module's text, or why it isn't one.
-    pub fn parse_text(&self, text: &[u8]) -> Result<Vec<u8>, String> {
-        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-        wat::parse_str(text).map_err(|error| error.to_string())
-    }
-
-    /// Whether the compiler accepts a binary.
-    ///
-    /// # Errors
-    /// Why it doesn't.
-    pub fn validate(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        match wasm_pvm::compile(bytes, &crate::program::raw_options(&self.options)) {
-            Ok(_) => Ok(()),
-            // What another proposal would make valid is invalid without it.
-            Err(
-                error @ (Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })
-                | Error::Input(_)),
-            ) => Err(Refusal::Invalid(error.to_string())),
-            Err(error) => Err(Refusal::Other(error.to_string())),
-        }
-    }
-}
-
-fn ssa_import(module: &str, field: &str) -> ssa::Import {
-    ssa::Import { module: module.to_owned(), field: field.to_owned() }
-}
-
 /// An instance, or why there is none.
 pub struct Instance {
     state: State,
@@ -103,7 +34,7 @@ pub struct Instance {
 }
 
 enum State {
-    Live(Box<Live>),
+    Live(Live),
     Skipped(Skip),
     /// The start function trapped.
     Trapped,
@@ -111,47 +42,51 @@ enum State {
 }
 
 impl State {
-    fn of(setup: &Setup, bytes: &[u8], facts: Facts) -> Self {
-        if !facts.foreign_imports.is_empty() {
+    fn of(executor: &dyn Executor, bytes: &[u8], interface: Interface, is_linked: bool) -> Self {
+        if is_linked {
             return Self::Skipped(Skip::Linking);
         }
-        if facts.memories > 1 {
+        if interface.memories > 1 {
             return Self::Skipped(Skip::MultiMemory);
         }
         let bytes = match spectest::with_real_limits(bytes) {
             Ok(bytes) => bytes,
             Err(error) => return Self::Failed(error.to_string()),
         };
-        let started = Program::compile(&bytes, &setup.options).and_then(|mut program| {
-            let exit = program.start(GAS, &mut |_, _| 0)?;
-            Ok((program, exit))
-        });
-        match started {
-            Ok((_, CallExit::Trapped)) => Self::Trapped,
-            Ok((program, CallExit::Returned(_))) => Self::Live(Box::new(Live {
-                program,
-                exported: facts.results,
-                constant_globals: facts.constant_globals,
-            })),
-            Ok((_, CallExit::OutOfGas)) => Self::Failed("the start function doesn't end".to_owned()),
+        let mut program = match executor.load(&bytes) {
+            Ok(program) => program,
+            Err(Refusal::NoRoom) => return Self::Skipped(Skip::NoRoom),
+            Err(Refusal::Floats) => return Self::Skipped(Skip::Floats),
+            Err(refusal) => return Self::Failed(refusal.to_string()),
+        };
+        match program.start(&mut |_, _| 0) {
+            Ok(CallExit::Returned(_)) => {
+                Self::Live(Live { program, constant_globals: interface.constant_globals })
+            }
+            Ok(CallExit::Trapped(_)) => Self::Trapped,
+            Ok(CallExit::Exhausted) => Self::Failed("the start function doesn't end".to_owned()),
             Err(error) => Self::Failed(format!("{error:#}")),
         }
     }
 }
 
 struct Live {
-    program: Program,
-    exported: BTreeMap<String, usize>,
+    program: Box<dyn Executable>,
     constant_globals: BTreeMap<String, u64>,
 }
 
 impl Instance {
     /// Compiles and loads a valid module.
-    pub fn new(setup: &Setup, bytes: &[u8]) -> Self {
+    pub fn new(executor: &dyn Executor, bytes: &[u8]) -> Self {
         let float_exports = floats::exports_reaching_floats(bytes).unwrap_or_default();
-        let (foreign_imports, state) = match facts(bytes) {
+        let (foreign_imports, state) = match interface(bytes) {
             Err(error) => (BTreeSet::new(), State::Failed(error.to_string())),
-            Ok(facts) => (facts.foreign_imports.clone(), State::of(setup, bytes, facts)),
+            Ok(interface) => {
+                let mut foreign = interface.imported_modules.clone();
+                foreign.remove("spectest");
+                let state = State::of(executor, bytes, interface, !foreign.is_empty());
+                (foreign, state)
+            }
         };
         Self { state, float_exports, foreign_imports, tainted: None }
     }
@@ -206,16 +141,19 @@ impl Instance {
     }
 
     /// Calls an export.
-    pub fn call(&mut self, name: &str, args: &[WastArg<'_>]) -> Result<Outcome, String> {
+    pub fn call(&mut self, name: &str, args: &[WastArg<'_>], is_endless: bool) -> Result<Outcome, String> {
         let State::Live(live) = &mut self.state else {
             return Err("the module was not instantiated".to_owned());
         };
         let words = args.iter().map(values::word).collect::<Result<Vec<_>, _>>()?;
-        let results = *live.exported.get(name).ok_or("no such export")?;
-        let exit = live
-            .program
-            .call(name, &words, results, GAS, &mut |_, _| 0)
-            .map_err(|error| format!("{error:#}"))?;
+        let call = Call { name, args: &words, is_endless };
+        let exit = live.program.call(call, &mut |_, _| 0).map_err(|error| format!("{error:#}"))?;
+        // Growing memory may fail, with this result.
+        if live.program.is_limited()
+            && matches!(&exit, CallExit::Returned(words) if words.contains(&u64::MAX))
+        {
+            self.taint(Skip::NoRoom);
+        }
         Ok(Outcome(exit))
     }
 
@@ -255,95 +193,20 @@ impl Outcome {
         if all { Ok(()) } else { Err(format!("returned {words:#x?}, expected {expected:?}")) }
     }
 
-    /// It must trap.
-    pub fn trapped(self) -> Result<(), String> {
-        if self.0 == CallExit::Trapped { Ok(()) } else { Err(format!("{:?} instead of a trap", self.0)) }
+    /// It must trap, for this reason if the machine tells.
+    pub fn trapped(self, message: &str) -> Result<(), String> {
+        match self.0 {
+            CallExit::Trapped(None) => Ok(()),
+            CallExit::Trapped(Some(trap)) if trap.is_called(message) => Ok(()),
+            exit => Err(format!("{exit:?} instead of a trap: {message}")),
+        }
     }
 
-    /// It must use up the stack, or all gas where the recursion needs no stack.
+    /// It must use up the stack, or all time where the recursion needs no stack.
     pub fn exhausted(self) -> Result<(), String> {
         match self.0 {
-            CallExit::Trapped | CallExit::OutOfGas => Ok(()),
+            CallExit::Trapped(None) | CallExit::Exhausted => Ok(()),
             exit => Err(format!("{exit:?} instead of exhaustion")),
         }
     }
-}
-
-/// What the runner needs to know of a module.
-#[derive(Default)]
-struct Facts {
-    /// Modules other than `spectest` that it imports from.
-    foreign_imports: BTreeSet<String>,
-    memories: u32,
-    /// Number of results of each exported function.
-    results: BTreeMap<String, usize>,
-    /// Values of exported immutable globals with a plain constant, which need no address.
-    constant_globals: BTreeMap<String, u64>,
-}
-
-fn facts(bytes: &[u8]) -> wasmparser::Result<Facts> {
-    use wasmparser::{ExternalKind, Payload, TypeRef};
-    let mut facts = Facts::default();
-    let (mut types, mut funcs, mut globals) = (Vec::new(), Vec::new(), Vec::new());
-    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
-        match payload? {
-            Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    types.push(ty?.results().len());
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    if import.module != "spectest" {
-                        facts.foreign_imports.insert(import.module.to_owned());
-                    }
-                    match import.ty {
-                        TypeRef::Func(ty) => funcs.push(ty),
-                        TypeRef::Global(_) => globals.push(None),
-                        TypeRef::Memory(_) => facts.memories += 1,
-                        _ => {}
-                    }
-                }
-            }
-            Payload::FunctionSection(section) => {
-                for ty in section {
-                    funcs.push(ty?);
-                }
-            }
-            Payload::MemorySection(section) => facts.memories += section.count(),
-            Payload::GlobalSection(section) => {
-                for global in section {
-                    globals.push(constant(&global?.init_expr)?);
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    let (name, index) = (export.name.to_owned(), export.index as usize);
-                    if export.kind == ExternalKind::Func {
-                        facts.results.insert(name, types[funcs[index] as usize]);
-                    } else if let (ExternalKind::Global, Some(value)) =
-                        (export.kind, globals.get(index).copied().flatten())
-                    {
-                        facts.constant_globals.insert(name, value);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(facts)
-}
-
-fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<Option<u64>> {
-    use wasmparser::Operator;
-    Ok(match expr.get_operators_reader().read()? {
-        Operator::I32Const { value } => Some(i64::from(value) as u64),
-        Operator::I64Const { value } => Some(value as u64),
-        Operator::F32Const { value } => Some(u64::from(value.bits())),
-        Operator::F64Const { value } => Some(value.bits()),
-        Operator::RefNull { .. } => Some(0),
-        _ => None,
-    })
 }

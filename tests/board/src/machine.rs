@@ -1,0 +1,302 @@
+//! A running board: requests and answers over a pipe.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+use object::{Object as _, ObjectSymbol as _};
+
+use crate::aapcs::Words;
+use crate::driver::{self, DRIVER_BYTES, DRIVER_CODE, STACK_BYTES};
+use crate::{Core, Places};
+
+/// Bytes of the memory with the stack, and of the large one.
+const SMALL_BYTES: u32 = 0x40_0000;
+const LARGE_BYTES: u32 = 0x100_0000;
+/// Words of a request, and of an answer.
+const REQUEST: usize = 64;
+const ANSWER: usize = 32;
+/// Most words on the stack of a call.
+const STACK_WORDS: usize = 38;
+
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+const FILL: u32 = 3;
+const CALL: u32 = 4;
+const RESUME: u32 = 5;
+const EXIT: u32 = 6;
+const ENDED: u32 = 1;
+
+/// Why a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It returned.
+    Returned,
+    /// An undefined instruction with this operand.
+    Trapped(u8),
+    /// No more stack.
+    Exhausted,
+    /// Another fault: address of the instruction, fault status, address of the data.
+    Faulted([u32; 3]),
+    /// It took too long; what was executed then.
+    TimedOut(u32),
+    /// It returned, but a register is not what it was: the number of a core register, or 16 plus that of a float one.
+    Corrupted(u32),
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exit {
+    /// Why.
+    pub ending: Ending,
+    /// r0 to r3 and s0 to s15 afterwards.
+    pub words: Words,
+}
+
+/// A call of a function.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its address.
+    pub address: u32,
+    /// Its arguments.
+    pub words: Words,
+    /// What r11 is; it must still be that afterwards.
+    pub base: u32,
+    /// Whether float operations make canonical NaNs.
+    pub canonical_nans: bool,
+    /// Hundredths of a second at most, of the board's time.
+    pub ticks: u32,
+}
+
+impl Call {
+    /// A call of the function at an address.
+    pub fn new(address: u32, words: Words) -> Self {
+        Self { address, words, base: 0xbbbb_000b, canonical_nans: false, ticks: 2000 }
+    }
+}
+
+/// A program calls an import.
+#[derive(Clone, Debug)]
+pub struct ImportCall {
+    /// Its number.
+    pub number: u32,
+    /// r0 to r3 and s0 to s15.
+    pub words: Words,
+    /// The stack pointer.
+    pub sp: u32,
+}
+
+/// What an import returns: r0 and r1, s0 and s1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Answer {
+    /// r0 and r1.
+    pub core: [u32; 2],
+    /// s0 and s1.
+    pub floats: [u32; 2],
+}
+
+/// An emulated board with its driver running.
+pub struct Board {
+    core: Core,
+    child: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+    symbols: BTreeMap<String, u32>,
+    folder: PathBuf,
+    /// Next free addresses of the small and the large memory.
+    free: [u32; 2],
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let _ = self.request(&[EXIT]);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Board {
+    /// Starts a board.
+    ///
+    /// # Errors
+    /// If a tool is missing or fails.
+    pub fn start(core: Core) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("board-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let image = driver::build(core, &folder)?;
+        let symbols = symbols(&std::fs::read(&image)?)?;
+        let mut child = Command::new("qemu-system-arm")
+            .args(["-M", core.machine(), "-display", "none", "-monitor", "none", "-serial", "none"])
+            .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+            .arg(&image)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("qemu-system-arm is not there")?;
+        let to = child.stdin.take().context("a pipe")?;
+        let from = child.stdout.take().context("a pipe")?;
+        let mut board = Self { core, child, to, from, symbols, folder, free: [0; 2] };
+        board.clear();
+        Ok(board)
+    }
+
+    /// The core.
+    pub const fn core(&self) -> Core {
+        self.core
+    }
+
+    /// A function or object of the driver and its libraries.
+    pub fn symbol(&self, name: &str) -> Option<u32> {
+        self.symbols.get(name).copied()
+    }
+
+    /// Those whose names begin like this.
+    pub fn symbols_starting(&self, prefix: &str) -> BTreeMap<String, u32> {
+        let from = self.symbols.range(prefix.to_owned()..);
+        from.take_while(|(name, _)| name.starts_with(prefix)).map(|(name, &at)| (name.clone(), at)).collect()
+    }
+
+    /// Forgets all that was loaded or allocated.
+    pub const fn clear(&mut self) {
+        let Places { stack, large, .. } = self.core.places();
+        self.free = [stack + STACK_BYTES + DRIVER_BYTES, large];
+    }
+
+    /// Memory that programs with addresses of their own may use: beginning and end.
+    pub const fn low_memory(&self) -> [u32; 2] {
+        let code = self.core.places().code;
+        [code, code + DRIVER_CODE]
+    }
+
+    /// Room in the small or the large memory.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn allocate(&mut self, bytes: u64, align: u64, is_large: bool) -> Result<u32> {
+        let Places { stack, large, .. } = self.core.places();
+        let ends = [stack + SMALL_BYTES, large + LARGE_BYTES];
+        let which = usize::from(is_large);
+        let at = u64::from(self.free[which]).next_multiple_of(align);
+        let end = at + bytes;
+        ensure!(end <= u64::from(ends[which]), "no room on the board for {bytes} bytes");
+        self.free[which] = end as u32;
+        Ok(at as u32)
+    }
+
+    /// Bytes of memory.
+    pub fn read(&mut self, address: u32, bytes: u32) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes as usize];
+        if bytes > 0 {
+            self.request(&[READ, address, bytes])?;
+            self.from.read_exact(&mut buffer).context("the board does not answer")?;
+        }
+        Ok(buffer)
+    }
+
+    /// Words of memory.
+    pub fn read_words(&mut self, address: u32, words: usize) -> Result<Vec<u32>> {
+        let bytes = self.read(address, 4 * words as u32)?;
+        Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four"))).collect())
+    }
+
+    /// Writes memory.
+    pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
+        if !bytes.is_empty() {
+            self.request(&[WRITE, address, bytes.len() as u32])?;
+            self.to.write_all(bytes).context("the board does not listen")?;
+        }
+        Ok(())
+    }
+
+    /// Writes words.
+    pub fn write_words(&mut self, address: u32, words: &[u32]) -> Result<()> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.write(address, &bytes)
+    }
+
+    /// Writes the same word everywhere.
+    pub fn fill(&mut self, address: u32, bytes: u32, word: u32) -> Result<()> {
+        self.request(&[FILL, address, bytes, word])
+    }
+
+    /// Calls a function. `host` answers its calls of imports.
+    ///
+    /// # Errors
+    /// If the board stops, or `host` fails.
+    pub fn call(
+        &mut self,
+        call: &Call,
+        host: &mut dyn FnMut(&mut Self, &ImportCall) -> Result<Answer>,
+    ) -> Result<Exit> {
+        ensure!(call.words.stack.len() <= STACK_WORDS, "too many arguments");
+        let fpscr = if call.canonical_nans { 1 << 25 } else { 0 };
+        let mut request =
+            vec![CALL, call.address, call.base, fpscr, call.ticks, call.words.stack.len() as u32];
+        request.extend(call.words.core);
+        request.extend(call.words.floats);
+        request.extend(&call.words.stack);
+        self.request(&request)?;
+        loop {
+            let answer = self.answer()?;
+            let words = Words {
+                core: answer[2..6].try_into().expect("four words"),
+                floats: answer[6..22].try_into().expect("16 words"),
+                stack: Vec::new(),
+            };
+            if answer[0] == ENDED {
+                return Ok(Exit { ending: ending(&answer)?, words });
+            }
+            let import = ImportCall { number: answer[1], words, sp: answer[22] };
+            let Answer { core, floats } = host(self, &import)?;
+            let mut request = vec![RESUME, 0, 0, 0, 0, 0, core[0], core[1], 0xc0ff_ee02, 0xc0ff_ee03];
+            request.extend(floats);
+            request.resize(26, 0xc0ff_ee10);
+            self.request(&request)?;
+        }
+    }
+
+    pub(crate) fn import_entry(&self) -> u32 {
+        self.symbols["import_entry"]
+    }
+
+    fn request(&mut self, words: &[u32]) -> Result<()> {
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.resize(4 * REQUEST, 0);
+        self.to.write_all(&bytes).context("the board does not listen")
+    }
+
+    fn answer(&mut self) -> Result<[u32; ANSWER]> {
+        let mut bytes = [0; 4 * ANSWER];
+        self.from.read_exact(&mut bytes).context("the board does not answer")?;
+        let mut words = [0; ANSWER];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        }
+        Ok(words)
+    }
+}
+
+fn ending(answer: &[u32; ANSWER]) -> Result<Ending> {
+    let detail = &answer[23..];
+    Ok(match answer[1] {
+        0 => Ending::Returned,
+        1 => Ending::Trapped(detail[0] as u8),
+        2 => Ending::Exhausted,
+        3 => Ending::Faulted([detail[1], detail[2], detail[3]]),
+        4 => Ending::TimedOut(detail[1]),
+        5 => Ending::Corrupted(detail[0]),
+        other => bail!("the board says {other}"),
+    })
+}
+
+fn symbols(elf: &[u8]) -> Result<BTreeMap<String, u32>> {
+    let elf = object::File::parse(elf)?;
+    let named = elf.symbols().filter(|symbol| symbol.is_definition());
+    Ok(named.filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address() as u32))).collect())
+}

@@ -1,0 +1,148 @@
+//! What tests ask of a target: to compile a module, load it, and call it like a wasm instance.
+//!
+//! Values cross as machine words: an `i32` or `f32` sign-extended, a reference as its 64 bits. The specification runner
+//! and the differential tests are written against these traits, so each target is judged by the same code.
+
+use anyhow::Result;
+
+/// Why a program stopped, as the WebAssembly specification tells traps apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Trap {
+    /// `unreachable`.
+    Unreachable,
+    /// Signed division or float conversion that overflows.
+    IntegerOverflow,
+    /// Integer division by zero.
+    DivideByZero,
+    /// An access to memory out of bounds.
+    Memory,
+    /// An access to a table out of bounds.
+    Table,
+    /// `call_indirect` of a null reference or of another type.
+    Signature,
+    /// Conversion of a NaN to an integer.
+    Conversion,
+    /// A float operator that is compiled to a trap.
+    Float,
+}
+
+impl Trap {
+    /// Whether it is what the suite calls `message`.
+    pub fn is_called(self, message: &str) -> bool {
+        let names: &[&str] = match self {
+            Self::Unreachable => &["unreachable"],
+            Self::IntegerOverflow => &["integer overflow"],
+            Self::DivideByZero => &["integer divide by zero"],
+            Self::Memory => &["out of bounds memory access"],
+            Self::Table => &["out of bounds table access", "undefined element"],
+            Self::Signature => &["indirect call type mismatch", "uninitialized element", "undefined element"],
+            Self::Conversion => &["invalid conversion to integer"],
+            Self::Float => &[],
+        };
+        names.iter().any(|name| message.starts_with(name))
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CallExit {
+    /// Returned these words.
+    Returned(Vec<u64>),
+    /// Stopped; `None` if the machine does not tell why, in which case it may also have used up the stack.
+    Trapped(Option<Trap>),
+    /// Used up its stack, or its time.
+    Exhausted,
+}
+
+/// Answers a call of an import: index among the imported functions and argument words, to the result word.
+pub type Host<'a> = &'a mut dyn FnMut(u32, &[u64]) -> u64;
+
+/// A call of an export.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Argument words.
+    pub args: &'a [u64],
+    /// Whether it is expected to go on for ever.
+    pub is_endless: bool,
+}
+
+/// Why a module was refused.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is no valid module.
+    Invalid(String),
+    /// It can't be run here: it needs more memory than the machine has.
+    NoRoom,
+    /// It needs floats that the target has not.
+    Floats,
+    /// Something else.
+    Other(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Invalid(why) | Self::Other(why) => f.write_str(why),
+            Self::NoRoom => f.write_str("more memory than the machine has"),
+            Self::Floats => f.write_str("floats that the target has not"),
+        }
+    }
+}
+
+/// Compiles and loads modules.
+pub trait Executor {
+    /// Whether the compiler accepts a binary.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    fn validate(&self, wasm: &[u8]) -> Result<(), Refusal>;
+
+    /// Compiles a module and loads it. Before its first call, [`Executable::start`] must have run.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal>;
+
+    /// Whether float operators are executed; else they trap.
+    fn has_floats(&self) -> bool;
+
+    /// All loaded programs are done with.
+    fn clear(&self) {}
+}
+
+/// A loaded program with state.
+pub trait Executable {
+    /// Runs the start function, if there is one.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    fn start(&mut self, host: Host<'_>) -> Result<CallExit>;
+
+    /// Calls an exported function.
+    ///
+    /// # Errors
+    /// If there is none, or the machine fails, or the program breaks the calling convention.
+    fn call(&mut self, call: Call<'_>, host: Host<'_>) -> Result<CallExit>;
+
+    /// Whether its memory can grow by less than the module allows.
+    fn is_limited(&self) -> bool {
+        false
+    }
+
+    /// The first `len` bytes of linear memory.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    fn memory(&mut self, len: u32) -> Result<Vec<u8>>;
+
+    /// Names of exported memories that can be looked at.
+    fn memory_exports(&self) -> Vec<String>;
+
+    /// The low `bytes` bytes of an exported global; `None` if it has no address.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>>;
+}

@@ -1,0 +1,361 @@
+//! Modules compiled for Cortex-M, on an emulated board.
+//!
+//! Objects are linked by the board's own linker and entered by the procedure call standard. Linear memory is the
+//! object's (`--memory symbol`). On every return the board checks callee-saved registers and the stack pointer; the stack
+//! pointer must be a multiple of 8 at every call of an import.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use board::{Answer, Board, Core, Ending, Image, ImportCall, Type, Undefined, Words};
+use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions};
+use wasmparser::ValType;
+
+use crate::executor::{Call, CallExit, Executable, Executor, Host, Refusal, Trap};
+use crate::interface::{Function, Interface, interface};
+use crate::program::refusal;
+
+/// What is put in front of the symbols of imports.
+const IMPORT_PREFIX: &str = "import_";
+/// Hundredths of a second that a call which is expected not to end gets.
+const ENDLESS_TICKS: u32 = 50;
+/// Bytes that a memory may grow by.
+const MOST_GROWTH: u64 = 0x20_0000;
+/// Bytes for several results.
+const STRUCTURE_BYTES: u32 = 1024;
+
+/// How modules are compiled.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The core.
+    pub cpu: Cpu,
+    /// The optimisation level.
+    pub level: OptLevel,
+    /// What happens to float operators.
+    pub floats: Floats,
+    /// Values of imported globals.
+    pub imported_globals: BTreeMap<ssa::Import, wasm_pvm::ConstValue>,
+}
+
+impl Setup {
+    /// A core, a level, and what happens to float operators.
+    pub const fn new(cpu: Cpu, level: OptLevel, floats: Floats) -> Self {
+        Self { cpu, level, floats, imported_globals: BTreeMap::new() }
+    }
+
+    /// Whether float operators are executed.
+    pub const fn executes_floats(&self) -> bool {
+        matches!(self.floats, Floats::Soft | Floats::Hard)
+    }
+
+    /// Whether floats are passed in float registers.
+    const fn passes_floats(&self) -> bool {
+        self.executes_floats() && board_core(self.cpu).has_floats()
+    }
+
+    /// Whether it can be run here; prints what is missing.
+    pub fn is_available(&self) -> bool {
+        let mut missing = board::missing_tools();
+        if self.floats == Floats::Soft && board::runtime_library(board_core(self.cpu)).is_none() {
+            missing.push("arm-none-eabi-gcc");
+        }
+        if !missing.is_empty() {
+            println!("skipped: {} not found", missing.join(", "));
+        }
+        missing.is_empty()
+    }
+
+    /// Compiles a module to an object.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn compile(&self, wasm: &[u8], interface: &Interface) -> Result<Vec<u8>, Refusal> {
+        let thumb = ThumbOptions {
+            memory: MemoryMode::Symbol,
+            bounds: Some(ThumbBounds::Check),
+            memory_bytes: reserve(interface),
+            import_prefix: IMPORT_PREFIX.to_owned(),
+            renames: renames(interface),
+            ..ThumbOptions::new(self.cpu)
+        };
+        let options = Options {
+            level: self.level,
+            floats: Some(self.floats),
+            imported_globals: self.imported_globals.clone(),
+            threads: 1,
+            ..Options::new(thumb)
+        };
+        wasm_pvm::compile(wasm, &options).map(|output| output.bytes).map_err(refusal)
+    }
+}
+
+/// Memory to reserve for a module that may grow: up to its maximum, within limits.
+fn reserve(interface: &Interface) -> Option<u32> {
+    let [min, max] = interface.memory_bytes;
+    let most = min? + MOST_GROWTH;
+    interface.grows.then(|| max.map_or(most, |max| max.min(most)) as u32)
+}
+
+/// The core of the board for a core of the compiler.
+pub const fn board_core(cpu: Cpu) -> Core {
+    match cpu {
+        Cpu::M3 => Core::M3,
+        Cpu::M4 => Core::M4,
+        Cpu::M4F => Core::M4F,
+        Cpu::M7 => Core::M7,
+        Cpu::M7DP => Core::M7DP,
+        Cpu::M33 => Core::M33,
+        Cpu::M33F => Core::M33F,
+    }
+}
+
+/// Symbols for exports whose names need not be any. A name that is also an import's stays, because a rename would be
+/// for both.
+fn renames(interface: &Interface) -> BTreeMap<String, String> {
+    let functions = interface.functions.keys();
+    let exports: BTreeSet<&String> =
+        functions.chain(&interface.memory_exports).chain(&interface.data_exports).collect();
+    let imports: BTreeSet<&String> = interface.imports.iter().map(|(_, field, _)| field).collect();
+    let renamed = |names: &BTreeSet<&String>, others: &BTreeSet<&String>, prefix: &str| -> Vec<_> {
+        let only = names.difference(others).enumerate();
+        only.map(|(n, name)| ((*name).clone(), format!("{prefix}{n}"))).collect()
+    };
+    let exported = renamed(&exports, &imports, "export_");
+    exported.into_iter().chain(renamed(&imports, &exports, IMPORT_PREFIX)).collect()
+}
+
+/// A board that modules are compiled for.
+pub struct Thumb {
+    setup: Setup,
+    board: Rc<RefCell<Board>>,
+}
+
+impl Thumb {
+    /// Starts a board.
+    ///
+    /// # Errors
+    /// If the tools for it are missing.
+    pub fn new(setup: Setup) -> Result<Self> {
+        let board = Board::start(board_core(setup.cpu))?;
+        Ok(Self { setup, board: Rc::new(RefCell::new(board)) })
+    }
+
+    /// The same board with another setup for the same core.
+    #[must_use]
+    pub fn with_setup(&self, setup: Setup) -> Self {
+        Self { setup, board: Rc::clone(&self.board) }
+    }
+
+    fn loaded(&self, wasm: &[u8]) -> Result<Loaded, Refusal> {
+        let other = |error: anyhow::Error| Refusal::Other(format!("{error:#}"));
+        let interface = interface(wasm).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let object = self.setup.compile(wasm, &interface)?;
+        let renames = renames(&interface);
+        let mut board = self.board.borrow_mut();
+        let library: BTreeMap<String, u32> = board.symbols_starting("__aeabi_");
+        let import = |symbol: &str| {
+            let is = |field: &String| {
+                renames.get(field).map_or_else(
+                    || symbol.strip_prefix(IMPORT_PREFIX) == Some(field),
+                    |renamed| renamed == symbol,
+                )
+            };
+            interface.imports.iter().position(|(_, field, _)| is(field))
+        };
+        let loaded = Image::load(&mut board, &object, &mut |symbol| match import(symbol) {
+            Some(n) => Some(Undefined::Import(n as u32)),
+            None => library.get(symbol).map(|&address| Undefined::Address(address)),
+        });
+        let image = match loaded {
+            Ok(image) => image,
+            Err(error) if error.to_string().contains("no room") => return Err(Refusal::NoRoom),
+            Err(error) => return Err(other(error)),
+        };
+        let structure = board.allocate(STRUCTURE_BYTES.into(), 8, false).map_err(|_| Refusal::NoRoom)?;
+        let has_floats = self.setup.passes_floats();
+        let board = Rc::clone(&self.board);
+        Ok(Loaded { board, image, interface, renames, structure, has_floats })
+    }
+}
+
+impl Executor for Thumb {
+    fn validate(&self, wasm: &[u8]) -> Result<(), Refusal> {
+        let interface = interface(wasm).unwrap_or_default();
+        self.setup.compile(wasm, &interface).map(|_| ())
+    }
+
+    fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal> {
+        Ok(Box::new(self.loaded(wasm)?))
+    }
+
+    fn has_floats(&self) -> bool {
+        self.setup.executes_floats()
+    }
+
+    fn clear(&self) {
+        self.board.borrow_mut().clear();
+    }
+}
+
+/// An object in the memory of a board.
+struct Loaded {
+    board: Rc<RefCell<Board>>,
+    image: Image,
+    interface: Interface,
+    renames: BTreeMap<String, String>,
+    /// Where several results go.
+    structure: u32,
+    /// Whether floats are passed in float registers.
+    has_floats: bool,
+}
+
+impl Loaded {
+    fn address(&self, export: &str) -> Option<u32> {
+        self.image.address(self.renames.get(export).map_or(export, String::as_str))
+    }
+
+    /// Calls code at an address.
+    fn invoke(
+        &mut self,
+        address: u32,
+        function: &Function,
+        args: &[u64],
+        is_endless: bool,
+        host: Host<'_>,
+    ) -> Result<CallExit> {
+        let (mut types, results) = (types(&function.params), types(&function.results));
+        let mut args = args.to_vec();
+        if results.len() > 1 {
+            types.insert(0, Type::I32);
+            args.insert(0, self.structure.into());
+        }
+        let words = Words::arguments(self.has_floats, &types, &args);
+        let mut call = board::Call::new(address, words);
+        if is_endless {
+            call.ticks = ENDLESS_TICKS;
+        }
+        let (imports, has_floats) = (&self.interface.imports, self.has_floats);
+        let mut board = self.board.borrow_mut();
+        let exit = board.call(&call, &mut |board, import| {
+            let (_, field, function) = &imports[import.number as usize];
+            answer(board, import, function, has_floats, host).with_context(|| format!("import {field}"))
+        })?;
+        Ok(match exit.ending {
+            Ending::Returned if results.len() > 1 => {
+                let words = board.read_words(self.structure, STRUCTURE_BYTES as usize / 4)?;
+                CallExit::Returned(extended(&results, board::aapcs::members(&results, &words)))
+            }
+            Ending::Returned => {
+                CallExit::Returned(extended(&results, exit.words.values(has_floats, &results)))
+            }
+            Ending::Trapped(number) => CallExit::Trapped(Some(trap(number)?)),
+            Ending::Exhausted => CallExit::Exhausted,
+            Ending::TimedOut(_) if is_endless => CallExit::Exhausted,
+            Ending::TimedOut(at) => bail!("no end, at {at:#x}"),
+            Ending::Corrupted(register) => bail!("register {register} is not what it was before the call"),
+            Ending::Faulted(fault) => bail!("a fault: {fault:x?}"),
+        })
+    }
+}
+
+/// The trap that an operand of `udf` stands for.
+fn trap(number: u8) -> Result<Trap> {
+    Ok(match number {
+        0 => Trap::Unreachable,
+        1 => Trap::IntegerOverflow,
+        2 => Trap::DivideByZero,
+        3 => Trap::Memory,
+        4 => Trap::Table,
+        5 => Trap::Signature,
+        6 => Trap::Conversion,
+        7 => Trap::Float,
+        other => bail!("trap {other}, which no module makes"),
+    })
+}
+
+/// Answers a call of an import.
+fn answer(
+    board: &mut Board,
+    import: &ImportCall,
+    function: &Function,
+    has_floats: bool,
+    host: Host<'_>,
+) -> Result<Answer> {
+    ensure!(import.sp.is_multiple_of(8), "called with the stack pointer {:#x}", import.sp);
+    let (params, results) = (types(&function.params), types(&function.results));
+    ensure!(results.len() <= 1, "an import with several results");
+    let stack = board.read_words(import.sp, Words::stack_words(has_floats, &params))?;
+    let words = Words { stack, ..import.words.clone() };
+    let args = extended(&params, words.values(has_floats, &params));
+    let result = host(import.number, &args);
+    let words = Words::arguments(has_floats, &results, &[result]);
+    Ok(Answer { core: [words.core[0], words.core[1]], floats: [words.floats[0], words.floats[1]] })
+}
+
+/// 32-bit values sign-extended.
+fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
+    let extend = |(ty, value): (&Type, u64)| match ty.words() {
+        1 => i64::from(value as i32) as u64,
+        _ => value,
+    };
+    types.iter().zip(values).map(extend).collect()
+}
+
+/// Types as the procedure call standard has them.
+fn types(types: &[ValType]) -> Vec<Type> {
+    let lower = |ty: &ValType| match ty {
+        ValType::I32 => Type::I32,
+        ValType::F32 => Type::F32,
+        ValType::F64 => Type::F64,
+        _ => Type::I64,
+    };
+    types.iter().map(lower).collect()
+}
+
+impl Executable for Loaded {
+    fn start(&mut self, host: Host<'_>) -> Result<CallExit> {
+        match self.image.address("__wasm_start") {
+            Some(address) => self.invoke(address, &Function::default(), &[], false, host),
+            None => Ok(CallExit::Returned(Vec::new())),
+        }
+    }
+
+    fn call(&mut self, call: Call<'_>, host: Host<'_>) -> Result<CallExit> {
+        let (index, function) = self.interface.functions.get(call.name).context("no such export")?.clone();
+        match self.address(call.name) {
+            Some(address) => self.invoke(address, &function, call.args, call.is_endless, host),
+            None if (index as usize) < self.interface.imports.len() => {
+                let result = host(index, call.args);
+                let results = extended(&types(&function.results), vec![result; function.results.len()]);
+                Ok(CallExit::Returned(results))
+            }
+            None => bail!("the export {} has no symbol", call.name),
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        let max = self.interface.memory_bytes[1].unwrap_or(u64::MAX);
+        reserve(&self.interface).is_some_and(|reserved| u64::from(reserved) < max)
+    }
+
+    fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
+        let address = self.image.address("__linear_memory").context("no linear memory")?;
+        self.board.borrow_mut().read(address, len)
+    }
+
+    fn memory_exports(&self) -> Vec<String> {
+        match self.image.address("__linear_memory") {
+            Some(_) => self.interface.memory_exports.clone(),
+            None => Vec::new(),
+        }
+    }
+
+    fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {
+        let Some(address) = self.address(name) else { return Ok(None) };
+        let mut word = [0; 8];
+        word[..bytes as usize].copy_from_slice(&self.board.borrow_mut().read(address, bytes)?);
+        Ok(Some(u64::from_le_bytes(word)))
+    }
+}
