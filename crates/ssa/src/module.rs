@@ -169,6 +169,17 @@ impl Module {
         known.unwrap_or_else(|| self.signatures.push(sig))
     }
 
+    /// The signature with this form that `number` others of the form stand in front of.
+    pub(crate) fn numbered_signature(&self, form: &Signature, number: usize) -> Option<SigId> {
+        self.signatures.iter().filter(|(_, sig)| *sig == form).map(|(id, _)| id).nth(number)
+    }
+
+    /// How many signatures of the same form stand in front of one.
+    pub(crate) fn signature_number(&self, sig: SigId) -> usize {
+        let form = &self.signatures[sig];
+        self.signatures.iter().take_while(|(id, _)| *id != sig).filter(|(_, other)| *other == form).count()
+    }
+
     /// The linear memory, if the module has one.
     pub fn memory(&self) -> Option<(DataId, &LinearMemory)> {
         self.data.iter().find_map(|(id, object)| match &object.kind {

@@ -27,6 +27,9 @@
 //! host_arguments $admit
 //! ```
 //!
+//! Signatures of the same form can stand for different wasm types; behind all but the first is `#` and how many of them
+//! come before it: `(i64) -> (i32) #1`.
+//!
 //! A comment runs from `;` to the end of its line. Integer constants are signed decimal, float constants are
 //! their bits in hexadecimal, a block's frequency is omitted when it is 1. Printing never fails: what a broken
 //! function refers to but doesn't exist prints as `$"?f7"`.
@@ -299,7 +302,10 @@ struct Sig<'a>(&'a Module, SigId);
 impl Display for Sig<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.signatures.get(self.1) {
-            Some(sig) => sig.fmt(f),
+            Some(sig) => match self.0.signature_number(self.1) {
+                0 => sig.fmt(f),
+                number => write!(f, "{sig} #{number}"),
+            },
             None => write!(f, "?{}", self.1),
         }
     }

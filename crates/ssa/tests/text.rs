@@ -55,6 +55,19 @@ host_arguments $admit
     );
 }
 
+#[test]
+fn signatures_of_one_form_are_told_apart() {
+    let module = round_trip(
+        "sig (i32) -> (i32)\nsig () -> ()\nsig (i32) -> (i32)\nsig (i32) -> (i32)\n\
+         func $first (i32) -> (i32) {\nb0(v0: i32):\n  v1 = call_indirect (i32) -> (i32) #1 v0(v0)\n  return v1\n}\n\
+         func $last (i32) -> (i32) #2 {\nb0(v0: i32):\n  tail_call_indirect (i32) -> (i32) v0(v0)\n}\n",
+    );
+    let sigs: Vec<usize> = module.decls.values().map(|decl| ssa::EntityId::index(decl.sig)).collect();
+    assert_eq!(sigs, [0, 3]);
+    let last = module.functions.values().flatten().last().expect("there are two");
+    assert_eq!(ssa::parse_function(&module, &ssa::print_function(&module, last)), Ok(last.clone()));
+}
+
 const EVERY_INSTRUCTION: &str = "\
 sig (i32, i64, f32, f64) -> (i32)
 sig () -> (i32, i64)

@@ -58,7 +58,7 @@ fn is_arithmetic(op: &Operator<'_>) -> bool {
 /// `f32.demote_f64`.
 fn text_name(op: &Operator<'_>) -> String {
     let name = format!("{op:?}");
-    let name = name.split([' ', '{']).next().unwrap_or_default();
+    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
     let (ty, rest) = name.split_at(3);
     let mut text = format!("{}.", ty.to_lowercase());
     for (at, c) in rest.char_indices() {

@@ -380,10 +380,7 @@ impl BodyParser<'_, '_, '_> {
     }
 
     fn sig(&mut self) -> Parsed<SigId> {
-        let start = self.cursor;
-        let sig = self.cursor.signature()?;
-        let known = self.module.signatures.iter().find(|(_, known)| **known == sig).map(|(id, _)| id);
-        known.ok_or_else(|| start.error("the module doesn't have this signature"))
+        self.cursor.signature_of(self.module)
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::ParseError;
 use super::lexer::{Spanned, Token};
-use crate::{Signature, Type};
+use crate::{Module, SigId, Signature, Type};
 
 /// A position in the token list. Cloning it is cheap and marks a place to return to.
 #[derive(Clone, Copy)]
@@ -169,6 +169,15 @@ impl<'t, 'a> Cursor<'t, 'a> {
         }
         self.pos += 1;
         Ok(Signature { params, results: self.list('(', ')', Self::ty)? })
+    }
+
+    /// A signature of the module: `(i32) -> (f32)`, or `(i32) -> (f32) #1` if another of the form comes before it.
+    pub(super) fn signature_of(&mut self, module: &Module) -> Result<SigId, ParseError> {
+        let start = *self;
+        let form = self.signature()?;
+        let number = if self.eat('#') { self.parse("a number")? } else { 0 };
+        let known = module.numbered_signature(&form, number);
+        known.ok_or_else(|| start.error("the module doesn't have this signature"))
     }
 
     pub(super) fn ty(&mut self) -> Result<Type, ParseError> {

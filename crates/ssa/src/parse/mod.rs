@@ -16,7 +16,7 @@ use std::fmt;
 
 use crate::{
     DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, Function, Import,
-    LinearMemory, Module, Relocation, Segment,
+    LinearMemory, Module, Relocation, Segment, SigId,
 };
 use cursor::Cursor;
 use lexer::Token;
@@ -57,10 +57,7 @@ pub fn parse_function(module: &Module, text: &str) -> Result<Function, ParseErro
     }
     let names = Names::of(module);
     let name = cursor.func_name()?;
-    let start = cursor;
-    let signature = cursor.signature()?;
-    let known = module.signatures.iter().find(|(_, known)| **known == signature);
-    let (sig, _) = known.ok_or_else(|| start.error("the module doesn't have this signature"))?;
+    let sig = cursor.signature_of(module)?;
     let func = body::parse_body(module, &names, Function::new(name, sig), &mut cursor)?;
     cursor.skip_newlines();
     if *cursor.peek() != Token::End { Err(cursor.expected("end of text")) } else { Ok(func) }
@@ -255,11 +252,18 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
                 Token::Punct('}') => return Ok(()),
                 Token::End => return Err(start.error("unclosed `{`")),
                 Token::Word("call_indirect" | "tail_call_indirect") => {
-                    self.module.intern_signature(cursor.signature()?);
+                    self.declare_signature(cursor)?;
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Reads a signature, which is added if the module has none of its form.
+    fn declare_signature(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<SigId, ParseError> {
+        let form = { *cursor }.signature()?;
+        self.module.intern_signature(form);
+        cursor.signature_of(&self.module)
     }
 
     /// Reads the signature at `cursor` and adds a function with the name at `name`.
@@ -271,7 +275,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
     ) -> Result<FuncId, ParseError> {
         let start = name;
         let name = name.func_name()?.to_owned();
-        let sig = self.module.intern_signature(cursor.signature()?);
+        let sig = self.declare_signature(cursor)?;
         let id = self.module.decls.push(FuncDecl { name: name.clone(), sig, kind });
         self.module.functions.push(None);
         match self.names.funcs.insert(name, id) {
