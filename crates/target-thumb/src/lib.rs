@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ legalize ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ legalize ─ classes ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
@@ -13,6 +13,7 @@ pub mod object;
 
 mod boundary;
 mod branches;
+mod classes;
 mod encode;
 mod expand;
 mod fixup;
@@ -106,6 +107,7 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
     boundary::wrap(&mut module);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
+    classes::tabulate(&mut module);
     for func in module.functions.values_mut().flatten() {
         branches::simplify(func);
         target::expand_switches(func);

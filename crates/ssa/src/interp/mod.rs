@@ -17,6 +17,7 @@ mod ops;
 use std::collections::BTreeMap;
 
 pub use memory::{Layout, Memory};
+pub use ops::evaluate;
 
 use crate::{
     Addr, Block, BlockCall, EntityId, FuncId, Function, IdVec, Inst, InstData, MemType, Module, SigId,

@@ -3,10 +3,35 @@
 //! Every function takes and returns values as bits. Float results that are NaN are the canonical NaN, which wasm
 //! always allows, so that runs are reproducible.
 
-use crate::{BinaryOp, Cond, FCond, Type, UnaryOp};
+use crate::{BinaryOp, Cond, FCond, InstData, Type, UnaryOp, Value};
 
 /// A result that the instruction set leaves open.
 pub(super) struct Unspecified(pub u64);
+
+/// What an integer instruction computes from the bits of its operands, `arg` of which gives them with their types.
+/// `None` if the instruction is no operation on integers, or leaves the result open.
+pub fn evaluate(data: &InstData, arg: &mut dyn FnMut(Value) -> Option<(Type, u64)>) -> Option<u64> {
+    let bits = match *data {
+        InstData::Const { ty, bits } => truncated(ty, bits as u64),
+        InstData::Unary { op, ty, arg: operand } => {
+            let (operand, bits) = arg(operand)?;
+            unary(op, ty, operand, bits).ok()?
+        }
+        InstData::Binary { op, ty, args: [a, b] } => binary(op, ty, [arg(a)?.1, arg(b)?.1]).ok()?,
+        InstData::Icmp { cond, ty, args: [a, b] } => icmp(cond, ty, [arg(a)?.1, arg(b)?.1]).into(),
+        InstData::Select { cond, if_true, if_false, .. } => {
+            let chosen = if arg(cond)?.1 != 0 { if_true } else { if_false };
+            arg(chosen)?.1
+        }
+        _ => return None,
+    };
+    Some(bits)
+}
+
+/// The bits that a value of a type has.
+const fn truncated(ty: Type, bits: u64) -> u64 {
+    if ty.bits() == 32 { bits & 0xffff_ffff } else { bits }
+}
 
 pub(super) fn unary(op: UnaryOp, ty: Type, operand: Type, bits: u64) -> Result<u64, Unspecified> {
     Ok(match (op, ty) {

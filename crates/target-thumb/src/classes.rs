@@ -1,0 +1,355 @@
+//! Decisions over a byte.
+//!
+//! Parsers ask many questions about one byte: is it this one, is it in this range, is it a letter. As long as nothing
+//! but the byte decides, and nothing else happens, such a region of the control flow graph is a function from 256
+//! values to its exits. A table of bytes in read-only memory says the same: one load, and a branch on what it gives.
+//!
+//! A region is a head, whose last instruction begins it, and blocks that can only be reached from it, compute nothing
+//! that is used elsewhere, and end in branches that the byte decides. It is found, tabulated by evaluating it for all
+//! values, and replaced if the table and its uses are smaller than all regions that share it. What is left of the
+//! region is unreachable and removed.
+//!
+//! A function is gone through once, from the entry on, and every region found leaves less to look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ssa::{
+    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncId, Function, IdVec,
+    InstData, MemFlags, MemType, Module, Type, Value, ValueDef, interp,
+};
+
+/// Values of a byte.
+const VALUES: usize = 256;
+/// Most exits of a region.
+const MAX_EXITS: usize = 3;
+/// Most blocks of a region, and most instructions a condition is looked through.
+const MAX_BLOCKS: usize = 64;
+const MAX_DEPTH: u32 = 16;
+/// Bytes of code, roughly: of a decision, of an instruction in front of it, of loading from the table.
+const DECISION_BYTES: usize = 4;
+const INST_BYTES: usize = 3;
+const LOOKUP_BYTES: usize = 6;
+/// A region of a fast function is replaced if it has more bytes than this.
+const FAST_BYTES: usize = 28;
+
+/// A region worth a table.
+struct Region {
+    func: FuncId,
+    head: Block,
+    byte: Value,
+    /// Exits in the order of their numbers.
+    exits: Vec<BlockCall>,
+    /// The exit for each value.
+    table: Vec<u8>,
+    /// Bytes of code saved, without the table.
+    gain: isize,
+}
+
+/// Replaces regions that decide over a byte in all functions of a module.
+pub fn tabulate(module: &mut Module) {
+    let mut by_table: BTreeMap<Vec<u8>, Vec<Region>> = BTreeMap::new();
+    for (id, func) in module.functions.iter() {
+        let Some(func) = func else { continue };
+        for region in Finder::new(id, func).run() {
+            by_table.entry(region.table.clone()).or_default().push(region);
+        }
+    }
+    let mut changed = BTreeSet::new();
+    for (table, mut regions) in by_table {
+        let is_fast = |region: &Region| {
+            module.functions[region.func].as_ref().is_some_and(|func| !func.optimize_for_size)
+        };
+        let gain: isize = regions.iter().map(|region| region.gain).sum();
+        if gain <= VALUES as isize {
+            regions.retain(|region| is_fast(region) && region.gain > FAST_BYTES as isize);
+        }
+        if regions.is_empty() {
+            continue;
+        }
+        let data = add_table(module, table);
+        for region in regions {
+            let func = module.functions[region.func].as_mut().expect("it has a body");
+            replace(func, &region, data);
+            changed.insert(region.func);
+        }
+    }
+    for id in changed {
+        let func = module.functions[id].as_mut().expect("it has a body");
+        ssa::passes::compact(func);
+        ssa::passes::remove_dead(func);
+        ssa::passes::split_critical_edges(func);
+    }
+}
+
+fn add_table(module: &mut Module, table: Vec<u8>) -> DataId {
+    let name = format!("__wasm_classes_{}", module.data.len());
+    let size = table.len() as u32;
+    module.data.push(DataObject { name, kind: DataKind::Constant, size, align: 1, init: table, relocs: Vec::new() })
+}
+
+/// Puts a look-up in the place of a region.
+fn replace(func: &mut Function, region: &Region, data: DataId) {
+    let head = region.head;
+    func.blocks[head].insts.pop();
+    let exits: Vec<BlockCall> = region.exits.iter().map(|exit| with_own_constants(func, head, exit)).collect();
+    let addr = Addr { base: Some(data), index: Some(region.byte), offset: 0 };
+    let load = InstData::Load { mem: MemType::U8, ty: Type::I32, addr, flags: MemFlags::default() };
+    let class = func.append_value(head, load, Type::I32);
+    let compare = |func: &mut Function, block, cond, bits| {
+        let bits = func.append_value(block, InstData::Const { ty: Type::I32, bits }, Type::I32);
+        func.append_value(block, InstData::Icmp { cond, ty: Type::I32, args: [class, bits] }, Type::I32)
+    };
+    if let [zero, one] = &exits[..] {
+        let cond = compare(func, head, Cond::Ne, 0);
+        func.append(head, InstData::Branch { cond, if_true: one.clone(), if_false: zero.clone() }, &[]);
+        return;
+    }
+    let [zero, one, two] = &exits[..] else { unreachable!("regions have two or three exits") };
+    let rest = func.add_block();
+    let freqs = [zero, one, two].map(|exit| func.blocks[exit.block].freq);
+    let outside = (freqs[0] + freqs[2]) / (freqs[0] + freqs[1] + freqs[2]).max(f32::MIN_POSITIVE);
+    func.blocks[rest].freq = func.blocks[head].freq * outside;
+    let cond = compare(func, head, Cond::Eq, 1);
+    let to_rest = BlockCall { block: rest, args: Vec::new() };
+    func.append(head, InstData::Branch { cond, if_true: one.clone(), if_false: to_rest }, &[]);
+    let cond = compare(func, rest, Cond::GtU, 1);
+    func.append(rest, InstData::Branch { cond, if_true: two.clone(), if_false: zero.clone() }, &[]);
+}
+
+/// An exit whose constant arguments are made in the head: those of the region are about to go.
+fn with_own_constants(func: &mut Function, head: Block, exit: &BlockCall) -> BlockCall {
+    let mut own = |value: Value| match func.def_inst(value).map(|def| func.insts[def].clone()) {
+        Some(data @ InstData::Const { ty, .. }) => func.append_value(head, data, ty),
+        _ => value,
+    };
+    BlockCall { block: exit.block, args: exit.args.iter().map(|&arg| own(arg)).collect() }
+}
+
+struct Finder<'f> {
+    id: FuncId,
+    func: &'f Function,
+    preds: IdVec<Block, Vec<Block>>,
+    /// Blocks that use each value.
+    users: IdVec<Value, Vec<Block>>,
+    block_of: IdVec<Value, Option<Block>>,
+    /// Regions found so far have these blocks.
+    taken: IdVec<Block, bool>,
+}
+
+impl<'f> Finder<'f> {
+    fn new(id: FuncId, func: &'f Function) -> Self {
+        let mut preds = IdVec::filled(Vec::new(), func.blocks.len());
+        let mut users = IdVec::filled(Vec::new(), func.values.len());
+        let mut block_of = IdVec::filled(None, func.values.len());
+        for (block, data) in func.blocks.iter() {
+            for &inst in &data.insts {
+                func.insts[inst].for_each_arg(|value| users[value].push(block));
+                func.results[inst].iter().for_each(|&value| block_of[value] = Some(block));
+            }
+            for succ in func.successors(block) {
+                preds[succ].push(block);
+            }
+        }
+        let taken = IdVec::filled(false, func.blocks.len());
+        Self { id, func, preds, users, block_of, taken }
+    }
+
+    fn run(mut self) -> Vec<Region> {
+        let mut found = Vec::new();
+        for head in self.func.reverse_postorder() {
+            if self.taken[head] {
+                continue;
+            }
+            if let Some((region, blocks)) = self.region(head) {
+                blocks.into_iter().chain([head]).for_each(|block| self.taken[block] = true);
+                found.push(region);
+            }
+        }
+        found
+    }
+
+    fn region(&self, head: Block) -> Option<(Region, Vec<Block>)> {
+        let byte = self.byte_behind(self.deciding(head)?)?;
+        let blocks = self.blocks(head, byte);
+        let mut exits: Vec<BlockCall> = Vec::new();
+        let mut table = Vec::with_capacity(VALUES);
+        for value in 0..VALUES as u64 {
+            let exit = self.walk(head, &blocks, byte, value)?;
+            let known = exits.iter().position(|known| self.is_same(known, &exit));
+            let number = known.unwrap_or_else(|| {
+                exits.push(exit);
+                exits.len() - 1
+            });
+            table.push(u8::try_from(number).ok().filter(|&number| usize::from(number) < MAX_EXITS)?);
+        }
+        if exits.len() < 2 || !exits.iter().all(|exit| self.is_available(exit, &blocks)) {
+            return None;
+        }
+        let old: usize = blocks.iter().chain([&head]).map(|&block| self.bytes(block, head)).sum();
+        let new = LOOKUP_BYTES + DECISION_BYTES * (exits.len() - 1);
+        let gain = old as isize - new as isize;
+        let region = Region { func: self.id, head, byte, exits, table, gain };
+        (gain > 0).then_some((region, blocks))
+    }
+
+    /// What the last instruction of a block looks at.
+    fn deciding(&self, block: Block) -> Option<Value> {
+        match &self.func.insts[self.func.terminator(block)] {
+            InstData::Branch { cond: value, .. } | InstData::Switch { value, .. } => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The byte that alone decides about a value.
+    fn byte_behind(&self, value: Value) -> Option<Value> {
+        let mut byte = None;
+        let mut todo = vec![value];
+        for _ in 0..MAX_DEPTH {
+            let Some(value) = todo.pop() else { break };
+            if self.is_byte(value) {
+                if byte.is_some_and(|byte| byte != value) {
+                    return None;
+                }
+                byte = Some(value);
+                continue;
+            }
+            let data = &self.func.insts[self.func.def_inst(value)?];
+            if !data.is_pure() {
+                return None;
+            }
+            data.for_each_arg(|arg| todo.push(arg));
+        }
+        byte.filter(|_| todo.is_empty())
+    }
+
+    fn is_byte(&self, value: Value) -> bool {
+        let Some(def) = self.func.def_inst(value) else { return false };
+        match self.func.insts[def] {
+            InstData::Load { mem: MemType::U8, ty: Type::I32, .. } => true,
+            InstData::Binary { op: BinaryOp::And, ty: Type::I32, args: [_, mask] } => {
+                self.func.as_const(mask) == Some(VALUES as i64 - 1)
+            }
+            _ => false,
+        }
+    }
+
+    /// The blocks of the region that begins at the end of `head`, without `head`.
+    fn blocks(&self, head: Block, byte: Value) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        // A block joins when all its predecessors have; so each round may let in more.
+        loop {
+            let candidates = blocks.iter().chain([&head]).flat_map(|&block| self.func.successors(block));
+            let new = candidates.into_iter().find(|&block| {
+                block != head && !blocks.contains(&block) && self.may_join(block, head, &blocks, byte)
+            });
+            match new {
+                Some(block) if blocks.len() < MAX_BLOCKS => blocks.push(block),
+                _ => break,
+            }
+        }
+        // What one of them computes may be used outside of the region: then that block and those behind it stay.
+        loop {
+            let is_inside = |block: Block| block == head || blocks.contains(&block);
+            let bad = blocks.iter().position(|&block| {
+                let leaks = self.func.blocks[block].insts.iter().any(|&inst| {
+                    !matches!(self.func.insts[inst], InstData::Const { .. })
+                        && self.func.results[inst]
+                            .iter()
+                            .any(|&value| self.users[value].iter().any(|&user| !is_inside(user)))
+                });
+                leaks || self.preds[block].iter().any(|&pred| !is_inside(pred))
+            });
+            match bad {
+                Some(bad) => drop(blocks.remove(bad)),
+                None => return blocks,
+            }
+        }
+    }
+
+    fn may_join(&self, block: Block, head: Block, blocks: &[Block], byte: Value) -> bool {
+        let data = &self.func.blocks[block];
+        let from_inside = self.preds[block].iter().all(|pred| *pred == head || blocks.contains(pred));
+        let decides = match &self.func.insts[self.func.terminator(block)] {
+            InstData::Jump { .. } => true,
+            _ => self.deciding(block).and_then(|value| self.byte_behind(value)) == Some(byte),
+        };
+        let before_last = &data.insts[..data.insts.len() - 1];
+        let is_pure = before_last.iter().all(|&inst| self.func.insts[inst].is_pure());
+        from_inside && decides && is_pure && data.params.is_empty() && !self.taken[block]
+    }
+
+    /// Where control leaves the region if the byte has a value.
+    fn walk(&self, head: Block, blocks: &[Block], byte: Value, value: u64) -> Option<BlockCall> {
+        let mut block = head;
+        for _ in 0..=blocks.len() {
+            let to = match &self.func.insts[self.func.terminator(block)] {
+                InstData::Jump { to } => to,
+                InstData::Branch { cond, if_true, if_false } => {
+                    if self.evaluate(*cond, byte, value, 0)? != 0 { if_true } else { if_false }
+                }
+                InstData::Switch { ty, value: on, cases, default } => {
+                    let bits = self.evaluate(*on, byte, value, 0)?;
+                    let bits = if *ty == Type::I32 { i64::from(bits as i32) } else { bits as i64 };
+                    cases.iter().find(|(case, _)| *case == bits).map_or(default, |(_, to)| to)
+                }
+                _ => return None,
+            };
+            if !blocks.contains(&to.block) {
+                return Some(to.clone());
+            }
+            block = to.block;
+        }
+        None
+    }
+
+    fn evaluate(&self, of: Value, byte: Value, value: u64, depth: u32) -> Option<u64> {
+        if of == byte {
+            return Some(value);
+        }
+        let def = self.func.def_inst(of).filter(|_| depth < MAX_DEPTH)?;
+        interp::evaluate(&self.func.insts[def], &mut |arg| {
+            Some((self.func.values[arg].ty, self.evaluate(arg, byte, value, depth + 1)?))
+        })
+    }
+
+    /// Whether two edges do the same.
+    fn is_same(&self, a: &BlockCall, b: &BlockCall) -> bool {
+        let same = |(&x, &y): (&Value, &Value)| {
+            x == y || self.func.as_const(x).is_some_and(|bits| self.func.as_const(y) == Some(bits))
+        };
+        a.block == b.block && a.args.iter().zip(&b.args).all(same)
+    }
+
+    /// Whether what an exit passes on is there without the region.
+    fn is_available(&self, exit: &BlockCall, blocks: &[Block]) -> bool {
+        exit.args.iter().all(|&arg| {
+            let is_inside = |block: Block| blocks.contains(&block);
+            let from_param = match self.func.values[arg].def {
+                ValueDef::Param(block, _) => is_inside(block),
+                ValueDef::Result(..) => false,
+            };
+            self.func.as_const(arg).is_some() || !from_param && !self.block_of[arg].is_some_and(is_inside)
+        })
+    }
+
+    /// What a block's part in the region takes, roughly.
+    fn bytes(&self, block: Block, head: Block) -> usize {
+        let data = &self.func.blocks[block];
+        let decisions = match &self.func.insts[self.func.terminator(block)] {
+            InstData::Branch { .. } => 1,
+            InstData::Switch { cases, default, .. } => {
+                let starts = cases.iter().zip([None].into_iter().chain(cases.iter().map(Some)));
+                let is_new = |(case, before): &(&(i64, BlockCall), Option<&(i64, BlockCall)>)| {
+                    case.1 != *default && before.is_none_or(|before| before.0 + 1 != case.0 || before.1 != case.1)
+                };
+                starts.filter(is_new).count()
+            }
+            _ => 0,
+        };
+        let is_work = |inst: &&ssa::Inst| {
+            !matches!(self.func.insts[**inst], InstData::Const { .. } | InstData::Icmp { .. })
+        };
+        let insts = data.insts[..data.insts.len() - 1].iter().filter(is_work).count();
+        DECISION_BYTES * decisions + if block == head { 0 } else { INST_BYTES * insts }
+    }
+}
