@@ -10,6 +10,10 @@ use crate::lower::{Lower, Remat, Unsupported};
 use crate::mir::{Block, Function, VReg};
 use crate::registers::{Operand, PReg, RegSet, Register, RegisterInfo};
 
+/// What saving and restoring a register cost together, of a load from the stack: they stand beside those of the return
+/// address and of other registers, and machines are faster or smaller there than with loads that are scattered.
+pub const SAVE: f32 = 0.8;
+
 /// Where an instruction stands when it is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Position {
@@ -34,6 +38,12 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
 
     /// What a load from the stack costs more if a block's branch or return waits for its value, in loads.
     const CONTROL_WAIT: f32 = 0.0;
+
+    /// What saving and restoring a callee-saved register cost together, in loads from the stack: the first register
+    /// that a function saves, and each further one.
+    fn save_costs(&self, _func: &Function<Self, VReg>) -> [f32; 2] {
+        [SAVE; 2]
+    }
 
     /// The registers.
     fn registers(&self) -> &RegisterInfo;

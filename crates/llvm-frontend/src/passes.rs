@@ -88,7 +88,7 @@ pub enum Content {
 ///
 /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
 /// interpreter's cases. At size levels loops are left alone, and common tails are joined.
-fn pipeline(level: OptLevel, content: Content) -> String {
+fn pipeline(target: Target, level: OptLevel, content: Content) -> String {
     if level == OptLevel::O0 {
         return "function(sroa,simplifycfg)".to_owned();
     }
@@ -110,8 +110,9 @@ fn pipeline(level: OptLevel, content: Content) -> String {
     let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{number},dse,simplifycfg");
     let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
     let late = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
+    let constants = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
     format!(
-        "function({early}),cgscc(inline,function({inlined})),globaldce,\
+        "function({early}),{constants}cgscc(inline,function({inlined})),globaldce,\
          function({loops}{combine},adce,{late}{finish})"
     )
 }
@@ -125,7 +126,7 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
         Some(layout) => module.set_data_layout(&TargetData::create(layout).get_data_layout()),
         None => module.set_data_layout(&target_machine.get_target_data().get_data_layout()),
     }
-    let pipeline = pipeline(level, content);
+    let pipeline = pipeline(target, level, content);
     let options = PassBuilderOptions::create();
     module.run_passes(&pipeline, &target_machine, options).expect("the pipeline is well-formed");
     resolve_memory_base(module);

@@ -14,8 +14,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{
-    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncId, Function, IdVec,
-    InstData, MemFlags, MemType, Module, Type, Value, ValueDef, interp,
+    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncId, Function, IdVec, InstData,
+    MemFlags, MemType, Module, Type, Value, ValueDef, interp,
 };
 
 /// Values of a byte.
@@ -84,14 +84,22 @@ pub fn tabulate(module: &mut Module) {
 fn add_table(module: &mut Module, table: Vec<u8>) -> DataId {
     let name = format!("__wasm_classes_{}", module.data.len());
     let size = table.len() as u32;
-    module.data.push(DataObject { name, kind: DataKind::Constant, size, align: 1, init: table, relocs: Vec::new() })
+    module.data.push(DataObject {
+        name,
+        kind: DataKind::Constant,
+        size,
+        align: 1,
+        init: table,
+        relocs: Vec::new(),
+    })
 }
 
 /// Puts a look-up in the place of a region.
 fn replace(func: &mut Function, region: &Region, data: DataId) {
     let head = region.head;
     func.blocks[head].insts.pop();
-    let exits: Vec<BlockCall> = region.exits.iter().map(|exit| with_own_constants(func, head, exit)).collect();
+    let exits: Vec<BlockCall> =
+        region.exits.iter().map(|exit| with_own_constants(func, head, exit)).collect();
     let addr = Addr { base: Some(data), index: Some(region.byte), offset: 0 };
     let load = InstData::Load { mem: MemType::U8, ty: Type::I32, addr, flags: MemFlags::default() };
     let class = func.append_value(head, load, Type::I32);
@@ -169,7 +177,7 @@ impl<'f> Finder<'f> {
     }
 
     fn region(&self, head: Block) -> Option<(Region, Vec<Block>)> {
-        let byte = self.byte_behind(self.deciding(head)?)?;
+        let byte = self.byte_behind(self.deciding(head)?, None)?;
         let blocks = self.blocks(head, byte);
         let mut exits: Vec<BlockCall> = Vec::new();
         let mut table = Vec::with_capacity(VALUES);
@@ -200,13 +208,13 @@ impl<'f> Finder<'f> {
         }
     }
 
-    /// The byte that alone decides about a value.
-    fn byte_behind(&self, value: Value) -> Option<Value> {
+    /// The byte that alone decides about a value; only `wanted`, if that is given.
+    fn byte_behind(&self, value: Value, wanted: Option<Value>) -> Option<Value> {
         let mut byte = None;
         let mut todo = vec![value];
         for _ in 0..MAX_DEPTH {
             let Some(value) = todo.pop() else { break };
-            if self.is_byte(value) {
+            if wanted.map_or_else(|| self.is_byte(value), |wanted| wanted == value) {
                 if byte.is_some_and(|byte| byte != value) {
                     return None;
                 }
@@ -271,7 +279,7 @@ impl<'f> Finder<'f> {
         let from_inside = self.preds[block].iter().all(|pred| *pred == head || blocks.contains(pred));
         let decides = match &self.func.insts[self.func.terminator(block)] {
             InstData::Jump { .. } => true,
-            _ => self.deciding(block).and_then(|value| self.byte_behind(value)) == Some(byte),
+            _ => self.deciding(block).and_then(|value| self.byte_behind(value, Some(byte))) == Some(byte),
         };
         let before_last = &data.insts[..data.insts.len() - 1];
         let is_pure = before_last.iter().all(|&inst| self.func.insts[inst].is_pure());
@@ -340,7 +348,8 @@ impl<'f> Finder<'f> {
             InstData::Switch { cases, default, .. } => {
                 let starts = cases.iter().zip([None].into_iter().chain(cases.iter().map(Some)));
                 let is_new = |(case, before): &(&(i64, BlockCall), Option<&(i64, BlockCall)>)| {
-                    case.1 != *default && before.is_none_or(|before| before.0 + 1 != case.0 || before.1 != case.1)
+                    case.1 != *default
+                        && before.is_none_or(|before| before.0 + 1 != case.0 || before.1 != case.1)
                 };
                 starts.filter(is_new).count()
             }
@@ -351,5 +360,109 @@ impl<'f> Finder<'f> {
         };
         let insts = data.insts[..data.insts.len() - 1].iter().filter(is_work).count();
         DECISION_BYTES * decisions + if block == head { 0 } else { INST_BYTES * insts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ssa::interp::{Interpreter, Options};
+    use ssa::{EntityId as _, canonicalize, parse_module, verify};
+
+    use super::*;
+
+    /// Token characters get 1 and a number, a blank 2, the rest 3; the number is what came in beside the byte.
+    const TOKENS: &str = "\
+sig (i32, i32) -> (i32, i32)
+func $f (i32, i32) -> (i32, i32) optsize {
+b0(v0: i32, v1: i32):
+  v2 = const.i32 255
+  v3 = and.i32 v0, v2
+  switch.i32 v3, [32: b7, 33: b1, 35: b2, 36: b3, 37: b4, 42: b5, 43: b6, 45: b8, 124: b9, 126: b10], b11
+b1:
+  jump b20(v1)
+b2:
+  jump b20(v1)
+b3:
+  jump b20(v1)
+b4:
+  jump b20(v1)
+b5:
+  jump b20(v1)
+b6:
+  jump b20(v1)
+b7:
+  v4 = const.i32 2
+  jump b21(v4)
+b8:
+  jump b20(v1)
+b9:
+  jump b20(v1)
+b10:
+  jump b20(v1)
+b11:
+  v5 = const.i32 208
+  v6 = add.i32 v3, v5
+  v7 = and.i32 v6, v2
+  v8 = const.i32 10
+  v9 = icmp.lt_u.i32 v7, v8
+  branch v9, b12, b13
+b12:
+  jump b20(v1)
+b13:
+  v10 = const.i32 -33
+  v11 = and.i32 v3, v10
+  v12 = const.i32 65
+  v13 = sub.i32 v11, v12
+  v14 = const.i32 26
+  v15 = icmp.lt_u.i32 v13, v14
+  branch v15, b14, b15
+b14:
+  jump b20(v1)
+b15:
+  v16 = const.i32 3
+  jump b21(v16)
+b20(v30: i32):
+  v31 = const.i32 1
+  return v31, v30
+b21(v32: i32):
+  return v32, v32
+}
+";
+
+    fn results(module: &Module, byte: u64) -> Vec<u64> {
+        let mut machine = Interpreter::new(module, Options::new(module));
+        let host: &mut ssa::interp::Host<'_> = &mut |_, _, _| unreachable!("nothing is imported");
+        machine.call(FuncId::new(0), &[byte, 77], host).expect("it returns")
+    }
+
+    /// The module with `copies` of the function, before and after.
+    fn tabulated(copies: usize) -> [Module; 2] {
+        let mut before = parse_module(TOKENS).expect("it parses");
+        before.functions.values_mut().flatten().for_each(canonicalize);
+        let (decl, body) = (before.decls[FuncId::new(0)].clone(), before.functions[FuncId::new(0)].clone());
+        for n in 1..copies {
+            let name = format!("f{n}");
+            before.decls.push(ssa::FuncDecl { name: name.clone(), ..decl.clone() });
+            before.functions.push(body.clone().map(|body| Function { name, ..body }));
+        }
+        let mut after = before.clone();
+        tabulate(&mut after);
+        verify(&after).expect("it is well-formed");
+        [before, after]
+    }
+
+    #[test]
+    fn a_table_decides_as_the_code_did() {
+        let [before, after] = tabulated(8);
+        assert_eq!(after.data.len(), 1, "one table for all");
+        for byte in 0..512 {
+            assert_eq!(results(&after, byte), results(&before, byte), "{byte}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_larger_than_the_code_is_not_made() {
+        let [before, after] = tabulated(1);
+        assert_eq!(after, before);
     }
 }

@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ legalize ─ classes ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ legalize ─ alignment ─ classes ─ tails ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
@@ -11,6 +11,7 @@ pub mod abi;
 pub mod cpu;
 pub mod object;
 
+mod alignment;
 mod boundary;
 mod branches;
 mod classes;
@@ -23,6 +24,7 @@ mod inst;
 mod legalize;
 mod lower;
 mod peephole;
+mod tails;
 mod target;
 mod test;
 
@@ -107,10 +109,16 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
     boundary::wrap(&mut module);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
+    alignment::lower(&mut module);
     classes::tabulate(&mut module);
     for func in module.functions.values_mut().flatten() {
+        tails::mark(func);
         branches::simplify(func);
         target::expand_switches(func);
+        if func.optimize_for_size {
+            // Every instruction counts once, however often it is executed.
+            func.blocks.values_mut().for_each(|block| block.freq = 1.0);
+        }
     }
     let mut target = Thumb::new(options.cpu, options.memory, &module);
     if let Trap::Handler(symbol) = &options.trap {

@@ -98,6 +98,16 @@ impl Target for Thumb {
 
     const TAKEN_COST: f32 = 1.0;
 
+    fn save_costs(&self, func: &Function<Self, VReg>) -> [f32; 2] {
+        // One instruction saves them all, another restores them and returns.
+        match (func.optimize_for_size, func.has_calls) {
+            (true, false) => [0.9, 0.1],
+            (true, true) => [0.1; 2],
+            (false, false) => [0.8, 0.5],
+            (false, true) => [0.5; 2],
+        }
+    }
+
     fn registers(&self) -> &RegisterInfo {
         &self.registers
     }
@@ -120,6 +130,10 @@ impl Target for Thumb {
 
     fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {
         inst.as_copy()
+    }
+
+    fn is_rematerializable<R: Register>(inst: &Inst<R>) -> bool {
+        matches!(inst, Inst::Const { .. } | Inst::SlotAddr { base: None, .. })
     }
 
     fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> lower::Facts {

@@ -199,6 +199,8 @@ pub struct Program {
     pub copies: Vec<(VReg, VReg, u32)>,
     /// See [`Target::CONTROL_WAIT`].
     pub control_wait: f32,
+    /// See [`Target::save_costs`].
+    pub save_costs: [f32; 2],
     slots: Vec<Slot>,
     slots_end: Vec<u32>,
     block_of: Vec<Block>,
@@ -218,6 +220,7 @@ impl Program {
             edge_args: Vec::new(),
             copies: Vec::new(),
             control_wait: T::CONTROL_WAIT,
+            save_costs: target.save_costs(func),
             slots: Vec::new(),
             slots_end: Vec::new(),
             block_of: Vec::new(),

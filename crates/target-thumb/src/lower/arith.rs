@@ -1,6 +1,6 @@
 //! Arithmetic and logic on one word.
 
-use codegen::VReg;
+use codegen::{StackSlot, VReg};
 use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
@@ -112,6 +112,13 @@ pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
     }
     if imm == 0 {
         assign(cx, dst, a);
+        return;
+    }
+    if let Part::Word(value) = a
+        && let Some(&InstData::FrameAddr { slot }) = cx.def(value)
+    {
+        let slot = StackSlot::Object { slot, offset: imm as i32 };
+        cx.emit(Inst::SlotAddr { dst, slot, base: cx.target.memory_base() });
         return;
     }
     let a = reg(cx, a);

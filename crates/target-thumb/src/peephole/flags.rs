@@ -4,10 +4,13 @@
 //! such a comparison goes if the instruction that computed the register is asked to set the flags, nothing between
 //! them touches flags, and only those two flags are looked at.
 //!
+//! A comparison is not repeated while its flags are still there; that goes along an edge to a block that has no other.
+//!
 //! A test of one bit of a register that nobody needs any more becomes a shift, which has a short form: the bit becomes
 //! the sign.
 
-use codegen::{Control, Function, PReg};
+use codegen::{Block, Control, Function, PReg};
+use ssa::IdVec;
 use thumb_isa::{Cond, Flags, Opcode};
 
 use super::effects;
@@ -93,6 +96,57 @@ fn set_flags(inst: &mut Inst<PReg>) {
     if let Inst::Plain(machine) = inst {
         *machine = machine.with_flags(true);
     }
+}
+
+/// Removes comparisons whose flags are there already, from the same block or from the only one in front of it.
+pub fn share(func: &mut Function<Thumb, PReg>) {
+    let preds = only_predecessors(func);
+    let mut at_end: IdVec<Block, Option<Machine<PReg>>> = IdVec::filled(None, func.blocks.len());
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        let mut known = preds[block].and_then(|pred| at_end[pred]);
+        let data = &mut func.blocks[block];
+        data.insts.retain(|inst| {
+            let is_known = known.is_some_and(|known| *inst == Inst::Plain(known));
+            if !is_known {
+                known = flags_after(inst, known);
+            }
+            !is_known
+        });
+        // Such a branch reads flags, so nothing in front of it is turned into an instruction that changes them.
+        let keeps = matches!(data.control, Control::Branch { inst: Inst::FlagBranch(_), .. });
+        at_end[block] = known.filter(|_| keeps);
+    }
+}
+
+/// The comparison that the flags come from behind an instruction.
+fn flags_after(inst: &Inst<PReg>, before: Option<Machine<PReg>>) -> Option<Machine<PReg>> {
+    match inst {
+        Inst::Plain(compare @ (Machine::CmpImm { .. } | Machine::CmpReg { .. })) => Some(*compare),
+        Inst::Plain(machine) if machine.flags_written() != Flags::NONE => None,
+        Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => {
+            let reads = effects::Effects::of(&Inst::Plain(before?)).reads;
+            let writes = effects::Effects::of(inst).writes;
+            before.filter(|_| reads.intersection(writes).is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// For each block its predecessor in the order, if there is exactly one edge to it.
+fn only_predecessors(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<Block>> {
+    let mut preds = IdVec::filled(None, func.blocks.len());
+    let mut edges = IdVec::filled(0, func.blocks.len());
+    for &block in &func.order {
+        for to in func.blocks[block].control.successors() {
+            edges[to] += 1;
+            preds[to] = Some(block);
+        }
+    }
+    for block in func.blocks.ids() {
+        preds[block] = preds[block].filter(|_| edges[block] == 1 && block != func.order[0]);
+    }
+    preds
 }
 
 /// Makes tests of one bit of a dead register shifts.

@@ -27,6 +27,7 @@ pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
     copies::forward(func);
     flags::reuse(func);
     flags::shift_tests(func);
+    flags::share(func);
     narrow::narrow(func);
     tables::choose(func);
     pool.place(func);

@@ -1,7 +1,8 @@
 //! Choosing the 16-bit forms.
 //!
 //! Most 16-bit forms set the flags. Walking each block backwards we know which flags somebody still reads; where
-//! nobody does, an instruction may become one that sets them. Flags never live across blocks.
+//! nobody does, an instruction may become one that sets them. Flags live across an edge only behind a branch that reads
+//! flags itself, so that nothing between it and what sets them may change any.
 
 use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};

@@ -88,7 +88,8 @@ fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
     let control = match &data.control {
         Control::Dispatch { targets, .. } => 16 + 4 * targets.len() as u32,
         // A comparison, a branch over a jump, another jump.
-        _ => 20,
+        // A branch that may be a comparison and a long branch, and a jump; or the end of the function.
+        _ => 12,
     };
     data.insts.iter().map(most_inst_bytes).sum::<u32>() + control
 }
@@ -104,6 +105,10 @@ fn most_inst_bytes(inst: &Inst<PReg>) -> u32 {
         Inst::It { body, .. } => 2 + 4 * body.len() as u32,
         Inst::Call(call) => 4 + 4 * call.singles.len() as u32,
         Inst::Params { singles, .. } => 4 * singles.len() as u32,
+        Inst::Const { .. } | Inst::StoreSlot { .. } | Inst::LoadSlot { .. } => 8,
+        Inst::Pair { .. } | Inst::PairNeg { .. } | Inst::PairHalve { .. } => 12,
+        // Two comparisons in an IT block, and a move for each way in another.
+        Inst::Select { .. } => 20,
         // Two comparisons with an IT block, two ways of three moves each with their IT blocks.
         _ => 40,
     }

@@ -80,7 +80,7 @@ impl Scan<'_> {
             let reg = best_unsaved?;
             let saved = order.iter().filter(|reg| !self.is_unsaved(**reg));
             let otherwise = saved.map(|reg| until[reg.index()]).max();
-            (self.cost_in_memory(piece, otherwise) > self.save_cost).then_some(reg)
+            (self.cost_in_memory(piece, otherwise) > self.save_cost()).then_some(reg)
         })
     }
 

@@ -7,13 +7,10 @@ use crate::regalloc::intervals::{Location, Piece};
 use crate::regalloc::liveness::Use;
 use crate::regalloc::program::Point;
 use crate::regalloc::split::{Cut, best_reload, reloads_on_back_edges};
+use crate::target::SAVE;
 
 /// What making a value again costs, of a load from the stack.
 pub(super) const REMATERIALIZE: f32 = 0.15;
-
-/// What saving and restoring a register cost together, of a load: they stand beside those of the return address and
-/// of other registers, and machines are faster or smaller there than with loads that are scattered.
-pub(super) const SAVE: f32 = 0.8;
 
 /// What a move between registers costs, of a load from the stack.
 pub(super) const MOVE: f32 = 0.1;

@@ -62,7 +62,7 @@ pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
         hints: Hints::new(program),
         spilled: IdVec::filled(false, program.defs.len()),
         saved: RegSet::EMPTY,
-        save_cost: cost::SAVE * program.blocks[program.order[0]].freq,
+        entry_freq: program.blocks[program.order[0]].freq,
         now: Point::early(0),
         #[cfg(test)]
         work: 0,
@@ -101,7 +101,7 @@ struct Scan<'a> {
     spilled: IdVec<VReg, bool>,
     /// Callee-saved registers in use.
     saved: RegSet,
-    save_cost: f32,
+    entry_freq: f32,
     /// Where the piece being placed begins; new pieces begin behind it.
     now: Point,
     #[cfg(test)]
@@ -149,6 +149,12 @@ impl<'a> Scan<'a> {
     /// Whether the first use of the register costs its save and restore.
     fn is_unsaved(&self, reg: PReg) -> bool {
         self.info.callee_saved.contains(reg) && !self.saved.contains(reg)
+    }
+
+    /// What it costs to be the first user of a callee-saved register.
+    fn save_cost(&self) -> f32 {
+        let [first, further] = self.program.save_costs;
+        self.entry_freq * if self.saved.is_empty() { first } else { further }
     }
 
     /// The first use that wants the register. Defining a value that can be made again doesn't.

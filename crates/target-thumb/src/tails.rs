@@ -1,0 +1,47 @@
+//! Calls whose results are returned as they are become tail calls.
+//!
+//! The caller's frame is gone while a tail-called function runs, so a function with stack objects keeps its calls: the
+//! callee might have the address of one. A function that saves the return address for another call returns from a call
+//! in fewer bytes than it takes to restore the address first; so where size counts, all calls or none change.
+
+use ssa::{Block, Function, InstData};
+
+/// Rewrites the calls in front of returns.
+pub fn mark(func: &mut Function) {
+    let tails: Vec<Block> = func.blocks.ids().filter(|&block| is_tail(func, block)).collect();
+    let is_call = |data: &&InstData| matches!(data, InstData::Call { .. } | InstData::CallIndirect { .. });
+    let calls =
+        func.blocks.values().flat_map(|data| &data.insts).filter(|&&inst| is_call(&&func.insts[inst]));
+    let is_larger = func.optimize_for_size && calls.count() > tails.len();
+    if !func.frame_slots.is_empty() || is_larger {
+        return;
+    }
+    for block in tails {
+        let insts = &mut func.blocks[block].insts;
+        let call = insts[insts.len() - 2];
+        insts.truncate(insts.len() - 2);
+        let tail = match func.insts[call].clone() {
+            InstData::Call { func, args } => InstData::TailCall { func, args },
+            InstData::CallIndirect { sig, callee, args } => InstData::TailCallIndirect { sig, callee, args },
+            other => unreachable!("{other:?} is no call"),
+        };
+        func.append(block, tail, &[]);
+    }
+    ssa::passes::compact(func);
+}
+
+/// Whether a block ends with a call and a return of its results, the return perhaps in the next block.
+fn is_tail(func: &Function, block: Block) -> bool {
+    let &[.., call, last] = &func.blocks[block].insts[..] else { return false };
+    let results = &func.results[call];
+    let returned = match &func.insts[last] {
+        InstData::Return { args } => args == results,
+        InstData::Jump { to } => {
+            let data = &func.blocks[to.block];
+            let passes_on = |last: &ssa::Inst| matches!(&func.insts[*last], InstData::Return { args } if *args == data.params);
+            to.args == *results && data.insts.len() == 1 && data.insts.iter().all(passes_on)
+        }
+        _ => false,
+    };
+    returned && matches!(func.insts[call], InstData::Call { .. } | InstData::CallIndirect { .. })
+}

@@ -1,0 +1,46 @@
+//! The shape of generated code where it is promised. That it computes the right thing is tested by running it.
+
+use ssa::{canonicalize, estimate_frequencies, parse_module, verify};
+use target_thumb::{Options, print};
+
+/// The final instructions of a program.
+fn assembly(text: &str) -> String {
+    let mut module = parse_module(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    for func in module.functions.values_mut().flatten() {
+        canonicalize(func);
+        estimate_frequencies(func);
+    }
+    verify(&module).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    print(module, &Options { threads: 1, ..Options::default() }, codegen::Stage::Asm).expect("it compiles")
+}
+
+#[test]
+fn two_branches_on_one_comparison_compare_once() {
+    let code = assembly(
+        "sig (i32) -> (i32)\nimport $f \"env\" \"f\" (i32) -> (i32)\n\
+         func $g (i32) -> (i32) optsize {\nb0(v0: i32):\n  v1 = const.i32 5\n  v2 = icmp.eq.i32 v0, v1\n  \
+         branch v2, b1, b2\nb1:\n  v3 = const.i32 7\n  return v3\nb2:\n  v4 = icmp.lt_u.i32 v0, v1\n  \
+         branch v4, b3, b4\nb3:\n  v5 = call $f(v1)\n  return v5\nb4:\n  v6 = call $f(v0)\n  v7 = add.i32 v6, v6\n  return v7\n}\n",
+    );
+    assert_eq!(code.matches("cmp").count(), 1, "{code}");
+}
+
+#[test]
+fn a_call_whose_result_is_returned_is_a_jump() {
+    let code = assembly(
+        "sig (i32) -> (i32)\nimport $f \"env\" \"f\" (i32) -> (i32)\n\
+         func $g (i32) -> (i32) optsize {\nb0(v0: i32):\n  v1 = call $f(v0)\n  return v1\n}\n",
+    );
+    assert!(code.contains("tail_call") && !code.contains("push"), "{code}");
+}
+
+#[test]
+fn a_call_stays_where_the_callee_may_use_the_frame() {
+    let code = assembly(
+        "sig (i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16 native_stack=1024\n\
+         import $f \"env\" \"f\" (i32) -> (i32)\n\
+         func $g (i32) -> (i32) optsize {\n  slot s0 size=8 align=8\nb0(v0: i32):\n  v1 = frame_addr s0\n  \
+         v2 = call $f(v1)\n  return v2\n}\n",
+    );
+    assert!(!code.contains("tail_call"), "{code}");
+}
