@@ -16,6 +16,7 @@ mod refused;
 mod facts;
 mod libcalls;
 mod shadow_stack;
+mod statics;
 
 mod names;
 mod program;
@@ -49,7 +50,8 @@ use read::ReadContext;
 /// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     with_program(wasm, options, |program| {
-        let context = ReadContext { names: &program.names, program: &program.module };
+        let static_start = program.statics.as_ref().map_or(0, |plan| plan.start);
+        let context = ReadContext { names: &program.names, program: &program.module, static_start };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused))
         })?;
@@ -58,7 +60,11 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
         for output in outputs {
             output.join(seen, &mut module);
         }
-        Ok(prune::prune(module))
+        let module = prune::prune(module);
+        match &program.statics {
+            Some(plan) => Ok(prune::prune(statics::place(module, plan, program)?)),
+            None => Ok(module),
+        }
     })
 }
 
@@ -82,7 +88,8 @@ fn with_program<T>(
     let facts = Facts::collect(&info, wasm)?;
     let libcalls = libcalls::recognise(&info, wasm);
     let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
-    then(&Program::new(wasm, &info, &facts, options, libcalls, stack)?)
+    let statics = statics::plan(&info, options, stack.as_ref());
+    then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)
 }
 
 /// LLVM made something that has no form in `ssa`.

@@ -181,6 +181,8 @@ pub struct ModuleInfo {
     pub function_names: Vec<(u32, String)>,
     /// Global names of the name section, sorted by index.
     pub global_names: Vec<(u32, String)>,
+    /// Names of data segments in the name section, sorted by index.
+    pub data_names: Vec<(u32, String)>,
     /// `field: name version` lines of the producers section.
     pub producers: Vec<String>,
     /// Names of the custom sections, with their byte ranges.
@@ -245,6 +247,12 @@ impl ModuleInfo {
     pub fn global_name(&self, global: u32) -> Option<&str> {
         let at = self.global_names.binary_search_by_key(&global, |(index, _)| *index).ok()?;
         Some(&self.global_names[at].1)
+    }
+
+    /// The name of a data segment in the name section.
+    pub fn data_name(&self, segment: u32) -> Option<&str> {
+        let at = self.data_names.binary_search_by_key(&segment, |(index, _)| *index).ok()?;
+        Some(&self.data_names[at].1)
     }
 
     /// The body of a function for wasmparser.
@@ -341,6 +349,7 @@ impl ModuleInfo {
                     match name {
                         Name::Function(map) => self.function_names = name_map(map),
                         Name::Global(map) => self.global_names = name_map(map),
+                        Name::Data(map) => self.data_names = name_map(map),
                         _ => {}
                     }
                 }

@@ -20,6 +20,15 @@ pub const MEMORY_BYTES: &str = "__memory_bytes";
 pub const TRAP: &str = "__wasm_trap";
 /// `i32 (i32 size, i32 align)`: wasm address of a fresh stack object; both operands are constants.
 pub const FRAME: &str = "__wasm_frame";
+/// `i32 (i32 value, i32 offset, i32 function)`: a constant that may be an address of static data; all operands are
+/// constants. None is left when LLVM optimises.
+pub const LITERAL: &str = "__wasm_literal";
+/// `i32 (i32 address)`: where the byte of static data with this wasm address is; the operand is a constant.
+pub const STATIC_ADDRESS: &str = "__wasm_static_address";
+/// Symbol of static data until it is cut into objects.
+pub const STATICS: &str = "__wasm_statics";
+/// Symbol of a stack in static data.
+pub const STATIC_STACK: &str = "__wasm_stack";
 /// `i32 (i32 pages)`: grows the linear memory; the old size in pages or -1.
 pub const MEMORY_GROW: &str = "__wasm_memory_grow";
 /// `i32 (i32 address, i32 length)`: see [`ssa::Module::host_arguments`].
@@ -97,6 +106,8 @@ pub enum Callee {
     Trap,
     /// [`ssa::InstData::FrameAddr`] of a new frame slot.
     Frame,
+    /// [`ssa::InstData::DataAddr`] of static data.
+    StaticAddress,
 }
 
 /// The look-up table from symbols to ids.
@@ -108,9 +119,9 @@ pub struct Names {
 }
 
 impl Names {
-    /// A table that knows [`TRAP`] and [`FRAME`] only.
+    /// A table that knows [`TRAP`], [`FRAME`] and [`STATIC_ADDRESS`] only.
     pub fn new() -> Self {
-        let callees = [(TRAP, Callee::Trap), (FRAME, Callee::Frame)];
+        let callees = [(TRAP, Callee::Trap), (FRAME, Callee::Frame), (STATIC_ADDRESS, Callee::StaticAddress)];
         Self {
             callees: callees.into_iter().map(|(name, callee)| (name.to_owned(), callee)).collect(),
             ..Self::default()

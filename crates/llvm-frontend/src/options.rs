@@ -99,6 +99,11 @@ pub struct Options {
     /// Bytes there are for linear memory: less than the module declares, or more for it to grow into. `None` is what
     /// the module declares; on PVM also what the machine gives.
     pub memory_bytes: Option<u32>,
+    /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
+    /// addresses of it become references.
+    pub static_data: bool,
+    /// Bytes of a shadow stack in static data; `None` for as many as the module has.
+    pub shadow_stack_size: Option<u32>,
     /// The shadow stack.
     pub shadow_stack: ShadowStack,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
@@ -118,6 +123,8 @@ impl Options {
             floats: Floats::Reject,
             bounds: Bounds::Guard,
             memory_bytes: None,
+            static_data: false,
+            shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
             threads: 0,
             host_arguments: false,

@@ -24,6 +24,7 @@ use crate::options::OptLevel;
 use crate::passes::{self, Content};
 use crate::program::Program;
 use crate::runtime;
+use crate::statics;
 use crate::translate::env::Env;
 use crate::translate::translate_function;
 
@@ -123,6 +124,7 @@ fn build<T>(
     {
         panic!("the translator made an invalid module: {message}");
     }
+    statics::resolve(&module, program)?;
     passes::run(&module, program.options.target, program.options.level, content);
     consume(&module)
 }

@@ -132,6 +132,13 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
     resolve_memory_base(module);
 }
 
+/// Makes SSA values of local variables.
+pub fn promote(module: &Module<'_>, target: Target) {
+    let target_machine = target_machine(&machine(target));
+    let options = PassBuilderOptions::create();
+    module.run_passes("function(sroa)", &target_machine, options).expect("the pipeline is well-formed");
+}
+
 /// Replaces the calls of [`MEMORY_BASE`] by the global.
 fn resolve_memory_base(module: &Module<'_>) {
     let Some(function) = module.get_function(MEMORY_BASE) else { return };

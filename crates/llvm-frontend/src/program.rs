@@ -25,6 +25,7 @@ use crate::names::{self, Callee, Names};
 use crate::options::{Bounds, ConstValue, Floats, Options, Target};
 use crate::runtime;
 use crate::shadow_stack::StackPlan;
+use crate::statics::{LINKER_GLOBALS, StaticPlan};
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -101,6 +102,8 @@ pub struct Program<'a> {
     pub libcalls: Vec<Option<Libcall>>,
     /// The fused shadow stack, if it was recognised.
     pub stack: Option<StackPlan>,
+    /// Static data, if linear memory is the machine's memory.
+    pub statics: Option<StaticPlan>,
 }
 
 impl<'a> Program<'a> {
@@ -115,6 +118,7 @@ impl<'a> Program<'a> {
         options: &'a Options,
         libcalls: Vec<Option<Libcall>>,
         stack: Option<StackPlan>,
+        statics: Option<StaticPlan>,
     ) -> Result<Self, Error> {
         let mut program = Self {
             wasm,
@@ -131,6 +135,7 @@ impl<'a> Program<'a> {
             element_sizes: Vec::new(),
             libcalls,
             stack,
+            statics,
         };
         program.add_signatures();
         program.add_functions();
@@ -139,6 +144,7 @@ impl<'a> Program<'a> {
         let memory = program.add_memory(&values)?;
         let tables = program.add_tables(&values)?;
         program.add_passive_segments(&values);
+        program.add_statics();
         program.add_exports(&globals, &tables, memory);
         Ok(program)
     }
@@ -253,6 +259,12 @@ impl<'a> Program<'a> {
             }
             let symbol = names::global_symbol(index);
             let kind = if variable { DataKind::Variable } else { DataKind::Constant };
+            let stack = self.statics.as_ref().and_then(|plan| plan.stack);
+            let value = match stack.filter(|stack| stack.global == index) {
+                // A stack pointer in memory counts from the bottom of its stack.
+                Some(stack) => ConstValue::I32(stack.size as i32),
+                None => value,
+            };
             let (bytes, func) = bytes_of(value);
             let size = bytes.len() as u32;
             let mut object = data_object(&symbol, kind, size, size, bytes);
@@ -395,8 +407,24 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// Static data as one object, in whose place [`crate::statics::place`] puts others, and the stack in it.
+    fn add_statics(&mut self) {
+        let Some(plan) = self.statics.clone() else { return };
+        let object = data_object(names::STATICS, DataKind::Variable, plan.end - plan.start, 16, Vec::new());
+        self.add_data(names::STATICS.to_owned(), object);
+        if let Some(stack) = plan.stack {
+            let object = data_object(names::STATIC_STACK, DataKind::Variable, stack.size, 16, Vec::new());
+            self.add_data(names::STATIC_STACK.to_owned(), object);
+        }
+    }
+
     fn add_exports(&mut self, globals: &[Option<DataId>], tables: &[DataId], memory: Option<DataId>) {
         for export in &self.info.exports {
+            let is_global = matches!(export.kind, ExportKind::Global(_));
+            if is_global && self.options.static_data && LINKER_GLOBALS.contains(&export.name.as_str()) {
+                tracing::info!(name = export.name, "the exported global has no meaning in the object");
+                continue;
+            }
             let item = match export.kind {
                 ExportKind::Func(index) => ExportItem::Func(FuncId::new(index as usize)),
                 ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
@@ -435,6 +463,9 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
                 "masked addresses in a memory of {bytes} bytes, which is no power of two"
             )));
         }
+        return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
+    }
+    if options.static_data {
         return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
     }
     let min_bytes = min_bytes.min(bytes);

@@ -75,6 +75,9 @@ fn compile_thumb(
     thumb: &ThumbOptions,
     clock: &mut Clock,
 ) -> Result<(Vec<u8>, Details), Error> {
+    if module.start.is_some() {
+        tracing::warn!("the start function is the symbol `__wasm_start`, and nothing calls it");
+    }
     let object = clock.time("codegen", || target_thumb::compile(module, &thumb.backend(options)))?;
     let target_thumb::Object { bytes, functions, imports, sizes } = object;
     let report = ThumbReport { total: bytes.len(), sizes, functions, imports };

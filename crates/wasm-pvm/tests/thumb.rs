@@ -159,7 +159,7 @@ fn stages_have_a_text() {
 fn conflicting_options_are_usage_errors() {
     let folder = Folder::new("thumb-usage");
     folder.write("kernel.wat", KERNEL);
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["--cpu", "m4"], "--cpu"),
         (&["--memory", "native"], "--memory"),
         (&["--rename", "a=b"], "--rename"),
@@ -176,7 +176,6 @@ fn conflicting_options_are_usage_errors() {
         (&["--target", "thumbv7m", "--imports", "auto"], "--imports"),
         (&["--target", "thumbv7m", "--bounds", "guard"], "none, mask, check or mpu"),
         (&["--target", "thumbv7m", "--bounds", "check"], "native"),
-        (&["--target", "thumbv7m", "--memory-bytes", "4K"], "native"),
         (&["--target", "thumbv7m", "--memory", "symbol", "--shadow-stack-size", "4K"], "shadow stack"),
         (&["--target", "thumbv7m", "--floats", "hard"], "no floating-point unit"),
         (&["--target", "thumbv7m", "--trap", "handler="], "handler=SYMBOL"),
@@ -243,4 +242,122 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
         folder.fail(&["compile", "kernel.wat", "--target", "thumbv7m", "--rename-file", "names"], b"", 1);
     assert!(message.contains("line 2"), "{message}");
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
+}
+
+/// Reads a table, counts in a variable and hands out the address of another.
+const STATICS: &str = r#"(module
+  (import "env" "lock" (func $lock (param i32)))
+  (memory 2)
+  (global $__stack_pointer (mut i32) (i32.const 65536))
+  (data $.rodata (i32.const 65536) "\01\02\03\04\05\06\07\08")
+  (data $.data (i32.const 65552) "\09\00\00\00")
+  (func (export "look") (param i32) (result i32)
+    (i32.load8_u offset=65536 (i32.and (local.get 0) (i32.const 7))))
+  (func (export "count") (result i32)
+    (i32.store (i32.const 65552) (i32.add (i32.load (i32.const 65552)) (i32.const 1)))
+    (call $lock (i32.const 65556))
+    (i32.load (i32.const 65552)))
+  (func (export "fixed") (param i32) (result i32)
+    (i32.mul (local.get 0) (i32.const 65556)))
+  (func (export "device") (result i32) (i32.load (i32.const 0x40001000))))"#;
+
+fn sizes(json: &str) -> [u64; 3] {
+    let report: Value = serde_json::from_str(json).expect("JSON");
+    ["rodata", "data", "bss"].map(|kind| report["sizes"][kind].as_u64().expect("a size"))
+}
+
+#[test]
+fn static_data_of_native_memory_becomes_sections() {
+    let folder = Folder::new("thumb-statics");
+    folder.write("kernel.wat", STATICS);
+    let native = ["compile", "kernel.wat", "--target", "thumbv7m", "-o", "kernel.o", "--json"];
+    for level in ["-O0", "-O2", "-Oz"] {
+        let bytes = [&native[..], &[level, "--memory-bytes", "65560"]].concat();
+        assert_eq!(sizes(&folder.succeed(&bytes)), [8, 8, 0], "{level}");
+        let log = folder.tool(&[&native[..], &[level, "-v"]].concat(), b"");
+        let log = text(&log.stderr);
+        assert!(log.contains("reserved up to the end of memory"), "{log}");
+        assert!(log.contains("number function=\"fixed\""), "{log}");
+    }
+    let ssa = folder.succeed(&["compile", "kernel.wat", "--target", "thumbv7m", "--emit", "ssa"]);
+    assert!(ssa.contains("1073745920"), "the device's address stays a number: {ssa}");
+}
+
+#[test]
+fn a_stack_can_stay_in_memory() {
+    let folder = Folder::new("thumb-stack");
+    folder.write(
+        "kernel.wat",
+        r#"(module
+      (import "env" "fill" (func $fill (param i32)))
+      (memory 1)
+      (global $__stack_pointer (mut i32) (i32.const 65536))
+      (func (export "f") (result i32) (local $frame i32)
+        (global.set $__stack_pointer
+          (local.tee $frame (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+        (call $fill (local.get $frame))
+        (i32.load (local.get $frame))
+        (global.set $__stack_pointer (i32.add (local.get $frame) (i32.const 16)))))"#,
+    );
+    let native = ["compile", "kernel.wat", "--target", "thumbv7m", "-o", "kernel.o", "--json"];
+    assert_eq!(sizes(&folder.succeed(&native)), [0, 0, 0]);
+    let strict = [&native[..], &["--shadow-stack", "strict"]].concat();
+    assert_eq!(sizes(&folder.succeed(&strict)), [0, 4, 65536]);
+    let small = [&strict[..], &["--shadow-stack-size", "1000"]].concat();
+    assert_eq!(sizes(&folder.succeed(&small)), [0, 4, 1008]);
+}
+
+#[test]
+fn what_could_be_an_address_or_a_number_is_refused() {
+    let folder = Folder::new("thumb-unclear");
+    let stack = "(memory 2) (global $__stack_pointer (mut i32) (i32.const 65536))";
+    let cases = [
+        (
+            "both",
+            r#"(func $mix (export "f") (result i32) (local i32)
+              (local.set 0 (i32.const 65540))
+              (i32.mul (i32.load (local.get 0)) (i32.shr_u (local.get 0) (i32.const 1))))"#,
+            "function mix at offset",
+        ),
+        (
+            "elsewhere",
+            r#"(import "env" "g" (func $g (param i32)))
+              (func $pass (export "f") (param i32) (result i32)
+                (call $g (i32.const 65536)) (i32.mul (local.get 0) (i32.const 65536)))"#,
+            "function pass at offset",
+        ),
+        (
+            "sum",
+            r#"(func $sum (export "f") (result i32) (i32.load offset=65540 (i32.add (i32.const 65544) (i32.const 4))))"#,
+            "function sum at offset",
+        ),
+        (
+            "data",
+            r#"(data (i32.const 65536) "\04\00\01\00\00\00\00\00")
+              (func (export "f") (result i32) (i32.load (i32.const 65536)))"#,
+            "the data word 65540 at 65536",
+        ),
+        (
+            "global",
+            r#"(global $heap (mut i32) (i32.const 65600))
+              (func (export "f") (result i32)
+                (global.set $heap (i32.add (global.get $heap) (i32.const 8))) (i32.load (i32.const 65536)))"#,
+            "global 1",
+        ),
+    ];
+    for (name, body, part) in cases {
+        let imports_first = body.trim_start().starts_with("(import");
+        let (import, rest) = body.split_once(")))").filter(|_| imports_first).unwrap_or(("", body));
+        let import = if imports_first { format!("{import})))") } else { String::new() };
+        folder.write(name, format!("(module {import} {stack} {rest})"));
+        let message = folder.fail(&["compile", name, "--target", "thumbv7m", "-o", "out.o"], b"", 1);
+        assert!(message.contains(part), "{name}: {message}");
+        folder.succeed(&["compile", name, "--target", "thumbv7m", "--memory", "symbol", "-o", "fine"]);
+    }
+    let low = r#"(module (memory 1) (data (i32.const 16) "abcdefgh")
+      (func $at (export "at") (param i32) (result i32) (i32.load8_u offset=16 (local.get 0))))"#;
+    folder.write("low", low);
+    let message = folder.fail(&["compile", "low", "--target", "thumbv7m", "-o", "out.o"], b"", 1);
+    assert!(message.contains("function at"), "{message}");
+    assert!(!folder.files().iter().any(|name| name.ends_with(".o")));
 }

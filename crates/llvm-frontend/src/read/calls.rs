@@ -6,7 +6,7 @@ use super::function::{Reader, signature_of_type};
 use super::raw as llvm;
 use super::repr::{Repr, Shape};
 use super::{Refused, Target};
-use crate::names::Callee;
+use crate::names::{self, Callee};
 
 impl<'m> Reader<'_, '_, 'm> {
     /// Reads a call; `None` if it has no result.
@@ -25,6 +25,7 @@ impl<'m> Reader<'_, '_, 'm> {
                 self.trap(code).map(|()| None)
             }
             Some(&Target::Callee(Callee::Frame)) => self.frame(inst).map(Some),
+            Some(&Target::Callee(Callee::StaticAddress)) => self.static_address(inst).map(Some),
             Some(Target::Intrinsic(base)) => {
                 let base = base.clone();
                 self.intrinsic(inst, &base)
@@ -89,6 +90,15 @@ impl<'m> Reader<'_, '_, 'm> {
             }
             _ => Err("a stack object of unknown size or alignment".into()),
         }
+    }
+
+    /// The address of a byte of static data.
+    fn static_address(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
+        let data = self.part.cx.names.data(names::STATICS).ok_or("static data in a program without any")?;
+        let address = inst.arguments().first().and_then(|arg| arg.const_int());
+        let address = address.ok_or("an address of static data that is no constant")? as u32;
+        let offset = address.wrapping_sub(self.part.cx.static_start);
+        Ok(Repr::One(self.b.data_addr(data, offset as i32)))
     }
 
     /// Calls a runtime function by its symbol.

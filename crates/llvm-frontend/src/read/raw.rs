@@ -246,8 +246,10 @@ impl<'m> Value<'m> {
     /// The users, one entry per use.
     pub fn users(self) -> impl Iterator<Item = Value<'m>> {
         let first = match self.kind() {
-            ValueKind::LLVMInstructionValueKind | ValueKind::LLVMArgumentValueKind => {
-                // SAFETY: instructions and arguments have use lists.
+            ValueKind::LLVMInstructionValueKind
+            | ValueKind::LLVMArgumentValueKind
+            | ValueKind::LLVMFunctionValueKind => {
+                // SAFETY: instructions, arguments and functions have use lists.
                 NonNull::new(unsafe { LLVMGetFirstUse(self.raw()) })
             }
             _ => None,

@@ -33,6 +33,8 @@ const STACK_ALIGN: u32 = 16;
 /// What the producers section calls tools that follow the convention.
 const TOOLCHAINS: [&str; 3] = ["clang", "rustc", "LLVM"];
 
+/// The name linkers give the stack pointer.
+const STACK_POINTER: &str = "__stack_pointer";
 /// Exports that linkers make.
 const LINKER_SYMBOLS: [&str; 2] = ["__heap_base", "__data_end"];
 
@@ -71,7 +73,7 @@ pub fn plan(
         let what = "bounds checks refuse addresses outside of linear memory".to_owned();
         Err(Misfit { function: None, offset: 0, what })
     } else {
-        recognise(info, libcalls, wasm)
+        recognise(info, libcalls, wasm, options)
     };
     match plan {
         Ok(plan) => {
@@ -104,9 +106,20 @@ struct Misfit {
     what: String,
 }
 
-fn recognise(info: &ModuleInfo, libcalls: &[Option<Libcall>], wasm: &[u8]) -> Result<StackPlan, Misfit> {
+/// The stack pointer of a module and its initial value, if it says which global that is.
+pub fn pointer(info: &ModuleInfo) -> Option<(u32, u32)> {
+    let candidate = candidate(info, true).ok()?;
+    candidate.labelled.then_some((candidate.global, candidate.initial))
+}
+
+fn recognise(
+    info: &ModuleInfo,
+    libcalls: &[Option<Libcall>],
+    wasm: &[u8],
+    options: &Options,
+) -> Result<StackPlan, Misfit> {
     let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
-    let candidate = candidate(info).map_err(misfit)?;
+    let candidate = candidate(info, options.static_data).map_err(misfit)?;
     check_region(info, candidate).map_err(misfit)?;
     let low_memory = if candidate.labelled { 0 } else { candidate.initial };
     let mut frame_sizes = vec![0; info.functions.len()];
@@ -146,9 +159,9 @@ struct Candidate {
 /// The global named `__stack_pointer`. Without that name, the first global, which is where linkers put it: it must
 /// be a mutable `i32`, and unless the producers section or linker symbols tell the toolchain, more is asked of
 /// the module.
-fn candidate(info: &ModuleInfo) -> Result<Candidate, &'static str> {
+fn candidate(info: &ModuleInfo, drops_linker_globals: bool) -> Result<Candidate, &'static str> {
     let indices = 0..info.globals.len() as u32;
-    let named = indices.clone().find(|&index| info.global_name(index) == Some("__stack_pointer"));
+    let named = indices.clone().find(|&index| info.global_name(index) == Some(STACK_POINTER));
     let by_producer = info.producers.iter().any(|line| TOOLCHAINS.iter().any(|tool| line.contains(tool)));
     let by_symbols = info.exports.iter().any(|export| LINKER_SYMBOLS.contains(&export.name.as_str()));
     let first = indices.clone().find(|&index| info.globals[index as usize].import.is_none());
@@ -157,7 +170,8 @@ fn candidate(info: &ModuleInfo) -> Result<Candidate, &'static str> {
     if !global.mutable || global.ty != ValueType::I32 {
         return Err("the first global is no stack pointer");
     }
-    if info.exports.iter().any(|export| export.kind == ExportKind::Global(index)) {
+    let exports = info.exports.iter().filter(|export| export.kind == ExportKind::Global(index));
+    if exports.filter(|export| !(drops_linker_globals && export.name == STACK_POINTER)).count() > 0 {
         return Err("the stack pointer is exported");
     }
     match global.init[..] {

@@ -161,6 +161,27 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
+    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] resolves, and with it what it becomes.
+    pub fn literal_function(&mut self) -> FunctionValue<'ctx> {
+        let i32 = self.ir.i32;
+        let ty = i32.fn_type(&[i32.into()], false);
+        self.pure_helper(names::STATIC_ADDRESS, ty);
+        let ty = i32.fn_type(&[i32.into(); 3], false);
+        self.pure_helper(names::LITERAL, ty)
+    }
+
+    fn pure_helper(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
+        let known = self.others.contains_key(symbol);
+        let function = self.helper(symbol, ty);
+        if !known {
+            for name in ["willreturn", "speculatable"] {
+                self.add_flag(function, name);
+            }
+            self.add_int_attribute(function, "memory", MEMORY_NONE);
+        }
+        function
+    }
+
     /// An LLVM intrinsic overloaded on `types`.
     pub fn intrinsic(&mut self, name: &'static str, types: &[BasicTypeEnum<'ctx>]) -> FunctionValue<'ctx> {
         let key = types.iter().fold(name.to_owned(), |key, ty| format!("{key}.{ty}"));

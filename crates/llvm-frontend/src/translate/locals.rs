@@ -10,7 +10,7 @@
 use inkwell::basic_block::BasicBlock;
 use inkwell::builder::Builder;
 use inkwell::types::BasicTypeEnum;
-use inkwell::values::{BasicValueEnum, FunctionValue, PointerValue};
+use inkwell::values::{BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use wasmparser::{FunctionBody, Operator};
 
 use super::Translator;
@@ -110,7 +110,10 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
         }
         Operator::GlobalGet { global_index } => t.global_get(global_index),
         Operator::GlobalSet { global_index } => t.global_set(global_index),
-        Operator::I32Const { value } => t.push(t.ir().c32(value as u32)),
+        Operator::I32Const { value } => {
+            let value = t.constant(ConstValue::I32(value));
+            t.push(value);
+        }
         Operator::I64Const { value } => t.push(t.ir().c64(value as u64)),
         _ => return false,
     }
@@ -155,7 +158,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             GlobalPlan::Variable => {
                 let (pointer, ty) = self.global_variable(index);
                 let value = self.ir().load(Space::Variable, ty, pointer, align_of(ty));
-                self.push(value);
+                match self.static_stack(index) {
+                    Some(bottom) => {
+                        let value = self.ir().add(value.into_int_value(), bottom);
+                        self.push(value);
+                    }
+                    None => self.push(value),
+                }
             }
         }
     }
@@ -167,6 +176,10 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             return self.ir().store(Space::Local, slot, value, 4);
         }
         let (pointer, ty) = self.global_variable(index);
+        let value = match self.static_stack(index) {
+            Some(bottom) => self.ir().sub(value.into_int_value(), bottom).into(),
+            None => value,
+        };
         self.ir().store(Space::Variable, pointer, value, align_of(ty));
     }
 
@@ -210,10 +223,29 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         base
     }
 
+    /// A word of the program: what may be an address of static data is marked.
+    pub(super) fn word(&mut self, value: u32) -> IntValue<'ctx> {
+        if !self.program().statics.as_ref().is_some_and(|plan| plan.contains(value)) {
+            return self.ir().c32(value);
+        }
+        let function = self.env.literal_function();
+        let operands = [value, self.offset as u32, self.index].map(|operand| self.ir().c32(operand).into());
+        self.ir().call(function, &operands).expect("a literal is a value").into_int_value()
+    }
+
+    /// Where the bottom of the stack is, if `global` is a stack pointer in static data.
+    fn static_stack(&mut self, global: u32) -> Option<IntValue<'ctx>> {
+        let stack = self.program().statics.as_ref()?.stack.filter(|stack| stack.global == global)?;
+        let ty = self.ir().i8.array_type(stack.size).into();
+        let pointer = self.env.variable(names::STATIC_STACK.to_owned(), ty, 16);
+        let i32 = self.ir().i32;
+        Some(self.ir().builder.build_ptr_to_int(pointer, i32, "").expect("the builder is positioned"))
+    }
+
     /// A constant as an LLVM value.
     pub(super) fn constant(&mut self, value: ConstValue) -> BasicValueEnum<'ctx> {
         match value {
-            ConstValue::I32(value) => self.ir().c32(value as u32).into(),
+            ConstValue::I32(value) => self.word(value as u32).into(),
             ConstValue::I64(value) => self.ir().c64(value as u64).into(),
             ConstValue::F32(bits) => self.float_constant(bits.into(), ValueType::F32),
             ConstValue::F64(bits) => self.float_constant(bits, ValueType::F64),

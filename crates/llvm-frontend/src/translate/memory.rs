@@ -105,10 +105,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             Bounds::Strict => self.check_access(address, memarg.offset + u64::from(bytes)),
             Bounds::Mask => return self.masked_pointer(address, memarg.offset as u32),
         }
+        let mut offset = memarg.offset as u32;
+        let mut address = address;
+        if let Some(constant) = address.get_zero_extended_constant() {
+            address = self.word((constant as u32).wrapping_add(offset));
+            offset = 0;
+        }
         let pointer = self.memory_pointer(address);
-        match memarg.offset as u32 {
+        match offset {
             0 => pointer,
-            offset => self.ir().offset_bytes(pointer, self.ir().c32(offset)),
+            offset => {
+                let offset = self.word(offset);
+                self.ir().offset_bytes(pointer, offset)
+            }
         }
     }
 

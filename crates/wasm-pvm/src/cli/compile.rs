@@ -48,7 +48,6 @@ fn options(args: &CompileArgs) -> Result<Options> {
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
         threads: args.threads,
-        ..Options::default()
     };
     options.check()?;
     Ok(options)

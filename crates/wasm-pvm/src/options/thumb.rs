@@ -34,7 +34,8 @@ pub struct ThumbOptions {
     pub bounds: Option<ThumbBounds>,
     /// What a trap does.
     pub trap: Trap,
-    /// Bytes of linear memory that are reserved; `None` for what the module declares.
+    /// Bytes of linear memory that are reserved; `None` for what the module declares. In native mode, where static data
+    /// ends.
     pub memory_bytes: Option<u32>,
     /// Bytes of the region for a strict shadow stack in native mode.
     pub shadow_stack_size: Option<u32>,
@@ -82,9 +83,6 @@ impl ThumbOptions {
                 "memory `native` has no bounds; checks need memory `symbol` or `register`".to_owned(),
             );
         }
-        if is_native && self.memory_bytes.is_some() {
-            return refuse("memory `native` reserves nothing, so it has no size to choose".to_owned());
-        }
         if self.shadow_stack_size.is_some() && !(is_native && options.shadow_stack == ShadowStack::Strict) {
             return refuse(
                 "a shadow stack's size needs memory `native` and shadow stack `strict`".to_owned(),
@@ -107,6 +105,8 @@ impl ThumbOptions {
         llvm_frontend::Options {
             bounds,
             memory_bytes: self.memory_bytes,
+            static_data: self.memory == MemoryMode::Native,
+            shadow_stack_size: self.shadow_stack_size,
             ..llvm_frontend::Options::new(target)
         }
     }

@@ -1,0 +1,121 @@
+//! Static data of modules whose linear memory is the machine's memory.
+//!
+//! If wasm addresses are machine addresses, a module's data can't stay at the addresses the module gives it: it becomes
+//! sections of the object, and constants that are addresses of it become references. So it has to be known which
+//! constants those are. The stages:
+//! - [`StaticPlan`] says where static data is: from the initial stack pointer (or the first segment, if that is lower) to
+//!   the end of memory. Constants outside of that are machine addresses or numbers, and stay what they are.
+//! - The translator makes a call of [`crate::names::LITERAL`] of every `i32.const` and every access's offset in that
+//!   range.
+//! - [`classify`] looks at what becomes of each, before LLVM optimises: it is an address or a number, or an error.
+//! - [`place`] looks at all references that are left at the end, cuts static data into objects and gives each the bytes
+//!   of its segments.
+//!
+//! Nothing is guessed: what has signs of both is refused, with function and offset.
+
+mod classify;
+mod place;
+
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
+use crate::options::Options;
+use crate::shadow_stack::{self, StackPlan};
+
+pub use classify::resolve;
+pub use place::place;
+
+/// Globals by which linkers tell where things are. They mean nothing once data is somewhere else.
+pub const LINKER_GLOBALS: [&str; 10] = [
+    "__stack_pointer",
+    "__stack_low",
+    "__stack_high",
+    "__global_base",
+    "__data_end",
+    "__heap_base",
+    "__heap_end",
+    "__dso_handle",
+    "__memory_base",
+    "__table_base",
+];
+
+/// Where static data is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaticPlan {
+    /// Its first byte.
+    pub start: u32,
+    /// The end of memory.
+    pub end: u32,
+    /// Whether somebody said that nothing lies behind [`end`](Self::end).
+    pub is_end_known: bool,
+    /// The stack, if it isn't the machine's.
+    pub stack: Option<StaticStack>,
+}
+
+/// A stack in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StaticStack {
+    /// The stack pointer.
+    pub global: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+impl StaticPlan {
+    /// Whether a constant may be an address of static data, or its end.
+    pub fn contains(&self, value: u32) -> bool {
+        self.start <= value && value <= self.end
+    }
+}
+
+/// Finds the static data of a module; `None` if it has none, or if linear memory isn't the machine's memory.
+pub fn plan(info: &ModuleInfo, options: &Options, fused: Option<&StackPlan>) -> Option<StaticPlan> {
+    if !options.static_data {
+        return None;
+    }
+    let memory = info.memories.first()?;
+    let declared = u32::try_from(memory.min_pages << memory.page_log2).unwrap_or(u32::MAX);
+    let pointer = match fused {
+        Some(plan) => Some((plan.global, plan.initial)),
+        None => shadow_stack::pointer(info),
+    };
+    let segments = info.data.iter().filter(|data| !data.bytes.is_empty());
+    let first = segments.filter_map(|data| constant_offset(&data.mode)).min();
+    let start = pointer.map(|(_, initial)| initial).into_iter().chain(first).min()?;
+    let stack = pointer.filter(|_| fused.is_none()).map(|(global, initial)| StaticStack {
+        global,
+        size: options.shadow_stack_size.unwrap_or(initial).next_multiple_of(16),
+    });
+    let known = options.memory_bytes.or_else(|| linker_end(info));
+    let end = known.unwrap_or(declared).max(start);
+    Some(StaticPlan { start, end, is_end_known: known.is_some(), stack })
+}
+
+/// The offset of an active segment, if it is a plain number.
+pub fn constant_offset(mode: &SegmentMode) -> Option<u32> {
+    match mode {
+        SegmentMode::Active(_, offset) => match offset[..] {
+            [ConstOp::I32Const(offset)] => Some(offset as u32),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Where the linker says that static data ends.
+fn linker_end(info: &ModuleInfo) -> Option<u32> {
+    let exported = info.exports.iter().filter_map(|export| match export.kind {
+        ExportKind::Global(index) => Some((index, export.name.as_str())),
+        _ => None,
+    });
+    let named = info.global_names.iter().map(|(index, name)| (*index, name.as_str()));
+    let ends = exported.chain(named).filter(|(_, name)| matches!(*name, "__data_end" | "__heap_base"));
+    let value = |(index, _): (u32, &str)| {
+        let global = &info.globals[index as usize];
+        match global.init[..] {
+            [ConstOp::I32Const(value)] if !global.mutable && global.ty == ValueType::I32 => {
+                Some(value as u32)
+            }
+            _ => None,
+        }
+    };
+    ends.filter_map(value).max()
+}

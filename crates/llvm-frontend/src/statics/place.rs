@@ -1,0 +1,426 @@
+//! Cutting static data into objects.
+//!
+//! All references to static data are known here, and each is one of two kinds. A *direct* one is a load or store at a
+//! constant address: what it touches is known. An *open* one is anything else: an index is added, or the address goes
+//! somewhere. How far an open reference reaches isn't known, except that:
+//! - a data segment that the name section calls `.rodata` is what the linker made one section of, so no object of the
+//!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one);
+//! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end.
+//!
+//! So such a segment becomes an object. What lies between those is one object, from the first byte anything refers to, if
+//! there is an open reference to it; otherwise what the direct references and segments touch is cut where they don't touch
+//! each other. Objects begin at a multiple of 16, which keeps all alignment.
+//!
+//! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are those of the segments, later ones
+//! over earlier ones. A word of them that could be an address is refused: nothing tells what it is.
+
+use std::ops::Range;
+
+use ssa::{Addr, DataId, DataKind, DataObject, Function, IdVec, InstData, Module, Value};
+
+use super::StaticPlan;
+use crate::error::Error;
+use crate::module_info::{SegmentMode, ValueType};
+use crate::names;
+use crate::program::{GlobalPlan, Program};
+
+/// Alignment of objects.
+const ALIGN: u32 = 16;
+
+/// A reference to static data, by wasm address.
+#[derive(Clone, Copy, Debug)]
+struct Reference {
+    start: u32,
+    /// Behind the last byte it touches; `None` for an open one.
+    end: Option<u32>,
+    writes: bool,
+}
+
+/// A piece of static data that becomes an object.
+#[derive(Clone, Debug)]
+struct Piece {
+    range: Range<u32>,
+    is_written: bool,
+    /// It reaches to the end of memory because nothing says where it ends.
+    is_guarded: bool,
+}
+
+/// Replaces static data by objects.
+///
+/// # Errors
+/// Data or a global that could hold an address.
+pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Result<Module, Error> {
+    let memory = module.memory().map(|(id, _)| id);
+    let Some(statics) = module.data.iter().find(|(_, object)| object.name == names::STATICS) else {
+        module.functions.values_mut().flatten().for_each(|func| strip(func, memory, None));
+        return Ok(module);
+    };
+    let statics = statics.0;
+    check_globals(&module, plan, program)?;
+    let mut references = Vec::new();
+    for func in module.functions.values_mut().flatten() {
+        strip(func, memory, Some(statics));
+        collect(func, statics, plan.start, &mut references);
+    }
+    let segments = segments(&module, program);
+    let pieces = pieces(plan, &segments, &references);
+    let image = Image::new(plan, &segments);
+    let mut objects = Vec::new();
+    for piece in &pieces {
+        image.check(piece, plan)?;
+        report(piece);
+        objects.push((piece.range.clone(), module.data.push(image.object(piece))));
+    }
+    for func in module.functions.values_mut().flatten() {
+        redirect(func, statics, plan.start, &objects);
+    }
+    Ok(module)
+}
+
+fn report(piece: &Piece) {
+    let (start, end) = (piece.range.start, piece.range.end);
+    let access = if piece.is_written { "written" } else { "read only" };
+    tracing::info!(start, end, access, "static data");
+    if piece.is_guarded {
+        tracing::warn!(
+            bytes = end - start,
+            "static data from {start} on is reserved up to the end of memory, because nothing says where it ends; \
+             a smaller memory does"
+        );
+    }
+}
+
+fn unsupported(what: String) -> Error {
+    Error::Unsupported { function: None, offset: 0, what }
+}
+
+/// A mutable global that starts with what could be an address can't be told from a number.
+fn check_globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<(), Error> {
+    let stack = plan.stack.map(|stack| stack.global);
+    for (index, global) in (0u32..).zip(&program.info.globals) {
+        let is_variable = program.globals[index as usize] == GlobalPlan::Variable;
+        if !is_variable || global.ty != ValueType::I32 || stack == Some(index) {
+            continue;
+        }
+        let symbol = names::global_symbol(index);
+        let object = module.data.values().find(|object| object.name == symbol);
+        let value =
+            object.and_then(|object| object.init.first_chunk::<4>()).map(|init| u32::from_le_bytes(*init));
+        if let Some(value) = value.filter(|value| plan.contains(*value)) {
+            return Err(unsupported(format!(
+                "global {index} starts with {value}, which could be an address of static data or a number"
+            )));
+        }
+    }
+    Ok(())
+}
+
+// ---- References ----
+
+/// Takes linear memory, which is at address 0, out of addresses, and puts constant static addresses into them.
+fn strip(func: &mut Function, memory: Option<DataId>, statics: Option<DataId>) {
+    for inst in func.insts.ids() {
+        let mut data = func.insts[inst].clone();
+        let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &mut data else { continue };
+        if addr.base.is_some() && addr.base == memory {
+            addr.base = None;
+        }
+        if let (None, Some(index)) = (addr.base, addr.index)
+            && let Some(def) = func.def_inst(index)
+            && let InstData::DataAddr { data, offset } = func.insts[def]
+            && Some(data) == statics
+        {
+            *addr = Addr { base: Some(data), index: None, offset: addr.offset.wrapping_add(offset) };
+        }
+        func.insts[inst] = data;
+    }
+}
+
+/// How a value is used.
+enum Use {
+    /// The index of the address of a load.
+    Load,
+    /// The index of the address of a store.
+    Store,
+    /// What becomes of it is this value.
+    Flows(Value),
+    /// It is compared.
+    Compared,
+    /// It goes elsewhere.
+    Escapes,
+}
+
+/// All references in a function.
+fn collect(func: &Function, statics: DataId, start: u32, references: &mut Vec<Reference>) {
+    let uses = uses(func);
+    let at = |offset: i32| start.wrapping_add(offset as u32);
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            let (mem, addr, writes) = match &func.insts[inst] {
+                InstData::Load { mem, addr, .. } => (mem, addr, false),
+                InstData::Store { mem, addr, .. } => (mem, addr, true),
+                InstData::DataAddr { data, offset } if *data == statics => {
+                    let uses = open_uses(func.result(inst), &uses);
+                    references.extend(uses.map(|writes| Reference { start: at(*offset), end: None, writes }));
+                    continue;
+                }
+                _ => continue,
+            };
+            if addr.base == Some(statics) {
+                let first = at(addr.offset);
+                let end = addr.index.is_none().then(|| first.saturating_add(mem.bytes()));
+                references.push(Reference { start: first, end, writes });
+            }
+        }
+    }
+}
+
+fn uses(func: &Function) -> IdVec<Value, Vec<Use>> {
+    let mut uses: IdVec<Value, Vec<Use>> = func.values.ids().map(|_| Vec::new()).collect();
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            let data = &func.insts[inst];
+            match data {
+                InstData::Load { addr, .. } => {
+                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Load));
+                }
+                InstData::Store { addr, value, .. } => {
+                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Store));
+                    uses[*value].push(Use::Escapes);
+                }
+                InstData::Icmp { args, .. } => {
+                    args.iter().for_each(|&arg| uses[arg].push(Use::Compared));
+                }
+                InstData::Binary { .. } | InstData::Select { .. } => {
+                    let result = func.result(inst);
+                    data.for_each_arg(|arg| uses[arg].push(Use::Flows(result)));
+                }
+                InstData::Jump { .. } | InstData::Branch { .. } | InstData::Switch { .. } => {
+                    for to in data.successors() {
+                        let params = &func.blocks[to.block].params;
+                        to.args
+                            .iter()
+                            .zip(params)
+                            .for_each(|(&arg, &param)| uses[arg].push(Use::Flows(param)));
+                    }
+                }
+                _ => data.for_each_arg(|arg| uses[arg].push(Use::Escapes)),
+            }
+        }
+    }
+    uses
+}
+
+/// Whether an address is used other than directly, and then whether something may be written through it. Every value
+/// is visited once.
+fn open_uses(address: Value, uses: &IdVec<Value, Vec<Use>>) -> Option<bool> {
+    let mut seen = std::collections::BTreeSet::from([address]);
+    let mut pending = vec![address];
+    let mut writes = None;
+    while let Some(value) = pending.pop() {
+        for each in &uses[value] {
+            let is_write = matches!(each, Use::Store | Use::Escapes);
+            writes = Some(writes.unwrap_or(false) || is_write);
+            if let Use::Flows(result) = each
+                && seen.insert(*result)
+            {
+                pending.push(*result);
+            }
+        }
+    }
+    writes
+}
+
+// ---- Pieces ----
+
+/// A segment with its place.
+struct Segment<'a> {
+    start: u32,
+    bytes: &'a [u8],
+    is_read_only: bool,
+}
+
+impl Segment<'_> {
+    fn end(&self) -> u32 {
+        self.start + self.bytes.len() as u32
+    }
+}
+
+fn segments<'a>(module: &'a Module, program: &Program<'_>) -> Vec<Segment<'a>> {
+    let (_, memory) = module.memory().expect("static data is in a memory");
+    let active = (0u32..).zip(&program.info.data);
+    let active = active.filter(|(_, data)| matches!(data.mode, SegmentMode::Active(..)));
+    let segments = active.zip(&memory.segments).map(|((index, _), segment)| Segment {
+        start: segment.offset,
+        bytes: &segment.bytes,
+        is_read_only: program.info.data_name(index).is_some_and(|name| name.starts_with(".rodata")),
+    });
+    segments.filter(|segment| !segment.bytes.is_empty()).collect()
+}
+
+/// The objects that static data falls into, in order of their addresses.
+fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference]) -> Vec<Piece> {
+    let mut fixed: Vec<Range<u32>> = segments
+        .iter()
+        .filter(|segment| is_object(segment, segments, references))
+        .map(|segment| segment.start..segment.end())
+        .collect();
+    fixed.sort_by_key(|range| range.start);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for range in fixed.iter().cloned().map(Some).chain([None]) {
+        let end = range.as_ref().map(|range| range.start);
+        stretch(plan, start, end, segments, references, &mut pieces);
+        let Some(range) = range else { break };
+        start = range.end;
+        pieces.push(Piece { range, is_written: false, is_guarded: false });
+    }
+    for piece in pieces.iter_mut().filter(|piece| !fixed.contains(&piece.range)) {
+        piece.is_written = references.iter().any(|r| r.writes && piece.contains(r.start));
+    }
+    pieces.retain(|piece| references.iter().any(|r| piece.contains(r.start)));
+    pieces
+}
+
+impl Piece {
+    /// Whether a reference is to this piece; its end belongs to it.
+    const fn contains(&self, address: u32) -> bool {
+        self.range.start <= address && address <= self.range.end
+    }
+}
+
+/// Whether a segment is an object of its own.
+fn is_object(segment: &Segment<'_>, segments: &[Segment<'_>], references: &[Reference]) -> bool {
+    let (start, end) = (segment.start, segment.end());
+    let overlaps =
+        |other: &Segment<'_>| !std::ptr::eq(other, segment) && other.start < end && start < other.end();
+    let crosses = |r: &Reference| match r.end {
+        Some(r_end) => r.start < end && end < r_end || r.start < start && start < r_end,
+        None => r.start == end,
+    };
+    segment.is_read_only
+        && !segments.iter().any(overlaps)
+        && !references
+            .iter()
+            .any(|r| crosses(r) || r.writes && r.end.is_some() && (start..end).contains(&r.start))
+}
+
+/// Adds the pieces from `start` to `end`, or to the end of memory.
+fn stretch(
+    plan: &StaticPlan,
+    start: u32,
+    end: Option<u32>,
+    segments: &[Segment<'_>],
+    references: &[Reference],
+    pieces: &mut Vec<Piece>,
+) {
+    let within = |address: u32| start <= address && end.is_none_or(|end| address < end);
+    let inside: Vec<&Reference> = references.iter().filter(|r| within(r.start)).collect();
+    let mut ranges: Vec<Range<u32>> = segments
+        .iter()
+        .filter(|segment| within(segment.start))
+        .map(|segment| segment.start..segment.end())
+        .chain(inside.iter().map(|r| r.start..r.end.unwrap_or(r.start)))
+        .collect();
+    ranges.sort_by_key(|range| (range.start, range.end));
+    let Some(first) = ranges.first().map(|range| range.start) else { return };
+    if inside.iter().any(|r| r.end.is_none()) {
+        let is_guarded = end.is_none() && !plan.is_end_known;
+        let end = end.unwrap_or(plan.end);
+        pieces.push(Piece { range: first..end.max(first), is_written: false, is_guarded });
+        return;
+    }
+    for range in ranges {
+        match pieces.last_mut() {
+            Some(last) if last.range.end >= range.start && last.range.start >= start => {
+                last.range.end = last.range.end.max(range.end);
+            }
+            _ => pieces.push(Piece { range, is_written: false, is_guarded: false }),
+        }
+    }
+}
+
+// ---- Contents ----
+
+/// The initial bytes of static data.
+struct Image {
+    /// Wasm address of the first byte.
+    start: u32,
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    fn new(plan: &StaticPlan, segments: &[Segment<'_>]) -> Self {
+        let start = plan.start & !(ALIGN - 1);
+        let end = segments.iter().map(Segment::end).max().unwrap_or(start);
+        let mut bytes = vec![0; end.saturating_sub(start) as usize];
+        for segment in segments {
+            let at = (segment.start - start) as usize;
+            bytes[at..at + segment.bytes.len()].copy_from_slice(segment.bytes);
+        }
+        Self { start, bytes }
+    }
+
+    /// The bytes from `start` on, without zeros at the end.
+    fn slice(&self, range: Range<u32>) -> &[u8] {
+        let clip = |address: u32| (address.saturating_sub(self.start) as usize).min(self.bytes.len());
+        let bytes = &self.bytes[clip(range.start)..clip(range.end)];
+        let len = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        &bytes[..len]
+    }
+
+    /// Refuses words that could be addresses.
+    fn check(&self, piece: &Piece, plan: &StaticPlan) -> Result<(), Error> {
+        let start = piece.range.start.next_multiple_of(4);
+        let words = self.slice(start.min(piece.range.end)..piece.range.end).chunks(4);
+        for (address, word) in (start..).step_by(4).zip(words) {
+            let mut bytes = [0; 4];
+            bytes[..word.len()].copy_from_slice(word);
+            let value = u32::from_le_bytes(bytes);
+            if plan.contains(value) {
+                return Err(unsupported(format!(
+                    "the data word {value} at {address} could be an address of static data or a number"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&self, piece: &Piece) -> DataObject {
+        let start = piece.range.start & !(ALIGN - 1);
+        DataObject {
+            name: format!("__wasm_data.{}", piece.range.start),
+            kind: if piece.is_written { DataKind::Variable } else { DataKind::Constant },
+            size: piece.range.end - start,
+            align: ALIGN,
+            init: self.slice(start..piece.range.end).to_vec(),
+            relocs: Vec::new(),
+        }
+    }
+}
+
+/// Makes references to static data references to its objects.
+fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<u32>, DataId)]) {
+    let find = |offset: i32| {
+        let address = start.wrapping_add(offset as u32);
+        let inside = objects.iter().find(|(range, _)| range.contains(&address));
+        let (range, id) = inside.or_else(|| objects.iter().find(|(range, _)| range.end == address))?;
+        Some((*id, address.wrapping_sub(range.start & !(ALIGN - 1)) as i32))
+    };
+    for data in func.insts.values_mut() {
+        match data {
+            InstData::DataAddr { data, offset } if *data == statics => {
+                // Without an object, nothing uses it.
+                if let Some(found) = find(*offset) {
+                    (*data, *offset) = found;
+                }
+            }
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } if addr.base == Some(statics) => {
+                if let Some((id, offset)) = find(addr.offset) {
+                    (addr.base, addr.offset) = (Some(id), offset);
+                }
+            }
+            _ => {}
+        }
+    }
+}
