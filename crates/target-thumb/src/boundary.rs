@@ -62,7 +62,8 @@ fn pointer_signature(sig: &Signature) -> Signature {
     Signature { params, results: Vec::new() }
 }
 
-fn add_function(module: &mut Module, name: String, sig: Signature, kind: FuncKind) -> FuncId {
+/// Declares a function; a name that is taken gets a longer one.
+pub(crate) fn add_function(module: &mut Module, name: String, sig: Signature, kind: FuncKind) -> FuncId {
     let sig = module.intern_signature(sig);
     let is_taken = |name: &str| module.decls.values().any(|decl| decl.name == name);
     let mut unique = name;

@@ -1,5 +1,5 @@
 //! The specification suite on emulated boards, against the records of what passes: all integer assertions at every
-//! level, and single precision in hardware.
+//! level, and floats in hardware, by the run-time library, and mixed.
 
 use testkit::spec::{check, imported_globals};
 use testkit::thumb::{Setup, Thumb};
@@ -21,8 +21,51 @@ fn integers_at_oz() {
 }
 
 #[test]
+fn floats_in_double_precision_hardware() {
+    check_setup("spec-record-m7dp", has_floats, Setup::new(Cpu::M7DP, OptLevel::O2, Floats::Hard));
+}
+
+#[test]
 fn floats_in_single_precision_hardware() {
     check_setup("spec-record-m4f", is_single, Setup::new(Cpu::M4F, OptLevel::O2, Floats::Hard));
+}
+
+#[test]
+fn doubles_beside_single_precision_hardware() {
+    check_setup("spec-record-m4f-soft", has_floats, Setup::new(Cpu::M4F, OptLevel::Oz, Floats::Soft));
+}
+
+#[test]
+fn floats_by_the_run_time_library() {
+    check_setup("spec-record-m3-soft", has_floats, Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft));
+}
+
+/// Files in which float operators are executed.
+fn has_floats(file: &str) -> bool {
+    const FILES: [&str; 20] = [
+        "block.",
+        "call.",
+        "call_indirect.",
+        "const.",
+        "conversions.",
+        "f32",
+        "f64",
+        "float_",
+        "func.",
+        "if.",
+        "labels.",
+        "left-to-right.",
+        "local_get.",
+        "local_set.",
+        "local_tee.",
+        "loop.",
+        "memory.",
+        "memory_redundancy.",
+        "select.",
+        "return_call",
+    ];
+    let name = file.rsplit('/').next().unwrap_or(file);
+    FILES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Files with single precision alone.

@@ -73,7 +73,8 @@ impl<'m> Reader<'_, '_, 'm> {
             | "launder.invariant.group"
             | "strip.invariant.group"
             | "ptr.annotation"
-            | "annotation" => {
+            | "annotation"
+            | "arithmetic.fence" => {
                 return self.repr(inst.operand(0)).map(Some);
             }
             "is.constant" => return Ok(Some(Repr::One(self.b.iconst(Type::I32, 0)))),

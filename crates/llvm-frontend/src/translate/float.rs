@@ -184,12 +184,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let (i32, i64) = (self.ir().i32.into(), self.ir().i64.into());
         match *op {
             Operator::F32Const { value } => {
-                let value = self.float_constant(value.bits().into(), ValueType::F32);
-                self.push(value);
+                let is_neutral = is_neutral(f32::from_bits(value.bits()).into());
+                self.push_float_constant(value.bits().into(), ValueType::F32, is_neutral);
             }
             Operator::F64Const { value } => {
-                let value = self.float_constant(value.bits(), ValueType::F64);
-                self.push(value);
+                let is_neutral = is_neutral(f64::from_bits(value.bits()));
+                self.push_float_constant(value.bits(), ValueType::F64, is_neutral);
             }
             Operator::F32Load { memarg } => self.load(memarg, f32),
             Operator::F64Load { memarg } => self.load(memarg, f64),
@@ -200,6 +200,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             Operator::F64ReinterpretI64 => self.reinterpret(f64),
             _ => unreachable!("the moves are listed above"),
         }
+    }
+
+    fn push_float_constant(&mut self, bits: u64, ty: ValueType, is_neutral: bool) {
+        match self.float_constant(bits, ty) {
+            BasicValueEnum::FloatValue(value) if is_neutral => self.fence(value),
+            value => self.push(value),
+        }
+    }
+
+    /// Pushes a value that LLVM knows nothing of. It takes a signalling NaN for a quiet one, so that it drops an
+    /// operation whose other operand is neutral; in wasm the operation makes the NaN quiet.
+    fn fence(&mut self, value: FloatValue<'ctx>) {
+        self.call_float_intrinsic("llvm.arithmetic.fence", &[value.get_type().into()], &[value.into()]);
     }
 
     /// A float constant by its bits, in the representation of the options.
@@ -278,7 +291,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             }
             Conversion::Promote => {
                 let value = self.stack.pop().expect("validated: an operand").into_float_value();
-                builder.build_float_ext(value, self.env.ir.f64, "")
+                let promoted = builder.build_float_ext(value, self.env.ir.f64, "");
+                // Demoting the result is no way back for a signalling NaN.
+                return self.fence(promoted.expect("the builder is positioned"));
             }
             Conversion::Demote => {
                 let value = self.stack.pop().expect("validated: an operand").into_float_value();
@@ -319,6 +334,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let high = compare(self, FloatPredicate::OGE, above);
         self.trap_if(high, TrapCode::IntegerOverflow);
     }
+}
+
+/// Whether adding, subtracting, multiplying or dividing by a constant changes nothing but a sign.
+fn is_neutral(value: f64) -> bool {
+    value == 0.0 || value.abs() == 1.0
 }
 
 /// What lies outside of an integer type, as floats: anything below-or-equal (`OLE`) or below (`OLT`) the second
