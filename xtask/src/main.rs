@@ -44,7 +44,11 @@ enum Command {
         runtimes: Option<PathBuf>,
     },
     /// Compile time of growing modules: seconds should grow as the input does.
-    Growth,
+    Growth {
+        /// Families with this in their name only.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Differential testing with random modules until the time is over.
     Fuzz {
         /// How long.
@@ -73,7 +77,7 @@ fn main() -> Result<()> {
             })
         }
         Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
-        Command::Growth => growth::run(),
+        Command::Growth { only } => growth::run(&only),
         Command::Fuzz { seconds, seed, target } => fuzz::run(target, seconds, seed),
     }
 }

@@ -46,6 +46,14 @@ enum Part {
     Runtime,
 }
 
+/// What all parts need to know of the whole program.
+struct Whole {
+    /// By function: whether another part calls it.
+    called_across: Vec<bool>,
+    /// What parts with functions contain.
+    content: Content,
+}
+
 /// Translates and optimises all parts and hands each LLVM module to `consume`; the results in part order.
 ///
 /// # Errors
@@ -55,6 +63,7 @@ pub fn for_each<T: Send>(
     consume: impl Fn(&Module<'_>) -> Result<T, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
     let parts = split(program);
+    let whole = Whole { called_across: called_across(program, &parts), content: size_class(program) };
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(usize::MAX);
     let results: Vec<Mutex<Option<Result<T, Error>>>> = parts.iter().map(|_| Mutex::new(None)).collect();
@@ -64,7 +73,7 @@ pub fn for_each<T: Send>(
             if index >= parts.len() || index > failed.load(Ordering::Relaxed) {
                 return;
             }
-            let result = build(program, &parts[index], &consume);
+            let result = build(program, &whole, &parts[index], &consume);
             if result.is_err() {
                 failed.fetch_min(index, Ordering::Relaxed);
             }
@@ -111,12 +120,13 @@ fn split(program: &Program<'_>) -> Vec<Part> {
 
 fn build<T>(
     program: &Program<'_>,
+    whole: &Whole,
     part: &Part,
     consume: impl Fn(&Module<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let context = Context::create();
     let (module, content) = match part {
-        Part::Functions(range) => (translate(&context, program, range.clone())?, size_class(program)),
+        Part::Functions(range) => (translate(&context, program, whole, range.clone())?, whole.content),
         Part::Runtime => (parse_runtime(&context, program), Content::Runtime),
     };
     if cfg!(debug_assertions)
@@ -137,13 +147,13 @@ fn size_class(program: &Program<'_>) -> Content {
 fn translate<'ctx>(
     context: &'ctx Context,
     program: &Program<'_>,
+    whole: &Whole,
     range: Range<u32>,
 ) -> Result<Module<'ctx>, Error> {
     let mut env = Env::new(context, program, &format!("part.{}", range.start));
-    let callers_elsewhere = called_from_outside(program, &range);
     for index in range.clone() {
         translate_function(&mut env, index)?;
-        if !program.facts.referenced[index as usize] && !callers_elsewhere.contains(&index) {
+        if !program.facts.referenced[index as usize] && !whole.called_across[index as usize] {
             env.function(index).set_linkage(Linkage::Internal);
         }
     }
@@ -154,15 +164,28 @@ fn translate<'ctx>(
     Ok(env.module)
 }
 
-/// Functions of the part that other parts call: directly, or in their copy of a function of this part.
-fn called_from_outside(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
-    let callees_of = |caller: u32| program.facts.callees[caller as usize].iter().copied();
-    let others = (0u32..).zip(&program.facts.callees).filter(|(caller, _)| !range.contains(caller));
-    let called = others.flat_map(|(caller, _)| callees_of(caller)).filter(|callee| range.contains(callee));
-    let called: BTreeSet<u32> = called.collect();
-    let by_copies =
-        called.iter().flat_map(|&callee| callees_of(callee)).filter(|callee| range.contains(callee));
-    called.iter().copied().chain(by_copies).collect()
+/// By function: whether another part calls it, directly or in its copy of a function.
+fn called_across(program: &Program<'_>, parts: &[Part]) -> Vec<bool> {
+    let callees = &program.facts.callees;
+    let mut part_of = vec![usize::MAX; callees.len()];
+    for (number, part) in parts.iter().enumerate() {
+        if let Part::Functions(range) = part {
+            part_of[range.start as usize..range.end as usize].fill(number);
+        }
+    }
+    let mut called = vec![false; callees.len()];
+    for (caller, callees) in callees.iter().enumerate() {
+        for &callee in callees.iter().filter(|callee| part_of[**callee as usize] != part_of[caller]) {
+            called[callee as usize] = true;
+        }
+    }
+    let mut by_copies = called.clone();
+    for (copied, callees) in callees.iter().enumerate().filter(|(copied, _)| called[*copied]) {
+        for &callee in callees.iter().filter(|callee| part_of[**callee as usize] == part_of[copied]) {
+            by_copies[callee as usize] = true;
+        }
+    }
+    by_copies
 }
 
 /// Small functions of other parts that this part calls, in index order.

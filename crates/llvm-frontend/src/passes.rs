@@ -2,7 +2,8 @@
 //!
 //! Wasm has been optimised once already, so what pays here is what the producer could not do: inlining with our
 //! cost model, redundancy elimination across calls that became inline, and shapes that suit the target. The
-//! pipelines are explicit and short; each level is one text in the notation of `opt -passes`.
+//! pipelines are explicit and short, texts in the notation of `opt -passes`. Time stays near linear in the module
+//! because inlining has a budget and functions beyond a size get fewer passes.
 //!
 //! LLVM looks through all users of a pointer when it searches for an address computation, and all accesses of a
 //! module would be users of `@__linear_memory`: time would be quadratic. So while the passes run, every function
@@ -10,6 +11,9 @@
 //! end.
 //!
 //! No pass that makes vectors runs, and `instcombine` never verifies its fixpoint, which would abort the process.
+
+mod growth;
+mod limits;
 
 use std::sync::Once;
 
@@ -19,7 +23,7 @@ use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{
     CodeModel, InitializationConfig, RelocMode, Target as LlvmTarget, TargetData, TargetMachine, TargetTriple,
 };
-use inkwell::values::{AnyValueEnum, BasicValue};
+use inkwell::values::{AnyValueEnum, BasicValue, FunctionValue};
 
 use crate::names;
 use crate::options::{OptLevel, Target};
@@ -84,40 +88,56 @@ pub enum Content {
     Runtime,
 }
 
-/// The text of a pipeline.
-///
-/// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
-/// interpreter's cases. At size levels loops are left alone, and common tails are joined.
-fn pipeline(target: Target, level: OptLevel, content: Content) -> String {
-    if level == OptLevel::O0 {
-        return "function(sroa,simplifycfg)".to_owned();
-    }
-    let combine = "instcombine<no-verify-fixpoint>";
-    let number = "gvn<no-pre;no-load-pre>";
-    let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
-    let (loops, finish, sink) = match (level, content) {
-        (OptLevel::O2, Content::SmallProgram) => (
-            format!("{loops},loop-unroll<O2>,{number},"),
-            ",loop(loop-reduce),early-cse",
-            "no-sink-common-insts",
-        ),
-        (OptLevel::O2, _) => {
-            (format!("{loops},loop(loop-unroll-full),{number},"), "", "no-sink-common-insts")
+/// The texts of the pipelines that run one after the other.
+struct Pipelines {
+    /// Makes functions small enough to be weighed.
+    early: String,
+    /// Inlines, and simplifies what was inlined.
+    inline: String,
+    /// Loops, and the form that selection likes.
+    late: String,
+    /// The late pipeline for a function with too many loops.
+    late_without_loops: String,
+    /// All that a function gets that is too large for anything that takes more than linear time.
+    huge: String,
+}
+
+impl Pipelines {
+    /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
+    /// interpreter's cases. At size levels loops are left alone, and common tails are joined.
+    fn new(target: Target, level: OptLevel, content: Content) -> Self {
+        let combine = "instcombine<no-verify-fixpoint>";
+        let number = "gvn<no-pre;no-load-pre>";
+        let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
+        let (loops, finish, sink) = match (level, content) {
+            (OptLevel::O2, Content::SmallProgram) => (
+                format!("{loops},loop-unroll<O2>,{number},"),
+                ",loop(loop-reduce),early-cse",
+                "no-sink-common-insts",
+            ),
+            (OptLevel::O2, _) => {
+                (format!("{loops},loop(loop-unroll-full),{number},"), "", "no-sink-common-insts")
+            }
+            _ => (String::new(), "", "sink-common-insts"),
+        };
+        let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{number},dse,simplifycfg");
+        let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
+        let last = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
+        let constants = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
+        Self {
+            early: format!("function(sroa,early-cse,simplifycfg,{combine},simplifycfg)"),
+            inline: format!("{constants}cgscc(inline,function({inlined})),globaldce"),
+            late: format!("function({loops}{combine},adce,{last}{finish})"),
+            late_without_loops: format!("{combine},adce,{last}"),
+            huge: format!("sroa,early-cse<memssa>,simplifycfg,instsimplify,adce,{last}"),
         }
-        _ => (String::new(), "", "sink-common-insts"),
-    };
-    let early = format!("sroa,early-cse,simplifycfg,{combine},simplifycfg");
-    let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{number},dse,simplifycfg");
-    let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
-    let late = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
-    let constants = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
-    format!(
-        "function({early}),{constants}cgscc(inline,function({inlined})),globaldce,\
-         function({loops}{combine},adce,{late}{finish})"
-    )
+    }
 }
 
 /// Optimises `module` in place.
+///
+/// Most functions go through all pipelines. Inlining has a budget, see [`growth`]. A function that is too large for a
+/// pipeline, see [`limits`], is set aside and gets a shorter one at the end.
 pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Content) {
     let machine = machine(target);
     let target_machine = target_machine(&machine);
@@ -126,9 +146,29 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
         Some(layout) => module.set_data_layout(&TargetData::create(layout).get_data_layout()),
         None => module.set_data_layout(&target_machine.get_target_data().get_data_layout()),
     }
-    let pipeline = pipeline(target, level, content);
-    let options = PassBuilderOptions::create();
-    module.run_passes(&pipeline, &target_machine, options).expect("the pipeline is well-formed");
+    let all = |passes: &str| {
+        let options = PassBuilderOptions::create();
+        module.run_passes(passes, &target_machine, options).expect("the pipeline is well-formed");
+    };
+    let one = |function: FunctionValue<'_>, passes: &str| {
+        limits::bring_back(function);
+        let options = PassBuilderOptions::create();
+        function.run_passes(passes, &target_machine, options).expect("the pipeline is well-formed");
+    };
+    if level == OptLevel::O0 {
+        all("function(sroa,simplifycfg)");
+    } else {
+        let pipelines = Pipelines::new(target, level, content);
+        limits::set_huge_aside(module);
+        all(&pipelines.early);
+        growth::bound_inlining(module);
+        all(&pipelines.inline);
+        let huge = limits::aside(module);
+        limits::set_looping_aside(module);
+        all(&pipelines.late);
+        huge.into_iter().for_each(|function| one(function, &pipelines.huge));
+        limits::aside(module).into_iter().for_each(|function| one(function, &pipelines.late_without_loops));
+    }
     resolve_memory_base(module);
 }
 

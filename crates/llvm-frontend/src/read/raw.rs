@@ -386,6 +386,18 @@ impl<'m> Value<'m> {
         defined.then(|| Block::new(unsafe { LLVMGetEntryBasicBlock(self.raw()) })).flatten()
     }
 
+    /// The blocks of a function.
+    pub fn blocks(self) -> Vec<Block<'m>> {
+        if !self.is_function() {
+            return Vec::new();
+        }
+        // SAFETY: it is a function; a declaration has no blocks.
+        let first = Block::new(unsafe { LLVMGetFirstBasicBlock(self.raw()) });
+        // SAFETY: the iterator starts at and yields blocks only.
+        let next = |block: &Block<'m>| Block::new(unsafe { LLVMGetNextBasicBlock(block.0.as_ptr()) });
+        std::iter::successors(first, next).collect()
+    }
+
     /// Whether a function has the enum attribute `name`.
     pub fn has_attribute(self, name: &str) -> bool {
         const FUNCTION_INDEX: u32 = u32::MAX;

@@ -43,8 +43,8 @@ fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<
     let mut ordered = Vec::with_capacity(insts.len());
     let mut rest = insts;
     while !rest.is_empty() {
-        let barrier = rest.iter().position(is_barrier).unwrap_or(rest.len());
-        let (window, behind) = rest.split_at(barrier.min(WINDOW));
+        let most = rest.len().min(WINDOW);
+        let (window, behind) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
         ordered.extend(by_critical_path(window, if behind.is_empty() { end } else { behind.first() }));
         // The barrier itself.
         let fixed = usize::from(behind.first().is_some_and(is_barrier));

@@ -4,6 +4,8 @@
 //! changes their base, are one store of twice the width if the combined value is still an immediate. The same again
 //! on the results, so that eight bytes of zeros become one store.
 
+use std::collections::VecDeque;
+
 use codegen::{Function, PReg};
 use pvm_isa::Opcode;
 
@@ -24,30 +26,30 @@ pub fn combine(func: &mut Function<Pvm, PReg>) {
 
 /// Combines what it finds from left to right; whether there was anything. Each time there is one store less.
 fn combine_pass(insts: &mut Vec<Inst<PReg>>) -> bool {
-    let mut found = false;
-    let mut at = 0;
-    while at < insts.len() {
-        match partner(insts, at) {
+    let before = insts.len();
+    // Taking a partner out of a queue moves only what is in front of it.
+    let mut rest = VecDeque::from(std::mem::take(insts));
+    insts.reserve(before);
+    while let Some(first) = rest.front() {
+        match partner(first, &rest) {
             Some((other, combined)) => {
-                insts[at] = combined;
-                insts.remove(other);
-                found = true;
+                rest[0] = combined;
+                rest.remove(other);
             }
-            None => at += 1,
+            None => insts.extend(rest.pop_front()),
         }
     }
-    found
+    insts.len() < before
 }
 
-/// A later store that can be done together with the one at `at`, and the store of both.
-fn partner(insts: &[Inst<PReg>], at: usize) -> Option<(usize, Inst<PReg>)> {
+/// A later store that can be done together with `store`, the first of the list, and the store of both.
+fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, Inst<PReg>)> {
     /// How far to look.
     const WINDOW: usize = 16;
-    let Inst::StoreImm { mem, .. } = insts[at] else { return None };
-    let first = Access::of(&insts[at])?;
-    for other in at + 1..insts.len().min(at + WINDOW) {
-        let inst = &insts[other];
-        if let Some(combined) = combined(&insts[at], inst) {
+    let Inst::StoreImm { mem, .. } = *store else { return None };
+    let first = Access::of(store)?;
+    for (other, inst) in insts.iter().enumerate().take(WINDOW).skip(1) {
+        if let Some(combined) = combined(store, inst) {
             return Some((other, combined));
         }
         let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of(inst).writes.contains(base));

@@ -34,7 +34,7 @@ pub fn mark(func: &mut Function<Pvm, PReg>) {
         if marked.is_empty() {
             break;
         }
-        candidates.retain(|block| !marked.contains(block));
+        candidates.retain(|&block| !marking.marked[block]);
         for block in marked {
             func.blocks[block].insts.insert(0, Inst::Plain { op: Opcode::Unlikely });
         }

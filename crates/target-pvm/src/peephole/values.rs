@@ -28,6 +28,9 @@ use super::effects::{Access, Effects, is_pure, predecessors};
 use crate::inst::{Inst, Mem, SP};
 use crate::target::Pvm;
 
+/// Slots up to which all known ones go on into the next block. Each block's state is a copy.
+const CARRIED_SLOTS: usize = 256;
+
 /// A value; equal numbers are equal values.
 type Number = u32;
 
@@ -111,8 +114,12 @@ impl State {
         }
     }
 
-    /// The state without values that are nowhere any more, so that it doesn't grow along paths.
+    /// The state without values that are nowhere any more, so that it doesn't grow along paths. Of very many slots
+    /// only those go on whose value is in a register, too.
     fn pruned(mut self) -> Self {
+        if self.slots.len() > CARRIED_SLOTS {
+            self.slots.retain(|_, number| self.regs.contains(number));
+        }
         let held: std::collections::BTreeSet<Number> =
             self.regs.iter().chain(self.slots.values()).copied().collect();
         self.exprs.retain(|_, number| held.contains(number));
@@ -325,8 +332,10 @@ impl State {
     }
 
     fn forget_slots(&mut self, at: i32, bytes: i32) {
-        let overlapping = at.saturating_sub(7)..at.saturating_add(bytes);
-        self.slots.retain(|slot, _| !matches!(slot, Slot::At(at) if overlapping.contains(at)));
+        let overlapping = Slot::At(at.saturating_sub(7))..Slot::At(at.saturating_add(bytes));
+        while let Some((&slot, _)) = self.slots.range(overlapping.clone()).next() {
+            self.slots.remove(&slot);
+        }
     }
 }
 
