@@ -25,6 +25,7 @@ mod inst;
 mod legalize;
 mod lower;
 mod peephole;
+mod rebase;
 mod tails;
 mod target;
 mod test;
@@ -113,7 +114,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     alignment::lower(&mut module);
     classes::tabulate(&mut module);
+    let memory = module.memory().map(|(id, _)| id).filter(|_| options.memory != MemoryMode::Native);
     for func in module.functions.values_mut().flatten() {
+        if let Some(memory) = memory {
+            rebase::group(func, memory);
+        }
         tails::mark(func);
         branches::simplify(func);
         target::expand_switches(func);

@@ -44,3 +44,14 @@ fn a_call_stays_where_the_callee_may_use_the_frame() {
     );
     assert!(!code.contains("tail_call"), "{code}");
 }
+
+#[test]
+fn fields_of_a_structure_share_the_sum_of_symbol_and_index() {
+    let code = assembly(
+        "sig (i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\
+         func $f (i32) -> (i32) {\nb0(v0: i32):\n  v1 = load.u32.i32 [@m + v0 + 4]\n  \
+         v2 = load.u32.i32 [@m + v0 + 8]\n  v3 = add.i32 v1, v2\n  return v3\n}\n",
+    );
+    assert_eq!(code.matches("movw").count(), 1, "{code}");
+    assert!(code.contains("#4]") && code.contains("#8]"), "{code}");
+}

@@ -20,6 +20,8 @@ pub enum Undefined {
     Import(u32),
     /// A function at this address.
     Address(u32),
+    /// Data at this address.
+    Data(u32),
 }
 
 /// An object in a board's memory.
@@ -148,6 +150,7 @@ impl Image {
         let (number, target) = match what {
             Undefined::Import(number) => (number, board.import_entry()),
             Undefined::Address(address) => (0, address),
+            Undefined::Data(address) => return Ok(address),
         };
         let at = board.allocate(16, 4, false)?;
         let words = [0xc004_f8df, 0xf004_f8df, number, target | 1];

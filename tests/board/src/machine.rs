@@ -125,6 +125,14 @@ impl Board {
     /// # Errors
     /// If a tool is missing or fails.
     pub fn start(core: Core) -> Result<Self> {
+        Self::start_with(core, &[])
+    }
+
+    /// Starts a board with more options for the emulator.
+    ///
+    /// # Errors
+    /// If a tool is missing or fails.
+    pub fn start_with(core: Core, options: &[String]) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("board-{}-{number}", std::process::id()));
@@ -135,6 +143,7 @@ impl Board {
             .args(["-M", core.machine(), "-display", "none", "-monitor", "none", "-serial", "none"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(&image)
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -33,6 +33,48 @@ pub fn compile(
     Ok(object)
 }
 
+/// Compiles the run-time functions in `ir`, with the ones of the procedure call standard that LLVM makes calls of.
+pub fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
+    let runtime = ir.split("; ModuleID = ").find(|part| part.starts_with("'runtime'"));
+    let runtime = runtime.context("no run-time functions")?.lines().skip(1);
+    let mut text: String =
+        runtime.map(|line| format!("{}\n", line.replace("@__linear_memory", "null"))).collect();
+    for line in LIBRARY.lines() {
+        text.push_str(&format!("module asm \"{line}\"\n"));
+    }
+    let (source, object) = (folder.join("runtime.ll"), folder.join("runtime.o"));
+    std::fs::write(&source, text.replace("call void @__wasm_trap", "call void @llvm.trap() ; "))?;
+    tool("llc-22", &["-O2", TRIPLE, CPU, "-filetype=obj"], &source, &object)?;
+    Ok(object)
+}
+
+/// Fills and copies as LLVM calls them, by the run-time functions that our code calls.
+const LIBRARY: &str = "\
+.syntax unified
+.globl __aeabi_memclr, __aeabi_memclr4, __aeabi_memclr8, __aeabi_memset, __aeabi_memmove, __aeabi_memcpy
+.type __aeabi_memclr, %function
+.type __aeabi_memclr4, %function
+.type __aeabi_memclr8, %function
+.type __aeabi_memset, %function
+.type __aeabi_memmove, %function
+.type __aeabi_memcpy, %function
+.thumb
+__aeabi_memclr:
+__aeabi_memclr4:
+__aeabi_memclr8:
+mov r2, r1
+movs r1, #0
+b.w __wasm_memset
+__aeabi_memset:
+mov r3, r1
+mov r1, r2
+mov r2, r3
+b.w __wasm_memset
+__aeabi_memmove:
+b.w __wasm_memmove
+__aeabi_memcpy:
+b.w __wasm_memcpy";
+
 const TRIPLE: &str = "-mtriple=thumbv7m-none-eabi";
 const CPU: &str = "-mcpu=cortex-m3";
 

@@ -4,6 +4,7 @@
 //! of functions with their literals, from the symbol tables of both objects. The columns measured once on the same
 //! wasm by another frontend are read from a file beside the modules.
 
+mod count;
 mod llvm;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use llvm_frontend::{ConstOp, ExportKind, ModuleInfo, OptLevel};
 use serde_json::Value;
 use target_thumb::MemoryMode;
 use testkit::kernels;
+
+use count::{Counter, Executed, Pair};
 
 /// Functions larger than this are held to [`LARGEST_RATIO`].
 const SMALL_BYTES: u64 = 40;
@@ -70,7 +73,7 @@ fn run_in(request: &Request<'_>, folder: &Path) -> Result<()> {
     for level in [OptLevel::Oz, OptLevel::O2] {
         kernel_sizes(level, folder, request.verbose)?;
     }
-    Ok(())
+    executed(&modules, folder)
 }
 
 /// The modules of a folder in the order of their names.
@@ -263,5 +266,83 @@ fn kernel_sizes(level: OptLevel, folder: &Path, verbose: bool) -> Result<()> {
     }
     println!("| total | {} | {} | {} |", sums[0], sums[1], ratio(sums[0], Some(sums[1])));
     println!("| geometric mean | | | {:.3} |", (logs.iter().sum::<f64>() / logs.len() as f64).exp());
+    Ok(())
+}
+
+// ---- Executed instructions ----
+
+/// Prints executed instructions at `-O2`, ours and LLVM's.
+fn executed(modules: &[Module], folder: &Path) -> Result<()> {
+    let missing = board::missing_tools();
+    if !missing.is_empty() {
+        println!("\nno executed instructions: {} not found", missing.join(", "));
+        return Ok(());
+    }
+    println!("\n## Executed instructions, -O2\n");
+    println!("| module | function | calls | ours | LLVM -O2, same IR | / |\n|---|---|--:|--:|--:|--:|");
+    let mut counter = Counter::start(folder)?;
+    let mut logs = [Vec::new(), Vec::new()];
+    for kernel in kernels::all()?.into_iter().filter(|kernel| kernel.variant == "O2") {
+        let module = Module { name: kernel.name, wasm: kernel.wasm, memory: MemoryMode::Symbol };
+        let counted = count_kernel(&mut counter, &module, &kernel.args, folder);
+        match counted {
+            Ok(executed) => logs[0].extend(print_executed(&module.name, "main", executed)),
+            Err(error) => println!("| {} | main | – | {error:#} | | |", module.name),
+        }
+    }
+    for module in modules {
+        if let Err(error) = count_module(&mut counter, module, folder, &mut logs[1]) {
+            println!("| {} | | – | {error:#} | | |", module.name);
+        }
+    }
+    for (what, logs) in ["kernels", "modules"].into_iter().zip(&logs) {
+        println!("| geometric mean, {what} | | | | | {:.3} |", mean(logs));
+    }
+    println!("| geometric mean | | | | | {:.3} |", mean(&logs.concat()));
+    Ok(())
+}
+
+fn mean(logs: &[f64]) -> f64 {
+    (logs.iter().sum::<f64>() / logs.len() as f64).exp()
+}
+
+fn print_executed(module: &str, function: &str, executed: Executed) -> Option<f64> {
+    let Executed { ours, theirs, calls, different } = executed;
+    let ratio = (theirs > 0 && ours > 0).then(|| ours as f64 / theirs as f64);
+    let text = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.3}"));
+    let note = if different > 0 { format!(" ({different} differ)") } else { String::new() };
+    println!("| {module} | {function} | {calls}{note} | {ours} | {theirs} | {text} |");
+    ratio.map(f64::ln)
+}
+
+/// Compiles a module both ways and loads the objects.
+fn load(counter: &mut Counter, module: &Module, folder: &Path) -> Result<Pair> {
+    let frontend = frontend(OptLevel::O2);
+    let ir = llvm_frontend::emit_llvm_ir(&module.wasm, &frontend)?;
+    measure(module, OptLevel::O2, folder)?;
+    let ours = std::fs::read(folder.join(format!("{}.O2.ours.o", module.name)))?;
+    let theirs = std::fs::read(folder.join(format!("{}.O2.llvm.o", module.name)))?;
+    let runtime = std::fs::read(llvm::compile_runtime(&ir, folder)?)?;
+    counter.load(&ours, &theirs, &runtime)
+}
+
+fn count_kernel(counter: &mut Counter, module: &Module, args: &[u8], folder: &Path) -> Result<Executed> {
+    let info = ModuleInfo::parse(&module.wasm)?;
+    let (symbols, _) = symbols(&info);
+    let (symbol, export) = symbols.iter().find(|(_, name)| *name == "main").context("no main")?;
+    let pair = load(counter, module, folder)?;
+    let pages = info.memories.first().context("no memory")?.min_pages;
+    counter.kernel(&pair, [export, symbol], args, (pages << 16) as u32)
+}
+
+fn count_module(counter: &mut Counter, module: &Module, folder: &Path, logs: &mut Vec<f64>) -> Result<()> {
+    let info = ModuleInfo::parse(&module.wasm)?;
+    let (symbols, _) = symbols(&info);
+    let pair = load(counter, module, folder)?;
+    for (symbol, export) in &symbols {
+        let index: usize = symbol[2..].parse()?;
+        let ty = &info.types[info.functions[index].ty as usize];
+        logs.extend(print_executed(&module.name, export, counter.compare(&pair, [export, symbol], ty)?));
+    }
     Ok(())
 }

@@ -1,0 +1,102 @@
+//! Accesses to one place of linear memory from one base.
+//!
+//! Where linear memory is at a symbol, `memory + index + offset` takes the symbol's address with the offset in a register,
+//! another register for each offset. A structure or a row of a table is many offsets from one index: there the sum of
+//! symbol and index in a register is better, and offsets go into the instructions, which have room for 4095.
+//!
+//! Accesses are grouped by index and by their offset's multiple of 4096. A group gets its sum right behind the index, if it
+//! has at least two accesses and they are executed more often than the index is computed. One pass, so it ends.
+
+use std::collections::BTreeMap;
+
+use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, Type, Value, ValueDef};
+
+/// Bytes that the offsets of instructions reach over, a power of two.
+const REACH: i32 = 4096;
+/// How much more often than the index the accesses must be executed.
+const LEAST_USE: f32 = 1.5;
+
+/// An access with its offset from the index of its group.
+struct Access {
+    inst: Inst,
+    offset: i32,
+    freq: f32,
+}
+
+/// Puts sums of linear memory's address and indices in the place of addresses.
+pub fn group(func: &mut Function, memory: DataId) {
+    let mut groups: BTreeMap<(Value, i32), Vec<Access>> = BTreeMap::new();
+    for data in func.blocks.values() {
+        for &inst in &data.insts {
+            let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &func.insts[inst] else {
+                continue;
+            };
+            let (Some(base), Some(index)) = (addr.base, addr.index) else { continue };
+            if base != memory {
+                continue;
+            }
+            if let Some((index, offset)) = root(func, index, addr.offset) {
+                let start = offset & -REACH;
+                groups.entry((index, start)).or_default().push(Access {
+                    inst,
+                    offset: offset - start,
+                    freq: data.freq,
+                });
+            }
+        }
+    }
+    let mut block_of: BTreeMap<Inst, Block> = BTreeMap::new();
+    for (block, data) in func.blocks.iter() {
+        block_of.extend(data.insts.iter().map(|&inst| (inst, block)));
+    }
+    let mut sums: BTreeMap<(Block, Option<Inst>), Vec<Inst>> = BTreeMap::new();
+    for ((index, start), accesses) in groups {
+        let (block, behind) = match func.values[index].def {
+            ValueDef::Param(block, _) => (block, None),
+            ValueDef::Result(inst, _) => (block_of[&inst], Some(inst)),
+        };
+        let freq: f32 = accesses.iter().map(|access| access.freq).sum();
+        if accesses.len() < 2 || freq < LEAST_USE * func.blocks[block].freq {
+            continue;
+        }
+        let address = func.make_inst(InstData::DataAddr { data: memory, offset: start }, &[Type::I32]);
+        let args = [func.result(address), index];
+        let sum = func.make_inst(InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args }, &[Type::I32]);
+        sums.entry((block, behind)).or_default().extend([address, sum]);
+        let sum = func.result(sum);
+        for access in accesses {
+            if let InstData::Load { addr, .. } | InstData::Store { addr, .. } = &mut func.insts[access.inst] {
+                (addr.base, addr.index, addr.offset) = (None, Some(sum), access.offset);
+            }
+        }
+    }
+    insert(func, &sums);
+}
+
+/// The index without constants that are added to it, which go into the offset; `None` for places in the frame.
+fn root(func: &Function, mut index: Value, mut offset: i32) -> Option<(Value, i32)> {
+    while let Some(def) = func.def_inst(index) {
+        match func.insts[def] {
+            InstData::Binary { op: BinaryOp::Add, args: [rest, constant], .. } => {
+                let Some(bits) = func.as_const(constant) else { break };
+                (index, offset) = (rest, offset.wrapping_add(bits as i32));
+            }
+            InstData::FrameAddr { .. } | InstData::Const { .. } => return None,
+            _ => break,
+        }
+    }
+    Some((index, offset))
+}
+
+/// Inserts instructions behind others, or at the start of blocks.
+fn insert(func: &mut Function, new: &BTreeMap<(Block, Option<Inst>), Vec<Inst>>) {
+    for block in func.blocks.ids() {
+        let old = std::mem::take(&mut func.blocks[block].insts);
+        let mut insts = new.get(&(block, None)).cloned().unwrap_or_default();
+        for inst in old {
+            insts.push(inst);
+            insts.extend(new.get(&(block, Some(inst))).into_iter().flatten());
+        }
+        func.blocks[block].insts = insts;
+    }
+}

@@ -1,0 +1,203 @@
+//! Executed instructions on an emulated board.
+//!
+//! Our object and LLVM's are loaded side by side. Both get the same calls: arguments are small numbers, arbitrary
+//! ones and pointers into a page of arbitrary numbers; imports answer 0. A plugin of the emulator counts instructions
+//! outside of the board's driver. A call counts if both return, with the same results; linear memory and the page are
+//! put back before each.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use board::{Answer, Board, Call, Core, Ending, Exit, Image, Type, Undefined, Words};
+use llvm_frontend::{FuncType, ValueType};
+
+/// Calls of each function.
+const CALLS: u32 = 10;
+/// Bytes that pointers point into.
+const PAGE: u32 = 4096;
+/// Time of a call in hundredths of a second.
+const TICKS: u32 = 3000;
+/// Time of a call with arbitrary arguments, which may wait for what never happens.
+const SHORT_TICKS: u32 = 20;
+/// The small memory of the board, where code is loaded.
+const LOADED: [u32; 2] = [0x2000_0000, 0x2040_0000];
+
+/// A board that counts.
+pub struct Counter {
+    board: Board,
+    file: std::path::PathBuf,
+}
+
+/// Executed instructions of calls that both versions made alike: ours and LLVM's; and calls that differed.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Executed {
+    /// Ours.
+    pub ours: u64,
+    /// LLVM's.
+    pub theirs: u64,
+    /// Calls that counted.
+    pub calls: u32,
+    /// Calls with other results.
+    pub different: u32,
+}
+
+/// The two versions of a module.
+pub struct Pair {
+    images: [Image; 2],
+    page: u32,
+}
+
+impl Counter {
+    /// Builds the plugin in `folder` and starts a board with it.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let (source, plugin, file) =
+            (folder.join("counter.c"), folder.join("counter.so"), folder.join("count"));
+        std::fs::write(&source, include_str!("counter.c"))?;
+        std::fs::write(&file, [0; 8])?;
+        let built =
+            Command::new("cc").args(["-shared", "-fPIC", "-O2"]).arg(&source).arg("-o").arg(&plugin).status();
+        ensure!(built.context("there is no C compiler")?.success(), "the plugin can't be built");
+        let [from, to] = LOADED;
+        let plugin = format!("{},count={},from={from},to={to}", plugin.display(), file.display());
+        let board = Board::start_with(Core::M3, &["-plugin".to_owned(), plugin])?;
+        Ok(Self { board, file })
+    }
+
+    /// Loads our object, LLVM's and the run-time functions that LLVM's calls.
+    pub fn load(&mut self, ours: &[u8], theirs: &[u8], runtime: &[u8]) -> Result<Pair> {
+        self.board.clear();
+        let import = &mut |_: &str| Some(Undefined::Import(0));
+        let ours = Image::load(&mut self.board, ours, import)?;
+        let runtime = Image::load(&mut self.board, runtime, import)?;
+        let library = self.board.symbols_starting("__");
+        let find = &mut |name: &str| {
+            if name == "__linear_memory" {
+                return ours.address(name).map(Undefined::Data);
+            }
+            let code = runtime.address(name).or_else(|| library.get(name).copied());
+            match code {
+                Some(address) => Some(Undefined::Address(address)),
+                None if name.starts_with("f.") => Some(Undefined::Import(0)),
+                None => None,
+            }
+        };
+        let theirs = Image::load(&mut self.board, theirs, find)?;
+        let page = self.board.allocate(PAGE.into(), 16, false)?;
+        Ok(Pair { images: [ours, theirs], page })
+    }
+
+    fn count(&self) -> Result<u64> {
+        let bytes = std::fs::read(&self.file)?;
+        Ok(u64::from_le_bytes(bytes[..8].try_into()?))
+    }
+
+    /// Calls code; how it ended and how many instructions it took.
+    fn call(&mut self, pair: &Pair, address: u32, words: &Words) -> Result<(Exit, u64)> {
+        pair.images[0].restore(&mut self.board)?;
+        let mut random = Random(7);
+        let page: Vec<u32> = (0..PAGE / 4).map(|_| random.small()).collect();
+        self.board.write_words(pair.page, &page)?;
+        let before = self.count()?;
+        let call = Call { ticks: SHORT_TICKS, ..Call::new(address, words.clone()) };
+        let exit = self.board.call(&call, &mut |_, _| Ok(Answer::default()))?;
+        Ok((exit, self.count()? - before))
+    }
+
+    /// Calls a function of both versions with a number of arguments.
+    pub fn compare(&mut self, pair: &Pair, symbols: [&str; 2], ty: &FuncType) -> Result<Executed> {
+        let addresses = [0, 1].map(|n| pair.images[n].address(symbols[n]));
+        let [Some(ours), Some(theirs)] = addresses else { bail!("{} is not in both objects", symbols[0]) };
+        let mut executed = Executed::default();
+        if ty.results.len() > 1 || ty.params.iter().chain(&ty.results).any(|ty| word_type(*ty).is_none()) {
+            return Ok(executed);
+        }
+        let types: Vec<Type> = ty.params.iter().filter_map(|ty| word_type(*ty)).collect();
+        let results: Vec<Type> = ty.results.iter().filter_map(|ty| word_type(*ty)).collect();
+        let mut random = Random(1);
+        for _ in 0..CALLS {
+            let args: Vec<u64> = types.iter().map(|_| random.argument(pair.page)).collect();
+            let words = Words::arguments(false, &types, &args);
+            let ours = self.call(pair, ours, &words)?;
+            let theirs = self.call(pair, theirs, &words)?;
+            executed.add(&ours, &theirs, &results);
+        }
+        Ok(executed)
+    }
+
+    /// Runs a kernel in both versions: `main(address, length)`, with the arguments at the end of linear memory.
+    pub fn kernel(
+        &mut self,
+        pair: &Pair,
+        symbols: [&str; 2],
+        args: &[u8],
+        memory_bytes: u32,
+    ) -> Result<Executed> {
+        let memory = pair.images[0].address("__linear_memory").context("no linear memory")?;
+        let at = memory_bytes - (args.len() as u32).next_multiple_of(16) - 16;
+        let mut exits = Vec::new();
+        for (version, symbol) in symbols.into_iter().enumerate() {
+            let address = pair.images[version].address(symbol).with_context(|| symbol.to_owned())?;
+            pair.images[0].restore(&mut self.board)?;
+            self.board.write(memory + at, args)?;
+            let words = Words::arguments(false, &[Type::I32; 2], &[at.into(), args.len() as u64]);
+            let before = self.count()?;
+            let call = Call { ticks: TICKS, ..Call::new(address, words) };
+            let exit = self.board.call(&call, &mut |_, _| Ok(Answer::default()))?;
+            exits.push((exit, self.count()? - before));
+        }
+        let mut executed = Executed::default();
+        executed.add(&exits[0], &exits[1], &[Type::I64]);
+        Ok(executed)
+    }
+}
+
+impl Executed {
+    fn add(&mut self, ours: &(Exit, u64), theirs: &(Exit, u64), results: &[Type]) {
+        let values = |exit: &Exit| exit.words.values(false, results);
+        if ours.0.ending != Ending::Returned || theirs.0.ending != Ending::Returned {
+            self.different +=
+                u32::from(ours.0.ending == Ending::Returned || theirs.0.ending == Ending::Returned);
+        } else if values(&ours.0) == values(&theirs.0) {
+            self.ours += ours.1;
+            self.theirs += theirs.1;
+            self.calls += 1;
+        } else {
+            self.different += 1;
+        }
+    }
+}
+
+const fn word_type(ty: ValueType) -> Option<Type> {
+    match ty {
+        ValueType::I32 => Some(Type::I32),
+        ValueType::I64 => Some(Type::I64),
+        _ => None,
+    }
+}
+
+/// A linear congruential generator.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) as u32
+    }
+
+    /// Numbers as data structures have them: mostly small.
+    fn small(&mut self) -> u32 {
+        match self.next() % 4 {
+            0 => self.next(),
+            _ => self.next() % 8,
+        }
+    }
+
+    fn argument(&mut self, page: u32) -> u64 {
+        match self.next() % 4 {
+            0 => u64::from(self.next() % 16),
+            1 => self.next().into(),
+            _ => (page + 64 * (self.next() % 32)).into(),
+        }
+    }
+}
