@@ -20,6 +20,7 @@ mod encode;
 mod expand;
 mod fixup;
 mod frame;
+mod header;
 mod immediate;
 mod inst;
 mod legalize;
@@ -98,6 +99,14 @@ pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, 
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The C header of the object of a module.
+///
+/// # Errors
+/// If names can't be symbols.
+pub fn header(module: &Module, options: &Options) -> Result<String, Error> {
+    Ok(header::header(module, options)?)
 }
 
 /// The module as it goes into code generation, as text.

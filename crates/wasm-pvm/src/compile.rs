@@ -9,7 +9,7 @@ use target_pvm::Program;
 use target_pvm::entries::ENTRY_BYTES;
 
 use crate::error::Error;
-use crate::options::{Format, OptLevel, Options, PvmOptions, Target, ThumbOptions};
+use crate::options::{Format, OptLevel, Options, OptionsError, PvmOptions, Target, ThumbOptions};
 use crate::report::{Details, PvmReport, Report, Sizes, ThumbReport};
 use crate::{adapter, input};
 
@@ -36,6 +36,8 @@ pub enum Stage {
     Mir,
     /// Final machine instructions, before linking.
     Asm,
+    /// The C header of a Cortex-M object.
+    Header,
 }
 
 /// Compiles a module: WebAssembly, its text format or a compressed Substrate runtime.
@@ -90,6 +92,9 @@ fn compile_thumb(
 /// As for [`compile`].
 pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Error> {
     options.check()?;
+    if stage == Stage::Header && options.thumb().is_none() {
+        return Err(OptionsError::new("only Cortex-M objects have a C header".to_owned()).into());
+    }
     on_large_stack(|| {
         let wasm = linked_wasm(input, options)?;
         if stage == Stage::LlvmIr {
@@ -98,7 +103,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
         let module = llvm_frontend::compile(&wasm, &options.frontend())?;
         let machine_stage = match stage {
             Stage::LlvmIr => unreachable!("returned above"),
-            Stage::Ssa => None,
+            Stage::Ssa | Stage::Header => None,
             Stage::Mir => Some(codegen::Stage::Mir),
             Stage::Asm => Some(codegen::Stage::Asm),
         };
@@ -112,6 +117,9 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
             }
             Target::Thumb(thumb) => {
                 let backend = thumb.backend(options);
+                if stage == Stage::Header {
+                    return Ok(target_thumb::header(&module, &backend)?);
+                }
                 match machine_stage {
                     None => target_thumb::print_ssa(module, &backend)?,
                     Some(stage) => target_thumb::print(module, &backend, stage)?,

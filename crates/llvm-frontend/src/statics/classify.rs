@@ -7,9 +7,9 @@
 //! |---|---|
 //! | index of an address that is loaded from, stored to, copied or filled | address |
 //! | multiplied, divided, shifted, a mask or toggle, converted, a case of a switch | number |
-//! | compared with something that is itself an address | none |
-//! | compared with anything else but 0 | number |
-//! | subtracted from something | none |
+//! | compared with, or subtracted from, what is used as an address | address |
+//! | compared with, or subtracted from, another such constant or what is made of it | that one's |
+//! | compared with, or subtracted from, anything else but 0 | number |
 //! | stored, passed, returned, widened | weak |
 //!
 //! An address is what has the sign of an address and none of a number; and what has only weak signs, unless the same
@@ -19,7 +19,7 @@
 //! pointer is as large as [`LARGEST_OFFSET`]. Where static data begins below that, the other operand must be seen to be an
 //! index (scaled, masked, widened, or a sum of such). What is made of two addresses is refused.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use inkwell::module::Module;
 use inkwell::values::{AnyValueEnum, BasicValue};
@@ -37,15 +37,18 @@ const LARGEST_OFFSET: u32 = 1 << 16;
 const MAX_STEPS: usize = 256;
 
 /// One constant.
-struct Literal {
+struct Literal<'m> {
+    call: raw::Value<'m>,
     value: u32,
     offset: usize,
     function: u32,
     signs: Signs,
+    /// Literals it is compared with.
+    related: Vec<raw::Value<'m>>,
 }
 
 /// What speaks for what.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Signs {
     address: bool,
     number: bool,
@@ -69,7 +72,7 @@ pub fn resolve(module: &Module<'_>, program: &Program<'_>) -> Result<(), Error> 
         .filter(|literal| literal.signs.number && !literal.signs.address)
         .map(|literal| (literal.function, literal.value))
         .collect();
-    let verdict = |literal: &Literal| {
+    let verdict = |literal: &Literal<'_>| {
         let Signs { address, number, weak, doubtful } = literal.signs;
         let is_number_elsewhere = numbers.contains(&(literal.function, literal.value));
         if address && number || doubtful || weak && !number && !address && is_number_elsewhere {
@@ -94,7 +97,7 @@ pub fn resolve(module: &Module<'_>, program: &Program<'_>) -> Result<(), Error> 
     Ok(())
 }
 
-fn unclear(info: &ModuleInfo, literal: &Literal) -> Error {
+fn unclear(info: &ModuleInfo, literal: &Literal<'_>) -> Error {
     Error::Unsupported {
         function: Some(info.function_name(literal.function)),
         offset: literal.offset,
@@ -105,7 +108,7 @@ fn unclear(info: &ModuleInfo, literal: &Literal) -> Error {
     }
 }
 
-fn report(info: &ModuleInfo, literals: &[Literal], verdicts: &[bool]) {
+fn report(info: &ModuleInfo, literals: &[Literal<'_>], verdicts: &[bool]) {
     for (literal, &is_address) in literals.iter().zip(verdicts) {
         if !is_address && !literal.signs.number {
             // Nothing depends on it.
@@ -123,80 +126,155 @@ fn report(info: &ModuleInfo, literals: &[Literal], verdicts: &[bool]) {
 }
 
 /// All literals, in the order of the uses of the function they call.
-fn literals(module: &Module<'_>, start: u32) -> Vec<Literal> {
+fn literals<'m>(module: &'m Module<'_>, start: u32) -> Vec<Literal<'m>> {
     let raw = raw::Module::new(module);
     let function = raw.functions().find(|function| function.name() == names::LITERAL);
     let calls = function.into_iter().flat_map(raw::Value::users);
     let argument = |call: raw::Value<'_>, n: usize| {
         call.arguments().get(n).and_then(|arg| arg.const_int()).expect("a literal has three constants") as u32
     };
-    calls
-        .map(|call| Literal {
+    let literal = |call| {
+        let mut search = Search { literal: call, start, signs: Signs::default(), related: Vec::new() };
+        search.run();
+        Literal {
+            call,
             value: argument(call, 0),
             offset: argument(call, 1) as usize,
             function: argument(call, 2),
-            signs: signs(call, start),
-        })
-        .collect()
+            signs: search.signs,
+            related: search.related,
+        }
+    };
+    let mut literals: Vec<Literal<'m>> = calls.map(literal).collect();
+    spread(&mut literals);
+    literals
 }
 
-/// Follows a value to what becomes of it. Every value is visited once.
-fn signs(literal: raw::Value<'_>, start: u32) -> Signs {
-    let is_near = start < LARGEST_OFFSET;
-    let mut signs = Signs::default();
-    let mut seen = HashSet::from([literal]);
-    let mut pending = vec![literal];
-    while let Some(value) = pending.pop() {
-        for user in value.users() {
-            let other = || user.operands().find(|operand| *operand != value);
-            let goes_on = match user.opcode() {
-                Some(Opcode::LLVMAdd) => {
-                    let other = other();
-                    signs.doubtful |= other.is_some_and(is_derived);
-                    signs.doubtful |= is_near && other.is_some_and(|other| !is_index(other, start));
-                    true
+/// Gives literals that are compared with each other the same signs. Signs are only added, so it ends.
+fn spread(literals: &mut [Literal<'_>]) {
+    let index: HashMap<raw::Value<'_>, usize> =
+        literals.iter().enumerate().map(|(n, literal)| (literal.call, n)).collect();
+    let pairs = |(n, literal): (usize, &Literal<'_>)| -> Vec<(usize, usize)> {
+        literal.related.iter().filter_map(|other| Some((n, *index.get(other)?))).collect()
+    };
+    let pairs: Vec<(usize, usize)> = literals.iter().enumerate().flat_map(pairs).collect();
+    loop {
+        let mut changed = false;
+        for &(a, b) in &pairs {
+            let (of_a, of_b) = (literals[a].signs, literals[b].signs);
+            for n in [a, b] {
+                let signs = &mut literals[n].signs;
+                let before = *signs;
+                signs.address |= of_a.address | of_b.address;
+                signs.number |= of_a.number | of_b.number;
+                signs.weak = true;
+                changed |= *signs != before;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Following one literal to what becomes of it.
+struct Search<'m> {
+    literal: raw::Value<'m>,
+    /// Where static data begins.
+    start: u32,
+    signs: Signs,
+    related: Vec<raw::Value<'m>>,
+}
+
+impl<'m> Search<'m> {
+    /// Every value is visited once.
+    fn run(&mut self) {
+        let mut seen = HashSet::from([self.literal]);
+        let mut pending = vec![self.literal];
+        while let Some(value) = pending.pop() {
+            for user in value.users() {
+                if self.is_followed(value, user) && seen.insert(user) {
+                    pending.push(user);
                 }
-                Some(Opcode::LLVMICmp) => {
-                    signs.number |= other().is_some_and(|other| !compares_as_address(other));
-                    false
-                }
-                Some(Opcode::LLVMGetElementPtr) => {
-                    signs.address = true;
-                    if value == literal
-                        && let Some(index) = inner_index(user)
-                    {
-                        signs.doubtful |= is_derived(index) || is_near && !is_index(index, start);
-                    }
-                    false
-                }
-                Some(Opcode::LLVMAnd) => {
-                    let mask = other().and_then(raw::Value::const_int);
-                    signs.number |= mask.is_none();
-                    mask.is_some_and(is_alignment)
-                }
-                Some(Opcode::LLVMSub) => user.operand(0) == value && !is_derived(user.operand(1)),
-                Some(Opcode::LLVMPHI | Opcode::LLVMSelect | Opcode::LLVMFreeze | Opcode::LLVMOr) => true,
-                Some(
-                    Opcode::LLVMStore
-                    | Opcode::LLVMCall
-                    | Opcode::LLVMRet
-                    | Opcode::LLVMInsertValue
-                    | Opcode::LLVMZExt,
-                ) => {
-                    signs.weak = true;
-                    false
-                }
-                _ => {
-                    signs.number = true;
-                    false
-                }
-            };
-            if goes_on && seen.insert(user) {
-                pending.push(user);
             }
         }
     }
-    signs
+
+    /// Takes the signs of one use; whether the user carries the value on.
+    fn is_followed(&mut self, value: raw::Value<'m>, user: raw::Value<'m>) -> bool {
+        let other = || user.operands().find(|operand| *operand != value);
+        match user.opcode() {
+            Some(Opcode::LLVMAdd) => {
+                other().into_iter().for_each(|other| self.add_index(other));
+                true
+            }
+            Some(Opcode::LLVMICmp) => {
+                other().into_iter().for_each(|other| self.relate(other));
+                false
+            }
+            Some(Opcode::LLVMSub) => {
+                let (left, right) = (user.operand(0), user.operand(1));
+                let is_end = left == value && !Origin::of(right).is_address() && !is_used_as_address(right);
+                if !is_end {
+                    self.relate(if left == value { right } else { left });
+                }
+                is_end
+            }
+            Some(Opcode::LLVMGetElementPtr) => {
+                self.signs.address = true;
+                if value == self.literal {
+                    inner_index(user).into_iter().for_each(|index| self.add_index(index));
+                }
+                false
+            }
+            Some(Opcode::LLVMAnd) => {
+                let mask = other().and_then(raw::Value::const_int);
+                self.signs.number |= mask.is_none();
+                mask.is_some_and(is_alignment)
+            }
+            Some(Opcode::LLVMPHI | Opcode::LLVMSelect | Opcode::LLVMFreeze | Opcode::LLVMOr) => true,
+            Some(
+                Opcode::LLVMStore
+                | Opcode::LLVMCall
+                | Opcode::LLVMRet
+                | Opcode::LLVMInsertValue
+                | Opcode::LLVMZExt,
+            ) => {
+                self.signs.weak = true;
+                false
+            }
+            _ => {
+                self.signs.number = true;
+                false
+            }
+        }
+    }
+
+    /// Something is added.
+    fn add_index(&mut self, other: raw::Value<'m>) {
+        let is_near = self.start < LARGEST_OFFSET;
+        self.signs.doubtful |= Origin::of(other).is_address() || is_near && !is_index(other, self.start);
+    }
+
+    /// It is compared with something.
+    fn relate(&mut self, other: raw::Value<'m>) {
+        if other.const_int() == Some(0) {
+            return;
+        }
+        let origin = Origin::of(other);
+        if is_used_as_address(other) {
+            self.signs.address = true;
+        } else if !origin.is_address() {
+            self.signs.number = true;
+        }
+        self.signs.weak |= origin.is_other;
+        self.related.extend(origin.literals);
+    }
+}
+
+/// Whether a 32-bit mask clears low bits only.
+fn is_alignment(mask: u128) -> bool {
+    (mask as u32).leading_ones() + (mask as u32).trailing_zeros() == 32 && mask as u32 != 0
 }
 
 /// The index of the pointer that another index is added to.
@@ -232,46 +310,51 @@ fn is_index(value: raw::Value<'_>, start: u32) -> bool {
     true
 }
 
-/// Whether a 32-bit mask clears low bits only.
-fn is_alignment(mask: u128) -> bool {
-    (mask as u32).leading_ones() + (mask as u32).trailing_zeros() == 32 && mask as u32 != 0
+/// What a value is made from by additions and choices.
+#[derive(Default)]
+struct Origin<'m> {
+    literals: Vec<raw::Value<'m>>,
+    /// A stack object, or too much to look at.
+    is_other: bool,
 }
 
-/// Whether a value is made from a literal or a stack object by additions and choices.
-fn is_derived(value: raw::Value<'_>) -> bool {
-    let mut seen = HashSet::from([value]);
-    let mut pending = vec![value];
-    while let Some(value) = pending.pop() {
-        if seen.len() > MAX_STEPS {
-            return false;
-        }
-        let inputs: Vec<raw::Value<'_>> = match value.opcode() {
-            Some(Opcode::LLVMCall) => {
-                let name = value.callee().map(raw::Value::name).unwrap_or_default();
-                if name == names::LITERAL || name == names::FRAME {
-                    return true;
-                }
-                continue;
+impl<'m> Origin<'m> {
+    /// Of a value.
+    fn of(value: raw::Value<'m>) -> Self {
+        let mut origin = Self::default();
+        let mut seen = HashSet::from([value]);
+        let mut pending = vec![value];
+        while let Some(value) = pending.pop() {
+            if seen.len() > MAX_STEPS {
+                origin.is_other = true;
+                break;
             }
-            Some(Opcode::LLVMAdd | Opcode::LLVMFreeze | Opcode::LLVMAnd) => value.operands().collect(),
-            Some(Opcode::LLVMSub) => vec![value.operand(0)],
-            Some(Opcode::LLVMSelect) => vec![value.operand(1), value.operand(2)],
-            Some(Opcode::LLVMPHI) => value.incoming().into_iter().map(|(input, _)| input).collect(),
-            _ => continue,
-        };
-        pending.extend(inputs.into_iter().filter(|input| seen.insert(*input)));
+            let inputs: Vec<raw::Value<'_>> = match value.opcode() {
+                Some(Opcode::LLVMCall) => {
+                    let name = value.callee().map(raw::Value::name).unwrap_or_default();
+                    origin.is_other |= name == names::FRAME;
+                    origin.literals.extend((name == names::LITERAL).then_some(value));
+                    continue;
+                }
+                Some(Opcode::LLVMAdd | Opcode::LLVMFreeze | Opcode::LLVMAnd) => value.operands().collect(),
+                Some(Opcode::LLVMSub) => vec![value.operand(0)],
+                Some(Opcode::LLVMSelect) => vec![value.operand(1), value.operand(2)],
+                Some(Opcode::LLVMPHI) => value.incoming().into_iter().map(|(input, _)| input).collect(),
+                _ => continue,
+            };
+            pending.extend(inputs.into_iter().filter(|input| seen.insert(*input)));
+        }
+        origin
     }
-    false
+
+    /// Whether it may be an address.
+    const fn is_address(&self) -> bool {
+        self.is_other || !self.literals.is_empty()
+    }
 }
 
-/// Whether comparing with a value says nothing: it is 0, made from an address, or used as one.
-fn compares_as_address(value: raw::Value<'_>) -> bool {
-    if let Some(number) = value.const_int() {
-        return number == 0;
-    }
-    if is_derived(value) {
-        return true;
-    }
+/// Whether a value, or a sum or choice with it, is loaded from or stored to.
+fn is_used_as_address(value: raw::Value<'_>) -> bool {
     let mut seen = HashSet::from([value]);
     let mut pending = vec![value];
     while let Some(value) = pending.pop() {
@@ -292,7 +375,7 @@ fn compares_as_address(value: raw::Value<'_>) -> bool {
 
 /// Replaces the calls: numbers by constants, addresses by calls of [`names::STATIC_ADDRESS`], which LLVM may merge and
 /// move.
-fn replace(module: &Module<'_>, literals: &[Literal], verdicts: &[bool]) {
+fn replace(module: &Module<'_>, literals: &[Literal<'_>], verdicts: &[bool]) {
     let function = module.get_function(names::LITERAL).expect("there are literals");
     let pointer = function.as_global_value().as_pointer_value();
     let address = module.get_function(names::STATIC_ADDRESS).expect("it is declared with the literals");

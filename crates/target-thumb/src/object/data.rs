@@ -6,8 +6,8 @@
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, IdVec, InstData, Module};
 
-use super::MemoryShape;
-use crate::cpu::Architecture;
+use super::{MemoryShape, ObjectOptions};
+use crate::cpu::{Architecture, Cpu};
 
 /// Bytes of the widest access to linear memory.
 const WIDEST_ACCESS: u64 = 8;
@@ -48,11 +48,16 @@ pub struct MemoryLayout {
 }
 
 impl MemoryLayout {
+    /// With these options.
+    pub const fn new(options: &ObjectOptions, cpu: Cpu) -> Self {
+        Self { bytes: options.memory_bytes, shape: options.memory_shape, architecture: cpu.architecture() }
+    }
+
     /// Size and alignment of a memory that declares so many bytes.
     ///
     /// Regions of ARMv7-M are powers of two from 32 on, at multiples of their size; those of ARMv8-M begin and end at
     /// multiples of 32.
-    fn place(self, declared: u64) -> (u64, u64) {
+    pub fn place(self, declared: u64) -> (u64, u64) {
         let size = self.bytes.unwrap_or(declared);
         match (self.shape, self.architecture) {
             (MemoryShape::Plain, _) => (size, 16),

@@ -10,8 +10,8 @@
 //! the module, so the same input gives the same bytes.
 
 mod attributes;
-mod data;
-mod names;
+pub(crate) mod data;
+pub(crate) mod names;
 mod write;
 
 use std::collections::BTreeMap;
@@ -96,6 +96,6 @@ pub fn link(
     fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
     options: &ObjectOptions,
 ) -> Result<Object, NameError> {
-    let names = names::Names::new(module, fragments, options, target.trap_handler)?;
+    let names = names::Names::new(module, options, target.trap_handler)?;
     Ok(write::Writer::new(module, target, names, options).write(fragments))
 }

@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use codegen::Fragment;
 use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module};
 
 use super::ObjectOptions;
-use crate::fixup::Fixup;
 use crate::lower::is_runtime_function;
 
 /// Name of the start function's symbol.
@@ -53,7 +51,6 @@ impl Names {
     /// Names a module.
     pub fn new(
         module: &Module,
-        fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
         options: &ObjectOptions,
         trap_handler: Option<FuncId>,
     ) -> Result<Self, NameError> {
@@ -69,7 +66,7 @@ impl Names {
         for export in &module.exports {
             let symbol = taken.renamed(&export.name);
             match export.item {
-                ExportItem::Func(func) if fragments.get(func).is_some_and(Option::is_some) => {
+                ExportItem::Func(func) if module.functions[func].is_some() => {
                     names.functions[func].push(taken.take(symbol, format!("the export `{}`", export.name))?);
                 }
                 // An export of an import has no code of its own; the outside has it already.

@@ -174,11 +174,7 @@ impl<'a> Writer<'a> {
             let is_elsewhere =
                 self.target.linear_memory == Some(id) && self.target.memory != MemoryMode::Symbol;
             if used[id] && !is_elsewhere {
-                let memory = data::MemoryLayout {
-                    bytes: self.options.memory_bytes,
-                    shape: self.options.memory_shape,
-                    architecture: self.target.cpu.architecture(),
-                };
+                let memory = data::MemoryLayout::new(self.options, self.target.cpu);
                 let contents = data::contents(self.module, id, written[id], memory);
                 self.data_object(id, &contents, pending);
             }

@@ -408,6 +408,7 @@ values! {
         "ssa" Ssa => Stage::Ssa,
         "mir" Mir => Stage::Mir,
         "asm" Asm => Stage::Asm,
+        "header" Header => Stage::Header,
     }
     BackendArg for Backend {
         "auto" Auto => Backend::Auto,

@@ -33,7 +33,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", one_line(&format!("{error:#}")));
-            let is_usage = error.chain().any(|cause| cause.is::<OptionsError>());
+            let is_usage = error.chain().any(|cause| {
+                cause.is::<OptionsError>()
+                    || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
+            });
             if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
