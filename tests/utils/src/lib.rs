@@ -14,3 +14,4 @@ pub mod program;
 pub mod runtimes;
 pub mod spec;
 pub mod thumb;
+pub mod thumb_corpus;

@@ -5,7 +5,10 @@
 //! arguments, and every call is recorded.
 
 use anyhow::{Context, Result, bail};
-use wasmi::{Config, Engine, Extern, ExternType, Instance, Linker, Module, Store, TrapCode, Val, ValType};
+use wasmi::{
+    Config, Engine, Extern, ExternType, Instance, Linker, Module, Store, StoreLimits, StoreLimitsBuilder,
+    TrapCode, Val, ValType,
+};
 
 use crate::executor::Trap;
 
@@ -23,10 +26,18 @@ pub enum Outcome {
 /// A call of an import: its index among the imported functions, and its arguments.
 pub type ImportCall = (u32, Vec<u64>);
 
+/// What imports return: by the import, its arguments, and how many calls were before.
+pub type Answers = fn(u32, &[u64], usize) -> u64;
+
 /// An instance in the reference engine.
 pub struct Reference {
-    store: Store<Vec<ImportCall>>,
+    store: Store<Host>,
     instance: Instance,
+}
+
+struct Host {
+    calls: Vec<ImportCall>,
+    limits: StoreLimits,
 }
 
 /// An exported function of word-sized integers.
@@ -50,13 +61,26 @@ impl Reference {
     /// Instantiates a module, running its start function. `None` if that fails: a segment out of bounds, a trap, no
     /// fuel.
     pub fn new(bytes: &[u8], fuel: u64) -> Result<Option<Self>> {
+        Self::with(bytes, fuel, |index, args, _| import_result(index, args), None)
+    }
+
+    /// The same with other answers of imports, and memory of at most so many bytes.
+    pub fn with(
+        bytes: &[u8],
+        fuel: u64,
+        answers: Answers,
+        memory_bytes: Option<usize>,
+    ) -> Result<Option<Self>> {
         let mut config = Config::default();
         config.consume_fuel(true).wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, bytes).context("the reference engine refuses the module")?;
-        let mut store = Store::new(&engine, Vec::new());
+        let limits = memory_bytes
+            .map_or_else(StoreLimits::default, |bytes| StoreLimitsBuilder::new().memory_size(bytes).build());
+        let mut store = Store::new(&engine, Host { calls: Vec::new(), limits });
+        store.limiter(|host| &mut host.limits);
         store.set_fuel(fuel)?;
-        let mut linker = <Linker<Vec<ImportCall>>>::new(&engine);
+        let mut linker = <Linker<Host>>::new(&engine);
         let funcs = module.imports().filter_map(|import| match import.ty() {
             ExternType::Func(ty) => Some((import.module().to_owned(), import.name().to_owned(), ty.clone())),
             _ => None,
@@ -65,11 +89,11 @@ impl Reference {
             let results = ty.results().to_vec();
             linker.func_new(&module, &name, ty, move |mut caller, args, out| {
                 let args: Vec<u64> = args.iter().map(word).collect();
-                let result = import_result(index, &args);
+                let result = answers(index, &args, caller.data().calls.len());
                 for (slot, ty) in out.iter_mut().zip(&results) {
                     *slot = value(result, *ty);
                 }
-                caller.data_mut().push((index, args));
+                caller.data_mut().calls.push((index, args));
                 Ok(())
             })?;
         }
@@ -119,12 +143,17 @@ impl Reference {
 
     /// Calls of imports since the last time this was asked.
     pub fn take_import_calls(&mut self) -> Vec<ImportCall> {
-        std::mem::take(self.store.data_mut())
+        std::mem::take(&mut self.store.data_mut().calls)
     }
 
     /// The bytes of an exported memory.
     pub fn memory(&self, name: &str) -> Option<&[u8]> {
         Some(self.instance.get_memory(&self.store, name)?.data(&self.store))
+    }
+
+    /// The bytes of an exported memory, to be written.
+    pub fn memory_mut(&mut self, name: &str) -> Option<&mut [u8]> {
+        Some(self.instance.get_memory(&self.store, name)?.data_mut(&mut self.store))
     }
 
     /// Exported integer globals with their size in bytes and value, in export order.

@@ -261,7 +261,7 @@ impl Loaded {
 }
 
 /// The trap that an operand of `udf` stands for.
-fn trap(number: u8) -> Result<Trap> {
+pub(crate) fn trap(number: u8) -> Result<Trap> {
     Ok(match number {
         0 => Trap::Unreachable,
         1 => Trap::IntegerOverflow,
@@ -295,7 +295,7 @@ fn answer(
 }
 
 /// 32-bit values sign-extended.
-fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
+pub(crate) fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
     let extend = |(ty, value): (&Type, u64)| match ty.words() {
         1 => i64::from(value as i32) as u64,
         _ => value,
@@ -304,7 +304,7 @@ fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
 }
 
 /// Types as the procedure call standard has them.
-fn types(types: &[ValType]) -> Vec<Type> {
+pub(crate) fn types(types: &[ValType]) -> Vec<Type> {
     let lower = |ty: &ValType| match ty {
         ValType::I32 => Type::I32,
         ValType::F32 => Type::F32,

