@@ -39,6 +39,13 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     /// What a load from the stack costs more if a block's branch or return waits for its value, in loads.
     const CONTROL_WAIT: f32 = 0.0;
 
+    /// How far a register that must be saved first is taken to be wanted, in points of the line, at least: others will use
+    /// it, too.
+    const SAVE_SPAN: u32 = 0;
+
+    /// What making an operand-free value again costs, in loads from the stack.
+    const REMATERIALIZE: f32 = 0.15;
+
     /// What saving and restoring a callee-saved register cost together, in loads from the stack: the first register
     /// that a function saves, and each further one.
     fn save_costs(&self, _func: &Function<Self, VReg>) -> [f32; 2] {

@@ -2,17 +2,18 @@
 //!
 //! Where linear memory is at a symbol, `memory + index + offset` takes the symbol's address with the offset in a register,
 //! another register for each offset. A structure or a row of a table is many offsets from one index: there the sum of
-//! symbol and index in a register is better, and offsets go into the instructions, which have room for 4095.
+//! symbol and index in a register is better, and offsets go into the instructions, which have room for -255 to 4095.
 //!
-//! Accesses are grouped by index and by their offset's multiple of 4096. A group gets its sum right behind the index, if it
+//! Accesses are grouped by index and by their offset's nearest multiple of 4096 below. A group gets its sum right behind the index, if it
 //! has at least two accesses and they are executed more often than the index is computed. One pass, so it ends.
 
 use std::collections::BTreeMap;
 
 use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, Type, Value, ValueDef};
 
-/// Bytes that the offsets of instructions reach over, a power of two.
+/// Bytes that the offsets of instructions reach over, a power of two; and how far they reach below zero.
 const REACH: i32 = 4096;
+const REACH_BELOW: i32 = 255;
 /// How much more often than the index the accesses must be executed.
 const LEAST_USE: f32 = 1.5;
 
@@ -36,10 +37,10 @@ pub fn group(func: &mut Function, memory: DataId) {
                 continue;
             }
             if let Some((index, offset)) = root(func, index, addr.offset) {
-                let start = offset & -REACH;
+                let start = offset.wrapping_add(REACH_BELOW) & -REACH;
                 groups.entry((index, start)).or_default().push(Access {
                     inst,
-                    offset: offset - start,
+                    offset: offset.wrapping_sub(start),
                     freq: data.freq,
                 });
             }

@@ -98,6 +98,10 @@ impl Target for Thumb {
 
     const TAKEN_COST: f32 = 1.0;
 
+    const REMATERIALIZE: f32 = 0.6;
+
+    const SAVE_SPAN: u32 = 64;
+
     fn save_costs(&self, func: &Function<Self, VReg>) -> [f32; 2] {
         // One instruction saves them all, another restores them and returns.
         match (func.optimize_for_size, func.has_calls) {

@@ -124,7 +124,10 @@ fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The functions of an object with their sizes.
+/// Names of tables that stand for code begin like this.
+pub const TABLES: &str = "__wasm_classes_";
+
+/// The functions of an object with their sizes, and the tables that stand for code.
 pub fn symbols(object: &Path) -> Result<Sizes> {
     let output = Command::new("llvm-nm-22").args(["--print-size", "--defined-only"]).arg(object).output()?;
     ensure!(output.status.success(), "llvm-nm-22: {}", String::from_utf8_lossy(&output.stderr));
@@ -133,7 +136,8 @@ pub fn symbols(object: &Path) -> Result<Sizes> {
         let mut fields = line.splitn(4, ' ');
         let (_, size, kind, name) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let size = u64::from_str_radix(size, 16).ok()?;
-        matches!(kind, "T" | "t" | "W").then(|| (name.to_owned(), size))
+        let is_table = kind == "r" && name.starts_with(TABLES);
+        (matches!(kind, "T" | "t" | "W") || is_table).then(|| (name.to_owned(), size))
     };
     Ok(text.lines().filter_map(symbol).collect())
 }

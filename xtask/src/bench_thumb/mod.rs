@@ -1,7 +1,7 @@
 //! The Cortex-M benchmark: our code beside LLVM's, on the same LLVM IR and on the same wasm.
 //!
 //! Every module is compiled with our back end and, from the IR that our frontend gives it, with LLVM's. Bytes are those
-//! of functions with their literals, from the symbol tables of both objects. The columns measured once on the same
+//! of functions with their literals, from the symbol tables of both objects, and of tables that stand for code. The columns measured once on the same
 //! wasm by another frontend are read from a file beside the modules.
 
 mod count;
@@ -120,13 +120,16 @@ fn measure(module: &Module, level: OptLevel, folder: &Path) -> Result<Measured> 
         ..Default::default()
     };
     let object = target_thumb::compile(ssa, &options)?;
-    std::fs::write(folder.join(format!("{}.{level:?}.ours.o", module.name)), &object.bytes)?;
-    let ours = object.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size)));
+    let path = folder.join(format!("{}.{level:?}.ours.o", module.name));
+    std::fs::write(&path, &object.bytes)?;
+    let mut ours = llvm::symbols(&path)?;
+    ours.retain(|name, _| name.starts_with(llvm::TABLES));
+    ours.extend(object.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size))));
     let mut same_ir = Sizes::new();
     for (symbol, size) in llvm::symbols(&llvm::compile(module, &ir, &roots, level, folder)?)? {
         same_ir.insert(symbols.get(&symbol).cloned().unwrap_or(symbol), size);
     }
-    Ok(Measured { ours: ours.collect(), same_ir, exports: symbols.into_values().collect() })
+    Ok(Measured { ours, same_ir, exports: symbols.into_values().collect() })
 }
 
 /// Exported names by symbol of the IR, and all symbols that may be referred to from outside of the IR.
@@ -151,14 +154,14 @@ fn frontend(level: OptLevel) -> llvm_frontend::Options {
     llvm_frontend::Options { level, threads: 1, ..llvm_frontend::Options::new(target) }
 }
 
-/// Sum of all functions but the run-time helpers, which the measured columns leave out, too.
+/// Sum of all functions, and of tables in their place, but the run-time helpers, which the measured columns leave out, too.
 fn total(sizes: &Sizes) -> u64 {
     sizes.iter().filter(|(name, _)| !is_helper(name)).map(|(_, size)| size).sum()
 }
 
 fn is_helper(name: &str) -> bool {
-    name.starts_with("__wasm_") && name != "__wasm_start" && name != "__wasm_call_ctors"
-        || name.starts_with("__aeabi_")
+    let is_ours = name.starts_with("__wasm_") && !name.starts_with(llvm::TABLES);
+    is_ours && name != "__wasm_start" && name != "__wasm_call_ctors" || name.starts_with("__aeabi_")
 }
 
 fn ratio(ours: u64, theirs: Option<u64>) -> String {

@@ -199,6 +199,10 @@ pub struct Program {
     pub copies: Vec<(VReg, VReg, u32)>,
     /// See [`Target::CONTROL_WAIT`].
     pub control_wait: f32,
+    /// See [`Target::REMATERIALIZE`].
+    pub rematerialize: f32,
+    /// See [`Target::SAVE_SPAN`].
+    pub save_span: u32,
     /// See [`Target::save_costs`].
     pub save_costs: [f32; 2],
     slots: Vec<Slot>,
@@ -220,6 +224,8 @@ impl Program {
             edge_args: Vec::new(),
             copies: Vec::new(),
             control_wait: T::CONTROL_WAIT,
+            rematerialize: T::REMATERIALIZE,
+            save_span: T::SAVE_SPAN,
             save_costs: target.save_costs(func),
             slots: Vec::new(),
             slots_end: Vec::new(),

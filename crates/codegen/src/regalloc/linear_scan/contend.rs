@@ -35,7 +35,7 @@ impl Scan<'_> {
                 continue;
             };
             if self.is_unsaved(reg) {
-                weight += per_point((self.save_cost(), distance));
+                weight += per_point((self.save_cost(), distance.max(self.program.save_span)));
             }
             if weight < best.0 {
                 best = (weight, Some(reg));

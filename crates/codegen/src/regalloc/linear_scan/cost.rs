@@ -9,9 +9,6 @@ use crate::regalloc::program::Point;
 use crate::regalloc::split::{Cut, best_reload, reloads_on_back_edges};
 use crate::target::SAVE;
 
-/// What making a value again costs, of a load from the stack.
-pub(super) const REMATERIALIZE: f32 = 0.15;
-
 /// What a move between registers costs, of a load from the stack.
 pub(super) const MOVE: f32 = 0.1;
 
@@ -25,7 +22,7 @@ impl Scan<'_> {
     /// The cost of one load of a value, and of storing it if it isn't yet.
     pub(super) fn unit_costs(&self, vreg: VReg, at: Point) -> (f32, f32) {
         if self.program.rematerializable[vreg] {
-            return (REMATERIALIZE, 0.0);
+            return (self.program.rematerialize, 0.0);
         }
         let def = self.program.defs[vreg].expect("a live value is defined");
         let def_freq = self.program.freq_at(Point::early(def.number));
