@@ -74,6 +74,8 @@ pub struct Fragment<F> {
     pub labels: IdVec<Label, Place>,
     /// Jump tables: labels in table order.
     pub tables: Vec<Vec<Label>>,
+    /// Most bytes of stack the function itself takes; 0 if the target doesn't say.
+    pub stack_bytes: u32,
 }
 
 impl<F> Fragment<F> {
@@ -180,6 +182,7 @@ impl<F: Fixup> CodeBuffer<F> {
             fixups: self.fixups,
             labels: self.labels.values().map(|place| place.unwrap_or(end)).collect(),
             tables: self.tables,
+            stack_bytes: 0,
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
         emit_control(target, &data.control, at, &mut buf);
         falls_in = falls_through(&data.control, at);
     }
-    buf.finish()
+    Fragment { stack_bytes: func.stack_bytes, ..buf.finish() }
 }
 
 /// Blocks in layout order, each with its follower.

@@ -171,6 +171,7 @@ impl<'a, T: Target> Lower<'a, T> {
                 frame_slots: func.frame_slots.clone(),
                 outgoing_bytes: 0,
                 has_calls: false,
+                stack_bytes: 0,
                 written: crate::RegSet::EMPTY,
                 optimize_for_size: func.optimize_for_size,
             },

@@ -146,6 +146,8 @@ pub struct Function<T: Target, R: Register> {
     pub outgoing_bytes: u32,
     /// Whether the function calls anything (and so clobbers its return address).
     pub has_calls: bool,
+    /// Most bytes of stack the function itself takes, saved registers included; set by [`Target::frame`].
+    pub stack_bytes: u32,
     /// Every register some instruction writes or clobbers; known after allocation.
     pub written: RegSet,
     /// Choose small code over fast code here.
@@ -163,6 +165,7 @@ impl<T: Target, R: Register> Clone for Function<T, R> {
             frame_slots: self.frame_slots.clone(),
             outgoing_bytes: self.outgoing_bytes,
             has_calls: self.has_calls,
+            stack_bytes: self.stack_bytes,
             written: self.written,
             optimize_for_size: self.optimize_for_size,
         }

@@ -366,6 +366,7 @@ pub fn empty_function() -> Function<Toy, VReg> {
         frame_slots: IdVec::new(),
         outgoing_bytes: 0,
         has_calls: false,
+        stack_bytes: 0,
         written: RegSet::EMPTY,
         optimize_for_size: false,
     }

@@ -41,6 +41,7 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
         }
         block.insts = insts;
     }
+    func.stack_bytes = frame.stack_bytes();
     let entry = func.order[0];
     let prologue = frame.prologue();
     func.blocks[entry].insts.splice(0..0, prologue);
@@ -101,6 +102,12 @@ impl Frame {
     fn pushed(&self) -> u32 {
         let of_floats = self.floats.map_or(0, |(first, count)| count * float_bytes(first));
         WORD * self.core.len() as u32 + of_floats
+    }
+
+    /// The most that the stack pointer is below where it was on entry.
+    fn stack_bytes(&self) -> u32 {
+        let rounding = self.realigned.map_or(0, |(align, _)| align - WORD);
+        self.size + self.pushed() + rounding
     }
 
     // ---- Slots ----

@@ -5,10 +5,12 @@
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
-//! core lacks become calls of helper functions that travel with the program. [`Thumb`] tells the code generator what the machine is like; [`object`] writes the result.
+//! core lacks become calls of helper functions that travel with the program. [`Thumb`] tells the code generator what
+//! the machine is like; [`object`] writes the result, and [`file`] reads it back, as assembly or as a summary.
 
 pub mod abi;
 pub mod cpu;
+pub mod file;
 pub mod object;
 
 mod alignment;
@@ -35,6 +37,7 @@ use codegen::{Stage, Unsupported};
 use ssa::{FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use cpu::{Cpu, UnknownCpu};
+pub use file::{FileError, Summary};
 pub use lower::trap_number;
 pub use object::{FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use target::{MemoryMode, Thumb};

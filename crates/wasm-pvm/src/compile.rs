@@ -34,7 +34,8 @@ pub enum Stage {
     Ssa,
     /// Machine instructions over virtual registers.
     Mir,
-    /// Final machine instructions, before linking.
+    /// For the PVM, final machine instructions before linking; for Cortex-M, the whole object as assembly that LLVM's
+    /// assembler turns into the same object.
     Asm,
     /// The C header of a Cortex-M object.
     Header,
@@ -122,6 +123,10 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
                 }
                 match machine_stage {
                     None => target_thumb::print_ssa(module, &backend)?,
+                    Some(codegen::Stage::Asm) => {
+                        let object = target_thumb::compile(module, &backend)?;
+                        target_thumb::file::assembly(&object.bytes)?
+                    }
                     Some(stage) => target_thumb::print(module, &backend, stage)?,
                 }
             }

@@ -30,4 +30,7 @@ pub enum Error {
     /// Cortex-M can't take the program with these options.
     #[error(transparent)]
     Thumb(#[from] target_thumb::Error),
+    /// An object can't be read, or has no assembly.
+    #[error(transparent)]
+    File(#[from] target_thumb::FileError),
 }

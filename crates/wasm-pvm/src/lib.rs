@@ -16,6 +16,13 @@ pub mod adapter;
 pub mod input;
 pub mod run;
 
+/// Cortex-M objects, read back.
+pub mod object {
+    pub use target_thumb::file::{
+        Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
+    };
+}
+
 mod compile;
 mod error;
 mod options;

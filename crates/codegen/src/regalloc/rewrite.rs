@@ -85,6 +85,7 @@ pub fn rewrite<T: Target>(
         frame_slots: func.frame_slots,
         outgoing_bytes: func.outgoing_bytes,
         has_calls: func.has_calls,
+        stack_bytes: func.stack_bytes,
         written,
         optimize_for_size: func.optimize_for_size,
     }

@@ -384,6 +384,7 @@ pub fn function<R: Register>(blocks: Vec<BlockData<Machine, R>>) -> Function<Mac
         frame_slots: IdVec::new(),
         outgoing_bytes: 0,
         has_calls: false,
+        stack_bytes: 0,
         written: RegSet::EMPTY,
         optimize_for_size: false,
     }

@@ -5,6 +5,8 @@
 //! memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and nothing
 //! else is undefined.
 //!
+//! Sections that are not loaded tell `info` what the code doesn't: see [`notes`].
+//!
 //! Mapping symbols tell code (`$t`) from data (`$d`), function symbols have bit 0 set, relocations keep their addends
 //! in the code (`REL`), and build attributes say which core the code is for. Symbols and sections stand in the order of
 //! the module, so the same input gives the same bytes.
@@ -12,6 +14,7 @@
 mod attributes;
 pub(crate) mod data;
 pub(crate) mod names;
+mod notes;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ use crate::fixup::Fixup;
 use crate::target::Thumb;
 
 pub use names::NameError;
+pub use notes::{REFERENCES, SETTINGS, STACK_SIZES};
 
 /// How linear memory is laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,6 +51,8 @@ pub struct ObjectOptions {
     pub import_prefix: String,
     /// Symbols of imports and exports by wasm name, where they are not the name itself.
     pub renames: BTreeMap<String, String>,
+    /// What else the object is to say about how it was made: names and values without white space in the names.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A function in the object.
@@ -58,6 +64,8 @@ pub struct FunctionInfo {
     pub name: String,
     /// Bytes of code with its literals.
     pub size: u32,
+    /// Most bytes of stack it takes itself, without what it calls.
+    pub stack_bytes: u32,
 }
 
 /// Bytes per kind of section.

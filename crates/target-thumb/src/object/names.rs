@@ -1,7 +1,8 @@
 //! Symbol names.
 //!
 //! Exports and imports have the names the outside knows; those must be symbols a linker takes (no control characters,
-//! not empty) and must not name two things. Everything else is local and may be called anything.
+//! not empty) and must not name two things. Everything else is local; a local symbol has a number behind its name where
+//! the name is another symbol's, so that assembly can tell all of them apart.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,10 @@ pub struct Names {
     pub imports: IdVec<FuncId, Option<String>>,
     /// Global symbols of data objects.
     pub data: IdVec<DataId, Vec<String>>,
+    /// The local symbols of functions that have no global one.
+    pub local_functions: IdVec<FuncId, String>,
+    /// The local symbols of data objects that have no global one.
+    pub local_data: IdVec<DataId, String>,
 }
 
 impl Names {
@@ -58,6 +63,8 @@ impl Names {
             functions: IdVec::filled(Vec::new(), module.decls.len()),
             imports: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(Vec::new(), module.data.len()),
+            local_functions: IdVec::filled(String::new(), module.decls.len()),
+            local_data: IdVec::filled(String::new(), module.data.len()),
         };
         let mut taken = Taken { by: BTreeMap::new(), options };
         if let Some((id, _)) = module.memory() {
@@ -80,7 +87,21 @@ impl Names {
             names.functions[start].push(taken.take(START.to_owned(), "the start function".to_owned())?);
         }
         names.name_imports(module, trap_handler, &mut taken)?;
+        names.name_locals(module, &mut taken);
         Ok(names)
+    }
+
+    fn name_locals(&mut self, module: &Module, taken: &mut Taken<'_>) {
+        for (id, decl) in module.decls.iter() {
+            if self.functions[id].is_empty() && self.imports[id].is_none() {
+                self.local_functions[id] = taken.local(&decl.name);
+            }
+        }
+        for (id, object) in module.data.iter() {
+            if self.data[id].is_empty() {
+                self.local_data[id] = taken.local(&object.name);
+            }
+        }
     }
 
     fn name_imports(
@@ -131,6 +152,21 @@ impl Taken<'_> {
         }
         self.by.insert(symbol.clone(), what);
         Ok(symbol)
+    }
+
+    /// A local symbol that nothing else has. Assemblers don't keep names that begin with `.L`, and those with `$` are
+    /// marks.
+    fn local(&mut self, name: &str) -> String {
+        let mut wanted: String =
+            name.chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect();
+        if wanted.is_empty() || wanted.starts_with(".L") || wanted.starts_with('$') {
+            wanted.insert(0, '_');
+        }
+        let numbered = (1..).map(|n| format!("{wanted}.{n}"));
+        let mut free = std::iter::once(wanted.clone()).chain(numbered);
+        let symbol = free.find(|symbol| !self.by.contains_key(symbol)).expect("numbers don't end");
+        self.by.insert(symbol.clone(), "a local symbol".to_owned());
+        symbol
     }
 
     /// Several imports may be one symbol.

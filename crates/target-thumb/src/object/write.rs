@@ -10,7 +10,7 @@ use ssa::{DataId, FuncId, IdVec, Module};
 
 use super::data::{self, Contents, Place};
 use super::names::Names;
-use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes};
+use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes, notes};
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
 use crate::target::{MemoryMode, Thumb};
@@ -63,8 +63,10 @@ impl<'a> Writer<'a> {
         }
         self.data_objects(&mut pending);
         let imports = self.relocations(pending);
+        self.notes();
         self.attributes();
-        let bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
+        let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
+        notes::link_stack_sizes(&mut bytes);
         Object { bytes, functions: infos, imports, sizes: self.sizes }
     }
 
@@ -80,14 +82,16 @@ impl<'a> Writer<'a> {
         let no_function = |_: FuncId| unreachable!("other functions are reached by relocations");
         let code = codegen::relax(fragments, Placement { start: 0, align: 1 }, &no_function);
         let (bytes, _) = code.flatten(fragments, &no_function);
-        let name = printable(&self.module.decls[id].name);
+        let name = self.module.decls[id].name.clone();
         let align = alignment(fragment, self.module.functions[id].as_ref());
         let section = self.section(format!(".text.{name}"), SectionKind::Text);
         self.elf.append_section_data(section, &bytes, align);
         self.sizes.text += bytes.len() as u64;
         self.map_symbols(section, fragment, &code);
+        self.stack_size(section, fragment.stack_bytes);
         let globals = std::mem::take(&mut self.names.functions[id]);
-        let symbol = globals.first().cloned().unwrap_or_else(|| name.clone());
+        let local = std::mem::take(&mut self.names.local_functions[id]);
+        let symbol = globals.first().unwrap_or(&local).clone();
         for (n, global) in globals.iter().enumerate() {
             let added = self.function_symbol(section, global, bytes.len(), true);
             if n == 0 {
@@ -95,7 +99,7 @@ impl<'a> Writer<'a> {
             }
         }
         if globals.is_empty() {
-            self.functions[id] = Some(self.function_symbol(section, &name, bytes.len(), false));
+            self.functions[id] = Some(self.function_symbol(section, &local, bytes.len(), false));
         }
         for (n, site) in fragment.fixups.iter().enumerate() {
             if let Some((kind, symbol)) = site.fixup.relocation() {
@@ -103,7 +107,7 @@ impl<'a> Writer<'a> {
                 pending.push(Pending { section, offset, kind, symbol });
             }
         }
-        FunctionInfo { symbol, name, size: bytes.len() as u32 }
+        FunctionInfo { symbol, name, size: bytes.len() as u32, stack_bytes: fragment.stack_bytes }
     }
 
     fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
@@ -189,8 +193,7 @@ impl<'a> Writer<'a> {
             Place::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
         };
         *bytes += contents.size;
-        let name = printable(&object.name);
-        let section = self.section(format!("{prefix}.{name}"), kind);
+        let section = self.section(format!("{prefix}.{}", object.name), kind);
         match contents.place {
             Place::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
             _ => self.elf.append_section_data(section, &contents.bytes, contents.align),
@@ -203,7 +206,8 @@ impl<'a> Writer<'a> {
             }
         }
         if globals.is_empty() {
-            self.data[id] = Some(self.data_symbol(section, &name, contents.size, false));
+            let local = std::mem::take(&mut self.names.local_data[id]);
+            self.data[id] = Some(self.data_symbol(section, &local, contents.size, false));
         }
         for reloc in &object.relocs {
             let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
@@ -227,8 +231,46 @@ impl<'a> Writer<'a> {
 
     // ---- The rest ----
 
+    /// A section; its name is without what object files, linker scripts or assembly can't have in one.
     fn section(&mut self, name: String, kind: SectionKind) -> SectionId {
+        let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '"' | '\\');
+        let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
         self.elf.add_section(Vec::new(), name.into_bytes(), kind)
+    }
+
+    /// A section that is not loaded.
+    fn note(&mut self, name: &str, sh_flags: u32, bytes: &[u8]) -> SectionId {
+        let section = self.section(name.to_owned(), SectionKind::Other);
+        self.elf.section_mut(section).flags = SectionFlags::Elf { sh_flags: sh_flags.into() };
+        self.elf.append_section_data(section, bytes, 1);
+        section
+    }
+
+    /// Says how much stack the function of a section takes.
+    fn stack_size(&mut self, code: SectionId, bytes: u32) {
+        let symbol = self.elf.section_symbol(code);
+        let section = self.note(notes::STACK_SIZES, elf::SHF_LINK_ORDER, &notes::stack_size(bytes));
+        self.absolute(section, 0, symbol);
+    }
+
+    /// Says how the object was made, and what indirect calls can reach.
+    fn notes(&mut self) {
+        self.note(notes::SETTINGS, elf::SHF_EXCLUDE, notes::settings(self.target, self.options).as_bytes());
+        let references = notes::references(self.module, &self.functions, &self.data);
+        if !references.is_empty() {
+            let section =
+                self.note(notes::REFERENCES, elf::SHF_EXCLUDE, &notes::reference_bytes(&references));
+            for (n, (func, _)) in (0..).zip(references) {
+                let symbol = self.functions[func].expect("references are to what is in the object");
+                self.absolute(section, notes::REFERENCE_BYTES * n, symbol);
+            }
+        }
+    }
+
+    fn absolute(&mut self, section: SectionId, offset: u64, symbol: SymbolId) {
+        let flags = RelocationFlags::Elf { r_type: elf::R_ARM_ABS32 };
+        let relocation = Relocation { offset, symbol, addend: 0, flags };
+        self.elf.add_relocation(section, relocation).expect("relocations are known to the writer");
     }
 
     /// Adds relocations, and undefined symbols as they are needed; returns their names.
@@ -241,7 +283,11 @@ impl<'a> Writer<'a> {
                 }
                 inst::Symbol::Func(func) => match self.functions[func] {
                     Some(symbol) => symbol,
-                    None => self.import(func, &mut imports),
+                    None => {
+                        let symbol = self.import(func, &mut imports);
+                        self.functions[func] = Some(symbol);
+                        symbol
+                    }
                 },
             };
             let r_type = match kind {
@@ -288,11 +334,6 @@ impl<'a> Writer<'a> {
         let note = self.section(".note.GNU-stack".to_owned(), SectionKind::Other);
         self.elf.append_section_data(note, &[], 1);
     }
-}
-
-/// A name of our own choice without what object files or linker scripts can't have in one.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect()
 }
 
 const fn scope(is_global: bool) -> SymbolScope {

@@ -29,7 +29,7 @@ pub enum Command {
     Run(RunArgs),
     /// Print a program's instructions, by function and basic block, with gas.
     Disasm(DisasmArgs),
-    /// Print what a program consists of.
+    /// Print what a program or a Cortex-M object consists of.
     Info(InfoArgs),
     /// Print what basic blocks cost.
     Gas(GasArgs),

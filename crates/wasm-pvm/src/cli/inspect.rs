@@ -5,10 +5,10 @@ use pvm_isa::disasm::Disassembly;
 use pvm_isa::metadata::{Extension, FunctionName, Import, ImportKind, Metadata, ResultConvention};
 use pvm_isa::{Container, GpVersion, ProgramBlob, SpiProgram, gas as gas_model};
 use serde_json::{Value, json};
-use wasm_pvm::Sizes;
+use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::files;
+use super::{files, object};
 
 /// A program file with what it says about itself.
 struct Program {
@@ -22,8 +22,14 @@ struct Program {
 
 impl Program {
     fn read(args: &ProgramArgs) -> Result<Self> {
-        let bytes = files::read(&args.program)?;
+        Self::parse(files::read(&args.program)?, args)
+    }
+
+    fn parse(bytes: Vec<u8>, args: &ProgramArgs) -> Result<Self> {
         let name = || files::display(&args.program);
+        if object::is_elf(&bytes) {
+            bail!("{}: is an object; `info` describes it, `llvm-objdump -d` prints its instructions", name());
+        }
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
             bail!("{}: is WebAssembly, compile it first", name());
         }
@@ -80,7 +86,15 @@ pub fn disasm(args: &DisasmArgs) -> Result<()> {
 }
 
 pub fn info(args: &InfoArgs) -> Result<()> {
-    let program = Program::read(&args.program)?;
+    let bytes = files::read(&args.program.program)?;
+    if object::is_elf(&bytes) {
+        let name = files::display(&args.program.program);
+        if args.program.gp.is_some() {
+            bail!(OptionsError::new(format!("--gp is for PVM programs, and {name} is an object")));
+        }
+        return files::print(object::info(&bytes, &name, args.json)?.as_bytes());
+    }
+    let program = Program::parse(bytes, &args.program)?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&info_json(&program))?)
     } else {

@@ -4,6 +4,7 @@ mod args;
 mod compile;
 mod files;
 mod inspect;
+mod object;
 mod run;
 
 use std::io::IsTerminal;

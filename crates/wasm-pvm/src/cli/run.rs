@@ -7,13 +7,19 @@ use serde_json::json;
 use wasm_pvm::run::{EntryPoint, Outcome, RunOptions, Status};
 
 use super::args::RunArgs;
-use super::files;
+use super::{files, object};
 
 /// Runs a program; returns whether it halted.
 pub fn run(args: &RunArgs) -> Result<bool> {
     let bytes = files::read(&args.program)?;
     if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
         bail!("{}: is WebAssembly, compile it first", files::display(&args.program));
+    }
+    if object::is_elf(&bytes) {
+        bail!(
+            "{}: is a Cortex-M object; link it into firmware, `info` describes it",
+            files::display(&args.program)
+        );
     }
     let options = RunOptions {
         entry: match (&args.entry, args.pc) {

@@ -111,6 +111,28 @@ impl ThumbOptions {
         }
     }
 
+    /// What the object says about how it was made.
+    fn settings(&self, options: &Options) -> Vec<(String, String)> {
+        let bounds = match self.resolved_bounds() {
+            ThumbBounds::None => "none",
+            ThumbBounds::Mask => "mask",
+            ThumbBounds::Check => "check",
+            ThumbBounds::Mpu => "mpu",
+        };
+        let floats = match options.resolved_floats() {
+            Floats::Reject => "reject",
+            Floats::Trap => "trap",
+            Floats::Soft => "soft",
+            Floats::Hard => "hard",
+        };
+        let trap = match &self.trap {
+            Trap::Instruction => "udf".to_owned(),
+            Trap::Handler(symbol) => format!("handler={symbol}"),
+        };
+        let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
+
     pub(crate) fn backend(&self, options: &Options) -> target_thumb::Options {
         target_thumb::Options {
             cpu: self.cpu,
@@ -126,6 +148,7 @@ impl ThumbOptions {
                 },
                 import_prefix: self.import_prefix.clone(),
                 renames: self.renames.clone(),
+                settings: self.settings(options),
             },
             threads: options.thread_count(),
         }

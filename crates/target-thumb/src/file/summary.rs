@@ -1,0 +1,273 @@
+//! What is in an object: sections, symbols, settings, and how much stack its functions take.
+//!
+//! Direct calls are read from the relocations of the code, frame sizes and indirect calls from the sections that
+//! the writer of objects adds. An object of another compiler has only the parts that every object has.
+
+use std::collections::BTreeMap;
+
+use object::elf;
+
+use super::stack::{Depth, Depths, Edge, Node};
+use super::{File, FileError, Section, Symbol, tags};
+use crate::object::{REFERENCES, SETTINGS, STACK_SIZES, Sizes};
+
+/// A section that is loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SectionSummary {
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u32,
+    /// Alignment.
+    pub align: u32,
+}
+
+/// A defined symbol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SymbolSummary {
+    /// Its name.
+    pub name: String,
+    /// The section it is in.
+    pub section: String,
+    /// Bytes.
+    pub size: u32,
+    /// Whether others can refer to it.
+    pub is_global: bool,
+    /// Whether it is a function; else it is data.
+    pub is_function: bool,
+}
+
+/// A function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionSummary {
+    /// Its first symbol.
+    pub name: String,
+    /// Bytes of stack it takes itself, if the object says.
+    pub stack_bytes: Option<u32>,
+}
+
+/// A function that others can call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportStack {
+    /// Its symbol.
+    pub name: String,
+    /// How deep the stack gets.
+    pub depth: Depth,
+}
+
+/// What is in an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// The core of the build attributes.
+    pub core: Option<String>,
+    /// How the object was made, by name; empty if this compiler did not.
+    pub settings: Vec<(String, String)>,
+    /// Bytes by kind of section.
+    pub sizes: Sizes,
+    /// Sections that are loaded, in order.
+    pub sections: Vec<SectionSummary>,
+    /// Defined symbols, in order.
+    pub symbols: Vec<SymbolSummary>,
+    /// Undefined symbols but those of the run-time ABI, in order.
+    pub imports: Vec<String>,
+    /// Undefined symbols of the run-time ABI.
+    pub helpers: Vec<String>,
+    /// Functions, in order.
+    pub functions: Vec<FunctionSummary>,
+    /// Global functions, in order.
+    pub exports: Vec<ExportStack>,
+}
+
+impl Summary {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// If the bytes are no relocatable object for ARM.
+    pub fn read(bytes: &[u8]) -> Result<Self, FileError> {
+        let file = File::parse(bytes)?;
+        let graph = Graph::new(&file);
+        let depths = Depths::new(&graph.nodes);
+        let exports = graph.exports(&file).map(|(name, node)| ExportStack { name, depth: depths.of(node) });
+        let (helpers, imports) = undefined(&file).partition(|name| name.starts_with("__aeabi_"));
+        let attributes = file.sections.iter().find(|section| section.kind == elf::SHT_ARM_ATTRIBUTES);
+        let tags = attributes.map(|section| tags::read(&section.data)).unwrap_or_default();
+        let own = graph.nodes.iter().filter(|node| !node.is_import);
+        Ok(Self {
+            core: tags::text_of(&tags, tags::CPU_NAME).map(str::to_owned),
+            settings: settings(&file),
+            sizes: sizes(&file),
+            sections: loaded(&file).map(section_summary).collect(),
+            symbols: symbols(&file),
+            imports,
+            helpers,
+            functions: own
+                .map(|node| FunctionSummary { name: node.name.clone(), stack_bytes: node.bytes })
+                .collect(),
+            exports: exports.collect(),
+        })
+    }
+}
+
+fn loaded(file: &File) -> impl Iterator<Item = &Section> {
+    file.sections.iter().filter(|section| section.has(elf::SHF_ALLOC))
+}
+
+fn section_summary(section: &Section) -> SectionSummary {
+    SectionSummary { name: section.name.clone(), size: section.size, align: section.align }
+}
+
+fn sizes(file: &File) -> Sizes {
+    let mut sizes = Sizes::default();
+    for section in loaded(file) {
+        let kind = if section.has(elf::SHF_EXECINSTR) {
+            &mut sizes.text
+        } else if section.kind == elf::SHT_NOBITS {
+            &mut sizes.bss
+        } else if section.has(elf::SHF_WRITE) {
+            &mut sizes.data
+        } else {
+            &mut sizes.rodata
+        };
+        *kind += u64::from(section.size);
+    }
+    sizes
+}
+
+fn settings(file: &File) -> Vec<(String, String)> {
+    let section = file.sections.iter().find(|section| section.name == SETTINGS);
+    let text = section.map(|section| String::from_utf8_lossy(&section.data).into_owned()).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn symbols(file: &File) -> Vec<SymbolSummary> {
+    let defined = file.symbols.iter().filter(|symbol| matches!(symbol.kind, elf::STT_FUNC | elf::STT_OBJECT));
+    let summary = |symbol: &Symbol| {
+        let section = file.section(symbol.section?)?;
+        Some(SymbolSummary {
+            name: symbol.name.clone(),
+            section: section.name.clone(),
+            size: symbol.size,
+            is_global: symbol.is_global,
+            is_function: symbol.kind == elf::STT_FUNC,
+        })
+    };
+    defined.filter_map(summary).collect()
+}
+
+fn undefined(file: &File) -> impl Iterator<Item = String> {
+    let undefined = file.symbols.iter().filter(|symbol| symbol.section.is_none() && !symbol.name.is_empty());
+    undefined.map(|symbol| symbol.name.clone())
+}
+
+/// The call graph of an object.
+struct Graph {
+    nodes: Vec<Node>,
+    /// By section and offset.
+    defined: BTreeMap<(usize, u32), usize>,
+    /// By index of the symbol.
+    imports: BTreeMap<usize, usize>,
+}
+
+impl Graph {
+    fn new(file: &File) -> Self {
+        let mut graph = Self { nodes: Vec::new(), defined: BTreeMap::new(), imports: BTreeMap::new() };
+        for symbol in file.symbols.iter().filter(|symbol| symbol.kind == elf::STT_FUNC) {
+            if let Some(section) = symbol.section {
+                let place = (section, symbol.offset());
+                if let Some(&known) = graph.defined.get(&place) {
+                    // Of several symbols the first global one is the name.
+                    let is_local = |name: &String| {
+                        file.symbols.iter().any(|other| other.name == *name && !other.is_global)
+                    };
+                    if symbol.is_global && is_local(&graph.nodes[known].name) {
+                        graph.nodes[known].name.clone_from(&symbol.name);
+                    }
+                    continue;
+                }
+                graph.defined.insert(place, graph.nodes.len());
+                graph.nodes.push(Node { name: symbol.name.clone(), ..Node::default() });
+            }
+        }
+        for (index, symbol) in file.symbols.iter().enumerate() {
+            if symbol.section.is_none() && !symbol.name.is_empty() {
+                graph.imports.insert(index, graph.nodes.len());
+                graph.nodes.push(Node { name: symbol.name.clone(), is_import: true, ..Node::default() });
+            }
+        }
+        graph.frames(file);
+        graph.direct_calls(file);
+        graph.indirect_calls(file);
+        for node in &mut graph.nodes {
+            node.edges.sort_unstable();
+            node.edges.dedup();
+        }
+        graph
+    }
+
+    fn exports<'a>(&'a self, file: &'a File) -> impl Iterator<Item = (String, usize)> + 'a {
+        let global = file.symbols.iter().filter(|symbol| symbol.is_global && symbol.kind == elf::STT_FUNC);
+        global.filter_map(|symbol| {
+            let node = self.defined.get(&(symbol.section?, symbol.offset()))?;
+            Some((symbol.name.clone(), *node))
+        })
+    }
+
+    /// The function that a symbol plus an offset is.
+    fn function(&self, file: &File, symbol: usize, addend: u32) -> Option<usize> {
+        let target = &file.symbols[symbol];
+        match target.section {
+            Some(section) => self.defined.get(&(section, target.offset().wrapping_add(addend) & !1)).copied(),
+            None => self.imports.get(&symbol).copied(),
+        }
+    }
+
+    fn frames(&mut self, file: &File) {
+        for section in file.sections.iter().filter(|section| section.name == STACK_SIZES) {
+            for relocation in &section.relocations {
+                let Some(address) = section.word(relocation.offset) else { continue };
+                let mut rest = section.data.get(relocation.offset as usize + 4..).unwrap_or_default();
+                if let Some(node) = self.function(file, relocation.symbol, address) {
+                    self.nodes[node].bytes = tags::number(&mut rest);
+                }
+            }
+        }
+    }
+
+    fn direct_calls(&mut self, file: &File) {
+        for section in loaded(file).filter(|section| section.has(elf::SHF_EXECINSTR)) {
+            for relocation in &section.relocations {
+                let is_tail = match relocation.kind {
+                    elf::R_ARM_THM_PC22 => false,
+                    elf::R_ARM_THM_JUMP24 => true,
+                    _ => continue,
+                };
+                let callers = self.defined.range((section.index, 0)..=(section.index, relocation.offset));
+                let caller = callers.last().map(|(_, &node)| node);
+                if let (Some(caller), Some(to)) = (caller, self.function(file, relocation.symbol, 0)) {
+                    self.nodes[caller].edges.push(Edge { to, is_tail });
+                }
+            }
+        }
+    }
+
+    fn indirect_calls(&mut self, file: &File) {
+        let (mut callers, mut taken) = (Vec::new(), Vec::new());
+        for section in file.sections.iter().filter(|section| section.name == REFERENCES) {
+            for relocation in &section.relocations {
+                let word = relocation.offset.checked_add(4).and_then(|at| section.word(at));
+                let node = self.function(file, relocation.symbol, 0);
+                if let (Some(word), Some(node)) = (word, node) {
+                    let list = if word & 1 == 0 { &mut callers } else { &mut taken };
+                    list.push((word >> 1, node));
+                }
+            }
+        }
+        for &(wanted, caller) in &callers {
+            self.nodes[caller].is_indirect = true;
+            let fitting = taken.iter().filter(|(ty, _)| *ty == wanted);
+            let edges = fitting.map(|&(_, to)| Edge { to, is_tail: false });
+            self.nodes[caller].edges.extend(edges);
+        }
+    }
+}

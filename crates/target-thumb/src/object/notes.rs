@@ -1,0 +1,126 @@
+//! What the object says beside code and data, in sections that are not loaded.
+//!
+//! | section | contents |
+//! |---|---|
+//! | `.stack_sizes` | one per function, linked to its section, as LLVM has it: the function's address, and as ULEB128 the bytes of stack it takes itself |
+//! | `.wasm_pvm` | lines `name value`: how the object was made |
+//! | `.wasm_pvm.references` | pairs of words: a function's address, and `2 × type` if the function calls code addresses of that type, `2 × type + 1` if its own address is taken and it has that type |
+//!
+//! With the relocations of the code, which tell direct calls, that is the call graph. The last two are marked to be left
+//! out of what is linked; the first has the form other tools know, and linkers drop the ones of dropped functions.
+
+use std::collections::BTreeSet;
+
+use object::elf::{self, FileHeader32};
+use object::read::elf::FileHeader as _;
+use object::write::SymbolId;
+use object::{Endianness, U32};
+use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
+
+use super::ObjectOptions;
+use crate::target::{MemoryMode, Thumb};
+
+/// Name of the sections with stack sizes.
+pub const STACK_SIZES: &str = ".stack_sizes";
+/// Name of the section with settings.
+pub const SETTINGS: &str = ".wasm_pvm";
+/// Name of the section with references to code.
+pub const REFERENCES: &str = ".wasm_pvm.references";
+/// Bytes of a reference.
+pub const REFERENCE_BYTES: u64 = 8;
+
+/// The contents of a section of [`STACK_SIZES`], whose first word is to be the function's address.
+pub fn stack_size(mut bytes: u32) -> Vec<u8> {
+    let mut section = vec![0; 4];
+    while bytes >= 0x80 {
+        section.push(bytes as u8 | 0x80);
+        bytes >>= 7;
+    }
+    section.push(bytes as u8);
+    section
+}
+
+/// The contents of the section [`SETTINGS`].
+pub fn settings(target: &Thumb, options: &ObjectOptions) -> String {
+    let memory = match target.memory {
+        MemoryMode::Native => "native",
+        MemoryMode::Symbol => "symbol",
+        MemoryMode::Register => "register",
+    };
+    let mut text =
+        format!("producer wasm-pvm {}\ncore {}\nmemory {memory}\n", env!("CARGO_PKG_VERSION"), target.cpu);
+    for (name, value) in &options.settings {
+        text += &format!("{name} {value}\n");
+    }
+    text
+}
+
+/// What a function has to do with code addresses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reference {
+    /// It calls addresses of this type.
+    Calls(SigId),
+    /// Its own address is taken, and it has this type.
+    IsTaken(SigId),
+}
+
+/// All references of functions and data that are in the object, by function.
+pub fn references(
+    module: &Module,
+    functions: &IdVec<FuncId, Option<SymbolId>>,
+    data: &IdVec<DataId, Option<SymbolId>>,
+) -> BTreeSet<(FuncId, Reference)> {
+    let mut found = BTreeSet::new();
+    let taken = |func: FuncId| (func, Reference::IsTaken(module.decls[func].sig));
+    for (id, func) in module.functions.iter() {
+        let insts = func.iter().flat_map(|func| {
+            func.blocks.values().flat_map(|block| &block.insts).map(|&inst| &func.insts[inst])
+        });
+        found.extend(insts.filter_map(|inst| match inst {
+            InstData::CallIndirect { sig, .. } | InstData::TailCallIndirect { sig, .. } => {
+                Some((id, Reference::Calls(*sig)))
+            }
+            InstData::FuncRef { func } => Some(taken(*func)),
+            _ => None,
+        }));
+    }
+    let in_data = module.data.iter().filter(|(id, _)| data[*id].is_some());
+    found.extend(in_data.flat_map(|(_, object)| &object.relocs).map(|reloc| taken(reloc.func)));
+    found.retain(|(func, _)| functions[*func].is_some());
+    found
+}
+
+/// The contents of the section [`REFERENCES`], whose even words are to be the functions' addresses.
+pub fn reference_bytes(references: &BTreeSet<(FuncId, Reference)>) -> Vec<u8> {
+    let words = references.iter().map(|(_, reference)| match reference {
+        Reference::Calls(sig) => 2 * sig.index() as u32,
+        Reference::IsTaken(sig) => 2 * sig.index() as u32 + 1,
+    });
+    words.flat_map(|word| [[0; 4], word.to_le_bytes()].concat()).collect()
+}
+
+/// Links every section that wants to stand like another one to the code before it. The writer of ELF files has no way to
+/// say so.
+pub fn link_stack_sizes(file: &mut [u8]) {
+    /// Offset of `sh_link` in a section header.
+    const LINK: usize = 24;
+    let is = |flags: U32<Endianness>, wanted: u32| flags.get(Endianness::Little) & wanted != 0;
+    let header = FileHeader32::<Endianness>::parse(&*file).expect("the writer writes a header");
+    let headers = header.section_headers(Endianness::Little, &*file).expect("the writer writes sections");
+    let mut code = 0;
+    let mut links = Vec::new();
+    for (index, section) in headers.iter().enumerate() {
+        if is(section.sh_flags, elf::SHF_EXECINSTR) {
+            code = index as u32;
+        }
+        if is(section.sh_flags, elf::SHF_LINK_ORDER) {
+            links.push((index, code));
+        }
+    }
+    let start = header.e_shoff.get(Endianness::Little) as usize;
+    let entry = usize::from(header.e_shentsize.get(Endianness::Little));
+    for (index, code) in links {
+        let at = start + index * entry + LINK;
+        file[at..at + 4].copy_from_slice(&code.to_le_bytes());
+    }
+}

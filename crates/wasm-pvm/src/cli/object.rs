@@ -1,0 +1,136 @@
+//! `wasm-pvm info` of Cortex-M objects.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use wasm_pvm::object::{Depth, ExportStack, Summary};
+
+/// How ELF files begin.
+const MAGIC: &[u8] = b"\x7fELF";
+
+/// Whether the bytes are an ELF file.
+pub fn is_elf(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// What is in an object, as text or as JSON.
+pub fn info(bytes: &[u8], name: &str, as_json: bool) -> Result<String> {
+    let summary = Summary::read(bytes).with_context(|| name.to_owned())?;
+    if as_json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&summary_json(bytes.len(), &summary))?));
+    }
+    Ok(summary_text(bytes.len(), &summary))
+}
+
+fn summary_text(total: usize, summary: &Summary) -> String {
+    let mut text = "form: ELF object for Arm\n".to_owned();
+    let core = summary.core.iter().filter(|_| summary.settings.is_empty());
+    for (name, value) in core.map(|core| ("core", core)).chain(pairs(summary)) {
+        text += &format!("{name}: {value}\n");
+    }
+    let sizes = &summary.sizes;
+    for (what, bytes) in [
+        ("total", total as u64),
+        ("code", sizes.text),
+        ("read-only data", sizes.rodata),
+        ("data", sizes.data),
+        ("zeros", sizes.bss),
+    ] {
+        text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
+    }
+    for section in &summary.sections {
+        text += &format!("section {}: {} bytes, aligned to {}\n", section.name, section.size, section.align);
+    }
+    for symbol in &summary.symbols {
+        let kind = if symbol.is_function { "function" } else { "data" };
+        let scope = if symbol.is_global { "global" } else { "local" };
+        text += &format!("{scope} {kind} {}: {} bytes\n", symbol.name, symbol.size);
+    }
+    for import in &summary.imports {
+        text += &format!("undefined {import}\n");
+    }
+    for helper in &summary.helpers {
+        text += &format!("undefined {helper} (run-time ABI)\n");
+    }
+    for function in &summary.functions {
+        let bytes = function.stack_bytes.map_or("not known".to_owned(), |bytes| format!("{bytes} bytes"));
+        text += &format!("stack of {}: {bytes}\n", function.name);
+    }
+    for export in &summary.exports {
+        text += &depth_text(summary, export);
+    }
+    text
+}
+
+fn pairs(summary: &Summary) -> impl Iterator<Item = (&str, &String)> {
+    summary.settings.iter().map(|(name, value)| (name.as_str(), value))
+}
+
+/// One line: the bytes, the path, and what is not in them.
+fn depth_text(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> String {
+    let steps = depth.path.iter().map(|step| format!("{} {}", step.function, step.bytes));
+    let path = steps.collect::<Vec<_>>().join(" > ");
+    let mut notes = Vec::new();
+    for group in &depth.recursion {
+        notes.push(format!("recursive: {}, counted once", group.join(", ")));
+    }
+    if !depth.indirect.is_empty() {
+        notes.push(format!("calls through a table in {}", depth.indirect.join(", ")));
+    }
+    if !depth.imports.is_empty() {
+        notes.push(format!("not counted: {}", depth.imports.join(", ")));
+    }
+    if !depth.unknown.is_empty() {
+        notes.push(format!("not known: {}", depth.unknown.join(", ")));
+    }
+    let notes: String = notes.into_iter().map(|note| format!("; {note}")).collect();
+    format!("deepest stack of {name}: {} {} bytes ({path}){notes}\n", bound(summary, depth), depth.bytes)
+}
+
+/// What kind of number the depth is. Objects of other compilers don't tell their indirect calls.
+fn bound(summary: &Summary, depth: &Depth) -> &'static str {
+    let is_open = summary.settings.is_empty() || !depth.recursion.is_empty() || !depth.unknown.is_empty();
+    if is_open { "at least" } else { "at most" }
+}
+
+fn summary_json(total: usize, summary: &Summary) -> Value {
+    let sizes = &summary.sizes;
+    let sections = summary.sections.iter();
+    let symbols = summary.symbols.iter();
+    let functions = summary.functions.iter();
+    json!({
+        "form": "elf",
+        "core": summary.core,
+        "settings": pairs(summary).map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>(),
+        "sizes": { "total": total, "text": sizes.text, "rodata": sizes.rodata, "data": sizes.data, "bss": sizes.bss },
+        "sections": sections.map(|section| {
+            json!({ "name": section.name, "size": section.size, "align": section.align })
+        }).collect::<Vec<_>>(),
+        "symbols": symbols.map(|symbol| json!({
+            "name": symbol.name,
+            "section": symbol.section,
+            "size": symbol.size,
+            "global": symbol.is_global,
+            "function": symbol.is_function,
+        })).collect::<Vec<_>>(),
+        "undefined": summary.imports,
+        "helpers": summary.helpers,
+        "functions": functions.map(|function| {
+            json!({ "name": function.name, "stack": function.stack_bytes })
+        }).collect::<Vec<_>>(),
+        "exports": summary.exports.iter().map(|export| export_json(summary, export)).collect::<Vec<_>>(),
+    })
+}
+
+fn export_json(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> Value {
+    let steps = depth.path.iter();
+    json!({
+        "name": name,
+        "stack": depth.bytes,
+        "bound": bound(summary, depth),
+        "path": steps.map(|step| json!({ "function": step.function, "stack": step.bytes })).collect::<Vec<_>>(),
+        "recursive": depth.recursion,
+        "indirect": depth.indirect,
+        "not_counted": depth.imports,
+        "not_known": depth.unknown,
+    })
+}
