@@ -12,6 +12,9 @@ need llvm-mc-22 llvm-22
 need clang-22 clang-22
 need ld.lld-22 lld-22
 need qemu-system-arm qemu-system-arm
+# Builds the example firmware.
+need cmake cmake
+need make make
 need arm-none-eabi-ld binutils-arm-none-eabi
 # Its run-time library has the arithmetic of floats.
 need arm-none-eabi-gcc gcc-arm-none-eabi
