@@ -4,7 +4,7 @@
 #   check-determinism.sh [BINARY]     default: target/release/wasm-pvm
 #
 # Compiles every kernel and, where there is one, the smallest runtime of RUNTIMES_DIR at three levels for both
-# versions of the Gray Paper: with 1 thread, with 2, and with the default number from another folder and in an empty
+# versions of the Gray Paper, and the kernels built for size for Cortex-M: with 1 thread, with 2, and with the default number from another folder and in an empty
 # environment. Every compilation is a process of its own, so addresses differ, too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,9 +20,9 @@ export binary work
 check() {
   local out sums distinct
   out=$(mktemp -d -p "$work")
-  if "$binary" compile "$@" --names keep --threads 1 -o "$out/one" 2>"$out/errors" &&
-    "$binary" compile "$@" --names keep --threads 2 -o "$out/two" 2>"$out/errors" &&
-    (cd / && env -i "$binary" compile "$@" --names keep -o "$out/default" 2>"$out/errors") &&
+  if "$binary" compile "$@" --threads 1 -o "$out/one" 2>"$out/errors" &&
+    "$binary" compile "$@" --threads 2 -o "$out/two" 2>"$out/errors" &&
+    (cd / && env -i "$binary" compile "$@" -o "$out/default" 2>"$out/errors") &&
     sums=$(sha256sum "$out/one" "$out/two" "$out/default" | cut -c1-64)
   then
     distinct=$(sort -u <<<"$sums" | wc -l)
@@ -50,9 +50,11 @@ cases() {
   fi
   for level in -O0 -O2 -Oz; do
     for gp in 0.7 0.8; do
-      [ -z "$runtime" ] || printf '%s\t--gp\t%s\t%s\t--floats\ttrap\t--imports\tauto\n' "$level" "$gp" "$runtime"
-      printf -- "$level\t--gp\t$gp\t%s\n" "$PWD"/tests/fixtures/kernels/wasm/*/*.wasm
+      [ -z "$runtime" ] ||
+        printf '%s\t--gp\t%s\t%s\t--names\tkeep\t--floats\ttrap\t--imports\tauto\n' "$level" "$gp" "$runtime"
+      printf -- "$level\t--gp\t$gp\t--names\tkeep\t%s\n" "$PWD"/tests/fixtures/kernels/wasm/*/*.wasm
     done
+    printf -- "$level\t--target\tthumbv7m\t--memory\tsymbol\t%s\n" "$PWD"/tests/fixtures/kernels/wasm/Os/*.wasm
   done
 }
 
