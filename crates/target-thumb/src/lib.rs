@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ legalize ─ alignment ─ classes ─ tails ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ legalize ─ alignment ─ classes ─ merge ─ tails ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
@@ -27,6 +27,7 @@ mod immediate;
 mod inst;
 mod legalize;
 mod lower;
+mod merge;
 mod peephole;
 mod rebase;
 mod tails;
@@ -126,9 +127,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     alignment::lower(&mut module);
     classes::tabulate(&mut module);
-    let memory = module.memory().map(|(id, _)| id).filter(|_| options.memory != MemoryMode::Native);
+    let linear = module.memory().map(|(id, _)| id);
+    let is_native = options.memory == MemoryMode::Native;
     for func in module.functions.values_mut().flatten() {
-        if let Some(memory) = memory {
+        merge::stores(func, linear, is_native);
+        if let Some(memory) = linear.filter(|_| !is_native) {
             rebase::group(func, memory);
         }
         tails::mark(func);

@@ -1,17 +1,22 @@
 //! The shape of generated code where it is promised. That it computes the right thing is tested by running it.
 
 use ssa::{canonicalize, estimate_frequencies, parse_module, verify};
-use target_thumb::{Options, print};
+use target_thumb::{MemoryMode, Options, print};
 
 /// The final instructions of a program.
 fn assembly(text: &str) -> String {
+    assembly_in(MemoryMode::Symbol, text)
+}
+
+fn assembly_in(memory: MemoryMode, text: &str) -> String {
     let mut module = parse_module(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     for func in module.functions.values_mut().flatten() {
         canonicalize(func);
         estimate_frequencies(func);
     }
     verify(&module).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    print(module, &Options { threads: 1, ..Options::default() }, codegen::Stage::Asm).expect("it compiles")
+    print(module, &Options { threads: 1, memory, ..Options::default() }, codegen::Stage::Asm)
+        .expect("it compiles")
 }
 
 #[test]
@@ -54,4 +59,23 @@ fn fields_of_a_structure_share_the_sum_of_symbol_and_index() {
     );
     assert_eq!(code.matches("movw").count(), 1, "{code}");
     assert!(code.contains("#4]") && code.contains("#8]"), "{code}");
+}
+
+/// A function of three words with these instructions.
+fn function(memory: MemoryMode, body: &str) -> String {
+    let text = format!(
+        "sig (i32, i32, i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\
+         func $f (i32, i32, i32) -> (i32) optsize {{\nb0(v0: i32, v1: i32, v2: i32):\n{body}}}\n"
+    );
+    assembly_in(memory, &text)
+}
+
+#[test]
+fn neighbouring_constants_are_stored_at_once() {
+    let stores = "  v3 = const.i32 7\n  v4 = const.i32 0\n  store.u8 v3, [@m + v0 + 4]\n  \
+                  store.u8 v4, [@m + v0 + 5]\n  store.u16 v4, [@m + v0 + 6]\n  return v0\n";
+    let code = function(MemoryMode::Symbol, stores);
+    assert_eq!(code.matches("str").count(), 1, "{code}");
+    let code = function(MemoryMode::Native, stores);
+    assert_eq!(code.matches("str").count(), 3, "it may be a device: {code}");
 }
