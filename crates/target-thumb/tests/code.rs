@@ -79,3 +79,33 @@ fn neighbouring_constants_are_stored_at_once() {
     let code = function(MemoryMode::Native, stores);
     assert_eq!(code.matches("str").count(), 3, "it may be a device: {code}");
 }
+
+#[test]
+fn a_field_between_other_bits_is_inserted() {
+    let fields = [
+        "  v3 = const.i32 -4081\n  v4 = const.i32 4080\n  v5 = const.i32 4\n  v6 = and.i32 v0, v3\n  \
+         v7 = shl.i32 v1, v5\n  v8 = and.i32 v7, v4\n  v9 = or.i32 v6, v8\n  return v9\n",
+        "  v3 = const.i32 -4081\n  v4 = const.i32 255\n  v5 = const.i32 4\n  v6 = and.i32 v0, v3\n  \
+         v7 = and.i32 v1, v4\n  v8 = shl.i32 v7, v5\n  v9 = or.i32 v8, v6\n  return v9\n",
+        "  v3 = const.i32 -256\n  v4 = const.i32 255\n  v6 = and.i32 v0, v3\n  \
+         v8 = and.i32 v1, v4\n  v9 = or.i32 v6, v8\n  return v9\n",
+        "  v3 = const.i32 65535\n  v4 = const.i32 16\n  v6 = and.i32 v0, v3\n  \
+         v8 = shl.i32 v1, v4\n  v9 = or.i32 v6, v8\n  return v9\n",
+    ];
+    for field in fields {
+        let code = function(MemoryMode::Symbol, field);
+        assert!(code.contains("bfi"), "{code}");
+        assert!(!code.contains("orr") && !code.contains("bic"), "{code}");
+    }
+    let code = function(MemoryMode::Symbol, &fields[1].replace("const.i32 255", "const.i32 127"));
+    assert!(!code.contains("bfi"), "the field has a hole: {code}");
+}
+
+#[test]
+fn a_full_product_is_added_where_it_is_computed() {
+    let code = assembly(
+        "sig (i32, i32, i64) -> (i64)\nfunc $f (i32, i32, i64) -> (i64) {\nb0(v0: i32, v1: i32, v2: i64):\n  \
+         v3 = zext.i64 v0\n  v4 = zext.i64 v1\n  v5 = mul.i64 v3, v4\n  v6 = add.i64 v5, v2\n  return v6\n}\n",
+    );
+    assert!(code.contains("umlal") && !code.contains("adc"), "{code}");
+}

@@ -3,6 +3,7 @@
 //! Results, traps, linear memory and the sequence of import calls with their arguments must agree; callee-saved
 //! registers and the stack pointer must survive.
 
+mod idioms;
 mod qemu;
 
 use codegen::{ArgLoc, CallLayout};
@@ -46,6 +47,11 @@ fn run_seeds(name: &str, cpu: Cpu, params: &Params) {
 }
 
 fn run_seeds_in(mode: MemoryMode, name: &str, cpu: Cpu, params: &Params) {
+    run_modules(mode, name, cpu, |rng| testing::random_module(rng, params));
+}
+
+/// Runs the modules that a generator makes of seeds.
+fn run_modules(mode: MemoryMode, name: &str, cpu: Cpu, generate: impl Fn(&mut Rng) -> Module) {
     if !qemu::is_available() {
         return;
     }
@@ -54,7 +60,7 @@ fn run_seeds_in(mode: MemoryMode, name: &str, cpu: Cpu, params: &Params) {
     let mut batch = Batch::default();
     for seed in first..first + seeds {
         let mut rng = Rng::new(seed);
-        let module = testing::random_module(&mut rng, params);
+        let module = generate(&mut rng);
         batch.add(&module, mode, cpu, &mut rng, &format!("{name}, seed {seed}"));
     }
     let outcomes = qemu::run(&name.replace(' ', "-"), cpu, &batch.objects, &batch.imports, &batch.calls);
@@ -376,6 +382,11 @@ fn memory_at_address_zero() {
 #[test]
 fn calls() {
     run_seeds("calls", Cpu::M4, &Params { size: 40, functions: 6, ..Params::default() });
+}
+
+#[test]
+fn fields_products_and_constants() {
+    run_modules(MemoryMode::Symbol, "idioms", Cpu::M3, idioms::module);
 }
 
 #[test]

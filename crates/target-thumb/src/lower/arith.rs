@@ -224,6 +224,9 @@ fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         }
         _ => {}
     }
+    if op == BinaryOp::Or && bits::insert(cx, dst, [a, b]) {
+        return;
+    }
     if op != BinaryOp::Xor {
         for (plain, other) in [(a, b), (b, a)] {
             if let Some(inner) = inverted(cx, other) {

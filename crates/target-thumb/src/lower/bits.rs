@@ -4,7 +4,7 @@ use codegen::VReg;
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, constant, half, reg, temp, word};
+use super::{Cx, Part, constant, half, part, reg, temp, word};
 use crate::immediate::is_modified;
 use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 use crate::test::{Compare, Src, Test};
@@ -165,6 +165,50 @@ pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: Part, imm: u32) -> bool {
     let n = word(cx, inner);
     cx.emit(Inst::Plain(Machine::bit_field(Opcode::Ubfx, dst, n, low as u8, width as u8)));
     true
+}
+
+/// `dst = a | b` as the insertion of a bit field, if one operand leaves room for what the other has.
+pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
+    for (kept, field) in [(a, b), (b, a)] {
+        if let Some((old, low, width)) = cleared(cx, kept)
+            && let Some(field) = field_at(cx, field, low, width)
+        {
+            let (old, n) = (word(cx, old), word(cx, field));
+            let inst = Machine::bit_field(Opcode::Bfi, dst, n, low as u8, width as u8);
+            cx.emit(Inst::Update { inst, old });
+            return true;
+        }
+    }
+    false
+}
+
+/// The value of which `value` clears one run of bits, with that run, for this use only.
+fn cleared(cx: &Cx<'_>, value: Value) -> Option<(Value, u32, u32)> {
+    let [old, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
+    let (low, width) = one_run(!part(cx, mask).imm()?)?;
+    Some((old, low, width))
+}
+
+/// The value whose low `width` bits are all that `value` has, at bit `low`; for this use only.
+fn field_at(cx: &Cx<'_>, value: Value, low: u32, width: u32) -> Option<Value> {
+    let run = u32::MAX >> (32 - width);
+    let unmasked = |value: Value, run: u32| {
+        let [inner, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
+        (part(cx, mask) == Part::Imm(run)).then_some(inner)
+    };
+    let unshifted = |value: Value| {
+        let [inner, count] = super::single_use_binary(cx, value, BinaryOp::Shl)?;
+        (part(cx, count) == Part::Imm(low)).then_some(inner)
+    };
+    if low == 0 {
+        return unmasked(value, run);
+    }
+    if let Some(shifted) = unmasked(value, run << low) {
+        return unshifted(shifted);
+    }
+    let inner = unshifted(value)?;
+    // What is shifted out needs no mask.
+    unmasked(inner, run).or_else(|| (low + width == 32).then_some(inner))
 }
 
 /// `dst = n & imm` without the constant in a register, where `and` and `bic` can't hold it or there is a short form.

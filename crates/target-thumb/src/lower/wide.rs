@@ -126,6 +126,13 @@ fn mul_high_signed(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
 }
 
 fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
+    for (addend, product) in [(a, b), (b, a)] {
+        if let Some(factors) = super::single_use_binary(cx, product, BinaryOp::Mul)
+            && let Some((signed, factors)) = widening_factors(cx, factors)
+        {
+            return add_product(cx, dst, addend, signed, factors);
+        }
+    }
     let (a, b) = match halves(cx, a) {
         // A constant goes to the right.
         constant @ ([Part::Imm(_), _] | [_, Part::Imm(_)]) if cx.constant(a).is_some() => {
@@ -134,6 +141,15 @@ fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
         other => (other, halves(cx, b)),
     };
     add_parts(cx, dst, a, b);
+}
+
+/// `dst = addend + n * m`, with the full product of two words.
+fn add_product(cx: &mut Cx<'_>, dst: [VReg; 2], addend: Value, signed: bool, factors: [Part; 2]) {
+    let op = if signed { Opcode::Smlal } else { Opcode::Umlal };
+    let old = words(cx, addend);
+    let [n, m] = factors.map(|factor| reg(cx, factor));
+    let inst = Machine::mul_long(op, dst[0], dst[1], n, m);
+    cx.emit(Inst::UpdatePair { inst, old });
 }
 
 /// `dst = a + b`.
