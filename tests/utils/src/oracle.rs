@@ -125,11 +125,15 @@ impl Reference {
 
     /// Calls an exported function.
     pub fn call(&mut self, export: &Export, args: &[u64], fuel: u64) -> Result<Outcome> {
-        let func = self.instance.get_func(&self.store, &export.name).context("no such export")?;
-        let ty = |wide: &bool| if *wide { ValType::I64 } else { ValType::I32 };
-        let args: Vec<Val> =
-            args.iter().zip(&export.params).map(|(&arg, wide)| value(arg, ty(wide))).collect();
-        let mut results: Vec<Val> = export.results.iter().map(|wide| value(0, ty(wide))).collect();
+        self.invoke(&export.name, args, fuel)
+    }
+
+    /// Calls an exported function of numbers, floats among them, by its name.
+    pub fn invoke(&mut self, name: &str, args: &[u64], fuel: u64) -> Result<Outcome> {
+        let func = self.instance.get_func(&self.store, name).context("no such export")?;
+        let ty = func.ty(&self.store);
+        let args: Vec<Val> = args.iter().zip(ty.params()).map(|(&arg, &ty)| value(arg, ty)).collect();
+        let mut results: Vec<Val> = ty.results().iter().map(|&ty| value(0, ty)).collect();
         self.store.set_fuel(fuel)?;
         match func.call(&mut self.store, &args, &mut results) {
             Ok(()) => Ok(Outcome::Returned(results.iter().map(word).collect())),

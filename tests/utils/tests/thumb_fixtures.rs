@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use testkit::engine::Engine;
 use testkit::program::Pvm;
 use testkit::spec::run_text;
 use testkit::thumb::{Setup, Thumb};
@@ -66,7 +67,13 @@ fn with_single_precision_and_library() {
     on_board(Cpu::M4F, Floats::Soft);
 }
 
-/// The scripts themselves are right: the other target agrees with them.
+/// The scripts themselves are right.
+#[test]
+fn on_the_reference_engine() {
+    check("reference", &Engine);
+}
+
+/// The other target agrees with them.
 #[test]
 fn on_the_pvm() {
     let options = Options {

@@ -240,10 +240,17 @@ impl<'ctx> Ir<'ctx> {
     }
 
     /// Stores, with the given alignment in bytes.
-    pub fn store(&self, space: Space, pointer: PointerValue<'ctx>, value: BasicValueEnum<'ctx>, align: u32) {
+    pub fn store(
+        &self,
+        space: Space,
+        pointer: PointerValue<'ctx>,
+        value: BasicValueEnum<'ctx>,
+        align: u32,
+    ) -> InstructionValue<'ctx> {
         let inst = built(self.builder.build_store(pointer, value));
         inst.set_alignment(align).expect("a power of two");
         self.tag(inst, space);
+        inst
     }
 
     fn tag(&self, inst: InstructionValue<'ctx>, space: Space) {

@@ -173,7 +173,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let value = self.pop();
         if self.is_fused_stack_pointer(index) {
             let slot = self.stack_pointer_slot();
-            return self.ir().store(Space::Local, slot, value, 4);
+            self.ir().store(Space::Local, slot, value, 4);
+            return;
         }
         let (pointer, ty) = self.global_variable(index);
         let value = match self.static_stack(index) {

@@ -11,12 +11,15 @@
 //! operations are checked under the same rule: with [`Bounds::Guard`] the machine traps at the first byte outside, and
 //! pointers to what the host mapped elsewhere (arguments, say) are as good as in a plain access.
 //!
+//! Where wasm addresses are machine addresses, a constant address that is none of static data is that of a device:
+//! such accesses are volatile, so that each is made, once, with its width, and in order.
+//!
 //! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. The access begins within
 //! memory, then; it may end up to seven bytes behind it. Ranges of bulk operations are compared.
 
 use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
-use inkwell::values::{BasicValueEnum, IntValue, PointerValue};
+use inkwell::values::{BasicValue, BasicValueEnum, IntValue, PointerValue};
 use ssa::TrapCode;
 use wasmparser::{MemArg, Operator};
 
@@ -31,6 +34,14 @@ use crate::program::SizePlan;
 enum Extend {
     Zero,
     Sign,
+}
+
+/// Where an access goes.
+#[derive(Clone, Copy)]
+struct Place<'ctx> {
+    pointer: PointerValue<'ctx>,
+    /// Whether it is a fixed address of the machine that is none of static data.
+    is_device: bool,
 }
 
 /// Translates an operator of this family; false if it is of another.
@@ -68,14 +79,14 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops an address and pushes what is there.
     pub(super) fn load(&mut self, memarg: MemArg, ty: BasicTypeEnum<'ctx>) {
-        let pointer = self.access(memarg, super::locals::align_of(ty));
-        let value = self.ir().load(Space::Memory, ty, pointer, 1);
+        let place = self.access(memarg, super::locals::align_of(ty));
+        let value = self.load_from(place, ty);
         self.push(value);
     }
 
     fn load_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>, ty: IntType<'ctx>, extend: Extend) {
-        let pointer = self.access(memarg, narrow.get_bit_width() / 8);
-        let value = self.ir().load(Space::Memory, narrow.into(), pointer, 1).into_int_value();
+        let place = self.access(memarg, narrow.get_bit_width() / 8);
+        let value = self.load_from(place, narrow.into()).into_int_value();
         let value = match extend {
             Extend::Zero => self.ir().zext(value, ty),
             Extend::Sign => self.ir().sext(value, ty),
@@ -86,39 +97,60 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops a value and an address and stores.
     pub(super) fn store(&mut self, memarg: MemArg) {
         let value = self.pop();
-        let pointer = self.access(memarg, super::locals::align_of(value.get_type()));
-        self.ir().store(Space::Memory, pointer, value, 1);
+        let place = self.access(memarg, super::locals::align_of(value.get_type()));
+        self.store_to(place, value);
     }
 
     fn store_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>) {
         let value = self.pop_int();
         let value = self.ir().trunc(value, narrow);
-        let pointer = self.access(memarg, narrow.get_bit_width() / 8);
-        self.ir().store(Space::Memory, pointer, value.into(), 1);
+        let place = self.access(memarg, narrow.get_bit_width() / 8);
+        self.store_to(place, value.into());
     }
 
-    /// Pops an address, checks it if that is asked for, and returns the pointer to `bytes` bytes.
-    fn access(&mut self, memarg: MemArg, bytes: u32) -> PointerValue<'ctx> {
+    fn load_from(&mut self, place: Place<'ctx>, ty: BasicTypeEnum<'ctx>) -> BasicValueEnum<'ctx> {
+        let value = self.ir().load(Space::Memory, ty, place.pointer, 1);
+        if place.is_device {
+            let inst = value.as_instruction_value().expect("a load is an instruction");
+            inst.set_volatile(true).expect("loads can be volatile");
+        }
+        value
+    }
+
+    fn store_to(&mut self, place: Place<'ctx>, value: BasicValueEnum<'ctx>) {
+        let inst = self.ir().store(Space::Memory, place.pointer, value, 1);
+        if place.is_device {
+            inst.set_volatile(true).expect("stores can be volatile");
+        }
+    }
+
+    /// Pops an address, checks it if that is asked for, and returns where the `bytes` bytes are.
+    fn access(&mut self, memarg: MemArg, bytes: u32) -> Place<'ctx> {
         let address = self.pop_int();
         match self.program().options.bounds {
             Bounds::Guard => {}
             Bounds::Strict => self.check_access(address, memarg.offset + u64::from(bytes)),
-            Bounds::Mask => return self.masked_pointer(address, memarg.offset as u32),
+            Bounds::Mask => {
+                let pointer = self.masked_pointer(address, memarg.offset as u32);
+                return Place { pointer, is_device: false };
+            }
         }
+        let is_native = self.program().options.static_data;
         let mut offset = memarg.offset as u32;
         let mut address = address;
         if let Some(constant) = address.get_zero_extended_constant() {
             address = self.word((constant as u32).wrapping_add(offset));
             offset = 0;
         }
-        let pointer = self.memory_pointer(address);
-        match offset {
-            0 => pointer,
+        let base = self.memory_pointer(address);
+        let pointer = match offset {
+            0 => base,
             offset => {
                 let offset = self.word(offset);
-                self.ir().offset_bytes(pointer, offset)
+                self.ir().offset_bytes(base, offset)
             }
-        }
+        };
+        Place { pointer, is_device: is_native && address.is_const() }
     }
 
     /// The pointer to `address + offset` modulo the size of memory, a power of two.
