@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # The same input gives the same bytes: for any number of threads, in any process, wherever it is started.
 #
-#   check-determinism.sh [BINARY]     default: target/release/wasm-pvm
+#   check-determinism.sh [BINARY]     default: release/wasm-pvm in the build folder
 #
 # Compiles every kernel and, where there is one, the smallest runtime of RUNTIMES_DIR at three levels for both
 # versions of the Gray Paper, and the kernels built for size for Cortex-M: with 1 thread, with 2, and with the default number from another folder and in an empty
 # environment. Every compilation is a process of its own, so addresses differ, too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-binary=$(readlink -f "${1:-target/release/wasm-pvm}")
+binary=${1:-${CARGO_TARGET_DIR:-target}/release/wasm-pvm}
 runtimes=${RUNTIMES_DIR:-../shared/corpus/runtimes}
 [ -x "$binary" ] || { echo "check-determinism: no binary $binary: cargo build --release" >&2; exit 2; }
+binary=$(readlink -f "$binary")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
