@@ -11,7 +11,7 @@ mkdir -p "$out"
 out="$(cd "$out" && pwd)"
 if [ -z "${WASM_PVM:-}" ]; then
   (cd "$here/../.." && cargo build -q --release --locked -p wasm-pvm)
-  WASM_PVM="$here/../../target/release/wasm-pvm"
+  WASM_PVM="${CARGO_TARGET_DIR:-$here/../../target}/release/wasm-pvm"
 fi
 
 if [ -n "${CMAKE:-}" ]; then

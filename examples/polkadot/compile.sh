@@ -92,7 +92,7 @@ if [ -n "${WASM_PVM:-}" ]; then
 else
   . scripts/setup.sh
   cargo build --release --locked -p wasm-pvm
-  compiler=target/release/wasm-pvm
+  compiler=${CARGO_TARGET_DIR:-target}/release/wasm-pvm
 fi
 [ -z "${OUT:-}" ] || out=$(absolute "$OUT")
 mkdir -p "$out"
