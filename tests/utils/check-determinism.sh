@@ -4,8 +4,9 @@
 #   check-determinism.sh [BINARY]     default: release/wasm-pvm in the build folder
 #
 # Compiles every kernel and, where there is one, the smallest runtime of RUNTIMES_DIR at three levels for both
-# versions of the Gray Paper, and the kernels built for size for Cortex-M: with 1 thread, with 2, and with the default number from another folder and in an empty
-# environment. Every compilation is a process of its own, so addresses differ, too.
+# versions of the Gray Paper, and the kernels built for size for Cortex-M: with 1 thread, with 2, and with the default
+# number from another folder and in an empty environment. Every compilation is a process of its own, so addresses
+# differ, too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 binary=${1:-${CARGO_TARGET_DIR:-target}/release/wasm-pvm}

@@ -39,8 +39,8 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     /// What a load from the stack costs more if a block's branch or return waits for its value, in loads.
     const CONTROL_WAIT: f32 = 0.0;
 
-    /// How far a register that must be saved first is taken to be wanted, in points of the line, at least: others will use
-    /// it, too.
+    /// How far a register that must be saved first is taken to be wanted, in points of the line, at least: others will
+    /// use it, too.
     const SAVE_SPAN: u32 = 0;
 
     /// What making an operand-free value again costs, in loads from the stack.

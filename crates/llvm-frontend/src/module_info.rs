@@ -194,8 +194,8 @@ impl ModuleInfo {
     ///
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
-    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide arithmetic
-    /// and custom page sizes.
+    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide
+    /// arithmetic and custom page sizes.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
         let mut validator = Validator::new_with_features(features());
         validator.validate_all(wasm).map_err(|refused| refused::error(wasm, &refused))?;

@@ -12,7 +12,8 @@
 //!    extended.
 //! 2. [`choose_forms`] walks definitions before uses and fixes the forms, given the demands and known widths.
 //!
-//! Besides that only step 2 matters for correctness: a consumer asks [`Facts`] for the form it finds and extends if it must.
+//! Besides that only step 2 matters for correctness: a consumer asks [`Facts`] for the form it finds and extends if it
+//! must.
 //!
 //! Demand ends because each value is demanded at most once.
 

@@ -1,7 +1,8 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ legalize ─ alignment ─ classes ─ merge ─ tails ─ branches ─ expand switches ─► Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ rebase ─ tails ─ branches ─ switches ─► Module
+//! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
 //! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the

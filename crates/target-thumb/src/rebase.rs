@@ -1,11 +1,13 @@
 //! Accesses to one place of linear memory from one base.
 //!
-//! Where linear memory is at a symbol, `memory + index + offset` takes the symbol's address with the offset in a register,
-//! another register for each offset. A structure or a row of a table is many offsets from one index: there the sum of
-//! symbol and index in a register is better, and offsets go into the instructions, which have room for -255 to 4095.
+//! Where linear memory is at a symbol, `memory + index + offset` takes the symbol's address with the offset in a
+//! register, another register for each offset. A structure or a row of a table is many offsets from one index: there
+//! the sum of symbol and index in a register is better, and offsets go into the instructions, which have room for -255
+//! to 4095.
 //!
-//! Accesses are grouped by index and by their offset's nearest multiple of 4096 below. A group gets its sum right behind the index, if it
-//! has at least two accesses and they are executed more often than the index is computed. One pass, so it ends.
+//! Accesses are grouped by index and by their offset's nearest multiple of 4096 below. A group gets its sum right
+//! behind the index, if it has at least two accesses and they are executed more often than the index is computed. One
+//! pass, so it ends.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,8 @@
 //! What a form can't say in bits are constraints: a field that equals another (`n=d` for two-address forms) or a
 //! constant (`n=13` for `sp`-relative forms). A field that has no bits gets its value from its constraint.
 //!
-//! Invariants: a form's bits and constraints tell every field of its format; within one opcode, two forms of one width accept disjoint instructions or the first is preferred.
+//! Invariants: a form's bits and constraints tell every field of its format; within one opcode, two forms of one width
+//! accept disjoint instructions or the first is preferred.
 
 use crate::value::Coding;
 

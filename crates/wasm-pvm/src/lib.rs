@@ -9,8 +9,9 @@
 //! ```
 //!
 //! [`compile`] is the pipeline: input in any form ([`input`]), adapters linked in ([`adapter`]), the frontend and the
-//! target of [`Options`], the container or object. [`emit`] stops at a stage and gives its text. Everything is a function of its
-//! arguments: the same input and options give the same bytes in every process and with any number of threads.
+//! target of [`Options`], the container or object. [`emit`] stops at a stage and gives its text. Everything is a
+//! function of its arguments: the same input and options give the same bytes in every process and with any number of
+//! threads.
 
 pub mod adapter;
 pub mod input;

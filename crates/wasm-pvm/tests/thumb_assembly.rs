@@ -119,8 +119,8 @@ struct Symbol {
     section: Option<usize>,
 }
 
-/// An object without what assemblers are free in: the order of symbols and relocations, string tables, the empty section that they
-/// always make, and marks in sections without code. Sections are numbered by name and then in order.
+/// An object without what assemblers are free in: the order of symbols and relocations, string tables, the empty
+/// section that they always make, and marks in sections without code. Sections are numbered by name and then in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Content {
     flags: u32,

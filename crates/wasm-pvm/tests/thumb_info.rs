@@ -1,5 +1,5 @@
-//! `wasm-pvm info` of Cortex-M objects. Stack use is judged by LLVM's disassembly and by `llvm-readelf`, sizes and symbols by
-//! `llvm-size` and `llvm-nm`.
+//! `wasm-pvm info` of Cortex-M objects. Stack use is judged by LLVM's disassembly and by `llvm-readelf`, sizes and
+//! symbols by `llvm-size` and `llvm-nm`.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! Functions made from wasm and functions made from C by clang call each other on emulated boards: pairs, stack arguments,
-//! floats by either convention, several results as structures, the alignment of the stack.
+//! Functions made from wasm and functions made from C by clang call each other on emulated boards: pairs, stack
+//! arguments, floats by either convention, several results as structures, the alignment of the stack.
 
 use std::path::Path;
 

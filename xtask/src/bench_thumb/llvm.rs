@@ -1,8 +1,8 @@
 //! LLVM's back end on the IR that ours gets.
 //!
 //! Where linear memory is at address 0, its symbol becomes the null pointer, and functions are told that null is an
-//! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as well, so
-//! that LLVM may use all it has.
+//! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as
+//! well, so that LLVM may use all it has.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

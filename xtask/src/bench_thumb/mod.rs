@@ -1,8 +1,8 @@
 //! The Cortex-M benchmark: our code beside LLVM's, on the same LLVM IR and on the same wasm.
 //!
 //! Every module is compiled with our back end and, from the IR that our frontend gives it, with LLVM's. Bytes are those
-//! of functions with their literals, from the symbol tables of both objects, and of tables that stand for code. The columns measured once on the same
-//! wasm by another frontend are read from a file beside the modules.
+//! of functions with their literals, from the symbol tables of both objects, and of tables that stand for code. The
+//! columns measured once on the same wasm by another frontend are read from a file beside the modules.
 
 mod count;
 mod llvm;
@@ -154,7 +154,8 @@ fn frontend(level: OptLevel) -> llvm_frontend::Options {
     llvm_frontend::Options { level, threads: 1, ..llvm_frontend::Options::new(target) }
 }
 
-/// Sum of all functions, and of tables in their place, but the run-time helpers, which the measured columns leave out, too.
+/// Sum of all functions, and of tables in their place, but the run-time helpers, which the measured columns leave out,
+/// too.
 fn total(sizes: &Sizes) -> u64 {
     sizes.iter().filter(|(name, _)| !is_helper(name)).map(|(_, size)| size).sum()
 }

@@ -13,11 +13,12 @@
 //! | stored, passed, returned, widened | weak |
 //!
 //! An address is what has the sign of an address and none of a number; and what has only weak signs, unless the same
-//! constant is a number elsewhere in the function. What has no sign of an address is a number. Everything else is refused.
+//! constant is a number elsewhere in the function. What has no sign of an address is a number. Everything else is
+//! refused.
 //!
 //! In a sum that is used as an address, the constant is the address and the other operand an index: no offset from a
-//! pointer is as large as [`LARGEST_OFFSET`]. Where static data begins below that, the other operand must be seen to be an
-//! index (scaled, masked, widened, or a sum of such). What is made of two addresses is refused.
+//! pointer is as large as [`LARGEST_OFFSET`]. Where static data begins below that, the other operand must be seen to be
+//! an index (scaled, masked, widened, or a sum of such). What is made of two addresses is refused.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -7,12 +7,13 @@
 //!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one);
 //! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end.
 //!
-//! So such a segment becomes an object. What lies between those is one object, from the first byte anything refers to, if
-//! there is an open reference to it; otherwise what the direct references and segments touch is cut where they don't touch
-//! each other. Objects begin at a multiple of 16, which keeps all alignment.
+//! So such a segment becomes an object. What lies between those is one object, from the first byte anything refers to,
+//! if there is an open reference to it; otherwise what the direct references and segments touch is cut where they don't
+//! touch each other. Objects begin at a multiple of 16, which keeps all alignment.
 //!
-//! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are those of the segments, later ones
-//! over earlier ones. A word of them that could be an address is refused: nothing tells what it is.
+//! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are
+//! those of the segments, later ones over earlier ones. A word of them that could be an address is refused: nothing
+//! tells what it is.
 
 use std::ops::Range;
 

@@ -1,12 +1,12 @@
 //! Tail duplication: giving a block that ends in a jump its own copy of a short block behind it.
 //!
-//! In GP 0.8 a jump costs 15, and a block that is cut in two costs the sum of two maxima: loads in both halves don't overlap.
-//! After allocation nothing but registers connects blocks, so a copy is just as good as the original. Candidates are
-//! taken hottest first, as long as what the simulator says a copy saves, times how often, is worth its bytes, and
-//! within a budget of bytes per function.
+//! In GP 0.8 a jump costs 15, and a block that is cut in two costs the sum of two maxima: loads in both halves don't
+//! overlap. After allocation nothing but registers connects blocks, so a copy is just as good as the original.
+//! Candidates are taken hottest first, as long as what the simulator says a copy saves, times how often, is worth its
+//! bytes, and within a budget of bytes per function.
 //!
-//! Short blocks that return are copied on every common path: a path that needs no frame can only do without it if it shares no block
-//! with one that does.
+//! Short blocks that return are copied on every common path: a path that needs no frame can only do without it if it
+//! shares no block with one that does.
 
 use codegen::{Block, Control, Function, PReg};
 use pvm_isa::gas::{self, GasInst};

@@ -1,7 +1,7 @@
 //! The WebAssembly specification suite, executed on a target.
 //!
-//! Every module of a test file is compiled and instantiated by an [`Executor`], every assertion is executed; instances keep
-//! their state between assertions, as the suite demands. What an assertion should do is said by the suite alone.
+//! Every module of a test file is compiled and instantiated by an [`Executor`], every assertion is executed; instances
+//! keep their state between assertions, as the suite demands. What an assertion should do is said by the suite alone.
 //!
 //! An assertion that can't be judged is skipped for one of the reasons of [`Skip`]. How many assertions pass and how
 //! many are skipped for which reason is recorded per file; any difference from the record, in either direction,
