@@ -276,7 +276,7 @@ impl<'a> Program<'a> {
 
     fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
         let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let wants_growth = self.facts.memory_grows || self.copies_host_arguments();
+        let wants_growth = self.facts.memory_grows || self.module.host_arguments.is_some();
         let plan = plan_memory(memory, self.options, wants_growth)?;
         let MemoryPlan { min_bytes, grows, .. } = plan;
         self.memory = Some(plan);
