@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use ssa::{EntityId, FuncId, IdVec, entity_id};
+use ssa::{EntityId, FuncId, IdVec, SourceLoc, entity_id};
 
 use crate::mir::Block;
 
@@ -76,6 +76,8 @@ pub struct Fragment<F> {
     pub tables: Vec<Vec<Label>>,
     /// Most bytes of stack the function itself takes; 0 if the target doesn't say.
     pub stack_bytes: u32,
+    /// Where code begins that comes from another place in the source than what is in front of it.
+    pub locs: Vec<(Place, SourceLoc)>,
 }
 
 impl<F> Fragment<F> {
@@ -93,6 +95,7 @@ pub struct CodeBuffer<F> {
     fixups: Vec<FixupSite<F>>,
     labels: IdVec<Label, Option<Place>>,
     tables: Vec<Vec<Label>>,
+    locs: Vec<(Place, SourceLoc)>,
 }
 
 impl<F: Fixup> CodeBuffer<F> {
@@ -104,6 +107,15 @@ impl<F: Fixup> CodeBuffer<F> {
             fixups: Vec::new(),
             labels: IdVec::filled(None, blocks),
             tables: Vec::new(),
+            locs: Vec::new(),
+        }
+    }
+
+    /// Notes where what follows comes from, if that is known.
+    pub fn locate(&mut self, loc: Option<SourceLoc>) {
+        let Some(loc) = loc else { return };
+        if self.locs.last().is_none_or(|&(_, last)| last != loc) {
+            self.locs.push((self.here(), loc));
         }
     }
 
@@ -183,6 +195,7 @@ impl<F: Fixup> CodeBuffer<F> {
             labels: self.labels.values().map(|place| place.unwrap_or(end)).collect(),
             tables: self.tables,
             stack_bytes: 0,
+            locs: self.locs,
         }
     }
 }

@@ -23,9 +23,13 @@ pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
         let data = &func.blocks[at.block];
         target.begin_block(at, falls_in, labelled[at.block], &mut buf);
         buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
-        for inst in &data.insts {
+        // What has no location belongs to what is in front of it, or begins the block with what is behind it.
+        buf.locate(data.insts.first_loc().or(data.control_loc));
+        for (n, inst) in data.insts.iter().enumerate() {
+            buf.locate(data.insts.loc(n));
             target.encode(inst, at, &mut buf);
         }
+        buf.locate(data.control_loc);
         emit_control(target, &data.control, at, &mut buf);
         falls_in = falls_through(&data.control, at);
     }

@@ -14,6 +14,7 @@ mod buffer;
 mod compile;
 mod emit;
 mod frame;
+mod insts;
 pub mod layout;
 mod lower;
 mod mir;
@@ -30,6 +31,7 @@ pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference
 pub use compile::{Fragments, Stage, compile_function, compile_functions, print_stage};
 pub use emit::emit;
 pub use frame::{FrameLayout, StackSlot, registers_to_save};
+pub use insts::Insts;
 pub use lower::{Lower, Remat, Unsupported, ValueRegs};
 pub use mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg, VRegData};
 pub use regalloc::allocate;

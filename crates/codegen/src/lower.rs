@@ -12,9 +12,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ssa::{EntityId, IdVec, InstData, Value};
+use ssa::{EntityId, IdVec, InstData, SourceLoc, Value};
 
 use crate::frame::StackSlot;
+use crate::insts::Insts;
 use crate::mir::{Block, BlockData, Control, Function, Succ, VReg, VRegData};
 use crate::registers::RegClass;
 use crate::target::Target;
@@ -139,7 +140,7 @@ pub struct Lower<'a, T: Target> {
     touched: Vec<Remat>,
     block: ssa::Block,
     /// Instructions of the current block, last first.
-    reversed: Vec<T::Inst<VReg>>,
+    reversed: Insts<T::Inst<VReg>>,
     /// Instructions of the SSA instruction being lowered, in order.
     current: Vec<T::Inst<VReg>>,
     control: Option<Control<T, VReg>>,
@@ -182,7 +183,7 @@ impl<'a, T: Target> Lower<'a, T> {
             shared: IdVec::filled(BTreeMap::new(), func.blocks.len()),
             touched: Vec::new(),
             block: func.entry(),
-            reversed: Vec::new(),
+            reversed: Insts::new(),
             current: Vec::new(),
             control: None,
         }
@@ -365,7 +366,7 @@ impl<'a, T: Target> Lower<'a, T> {
         self.block = block;
         let (&last, body) = func.blocks[block].insts.split_last().expect("a block ends in a terminator");
         self.target.lower_terminator(self, last)?;
-        self.flush();
+        self.flush(func.source.get(last));
         for shared in self.shared[block].values_mut() {
             shared.before = self.reversed.len();
         }
@@ -374,40 +375,49 @@ impl<'a, T: Target> Lower<'a, T> {
             let needed = func.results[inst].iter().any(|&result| self.is_needed(result));
             if Remat::of(data).is_none() && (needed || !data.is_pure()) {
                 self.target.lower(self, inst)?;
-                self.flush();
+                self.flush(func.source.get(inst));
             }
         }
         if block == func.entry() {
             self.target.lower_params(self)?;
-            self.flush();
+            self.flush(self.start());
         }
-        self.finish_block(block);
+        self.finish_block(block, func.source.get(last));
         Ok(())
     }
 
+    /// Where the function begins in the source.
+    fn start(&self) -> Option<SourceLoc> {
+        let (sources, subprogram) = (self.module.sources.as_ref()?, self.func.source.subprogram?);
+        sources.subprograms[subprogram].start
+    }
+
     /// Moves the instructions of one SSA instruction to the reversed list and notes what they share.
-    fn flush(&mut self) {
-        self.reversed.extend(self.current.drain(..).rev());
+    fn flush(&mut self, loc: Option<SourceLoc>) {
+        self.reversed.extend(self.current.drain(..).rev(), loc);
         for what in self.touched.drain(..) {
             self.shared[self.block].get_mut(&what).expect("a touched value is shared").before =
                 self.reversed.len();
         }
     }
 
-    fn finish_block(&mut self, block: ssa::Block) {
+    fn finish_block(&mut self, block: ssa::Block, control_loc: Option<SourceLoc>) {
         let mut shared: Vec<_> = std::mem::take(&mut self.shared[block]).into_iter().collect();
         shared.sort_by_key(|(_, shared)| shared.before);
         let reversed = std::mem::take(&mut self.reversed);
-        let mut insts = Vec::with_capacity(reversed.len() + shared.len());
+        let mut insts = Insts::with_capacity(reversed.len() + shared.len());
         let mut pending = shared.into_iter().peekable();
-        for (position, inst) in reversed.into_iter().enumerate() {
+        // What is made belongs to the instruction behind it.
+        let mut loc = control_loc;
+        for (position, (inst, inst_loc)) in reversed.into_located().enumerate() {
             while let Some((what, shared)) = pending.next_if(|(_, shared)| shared.before <= position) {
-                self.materialize(what, shared.regs, &mut insts);
+                self.materialize(what, shared.regs, loc, &mut insts);
             }
-            insts.push(inst);
+            loc = inst_loc;
+            insts.push(inst, loc);
         }
         for (what, shared) in pending {
-            self.materialize(what, shared.regs, &mut insts);
+            self.materialize(what, shared.regs, loc, &mut insts);
         }
         insts.reverse();
         let params = match block == self.func.entry() {
@@ -416,12 +426,19 @@ impl<'a, T: Target> Lower<'a, T> {
         };
         let control =
             self.control.take().unwrap_or_else(|| panic!("{}: {block} has no control", self.func.name));
-        self.done[block] = Some(BlockData { params, insts, control, freq: self.func.blocks[block].freq });
+        let freq = self.func.blocks[block].freq;
+        self.done[block] = Some(BlockData { params, insts, control, control_loc, freq });
     }
 
-    fn materialize(&self, what: Remat, regs: ValueRegs, insts: &mut Vec<T::Inst<VReg>>) {
+    fn materialize(
+        &self,
+        what: Remat,
+        regs: ValueRegs,
+        loc: Option<SourceLoc>,
+        insts: &mut Insts<T::Inst<VReg>>,
+    ) {
         for (word, &reg) in regs.as_slice().iter().enumerate() {
-            insts.push(self.target.materialize(self.module, what, word, reg));
+            insts.push(self.target.materialize(self.module, what, word, reg), loc);
         }
     }
 

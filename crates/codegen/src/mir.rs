@@ -7,9 +7,10 @@
 //! Invariants: block 0 is the entry and has no predecessor; no edge is critical; every definition of a virtual
 //! register is unique (SSA) and dominates its uses; [`Function::order`] lists every block once, entry first.
 
-use ssa::{IdVec, entity_id};
+use ssa::{IdVec, SourceLoc, entity_id};
 
 use crate::frame::StackSlot;
+use crate::insts::Insts;
 use crate::registers::{PReg, RegClass, RegSet, Register};
 use crate::target::Target;
 
@@ -109,11 +110,20 @@ pub struct BlockData<T: Target, R: Register> {
     /// ordinary instruction of the target with fixed definitions.
     pub params: Vec<R>,
     /// Straight-line instructions.
-    pub insts: Vec<T::Inst<R>>,
+    pub insts: Insts<T::Inst<R>>,
     /// The end.
     pub control: Control<T, R>,
+    /// Where the end comes from in the source.
+    pub control_loc: Option<SourceLoc>,
     /// Estimated executions per call.
     pub freq: f32,
+}
+
+impl<T: Target, R: Register> BlockData<T, R> {
+    /// A block of nothing but its end.
+    pub const fn new(control: Control<T, R>, freq: f32) -> Self {
+        Self { params: Vec::new(), insts: Insts::new(), control, control_loc: None, freq }
+    }
 }
 
 impl<T: Target, R: Register> Clone for BlockData<T, R> {
@@ -122,6 +132,7 @@ impl<T: Target, R: Register> Clone for BlockData<T, R> {
             params: self.params.clone(),
             insts: self.insts.clone(),
             control: self.control.clone(),
+            control_loc: self.control_loc,
             freq: self.freq,
         }
     }

@@ -105,7 +105,9 @@ impl<'f> Expansion<'f> {
         };
         let popped = self.func.blocks[self.block].insts.pop();
         assert_eq!(popped, Some(last), "the switch ends its block");
+        self.func.source.follow(last);
         self.tree(&clusters, bounds);
+        self.func.source.follow_none();
     }
 
     /// The cases, neighbours with the same target joined.

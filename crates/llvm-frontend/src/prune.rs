@@ -122,6 +122,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
         exports,
         start: old.start,
         host_arguments: old.host_arguments,
+        sources: old.sources.take(),
         ..Module::default()
     };
     for ((id, decl), body) in old.decls.iter().zip(old.functions.values_mut()) {

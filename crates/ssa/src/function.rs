@@ -4,6 +4,7 @@ use crate::entity::IdVec;
 use crate::entity_id;
 use crate::inst::{InstData, Type};
 use crate::module::SigId;
+use crate::source::SourceLocs;
 
 entity_id! {
     /// A basic block.
@@ -73,6 +74,8 @@ pub struct Function {
     pub frame_slots: IdVec<FrameSlot, FrameSlotData>,
     /// Choose small code over fast code here.
     pub optimize_for_size: bool,
+    /// Where it comes from; the text form is without.
+    pub source: SourceLocs,
 }
 
 impl Function {
@@ -87,6 +90,7 @@ impl Function {
             results: IdVec::new(),
             frame_slots: IdVec::new(),
             optimize_for_size: false,
+            source: SourceLocs::default(),
         }
     }
 
@@ -111,6 +115,7 @@ impl Function {
     /// Creates an instruction that is in no block yet, with one result per type.
     pub fn make_inst(&mut self, data: InstData, result_types: &[Type]) -> Inst {
         let inst = self.insts.push(data);
+        self.source.set(inst, self.source.current);
         let results = (0u32..)
             .zip(result_types)
             .map(|(n, &ty)| self.values.push(ValueData { ty, def: ValueDef::Result(inst, n) }))

@@ -27,6 +27,7 @@ mod module;
 mod names;
 mod parse;
 pub mod passes;
+mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
@@ -46,5 +47,9 @@ pub use module::{
 };
 pub use parse::{ParseError, parse_function, parse_module};
 pub use passes::canonicalize;
+pub use source::{
+    FileName, Position, SourceFile, SourceLoc, SourceLocs, SourceUnit, Sources, Subprogram, SubprogramData,
+    UnitData,
+};
 pub use text::{print_function, print_inst};
 pub use verify::{VerifyError, verify, verify_function};

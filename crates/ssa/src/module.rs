@@ -7,6 +7,7 @@ use crate::entity::IdVec;
 use crate::entity_id;
 use crate::function::Function;
 use crate::inst::Type;
+use crate::source::Sources;
 
 entity_id! {
     /// A function: defined, imported or intrinsic.
@@ -160,6 +161,8 @@ pub struct Module {
     /// `(i32 address, i32 length) -> i32`: makes what a host put at a machine address part of linear memory and gives
     /// its wasm address. Entries of programs that can't read outside of linear memory call it.
     pub host_arguments: Option<FuncId>,
+    /// What locations in function bodies stand for, if there are any.
+    pub sources: Option<Box<Sources>>,
 }
 
 impl Module {

@@ -26,6 +26,7 @@ pub fn simplify(func: &mut Function) {
         }
         changed |= test_bits(func, block);
     }
+    func.source.follow_none();
     if changed {
         ssa::passes::remove_dead(func);
         ssa::passes::split_critical_edges(func);
@@ -55,6 +56,7 @@ fn split_branch(func: &mut Function, uses: &IdVec<Value, u32>, block: Block) -> 
     if !is_joined || !is_condition(func, a) || !is_condition(func, b) {
         return None;
     }
+    func.source.follow(last);
     let second = func.add_block();
     let here = func.blocks[block].freq;
     let to_second = BlockCall { block: second, args: Vec::new() };
@@ -96,6 +98,7 @@ fn test_bits(func: &mut Function, block: Block) -> bool {
         return false;
     };
     let Some((low, span, masks)) = masks(&cases, &default) else { return false };
+    func.source.follow(last);
     func.blocks[block].insts.pop();
     let freq = func.blocks[block].freq;
     let constant = |func: &mut Function, block: Block, bits: i64| {

@@ -75,6 +75,7 @@ pub fn tabulate(module: &mut Module) {
     }
     for id in changed {
         let func = module.functions[id].as_mut().expect("it has a body");
+        func.source.follow_none();
         ssa::passes::compact(func);
         ssa::passes::remove_dead(func);
         ssa::passes::split_critical_edges(func);
@@ -97,6 +98,7 @@ fn add_table(module: &mut Module, table: Vec<u8>) -> DataId {
 /// Puts a look-up in the place of a region.
 fn replace(func: &mut Function, region: &Region, data: DataId) {
     let head = region.head;
+    func.source.follow(func.terminator(head));
     func.blocks[head].insts.pop();
     let exits: Vec<BlockCall> =
         region.exits.iter().map(|exit| with_own_constants(func, head, exit)).collect();

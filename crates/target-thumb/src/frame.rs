@@ -24,10 +24,8 @@ use crate::target::Thumb;
 pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let frame = Frame::new(target, func);
     for block in func.blocks.values_mut() {
-        let mut insts = Vec::with_capacity(block.insts.len());
-        for inst in block.insts.drain(..) {
-            frame.resolve(inst, &mut insts);
-        }
+        block.insts.rewrite(|inst, out| frame.resolve(inst, out));
+        let mut insts = Vec::new();
         match &mut block.control {
             Control::Exit(Inst::Return { uses, pop }) => {
                 let results: RegList =
@@ -39,12 +37,12 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
             }
             _ => {}
         }
-        block.insts = insts;
+        block.insts.extend(insts, block.control_loc);
     }
     func.stack_bytes = frame.stack_bytes();
     let entry = func.order[0];
     let prologue = frame.prologue();
-    func.blocks[entry].insts.splice(0..0, prologue);
+    func.blocks[entry].insts.prepend(prologue);
 }
 
 struct Frame {

@@ -25,8 +25,10 @@ pub fn mark(func: &mut Function) {
             InstData::CallIndirect { sig, callee, args } => InstData::TailCallIndirect { sig, callee, args },
             other => unreachable!("{other:?} is no call"),
         };
+        func.source.follow(call);
         func.append(block, tail, &[]);
     }
+    func.source.follow_none();
     ssa::passes::compact(func);
 }
 

@@ -18,6 +18,7 @@ use ssa::IdVec;
 
 use super::chains::reverse_postorder;
 use super::{EdgeFreqs, entry, for_each_successor_mut, predecessor_counts};
+use crate::insts::Insts;
 use crate::mir::{Block, Control, Function, Succ};
 use crate::registers::PReg;
 use crate::target::Target;
@@ -129,12 +130,13 @@ fn sink_into<T: Target>(func: &mut Function<T, PReg>, from: &[Block], block: Blo
     if common == 0 {
         return false;
     }
-    let mut sunk = Vec::new();
+    let mut sunk = Insts::new();
     for &from in from {
         let insts = &mut func.blocks[from].insts;
         sunk = insts.split_off(insts.len() - common);
     }
-    func.blocks[block].insts.splice(0..0, sunk);
+    let rest = std::mem::replace(&mut func.blocks[block].insts, sunk);
+    func.blocks[block].insts.append(rest);
     true
 }
 
@@ -168,10 +170,12 @@ pub(super) fn join_pairs<T: Target>(func: &mut Function<T, PReg>, freqs: &mut Ed
 /// Moves the contents of `next` to the end of `block`, which jumps to it.
 fn append<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, block: Block, next: Block) {
     let nothing = Control::Jump(Succ { block: next, args: Vec::new() });
-    let mut insts = std::mem::take(&mut func.blocks[next].insts);
+    let insts = std::mem::take(&mut func.blocks[next].insts);
+    let control_loc = func.blocks[next].control_loc;
     let control = std::mem::replace(&mut func.blocks[next].control, nothing);
     let data = &mut func.blocks[block];
-    data.insts.append(&mut insts);
+    data.insts.append(insts);
     data.control = control;
+    data.control_loc = control_loc;
     freqs[block] = freqs[next];
 }

@@ -156,8 +156,8 @@ fn split_end<T: Target>(
     let insts = data.insts.split_off(data.insts.len() - len);
     let jump = Control::Jump(Succ { block: tail, args: Vec::new() });
     let control = std::mem::replace(&mut data.control, jump);
-    let freq = data.freq;
-    func.blocks.push(BlockData { params: Vec::new(), insts, control, freq });
+    let (control_loc, freq) = (data.control_loc, data.freq);
+    func.blocks.push(BlockData { params: Vec::new(), insts, control, control_loc, freq });
     freqs.push(freqs[block]);
     freqs[block] = [freq, 0.0];
     tail
@@ -214,8 +214,9 @@ pub(super) fn replace_jumps_to_exits<T: Target>(
 fn copy_exit<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exit: Block, block: Block) {
     let copy = func.blocks[exit].clone();
     let data = &mut func.blocks[block];
-    data.insts.extend(copy.insts);
+    data.insts.append(copy.insts);
     data.control = copy.control;
+    data.control_loc = copy.control_loc;
     freqs[block] = [0.0; 2];
 }
 

@@ -1,12 +1,13 @@
 //! Writing the result: operands in their registers, moves in their gaps.
 
-use ssa::IdVec;
+use ssa::{IdVec, SourceLoc};
 
 use super::intervals::{Intervals, Location};
 use super::parallel_move::Step;
 use super::program::{Need, Point, Program};
 use super::resolve::Gap;
 use crate::frame::StackSlot;
+use crate::insts::Insts;
 use crate::mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg};
 use crate::registers::{PReg, RegClass, RegSet};
 use crate::target::Target;
@@ -128,23 +129,27 @@ impl<T: Target> Writer<'_, T> {
     fn block(&mut self, target: &T, func: &Function<T, VReg>, block: Block) -> BlockData<T, PReg> {
         let data = &func.blocks[block];
         let place = &self.program.blocks[block];
-        let mut out = Vec::with_capacity(data.insts.len());
-        self.moves(place.from, false, &mut out);
+        let mut out = Insts::with_capacity(data.insts.len());
+        // Moves belong to the instruction behind them.
+        let first = if data.insts.is_empty() { data.control_loc } else { data.insts.loc(0) };
+        self.moves(place.from, false, first, &mut out);
         for (i, inst) in data.insts.iter().enumerate() {
             let n = place.head() + 1 + i as u32;
-            self.moves(Point::early(n), false, &mut out);
+            let loc = data.insts.loc(i);
+            self.moves(Point::early(n), false, loc, &mut out);
             if self.allocation.dropped[n as usize] {
                 continue;
             }
             let inst = self.inst(target, inst, n);
             if T::as_copy(&inst).is_none_or(|(dst, src)| dst != src) {
-                out.push(inst);
+                out.push(inst, loc);
             }
         }
-        self.moves(Point::early(place.control()), false, &mut out);
+        let control_loc = data.control_loc;
+        self.moves(Point::early(place.control()), false, control_loc, &mut out);
         let control = self.control(target, &data.control, place.control());
-        self.moves(Point::early(place.control()), true, &mut out);
-        BlockData { params: Vec::new(), insts: out, control, freq: data.freq }
+        self.moves(Point::early(place.control()), true, control_loc, &mut out);
+        BlockData { params: Vec::new(), insts: out, control, control_loc, freq: data.freq }
     }
 
     fn inst(&mut self, target: &T, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {
@@ -176,13 +181,13 @@ impl<T: Target> Writer<'_, T> {
     }
 
     /// Appends the moves of a gap.
-    fn moves(&mut self, at: Point, on_edge: bool, out: &mut Vec<T::Inst<PReg>>) {
+    fn moves(&mut self, at: Point, on_edge: bool, loc: Option<SourceLoc>, out: &mut Insts<T::Inst<PReg>>) {
         let gap = Gap { at, on_edge };
         while let Some(&(_, step)) =
             self.allocation.moves.get(self.next_move).filter(|(other, _)| *other == gap)
         {
             self.next_move += 1;
-            out.push(self.step(step));
+            out.push(self.step(step), loc);
         }
     }
 

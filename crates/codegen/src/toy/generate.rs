@@ -73,7 +73,8 @@ pub fn random_function(toy: &Toy, shape: Shape, seed: u64) -> Function<Toy, VReg
         let control = builder.control(n, &succs[n]);
         let freq = [1.0, 1.0, 0.05, 8.0, 60.0][if n == 0 { 0 } else { builder.rng.below(5) }];
         let params = builder.params[n].clone();
-        builder.func.blocks.push(BlockData { params, insts: body.unwrap_or_default(), control, freq });
+        let insts = body.unwrap_or_default().into();
+        builder.func.blocks.push(BlockData { params, insts, control, control_loc: None, freq });
     }
     builder.finish()
 }

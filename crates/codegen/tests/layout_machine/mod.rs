@@ -392,8 +392,8 @@ pub fn function<R: Register>(blocks: Vec<BlockData<Machine, R>>) -> Function<Mac
 
 /// A block of steps.
 pub fn block<R: Register>(freq: f32, steps: &[u8], control: Control<Machine, R>) -> BlockData<Machine, R> {
-    let insts = steps.iter().map(|&tag| Inst::Step(tag)).collect();
-    BlockData { params: Vec::new(), insts, control, freq }
+    let insts: Vec<_> = steps.iter().map(|&tag| Inst::Step(tag)).collect();
+    BlockData { params: Vec::new(), insts: insts.into(), control, control_loc: None, freq }
 }
 
 /// A jump to block `to`.
@@ -508,7 +508,7 @@ impl<R: Register> Builder<'_, R> {
         let then_end = self.statements(then);
         let els_end = if has_else { self.statements(els) } else { els };
         if !has_else {
-            self.blocks[els].insts.clear();
+            self.blocks[els].insts.truncate(0);
         }
         self.blocks[then_end].control = jump(join);
         self.blocks[els_end].control = jump(join);
@@ -533,7 +533,7 @@ impl<R: Register> Builder<'_, R> {
         self.blocks[at].control = jump(head);
         let end = self.statements(head);
         let (back, exit) = (self.add(freq * (rounds - 1.0)), self.add(freq));
-        self.blocks[back].insts.clear();
+        self.blocks[back].insts.truncate(0);
         self.blocks[back].control = jump(head);
         self.blocks[end].control = branch(3, back, exit);
         exit

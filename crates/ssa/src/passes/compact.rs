@@ -15,6 +15,7 @@ pub fn compact(func: &mut Function) {
         optimize_for_size: func.optimize_for_size,
         ..Function::new(std::mem::take(&mut func.name), func.sig)
     };
+    new.source.subprogram = func.source.subprogram;
     for &old in &order {
         let freq = func.blocks[old].freq;
         blocks[old] = Some(new.blocks.push(BlockData { freq, ..BlockData::default() }));
@@ -40,6 +41,7 @@ fn define_all(func: &mut Function, new: &mut Function, order: &[Block]) -> IdVec
         new.blocks[block].insts.reserve_exact(func.blocks[old].insts.len());
         for &old_inst in &func.blocks[old].insts {
             let inst = new.insts.push(take(&mut func.insts[old_inst]));
+            new.source.set(inst, func.source.get(old_inst));
             let mut results = std::mem::take(&mut func.results[old_inst]);
             for (result, n) in results.iter_mut().zip(0..) {
                 let data = ValueData { def: ValueDef::Result(inst, n), ..func.values[*result] };

@@ -67,7 +67,7 @@ fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         frame.write(func, block, &framed);
     }
     let prologue = frame.prologue();
-    func.blocks[start].insts.splice(0..0, prologue);
+    func.blocks[start].insts.prepend(prologue);
 }
 
 /// How many instructions name a stack slot.
@@ -90,7 +90,7 @@ impl Frame {
         data.insts.iter_mut().for_each(|inst| self.resolve(inst, is_framed));
         let leaves = matches!(data.control, Control::Exit(Inst::Return { .. } | Inst::TailCall(_)));
         if leaves && is_framed {
-            self.epilogue(&mut data.insts);
+            data.insts.extend(self.epilogue(), data.control_loc);
         }
     }
 
@@ -136,9 +136,8 @@ impl Frame {
         self.move_sp(-self.lowered).into_iter().chain(self.saved().map(save)).collect()
     }
 
-    fn epilogue(&self, insts: &mut Vec<Inst<PReg>>) {
+    fn epilogue(&self) -> impl Iterator<Item = Inst<PReg>> {
         let restore = |(dst, mem)| Inst::Load { op: Opcode::LoadIndU64, dst, mem };
-        insts.extend(self.saved().map(restore));
-        insts.extend(self.move_sp(self.lowered));
+        self.saved().map(restore).chain(self.move_sp(self.lowered))
     }
 }

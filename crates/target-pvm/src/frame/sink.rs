@@ -5,7 +5,7 @@
 //! need not pay. A copy moves down if what it reads and writes is untouched behind it; each move goes from a block to
 //! one of its successors that has no other predecessor, so blocks in layout order see everything that arrives.
 
-use codegen::{Block, Control, Function, PReg, RegSet};
+use codegen::{Block, Control, Function, Insts, PReg, RegSet};
 
 use crate::inst::Inst;
 use crate::peephole::effects::{Effects, predecessors};
@@ -85,7 +85,7 @@ fn wanting<'a>(inst: &Inst<PReg>, effects: &Effects, ways: &'a [Way<'a>; 2]) -> 
 }
 
 /// Removes the last instruction equal to `inst`.
-fn remove_last(insts: &mut Vec<Inst<PReg>>, inst: &Inst<PReg>) {
+fn remove_last(insts: &mut Insts<Inst<PReg>>, inst: &Inst<PReg>) {
     let at = insts.iter().rposition(|other| other == inst).expect("it was found there");
     insts.remove(at);
 }

@@ -61,7 +61,7 @@ pub fn duplicate(gp: GpVersion, func: &mut Function<Pvm, PReg>) {
 fn append_copy(func: &mut Function<Pvm, PReg>, block: Block, target: Block) {
     let copy = func.blocks[target].clone();
     let data = &mut func.blocks[block];
-    data.insts.extend(copy.insts);
+    data.insts.append(copy.insts);
     data.control = copy.control;
     let freq = data.freq;
     func.blocks[target].freq = (copy.freq - freq).max(0.0);

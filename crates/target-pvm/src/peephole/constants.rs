@@ -16,9 +16,7 @@ const MAX_LEN: usize = 7;
 pub fn split(func: &mut Function<Pvm, PReg>) {
     for block in func.blocks.values_mut() {
         if block.insts.iter().any(|inst| shifted(inst).is_some()) {
-            let insts = std::mem::take(&mut block.insts);
-            block.insts =
-                insts.into_iter().flat_map(|inst| shifted(&inst).unwrap_or_else(|| vec![inst])).collect();
+            block.insts.rewrite(|inst, out| out.extend(shifted(&inst).unwrap_or_else(|| vec![inst])));
         }
     }
 }

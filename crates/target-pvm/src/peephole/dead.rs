@@ -20,7 +20,7 @@ pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
             let mut live = live_out(func, &live_in, at_exit, block);
             let insts = &mut func.blocks[block].insts;
             let mut kept: Vec<Inst<PReg>> = Vec::with_capacity(insts.len());
-            for inst in std::mem::take(insts).into_iter().rev() {
+            for inst in std::mem::take(insts).into_vec().into_iter().rev() {
                 if is_dead(&inst, &live) {
                     removed = true;
                 } else {
@@ -29,7 +29,7 @@ pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
                 }
             }
             kept.reverse();
-            *insts = kept;
+            *insts = kept.into();
         }
         if !removed {
             return;

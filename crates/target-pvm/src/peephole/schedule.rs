@@ -31,7 +31,7 @@ pub fn schedule(func: &mut Function<Pvm, PReg>) {
             let end = if is_last { control.as_ref() } else { None };
             done.extend(schedule_segment(segment, end));
         }
-        func.blocks[block].insts = done;
+        func.blocks[block].insts = done.into();
     }
 }
 

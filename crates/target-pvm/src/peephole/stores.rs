@@ -20,7 +20,9 @@ const WIDTHS: [Opcode; 4] =
 /// Combines constant stores in all blocks.
 pub fn combine(func: &mut Function<Pvm, PReg>) {
     for block in func.blocks.values_mut() {
-        while combine_pass(&mut block.insts) {}
+        let mut insts = std::mem::take(&mut block.insts).into_vec();
+        while combine_pass(&mut insts) {}
+        block.insts = insts.into();
     }
 }
 

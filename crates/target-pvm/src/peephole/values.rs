@@ -76,10 +76,10 @@ pub fn reuse(func: &mut Function<Pvm, PReg>) {
         let mut state = inherited.unwrap_or_else(|| State::new(&mut next));
         state.has_objects = has_objects;
         let mut kept = Vec::with_capacity(func.blocks[block].insts.len());
-        for inst in std::mem::take(&mut func.blocks[block].insts) {
+        for inst in std::mem::take(&mut func.blocks[block].insts).into_vec() {
             kept.extend(state.step(inst, &mut next));
         }
-        func.blocks[block].insts = kept;
+        func.blocks[block].insts = kept.into();
         state.rewrite_control(&mut func.blocks[block].control);
         let is_inherited = func.blocks[block].control.successors().iter().any(|&to| preds[to].len() == 1);
         at_end[block] = is_inherited.then(|| state.pruned());

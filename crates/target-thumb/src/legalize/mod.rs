@@ -66,6 +66,7 @@ impl Rewriter<'_> {
         for block in self.func.blocks.ids() {
             self.divisions.clear();
             for inst in std::mem::take(&mut self.func.blocks[block].insts) {
+                self.func.source.follow(inst);
                 match self.replacement(&self.func.insts[inst].clone())? {
                     Some(value) => {
                         let result = self.func.result(inst);
@@ -76,6 +77,7 @@ impl Rewriter<'_> {
             }
             self.func.blocks[block].insts = std::mem::take(&mut self.out);
         }
+        self.func.source.follow_none();
         self.rename();
         Ok(())
     }

@@ -37,18 +37,16 @@ fn expand_all(func: &mut Function<Thumb, PReg>, pool: &mut Pool) {
     for n in 0..func.order.len() {
         let block = func.order[n];
         let data = &mut func.blocks[block];
-        let mut insts = Vec::with_capacity(2 * data.insts.len());
-        for inst in data.insts.drain(..) {
-            expand::instruction(inst, pool, &mut insts);
-        }
+        data.insts.rewrite(|inst, out| expand::instruction(inst, pool, out));
         if let Control::Exit(inst) | Control::Branch { inst, .. } | Control::Dispatch { inst, .. } =
             &mut data.control
         {
-            let control = expand::control(inst.clone(), &mut insts);
+            let mut before = Vec::new();
+            let control = expand::control(inst.clone(), &mut before);
             *inst = control;
+            data.insts.extend(before, data.control_loc);
         }
-        insts.retain(|inst| !is_nothing(inst));
-        data.insts = insts;
+        data.insts.retain(|inst| !is_nothing(inst));
     }
 }
 

@@ -63,7 +63,7 @@ impl Pool {
         }
         let control = Control::Exit(Inst::Pool { words: self.words });
         // Blocks that were added since come before it, so their ids are taken.
-        let block = func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
+        let block = func.blocks.push(BlockData::new(control, 0.0));
         if block != self.block {
             rename(func, self.block, block);
         }

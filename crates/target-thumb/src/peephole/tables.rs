@@ -57,8 +57,7 @@ fn land_forward(func: &mut Function<Thumb, PReg>, block: Block) {
     behind.dedup();
     for to in behind {
         let control = Control::Jump(Succ { block: to, args: Vec::new() });
-        let landing =
-            func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), control, freq: 0.0 });
+        let landing = func.blocks.push(BlockData::new(control, 0.0));
         func.order.push(landing);
         targets.iter_mut().filter(|target| **target == to).for_each(|target| *target = landing);
     }
