@@ -2,8 +2,8 @@
 //!
 //! Our object and LLVM's are loaded side by side. Both get the same calls: arguments are small numbers, arbitrary
 //! ones and pointers into a page of arbitrary numbers; imports answer 0. A plugin of the emulator counts instructions
-//! outside of the board's driver. A call counts if both return, with the same results; linear memory and the page are
-//! put back before each.
+//! outside of the board's driver. A call counts if both return the same results, or both trap; linear memory and the page
+//! are put back before each.
 
 use std::path::Path;
 use std::process::Command;
@@ -48,6 +48,12 @@ pub struct Pair {
     page: u32,
 }
 
+impl Pair {
+    fn restore(&self, board: &mut Board) -> Result<()> {
+        self.images.iter().try_for_each(|image| image.restore(board))
+    }
+}
+
 impl Counter {
     /// Builds the plugin in `folder` and starts a board with it.
     pub fn start(folder: &Path) -> Result<Self> {
@@ -64,20 +70,17 @@ impl Counter {
         Ok(Self { board, file })
     }
 
-    /// Loads our object, LLVM's and the run-time functions that LLVM's calls.
-    pub fn load(&mut self, ours: &[u8], theirs: &[u8], runtime: &[u8]) -> Result<Pair> {
+    /// Loads our object and LLVM's.
+    pub fn load(&mut self, ours: &[u8], theirs: &[u8]) -> Result<Pair> {
         self.board.clear();
-        let import = &mut |_: &str| Some(Undefined::Import(0));
-        let ours = Image::load(&mut self.board, ours, import)?;
-        let runtime = Image::load(&mut self.board, runtime, import)?;
+        let ours = Image::load(&mut self.board, ours, &mut |_| Some(Undefined::Import(0)))?;
         let library = self.board.symbols_starting("__");
         let find = &mut |name: &str| {
             if name == "__linear_memory" {
                 return ours.address(name).map(Undefined::Data);
             }
-            let code = runtime.address(name).or_else(|| library.get(name).copied());
-            match code {
-                Some(address) => Some(Undefined::Address(address)),
+            match library.get(name) {
+                Some(&address) => Some(Undefined::Address(address)),
                 None if name.starts_with("f.") => Some(Undefined::Import(0)),
                 None => None,
             }
@@ -94,7 +97,7 @@ impl Counter {
 
     /// Calls code; how it ended and how many instructions it took.
     fn call(&mut self, pair: &Pair, address: u32, words: &Words) -> Result<(Exit, u64)> {
-        pair.images[0].restore(&mut self.board)?;
+        pair.restore(&mut self.board)?;
         let mut random = Random(7);
         let page: Vec<u32> = (0..PAGE / 4).map(|_| random.small()).collect();
         self.board.write_words(pair.page, &page)?;
@@ -138,7 +141,7 @@ impl Counter {
         let mut exits = Vec::new();
         for (version, symbol) in symbols.into_iter().enumerate() {
             let address = pair.images[version].address(symbol).with_context(|| symbol.to_owned())?;
-            pair.images[0].restore(&mut self.board)?;
+            pair.restore(&mut self.board)?;
             self.board.write(memory + at, args)?;
             let words = Words::arguments(false, &[Type::I32; 2], &[at.into(), args.len() as u64]);
             let before = self.count()?;
@@ -155,10 +158,14 @@ impl Counter {
 impl Executed {
     fn add(&mut self, ours: &(Exit, u64), theirs: &(Exit, u64), results: &[Type]) {
         let values = |exit: &Exit| exit.words.values(false, results);
-        if ours.0.ending != Ending::Returned || theirs.0.ending != Ending::Returned {
-            self.different +=
-                u32::from(ours.0.ending == Ending::Returned || theirs.0.ending == Ending::Returned);
-        } else if values(&ours.0) == values(&theirs.0) {
+        let is_same = match (ours.0.ending, theirs.0.ending) {
+            (Ending::Returned, Ending::Returned) => values(&ours.0) == values(&theirs.0),
+            (Ending::Trapped(_), Ending::Trapped(_)) => true,
+            (Ending::Returned, _) | (_, Ending::Returned) => false,
+            // Both use arbitrary numbers as addresses, or have no end.
+            _ => return,
+        };
+        if is_same {
             self.ours += ours.1;
             self.theirs += theirs.1;
             self.calls += 1;

@@ -4,37 +4,46 @@
 //! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as
 //! well, so that LLVM may use all it has.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use llvm_frontend::OptLevel;
-use target_thumb::MemoryMode;
+use llvm_frontend::ModuleInfo;
+use wasm_pvm::{MemoryMode, OptLevel};
 
+use super::data::{STATICS, Statics};
 use super::{Module, Sizes};
 
-/// Compiles `ir` with LLVM's pipeline and back end; the object and what led to it are written to `folder`. Functions in
-/// `roots` are those that others call.
-pub fn compile(
-    module: &Module,
-    ir: &str,
-    roots: &[String],
-    level: OptLevel,
-    folder: &Path,
-) -> Result<PathBuf> {
+/// What LLVM makes of a module.
+pub struct Compiled {
+    /// The file with its functions.
+    pub object: PathBuf,
+    /// The file with what they call.
+    pub runtime: PathBuf,
+    /// The static data they refer to.
+    pub statics: Option<Statics>,
+}
+
+/// Compiles `ir` with LLVM's pipeline and back end; the objects and what led to them are written to `folder`.
+pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Result<Compiled> {
     let object = folder.join(format!("{}.{level:?}.llvm.o", module.name));
     let source = object.with_extension("ll");
-    std::fs::write(&source, prepared(&module.name, ir, module.memory)?)?;
+    let info = ModuleInfo::parse(&module.wasm)?;
+    let statics = Statics::new(&module.wasm, &info, &static_addresses(ir));
+    let start = statics.as_ref().map_or(0, |statics| statics.start);
+    std::fs::write(&source, prepared(&module.name, ir, module.memory, start)?)?;
     let optimised = object.with_extension("bc");
+    let (_, roots) = super::symbols(&info);
     let roots = format!("-internalize-public-api-list={}", roots.join(","));
     let pipeline = format!("-passes=internalize,globaldce,default<{level:?}>");
     tool("opt-22", &[TRIPLE, CPU, &roots, &pipeline], &source, &optimised)?;
     tool("llc-22", &["-O2", TRIPLE, CPU, "-filetype=obj"], &optimised, &object)?;
-    Ok(object)
+    Ok(Compiled { object, runtime: compile_runtime(ir, folder)?, statics })
 }
 
 /// Compiles the run-time functions in `ir`, with the ones of the procedure call standard that LLVM makes calls of.
-pub fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
+fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
     let runtime = ir.split("; ModuleID = ").find(|part| part.starts_with("'runtime'"));
     let runtime = runtime.context("no run-time functions")?.lines().skip(1);
     let mut text: String =
@@ -80,7 +89,7 @@ const CPU: &str = "-mcpu=cortex-m3";
 
 /// The program's part of the IR in LLVM's own terms. What our back end does with the frontend's intrinsic functions is
 /// said in LLVM's words: a trap is an instruction, a frame is an `alloca`.
-fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
+fn prepared(name: &str, ir: &str, memory: MemoryMode, start: u32) -> Result<String> {
     let mut parts = ir.split("; ModuleID = ").filter(|part| part.starts_with("'part."));
     let part = parts.next().context("no part with functions")?;
     ensure!(parts.next().is_none(), "{name} is cut into several parts");
@@ -93,13 +102,30 @@ fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
             text.push_str(&format!("{before}call void @llvm.trap()\n"));
         } else if let Some(frame) = frame(&line, is_native) {
             text.push_str(&frame);
+        } else if let Some((result, address)) = static_address(&line) {
+            text.push_str(&format!(
+                "{result} = ptrtoint ptr getelementptr (i8, ptr @{STATICS}, i32 {}) to i32\n",
+                address - start
+            ));
         } else {
             text.push_str(&line);
             text.push('\n');
         }
     }
     text.push_str("declare void @llvm.trap()\n");
+    text.push_str(&format!("@{STATICS} = external global [0 x i8]\n"));
     Ok(text)
+}
+
+/// The name and the address, if a line is an address of static data.
+fn static_address(line: &str) -> Option<(&str, u32)> {
+    let (result, call) = line.split_once(" = ")?;
+    let (_, operand) = call.split_once("call i32 @__wasm_static_address(i32 ")?;
+    Some((result.trim(), operand.split_once(')')?.0.parse::<i32>().ok()? as u32))
+}
+
+fn static_addresses(ir: &str) -> BTreeSet<u32> {
+    ir.lines().filter_map(static_address).map(|(_, address)| address).collect()
 }
 
 /// A frame as an `alloca`, and its wasm address.
@@ -117,9 +143,21 @@ fn frame(line: &str, is_native: bool) -> Option<String> {
     ))
 }
 
-fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<()> {
-    let result = Command::new(tool).args(flags).arg(input).arg("-o").arg(output).output();
-    let result = result.with_context(|| format!("{tool} does not start"))?;
+/// Makes one object of several.
+pub fn link(objects: &[&PathBuf], output: &Path) -> Result<PathBuf> {
+    let mut command = Command::new("ld.lld-22");
+    run(command.arg("-r").args(objects).arg("-o").arg(output))?;
+    Ok(output.to_owned())
+}
+
+/// Runs a tool that makes a file of a file.
+pub fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<()> {
+    run(Command::new(tool).args(flags).arg(input).arg("-o").arg(output))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let tool = command.get_program().to_string_lossy().into_owned();
+    let result = command.output().with_context(|| format!("{tool} does not start"))?;
     ensure!(result.status.success(), "{tool}: {}", String::from_utf8_lossy(&result.stderr));
     Ok(())
 }

@@ -5,16 +5,17 @@
 //! columns measured once on the same wasm by another frontend are read from a file beside the modules.
 
 mod count;
+mod data;
 mod llvm;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use llvm_frontend::{ConstOp, ExportKind, ModuleInfo, OptLevel};
+use llvm_frontend::{ConstOp, ExportKind, ModuleInfo};
 use serde_json::Value;
-use target_thumb::MemoryMode;
 use testkit::kernels;
+use wasm_pvm::{Cpu, MemoryMode, OptLevel, Options, Stage, ThumbBounds, ThumbOptions};
 
 use count::{Counter, Executed, Pair};
 
@@ -107,26 +108,34 @@ impl Baselines {
     }
 }
 
+/// A module compiled both ways, in files.
+struct Compiled {
+    ours: PathBuf,
+    theirs: llvm::Compiled,
+    functions: Sizes,
+}
+
+fn compile(module: &Module, level: OptLevel, folder: &Path) -> Result<Compiled> {
+    let options = options(module.memory, level);
+    let output = wasm_pvm::compile(&module.wasm, &options)?;
+    let ours = folder.join(format!("{}.{level:?}.ours.o", module.name));
+    std::fs::write(&ours, &output.bytes)?;
+    let report = output.report.thumb().context("an object")?;
+    let functions =
+        report.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size)));
+    let ir = wasm_pvm::emit(&module.wasm, &options, Stage::LlvmIr)?;
+    let theirs = llvm::compile(module, &ir, level, folder)?;
+    Ok(Compiled { ours, theirs, functions: functions.collect() })
+}
+
 fn measure(module: &Module, level: OptLevel, folder: &Path) -> Result<Measured> {
-    let frontend = frontend(level);
-    let ir = llvm_frontend::emit_llvm_ir(&module.wasm, &frontend)?;
-    let ssa = llvm_frontend::compile(&module.wasm, &frontend)?;
-    let info = ModuleInfo::parse(&module.wasm)?;
-    let (symbols, roots) = symbols(&info);
-    let options = target_thumb::Options {
-        memory: module.memory,
-        threads: 1,
-        cpu: target_thumb::Cpu::M3,
-        ..Default::default()
-    };
-    let object = target_thumb::compile(ssa, &options)?;
-    let path = folder.join(format!("{}.{level:?}.ours.o", module.name));
-    std::fs::write(&path, &object.bytes)?;
-    let mut ours = llvm::symbols(&path)?;
+    let compiled = compile(module, level, folder)?;
+    let mut ours = llvm::symbols(&compiled.ours)?;
     ours.retain(|name, _| name.starts_with(llvm::TABLES));
-    ours.extend(object.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size))));
+    ours.extend(compiled.functions);
+    let (symbols, _) = symbols(&ModuleInfo::parse(&module.wasm)?);
     let mut same_ir = Sizes::new();
-    for (symbol, size) in llvm::symbols(&llvm::compile(module, &ir, &roots, level, folder)?)? {
+    for (symbol, size) in llvm::symbols(&compiled.theirs.object)? {
         same_ir.insert(symbols.get(&symbol).cloned().unwrap_or(symbol), size);
     }
     Ok(Measured { ours, same_ir, exports: symbols.into_values().collect() })
@@ -148,10 +157,10 @@ fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
     (exports, roots)
 }
 
-/// The frontend's options for Cortex-M3.
-fn frontend(level: OptLevel) -> llvm_frontend::Options {
-    let target = llvm_frontend::Target::Thumb { cpu: "cortex-m3" };
-    llvm_frontend::Options { level, threads: 1, ..llvm_frontend::Options::new(target) }
+/// What users say for Cortex-M3, without checks of bounds.
+fn options(memory: MemoryMode, level: OptLevel) -> Options {
+    let thumb = ThumbOptions { memory, bounds: Some(ThumbBounds::None), ..ThumbOptions::new(Cpu::M3) };
+    Options { level, threads: 1, ..Options::new(thumb) }
 }
 
 /// Sum of all functions, and of tables in their place, but the run-time helpers, which the measured columns leave out,
@@ -321,13 +330,14 @@ fn print_executed(module: &str, function: &str, executed: Executed) -> Option<f6
 
 /// Compiles a module both ways and loads the objects.
 fn load(counter: &mut Counter, module: &Module, folder: &Path) -> Result<Pair> {
-    let frontend = frontend(OptLevel::O2);
-    let ir = llvm_frontend::emit_llvm_ir(&module.wasm, &frontend)?;
-    measure(module, OptLevel::O2, folder)?;
-    let ours = std::fs::read(folder.join(format!("{}.O2.ours.o", module.name)))?;
-    let theirs = std::fs::read(folder.join(format!("{}.O2.llvm.o", module.name)))?;
-    let runtime = std::fs::read(llvm::compile_runtime(&ir, folder)?)?;
-    counter.load(&ours, &theirs, &runtime)
+    let compiled = compile(module, OptLevel::O2, folder)?;
+    let ssa = wasm_pvm::emit(&module.wasm, &options(module.memory, OptLevel::O2), Stage::Ssa)?;
+    let ssa = ssa::parse_module(&ssa)?;
+    let info = ModuleInfo::parse(&module.wasm)?;
+    let data = data::assemble(&info, &ssa, compiled.theirs.statics.as_ref(), folder)?;
+    let llvm::Compiled { object, runtime, .. } = &compiled.theirs;
+    let theirs = llvm::link(&[object, runtime, &data], &object.with_extension("linked.o"))?;
+    counter.load(&std::fs::read(compiled.ours)?, &std::fs::read(theirs)?)
 }
 
 fn count_kernel(counter: &mut Counter, module: &Module, args: &[u8], folder: &Path) -> Result<Executed> {
