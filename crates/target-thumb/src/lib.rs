@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ rebase ─ tails ─ branches ─ switches ─► Module
+//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ products ─ tails ─ branches ─ switches ─► Module
 //! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
@@ -17,6 +17,7 @@ pub mod object;
 mod alignment;
 mod boundary;
 mod branches;
+mod cancel;
 mod classes;
 mod doubles;
 mod encode;
@@ -30,6 +31,7 @@ mod legalize;
 mod lower;
 mod merge;
 mod peephole;
+mod products;
 mod rebase;
 mod tails;
 mod target;
@@ -133,8 +135,10 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
     for func in module.functions.values_mut().flatten() {
         merge::stores(func, linear, is_native);
         if let Some(memory) = linear.filter(|_| !is_native) {
+            cancel::bases(func, memory);
             rebase::group(func, memory);
         }
+        products::join(func);
         tails::mark(func);
         branches::simplify(func);
         target::expand_switches(func);

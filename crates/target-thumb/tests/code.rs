@@ -109,3 +109,48 @@ fn a_full_product_is_added_where_it_is_computed() {
     );
     assert!(code.contains("umlal") && !code.contains("adc"), "{code}");
 }
+
+#[test]
+fn a_range_of_bits_is_saturated_to() {
+    for (low, high, expected) in [(0, 255, "usat"), (-128, 127, "ssat")] {
+        let body = format!(
+            "  v3 = const.i32 {low}\n  v4 = const.i32 {high}\n  v5 = max_s.i32 v0, v3\n  \
+             v6 = min_s.i32 v5, v4\n  return v6\n"
+        );
+        let code = function(MemoryMode::Symbol, &body);
+        assert!(code.contains(expected) && !code.contains("cmp"), "{code}");
+    }
+    let other = "  v3 = const.i32 0\n  v4 = const.i32 254\n  v5 = max_s.i32 v0, v3\n  \
+                 v6 = min_s.i32 v5, v4\n  return v6\n";
+    assert!(!function(MemoryMode::Symbol, other).contains("sat"));
+}
+
+#[test]
+fn elements_of_a_stack_object_need_no_base() {
+    let code = assembly(
+        "sig (i32, i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16 native_stack=1024\n\
+         func $f (i32, i32) -> (i32) optsize {\n  slot s0 size=64 align=8\nb0(v0: i32, v1: i32):\n  \
+         v2 = frame_addr s0\n  v3 = add.i32 v2, v0\n  v4 = add.i32 v2, v1\n  v5 = const.i32 7\n  \
+         store.u8 v5, [@m + v3 + 1]\n  v6 = load.u8.i32 [@m + v4 + 2]\n  return v6\n}\n",
+    );
+    assert!(!code.contains('=') && code.matches("sub").count() == 1, "{code}");
+}
+
+#[test]
+fn both_halves_of_a_product_are_computed_at_once() {
+    let code = assembly(
+        "sig (i64, i64) -> (i64)\nfunc $f (i64, i64) -> (i64) {\nb0(v0: i64, v1: i64):\n  \
+         v2 = mulh_u.i64 v0, v1\n  v3 = sub.i64 v2, v0\n  v4 = mul.i64 v0, v1\n  v5 = xor.i64 v3, v4\n  return v5\n}\n",
+    );
+    assert_eq!((code.matches("umull").count(), code.matches("mla ").count()), (1, 0), "{code}");
+}
+
+#[test]
+fn shifted_words_are_operands() {
+    let code = assembly(
+        "sig (i64) -> (i64)\nfunc $f (i64) -> (i64) {\nb0(v0: i64):\n  v1 = const.i64 12\n  \
+         v2 = shr_u.i64 v0, v1\n  v3 = xor.i64 v2, v0\n  return v3\n}\n",
+    );
+    assert_eq!(code.matches("eor").count(), 3, "{code}");
+    assert!(!code.contains("orr") && !code.contains("lsr r"), "{code}");
+}

@@ -508,7 +508,7 @@ equal:
 declare i64 @llvm.ctlz.i64(i64, i1)
 
 ; Quotient and remainder of (high, low) by a divisor above `high`.
-define private { i64, i64 } @divide_by_word(i64 %low, i64 %high, i64 %divisor) nounwind null_pointer_is_valid "no-builtins" {
+define private { i64, i64 } @__wasm_divide_by_word(i64 %low, i64 %high, i64 %divisor) nounwind null_pointer_is_valid "no-builtins" {
 entry:
   %shift = call i64 @llvm.ctlz.i64(i64 %divisor, i1 false)
   %d = shl i64 %divisor, %shift
@@ -523,12 +523,12 @@ entry:
   %n10 = shl i64 %low, %shift
   %n1 = lshr i64 %n10, 32
   %n0 = and i64 %n10, 4294967295
-  %q1 = call i64 @estimate(i64 %n32, i64 %n1, i64 %d1, i64 %d0)
+  %q1 = call i64 @__wasm_estimate(i64 %n32, i64 %n1, i64 %d1, i64 %d0)
   %n32.up = shl i64 %n32, 32
   %n321 = add i64 %n32.up, %n1
   %q1.d = mul i64 %q1, %d
   %n21 = sub i64 %n321, %q1.d
-  %q0 = call i64 @estimate(i64 %n21, i64 %n0, i64 %d1, i64 %d0)
+  %q0 = call i64 @__wasm_estimate(i64 %n21, i64 %n0, i64 %d1, i64 %d0)
   %n21.up = shl i64 %n21, 32
   %n210 = add i64 %n21.up, %n0
   %q0.d = mul i64 %q0, %d
@@ -543,7 +543,7 @@ entry:
 
 ; One digit of 32 bits of the quotient of (n << 32 | next) by (d1 << 32 | d0). The first guess, n / d1, is at most
 ; two too large.
-define private i64 @estimate(i64 %n, i64 %next, i64 %d1, i64 %d0) nounwind null_pointer_is_valid "no-builtins" {
+define private i64 @__wasm_estimate(i64 %n, i64 %next, i64 %d1, i64 %d0) nounwind null_pointer_is_valid "no-builtins" {
 entry:
   %q = udiv i64 %n, %d1
   %q.d1 = mul i64 %q, %d1
@@ -575,7 +575,7 @@ done.less:
 }
 
 ; Quotient and remainder of two 128-bit numbers.
-define private { i128, i128 } @divide(i128 %a, i128 %b) nounwind null_pointer_is_valid "no-builtins" {
+define private { i128, i128 } @__wasm_divide(i128 %a, i128 %b) nounwind null_pointer_is_valid "no-builtins" {
 entry:
   %a.low = trunc i128 %a to i64
   %a.up = lshr i128 %a, 64
@@ -602,7 +602,7 @@ steps:
   %s.q1 = udiv i64 %a.high, %b.low
   %s.q1.b = mul i64 %s.q1, %b.low
   %s.r1 = sub i64 %a.high, %s.q1.b
-  %s.pair = call { i64, i64 } @divide_by_word(i64 %a.low, i64 %s.r1, i64 %b.low)
+  %s.pair = call { i64, i64 } @__wasm_divide_by_word(i64 %a.low, i64 %s.r1, i64 %b.low)
   %s.q0 = extractvalue { i64, i64 } %s.pair, 0
   %s.r0 = extractvalue { i64, i64 } %s.pair, 1
   %s.q1.wide = zext i64 %s.q1 to i128
@@ -622,7 +622,7 @@ by.long:                                          ; the quotient has at most 64 
   %l.half.low = trunc i128 %l.half to i64
   %l.half.up = lshr i128 %l.half, 64
   %l.half.high = trunc i128 %l.half.up to i64
-  %l.pair = call { i64, i64 } @divide_by_word(i64 %l.half.low, i64 %l.half.high, i64 %l.d)
+  %l.pair = call { i64, i64 } @__wasm_divide_by_word(i64 %l.half.low, i64 %l.half.high, i64 %l.d)
   %l.q = extractvalue { i64, i64 } %l.pair, 0
   %l.back = sub i64 63, %l.shift
   %l.guess = lshr i64 %l.q, %l.back
@@ -667,7 +667,7 @@ divide:
   %b.high.wide = zext i64 %b.high to i128
   %b.high.up = shl i128 %b.high.wide, 64
   %b = or i128 %b.high.up, %b.low.wide
-  %both = call { i128, i128 } @divide(i128 %a, i128 %b)
+  %both = call { i128, i128 } @__wasm_divide(i128 %a, i128 %b)
   %wanted = extractvalue { i128, i128 } %both, 0
   %low = trunc i128 %wanted to i64
   %up = lshr i128 %wanted, 64
@@ -696,7 +696,7 @@ divide:
   %b.high.wide = zext i64 %b.high to i128
   %b.high.up = shl i128 %b.high.wide, 64
   %b = or i128 %b.high.up, %b.low.wide
-  %both = call { i128, i128 } @divide(i128 %a, i128 %b)
+  %both = call { i128, i128 } @__wasm_divide(i128 %a, i128 %b)
   %wanted = extractvalue { i128, i128 } %both, 1
   %low = trunc i128 %wanted to i64
   %up = lshr i128 %wanted, 64
@@ -732,7 +732,7 @@ divide:
   %b.negative = icmp slt i128 %b, 0
   %b.minus = sub i128 0, %b
   %b.size = select i1 %b.negative, i128 %b.minus, i128 %b
-  %both = call { i128, i128 } @divide(i128 %a.size, i128 %b.size)
+  %both = call { i128, i128 } @__wasm_divide(i128 %a.size, i128 %b.size)
   %size = extractvalue { i128, i128 } %both, 0
   %negative = xor i1 %a.negative, %b.negative
   %minus = sub i128 0, %size
@@ -771,7 +771,7 @@ divide:
   %b.negative = icmp slt i128 %b, 0
   %b.minus = sub i128 0, %b
   %b.size = select i1 %b.negative, i128 %b.minus, i128 %b
-  %both = call { i128, i128 } @divide(i128 %a.size, i128 %b.size)
+  %both = call { i128, i128 } @__wasm_divide(i128 %a.size, i128 %b.size)
   %size = extractvalue { i128, i128 } %both, 1
   %minus = sub i128 0, %size
   %wanted = select i1 %a.negative, i128 %minus, i128 %size

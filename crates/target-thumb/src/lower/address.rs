@@ -124,13 +124,34 @@ impl Sum {
 
     /// The stack object the address is in, if its wasm address is used as one.
     fn frame_slot(&self, cx: &Cx<'_>) -> Option<StackSlot> {
-        let &InstData::FrameAddr { slot } = cx.def(self.index?)? else { return None };
-        let is_wasm_address = match self.base {
-            Some(data) => cx.target.linear_memory == Some(data),
-            None => cx.target.memory_base().is_none(),
-        };
-        is_wasm_address.then_some(StackSlot::Object { slot, offset: self.offset })
+        let (slot, base) = frame_address(cx, self.index?, self.offset)?;
+        let counts_from = self.base.and_then(|data| cx.target.base_of(data));
+        (counts_from == base).then_some(slot)
     }
+}
+
+/// The place in a stack object that a value plus `offset` is, and what the address counts from.
+pub fn frame_address(cx: &Cx<'_>, value: Value, offset: i32) -> Option<(StackSlot, Option<Base>)> {
+    match *cx.def(value)? {
+        InstData::FrameAddr { slot } => Some((StackSlot::Object { slot, offset }, cx.target.memory_base())),
+        InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => match part(cx, b).imm() {
+            Some(imm) => frame_address(cx, a, offset.wrapping_add(imm as i32)),
+            None => match frame_sum(cx, [a, b])? {
+                StackSlot::Object { slot, offset: start } => {
+                    Some((StackSlot::Object { slot, offset: offset.wrapping_add(start) }, None))
+                }
+                _ => None,
+            },
+        },
+        _ => None,
+    }
+}
+
+/// The place whose machine address is the sum of linear memory's base and the wasm address of a stack object.
+pub fn frame_sum(cx: &Cx<'_>, [base, address]: [Value; 2]) -> Option<StackSlot> {
+    let &InstData::FrameAddr { slot } = cx.def(address)? else { return None };
+    let &InstData::DataAddr { data, offset } = cx.def(base)? else { return None };
+    (cx.target.linear_memory == Some(data)).then_some(StackSlot::Object { slot, offset })
 }
 
 /// A value that is a sum of something and a constant.

@@ -1,10 +1,10 @@
 //! Arithmetic and logic on one word.
 
-use codegen::{StackSlot, VReg};
+use codegen::VReg;
 use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, assign, bits, constant, part, reg, shift, single_use_binary, temp, word};
+use super::{Cx, Part, address, assign, bits, constant, part, reg, shift, single_use_binary, temp, word};
 use crate::immediate::{fits_add, is_modified};
 use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 use crate::target::MemoryMode;
@@ -71,6 +71,10 @@ pub fn shifted(cx: &Cx<'_>, value: Value) -> Option<(Value, Shift)> {
 }
 
 fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
+    if let Some(slot) = address::frame_sum(cx, [a, b]) {
+        cx.emit(Inst::SlotAddr { dst, slot, base: None });
+        return;
+    }
     match [part(cx, a), part(cx, b)] {
         [a, Part::Imm(imm)] | [Part::Imm(imm), a] => return add_constant(cx, dst, a, imm),
         _ => {}
@@ -115,10 +119,9 @@ pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
         return;
     }
     if let Part::Word(value) = a
-        && let Some(&InstData::FrameAddr { slot }) = cx.def(value)
+        && let Some((slot, base)) = address::frame_address(cx, value, imm as i32)
     {
-        let slot = StackSlot::Object { slot, offset: imm as i32 };
-        cx.emit(Inst::SlotAddr { dst, slot, base: cx.target.memory_base() });
+        cx.emit(Inst::SlotAddr { dst, slot, base });
         return;
     }
     let a = reg(cx, a);
@@ -292,7 +295,32 @@ pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, b: Part)
     }
 }
 
+/// A minimum of a maximum, or the other way round, that brings a signed number into the range of numbers with so many
+/// bits: the number, the opcode and the bits.
+fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, Opcode, u32)> {
+    let InstData::Binary { op: inner, args: [value, other], .. } = *cx.pure_def(a)? else { return None };
+    let (outer_bound, inner_bound) = (part(cx, b).imm()? as i32, part(cx, other).imm()? as i32);
+    let (low, high) = match (op, inner) {
+        (BinaryOp::MinS, BinaryOp::MaxS) => (inner_bound, outer_bound),
+        (BinaryOp::MinU, BinaryOp::MaxS) if inner_bound == 0 => (inner_bound, outer_bound),
+        (BinaryOp::MaxS, BinaryOp::MinS) => (outer_bound, inner_bound),
+        _ => return None,
+    };
+    let above = high.checked_add(1).filter(|above| above.count_ones() == 1 && *above > 0)?;
+    let bits = above.trailing_zeros();
+    match low {
+        0 => Some((value, Opcode::Usat, bits)),
+        _ if low == -above => Some((value, Opcode::Ssat, bits + 1)),
+        _ => None,
+    }
+}
+
 fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
+    if let Some((value, op, bits)) = saturation(cx, op, [a, b]) {
+        let rn = word(cx, value);
+        cx.emit(Inst::Plain(Machine::saturate(op, dst, bits, rn)));
+        return;
+    }
     let cond = match op {
         BinaryOp::MinS => Cond::Lt,
         BinaryOp::MaxS => Cond::Gt,

@@ -20,6 +20,8 @@ mod select;
 mod shift;
 mod wide;
 
+use std::collections::BTreeMap;
+
 use codegen::{Lower, RegClass, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
 
@@ -36,12 +38,15 @@ pub type Cx<'a> = Lower<'a, Thumb>;
 
 /// What selection knows of a function.
 #[derive(Debug)]
-pub struct Facts;
+pub struct Facts {
+    /// Values that are the halves of one product, each with the other.
+    products: BTreeMap<Value, Value>,
+}
 
 impl Facts {
     /// Analyses a function.
-    pub const fn new(_func: &ssa::Function) -> Self {
-        Self
+    pub fn new(func: &ssa::Function) -> Self {
+        Self { products: crate::products::pairs(func) }
     }
 }
 
@@ -175,6 +180,11 @@ fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> Part {
             (Some(32), 0) => deeper(args[0], 1),
             _ => itself,
         },
+        InstData::Binary { op: BinaryOp::Rotl | BinaryOp::Rotr, args, .. }
+            if cx.constant(args[1]) == Some(32) =>
+        {
+            deeper(args[0], 1 - which)
+        }
         InstData::Binary { op: op @ (BinaryOp::And | BinaryOp::Or | BinaryOp::Xor), args, .. } => {
             let [a, b] = args.map(|arg| deeper(arg, which));
             logic_identity(op, a, b).unwrap_or(itself)

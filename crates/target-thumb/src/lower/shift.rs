@@ -7,7 +7,7 @@
 //! because what it shifts out leaves the sign.
 
 use codegen::VReg;
-use ssa::{BinaryOp, Value};
+use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, Part, assign, half, halves, part, reg, temp, word};
@@ -217,4 +217,70 @@ fn funnel(cx: &mut Cx<'_>, dst: VReg, high: Part, low: Part, left: u32) {
     let upper = temp(cx);
     cx.emit(shift_imm(Opcode::LslImm, upper, high, left));
     cx.emit(alu_reg(Opcode::OrrReg, dst, upper, low, Shift::Lsr(32 - left as u8)));
+}
+
+/// Selects word `which` of a bitwise operation on two-word values, one of which is shifted by a constant for this use
+/// only: shifted words are operands. `false` if it is not of that kind.
+pub fn bitwise_with_shift(
+    cx: &mut Cx<'_>,
+    dst: VReg,
+    op: BinaryOp,
+    [a, b]: [Value; 2],
+    which: usize,
+) -> bool {
+    for (plain, shifted) in [(a, b), (b, a)] {
+        let plain = half(cx, plain, which);
+        let Some(words) = shifted_words(cx, shifted, which) else { continue };
+        let opcode = match (op, words.len()) {
+            (BinaryOp::And, 1) => Opcode::AndReg,
+            (BinaryOp::Or, _) => Opcode::OrrReg,
+            (BinaryOp::Xor, _) => Opcode::EorReg,
+            _ => continue,
+        };
+        if plain.imm().is_some() {
+            continue;
+        }
+        let mut result = reg(cx, plain);
+        for (n, &(word, shift)) in words.iter().enumerate() {
+            let to = if n + 1 == words.len() { dst } else { temp(cx) };
+            let word = reg(cx, word);
+            cx.emit(alu_reg(opcode, to, result, word, shift));
+            result = to;
+        }
+        return true;
+    }
+    false
+}
+
+/// Word `which` of a two-word value that is shifted by a constant for one use: one or two shifted words whose bits don't
+/// meet.
+fn shifted_words(cx: &Cx<'_>, value: Value, which: usize) -> Option<Vec<(Part, Shift)>> {
+    let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
+    let count = u8::try_from(cx.constant(count)?).ok().filter(|count| (1..64).contains(count))?;
+    // Addition and halving move one bit in fewer bytes.
+    if !cx.has_one_use(value) || cx.for_size() && (count == 1 || count == 63) {
+        return None;
+    }
+    let [low, high] = halves(cx, arg);
+    let signed = |count| if op == BinaryOp::ShrS { Shift::Asr(count) } else { Shift::Lsr(count) };
+    let words = match (op, which, count) {
+        (_, _, 32) => return None,
+        (BinaryOp::Rotl | BinaryOp::Rotr, ..) => {
+            let left = if op == BinaryOp::Rotl { count } else { 64 - count };
+            let is_low = (which == 0) != (left > 32);
+            let (own, other) = if is_low { (low, high) } else { (high, low) };
+            vec![(own, Shift::Lsl(left & 31)), (other, Shift::Lsr(32 - (left & 31)))]
+        }
+        (BinaryOp::Shl, 0, ..32) => vec![(low, Shift::Lsl(count))],
+        (BinaryOp::Shl, 1, ..32) => vec![(high, Shift::Lsl(count)), (low, Shift::Lsr(32 - count))],
+        (BinaryOp::Shl, 1, _) => vec![(low, Shift::Lsl(count - 32))],
+        (BinaryOp::ShrU | BinaryOp::ShrS, 0, ..32) => {
+            vec![(low, Shift::Lsr(count)), (high, Shift::Lsl(32 - count))]
+        }
+        (BinaryOp::ShrU | BinaryOp::ShrS, 0, _) => vec![(high, signed(count - 32))],
+        (BinaryOp::ShrU | BinaryOp::ShrS, 1, ..32) => vec![(high, signed(count))],
+        _ => return None,
+    };
+    let words: Vec<_> = words.into_iter().filter(|&(word, _)| word != Part::Imm(0)).collect();
+    (!words.is_empty() && words.iter().all(|(word, _)| word.imm().is_none())).then_some(words)
 }

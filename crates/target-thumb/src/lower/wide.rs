@@ -27,16 +27,27 @@ pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
 /// Selects a binary operation on two words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) -> Result<(), Unsupported> {
     let dst = cx.def_regs(result).pair();
+    // The other half of the same product, if it is computed here, too.
+    let other = cx.facts.products.get(&result).copied().filter(|&other| cx.is_needed(other));
     match op {
         BinaryOp::Add => add(cx, dst, args),
         BinaryOp::Sub => sub(cx, dst, args),
+        BinaryOp::Mul if other.is_some() => {}
         BinaryOp::Mul => mul(cx, dst, args),
-        BinaryOp::MulhU => mul_high(cx, dst, args),
+        BinaryOp::MulhU => {
+            let lower = match other {
+                Some(lower) => cx.def_regs(lower).pair(),
+                None => [(); 2].map(|()| temp(cx)),
+            };
+            product(cx, lower, dst, args);
+        }
         BinaryOp::MulhS => mul_high_signed(cx, dst, args),
         BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => {
             for (which, dst) in dst.into_iter().enumerate() {
-                let [a, b] = args.map(|arg| half(cx, arg, which));
-                arith::bitwise_parts(cx, dst, op, a, b);
+                if !shift::bitwise_with_shift(cx, dst, op, args, which) {
+                    let [a, b] = args.map(|arg| half(cx, arg, which));
+                    arith::bitwise_parts(cx, dst, op, a, b);
+                }
             }
         }
         BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr => {
@@ -89,27 +100,26 @@ fn mul(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
     }
 }
 
-/// The high two words of the unsigned four-word product. Each `umlal` adds a word to a product of words, which can't
-/// overflow two words.
-fn mul_high(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
+/// The unsigned four-word product. Each `umlal` adds a word to a product of words, which can't overflow two words.
+fn product(cx: &mut Cx<'_>, lower: [VReg; 2], upper: [VReg; 2], args: [Value; 2]) {
     let [[al, ah], [bl, bh]] = args.map(|arg| words(cx, arg));
     let zero = super::constant(cx, 0);
-    let [lost, carry, low_cross, high_cross, lost_cross, last, low, high] = [(); 8].map(|()| temp(cx));
-    cx.emit(Inst::Plain(Machine::mul_long(Opcode::Umull, lost, carry, al, bl)));
+    let [carry, low_cross, high_cross, last, low, high] = [(); 6].map(|()| temp(cx));
+    cx.emit(Inst::Plain(Machine::mul_long(Opcode::Umull, lower[0], carry, al, bl)));
     let mut umlal = |lo, hi, a, b, old| {
         let inst = Machine::mul_long(Opcode::Umlal, lo, hi, a, b);
         cx.emit(Inst::UpdatePair { inst, old });
     };
     umlal(low_cross, high_cross, al, bh, [carry, zero]);
-    umlal(lost_cross, last, ah, bl, [low_cross, zero]);
+    umlal(lower[1], last, ah, bl, [low_cross, zero]);
     umlal(low, high, ah, bh, [high_cross, zero]);
-    cx.emit(Inst::Pair { op: PairOp::Add, dst, a: [low, high], b: [Src::Reg(last), Src::Imm(0)] });
+    cx.emit(Inst::Pair { op: PairOp::Add, dst: upper, a: [low, high], b: [Src::Reg(last), Src::Imm(0)] });
 }
 
 /// The signed high product is the unsigned one less each factor whose other factor is negative.
 fn mul_high_signed(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
-    let mut product = [(); 2].map(|()| temp(cx));
-    mul_high(cx, product, [a, b]);
+    let [lower, mut product] = [[(); 2]; 2].map(|words| words.map(|()| temp(cx)));
+    self::product(cx, lower, product, [a, b]);
     for (n, (factor, other)) in [(a, b), (b, a)].into_iter().enumerate() {
         let (factor, other) = (words(cx, factor), words(cx, other));
         let sign = temp(cx);

@@ -1,5 +1,6 @@
 //! Random programs made of what selection has single instructions for, and random programs seldom have: insertions of
-//! bit fields, products that are added, constants that are stored side by side.
+//! bit fields, products that are added, both halves of products, saturation, shifted words, constants that are stored
+//! side by side, stack objects with variable indices.
 
 use std::fmt::Write as _;
 
@@ -12,18 +13,23 @@ pub fn module(rng: &mut Rng) -> Module {
     let mask = body.value("const.i32 2040");
     let index = body.value(&format!("and.i32 v1, {mask}"));
     let (mut word, mut sum) = ("v0".to_owned(), "v2".to_owned());
-    for _ in 0..8 {
-        match rng.below(3) {
+    let frame = frame(&mut body);
+    for _ in 0..10 {
+        match rng.below(7) {
             0 => word = insertion(rng, &mut body, &word),
             1 => sum = product(rng, &mut body, [&word, "v1"], &sum),
+            2 => sum = full_product(rng, &mut body, &sum),
+            3 => sum = shifted(rng, &mut body, &sum),
+            4 => word = saturation(rng, &mut body, &word),
+            5 => word = element(rng, &mut body, &frame, &word),
             _ => stores(rng, &mut body, &index),
         }
     }
     let wide = body.value(&format!("zext.i64 {word}"));
     let result = body.value(&format!("xor.i64 {wide}, {sum}"));
     let text = format!(
-        "sig (i32, i32, i64) -> (i64)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\
-         func $main (i32, i32, i64) -> (i64) {{\nb0(v0: i32, v1: i32, v2: i64):\n{}  return {result}\n}}\n\
+        "sig (i32, i32, i64) -> (i64)\nmemory @m size=0 align=16 min=65536 page_log2=16 native_stack=65536\n\
+         func $main (i32, i32, i64) -> (i64) {{\n  slot s0 size=32 align=8\nb0(v0: i32, v1: i32, v2: i64):\n{}  return {result}\n}}\n\
          export \"memory\" @m\nexport \"main\" $main\n",
         body.text
     );
@@ -91,4 +97,72 @@ fn stores(rng: &mut Rng, body: &mut Body, index: &str) {
         let value = body.value(&format!("const.i32 {}", rng.bits() as i32));
         body.line(&format!("store.{width} {value}, [@m + {index} + {}]", rng.below(6)));
     }
+}
+
+/// The address of a stack object with known contents.
+fn frame(body: &mut Body) -> String {
+    let frame = body.value("frame_addr s0");
+    for n in 0..8 {
+        let value = body.value(&format!("const.i32 {}", 0x0102_0304 * n));
+        body.line(&format!("store.u32 {value}, [@m + {frame} + {}]", 4 * n));
+    }
+    frame
+}
+
+/// Changes an element of the stack object and reads another.
+fn element(rng: &mut Rng, body: &mut Body, frame: &str, word: &str) -> String {
+    let mut place = |body: &mut Body| {
+        let mask = body.value("const.i32 24");
+        let scale = body.value(&format!("const.i32 {}", rng.below(4)));
+        let shifted = body.value(&format!("shl.i32 {word}, {scale}"));
+        let index = body.value(&format!("and.i32 {shifted}, {mask}"));
+        let [a, b] = if rng.one_in(2) { [frame, &index] } else { [&index, frame] };
+        let sum = body.value(&format!("add.i32 {a}, {b}"));
+        format!("[@m + {sum} + {}]", rng.below(5))
+    };
+    let (to, from) = (place(body), place(body));
+    let width = rng.pick(&["u8", "u16", "u32"]);
+    body.line(&format!("store.{width} {word}, {to}"));
+    let loaded = body.value(&format!("load.u32.i32 {from}"));
+    body.value(&format!("add.i32 {loaded}, {word}"))
+}
+
+/// The upper half of a product, and mostly the lower one, before it or behind it.
+fn full_product(rng: &mut Rng, body: &mut Body, sum: &str) -> String {
+    let [a, b] = if rng.one_in(2) { [sum, "v2"] } else { ["v2", sum] };
+    let upper_first = rng.one_in(2);
+    let lower = (!upper_first).then(|| body.value(&format!("mul.i64 {b}, {a}")));
+    let upper = body.value(&format!("mulh_u.i64 {a}, {b}"));
+    let upper = if rng.one_in(4) { body.value(&format!("xor.i64 {upper}, {sum}")) } else { upper };
+    let lower = lower.unwrap_or_else(|| body.value(&format!("mul.i64 {a}, {b}")));
+    let lower = if rng.one_in(4) { "v2".to_owned() } else { lower };
+    body.value(&format!("sub.i64 {upper}, {lower}"))
+}
+
+/// A bitwise operation with a two-word value that is shifted by a constant.
+fn shifted(rng: &mut Rng, body: &mut Body, sum: &str) -> String {
+    let count = body.value(&format!("const.i64 {}", rng.below(64)));
+    let shift = rng.pick(&["shl", "shr_u", "shr_s", "rotl", "rotr"]);
+    let shifted = body.value(&format!("{shift}.i64 {sum}, {count}"));
+    let op = rng.pick(&["and", "or", "xor", "xor"]);
+    let [a, b] = if rng.one_in(2) { [&shifted, "v2"] } else { ["v2", &shifted] };
+    let result = body.value(&format!("{op}.i64 {a}, {b}"));
+    body.value(&format!("add.i64 {result}, {sum}"))
+}
+
+/// A number brought into the range of fewer bits, now and then into another range.
+fn saturation(rng: &mut Rng, body: &mut Body, word: &str) -> String {
+    let high = (1i64 << rng.below(32)) - 1 - i64::from(rng.one_in(6));
+    let low = if rng.one_in(2) { 0 } else { -high - 1 };
+    let spread = body.value("const.i32 13");
+    let value = body.value(&format!("shr_s.i32 {word}, {spread}"));
+    let [low, high] = [low, high].map(|bound| body.value(&format!("const.i32 {}", bound as i32)));
+    let bounded = if rng.one_in(2) {
+        let least = body.value(&format!("max_s.i32 {value}, {low}"));
+        body.value(&format!("{}.i32 {least}, {high}", rng.pick(&["min_s", "min_u"])))
+    } else {
+        let most = body.value(&format!("min_s.i32 {value}, {high}"));
+        body.value(&format!("max_s.i32 {most}, {low}"))
+    };
+    body.value(&format!("add.i32 {bounded}, v1"))
 }

@@ -1,0 +1,63 @@
+//! Both halves of the product of two 64-bit numbers.
+//!
+//! The lower 64 bits and the upper 64 bits of a product are two operations in SSA, as 128-bit arithmetic has them. On
+//! the way to the upper half the machine computes the lower one. So the two are moved next to each other, where
+//! selection takes them for one.
+
+use std::collections::BTreeMap;
+
+use ssa::{BinaryOp, Function, Inst, InstData, Type, Value};
+
+/// Moves upper and lower halves of the same products together: lower half first, where the earlier one was.
+pub fn join(func: &mut Function) {
+    for block in func.blocks.ids() {
+        let insts = &func.blocks[block].insts;
+        if !insts.iter().any(|&inst| factors(func, inst, BinaryOp::MulhU).is_some()) {
+            continue;
+        }
+        let mut partner: BTreeMap<Inst, Inst> = BTreeMap::new();
+        let mut open: BTreeMap<([Value; 2], bool), Inst> = BTreeMap::new();
+        for &inst in insts {
+            for (op, is_upper) in [(BinaryOp::Mul, false), (BinaryOp::MulhU, true)] {
+                let Some(of) = factors(func, inst, op) else { continue };
+                match open.remove(&(of, !is_upper)) {
+                    Some(first) => drop(partner.insert(first, inst)),
+                    None => drop(open.insert((of, is_upper), inst)),
+                }
+            }
+        }
+        let mut moved = Vec::with_capacity(insts.len());
+        for &inst in insts {
+            match partner.get(&inst) {
+                Some(&second) if factors(func, inst, BinaryOp::Mul).is_some() => moved.extend([inst, second]),
+                Some(&second) => moved.extend([second, inst]),
+                None if partner.values().any(|&second| second == inst) => {}
+                None => moved.push(inst),
+            }
+        }
+        func.blocks[block].insts = moved;
+    }
+}
+
+/// Values that are the halves of one product, each with the other.
+pub fn pairs(func: &Function) -> BTreeMap<Value, Value> {
+    let mut pairs = BTreeMap::new();
+    for block in func.blocks.values() {
+        for two in block.insts.windows(2) {
+            let lower = factors(func, two[0], BinaryOp::Mul);
+            if lower.is_some() && lower == factors(func, two[1], BinaryOp::MulhU) {
+                let [lower, upper] = [two[0], two[1]].map(|inst| func.result(inst));
+                pairs.extend([(lower, upper), (upper, lower)]);
+            }
+        }
+    }
+    pairs
+}
+
+/// The factors of an operation on 64-bit numbers, the one with the lower number first.
+fn factors(func: &Function, inst: Inst, wanted: BinaryOp) -> Option<[Value; 2]> {
+    match func.insts[inst] {
+        InstData::Binary { op, ty: Type::I64, args: [a, b] } if op == wanted => Some([a.min(b), a.max(b)]),
+        _ => None,
+    }
+}
