@@ -153,6 +153,67 @@ fn unchecked_accesses_go_where_they_go() {
     }
 }
 
+/// Lets code reach the board's own memory and a region, and nothing else but the system's registers.
+fn protect(board: &mut Board, cpu: Cpu, region: [u32; 2]) {
+    const CONTROL: u32 = 0xe000_ed94;
+    const NUMBER: u32 = 0xe000_ed98;
+    const BASE: u32 = 0xe000_ed9c;
+    const SIZE: u32 = 0xe000_eda0;
+    const MEMORY_ATTRIBUTES: u32 = 0xe000_edc0;
+    let mut set = |register, word| board.fill(register, 4, word).unwrap();
+    let [code, small] = if cpu == Cpu::M33 { [0x1000_0000, 0x3800_0000] } else { [0, 0x2000_0000] };
+    for (n, [at, bytes]) in (0..).zip([[code, 0x40_0000], [small, 0x40_0000], region]) {
+        set(NUMBER, n);
+        if cpu == Cpu::M33 {
+            // Readable, writable and executable; limit and attributes 0; enabled.
+            set(BASE, at | 1 << 1);
+            set(SIZE, at + bytes - 32 | 1);
+        } else {
+            // Full access; normal memory; the logarithm of the size, less one; enabled.
+            set(BASE, at);
+            set(SIZE, 3 << 24 | 3 << 16 | (bytes.trailing_zeros() - 1) << 1 | 1);
+        }
+    }
+    if cpu == Cpu::M33 {
+        set(MEMORY_ATTRIBUTES, 0xff);
+    }
+    set(CONTROL, 1);
+}
+
+#[test]
+fn a_region_of_the_protection_unit_bounds_memory() {
+    let thumb = thumb(MemoryMode::Symbol, ThumbBounds::Mpu);
+    for (pages, region_bytes) in [(1, [PAGE, PAGE]), (3, [4 * PAGE, 3 * PAGE])] {
+        let text = ACCESSES.replace("(memory 1)", &format!("(memory {pages})"));
+        each_with(&text, &|cpu, level| options(cpu, level, thumb.clone()), &mut |board, object| {
+            let cpu = if board.core() == board_core(Cpu::M33) { Cpu::M33 } else { Cpu::M3 };
+            let bytes = region_bytes[usize::from(cpu == Cpu::M33)];
+            let mut program = Program::load(board, object, Undefined::Import(0));
+            let at = program.address("__linear_memory");
+            assert!(cpu == Cpu::M33 || at.is_multiple_of(bytes), "a region at {at:#x}");
+            protect(program.board, cpu, [at, bytes]);
+            assert_eq!(program.call("load", &[8]), Ok(0x4433_2211));
+            assert_eq!(program.call("load", &[bytes - 4]), Ok(0));
+            assert!(program.call("store", &[bytes - 4, 7]).is_ok());
+            assert_eq!(program.call("load_at_8", &[bytes - 12]), Ok(7));
+            for (name, args) in [
+                ("load", &[bytes][..]),
+                ("load", &[bytes - 3]),
+                ("load", &[u32::MAX - 3]),
+                ("load_at_8", &[bytes - 8]),
+                ("store", &[bytes, 1]),
+                ("store_wide", &[bytes - 4]),
+                ("copy", &[bytes - 8, 8, 9]),
+                ("fill", &[bytes, 1, 1]),
+            ] {
+                let exit = program.call(name, args);
+                assert!(matches!(exit, Err(Ending::Faulted(_))), "{name} {args:x?}: {exit:x?}");
+            }
+            program.board.fill(0xe000_ed94, 4, 0).unwrap();
+        });
+    }
+}
+
 #[test]
 fn memory_is_where_a_register_points() {
     for bounds in [ThumbBounds::Check, ThumbBounds::Mask, ThumbBounds::None] {
