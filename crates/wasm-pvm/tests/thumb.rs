@@ -196,7 +196,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
         "(module (func $area (export \"f\") (param f32) (result f32) (f32.mul (local.get 0) (local.get 0))))";
     let double =
         "(module (func $area (export \"f\") (param f64) (result f64) (f64.mul (local.get 0) (local.get 0))))";
-    let cases: [(&str, &str, &[&str], &str); 8] = [
+    let cases: [(&str, &str, &[&str], &str); 9] = [
         ("float", float, &["--target", "thumbv7m"], "area"),
         ("double", double, &["--target", "thumbv7em", "--cpu", "m4f"], "area"),
         (
@@ -229,6 +229,12 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
             "(module (func (export \"f\")) (func (export \"g\") (unreachable)))",
             &["--target", "thumbv7m", "--rename", "g=f"],
             "`f`",
+        ),
+        (
+            "misspelt",
+            "(module (func (export \"bump\")))",
+            &["--target", "thumbv7m", "--rename", "bmup=f"],
+            "no import or export `bmup`",
         ),
     ];
     for (name, source, args, part) in cases {

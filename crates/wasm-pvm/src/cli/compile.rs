@@ -1,14 +1,15 @@
 //! `wasm-pvm compile`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::{
     Architecture, Details, Floats, Format, GpVersion, ImportMap, Options, OptionsError, PvmBounds,
-    PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport,
+    PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport, input,
 };
+use wasmparser::{Parser, Payload};
 
 use super::args::{self, Bounds, CompileArgs, TargetArg, ThumbArgs};
 use super::files;
@@ -19,6 +20,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     let name = || files::display(&args.input);
     if let Some(stage) = args.emit {
         let text = wasm_pvm::emit(&input, &options, stage.into()).with_context(name)?;
+        check_renames(&input, &args.thumb).with_context(name)?;
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
     }
     let path = output_path(args, &options.target);
@@ -26,6 +28,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         bail!("the program and --json can't both go to standard output");
     }
     let output = wasm_pvm::compile(&input, &options).with_context(name)?;
+    check_renames(&input, &args.thumb).with_context(name)?;
     files::write(&path, &output.bytes)?;
     log(&output.report);
     if args.json {
@@ -109,6 +112,40 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         renames: renames(thumb)?,
         cpu,
     })
+}
+
+/// Refuses a rename of the command line that is of nothing the module has. Files may be for several modules.
+fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
+    if args.rename.is_empty() {
+        return Ok(());
+    }
+    let names = linkable_names(&input::to_wasm(input)?)?;
+    match args.rename.iter().find(|(name, _)| !names.contains(name)) {
+        Some((name, symbol)) => bail!("--rename {name}={symbol}: there is no import or export `{name}`"),
+        None => Ok(()),
+    }
+}
+
+/// What renames may be of: exports, imports with and without the module's name, the linear memory.
+fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::from(["__linear_memory".to_owned()]);
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import?;
+                    names.extend([import.name.to_owned(), format!("{}.{}", import.module, import.name)]);
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    names.insert(export?.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
 }
 
 /// The renames of all files, and then of the command line; later ones override earlier ones.
