@@ -3,7 +3,7 @@
 #
 #   WASM_PVM=PATH  the compiler; by default the one in target/release, which is built
 #   OUT=FOLDER     where the results go; target/gale by default
-#   CMAKE=1        build with CMake, by CMakeLists.txt, instead of the commands here
+#   CMAKE=FOLDER   build with CMake, by the CMakeLists.txt there, instead of the commands here
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 out="${OUT:-$here/../../target/gale}"
@@ -15,7 +15,7 @@ if [ -z "${WASM_PVM:-}" ]; then
 fi
 
 if [ -n "${CMAKE:-}" ]; then
-  cmake -S "$here" -B "$out/cmake" -DCMAKE_TOOLCHAIN_FILE="$here/firmware/toolchain.cmake" -DWASM_PVM="$WASM_PVM" >&2
+  cmake -S "$CMAKE" -B "$out/cmake" -DCMAKE_TOOLCHAIN_FILE="$here/firmware/toolchain.cmake" -DWASM_PVM="$WASM_PVM" >&2
   cmake --build "$out/cmake" >&2
   firmware="$out/cmake/firmware"
 else

@@ -7,21 +7,24 @@ use std::process::Command;
 
 use support::{Folder, text};
 
-/// Runs the example with these tools; skips if one is not there.
-fn run(test: &str, tools: &[&str], variables: &[(&str, &str)]) {
-    let is_missing = |tool: &&&str| Command::new(tool).arg("--version").output().is_err();
-    if let Some(missing) = tools.iter().find(is_missing) {
+/// Runs the example with the tools it needs; skips if one is not there. With a folder, in which CMake finds how.
+fn run(test: &str, cmake: Option<&str>) {
+    let mut tools = vec!["clang-22", "ld.lld-22", "qemu-system-arm"];
+    tools.extend(cmake.iter().flat_map(|_| ["cmake", "llvm-ar-22"]));
+    let is_missing = |tool: &&str| Command::new(tool).arg("--version").output().is_err();
+    if let Some(missing) = tools.into_iter().find(is_missing) {
         println!("skipped: {missing} not found");
         return;
     }
     let folder = Folder::new(test);
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/gale");
-    let output = Command::new(example.join("run.sh"))
-        .env("WASM_PVM", env!("CARGO_BIN_EXE_wasm-pvm"))
-        .env("OUT", folder.path("out"))
-        .envs(variables.iter().copied())
-        .output()
-        .expect("the script starts");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = own.join("../../examples/gale");
+    let mut command = Command::new(example.join("run.sh"));
+    command.env("WASM_PVM", env!("CARGO_BIN_EXE_wasm-pvm")).env("OUT", folder.path("out"));
+    if let Some(cmake) = cmake {
+        command.env("CMAKE", own.join(cmake));
+    }
+    let output = command.output().expect("the script starts");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let expected = std::fs::read(example.join("expected.txt")).expect("the example says what is printed");
     assert_eq!(text(&output.stdout), text(&expected));
@@ -29,14 +32,15 @@ fn run(test: &str, tools: &[&str], variables: &[(&str, &str)]) {
 
 #[test]
 fn the_script_builds_and_runs_the_firmware() {
-    run("gale-script", &["clang-22", "ld.lld-22", "qemu-system-arm"], &[]);
+    run("gale-script", None);
 }
 
 #[test]
 fn cmake_builds_the_same() {
-    run(
-        "gale-cmake",
-        &["clang-22", "ld.lld-22", "qemu-system-arm", "cmake", "llvm-ar-22"],
-        &[("CMAKE", "1")],
-    );
+    run("gale-cmake", Some("../../examples/gale"));
+}
+
+#[test]
+fn the_zephyr_module_builds_the_same() {
+    run("gale-zephyr", Some("tests/zephyr"));
 }
