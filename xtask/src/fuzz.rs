@@ -1,9 +1,10 @@
 //! Open-ended differential testing: random modules against the reference engine, at every level, on the PVM in both
 //! versions or on emulated Cortex-M boards.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats};
 use testkit::program::Pvm;
@@ -31,13 +32,15 @@ pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
             break;
         }
         let level = LEVELS[seed as usize % 4];
-        let verdict = match target {
+        let verdict = catch_unwind(AssertUnwindSafe(|| match target {
             Target::Pvm => on_pvm(seed, level),
             Target::Thumb => {
                 let (setup, board) = &boards[(seed / 4) as usize % boards.len()];
                 on_board(seed, &Setup { level, ..setup.clone() }, board)
             }
-        };
+        }));
+        let verdict =
+            verdict.unwrap_or_else(|_| bail!("seed {seed}: the compiler or the reference engine panics"));
         if let Verdict::Agreed(n) = verdict? {
             (modules, calls) = (modules + 1, calls + n);
         }
