@@ -5,22 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats};
 use testkit::program::Pvm;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
-const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+use crate::Target;
 
-/// What runs the modules.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Target {
-    /// The PVM.
-    Pvm,
-    /// Emulated boards with integers, and with floats in hardware and by the run-time library.
-    Thumb,
-}
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
 /// Compares modules from `seed` on until the time is over; the first disagreement is an error that names its seed.
 pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {

@@ -10,18 +10,23 @@ mod families;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use wasm_pvm::Options;
+use wasm_pvm::{MemoryMode, Options, ThumbOptions};
 
+use crate::Target;
 use families::FAMILIES;
 
 /// How often the smallest module of a family doubles.
 const DOUBLINGS: u32 = 5;
 
 /// Compiles every family whose name contains `only`, and prints the times.
-pub fn run(only: &str) -> Result<()> {
+pub fn run(only: &str, target: Target) -> Result<()> {
     if !FAMILIES.iter().any(|family| family.name.contains(only)) {
         bail!("no family has `{only}` in its name");
     }
+    let options = match target {
+        Target::Pvm => Options::default(),
+        Target::Thumb => Options::new(ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::default() }),
+    };
     println!("| family | size | wasm bytes | seconds | exponent |");
     println!("|---|--:|--:|--:|--:|");
     for family in FAMILIES.iter().filter(|family| family.name.contains(only)) {
@@ -30,7 +35,7 @@ pub fn run(only: &str) -> Result<()> {
             let size = family.base << doubling;
             let wasm = wat::parse_str((family.text)(size))?;
             let start = Instant::now();
-            wasm_pvm::compile(&wasm, &Options::default())?;
+            wasm_pvm::compile(&wasm, &options)?;
             let seconds = start.elapsed().as_secs_f64();
             let exponent = before.map_or("".to_owned(), |before| format!("{:.2}", (seconds / before).log2()));
             println!("| {} | {size} | {} | {seconds:.3} | {exponent} |", family.name, wasm.len());

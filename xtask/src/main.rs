@@ -9,7 +9,7 @@ mod tidy;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 #[command(about = "Checks, benchmarks and tables of this repository")]
@@ -48,6 +48,9 @@ enum Command {
         /// Families with this in their name only.
         #[arg(long, default_value = "")]
         only: String,
+        /// What it compiles for.
+        #[arg(long, value_enum, default_value_t = Target::Pvm)]
+        target: Target,
     },
     /// Differential testing with random modules until the time is over.
     Fuzz {
@@ -58,9 +61,18 @@ enum Command {
         #[arg(long, default_value_t = 1 << 32)]
         seed: u64,
         /// What runs the modules.
-        #[arg(long, value_enum, default_value_t = fuzz::Target::Pvm)]
-        target: fuzz::Target,
+        #[arg(long, value_enum, default_value_t = Target::Pvm)]
+        target: Target,
     },
+}
+
+/// A target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Target {
+    /// The PVM.
+    Pvm,
+    /// Cortex-M; programs run on emulated boards, with integers only, floats in hardware and floats by a library.
+    Thumb,
 }
 
 fn main() -> Result<()> {
@@ -77,7 +89,7 @@ fn main() -> Result<()> {
             })
         }
         Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
-        Command::Growth { only } => growth::run(&only),
+        Command::Growth { only, target } => growth::run(&only, target),
         Command::Fuzz { seconds, seed, target } => fuzz::run(target, seconds, seed),
     }
 }
