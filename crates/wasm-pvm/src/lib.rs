@@ -21,6 +21,7 @@ pub mod run;
 pub mod object {
     pub use target_thumb::file::{
         Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
+        assembly,
     };
 }
 

@@ -260,13 +260,18 @@ fn other_files_are_one_line_errors() {
     folder.write("shapes.wat", SHAPES);
     folder.succeed(&["compile", "shapes.wat", "--target", "thumbv7m"]);
     let object = std::fs::read(folder.path("shapes.o")).expect("written");
-    for (command, part) in [("disasm", "llvm-objdump"), ("gas", "info"), ("run", "link it")] {
+    for (command, part) in [("gas", "disasm"), ("run", "link it")] {
         let message = folder.fail(&[command, "shapes.o"], b"", 1);
         assert!(message.contains(part), "{command}: {message}");
     }
-    folder.fail(&["info", "shapes.o", "--gp", "0.8"], b"", 2);
+    for command in ["info", "disasm"] {
+        folder.fail(&[command, "shapes.o", "--gp", "0.8"], b"", 2);
+    }
+    let assembly = folder.succeed(&["compile", "shapes.wat", "--target", "thumbv7m", "--emit", "asm"]);
+    assert_eq!(folder.succeed(&["disasm", "shapes.o"]), assembly);
     folder.write("cut.o", &object[..object.len() / 2]);
     folder.fail(&["info", "cut.o"], b"", 1);
+    folder.fail(&["disasm", "cut.o"], b"", 1);
     for len in 0..object.len() {
         assert!(Summary::read(&object[..len]).is_err(), "{len} bytes");
     }

@@ -27,7 +27,7 @@ pub enum Command {
     Compile(Box<CompileArgs>),
     /// Run a compiled program.
     Run(RunArgs),
-    /// Print a program's instructions, by function and basic block, with gas.
+    /// Print a program's instructions, by function and basic block, with gas; of a Cortex-M object its assembly.
     Disasm(DisasmArgs),
     /// Print what a program or a Cortex-M object consists of.
     Info(InfoArgs),

@@ -28,7 +28,7 @@ impl Program {
     fn parse(bytes: Vec<u8>, args: &ProgramArgs) -> Result<Self> {
         let name = || files::display(&args.program);
         if object::is_elf(&bytes) {
-            bail!("{}: is an object; `info` describes it, `llvm-objdump -d` prints its instructions", name());
+            bail!("{}: is an object; `info` and `disasm` print what is in it", name());
         }
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
             bail!("{}: is WebAssembly, compile it first", name());
@@ -74,7 +74,12 @@ impl Program {
 }
 
 pub fn disasm(args: &DisasmArgs) -> Result<()> {
-    let program = Program::read(&args.program)?;
+    let bytes = files::read(&args.program.program)?;
+    if object::is_elf(&bytes) {
+        let name = check_options_of_object(&args.program)?;
+        return files::print(object::disasm(&bytes, &name)?.as_bytes());
+    }
+    let program = Program::parse(bytes, &args.program)?;
     let functions = program.functions();
     let text = Disassembly {
         program: &program.spi.blob,
@@ -85,13 +90,19 @@ pub fn disasm(args: &DisasmArgs) -> Result<()> {
     files::print(text.to_string().as_bytes())
 }
 
+/// The name of an object, whose options must be those of objects.
+fn check_options_of_object(args: &ProgramArgs) -> Result<String> {
+    let name = files::display(&args.program);
+    if args.gp.is_some() {
+        bail!(OptionsError::new(format!("--gp is for PVM programs, and {name} is an object")));
+    }
+    Ok(name)
+}
+
 pub fn info(args: &InfoArgs) -> Result<()> {
     let bytes = files::read(&args.program.program)?;
     if object::is_elf(&bytes) {
-        let name = files::display(&args.program.program);
-        if args.program.gp.is_some() {
-            bail!(OptionsError::new(format!("--gp is for PVM programs, and {name} is an object")));
-        }
+        let name = check_options_of_object(&args.program)?;
         return files::print(object::info(&bytes, &name, args.json)?.as_bytes());
     }
     let program = Program::parse(bytes, &args.program)?;

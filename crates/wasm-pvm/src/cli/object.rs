@@ -1,8 +1,8 @@
-//! `wasm-pvm info` of Cortex-M objects.
+//! `wasm-pvm info` and `disasm` of Cortex-M objects.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use wasm_pvm::object::{Depth, ExportStack, Summary};
+use wasm_pvm::object::{self, Depth, ExportStack, Summary};
 
 /// How ELF files begin.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -10,6 +10,11 @@ const MAGIC: &[u8] = b"\x7fELF";
 /// Whether the bytes are an ELF file.
 pub fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
+}
+
+/// An object as assembly.
+pub fn disasm(bytes: &[u8], name: &str) -> Result<String> {
+    object::assembly(bytes).with_context(|| name.to_owned())
 }
 
 /// What is in an object, as text or as JSON.
