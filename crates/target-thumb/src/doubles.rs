@@ -4,14 +4,16 @@
 //! compute with them. Inside the program such a core has doubles in pairs of core registers. So an export with doubles
 //! gets a wrapper that takes the halves of d registers as singles and puts them together, and an import becomes a
 //! function that takes its doubles apart. The wrapper's parameters are the float registers in order, unused ones
-//! included, and then what travels in core registers, so that the standard itself puts everything where it belongs.
+//! included, and then what travels in core registers or on the stack, so that the standard itself puts everything where
+//! it belongs: once all float registers are taken, halves of doubles go to the stack one behind the other.
 
-use codegen::Unsupported;
+use codegen::ArgLoc;
 use ssa::{
     BinaryOp, Export, ExportItem, FuncId, FuncKind, Function, InstData, Module, Signature, Type, UnaryOp,
     Value,
 };
 
+use crate::abi::call_layout;
 use crate::boundary::add_function;
 use crate::cpu::Cpu;
 
@@ -19,19 +21,16 @@ use crate::cpu::Cpu;
 const SINGLES: usize = 16;
 
 /// Puts wrappers around exports and imports with doubles, if the core needs them.
-///
-/// # Errors
-/// If a signature has more floats than float registers.
-pub fn wrap(module: &mut Module, cpu: Cpu) -> Result<(), Unsupported> {
+pub fn wrap(module: &mut Module, cpu: Cpu) {
     if !cpu.has_single() || cpu.has_double() {
-        return Ok(());
+        return;
     }
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item
             && module.decls[func].kind == FuncKind::Local
             && has_doubles(module.signature_of(func))
         {
-            let wrapper = export_wrapper(module, func, &module.exports[n].name.clone())?;
+            let wrapper = export_wrapper(module, cpu, func, &module.exports[n].name.clone());
             let Export { item, .. } = &mut module.exports[n];
             *item = ExportItem::Func(wrapper);
         }
@@ -39,9 +38,8 @@ pub fn wrap(module: &mut Module, cpu: Cpu) -> Result<(), Unsupported> {
     let imports = module.decls.iter().filter(|(_, decl)| matches!(decl.kind, FuncKind::Import(_)));
     let with_doubles = imports.filter(|(id, _)| has_doubles(module.signature_of(*id)));
     for func in with_doubles.map(|(id, _)| id).collect::<Vec<_>>() {
-        import_wrapper(module, func)?;
+        import_wrapper(module, cpu, func);
     }
-    Ok(())
 }
 
 fn has_doubles(sig: &Signature) -> bool {
@@ -56,47 +54,70 @@ struct Outside {
 }
 
 impl Outside {
-    /// `None` if not all floats fit registers.
-    fn of(sig: &Signature) -> Option<Self> {
-        let mut free = [true; SINGLES];
-        let mut registers = Vec::new();
-        for &ty in &sig.params {
-            let words = if ty == Type::F64 { 2 } else { 1 };
-            registers.push(match ty {
-                Type::F32 | Type::F64 => {
-                    let first =
-                        (0..SINGLES).step_by(words).find(|&n| free[n..n + words] == [true; 2][..words])?;
-                    free[first..first + words].fill(false);
-                    Some(first)
-                }
-                _ => None,
-            });
-        }
-        let floats = SINGLES - free.iter().rev().take_while(|&&is_free| is_free).count();
-        let mut params = vec![Type::F32; floats];
-        let place = |(register, &ty): (Option<usize>, &Type)| {
-            register.unwrap_or_else(|| {
-                params.push(ty);
-                params.len() - 1
-            })
-        };
-        let places = registers.into_iter().zip(&sig.params).map(place).collect();
+    fn of(cpu: Cpu, sig: &Signature) -> Self {
+        let registers = float_registers(&sig.params);
+        let used = registers.iter().zip(&sig.params).filter_map(|(first, ty)| Some((*first)? + words(*ty)));
+        let is_full = registers.iter().zip(&sig.params).any(|(first, &ty)| first.is_none() && is_float(ty));
+        let floats = if is_full { SINGLES } else { used.max().unwrap_or(0) };
         let halves = |&ty: &Type| if ty == Type::F64 { vec![Type::F32; 2] } else { vec![ty] };
         let results = sig.results.iter().flat_map(halves).collect();
-        Some(Self { sig: Signature { params, results }, params: places })
+        let mut outside = Signature { params: vec![Type::F32; floats], results };
+        let mut params = Vec::new();
+        for (register, ty) in registers.into_iter().zip(&sig.params) {
+            if *ty == Type::F64 && register.is_none() {
+                align_stack(cpu, &mut outside);
+            }
+            params.push(register.unwrap_or(outside.params.len()));
+            if register.is_none() {
+                outside.params.extend(halves(ty));
+            }
+        }
+        Self { sig: outside, params }
     }
 }
 
-fn outside(name: &str, sig: &Signature) -> Result<Outside, Unsupported> {
-    Outside::of(sig).ok_or_else(|| Unsupported {
-        function: name.to_owned(),
-        what: "passing more floats than there are float registers, doubles among them,".to_owned(),
-    })
+const fn is_float(ty: Type) -> bool {
+    matches!(ty, Type::F32 | Type::F64)
 }
 
-fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> Result<FuncId, Unsupported> {
+/// Singles that a float takes.
+const fn words(ty: Type) -> usize {
+    if matches!(ty, Type::F64) { 2 } else { 1 }
+}
+
+/// The first single of every float: the lowest that are free, until one doesn't fit. That and all floats behind it go to
+/// the stack.
+fn float_registers(params: &[Type]) -> Vec<Option<usize>> {
+    let mut free = [true; SINGLES];
+    let mut place = |&ty: &Type| {
+        if !is_float(ty) {
+            return None;
+        }
+        let words = words(ty);
+        let first = (0..SINGLES).step_by(words).find(|&n| free[n..n + words].iter().all(|&is_free| is_free));
+        match first {
+            Some(first) => free[first..first + words].fill(false),
+            None => free.fill(false),
+        }
+        first
+    };
+    params.iter().map(&mut place).collect()
+}
+
+/// Lets the next single on the stack be where a double may begin. No float registers are left.
+fn align_stack(cpu: Cpu, outside: &mut Signature) {
+    outside.params.push(Type::F32);
+    let layout = call_layout(cpu, outside);
+    let is_aligned =
+        matches!(layout.params.last().map(Vec::as_slice), Some([ArgLoc::Stack(at)]) if at % 8 == 0);
+    if is_aligned {
+        outside.params.pop();
+    }
+}
+
+fn export_wrapper(module: &mut Module, cpu: Cpu, func: FuncId, export: &str) -> FuncId {
     let sig = module.signature_of(func).clone();
-    let outside = outside(export, &sig)?;
+    let outside = Outside::of(cpu, &sig);
     let id = add_function(module, format!("{export}.doubles"), outside.sig.clone(), FuncKind::Local);
     let mut body = Function::new(module.decls[id].name.clone(), module.decls[id].sig);
     body.optimize_for_size = module.functions[func].as_ref().is_some_and(|func| func.optimize_for_size);
@@ -114,14 +135,14 @@ fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> Result<Fun
     let args = split_all(&mut body, &sig.results, &results);
     body.append(entry, InstData::Return { args }, &[]);
     module.functions[id] = Some(body);
-    Ok(id)
+    id
 }
 
 /// The import's place in the module becomes the wrapper, so that references to it stay right.
-fn import_wrapper(module: &mut Module, func: FuncId) -> Result<(), Unsupported> {
+fn import_wrapper(module: &mut Module, cpu: Cpu, func: FuncId) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();
-    let outside = outside(&decl.name, &sig)?;
+    let outside = Outside::of(cpu, &sig);
     let import = add_function(module, format!("{}.doubles", decl.name), outside.sig.clone(), decl.kind);
     module.decls[func].kind = FuncKind::Local;
     let mut body = Function::new(decl.name, decl.sig);
@@ -146,7 +167,6 @@ fn import_wrapper(module: &mut Module, func: FuncId) -> Result<(), Unsupported> 
     };
     body.append(entry, InstData::Return { args }, &[]);
     module.functions[func] = Some(body);
-    Ok(())
 }
 
 fn unary(body: &mut Function, op: UnaryOp, ty: Type, arg: Value) -> Value {

@@ -126,7 +126,7 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
     boundary::wrap(&mut module);
-    doubles::wrap(&mut module, options.cpu)?;
+    doubles::wrap(&mut module, options.cpu);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     alignment::lower(&mut module);
     classes::tabulate(&mut module);

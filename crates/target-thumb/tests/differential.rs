@@ -334,6 +334,11 @@ fn doubles_by_library_passed_in_registers() {
         return;
     }
     run_seeds(Cpu::M4F, &with_floats(true));
+    let types = vec![Type::I32, Type::F64, Type::F32, Type::F64];
+    run_seeds(
+        Cpu::M33F,
+        &Params { size: 20, functions: 4, params: 14, results: 2, types, ..Params::default() },
+    );
 }
 
 #[test]
