@@ -167,7 +167,7 @@ fn protect(board: &mut Board, cpu: Cpu, region: [u32; 2]) {
         if cpu == Cpu::M33 {
             // Readable, writable and executable; limit and attributes 0; enabled.
             set(BASE, at | 1 << 1);
-            set(SIZE, at + bytes - 32 | 1);
+            set(SIZE, (at + bytes - 32) | 1);
         } else {
             // Full access; normal memory; the logarithm of the size, less one; enabled.
             set(BASE, at);
