@@ -35,7 +35,7 @@ pub use insts::Insts;
 pub use lower::{Lower, Remat, Unsupported, ValueRegs};
 pub use mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg, VRegData};
 pub use regalloc::allocate;
-pub use registers::{Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
+pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 pub use relax::{Code, Placement, relax};
 pub use switch::{SwitchLimits, expand_switches};
 pub use target::{Position, Target};

@@ -235,3 +235,16 @@ impl RegisterInfo {
         &self.order[class as usize]
     }
 }
+
+/// Registers with the fixed ones they must be in, as text: `(%1=r7, %2=r8)`; physical registers alone.
+pub struct Fixed<'a, R>(pub &'a [(R, PReg)]);
+
+impl<R: Register> fmt::Display for Fixed<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let item = |(reg, at): &(R, PReg)| match (reg.to_string(), at.to_string()) {
+            (reg, at) if reg == at => reg,
+            (reg, at) => format!("{reg}={at}"),
+        };
+        write!(f, "({})", self.0.iter().map(item).collect::<Vec<_>>().join(", "))
+    }
+}

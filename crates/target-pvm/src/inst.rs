@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use codegen::{Operand, PReg, RegClass, RegSet, Register, Reuse, Role, StackSlot};
+use codegen::{Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, Role, StackSlot};
 use pvm_isa::{Opcode, Reg};
 use ssa::FuncId;
 
@@ -385,19 +385,6 @@ impl<R: Register> fmt::Display for Callee<R> {
             Self::Code(reg) => write!(f, "[{reg}]"),
             Self::Host(number) => write!(f, "host {number}"),
         }
-    }
-}
-
-/// Values with their fixed registers: `(%1=r7, %2=r8)`; physical registers alone.
-struct Fixed<'a, R>(&'a [(R, PReg)]);
-
-impl<R: Register> fmt::Display for Fixed<'_, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let item = |(reg, at): &(R, PReg)| match (reg.to_string(), at.to_string()) {
-            (reg, at) if reg == at => reg,
-            (reg, at) => format!("{reg}={at}"),
-        };
-        write!(f, "({})", self.0.iter().map(item).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use codegen::{Block, Operand, PReg, RegClass, RegSet, Register, Reuse, StackSlot};
+use codegen::{Block, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, StackSlot};
 use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
@@ -527,19 +527,6 @@ impl<R: Register> fmt::Display for Callee<R> {
             Self::Func(func) => write!(f, "{func}"),
             Self::Code(reg) => write!(f, "[{reg}]"),
         }
-    }
-}
-
-/// Values with their fixed registers: `(%1=r0, %2=r1)`; physical registers alone.
-struct Fixed<'a, R>(&'a [(R, PReg)]);
-
-impl<R: Register> fmt::Display for Fixed<'_, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let item = |(reg, at): &(R, PReg)| match (reg.to_string(), at.to_string()) {
-            (reg, at) if reg == at => reg,
-            (reg, at) => format!("{reg}={at}"),
-        };
-        write!(f, "({})", self.0.iter().map(item).collect::<Vec<_>>().join(", "))
     }
 }
 
