@@ -15,6 +15,7 @@ mod refused;
 
 mod facts;
 mod libcalls;
+mod relocations;
 mod shadow_stack;
 mod statics;
 
@@ -50,8 +51,7 @@ use read::ReadContext;
 /// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     with_program(wasm, options, |program| {
-        let static_start = program.statics.as_ref().map_or(0, |plan| plan.start);
-        let context = ReadContext { names: &program.names, program: &program.module, static_start };
+        let context = ReadContext { names: &program.names, program: &program.module };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused))
         })?;
@@ -88,7 +88,7 @@ fn with_program<T>(
     let facts = Facts::collect(&info, wasm)?;
     let libcalls = libcalls::recognise(&info, wasm);
     let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
-    let statics = statics::plan(&info, options, stack.as_ref());
+    let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
     then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)
 }
 

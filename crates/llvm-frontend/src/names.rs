@@ -23,7 +23,8 @@ pub const FRAME: &str = "__wasm_frame";
 /// `i32 (i32 value, i32 offset, i32 function)`: a constant that may be an address of static data; all operands are
 /// constants. None is left when LLVM optimises.
 pub const LITERAL: &str = "__wasm_literal";
-/// `i32 (i32 address)`: where the byte of static data with this wasm address is; the operand is a constant.
+/// `i32 (i32 object, i32 offset)`: where a byte of static data is; the operands are constants. The object is one of
+/// [`static_symbol`].
 pub const STATIC_ADDRESS: &str = "__wasm_static_address";
 /// Symbol of static data until it is cut into objects.
 pub const STATICS: &str = "__wasm_statics";
@@ -58,6 +59,11 @@ pub fn function_symbol(index: u32) -> String {
 /// The symbol of the `i64 ()` that stands for `ref.func index`.
 pub fn ref_func_symbol(index: u32) -> String {
     format!("__wasm_ref_func.{index}")
+}
+
+/// The symbol of an object of static data: with relocations each has its number, without them all is number 0.
+pub fn static_symbol(object: u32) -> String {
+    format!("__wasm_statics.{object}")
 }
 
 /// The symbol of the mutable global with this wasm index.

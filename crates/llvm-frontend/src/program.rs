@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use ssa::{
     DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
-    Relocation, Segment, SigId, Signature, Type,
+    Relocation, Segment, SigId, Signature, StoredAddress, Type,
 };
 
 use crate::error::Error;
@@ -23,9 +23,10 @@ use crate::module_info::{
 };
 use crate::names::{self, Callee, Names};
 use crate::options::{Bounds, ConstValue, Floats, Options, Target};
+use crate::relocations::Relocations;
 use crate::runtime;
 use crate::shadow_stack::StackPlan;
-use crate::statics::{LINKER_GLOBALS, StaticPlan};
+use crate::statics::{self, LINKER_GLOBALS, StaticPlan};
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -410,11 +411,43 @@ impl<'a> Program<'a> {
     /// Static data as one object, in whose place [`crate::statics::place`] puts others, and the stack in it.
     fn add_statics(&mut self) {
         let Some(plan) = self.statics.clone() else { return };
-        let object = data_object(names::STATICS, DataKind::Variable, plan.end - plan.start, 16, Vec::new());
-        self.add_data(names::STATICS.to_owned(), object);
+        match &plan.relocations {
+            Some(relocations) => {
+                let objects = statics::objects(relocations, self.info, self.wasm, self.module.data.len());
+                for (n, object) in (0..).zip(objects) {
+                    self.add_data(names::static_symbol(n), object);
+                }
+                self.add_exported_addresses(relocations);
+            }
+            None => {
+                let size = plan.end - plan.start;
+                let object = data_object(names::STATICS, DataKind::Variable, size, 16, Vec::new());
+                self.add_data(names::static_symbol(0), object);
+            }
+        }
         if let Some(stack) = plan.stack {
             let object = data_object(names::STATIC_STACK, DataKind::Variable, stack.size, 16, Vec::new());
             self.add_data(names::STATIC_STACK.to_owned(), object);
+        }
+    }
+
+    /// An exported constant with a symbol's name and address is the address of that symbol.
+    fn add_exported_addresses(&mut self, relocations: &Relocations) {
+        for export in &self.info.exports {
+            let (ExportKind::Global(index), Some(address)) =
+                (export.kind, relocations.symbols.get(&export.name))
+            else {
+                continue;
+            };
+            let is_same =
+                self.globals[index as usize] == GlobalPlan::Constant(ConstValue::I32(address.value as i32));
+            let data = self.names.data(&names::static_symbol(address.object as u32));
+            let holder = self.names.data(&names::global_symbol(index));
+            if let (true, Some(data), Some(holder)) = (is_same, data, holder) {
+                let addend = address.value.wrapping_sub(relocations.objects[address.object].range.start);
+                let stored = StoredAddress { offset: 0, data, addend: addend as i32 };
+                self.module.data[holder].addresses = vec![stored];
+            }
         }
     }
 
@@ -487,7 +520,7 @@ pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
 }
 
 fn data_object(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> DataObject {
-    DataObject { name: name.to_owned(), kind, size, align, init, relocs: Vec::new() }
+    DataObject { name: name.to_owned(), kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() }
 }
 
 fn relocations(entries: impl IntoIterator<Item = (u32, Option<FuncId>)>) -> Vec<Relocation> {

@@ -63,6 +63,7 @@ impl Live {
                 module.functions[func].iter().for_each(|body| self.body(body));
             } else if let Some(data) = self.pending_data.pop() {
                 module.data[data].relocs.iter().for_each(|reloc| self.function(reloc.func));
+                module.data[data].addresses.iter().for_each(|stored| self.data(stored.data));
             } else {
                 return;
             }
@@ -136,6 +137,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
         if data.keeps(id) {
             let mut object = take_object(&mut old.data[id]);
             object.relocs.iter_mut().for_each(|reloc| functions.apply(&mut reloc.func));
+            object.addresses.iter_mut().for_each(|stored| data.apply(&mut stored.data));
             new.data.push(object);
         }
     }
@@ -157,6 +159,7 @@ fn take_object(object: &mut DataObject) -> DataObject {
         align: 1,
         init: Vec::new(),
         relocs: Vec::new(),
+        addresses: Vec::new(),
     };
     std::mem::replace(object, empty)
 }

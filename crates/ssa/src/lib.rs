@@ -43,7 +43,7 @@ pub use inst::{
 };
 pub use module::{
     DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, Import, LinearMemory,
-    Module, Relocation, Segment, SigId, Signature,
+    Module, Relocation, Segment, SigId, Signature, StoredAddress,
 };
 pub use parse::{ParseError, parse_function, parse_module};
 pub use passes::canonicalize;

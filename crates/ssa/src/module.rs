@@ -126,6 +126,17 @@ pub struct Relocation {
     pub func: FuncId,
 }
 
+/// A 4-byte address inside a data object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoredAddress {
+    /// Byte offset in the object.
+    pub offset: u32,
+    /// The object whose address stands there.
+    pub data: DataId,
+    /// What is added to the address.
+    pub addend: i32,
+}
+
 /// Something with an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataObject {
@@ -141,6 +152,8 @@ pub struct DataObject {
     pub init: Vec<u8>,
     /// Function references in it; they overwrite `init`.
     pub relocs: Vec<Relocation>,
+    /// Addresses in it; they overwrite `init`.
+    pub addresses: Vec<StoredAddress>,
 }
 
 /// A program.

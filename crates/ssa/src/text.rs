@@ -118,7 +118,11 @@ fn write_data(f: &mut dyn Write, module: &Module, object: &DataObject) -> fmt::R
     }
     let segments = segments.iter().map(|s| format!("{}: {}", s.offset, Hex(&s.bytes)));
     let relocs = object.relocs.iter().map(|r| format!("{}: {}", r.offset, FuncName(module, r.func)));
-    let entries: Vec<String> = segments.chain(relocs).collect();
+    let addresses = object.addresses.iter().map(|stored| {
+        let sum = if stored.addend == 0 { String::new() } else { format!("{:+}", stored.addend) };
+        format!("{}: {}{sum}", stored.offset, DataName(module, stored.data))
+    });
+    let entries: Vec<String> = segments.chain(relocs).chain(addresses).collect();
     if !entries.is_empty() {
         write!(f, " {{ {} }}", entries.join(", "))?;
     }

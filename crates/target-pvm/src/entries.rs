@@ -167,6 +167,7 @@ fn add_flag(module: &mut Module) -> DataId {
         align: 1,
         init: Vec::new(),
         relocs: Vec::new(),
+        addresses: Vec::new(),
     })
 }
 

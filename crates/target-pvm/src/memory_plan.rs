@@ -202,6 +202,10 @@ impl MemoryPlan {
             for reloc in &object.relocs {
                 write_at(area, at + reloc.offset as usize, &reference(reloc.func).to_le_bytes());
             }
+            for stored in &object.addresses {
+                let address = self.addresses[stored.data].unwrap_or(0).wrapping_add_signed(stored.addend);
+                write_at(area, at + stored.offset as usize, &address.to_le_bytes());
+            }
         }
         let used = rw.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         rw.truncate(used);
@@ -373,7 +377,15 @@ mod tests {
     }
 
     fn object(name: &str, kind: DataKind, size: u32, init: &[u8]) -> DataObject {
-        DataObject { name: name.into(), kind, size, align: 8, init: init.to_vec(), relocs: vec![] }
+        DataObject {
+            name: name.into(),
+            kind,
+            size,
+            align: 8,
+            init: init.to_vec(),
+            relocs: vec![],
+            addresses: vec![],
+        }
     }
 
     fn memory(pages: u64, segments: &[(u32, &[u8])], native_stack: Option<u32>) -> DataObject {

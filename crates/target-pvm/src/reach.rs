@@ -62,6 +62,7 @@ impl Walk<'_> {
     fn data(&mut self, data: DataId) {
         if !std::mem::replace(&mut self.reachable.data[data], true) {
             self.module.data[data].relocs.iter().for_each(|reloc| self.reference(reloc.func));
+            self.module.data[data].addresses.iter().for_each(|stored| self.data(stored.data));
         }
     }
 

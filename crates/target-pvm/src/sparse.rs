@@ -143,7 +143,15 @@ fn add_constant(module: &mut Module, chunk: Segment) -> (DataId, u32, u32) {
     let size = init.len() as u32;
     let name = format!("__initial.{offset}");
     let kind = DataKind::Constant;
-    let id = module.data.push(DataObject { name, kind, size, align: 8, init, relocs: Vec::new() });
+    let id = module.data.push(DataObject {
+        name,
+        kind,
+        size,
+        align: 8,
+        init,
+        relocs: Vec::new(),
+        addresses: Vec::new(),
+    });
     (id, offset, size)
 }
 

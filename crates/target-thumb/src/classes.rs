@@ -92,6 +92,7 @@ fn add_table(module: &mut Module, table: Vec<u8>) -> DataId {
         align: 1,
         init: table,
         relocs: Vec::new(),
+        addresses: Vec::new(),
     })
 }
 

@@ -66,7 +66,7 @@ pub fn modules(folder: &Path) -> Result<Vec<Module>> {
         if path.extension().is_some_and(|extension| extension == "wasm") {
             let wasm = std::fs::read(&path)?;
             let name = path.file_stem().context("a file name")?.to_string_lossy().into_owned();
-            modules.push(Module { name, interface: interface(&wasm)?, wasm });
+            modules.push(Module::new(&name, wasm)?);
         }
     }
     modules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -74,6 +74,14 @@ pub fn modules(folder: &Path) -> Result<Vec<Module>> {
 }
 
 impl Module {
+    /// A module.
+    ///
+    /// # Errors
+    /// If it is no wasm.
+    pub fn new(name: &str, wasm: Vec<u8>) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), interface: interface(&wasm)?, wasm })
+    }
+
     /// Compiles the module to an object.
     ///
     /// # Errors

@@ -94,10 +94,12 @@ impl<'m> Reader<'_, '_, 'm> {
 
     /// The address of a byte of static data.
     fn static_address(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
-        let data = self.part.cx.names.data(names::STATICS).ok_or("static data in a program without any")?;
-        let address = inst.arguments().first().and_then(|arg| arg.const_int());
-        let address = address.ok_or("an address of static data that is no constant")? as u32;
-        let offset = address.wrapping_sub(self.part.cx.static_start);
+        let operand = |n: usize| inst.arguments().get(n).and_then(|arg| arg.const_int());
+        let (Some(object), Some(offset)) = (operand(0), operand(1)) else {
+            return Err("an address of static data that is no constant".into());
+        };
+        let data = self.part.cx.names.data(&names::static_symbol(object as u32));
+        let data = data.ok_or("static data in a program without any")?;
         Ok(Repr::One(self.b.data_addr(data, offset as i32)))
     }
 

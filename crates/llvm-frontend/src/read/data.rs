@@ -64,6 +64,7 @@ impl<'m> Part<'_, 'm> {
             align: global.global_alignment().clamp(8, 16),
             init: image.bytes,
             relocs: Vec::new(),
+            addresses: Vec::new(),
         });
         self.stored_bases.push(image.base);
         Ok(id)

@@ -53,8 +53,6 @@ pub struct ReadContext<'a> {
     pub names: &'a Names,
     /// The program without bodies: all signatures, declarations and data objects that `names` refers to.
     pub program: &'a ssa::Module,
-    /// Wasm address of the first byte of static data.
-    pub static_start: u32,
 }
 
 /// What reading a part gives. Ids at or above the program's lengths refer to the lists here.

@@ -611,7 +611,7 @@ impl ModuleArity for FixedArity {
 }
 
 /// Offset and width in bytes of a load or store.
-fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
+pub fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
     use Operator as Op;
     let access = |memarg: MemArg, bytes| Some((memarg.offset as u32, bytes));
     match *op {

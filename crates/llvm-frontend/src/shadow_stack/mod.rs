@@ -21,6 +21,8 @@
 
 mod frame;
 
+pub use frame::memory_access;
+
 use crate::error::Error;
 use crate::libcalls::Libcall;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};

@@ -94,7 +94,7 @@ pub fn resolve(module: &Module<'_>, program: &Program<'_>) -> Result<(), Error> 
         return Err(error);
     }
     report(program.info, &literals, &verdicts);
-    replace(module, &literals, &verdicts);
+    replace(module, start, &literals, &verdicts);
     Ok(())
 }
 
@@ -376,7 +376,7 @@ fn is_used_as_address(value: raw::Value<'_>) -> bool {
 
 /// Replaces the calls: numbers by constants, addresses by calls of [`names::STATIC_ADDRESS`], which LLVM may merge and
 /// move.
-fn replace(module: &Module<'_>, literals: &[Literal<'_>], verdicts: &[bool]) {
+fn replace(module: &Module<'_>, start: u32, literals: &[Literal<'_>], verdicts: &[bool]) {
     let function = module.get_function(names::LITERAL).expect("there are literals");
     let pointer = function.as_global_value().as_pointer_value();
     let address = module.get_function(names::STATIC_ADDRESS).expect("it is declared with the literals");
@@ -391,8 +391,9 @@ fn replace(module: &Module<'_>, literals: &[Literal<'_>], verdicts: &[bool]) {
         let constant = i32.const_int(literal.value.into(), false);
         let value = if is_address {
             builder.position_before(&inst);
-            let call =
-                builder.build_call(address, &[constant.into()], "").expect("the builder is positioned");
+            let offset = i32.const_int(literal.value.wrapping_sub(start).into(), false);
+            let operands = [i32.const_zero().into(), offset.into()];
+            let call = builder.build_call(address, &operands, "").expect("the builder is positioned");
             call.try_as_basic_value().basic().expect("it returns an address").into_int_value()
         } else {
             constant

@@ -14,14 +14,31 @@
 //! Nothing is guessed: what has signs of both is refused, with function and offset.
 
 mod classify;
+mod objects;
 mod place;
+mod references;
 
-use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
+use crate::error::Error;
+use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, SegmentMode, ValueType};
 use crate::options::Options;
+use crate::relocations::{self, Relocations};
 use crate::shadow_stack::{self, StackPlan};
 
 pub use classify::resolve;
-pub use place::place;
+pub use objects::objects;
+
+use crate::program::Program;
+
+/// Replaces static data by its objects.
+///
+/// # Errors
+/// Without relocations: data or a global that could hold an address.
+pub fn place(module: ssa::Module, plan: &StaticPlan, program: &Program<'_>) -> Result<ssa::Module, Error> {
+    match &plan.relocations {
+        Some(relocations) => Ok(objects::place(module, relocations)),
+        None => place::place(module, plan, program),
+    }
+}
 
 /// Globals by which linkers tell where things are. They mean nothing once data is somewhere else.
 pub const LINKER_GLOBALS: [&str; 10] = [
@@ -48,6 +65,8 @@ pub struct StaticPlan {
     pub is_end_known: bool,
     /// The stack, if it isn't the machine's.
     pub stack: Option<StaticStack>,
+    /// What the linker left of what it knew.
+    pub relocations: Option<Relocations>,
 }
 
 /// A stack in memory.
@@ -67,11 +86,29 @@ impl StaticPlan {
 }
 
 /// Finds the static data of a module; `None` if it has none, or if linear memory isn't the machine's memory.
-pub fn plan(info: &ModuleInfo, options: &Options, fused: Option<&StackPlan>) -> Option<StaticPlan> {
-    if !options.static_data {
-        return None;
-    }
-    let memory = info.memories.first()?;
+///
+/// # Errors
+/// Relocations that say what an object can't have.
+pub fn plan(
+    info: &ModuleInfo,
+    wasm: &[u8],
+    options: &Options,
+    fused: Option<&StackPlan>,
+) -> Result<Option<StaticPlan>, Error> {
+    let memory = info.memories.first().filter(|_| options.static_data);
+    let Some(mut plan) = memory.and_then(|memory| range(info, memory, options, fused)) else {
+        return Ok(None);
+    };
+    plan.relocations = relocations::read(info, wasm)?;
+    Ok(Some(plan))
+}
+
+fn range(
+    info: &ModuleInfo,
+    memory: &MemoryInfo,
+    options: &Options,
+    fused: Option<&StackPlan>,
+) -> Option<StaticPlan> {
     let declared = u32::try_from(memory.min_pages << memory.page_log2).unwrap_or(u32::MAX);
     let pointer = match fused {
         Some(plan) => Some((plan.global, plan.initial)),
@@ -86,7 +123,7 @@ pub fn plan(info: &ModuleInfo, options: &Options, fused: Option<&StackPlan>) -> 
     });
     let known = options.memory_bytes.or_else(|| linker_end(info));
     let end = known.unwrap_or(declared).max(start);
-    Some(StaticPlan { start, end, is_end_known: known.is_some(), stack })
+    Some(StaticPlan { start, end, is_end_known: known.is_some(), stack, relocations: None })
 }
 
 /// The offset of an active segment, if it is a plain number.

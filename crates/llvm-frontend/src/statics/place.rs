@@ -17,9 +17,10 @@
 
 use std::ops::Range;
 
-use ssa::{Addr, DataId, DataKind, DataObject, Function, IdVec, InstData, Module, Value};
+use ssa::{DataId, DataKind, DataObject, Function, InstData, Module};
 
 use super::StaticPlan;
+use super::references::{Reference, collect, strip};
 use crate::error::Error;
 use crate::module_info::{SegmentMode, ValueType};
 use crate::names;
@@ -27,15 +28,6 @@ use crate::program::{GlobalPlan, Program};
 
 /// Alignment of objects.
 const ALIGN: u32 = 16;
-
-/// A reference to static data, by wasm address.
-#[derive(Clone, Copy, Debug)]
-struct Reference {
-    start: u32,
-    /// Behind the last byte it touches; `None` for an open one.
-    end: Option<u32>,
-    writes: bool,
-}
 
 /// A piece of static data that becomes an object.
 #[derive(Clone, Debug)]
@@ -52,17 +44,13 @@ struct Piece {
 /// Data or a global that could hold an address.
 pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Result<Module, Error> {
     let memory = module.memory().map(|(id, _)| id);
-    let Some(statics) = module.data.iter().find(|(_, object)| object.name == names::STATICS) else {
-        module.functions.values_mut().flatten().for_each(|func| strip(func, memory, None));
-        return Ok(module);
-    };
-    let statics = statics.0;
+    let statics = module.data.iter().find(|(_, object)| object.name == names::STATICS).map(|(id, _)| id);
+    let start_of = |data| (Some(data) == statics).then_some(plan.start);
+    module.functions.values_mut().flatten().for_each(|func| strip(func, memory, &start_of));
+    let Some(statics) = statics else { return Ok(module) };
     check_globals(&module, plan, program)?;
     let mut references = Vec::new();
-    for func in module.functions.values_mut().flatten() {
-        strip(func, memory, Some(statics));
-        collect(func, statics, plan.start, &mut references);
-    }
+    module.functions.values().flatten().for_each(|func| collect(func, &start_of, &mut references));
     let segments = segments(&module, program);
     let pieces = pieces(plan, &segments, &references);
     let image = Image::new(plan, &segments);
@@ -114,122 +102,6 @@ fn check_globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> R
         }
     }
     Ok(())
-}
-
-// ---- References ----
-
-/// Takes linear memory, which is at address 0, out of addresses, and puts constant static addresses into them.
-fn strip(func: &mut Function, memory: Option<DataId>, statics: Option<DataId>) {
-    for inst in func.insts.ids() {
-        let mut data = func.insts[inst].clone();
-        let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &mut data else { continue };
-        if addr.base.is_some() && addr.base == memory {
-            addr.base = None;
-        }
-        if let (None, Some(index)) = (addr.base, addr.index)
-            && let Some(def) = func.def_inst(index)
-            && let InstData::DataAddr { data, offset } = func.insts[def]
-            && Some(data) == statics
-        {
-            *addr = Addr { base: Some(data), index: None, offset: addr.offset.wrapping_add(offset) };
-        }
-        func.insts[inst] = data;
-    }
-}
-
-/// How a value is used.
-enum Use {
-    /// The index of the address of a load.
-    Load,
-    /// The index of the address of a store.
-    Store,
-    /// What becomes of it is this value.
-    Flows(Value),
-    /// It is compared.
-    Compared,
-    /// It goes elsewhere.
-    Escapes,
-}
-
-/// All references in a function.
-fn collect(func: &Function, statics: DataId, start: u32, references: &mut Vec<Reference>) {
-    let uses = uses(func);
-    let at = |offset: i32| start.wrapping_add(offset as u32);
-    for block in func.blocks.values() {
-        for &inst in &block.insts {
-            let (mem, addr, writes) = match &func.insts[inst] {
-                InstData::Load { mem, addr, .. } => (mem, addr, false),
-                InstData::Store { mem, addr, .. } => (mem, addr, true),
-                InstData::DataAddr { data, offset } if *data == statics => {
-                    let uses = open_uses(func.result(inst), &uses);
-                    references.extend(uses.map(|writes| Reference { start: at(*offset), end: None, writes }));
-                    continue;
-                }
-                _ => continue,
-            };
-            if addr.base == Some(statics) {
-                let first = at(addr.offset);
-                let end = addr.index.is_none().then(|| first.saturating_add(mem.bytes()));
-                references.push(Reference { start: first, end, writes });
-            }
-        }
-    }
-}
-
-fn uses(func: &Function) -> IdVec<Value, Vec<Use>> {
-    let mut uses: IdVec<Value, Vec<Use>> = func.values.ids().map(|_| Vec::new()).collect();
-    for block in func.blocks.values() {
-        for &inst in &block.insts {
-            let data = &func.insts[inst];
-            match data {
-                InstData::Load { addr, .. } => {
-                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Load));
-                }
-                InstData::Store { addr, value, .. } => {
-                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Store));
-                    uses[*value].push(Use::Escapes);
-                }
-                InstData::Icmp { args, .. } => {
-                    args.iter().for_each(|&arg| uses[arg].push(Use::Compared));
-                }
-                InstData::Binary { .. } | InstData::Select { .. } => {
-                    let result = func.result(inst);
-                    data.for_each_arg(|arg| uses[arg].push(Use::Flows(result)));
-                }
-                InstData::Jump { .. } | InstData::Branch { .. } | InstData::Switch { .. } => {
-                    for to in data.successors() {
-                        let params = &func.blocks[to.block].params;
-                        to.args
-                            .iter()
-                            .zip(params)
-                            .for_each(|(&arg, &param)| uses[arg].push(Use::Flows(param)));
-                    }
-                }
-                _ => data.for_each_arg(|arg| uses[arg].push(Use::Escapes)),
-            }
-        }
-    }
-    uses
-}
-
-/// Whether an address is used other than directly, and then whether something may be written through it. Every value
-/// is visited once.
-fn open_uses(address: Value, uses: &IdVec<Value, Vec<Use>>) -> Option<bool> {
-    let mut seen = std::collections::BTreeSet::from([address]);
-    let mut pending = vec![address];
-    let mut writes = None;
-    while let Some(value) = pending.pop() {
-        for each in &uses[value] {
-            let is_write = matches!(each, Use::Store | Use::Escapes);
-            writes = Some(writes.unwrap_or(false) || is_write);
-            if let Use::Flows(result) = each
-                && seen.insert(*result)
-            {
-                pending.push(*result);
-            }
-        }
-    }
-    writes
 }
 
 // ---- Pieces ----
@@ -396,6 +268,7 @@ impl Image {
             align: ALIGN,
             init: self.slice(start..piece.range.end).to_vec(),
             relocs: Vec::new(),
+            addresses: Vec::new(),
         }
     }
 }

@@ -163,11 +163,15 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
 
     /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] resolves, and with it what it becomes.
     pub fn literal_function(&mut self) -> FunctionValue<'ctx> {
+        self.static_address_function();
         let i32 = self.ir.i32;
-        let ty = i32.fn_type(&[i32.into()], false);
-        self.pure_helper(names::STATIC_ADDRESS, ty);
-        let ty = i32.fn_type(&[i32.into(); 3], false);
-        self.pure_helper(names::LITERAL, ty)
+        self.pure_helper(names::LITERAL, i32.fn_type(&[i32.into(); 3], false))
+    }
+
+    /// `i32 @__wasm_static_address(i32, i32)`, see [`names::STATIC_ADDRESS`].
+    pub fn static_address_function(&mut self) -> FunctionValue<'ctx> {
+        let i32 = self.ir.i32;
+        self.pure_helper(names::STATIC_ADDRESS, i32.fn_type(&[i32.into(); 2], false))
     }
 
     fn pure_helper(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {

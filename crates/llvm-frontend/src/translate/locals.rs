@@ -224,14 +224,23 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         base
     }
 
-    /// A word of the program: what may be an address of static data is marked.
+    /// A word of the program, the immediate of the current operator: what is an address of static data becomes one, and
+    /// what may be one is marked.
     pub(super) fn word(&mut self, value: u32) -> IntValue<'ctx> {
-        if !self.program().statics.as_ref().is_some_and(|plan| plan.contains(value)) {
-            return self.ir().c32(value);
-        }
-        let function = self.env.literal_function();
-        let operands = [value, self.offset as u32, self.index].map(|operand| self.ir().c32(operand).into());
-        self.ir().call(function, &operands).expect("a literal is a value").into_int_value()
+        let Some(plan) = &self.program().statics else { return self.ir().c32(value) };
+        let (function, operands) = match &plan.relocations {
+            Some(relocations) => {
+                let Some(object) = relocations.object_at(self.offset) else { return self.ir().c32(value) };
+                let offset = value.wrapping_sub(relocations.objects[object].range.start);
+                (self.env.static_address_function(), vec![object as u32, offset])
+            }
+            None if plan.contains(value) => {
+                (self.env.literal_function(), vec![value, self.offset as u32, self.index])
+            }
+            None => return self.ir().c32(value),
+        };
+        let operands: Vec<_> = operands.into_iter().map(|operand| self.ir().c32(operand).into()).collect();
+        self.ir().call(function, &operands).expect("it is a value").into_int_value()
     }
 
     /// Where the bottom of the stack is, if `global` is a stack pointer in static data.

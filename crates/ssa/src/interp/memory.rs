@@ -114,5 +114,9 @@ fn image(module: &Module, layout: &Layout, id: DataId) -> Vec<u8> {
         let reference = layout.reference(module, reloc.func).to_le_bytes();
         bytes[reloc.offset as usize..][..reference.len()].copy_from_slice(&reference);
     }
+    for stored in &object.addresses {
+        let address = layout.data[stored.data].wrapping_add_signed(stored.addend).to_le_bytes();
+        bytes[stored.offset as usize..][..address.len()].copy_from_slice(&address);
+    }
     bytes
 }

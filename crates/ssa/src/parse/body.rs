@@ -316,7 +316,7 @@ impl BodyParser<'_, '_, '_> {
         }
         let bare = addr.base.is_none() && addr.index.is_none();
         addr.offset = match (bare, more) {
-            (true, _) => self.signed_offset()?,
+            (true, _) => self.cursor.signed_offset()?,
             (false, true) => return Err(self.cursor.expected("a value")),
             (false, false) => self.offset()?,
         };
@@ -345,16 +345,7 @@ impl BodyParser<'_, '_, '_> {
 
     /// `+ n`, `- n` or nothing.
     fn offset(&mut self) -> Parsed<i32> {
-        match self.cursor.peek() {
-            Token::Punct('-') => self.signed_offset(),
-            _ if self.cursor.eat('+') => self.signed_offset(),
-            _ => Ok(0),
-        }
-    }
-
-    fn signed_offset(&mut self) -> Parsed<i32> {
-        let start = self.cursor;
-        i32::try_from(self.cursor.int()?).map_err(|_| start.error("offset out of range"))
+        self.cursor.offset()
     }
 
     fn value(&mut self) -> Parsed<Value> {

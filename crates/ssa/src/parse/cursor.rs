@@ -141,6 +141,18 @@ impl<'t, 'a> Cursor<'t, 'a> {
         }
     }
 
+    /// `+n`, `-n` or nothing.
+    pub(super) fn offset(&mut self) -> Result<i32, ParseError> {
+        let is_sum = *self.peek() == Token::Punct('-') || self.eat('+');
+        if is_sum { self.signed_offset() } else { Ok(0) }
+    }
+
+    /// A number with or without a minus.
+    pub(super) fn signed_offset(&mut self) -> Result<i32, ParseError> {
+        let start = *self;
+        i32::try_from(self.int()?).map_err(|_| start.error("offset out of range"))
+    }
+
     pub(super) fn data_name(&mut self) -> Result<&'t str, ParseError> {
         match self.peek() {
             Token::Data(name) => {

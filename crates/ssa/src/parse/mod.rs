@@ -16,7 +16,7 @@ use std::fmt;
 
 use crate::{
     DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, Function, Import,
-    LinearMemory, Module, Relocation, Segment, SigId,
+    LinearMemory, Module, Relocation, Segment, SigId, StoredAddress,
 };
 use cursor::Cursor;
 use lexer::Token;
@@ -184,7 +184,15 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
             memory.grows = cursor.eat_word("grows");
         }
         let init = if cursor.eat('=') { cursor.hex()? } else { Vec::new() };
-        let object = DataObject { name: name.clone(), kind, size, align, init, relocs: Vec::new() };
+        let object = DataObject {
+            name: name.clone(),
+            kind,
+            size,
+            align,
+            init,
+            relocs: Vec::new(),
+            addresses: Vec::new(),
+        };
         let id = self.module.data.push(object);
         if *cursor.peek() == Token::Punct('{') {
             self.entries.push((id, *cursor));
@@ -196,7 +204,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
         }
     }
 
-    /// `{ offset: $function, offset: bytes }`, the latter for linear memory only.
+    /// `{ offset: $function, offset: @data+addend, offset: bytes }`, the last for linear memory only.
     fn data_entries(&mut self, data: DataId, cursor: &mut Cursor<'t, 'a>) -> Result<(), ParseError> {
         let (names, object) = (&self.names, &mut self.module.data[data]);
         cursor.list('{', '}', |cursor| {
@@ -206,6 +214,10 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
             match (cursor.peek(), &mut object.kind) {
                 (Token::Word(_), DataKind::Memory(memory)) => {
                     memory.segments.push(Segment { offset, bytes: cursor.hex()? });
+                }
+                (Token::Data(_), _) => {
+                    let data = names.data(cursor)?;
+                    object.addresses.push(StoredAddress { offset, data, addend: cursor.offset()? });
                 }
                 _ => object.relocs.push(Relocation { offset, func: names.func(cursor)? }),
             }

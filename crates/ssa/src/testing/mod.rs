@@ -186,7 +186,7 @@ fn add_object(
     align: u32,
     init: Vec<u8>,
 ) -> DataId {
-    module.data.push(DataObject { name, kind, size, align, init, relocs: Vec::new() })
+    module.data.push(DataObject { name, kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() })
 }
 
 fn add_decl(rng: &mut Rng, module: &mut Module, params: &Params, name: String, kind: FuncKind) {

@@ -7,6 +7,7 @@ use crate::{DataKind, DataObject, ExportItem, FuncId, FuncKind, Module, Signatur
 
 /// Bytes of a function reference in memory.
 const REFERENCE_BYTES: u64 = 8;
+const ADDRESS_BYTES: u64 = 4;
 
 pub(super) fn verify_declarations(module: &Module) -> Result<(), VerifyError> {
     check(module).map_err(|message| VerifyError { function: None, block: None, inst: None, message })
@@ -62,6 +63,12 @@ fn check_object(module: &Module, object: &DataObject) -> Result<(), String> {
         check_func(module, reloc.func)?;
         ensure(u64::from(reloc.offset) + REFERENCE_BYTES <= size, || {
             format!("the reference at {} ends behind its {size} bytes", reloc.offset)
+        })?;
+    }
+    for stored in &object.addresses {
+        ensure(module.data.get(stored.data).is_some(), || format!("object {} doesn't exist", stored.data))?;
+        ensure(u64::from(stored.offset) + ADDRESS_BYTES <= size, || {
+            format!("the address at {} ends behind its {size} bytes", stored.offset)
         })?;
     }
     match &object.kind {

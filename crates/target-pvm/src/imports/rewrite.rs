@@ -66,6 +66,7 @@ fn add_variable(module: &mut Module) -> DataId {
         align: 8,
         init: Vec::new(),
         relocs: Vec::new(),
+        addresses: Vec::new(),
     })
 }
 

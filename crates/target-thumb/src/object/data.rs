@@ -1,7 +1,7 @@
 //! Data objects as section contents.
 //!
 //! What is never written goes to read-only sections, what starts as zeros to sections without bytes. A function
-//! reference is the function's address and its signature's number plus one. A table is read-only unless some code
+//! reference is the function's address and its signature's number plus one; an address of data is a word. A table is read-only unless some code
 //! stores to it or lets its address go anywhere but into loads.
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, IdVec, InstData, Module};
@@ -97,10 +97,15 @@ pub fn contents(module: &Module, id: DataId, is_written: bool, layout: MemoryLay
         bytes[at..at + 4].fill(0);
         bytes[at + 4..at + 8].copy_from_slice(&sig.to_le_bytes());
     }
+    for stored in &object.addresses {
+        let at = stored.offset as usize;
+        bytes[at..at + 4].copy_from_slice(&stored.addend.to_le_bytes());
+    }
+    let is_zero = bytes.iter().all(|&byte| byte == 0);
     let place = match object.kind {
         DataKind::Constant => Place::ReadOnly,
         DataKind::Table if !is_written => Place::ReadOnly,
-        _ if bytes.iter().all(|&byte| byte == 0) && object.relocs.is_empty() => Place::Zeros,
+        _ if is_zero && object.relocs.is_empty() && object.addresses.is_empty() => Place::Zeros,
         _ => Place::Data,
     };
     if place == Place::Zeros {
@@ -169,5 +174,18 @@ pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
             used[data] = true;
         }
     }
+    add_stored(module, &mut used);
     used
+}
+
+/// Adds the objects whose addresses stand in used objects, and in those. Every object is visited once.
+fn add_stored(module: &Module, used: &mut IdVec<DataId, bool>) {
+    let mut pending: Vec<DataId> = used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
+    while let Some(id) = pending.pop() {
+        for stored in &module.data[id].addresses {
+            if !std::mem::replace(&mut used[stored.data], true) {
+                pending.push(stored.data);
+            }
+        }
+    }
 }

@@ -213,6 +213,10 @@ impl<'a> Writer<'a> {
             let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
             pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
         }
+        for stored in &object.addresses {
+            let (offset, symbol) = (u64::from(stored.offset), inst::Symbol::Data(stored.data));
+            pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
+        }
     }
 
     fn data_symbol(&mut self, section: SectionId, name: &str, size: u64, is_global: bool) -> SymbolId {

@@ -47,7 +47,7 @@ fn read_parts(parts: &[&LlvmModule<'_>]) -> Result<Module, Unsupported> {
     for (id, signature) in module.signatures.iter() {
         table.add_signature(signature.clone(), id);
     }
-    let cx = ReadContext { names: &table, program: &module, static_start: 0 };
+    let cx = ReadContext { names: &table, program: &module };
     let seen = cx.seen();
     let outputs = parts.iter().map(|llvm| read_functions(llvm, &cx)).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {
@@ -143,8 +143,15 @@ fn declare_globals(llvm: &LlvmModule<'_>, module: &mut Module, table: &mut Names
             AnyTypeEnum::ArrayType(ty) => ty.len() * 8,
             _ => 8,
         };
-        let object =
-            DataObject { name: name.clone(), kind, size, align: 8, init: Vec::new(), relocs: Vec::new() };
+        let object = DataObject {
+            name: name.clone(),
+            kind,
+            size,
+            align: 8,
+            init: Vec::new(),
+            relocs: Vec::new(),
+            addresses: Vec::new(),
+        };
         table.add_data(name, module.data.push(object));
     }
 }

@@ -1,0 +1,142 @@
+//! References of code to static data.
+//!
+//! A *direct* reference is a load or store at a constant address: what it touches is known. An *open* one is anything
+//! else: an index is added, or the address goes somewhere.
+
+use ssa::{Addr, DataId, Function, IdVec, InstData, Value};
+
+/// A reference to static data, by wasm address.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    /// What its address is relative to.
+    pub data: DataId,
+    /// The first byte.
+    pub start: u32,
+    /// Behind the last byte it touches; `None` for an open one.
+    pub end: Option<u32>,
+    /// Something may be written through it.
+    pub writes: bool,
+    /// It is the address of a store.
+    pub is_store: bool,
+}
+
+/// Takes linear memory, which is at address 0, out of addresses, and puts constant static addresses into them.
+pub fn strip(func: &mut Function, memory: Option<DataId>, start_of: &dyn Fn(DataId) -> Option<u32>) {
+    for inst in func.insts.ids() {
+        let mut data = func.insts[inst].clone();
+        let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &mut data else { continue };
+        if addr.base.is_some() && addr.base == memory {
+            addr.base = None;
+        }
+        if let (None, Some(index)) = (addr.base, addr.index)
+            && let Some(def) = func.def_inst(index)
+            && let InstData::DataAddr { data, offset } = func.insts[def]
+            && start_of(data).is_some()
+        {
+            *addr = Addr { base: Some(data), index: None, offset: addr.offset.wrapping_add(offset) };
+        }
+        func.insts[inst] = data;
+    }
+}
+
+/// How a value is used.
+enum Use {
+    /// The index of the address of a load.
+    Load,
+    /// The index of the address of a store.
+    Store,
+    /// What becomes of it is this value.
+    Flows(Value),
+    /// It is compared.
+    Compared,
+    /// It goes elsewhere.
+    Escapes,
+}
+
+/// All references in a function.
+pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, references: &mut Vec<Reference>) {
+    let uses = uses(func);
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            let (mem, addr, writes) = match &func.insts[inst] {
+                InstData::Load { mem, addr, .. } => (mem, addr, false),
+                InstData::Store { mem, addr, .. } => (mem, addr, true),
+                InstData::DataAddr { data, offset } => {
+                    let Some(start) = start_of(*data) else { continue };
+                    let (start, data) = (start.wrapping_add_signed(*offset), *data);
+                    let uses = open_uses(func.result(inst), &uses);
+                    references.extend(uses.map(|writes| Reference {
+                        data,
+                        start,
+                        end: None,
+                        writes,
+                        is_store: false,
+                    }));
+                    continue;
+                }
+                _ => continue,
+            };
+            let Some(data) = addr.base else { continue };
+            let Some(start) = start_of(data) else { continue };
+            let start = start.wrapping_add_signed(addr.offset);
+            let end = addr.index.is_none().then(|| start.saturating_add(mem.bytes()));
+            references.push(Reference { data, start, end, writes, is_store: writes });
+        }
+    }
+}
+
+fn uses(func: &Function) -> IdVec<Value, Vec<Use>> {
+    let mut uses: IdVec<Value, Vec<Use>> = func.values.ids().map(|_| Vec::new()).collect();
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            let data = &func.insts[inst];
+            match data {
+                InstData::Load { addr, .. } => {
+                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Load));
+                }
+                InstData::Store { addr, value, .. } => {
+                    addr.index.into_iter().for_each(|index| uses[index].push(Use::Store));
+                    uses[*value].push(Use::Escapes);
+                }
+                InstData::Icmp { args, .. } => {
+                    args.iter().for_each(|&arg| uses[arg].push(Use::Compared));
+                }
+                InstData::Binary { .. } | InstData::Select { .. } => {
+                    let result = func.result(inst);
+                    data.for_each_arg(|arg| uses[arg].push(Use::Flows(result)));
+                }
+                InstData::Jump { .. } | InstData::Branch { .. } | InstData::Switch { .. } => {
+                    for to in data.successors() {
+                        let params = &func.blocks[to.block].params;
+                        to.args
+                            .iter()
+                            .zip(params)
+                            .for_each(|(&arg, &param)| uses[arg].push(Use::Flows(param)));
+                    }
+                }
+                _ => data.for_each_arg(|arg| uses[arg].push(Use::Escapes)),
+            }
+        }
+    }
+    uses
+}
+
+/// Whether an address is used other than directly, and then whether something may be written through it. Every value
+/// is visited once.
+fn open_uses(address: Value, uses: &IdVec<Value, Vec<Use>>) -> Option<bool> {
+    let mut seen = std::collections::BTreeSet::from([address]);
+    let mut pending = vec![address];
+    let mut writes = None;
+    while let Some(value) = pending.pop() {
+        for each in &uses[value] {
+            let is_write = matches!(each, Use::Store | Use::Escapes);
+            writes = Some(writes.unwrap_or(false) || is_write);
+            if let Use::Flows(result) = each
+                && seen.insert(*result)
+            {
+                pending.push(*result);
+            }
+        }
+    }
+    writes
+}
