@@ -13,6 +13,7 @@ mod options;
 mod module_info;
 mod refused;
 
+mod dwarf;
 mod facts;
 mod libcalls;
 mod relocations;

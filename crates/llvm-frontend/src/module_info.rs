@@ -185,7 +185,9 @@ pub struct ModuleInfo {
     pub data_names: Vec<(u32, String)>,
     /// `field: name version` lines of the producers section.
     pub producers: Vec<String>,
-    /// Names of the custom sections, with their byte ranges.
+    /// Byte offset of the code section's contents.
+    pub code_start: usize,
+    /// Names of the custom sections, with the byte ranges of what follows the name.
     pub custom_sections: Vec<(String, Range<usize>)>,
 }
 
@@ -208,6 +210,9 @@ impl ModuleInfo {
             match payload? {
                 Payload::FunctionSection(reader) => {
                     types_of_local_functions = reader.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::CodeSectionStart { unchecked_range, .. } => {
+                    info.code_start = to_usize(unchecked_range).start;
                 }
                 Payload::CodeSectionEntry(body) => bodies.push(to_usize(body.range())),
                 other => info.section(other)?,
@@ -342,7 +347,8 @@ impl ModuleInfo {
 
     /// Custom sections are hints: a malformed one is ignored.
     fn custom_section(&mut self, reader: &wasmparser::CustomSectionReader<'_>) {
-        self.custom_sections.push((reader.name().to_owned(), to_usize(reader.range())));
+        let contents = reader.data_offset()..reader.range().end;
+        self.custom_sections.push((reader.name().to_owned(), to_usize(contents)));
         match reader.as_known() {
             KnownCustom::Name(names) => {
                 for name in names.into_iter().map_while(Result::ok) {

@@ -106,6 +106,8 @@ pub struct Options {
     pub shadow_stack_size: Option<u32>,
     /// The shadow stack.
     pub shadow_stack: ShadowStack,
+    /// Whether code carries where it comes from in the source, if the module says it.
+    pub source_locations: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
     /// Give the module [`ssa::Module::host_arguments`], if its memory can grow and an export may take a pointer.
@@ -126,6 +128,7 @@ impl Options {
             static_data: false,
             shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
+            source_locations: false,
             threads: 0,
             host_arguments: false,
             imported_globals: BTreeMap::new(),

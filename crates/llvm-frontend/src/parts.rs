@@ -161,7 +161,7 @@ fn translate<'ctx>(
         translate_function(&mut env, index)?;
         env.function(index).set_linkage(Linkage::AvailableExternally);
     }
-    Ok(env.module)
+    Ok(env.finish())
 }
 
 /// By function: whether another part calls it, directly or in its copy of a function.

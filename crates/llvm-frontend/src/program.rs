@@ -15,6 +15,7 @@ use ssa::{
     Relocation, Segment, SigId, Signature, StoredAddress, Type,
 };
 
+use crate::dwarf::SourceMap;
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
@@ -105,6 +106,8 @@ pub struct Program<'a> {
     pub stack: Option<StackPlan>,
     /// Static data, if linear memory is the machine's memory.
     pub statics: Option<StaticPlan>,
+    /// Where the code comes from in the source, if that is wanted and known.
+    pub source_map: Option<SourceMap>,
 }
 
 impl<'a> Program<'a> {
@@ -137,7 +140,9 @@ impl<'a> Program<'a> {
             libcalls,
             stack,
             statics,
+            source_map: None,
         };
+        program.read_sources();
         program.add_signatures();
         program.add_functions();
         let values = program.global_values()?;
@@ -148,6 +153,14 @@ impl<'a> Program<'a> {
         program.add_statics();
         program.add_exports(&globals, &tables, memory);
         Ok(program)
+    }
+
+    fn read_sources(&mut self) {
+        let known = self.options.source_locations.then(|| SourceMap::read(self.info, self.wasm));
+        if let Some((map, sources)) = known.flatten() {
+            self.source_map = Some(map);
+            self.module.sources = Some(Box::new(sources));
+        }
     }
 
     fn add_signatures(&mut self) {

@@ -24,7 +24,7 @@ use wasm_encoder::{
     GlobalSection, ImportSection, MemorySection, Module, NameMap, NameSection, StartSection, TableSection,
     TypeSection,
 };
-use wasmparser::{FuncType, Import};
+use wasmparser::{CustomSectionReader, FuncType, Import};
 
 use crate::input::InputError;
 use module::{LinkedModule, Space};
@@ -264,7 +264,12 @@ impl Layout {
         });
         self.contents(sides, &mut linkers, &mut module)?;
         module.section(&self.names(sides));
-        for custom in &main.customs {
+        // Linking moves code, and DWARF names places in it.
+        let is_debug = |custom: &&CustomSectionReader<'_>| custom.name().starts_with(".debug_");
+        if main.customs.iter().any(|custom| is_debug(&custom)) {
+            tracing::warn!("adapters move code, so the DWARF sections of the module are left out");
+        }
+        for custom in main.customs.iter().filter(|custom| !is_debug(custom)) {
             module.section(&linkers[0].custom_section(custom.clone())?);
         }
         Ok(module.finish())

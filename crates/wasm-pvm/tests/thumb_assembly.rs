@@ -10,7 +10,7 @@ use object::read::elf::{ElfFile32, Sym as _};
 use object::{
     Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, SectionFlags, elf,
 };
-use support::{Folder, text};
+use support::{Folder, dwarf_module, text};
 use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, Stage, ThumbBounds, ThumbOptions, Trap};
 
 /// All kinds of relocations, tables, data and names.
@@ -314,4 +314,15 @@ fn a_name_that_assemblers_keep_is_an_error() {
     folder.write("m.wat", "(module (func (export \".Lx\")))");
     let message = folder.fail(&["compile", "m.wat", "--target", "thumbv7m", "--emit", "asm"], b"", 1);
     assert!(message.contains(".Lx"), "{message}");
+}
+
+#[test]
+fn debug_sections_assemble_to_the_same_object() {
+    let folder = Folder::new("thumb-assembly-debug");
+    for version in [4, 5] {
+        let Some(module) = dwarf_module(&folder, "-O2", version) else { return };
+        for level in LEVELS {
+            check(&folder, &format!("{level:?}"), &module, &options(level, ThumbOptions::new(Cpu::M3)));
+        }
+    }
 }

@@ -187,6 +187,7 @@ impl<'m> Reader<'_, '_, 'm> {
     /// The block that traps with `code`.
     fn trap_block(&mut self, code: TrapCode) -> Block {
         if let Some(&block) = self.trap_blocks.get(&(code as u8)) {
+            self.share(block);
             return block;
         }
         let here = self.b.current();
@@ -196,6 +197,16 @@ impl<'m> Reader<'_, '_, 'm> {
         self.b.switch_to(here);
         self.trap_blocks.insert(code as u8, block);
         block
+    }
+
+    /// A trap that different places go to belongs to the function as a whole.
+    fn share(&mut self, trap: Block) {
+        let inst = self.b.func.terminator(trap);
+        let source = &mut self.b.func.source;
+        if source.get(inst) != source.current {
+            let start = source.subprogram.zip(self.part.cx.program.sources.as_ref());
+            source.set(inst, start.and_then(|(id, sources)| sources.subprograms[id].start));
+        }
     }
 }
 

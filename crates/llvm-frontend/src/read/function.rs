@@ -18,6 +18,7 @@ use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, StructId};
 use super::{Part, Refused, Unsupported};
 use crate::names::Callee;
+use crate::translate::debug;
 
 /// The state of reading one function.
 pub struct Reader<'p, 'a, 'm> {
@@ -83,6 +84,10 @@ pub(super) fn read<'m>(part: &mut Part<'_, 'm>, function: llvm::Value<'m>) -> Re
         terminated: false,
     };
     reader.b.func.optimize_for_size = function.has_attribute("optsize") || function.has_attribute("minsize");
+    let is_located = reader.part.cx.program.sources.is_some();
+    if is_located {
+        reader.b.func.source.subprogram = debug::id(function.subprogram_line());
+    }
     let order = reverse_postorder(function);
     reader.create_blocks(function, &order).map_err(|(what, at)| refuse(what, at.print()))?;
     for &block in &order {
@@ -90,11 +95,15 @@ pub(super) fn read<'m>(part: &mut Part<'_, 'm>, function: llvm::Value<'m>) -> Re
         reader.terminated = false;
         for inst in block.instructions() {
             if !reader.terminated {
+                if is_located {
+                    reader.b.func.source.current = debug::id(inst.debug_line());
+                }
                 reader.instruction(inst).map_err(|what| refuse(what, inst.print()))?;
             }
         }
     }
     let mut body = reader.b.func;
+    body.source.follow_none();
     ssa::canonicalize(&mut body);
     ssa::estimate_frequencies(&mut body);
     Ok(body)

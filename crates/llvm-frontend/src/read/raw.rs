@@ -19,6 +19,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use inkwell::llvm_sys::core::*;
+use inkwell::llvm_sys::debuginfo::{LLVMDISubprogramGetLine, LLVMGetSubprogram};
 use inkwell::llvm_sys::prelude::{LLVMBasicBlockRef, LLVMTypeRef, LLVMValueRef};
 use inkwell::llvm_sys::target::{
     LLVMABISizeOfType, LLVMGetModuleDataLayout, LLVMOffsetOfElement, LLVMStoreSizeOfType, LLVMTargetDataRef,
@@ -312,6 +313,27 @@ impl<'m> Value<'m> {
             }
             _ => None,
         }
+    }
+
+    /// Line of an instruction's debug location; 0 if it has none.
+    pub fn debug_line(self) -> u32 {
+        // SAFETY: it is an instruction.
+        if self.is_instruction() { unsafe { LLVMGetDebugLocLine(self.raw()) } } else { 0 }
+    }
+
+    /// Line of a function's debug subprogram; 0 if it has none.
+    pub fn subprogram_line(self) -> u32 {
+        if !self.is_function() {
+            return 0;
+        }
+        // SAFETY: it is a function.
+        let subprogram = unsafe { LLVMGetSubprogram(self.raw()) };
+        // SAFETY: it is a subprogram, which belongs to the context.
+        if subprogram.is_null() { 0 } else { unsafe { LLVMDISubprogramGetLine(subprogram) } }
+    }
+
+    fn is_instruction(self) -> bool {
+        self.kind() == ValueKind::LLVMInstructionValueKind
     }
 
     fn is_function(self) -> bool {

@@ -146,10 +146,10 @@ impl<'a> Sections<'a> {
             Ok((start, entries))
         };
         let data = match custom("reloc.DATA") {
-            Some(reader) => entries(reader?, DATA_SECTION)?,
+            Some(reader) => entries(reader, DATA_SECTION)?,
             None => (0, Vec::new()),
         };
-        let (symbols, code) = (Symbols::read(info, linking?)?, entries(code?, CODE_SECTION)?);
+        let (symbols, code) = (Symbols::read(info, linking)?, entries(code, CODE_SECTION)?);
         Ok(Some(Self { symbols, code, data }))
     }
 
@@ -225,11 +225,9 @@ fn unsupported(function: Option<String>, offset: usize, kind: RelocationType) ->
     Error::Unsupported { function, offset, what: format!("a relocation of type {kind:?} in native memory") }
 }
 
-/// The contents of a custom section, behind its name.
-fn payload(wasm: &[u8], range: Range<usize>) -> Result<BinaryReader<'_>, Problem> {
-    let mut reader = BinaryReader::new_features(&wasm[range.clone()], range.start as u64, features());
-    reader.read_string()?;
-    Ok(reader)
+/// The contents of a custom section.
+fn payload(wasm: &[u8], range: Range<usize>) -> BinaryReader<'_> {
+    BinaryReader::new_features(&wasm[range.clone()], range.start as u64, features())
 }
 
 /// Id and first byte of the contents of each section.

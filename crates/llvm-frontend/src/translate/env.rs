@@ -13,7 +13,9 @@ use inkwell::intrinsics::Intrinsic;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
+use ssa::SourceLoc;
 
+use super::debug::{Debug, Scope};
 use super::ir::Ir;
 use crate::module_info::{FuncType, ValueType};
 use crate::names;
@@ -36,6 +38,8 @@ pub struct Env<'ctx, 'p> {
     pub module: Module<'ctx>,
     /// Appends instructions.
     pub ir: Ir<'ctx>,
+    /// Debug information, if there is some.
+    debug: Option<Debug<'ctx>>,
     functions: HashMap<u32, FunctionValue<'ctx>>,
     others: HashMap<String, FunctionValue<'ctx>>,
     globals: HashMap<String, PointerValue<'ctx>>,
@@ -44,14 +48,42 @@ pub struct Env<'ctx, 'p> {
 impl<'ctx, 'p> Env<'ctx, 'p> {
     /// An empty module.
     pub fn new(context: &'ctx Context, program: &'p Program<'p>, name: &str) -> Self {
+        let module = context.create_module(name);
+        let ir = Ir::new(context);
+        let debug = program.source_map.is_some().then(|| Debug::new(&module, &ir));
         Self {
             program,
-            module: context.create_module(name),
-            ir: Ir::new(context),
+            module,
+            ir,
+            debug,
             functions: HashMap::new(),
             others: HashMap::new(),
             globals: HashMap::new(),
         }
+    }
+
+    /// Begins the body of a function: what is appended belongs to it in the source.
+    pub fn open_scope(&mut self, index: u32, function: FunctionValue<'ctx>) -> Option<Scope<'ctx>> {
+        let (debug, map) = (self.debug.as_ref()?, self.program.source_map.as_ref()?);
+        self.ir.builder.unset_current_debug_location();
+        let subprogram = map.subprogram(index)?;
+        let sources = self.program.module.sources.as_ref()?;
+        let scope = debug.open(function, subprogram, sources.subprograms[subprogram].start);
+        self.locate(&scope, scope.start);
+        Some(scope)
+    }
+
+    /// Lets instructions come from a place in the source, or from nowhere.
+    pub fn locate(&self, scope: &Scope<'ctx>, loc: Option<SourceLoc>) {
+        if let Some(debug) = &self.debug {
+            self.ir.builder.set_current_debug_location(debug.location(self.ir.context, scope, loc));
+        }
+    }
+
+    /// Ends the module.
+    pub fn finish(self) -> Module<'ctx> {
+        drop(self.debug);
+        self.module
     }
 
     /// The LLVM type of a wasm value.

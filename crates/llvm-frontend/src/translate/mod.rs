@@ -16,6 +16,7 @@
 
 mod call;
 mod control;
+pub mod debug;
 pub mod env;
 mod float;
 mod integer;
@@ -33,6 +34,7 @@ use wasmparser::Operator;
 use crate::error::Error;
 use crate::program::Program;
 use control::Frame;
+use debug::Scope;
 use env::Env;
 use ir::Ir;
 use locals::Locals;
@@ -57,6 +59,8 @@ struct Translator<'e, 'ctx, 'p> {
     /// Byte offset of the current operator in the input.
     offset: usize,
     budget: usize,
+    /// The function of the source, if it is known.
+    scope: Option<Scope<'ctx>>,
 }
 
 /// Appends the body of the function with wasm index `index` to its declaration in `env`.
@@ -69,6 +73,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     let function = env.function(index);
     let locals = Locals::new(env, index, function, &body)?;
     let budget = BASE_BUDGET + BUDGET_PER_BYTE * program.info.functions[index as usize].body.len();
+    let scope = env.open_scope(index, function);
     let mut translator = Translator {
         env,
         index,
@@ -80,6 +85,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         skipped_frames: 0,
         offset: 0,
         budget,
+        scope,
     };
     if let Some(libcall) = program.libcalls[index as usize] {
         translator.libcall_body(libcall, function);
@@ -90,6 +96,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     while !reader.eof() {
         let (op, offset) = reader.read_with_offset()?;
         translator.offset = offset as usize;
+        translator.locate();
         translator.operator(&op)?;
     }
     translator.finish();
@@ -103,6 +110,13 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
 
     fn program(&self) -> &'p Program<'p> {
         self.env.program
+    }
+
+    /// Lets instructions come from where the current operator does.
+    fn locate(&self) {
+        if let (Some(scope), Some(map)) = (&self.scope, &self.program().source_map) {
+            self.env.locate(scope, map.loc_at(self.offset));
+        }
     }
 
     fn operator(&mut self, op: &Operator<'_>) -> Result<(), Error> {

@@ -66,6 +66,8 @@ pub struct Summary {
     pub sizes: Sizes,
     /// Sections that are loaded, in order.
     pub sections: Vec<SectionSummary>,
+    /// Sections for debuggers, which are not loaded, in order.
+    pub debug: Vec<SectionSummary>,
     /// Defined symbols, in order.
     pub symbols: Vec<SymbolSummary>,
     /// Undefined symbols but those of the run-time ABI, in order.
@@ -97,6 +99,7 @@ impl Summary {
             settings: settings(&file),
             sizes: sizes(&file),
             sections: loaded(&file).map(section_summary).collect(),
+            debug: file.sections.iter().filter(|section| is_debug(section)).map(section_summary).collect(),
             symbols: symbols(&file),
             imports,
             helpers,
@@ -112,12 +115,19 @@ fn loaded(file: &File) -> impl Iterator<Item = &Section> {
     file.sections.iter().filter(|section| section.has(elf::SHF_ALLOC))
 }
 
+/// Whether a section tells debuggers something.
+fn is_debug(section: &Section) -> bool {
+    !section.has(elf::SHF_ALLOC) && section.name.starts_with(".debug_")
+}
+
 fn section_summary(section: &Section) -> SectionSummary {
     SectionSummary { name: section.name.clone(), size: section.size, align: section.align }
 }
 
 fn sizes(file: &File) -> Sizes {
-    let mut sizes = Sizes::default();
+    let debug = file.sections.iter().filter(|section| is_debug(section));
+    let debug = debug.map(|section| u64::from(section.size)).sum();
+    let mut sizes = Sizes { debug, ..Sizes::default() };
     for section in loaded(file) {
         let kind = if section.has(elf::SHF_EXECINSTR) {
             &mut sizes.text

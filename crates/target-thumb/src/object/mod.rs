@@ -5,7 +5,7 @@
 //! memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and nothing
 //! else is undefined.
 //!
-//! Sections that are not loaded tell `info` what the code doesn't: see [`notes`].
+//! Sections that are not loaded tell `info` what the code doesn't: see [`notes`]; and debuggers: see [`debug`].
 //!
 //! Mapping symbols tell code (`$t`) from data (`$d`), function symbols have bit 0 set, relocations keep their addends
 //! in the code (`REL`), and build attributes say which core the code is for. Symbols and sections stand in the order of
@@ -13,6 +13,7 @@
 
 mod attributes;
 pub(crate) mod data;
+mod debug;
 pub(crate) mod names;
 mod notes;
 mod write;
@@ -79,6 +80,8 @@ pub struct Sizes {
     pub data: u64,
     /// Zeros.
     pub bss: u64,
+    /// Debug information, which is not loaded.
+    pub debug: u64,
 }
 
 /// An object with what is known about it.

@@ -1,5 +1,7 @@
 //! Writing sections, symbols and relocations.
 
+use std::collections::BTreeMap;
+
 use codegen::{Code, Fixup as _, Fragment, Place as CodePlace, Placement};
 use object::write::{Object as Elf, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
@@ -10,7 +12,7 @@ use ssa::{DataId, FuncId, IdVec, Module};
 
 use super::data::{self, Contents, Place};
 use super::names::Names;
-use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes, notes};
+use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
 use crate::target::{MemoryMode, Thumb};
@@ -25,6 +27,8 @@ pub struct Writer<'a> {
     functions: IdVec<FuncId, Option<SymbolId>>,
     data: IdVec<DataId, Option<SymbolId>>,
     sizes: Sizes,
+    /// Functions of the source.
+    located: Vec<debug::Function>,
 }
 
 /// A relocation in a section that is not added yet.
@@ -49,6 +53,7 @@ impl<'a> Writer<'a> {
             functions: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(None, module.data.len()),
             sizes: Sizes::default(),
+            located: Vec::new(),
         }
     }
 
@@ -64,6 +69,7 @@ impl<'a> Writer<'a> {
         self.data_objects(&mut pending);
         let imports = self.relocations(pending);
         self.notes();
+        self.debug_sections();
         self.attributes();
         let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
         notes::link_stack_sizes(&mut bytes);
@@ -107,7 +113,19 @@ impl<'a> Writer<'a> {
                 pending.push(Pending { section, offset, kind, symbol });
             }
         }
-        FunctionInfo { symbol, name, size: bytes.len() as u32, stack_bytes: fragment.stack_bytes }
+        let size = bytes.len() as u32;
+        if let Some(subprogram) = self.module.functions[id].as_ref().and_then(|func| func.source.subprogram) {
+            let located = fragment.locs.iter().map(|&(place, loc)| (code.address(0, place), loc));
+            self.located.push(debug::Function {
+                section: self.elf.section_symbol(section),
+                size,
+                symbol: symbol.clone(),
+                is_global: !globals.is_empty(),
+                subprogram,
+                lines: debug::lines(located, bytes.len()),
+            });
+        }
+        FunctionInfo { symbol, name, size, stack_bytes: fragment.stack_bytes }
     }
 
     fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
@@ -267,6 +285,28 @@ impl<'a> Writer<'a> {
             for (n, (func, _)) in (0..).zip(references) {
                 let symbol = self.functions[func].expect("references are to what is in the object");
                 self.absolute(section, notes::REFERENCE_BYTES * n, symbol);
+            }
+        }
+    }
+
+    /// Says where functions come from in the source.
+    fn debug_sections(&mut self) {
+        let Some(sources) = self.module.sources.as_ref().filter(|_| !self.located.is_empty()) else { return };
+        let sections = debug::sections(sources, &self.located);
+        let mut ids = BTreeMap::new();
+        for section in &sections {
+            let id = self.section(section.id.name().to_owned(), SectionKind::Debug);
+            self.elf.append_section_data(id, &section.bytes, 1);
+            self.sizes.debug += section.bytes.len() as u64;
+            ids.insert(section.id.name(), id);
+        }
+        for section in &sections {
+            for &(offset, target) in &section.relocations {
+                let symbol = match target {
+                    debug::Target::Code(symbol) => symbol,
+                    debug::Target::Debug(id) => self.elf.section_symbol(ids[id.name()]),
+                };
+                self.absolute(ids[section.id.name()], offset, symbol);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, ConstValue, Cpu, EntryMode, Floats, Format, GpVersion, Import, MemoryMode, Names, OptLevel,
-    PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
+    Architecture, ConstValue, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import, MemoryMode, Names,
+    OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
@@ -140,6 +140,9 @@ pub struct ThumbArgs {
     /// File of lines `WASM = SYMBOL`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
+    /// What the object tells debuggers: lines (the default), if the module has DWARF, or nothing.
+    #[arg(long, value_enum)]
+    pub debug: Option<DebugArg>,
 }
 
 impl PvmArgs {
@@ -170,6 +173,7 @@ impl ThumbArgs {
             (self.import_prefix.is_some(), "--import-prefix"),
             (!self.rename.is_empty(), "--rename"),
             (!self.rename_file.is_empty(), "--rename-file"),
+            (self.debug.is_some(), "--debug"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
@@ -384,6 +388,10 @@ values! {
         "native" Native => MemoryMode::Native,
         "symbol" Symbol => MemoryMode::Symbol,
         "register" Register => MemoryMode::Register,
+    }
+    DebugArg for Debug {
+        "none" None => Debug::None,
+        "lines" Lines => Debug::Lines,
     }
     ShadowStackArg for ShadowStack {
         "auto" Auto => ShadowStack::Auto,

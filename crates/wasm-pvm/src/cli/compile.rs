@@ -110,6 +110,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         shadow_stack_size: thumb.shadow_stack_size,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
+        debug: thumb.debug.map_or(default.debug, Into::into),
         cpu,
     })
 }
@@ -233,6 +234,7 @@ fn log(report: &Report) {
             rodata = sizes.rodata,
             data = sizes.data,
             bss = sizes.bss,
+            debug = sizes.debug,
             "compiled"
         ),
     }
@@ -272,6 +274,7 @@ fn thumb_report(report: &ThumbReport) -> Value {
             "rodata": sizes.rodata,
             "data": sizes.data,
             "bss": sizes.bss,
+            "debug": sizes.debug,
         },
         "functions": functions.map(|function| {
             json!({ "name": function.name, "symbol": function.symbol, "size": function.size })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use wasm_pvm::object::{self, Depth, ExportStack, Summary};
+use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
 /// How ELF files begin.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -39,11 +39,15 @@ fn summary_text(total: usize, summary: &Summary) -> String {
         ("read-only data", sizes.rodata),
         ("data", sizes.data),
         ("zeros", sizes.bss),
+        ("debug, not loaded", sizes.debug),
     ] {
         text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
     }
     for section in &summary.sections {
         text += &format!("section {}: {} bytes, aligned to {}\n", section.name, section.size, section.align);
+    }
+    for section in &summary.debug {
+        text += &format!("debug section {}: {} bytes\n", section.name, section.size);
     }
     for symbol in &summary.symbols {
         let kind = if symbol.is_function { "function" } else { "data" };
@@ -99,17 +103,16 @@ fn bound(summary: &Summary, depth: &Depth) -> &'static str {
 
 fn summary_json(total: usize, summary: &Summary) -> Value {
     let sizes = &summary.sizes;
-    let sections = summary.sections.iter();
+    let section = |section: &SectionSummary| json!({ "name": section.name, "size": section.size, "align": section.align });
     let symbols = summary.symbols.iter();
     let functions = summary.functions.iter();
     json!({
         "form": "elf",
         "core": summary.core,
         "settings": pairs(summary).map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>(),
-        "sizes": { "total": total, "text": sizes.text, "rodata": sizes.rodata, "data": sizes.data, "bss": sizes.bss },
-        "sections": sections.map(|section| {
-            json!({ "name": section.name, "size": section.size, "align": section.align })
-        }).collect::<Vec<_>>(),
+        "sizes": { "total": total, "text": sizes.text, "rodata": sizes.rodata, "data": sizes.data, "bss": sizes.bss, "debug": sizes.debug },
+        "sections": summary.sections.iter().map(section).collect::<Vec<_>>(),
+        "debug": summary.debug.iter().map(section).collect::<Vec<_>>(),
         "symbols": symbols.map(|symbol| json!({
             "name": symbol.name,
             "section": symbol.section,

@@ -22,6 +22,16 @@ pub enum ThumbBounds {
     Mpu,
 }
 
+/// What the object tells debuggers, if the module says it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Debug {
+    /// Nothing.
+    None,
+    /// Functions, and the lines that code comes from.
+    #[default]
+    Lines,
+}
+
 /// What steers a compilation for Cortex-M beside [`Options`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ThumbOptions {
@@ -43,6 +53,8 @@ pub struct ThumbOptions {
     pub import_prefix: String,
     /// Symbols of imports and exports by wasm name, where they are not the name itself.
     pub renames: BTreeMap<String, String>,
+    /// What the object tells debuggers.
+    pub debug: Debug,
 }
 
 impl Default for ThumbOptions {
@@ -63,6 +75,7 @@ impl ThumbOptions {
             shadow_stack_size: None,
             import_prefix: String::new(),
             renames: BTreeMap::new(),
+            debug: Debug::default(),
         }
     }
 
@@ -107,6 +120,7 @@ impl ThumbOptions {
             memory_bytes: self.memory_bytes,
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
+            source_locations: self.debug == Debug::Lines,
             ..llvm_frontend::Options::new(target)
         }
     }

@@ -92,3 +92,22 @@ impl Drop for Folder {
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// C source whose lines are known.
+pub const LINES: &str = include_str!("lines.c");
+
+/// The module of [`LINES`] with debug information, if clang is there.
+pub fn dwarf_module(folder: &Folder, level: &str, version: u32) -> Option<Vec<u8>> {
+    let source = folder.write("lines.c", LINES);
+    let output = folder.path("lines.wasm");
+    let version = format!("-gdwarf-{version}");
+    let args = ["--target=wasm32", "-g", &version, level, "-nostdlib"];
+    let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-o"];
+    let clang = Command::new("clang-22").args(args).args(link).arg(&output).arg(&source).output();
+    let Ok(clang) = clang else {
+        println!("skipped: clang-22 not found");
+        return None;
+    };
+    assert!(clang.status.success(), "{}", text(&clang.stderr));
+    Some(fs::read(output).expect("written"))
+}

@@ -1,0 +1,178 @@
+//! Line programs: for each sequence of code, where its pieces come from.
+//!
+//! Linkers leave the sequences of dropped functions, with addresses that are no code or that belong to others. A
+//! sequence is believed if it begins in the body of a function and behind the end of all sequences before it.
+//! Within a sequence the last row of an address counts, and line 0 means that the code comes from nowhere.
+
+use std::collections::HashMap;
+
+use gimli::{AttributeValue, ColumnType, IncompleteLineProgram, LineProgramHeader};
+use ssa::{FileName, Position, SourceFile, SourceLoc, SourceUnit, Sources};
+
+use super::{Bytes, Row};
+
+/// Code without gaps, and where it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sequence {
+    /// The unit that it belongs to.
+    pub unit: SourceUnit,
+    /// Ascending by address; the last has no place and is the end.
+    rows: Vec<Row>,
+}
+
+impl Sequence {
+    /// Address of the first byte.
+    pub fn start(&self) -> u64 {
+        self.rows[0].address
+    }
+
+    /// Address behind the last byte.
+    pub fn end(&self) -> u64 {
+        self.rows[self.rows.len() - 1].address
+    }
+
+    /// Where its pieces come from.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        self.rows.iter().copied()
+    }
+}
+
+/// Sorts sequences by address, without those of dropped code. `is_code` says whether an address is inside of a
+/// function.
+pub fn without_dead(mut sequences: Vec<Sequence>, is_code: impl Fn(u64) -> bool) -> Vec<Sequence> {
+    sequences.sort_by_key(Sequence::start);
+    let mut end = 0;
+    sequences.retain(|sequence| {
+        let is_alive = sequence.start() >= end && is_code(sequence.start());
+        if is_alive {
+            end = sequence.end();
+        }
+        is_alive
+    });
+    sequences
+}
+
+/// The ids of files and places so far.
+#[derive(Default)]
+pub struct Places {
+    files: HashMap<FileName, SourceFile>,
+    locs: HashMap<Position, SourceLoc>,
+}
+
+/// Reads one unit.
+pub struct Reader<'r, 'a> {
+    /// The unit.
+    pub unit: gimli::UnitRef<'r, Bytes<'a>>,
+    /// What has ids.
+    pub places: &'r mut Places,
+    /// What ids stand for.
+    pub sources: &'r mut Sources,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// The sequences of a line program, as they stand in it.
+    pub fn sequences(
+        &mut self,
+        unit: SourceUnit,
+        program: IncompleteLineProgram<Bytes<'a>>,
+    ) -> gimli::Result<Vec<Sequence>> {
+        let mut sequences = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
+        let mut files = HashMap::new();
+        let mut reader = program.rows();
+        while let Some((header, row)) = reader.next_row()? {
+            let address = row.address();
+            let loc = match row.line().and_then(|line| u32::try_from(line.get()).ok()) {
+                Some(line) if !row.end_sequence() => {
+                    let file = match files.get(&row.file_index()) {
+                        Some(&file) => file,
+                        None => {
+                            let file = self.file(header, row.file_index())?;
+                            files.insert(row.file_index(), file);
+                            file
+                        }
+                    };
+                    file.map(|file| self.loc(Position { file, line, column: column(row.column()) }))
+                }
+                _ => None,
+            };
+            match rows.last_mut() {
+                Some(last) if last.address == address => last.loc = loc,
+                Some(last) if last.address < address && last.loc == loc && !row.end_sequence() => {}
+                _ => rows.push(Row { address, loc }),
+            }
+            if row.end_sequence() {
+                let rows = std::mem::take(&mut rows);
+                if rows.len() > 1 && rows.is_sorted_by_key(|row| row.address) {
+                    sequences.push(Sequence { unit, rows });
+                }
+            }
+        }
+        Ok(sequences)
+    }
+
+    /// The id of a place.
+    fn loc(&mut self, position: Position) -> SourceLoc {
+        *self.places.locs.entry(position).or_insert_with(|| self.sources.positions.push(position))
+    }
+
+    /// Line `line` of a file of the line program.
+    pub fn line(
+        &mut self,
+        header: &LineProgramHeader<Bytes<'a>>,
+        file: u64,
+        line: u32,
+    ) -> gimli::Result<Option<SourceLoc>> {
+        let file = self.file(header, file)?;
+        Ok(file.map(|file| self.loc(Position { file, line, column: 0 })))
+    }
+
+    /// The id of a file of the line program, if it has that file.
+    fn file(
+        &mut self,
+        header: &LineProgramHeader<Bytes<'a>>,
+        index: u64,
+    ) -> gimli::Result<Option<SourceFile>> {
+        let Some(file) = header.file(index) else { return Ok(None) };
+        let name = self.text(file.path_name())?;
+        let directory = match file.directory(header) {
+            Some(directory) => self.text(directory)?,
+            None => String::new(),
+        };
+        let base = self.unit.comp_dir.map_or(String::new(), |dir| dir.to_string_lossy().into_owned());
+        let directory =
+            if is_absolute(&directory) || directory == base { directory } else { joined(&base, &directory) };
+        let name = FileName { directory, name };
+        if name.name.is_empty() || name.name.contains('\0') || name.directory.contains('\0') {
+            return Ok(None);
+        }
+        let (files, sources) = (&mut self.places.files, &mut *self.sources);
+        Ok(Some(*files.entry(name).or_insert_with_key(|name| sources.files.push(name.clone()))))
+    }
+
+    /// A string.
+    pub fn text(&self, value: AttributeValue<Bytes<'a>>) -> gimli::Result<String> {
+        Ok(self.unit.attr_string(value)?.to_string_lossy().into_owned())
+    }
+}
+
+fn column(column: ColumnType) -> u32 {
+    match column {
+        ColumnType::LeftEdge => 0,
+        ColumnType::Column(column) => u32::try_from(column.get()).unwrap_or(0),
+    }
+}
+
+/// Whether a directory is written from the root, on any system.
+fn is_absolute(directory: &str) -> bool {
+    directory.starts_with(['/', '\\']) || directory.as_bytes().get(1) == Some(&b':')
+}
+
+/// A directory in another.
+fn joined(base: &str, directory: &str) -> String {
+    match (base, directory) {
+        (base, "") => base.to_owned(),
+        ("", directory) => directory.to_owned(),
+        (base, directory) => format!("{}/{directory}", base.trim_end_matches('/')),
+    }
+}

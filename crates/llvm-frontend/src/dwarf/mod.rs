@@ -1,0 +1,144 @@
+//! Where wasm code comes from in the source, by the DWARF sections of the input.
+//!
+//! Compilers put DWARF into custom sections of the same names as in object files; an address in them is a byte offset
+//! in the code section. Linkers leave what belonged to dropped functions in place, with addresses that are no code.
+//!
+//! [`SourceMap::read`] decides once for each piece of a function's body which place in the source it comes from. From
+//! then on only ids of places travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers
+//! ([`crate::translate`]), so two instructions that come from one place are of one line for it, and the reader takes
+//! them back.
+//!
+//! Debug information decides nothing about code. So what is wrong in it is a warning, and the code is then without.
+
+mod lines;
+mod names;
+
+use ssa::{SourceLoc, Sources, Subprogram, SubprogramData};
+
+use crate::module_info::ModuleInfo;
+use lines::Sequence;
+
+/// What DWARF readers work on.
+type Bytes<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;
+
+/// Where code begins that comes from another place than what is in front of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Row {
+    /// Byte offset in the code section.
+    address: u64,
+    /// The place, if it has one.
+    loc: Option<SourceLoc>,
+}
+
+/// The place in the source of every byte of code.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SourceMap {
+    /// Byte offset of the code section in the input.
+    code_start: u64,
+    /// By address, ascending.
+    rows: Vec<Row>,
+    /// By wasm function.
+    subprograms: Vec<Option<Subprogram>>,
+}
+
+impl SourceMap {
+    /// Reads the DWARF of a module; nothing if it has none or if it is malformed, which is warned about.
+    pub fn read(info: &ModuleInfo, wasm: &[u8]) -> Option<(Self, Sources)> {
+        let section = |name: &str| {
+            let known = info.custom_sections.iter().find(|(known, _)| known == name);
+            known.map_or(&[][..], |(_, range)| &wasm[range.clone()])
+        };
+        if section(".debug_line").is_empty() || section(".debug_info").is_empty() {
+            return None;
+        }
+        let load = |id: gimli::SectionId| Ok(Bytes::new(section(id.name()), gimli::LittleEndian));
+        let result = gimli::Dwarf::load(load).and_then(|dwarf| Self::from_dwarf(info, &dwarf));
+        match result {
+            Ok((map, sources)) => (!map.rows.is_empty()).then_some((map, sources)),
+            Err(error) => {
+                tracing::warn!("the DWARF sections are malformed and ignored: {error}");
+                None
+            }
+        }
+    }
+
+    fn from_dwarf(info: &ModuleInfo, dwarf: &gimli::Dwarf<Bytes<'_>>) -> gimli::Result<(Self, Sources)> {
+        let mut sources = Sources::default();
+        let mut sequences = Vec::new();
+        let mut names = names::Names::default();
+        let mut places = lines::Places::default();
+        let mut units = dwarf.units();
+        while let Some(header) = units.next()? {
+            let unit = dwarf.unit(header)?;
+            if let Some(program) = unit.line_program.clone() {
+                let unit_ref = unit.unit_ref(dwarf);
+                let id = sources.units.push(names::unit(unit_ref)?);
+                let mut reader = lines::Reader { unit: unit_ref, places: &mut places, sources: &mut sources };
+                sequences.extend(reader.sequences(id, program.clone())?);
+                names.read(&mut reader, program.header())?;
+            }
+        }
+        let mut map = Self { code_start: info.code_start as u64, ..Self::default() };
+        let sequences = lines::without_dead(sequences, |address| map.is_in_body(info, address));
+        map.rows = sequences.iter().flat_map(Sequence::rows).collect();
+        map.find_subprograms(info, &sequences, &names, &mut sources);
+        Ok((map, sources))
+    }
+
+    /// Whether an address is inside of a function's body.
+    fn is_in_body(&self, info: &ModuleInfo, address: u64) -> bool {
+        let offset = usize::try_from(self.code_start + address).unwrap_or(usize::MAX);
+        let bodies = &info.functions[info.imported_functions()..];
+        let after = bodies.partition_point(|function| function.body.start <= offset);
+        after.checked_sub(1).is_some_and(|at| bodies[at].body.contains(&offset))
+    }
+
+    fn find_subprograms(
+        &mut self,
+        info: &ModuleInfo,
+        sequences: &[Sequence],
+        names: &names::Names,
+        sources: &mut Sources,
+    ) {
+        for function in &info.functions {
+            let start = (function.body.start as u64).saturating_sub(self.code_start);
+            let end = (function.body.end as u64).saturating_sub(self.code_start);
+            let at = sequences.partition_point(|sequence| sequence.end() <= start);
+            let sequence = sequences.get(at).filter(|sequence| sequence.start() < end);
+            let subprogram = sequence.map(|sequence| {
+                let known = names.at(start);
+                let declaration = known.and_then(|known| known.declaration);
+                let begin = self.loc(start).or(declaration).or_else(|| self.first_loc(start, end));
+                sources.subprograms.push(SubprogramData {
+                    unit: sequence.unit,
+                    name: known.and_then(|known| known.name.clone()),
+                    linkage_name: known.and_then(|known| known.linkage_name.clone()),
+                    declaration,
+                    start: begin,
+                })
+            });
+            self.subprograms.push(subprogram);
+        }
+    }
+
+    /// The function of the source that a wasm function is.
+    pub fn subprogram(&self, function: u32) -> Option<Subprogram> {
+        self.subprograms[function as usize]
+    }
+
+    /// The place of the operator at a byte offset of the input.
+    pub fn loc_at(&self, offset: usize) -> Option<SourceLoc> {
+        self.loc((offset as u64).checked_sub(self.code_start)?)
+    }
+
+    /// The first place of the code between two addresses.
+    fn first_loc(&self, start: u64, end: u64) -> Option<SourceLoc> {
+        let from = self.rows.partition_point(|row| row.address < start);
+        self.rows[from..].iter().take_while(|row| row.address < end).find_map(|row| row.loc)
+    }
+
+    fn loc(&self, address: u64) -> Option<SourceLoc> {
+        let after = self.rows.partition_point(|row| row.address <= address);
+        self.rows[after.checked_sub(1)?].loc
+    }
+}

@@ -1,0 +1,272 @@
+//! Debug sections: DWARF that says which function and line of the source code belongs to.
+//!
+//! There is a unit for each unit of the source that has code, with an entry per function and a line program. Each
+//! function is a section, so it is a sequence of its own that begins at a relocated address. Where functions are is said
+//! by lists of ranges alone: of functions that a linker drops it leaves entries behind, and it makes the ranges of
+//! those empty, while an address becomes 0, where there may be code. Types and variables are not described: where the values of
+//! variables are after optimisation is not known.
+//!
+//! An address without a location of its own belongs to the line in front of it, or to the line where the function
+//! begins. Nothing here is loaded, and nothing about the code depends on it.
+
+use std::collections::BTreeMap;
+
+use gimli::write::{
+    Address, AttributeValue, Dwarf, EndianVec, FileId, LineProgram, LineString, Range, RangeList,
+    RelocateWriter, Relocation, Sections, Unit, UnitEntryId,
+};
+use gimli::{Encoding, Format, LineEncoding, LittleEndian, constants as dw};
+use object::write::SymbolId;
+use ssa::{SourceFile, SourceLoc, SourceUnit, Sources, Subprogram};
+
+/// DWARF 4 is what every tool for Cortex-M reads, and linkers make empty ranges of dead ones in it.
+const ENCODING: Encoding = Encoding { format: Format::Dwarf32, version: 4, address_size: 4 };
+
+/// Instructions have two bytes or four.
+const LINE_ENCODING: LineEncoding = LineEncoding {
+    minimum_instruction_length: 2,
+    maximum_operations_per_instruction: 1,
+    default_is_stmt: true,
+    line_base: -5,
+    line_range: 14,
+};
+
+/// A function with code of its own that is one of the source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// The symbol of its section.
+    pub section: SymbolId,
+    /// Bytes of code.
+    pub size: u32,
+    /// Its first symbol.
+    pub symbol: String,
+    /// Whether others can refer to it.
+    pub is_global: bool,
+    /// The function of the source.
+    pub subprogram: Subprogram,
+    /// Where code begins that comes from a place, in ascending order.
+    pub lines: Vec<(u32, SourceLoc)>,
+}
+
+/// A section, complete but for its relocations.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// Which.
+    pub id: gimli::SectionId,
+    /// Its bytes; addends are in place.
+    pub bytes: Vec<u8>,
+    /// Offsets of words and what is added to them.
+    pub relocations: Vec<(u64, Target)>,
+}
+
+/// What is added to a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// The address of a section of code.
+    Code(SymbolId),
+    /// The start of a debug section.
+    Debug(gimli::SectionId),
+}
+
+/// The debug sections for functions.
+pub fn sections(sources: &Sources, functions: &[Function]) -> Vec<Section> {
+    let mut units: BTreeMap<SourceUnit, Vec<usize>> = BTreeMap::new();
+    for (n, function) in functions.iter().enumerate() {
+        units.entry(sources.subprograms[function.subprogram].unit).or_default().push(n);
+    }
+    let mut dwarf = Dwarf::new();
+    for (unit, members) in units {
+        let mut writer = UnitWriter::new(&mut dwarf, sources, functions, unit);
+        let ranges = members.iter().map(|&n| writer.function(n)).collect();
+        writer.finish(ranges);
+    }
+    let mut written = Sections::new(Buffer::default());
+    dwarf.write(&mut written).expect("everything that is referred to is in the same unit");
+    let mut sections = Vec::new();
+    let add = |id: gimli::SectionId, buffer: &mut Buffer| -> Result<(), gimli::write::Error> {
+        sections.extend(buffer.finish(id, functions));
+        Ok(())
+    };
+    written.for_each_mut(add).expect("nothing fails");
+    sections
+}
+
+/// A section being written.
+#[derive(Clone)]
+struct Buffer {
+    bytes: EndianVec<LittleEndian>,
+    relocations: Vec<Relocation>,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { bytes: EndianVec::new(LittleEndian), relocations: Vec::new() }
+    }
+}
+
+impl RelocateWriter for Buffer {
+    type Writer = EndianVec<LittleEndian>;
+
+    fn writer(&self) -> &Self::Writer {
+        &self.bytes
+    }
+
+    fn writer_mut(&mut self) -> &mut Self::Writer {
+        &mut self.bytes
+    }
+
+    fn relocate(&mut self, relocation: Relocation) {
+        self.relocations.push(relocation);
+    }
+}
+
+impl Buffer {
+    /// The section, if there is anything in it.
+    fn finish(&mut self, id: gimli::SectionId, functions: &[Function]) -> Option<Section> {
+        let mut bytes = self.bytes.take();
+        if bytes.is_empty() {
+            return None;
+        }
+        let relocations = self.relocations.drain(..).map(|relocation| {
+            let addend = u32::try_from(relocation.addend).expect("sections are smaller than 4 GiB");
+            bytes[relocation.offset..][..4].copy_from_slice(&addend.to_le_bytes());
+            let target = match relocation.target {
+                gimli::write::RelocationTarget::Symbol(n) => Target::Code(functions[n].section),
+                gimli::write::RelocationTarget::Section(id) => Target::Debug(id),
+            };
+            (relocation.offset as u64, target)
+        });
+        let mut relocations: Vec<(u64, Target)> = relocations.collect();
+        relocations.sort_by_key(|(offset, _)| *offset);
+        Some(Section { id, bytes, relocations })
+    }
+}
+
+/// Writes one unit.
+struct UnitWriter<'a> {
+    dwarf: &'a mut Dwarf,
+    sources: &'a Sources,
+    functions: &'a [Function],
+    unit: Unit,
+    files: BTreeMap<SourceFile, FileId>,
+}
+
+impl<'a> UnitWriter<'a> {
+    fn new(dwarf: &'a mut Dwarf, sources: &'a Sources, functions: &'a [Function], id: SourceUnit) -> Self {
+        let data = &sources.units[id];
+        let directory = if data.directory.is_empty() { "." } else { &data.directory };
+        let name = if data.name.is_empty() { "<unknown>" } else { &data.name };
+        let directory_string = LineString::String(directory.into());
+        let name_string = LineString::String(name.into());
+        let program = LineProgram::new(ENCODING, LINE_ENCODING, directory_string, None, name_string, None);
+        let mut unit = Unit::new(ENCODING, program);
+        let entry = unit.get_mut(unit.root());
+        if !data.producer.is_empty() {
+            entry.set(dw::DW_AT_producer, text(&data.producer));
+        }
+        if data.language != 0 {
+            entry.set(dw::DW_AT_language, AttributeValue::Language(gimli::DwLang(data.language)));
+        }
+        entry.set(dw::DW_AT_name, text(name));
+        entry.set(dw::DW_AT_comp_dir, text(directory));
+        // Ranges of the unit count from here.
+        entry.set(dw::DW_AT_low_pc, AttributeValue::Address(Address::Constant(0)));
+        Self { dwarf, sources, functions, unit, files: BTreeMap::new() }
+    }
+
+    /// Adds a function; returns where its code is.
+    fn function(&mut self, n: usize) -> Range {
+        let function = &self.functions[n];
+        let begin = Address::Symbol { symbol: n, addend: 0 };
+        let range = Range::StartLength { begin, length: u64::from(function.size) };
+        self.entry(function, range.clone());
+        self.lines(function, begin);
+        range
+    }
+
+    fn entry(&mut self, function: &Function, range: Range) {
+        let data = &self.sources.subprograms[function.subprogram];
+        let id = self.unit.add(self.unit.root(), dw::DW_TAG_subprogram);
+        let ranges = self.unit.ranges.add(RangeList(vec![range]));
+        self.set(id, dw::DW_AT_ranges, AttributeValue::RangeListRef(ranges));
+        let name = data.name.as_ref().unwrap_or(&function.symbol);
+        self.set(id, dw::DW_AT_name, text(name));
+        if let Some(name) = &data.linkage_name {
+            self.set(id, dw::DW_AT_linkage_name, text(name));
+        }
+        if let Some(declaration) = data.declaration {
+            let position = self.sources.positions[declaration];
+            let file = self.file(position.file);
+            self.set(id, dw::DW_AT_decl_file, AttributeValue::FileIndex(Some(file)));
+            self.set(id, dw::DW_AT_decl_line, AttributeValue::Udata(position.line.into()));
+        }
+        if function.is_global {
+            self.set(id, dw::DW_AT_external, AttributeValue::FlagPresent);
+        }
+    }
+
+    fn set(&mut self, id: UnitEntryId, name: dw::DwAt, value: AttributeValue) {
+        self.unit.get_mut(id).set(name, value);
+    }
+
+    fn lines(&mut self, function: &Function, begin: Address) {
+        let start = self.sources.subprograms[function.subprogram].start.map(|start| (0, start));
+        let start = start.filter(|_| function.lines.first().is_none_or(|(address, _)| *address != 0));
+        let rows: Vec<(u32, SourceLoc)> = start.into_iter().chain(function.lines.iter().copied()).collect();
+        if rows.is_empty() {
+            return;
+        }
+        self.unit.line_program.begin_sequence(Some(begin));
+        for (address, loc) in rows {
+            let position = self.sources.positions[loc];
+            let file = self.file(position.file);
+            let row = self.unit.line_program.row();
+            row.address_offset = address.into();
+            row.file = file;
+            row.line = position.line.into();
+            row.column = position.column.into();
+            self.unit.line_program.generate_row();
+        }
+        self.unit.line_program.end_sequence(function.size.into());
+    }
+
+    /// The number of a file in the line program.
+    fn file(&mut self, file: SourceFile) -> FileId {
+        if let Some(&id) = self.files.get(&file) {
+            return id;
+        }
+        let name = &self.sources.files[file];
+        let program = &mut self.unit.line_program;
+        let directory = match name.directory.as_str() {
+            "" => program.default_directory(),
+            directory => program.add_directory(LineString::String(directory.into())),
+        };
+        let id = program.add_file(LineString::String(name.name.as_str().into()), directory, None);
+        self.files.insert(file, id);
+        id
+    }
+
+    fn finish(mut self, ranges: Vec<Range>) {
+        let ranges = self.unit.ranges.add(RangeList(ranges));
+        self.set(self.unit.root(), dw::DW_AT_ranges, AttributeValue::RangeListRef(ranges));
+        self.dwarf.units.add(self.unit);
+    }
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::String(text.into())
+}
+
+/// The lines of a fragment that has got its addresses: of several locations at one address the last one counts.
+pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: usize) -> Vec<(u32, SourceLoc)> {
+    let mut lines: Vec<(u32, SourceLoc)> = Vec::new();
+    for (address, loc) in located {
+        let address = u32::try_from(address).expect("code is smaller than 4 GiB");
+        lines.pop_if(|(last, _)| *last == address);
+        if (address as usize) < size && lines.last().is_none_or(|(_, last)| *last != loc) {
+            lines.push((address, loc));
+        }
+    }
+    debug_assert!(lines.is_sorted_by_key(|(address, _)| *address));
+    lines
+}

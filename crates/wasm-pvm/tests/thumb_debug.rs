@@ -1,0 +1,401 @@
+//! Debug sections of Cortex-M objects, judged by LLVM's and GNU's tools: what they say of addresses is what the source
+//! has at these lines, in objects and in what linkers make of them.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
+use support::{Folder, LINES, dwarf_module, text};
+use wasm_pvm::{Cpu, Debug, MemoryMode, OptLevel, Options, ThumbOptions};
+
+/// What the functions of the source call.
+const EXTERNAL: &str = "int ext(int x) { return x; }";
+
+const LINKERS: [&str; 2] = ["ld.lld-22", "arm-none-eabi-ld"];
+
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+
+/// The line of a mark in the source.
+fn line(mark: &str) -> u32 {
+    let is_marked = |line: &str| line.ends_with(&format!("// @{mark}"));
+    1 + LINES.lines().position(is_marked).expect("the mark is there") as u32
+}
+
+/// The first and the last line of a function.
+fn lines_of(function: &str) -> (u32, u32) {
+    let lines: Vec<&str> = LINES.lines().collect();
+    let head = format!(" {function}(");
+    let is_head = |line: &&str| line.contains(&head) && line.ends_with('{');
+    let first = lines.iter().position(is_head).expect("the function is there");
+    let length = lines[first..].iter().position(|line| *line == "}").expect("it ends");
+    (first as u32 + 1, (first + length) as u32 + 1)
+}
+
+fn run(tool: &str, args: &[&str]) -> String {
+    let output = Command::new(tool).args(args).output().unwrap_or_else(|error| panic!("{tool}: {error}"));
+    let all = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{tool} {args:?}: {all}");
+    all
+}
+
+fn compile(module: &[u8], level: OptLevel, debug: Debug, threads: usize) -> Vec<u8> {
+    let thumb = ThumbOptions { debug, ..ThumbOptions::new(Cpu::M3) };
+    let options = Options { level, threads, ..Options::new(thumb) };
+    wasm_pvm::compile(module, &options).unwrap_or_else(|error| panic!("{error}")).bytes
+}
+
+/// Links an object with what it imports. What `entry` doesn't need is dropped.
+fn link(folder: &Folder, linker: &str, object: &Path, entry: &str) -> String {
+    let external = folder.path("external.o");
+    let external = external.to_str().expect("a path");
+    if !Path::new(external).exists() {
+        let source = folder.write("external.c", EXTERNAL);
+        let args = ["--target=thumbv7m-none-eabi", "-mcpu=cortex-m3", "-O1", "-ffreestanding", "-c"];
+        run("clang-22", &[&args[..], &[source.to_str().expect("a path"), "-o", external]].concat());
+    }
+    let output = folder.path("linked.elf").to_str().expect("a path").to_owned();
+    let object = object.to_str().expect("a path");
+    run(linker, &["--gc-sections", "-Ttext=0x20000", "-e", entry, object, external, "-o", &output]);
+    output
+}
+
+/// An instruction of a linked file.
+struct Inst {
+    address: u32,
+    function: String,
+    text: String,
+}
+
+/// Where functions end. Linkers pad what is between them.
+fn function_ends(file: &str) -> BTreeMap<String, u32> {
+    let bytes = fs::read(file).expect("readable");
+    let file = object::File::parse(&*bytes).expect("an ELF file");
+    let functions = file.symbols().filter(|symbol| symbol.kind() == object::SymbolKind::Text);
+    let end = |symbol: &object::Symbol<'_, '_>| ((symbol.address() & !1) + symbol.size()) as u32;
+    functions.map(|symbol| (symbol.name().expect("a name").to_owned(), end(&symbol))).collect()
+}
+
+/// The instructions of the functions that come from the module.
+fn disassemble(file: &str) -> Vec<Inst> {
+    let listing = run("llvm-objdump-22", &["-d", "--no-show-raw-insn", file]);
+    let mut function = String::new();
+    let mut insts = Vec::new();
+    for line in listing.lines() {
+        if let Some((_, name)) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+            name.clone_into(&mut function);
+        } else if let Some((address, text)) = line.split_once(':')
+            && let Ok(address) = u32::from_str_radix(address.trim(), 16)
+        {
+            let text = text.trim().replace('\t', " ");
+            insts.push(Inst { address, function: function.clone(), text });
+        }
+    }
+    let ends = function_ends(file);
+    let is_code = |inst: &Inst| !inst.text.starts_with(".word") && inst.address < ends[&inst.function];
+    insts.retain(|inst| inst.function != "ext" && is_code(inst));
+    insts
+}
+
+/// Where LLVM's symbolizer says that addresses come from: function, file and line.
+fn symbolize(file: &str, insts: &[Inst]) -> Vec<(String, String, u32)> {
+    let addresses: Vec<String> = insts.iter().map(|inst| format!("{:#x}", inst.address)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let args = ["--no-inlines", "--output-style=GNU", "-f", "-e", file];
+    let listing = run("llvm-symbolizer-22", &[&args[..], &addresses].concat());
+    let lines: Vec<&str> = listing.lines().filter(|line| !line.is_empty()).collect();
+    let place = |pair: &[&str]| {
+        let (file, line) = pair[1].rsplit_once(':').expect("a line");
+        let line = line.split_whitespace().next().expect("a number").parse().unwrap_or(0);
+        (pair[0].to_owned(), file.to_owned(), line)
+    };
+    let places: Vec<_> = lines.chunks(2).map(place).collect();
+    assert_eq!(places.len(), insts.len(), "{listing}");
+    places
+}
+
+/// Addresses of a line table, without those of ends.
+fn table(file: &str) -> BTreeSet<u32> {
+    let listing = run("llvm-dwarfdump-22", &["--debug-line", file]);
+    let rows = listing.lines().filter(|line| line.starts_with("0x") && !line.ends_with("end_sequence"));
+    let address = |row: &str| u32::from_str_radix(row[2..].split_whitespace().next()?, 16).ok();
+    rows.map(|row| address(row).expect("an address")).collect()
+}
+
+fn verify(file: &str) {
+    let result = run("llvm-dwarfdump-22", &["--verify", file]);
+    assert!(result.contains("No errors."), "{result}");
+}
+
+/// Every instruction belongs to a line of its function, or to one of a function that is inlined there.
+fn check_lines(what: &str, insts: &[Inst], places: &[(String, String, u32)]) {
+    for (inst, (function, file, line)) in insts.iter().zip(places) {
+        let what = format!("{what}: {:#x} {} of {}", inst.address, inst.text, inst.function);
+        assert_eq!(*function, inst.function, "{what}");
+        assert!(file.ends_with("/lines.c"), "{what}: {file}");
+        let inlined: &[&str] = if function == "run" { &["twice", "helper", "poke"] } else { &[] };
+        let mut allowed = [function.as_str()].into_iter().chain(inlined.iter().copied());
+        let is_in = |name: &str| (lines_of(name).0..=lines_of(name).1).contains(line);
+        assert!(allowed.any(is_in), "{what}: line {line}");
+    }
+}
+
+/// Calls of the import have the lines that they have in the source.
+fn check_calls(what: &str, insts: &[Inst], places: &[(String, String, u32)]) {
+    let calls = insts.iter().zip(places).filter(|(inst, _)| inst.text.contains("<ext>"));
+    let lines: BTreeSet<u32> = calls.map(|(_, (_, _, line))| *line).collect();
+    let marks = ["inlined", "helper-first", "helper-second", "run-loop"];
+    let expected: BTreeSet<u32> = marks.map(line).into();
+    assert!(lines.is_superset(&expected), "{what}: {lines:?} instead of {expected:?}");
+    // The cases of the switch may be joined.
+    let cases = line("switch")..=line("run-case-3");
+    assert!(lines.iter().all(|line| expected.contains(line) || cases.contains(line)), "{what}: {lines:?}");
+}
+
+/// Stores to volatile memory have the lines that they have in the source.
+fn check_stores(what: &str, insts: &[Inst], places: &[(String, String, u32)]) {
+    for (n, offset) in [(0, "#0x28]"), (1, "#0x2c]"), (2, "#0x30]")] {
+        let is_store = |inst: &&Inst| inst.text.starts_with("str") && inst.text.contains(offset);
+        let at: Vec<usize> = (0..insts.len()).filter(|&at| is_store(&&insts[at])).collect();
+        let lines: BTreeSet<u32> = at.iter().map(|&at| places[at].2).collect();
+        assert_eq!(lines, [line(&format!("poke-{n}"))].into(), "{what}: {offset}");
+    }
+}
+
+#[test]
+fn every_instruction_belongs_to_a_line_of_its_function() {
+    let folder = Folder::new("thumb-debug-lines");
+    for (clang_level, version) in [("-O0", 4), ("-O2", 4), ("-O0", 5), ("-O2", 5), ("-Oz", 4)] {
+        let Some(module) = dwarf_module(&folder, clang_level, version) else { return };
+        for level in LEVELS {
+            let object = folder.write("lines.o", compile(&module, level, Debug::Lines, 1));
+            verify(object.to_str().expect("a path"));
+            for linker in LINKERS {
+                let what = format!("clang {clang_level}, DWARF {version}, {level:?}, {linker}");
+                let linked = link(&folder, linker, &object, "run");
+                verify(&linked);
+                let insts = disassemble(&linked);
+                assert!(
+                    insts.len() > 20
+                        && insts.iter().all(|inst| !["spare", "other"].contains(&&*inst.function)),
+                    "{what}"
+                );
+                let places = symbolize(&linked, &insts);
+                check_lines(&what, &insts, &places);
+                check_calls(&what, &insts, &places);
+                if clang_level != "-O0" {
+                    check_stores(&what, &insts, &places);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_begin_at_instructions() {
+    let folder = Folder::new("thumb-debug-rows");
+    for clang_level in ["-O0", "-O2"] {
+        let Some(module) = dwarf_module(&folder, clang_level, 4) else { return };
+        for level in LEVELS {
+            let object = folder.write("lines.o", compile(&module, level, Debug::Lines, 1));
+            for entry in ["run", "spare"] {
+                let linked = link(&folder, LINKERS[0], &object, entry);
+                let starts: BTreeSet<u32> = disassemble(&linked).iter().map(|inst| inst.address).collect();
+                // Rows of what the linker dropped are at the start of memory.
+                let rows: BTreeSet<u32> = table(&linked).into_iter().filter(|&row| row >= 0x20000).collect();
+                assert!(rows.len() > 1 && rows.is_subset(&starts), "{level:?} {entry}: {rows:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gnu_tools_read_the_lines() {
+    let folder = Folder::new("thumb-debug-gnu");
+    let Some(module) = dwarf_module(&folder, "-O2", 4) else { return };
+    let object = folder.write("lines.o", compile(&module, OptLevel::Os, Debug::Lines, 1));
+    let linked = link(&folder, "arm-none-eabi-ld", &object, "run");
+    let insts = disassemble(&linked);
+    let places = symbolize(&linked, &insts);
+    for (inst, (function, file, line)) in insts.iter().zip(places) {
+        let address = format!("{:#x}", inst.address);
+        let answer = run("arm-none-eabi-addr2line", &["-f", "-e", &linked, &address]);
+        let answer = answer.split(" (discriminator").next().expect("text").trim();
+        assert_eq!(answer, format!("{function}\n{file}:{line}"), "{address}");
+    }
+}
+
+/// A library of Rust that calls what panics.
+const RUST: &str = r#"#![no_std]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! { core::arch::wasm32::unreachable() }
+unsafe extern "C" { safe fn ext(x: i32) -> i32; }
+#[inline(never)]
+fn part(values: &[i32], at: usize) -> i32 {
+    ext(values[at]) // @part
+}
+#[unsafe(no_mangle)]
+pub extern "C" fn total(a: i32, b: i32) -> i32 {
+    let values = [a, b, ext(a + b)]; // @total
+    (0..3).map(|at| part(&values, at)).sum()
+}
+"#;
+
+/// A module compiled from Rust with debug information, if the toolchain can.
+fn rust_module(folder: &Folder, level: &str) -> Option<Vec<u8>> {
+    let source = folder.write("lib.rs", RUST);
+    let output = folder.path("lib.wasm");
+    let (source, output) = (source.to_str().expect("a path"), output.to_str().expect("a path"));
+    let flags = ["--edition=2024", "--target=wasm32-unknown-unknown", "--crate-type=cdylib", "-g"];
+    let flags = [&flags[..], &["-Clink-arg=--allow-undefined", "-Cpanic=abort", level, source, "-o", output]];
+    let compiled = Command::new("rustc").args(flags.concat()).output();
+    let missing = match compiled {
+        Ok(compiled) if compiled.status.success() => return Some(fs::read(output).expect("written")),
+        Ok(compiled) => text(&compiled.stderr),
+        Err(error) => error.to_string(),
+    };
+    assert!(missing.contains("wasm32-unknown-unknown") || missing.contains("No such file"), "{missing}");
+    println!("skipped: no Rust for wasm32-unknown-unknown");
+    None
+}
+
+#[test]
+fn rust_has_lines() {
+    let folder = Folder::new("thumb-debug-rust");
+    for rust_level in ["-Copt-level=0", "-Copt-level=s"] {
+        let Some(module) = rust_module(&folder, rust_level) else { return };
+        for level in LEVELS {
+            let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(Cpu::M4) };
+            let options = Options { level, ..Options::new(thumb) };
+            let object = wasm_pvm::compile(&module, &options).unwrap_or_else(|error| panic!("{error}"));
+            let object = folder.write("lib.o", object.bytes);
+            verify(object.to_str().expect("a path"));
+            let linked = link(&folder, LINKERS[0], &object, "total");
+            verify(&linked);
+            let insts = disassemble(&linked);
+            let places = symbolize(&linked, &insts);
+            let calls = insts.iter().zip(&places).filter(|(inst, _)| inst.text.contains("<ext>"));
+            let lines: BTreeSet<String> = calls
+                .map(|(_, (_, file, line))| format!("{}:{line}", file.rsplit('/').next().expect("a name")))
+                .collect();
+            let line = |mark: &str| {
+                let at = RUST.lines().position(|line| line.ends_with(&format!("// @{mark}")));
+                format!("lib.rs:{}", at.expect("the mark is there") + 1)
+            };
+            assert_eq!(lines, [line("part"), line("total")].into(), "{rust_level} {level:?}");
+        }
+    }
+}
+
+/// Sections that are loaded.
+fn loaded(object: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let file = object::File::parse(object).expect("an object");
+    let kept =
+        [SectionKind::Text, SectionKind::Data, SectionKind::ReadOnlyData, SectionKind::UninitializedData];
+    let sections = file.sections().filter(|section| kept.contains(&section.kind()));
+    let content = |section: object::Section<'_, '_>| {
+        (section.name().expect("a name").to_owned(), section.data().expect("bytes").to_vec())
+    };
+    sections.map(content).collect()
+}
+
+/// The object without debug sections, as LLVM makes it.
+fn stripped(folder: &Folder, object: &[u8]) -> Vec<u8> {
+    let from = folder.write("full.o", object);
+    let to = folder.path("stripped.o");
+    run("llvm-objcopy-22", &["-g", from.to_str().expect("a path"), to.to_str().expect("a path")]);
+    fs::read(to).expect("written")
+}
+
+#[test]
+fn code_does_not_depend_on_debug_information() {
+    let folder = Folder::new("thumb-debug-same");
+    for clang_level in ["-O0", "-O2"] {
+        let Some(module) = dwarf_module(&folder, clang_level, 4) else { return };
+        for level in LEVELS {
+            let [with, without] = [Debug::Lines, Debug::None].map(|debug| compile(&module, level, debug, 1));
+            assert!(with.len() > without.len() + 200, "{level:?}");
+            assert!(stripped(&folder, &with) == stripped(&folder, &without), "{clang_level} {level:?}");
+            assert!(with == compile(&module, level, Debug::Lines, 2), "{clang_level} {level:?}");
+        }
+    }
+}
+
+/// Where a custom section's contents are in a module.
+fn contents(module: &[u8], name: &str) -> std::ops::Range<usize> {
+    let mark = [&[name.len() as u8], name.as_bytes()].concat();
+    let at = module.windows(mark.len()).position(|window| window == mark).expect("the section is there");
+    let start = at + mark.len();
+    let (mut size, mut shift) = (0, 0);
+    // The size of the section is right before the name.
+    let head = (1..=5).rev().find(|n| {
+        (size, shift) = (0, 0);
+        for &byte in &module[at - n..at] {
+            size |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+        }
+        module[at - n - 1] == 0 && at + size <= module.len()
+    });
+    head.expect("a custom section begins with 0 and its size");
+    start..at + size
+}
+
+#[test]
+fn malformed_dwarf_is_ignored() {
+    let folder = Folder::new("thumb-debug-malformed");
+    for version in [4, 5] {
+        let Some(module) = dwarf_module(&folder, "-O2", version) else { return };
+        let code = loaded(&compile(&module, OptLevel::O0, Debug::None, 1));
+        for section in [".debug_line", ".debug_info", ".debug_abbrev", ".debug_str"] {
+            let range = contents(&module, section);
+            let mut state = 12345u32;
+            for n in 0..60 {
+                let mut broken = module.clone();
+                for _ in 0..=n % 3 {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let at = range.start + (state >> 8) as usize % range.len();
+                    broken[at] = (state >> 3) as u8;
+                }
+                let object = compile(&broken, OptLevel::O0, Debug::Lines, 1);
+                assert!(loaded(&object) == code, "{section}, change {n}");
+            }
+        }
+        let mut broken = module.clone();
+        broken[contents(&module, ".debug_line")].fill(0xff);
+        folder.write("broken.wasm", &broken);
+        let output = folder.tool(&["compile", "--target", "thumbv7m", "broken.wasm"], b"");
+        assert!(output.status.success() && text(&output.stderr).contains("malformed"), "{output:?}");
+        let object = fs::read(folder.path("broken.o")).expect("written");
+        assert!(object == compile(&module, OptLevel::O2, Debug::None, 1));
+    }
+}
+
+#[test]
+fn sizes_tell_what_is_not_loaded() {
+    let folder = Folder::new("thumb-debug-info");
+    let Some(module) = dwarf_module(&folder, "-O2", 4) else { return };
+    folder.write("lines.wasm", &module);
+    let sizes = |debug: &str| {
+        folder.succeed(&["compile", "--target", "thumbv7m", "--debug", debug, "lines.wasm"]);
+        let info = folder.succeed(&["info", "--json", "lines.o"]);
+        let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+        let listed = info["debug"].as_array().expect("a list").len();
+        (info["sizes"].clone(), listed)
+    };
+    let ((with, listed), (without, none)) = (sizes("lines"), sizes("none"));
+    let path = folder.path("lines.o");
+    let flash = run("llvm-size-22", &[path.to_str().expect("a path")]);
+    assert_eq!(
+        flash.lines().nth(1).and_then(|line| line.split_whitespace().next()),
+        Some(&*with["text"].to_string())
+    );
+    assert_eq!(
+        (&with["text"], &with["rodata"], &with["data"]),
+        (&without["text"], &without["rodata"], &without["data"])
+    );
+    assert!(with["debug"].as_u64() > Some(100) && without["debug"].as_u64() == Some(0) && none == 0);
+    assert_eq!(listed, 4);
+}
