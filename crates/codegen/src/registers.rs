@@ -227,6 +227,9 @@ pub struct RegisterInfo {
     pub callee_saved: RegSet,
     /// Bytes of a spill slot per class.
     pub spill_bytes: [u32; 2],
+    /// A register of class [`RegClass::Int`] that is never allocated and holds nothing between instructions, for moves
+    /// that go round in a circle.
+    pub scratch: Option<PReg>,
 }
 
 impl RegisterInfo {

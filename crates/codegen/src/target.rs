@@ -43,8 +43,10 @@ pub trait Target: Sync + Sized + fmt::Debug + 'static {
     /// use it, too.
     const SAVE_SPAN: u32 = 0;
 
-    /// What making an operand-free value again costs, in loads from the stack.
-    const REMATERIALIZE: f32 = 0.15;
+    /// What making an operand-free value again by this instruction costs, in loads from the stack.
+    fn rematerialize_cost(&self, _inst: &Self::Inst<VReg>, _for_size: bool) -> f32 {
+        0.15
+    }
 
     /// What saving and restoring a callee-saved register cost together, in loads from the stack: the first register
     /// that a function saves, and each further one.

@@ -36,7 +36,7 @@ impl Toy {
     pub fn new(ints: u8, saved: u8, floats: u8) -> Self {
         let order = [(0..ints).map(PReg::new).collect(), (32..32 + floats).map(PReg::new).collect()];
         let callee_saved = (ints - saved..ints).map(PReg::new).collect();
-        Self { info: RegisterInfo { order, callee_saved, spill_bytes: [8, 8] } }
+        Self { info: RegisterInfo { order, callee_saved, spill_bytes: [8, 8], scratch: None } }
     }
 
     /// The registers a call clobbers.

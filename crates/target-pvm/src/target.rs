@@ -55,6 +55,7 @@ impl Pvm {
             order: [ORDER.to_vec(), Vec::new()],
             callee_saved: CALLEE_SAVED,
             spill_bytes: [WORD, WORD],
+            scratch: None,
         };
         Self { gp, plan, host_calls, registers }
     }

@@ -3,7 +3,8 @@
 //! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float registers, saved core
 //! registers, and above them the caller's outgoing area. Exactly the registers that the function changes are pushed;
 //! a return pops the return address into the program counter. The stack pointer is a multiple of 8 wherever that
-//! matters: at calls and where stack objects want it. The return address is saved with the first other register, so
+//! matters: at calls and where stack objects want it. Paths that leave early do without a frame where that is possible
+//! ([`early`], [`frame_region`]). The return address is saved with the first other register, so
 //! that one instruction restores and returns. Where size counts, registers that hold nothing are pushed to make room
 //! for a small frame.
 //!
@@ -11,7 +12,11 @@
 //! a slot of its own, from which the epilogue restores it and incoming arguments are found. Interrupts write below
 //! the stack pointer, so the slot is only written when it is above.
 
-use codegen::{Control, FrameLayout, Function, PReg, RegSet, StackSlot, Target as _, registers_to_save};
+mod early;
+
+use codegen::{
+    Control, FrameLayout, Function, PReg, RegSet, StackSlot, Target as _, frame_region, registers_to_save,
+};
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
 use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
@@ -22,8 +27,17 @@ use crate::target::Thumb;
 
 /// Lays out the frame and writes it into the function.
 pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
+    early::sink_copies(func);
     let frame = Frame::new(target, func);
-    for block in func.blocks.values_mut() {
+    let saved = target.registers().callee_saved;
+    let needs_frame = |block| early::needs_frame(func, saved, block);
+    let short_ends = early::short_ends(func);
+    let (start, framed) = frame_region(func, needs_frame, |block| short_ends[block]);
+    early::detach_ends(func, &framed, &short_ends);
+    let outside = frame.outside();
+    for id in func.blocks.ids() {
+        let frame = if framed[id] { &frame } else { &outside };
+        let block = &mut func.blocks[id];
         block.insts.rewrite(|inst, out| frame.resolve(inst, out));
         let mut insts = Vec::new();
         match &mut block.control {
@@ -40,9 +54,8 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
         block.insts.extend(insts, block.control_loc);
     }
     func.stack_bytes = frame.stack_bytes();
-    let entry = func.order[0];
     let prologue = frame.prologue();
-    func.blocks[entry].insts.prepend(prologue);
+    func.blocks[start].insts.prepend(prologue);
 }
 
 struct Frame {
@@ -85,6 +98,12 @@ impl Frame {
             frame.push_room();
         }
         frame
+    }
+
+    /// What blocks see that run without the frame.
+    fn outside(&self) -> Self {
+        let (core, room) = (RegList::EMPTY, RegList::EMPTY);
+        Self { layout: self.layout.clone(), size: 0, core, floats: None, realigned: None, room }
     }
 
     /// Makes a small frame by pushing registers for nothing, which takes no instruction.

@@ -14,7 +14,7 @@ use thumb_isa::{Opcode, Reg};
 use crate::abi::{self, FIRST_DOUBLE, FIRST_SINGLE};
 use crate::cpu::Cpu;
 use crate::fixup::Fixup;
-use crate::inst::{Base, Inst, LR, Machine, Symbol, class_of};
+use crate::inst::{Base, Inst, LR, Machine, SCRATCH, Symbol, class_of};
 use crate::{encode, frame, lower, peephole};
 
 /// Core registers in the order they are allocated: those that calls may change, then low ones, then high ones. Short
@@ -62,6 +62,7 @@ impl Thumb {
             order: [core, floats.map(PReg::new).collect()],
             callee_saved: callee_saved.map(PReg::new).collect(),
             spill_bytes: [4, bytes],
+            scratch: Some(SCRATCH),
         };
         let linear_memory = module.memory().map(|(id, _)| id);
         Self { cpu, memory, linear_memory, trap_handler: None, registers }
@@ -98,7 +99,15 @@ impl Target for Thumb {
 
     const TAKEN_COST: f32 = 1.0;
 
-    const REMATERIALIZE: f32 = 0.6;
+    fn rematerialize_cost(&self, inst: &Inst<VReg>, for_size: bool) -> f32 {
+        let is_short = match inst {
+            Inst::Const { value, .. } => crate::immediate::fits_move(*value),
+            Inst::Address { .. } | Inst::FloatConst { .. } => false,
+            _ => true,
+        };
+        // Two instructions, or a load of a literal.
+        if is_short || for_size { 0.6 } else { 1.1 }
+    }
 
     const SAVE_SPAN: u32 = 64;
 

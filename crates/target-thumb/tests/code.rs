@@ -154,3 +154,71 @@ fn shifted_words_are_operands() {
     assert_eq!(code.matches("eor").count(), 3, "{code}");
     assert!(!code.contains("orr") && !code.contains("lsr r"), "{code}");
 }
+
+/// The code of a loop over a pointer in native memory.
+fn pointer_loop(body: &str) -> String {
+    let text = format!(
+        "sig (i32, i32, i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\
+         func $f (i32, i32, i32) -> (i32) optsize {{\nb0(v0: i32, v1: i32, v2: i32):\n  v3 = const.i32 -1\n  \
+         v4 = const.i32 4\n  jump b1(v0, v1, v2)\nb1(v10: i32, v11: i32, v12: i32):\n{body}  \
+         v15 = add.i32 v11, v3\n  v5 = const.i32 0\n  v6 = icmp.ne.i32 v15, v5\n  branch v6, b2, b3\nb2:\n  jump b1(v14, v15, v13)\nb3:\n  return v13\n}}\n"
+    );
+    assembly_in(MemoryMode::Native, &text)
+}
+
+#[test]
+fn a_pointer_moves_on_with_the_access() {
+    let behind =
+        pointer_loop("  v16 = load.u8.i32 [@m + v10]\n  v13 = add.i32 v12, v16\n  v14 = add.i32 v10, v4\n");
+    assert!(behind.contains("], #4") && behind.matches("add").count() == 1, "{behind}");
+    let before =
+        pointer_loop("  v14 = add.i32 v10, v4\n  v16 = load.s16.i32 [@m + v14]\n  v13 = add.i32 v12, v16\n");
+    assert!(before.contains("#4]!") && before.matches("add").count() == 1, "{before}");
+}
+
+#[test]
+fn words_of_the_frame_are_accessed_by_twos() {
+    let code = assembly(
+        "sig (i64) -> (i64)\nsig () -> ()\nmemory @m size=0 align=16 min=65536 page_log2=16 native_stack=1024\n\
+         import $g \"env\" \"g\" () -> ()\n\
+         func $f (i64) -> (i64) {\n  slot s0 size=16 align=8\nb0(v0: i64):\n  v1 = frame_addr s0\n  \
+         store.i64 v0, [@m + v1]\n  call $g()\n  v2 = load.i64.i64 [@m + v1 + 8]\n  return v2\n}\n",
+    );
+    assert!(code.contains("strd") && code.contains("ldrd"), "{code}");
+}
+
+#[test]
+fn what_leaves_early_saves_no_registers() {
+    let body = "b0(v0: i32, v1: i32):\n  v2 = const.i32 0\n  v3 = icmp.eq.i32 v0, v2\n  branch v3, b1, b2\nb1:\n  \
+                v4 = const.i32 -1\n  jump b3(v4)\nb2:\n  v5 = call $g(v1)\n  v6 = add.i32 v5, v0\n  jump b3(v6)\n\
+                b3(v7: i32):\n  return v7\n";
+    for level in ["", "optsize "] {
+        let code = assembly(&format!(
+            "sig (i32, i32) -> (i32)\nsig (i32) -> (i32)\nimport $g \"env\" \"g\" (i32) -> (i32)\n\
+             func $f (i32, i32) -> (i32) {level}{{\n{body}}}\n"
+        ));
+        let (early, rest) = code.split_once("push").expect("the call needs a frame");
+        assert!(early.contains("cbz") || early.contains("cbnz"), "{code}");
+        assert!(code.contains("  return") && rest.contains("pop"), "{code}");
+    }
+}
+
+#[test]
+fn registers_change_places_without_the_stack() {
+    let code = assembly(
+        "sig (i32, i32) -> (i32)\nsig (i32) -> (i32)\nimport $g \"env\" \"g\" (i32) -> (i32)\n\
+         func $f (i32, i32) -> (i32) optsize {\nb0(v0: i32, v1: i32):\n  v2 = call $g(v1)\n  v3 = call $g(v0)\n  \
+         v4 = add.i32 v2, v3\n  return v4\n}\n",
+    );
+    assert!(!code.contains("[sp") && !code.contains("[r13"), "{code}");
+}
+
+#[test]
+fn a_counter_is_compared_by_its_subtraction() {
+    let code = pointer_loop(
+        "  v16 = load.u32.i32 [@m + v10 + 8]\n  v13 = add.i32 v12, v16\n  v14 = add.i32 v10, v4\n",
+    );
+    assert!(!code.contains("cmp") && !code.contains("cbz"), "{code}");
+    let differs = function(MemoryMode::Native, "  v3 = icmp.ne.i32 v0, v1\n  return v3\n");
+    assert!(differs.contains("subs") && !differs.contains("cmp"), "{differs}");
+}

@@ -299,7 +299,9 @@ fn calls() {
 
 #[test]
 fn fields_products_and_constants() {
-    run_modules(Setup { cpu: Cpu::M3, memory: MemoryMode::Symbol }, idioms::module);
+    for memory in [MemoryMode::Symbol, MemoryMode::Register, MemoryMode::Native] {
+        run_modules(Setup { cpu: Cpu::M3, memory }, idioms::module);
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn predecessor_counts<T: Target, R: Register>(func: &Function<T, R>) -> IdVec<Bl
 }
 
 /// Visits the successors, with repetitions.
-fn for_each_successor<T: Target, R: Register>(control: &Control<T, R>, mut f: impl FnMut(Block)) {
+pub(crate) fn for_each_successor<T: Target, R: Register>(control: &Control<T, R>, mut f: impl FnMut(Block)) {
     match control {
         Control::Jump(to) => f(to.block),
         Control::Branch { taken, other, .. } => {

@@ -199,8 +199,8 @@ pub struct Program {
     pub copies: Vec<(VReg, VReg, u32)>,
     /// See [`Target::CONTROL_WAIT`].
     pub control_wait: f32,
-    /// See [`Target::REMATERIALIZE`].
-    pub rematerialize: f32,
+    /// See [`Target::rematerialize_cost`].
+    pub rematerialize: IdVec<VReg, f32>,
     /// See [`Target::SAVE_SPAN`].
     pub save_span: u32,
     /// See [`Target::save_costs`].
@@ -224,7 +224,7 @@ impl Program {
             edge_args: Vec::new(),
             copies: Vec::new(),
             control_wait: T::CONTROL_WAIT,
-            rematerialize: T::REMATERIALIZE,
+            rematerialize: IdVec::filled(0.0, func.vregs.len()),
             save_span: T::SAVE_SPAN,
             save_costs: target.save_costs(func),
             slots: Vec::new(),
@@ -290,11 +290,11 @@ impl Program {
         }
         self.end_number(block);
         for inst in &data.insts {
-            self.add_inst(target, inst);
+            self.add_inst(target, inst, func.optimize_for_size);
             self.end_number(block);
         }
         if let Some(inst) = data.control.inst() {
-            self.add_inst(target, inst);
+            self.add_inst(target, inst, func.optimize_for_size);
         }
         self.end_number(block);
         debug_assert_eq!(Point::early(self.numbers()), self.blocks[block].to);
@@ -305,7 +305,7 @@ impl Program {
         self.block_of.push(block);
     }
 
-    fn add_inst<T: Target>(&mut self, target: &T, inst: &T::Inst<VReg>) {
+    fn add_inst<T: Target>(&mut self, target: &T, inst: &T::Inst<VReg>, for_size: bool) {
         let n = self.numbers();
         let mut operands: Vec<(VReg, Operand)> = Vec::new();
         T::map_operands(inst, &mut |reg: VReg, operand| {
@@ -324,6 +324,11 @@ impl Program {
         tie_operands(&operands, &mut self.slots[first..]);
         if let ([(dst, operand)], true) = (&operands[..], T::is_rematerializable(inst)) {
             self.rematerializable[*dst] |= operand.role.is_def();
+        }
+        if let [(dst, Operand { role: Role::Def, .. })] = operands[..]
+            && self.rematerializable[dst]
+        {
+            self.rematerialize[dst] = target.rematerialize_cost(inst, for_size);
         }
         if let Some((dst, src)) = T::as_copy(inst) {
             self.copies.push((src, dst, n));

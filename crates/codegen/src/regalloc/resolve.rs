@@ -241,6 +241,16 @@ struct Around<'a, 'b> {
     emergency: &'a mut Emergency<'b>,
 }
 
+impl Around<'_, '_> {
+    /// The scratch register, if nothing but registers is moved: targets may need it for the addresses of slots and for
+    /// making values again.
+    fn scratch(&self, class: RegClass) -> Option<PReg> {
+        let is_reg = |place: Place| matches!(place, Place::Reg(_));
+        let only_registers = self.moves.iter().all(|a_move| is_reg(a_move.src) && is_reg(a_move.dst));
+        self.info.scratch.filter(|_| class == RegClass::Int && only_registers)
+    }
+}
+
 impl Spare for Around<'_, '_> {
     fn free(&mut self, class: RegClass) -> RegSet {
         let is_moved = |reg: PReg| {
@@ -250,7 +260,8 @@ impl Spare for Around<'_, '_> {
         let order = self.info.allocatable(class).iter().copied();
         let free = |reg: PReg| self.placement.registers.is_free_at(reg, self.around);
         let allowed = |reg: PReg| self.placement.used.contains(reg) || !self.info.callee_saved.contains(reg);
-        order.filter(|&reg| allowed(reg) && free(reg) && !is_moved(reg)).collect()
+        let free = order.filter(|&reg| allowed(reg) && free(reg) && !is_moved(reg));
+        free.chain(self.scratch(class).filter(|&reg| !is_moved(reg))).collect()
     }
 
     fn any(&mut self, class: RegClass) -> PReg {

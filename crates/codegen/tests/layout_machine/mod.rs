@@ -30,6 +30,7 @@ impl Machine {
             order: [Vec::new(), Vec::new()],
             callee_saved: RegSet::EMPTY,
             spill_bytes: [8; 2],
+            scratch: None,
         };
         Self { registers }
     }

@@ -9,19 +9,20 @@
 //!
 //! A function that returns early on its common path should not pay for a frame that only the rest of it needs: three
 //! stores and three loads are 50 gas. So before the frame is placed we duplicate short blocks ([`tails`]), push copies
-//! and spills down to the branches that need them ([`sink`]), and then put the prologue as late as possible ([`region`]).
+//! and spills down to the branches that need them ([`sink`]), and then put the prologue as late as possible ([`frame_region`]).
 
-mod region;
 mod sink;
 mod tails;
 
-use codegen::{Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, registers_to_save};
+use codegen::{
+    Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
+};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use crate::inst::{Inst, Mem, SP};
+use crate::inst::{Callee, Inst, Mem, SP};
 use crate::peephole::{dead, values};
-use crate::target::Pvm;
+use crate::target::{CALLEE_SAVED, Pvm};
 
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;
@@ -61,13 +62,27 @@ fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         size => i64::from(size),
     };
     let frame = Frame { lowered, layout };
-    let (start, framed) = region::choose(func);
+    let (start, framed) = frame_region(func, |block| needs_frame(func, block), |_| false);
     for n in 0..func.order.len() {
         let block = func.order[n];
         frame.write(func, block, &framed);
     }
     let prologue = frame.prologue();
     func.blocks[start].insts.prepend(prologue);
+}
+
+/// Whether a block can't do without the frame.
+fn needs_frame(func: &Function<Pvm, PReg>, block: Block) -> bool {
+    let data = &func.blocks[block];
+    data.insts.iter().chain(data.control.inst()).any(|inst| {
+        let uses_slot = match inst {
+            Inst::SlotAddr { .. } => true,
+            Inst::Call(call) => !matches!(call.callee, Callee::Host(_)),
+            _ => matches!(inst.mem(), Some(Mem::Slot(slot)) if !matches!(slot, StackSlot::Incoming(_))),
+        };
+        let writes = crate::peephole::effects::Effects::of(inst).writes;
+        uses_slot || !writes.intersection(CALLEE_SAVED).is_empty()
+    })
 }
 
 /// How many instructions name a stack slot.

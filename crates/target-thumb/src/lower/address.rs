@@ -92,7 +92,9 @@ impl Sum {
             if let Part::Imm(imm) = part(cx, value) {
                 self.offset = self.offset.wrapping_add(imm as i32);
                 self.index = None;
-            } else if let Some((rest, imm)) = split_constant(cx, value) {
+            } else if let Some((rest, imm)) = split_constant(cx, value)
+                && !replaces(cx, value, rest)
+            {
                 self.offset = self.offset.wrapping_add(imm);
                 self.index = Some(rest);
             } else if let Some((data, offset, rest)) = self.split_symbol(cx, value) {
@@ -128,6 +130,16 @@ impl Sum {
         let counts_from = self.base.and_then(|data| cx.target.base_of(data));
         (counts_from == base).then_some(slot)
     }
+}
+
+/// Whether a sum takes the place of what a constant is added to: it is needed behind, as a pointer that moves on is, and
+/// the other one isn't.
+fn replaces(cx: &Cx<'_>, sum: Value, rest: Value) -> bool {
+    let is_free = |data: &InstData| codegen::Remat::of(data).is_some();
+    cx.is_needed(sum)
+        && !cx.is_needed(rest)
+        && !cx.def(rest).is_some_and(is_free)
+        && frame_address(cx, rest, 0).is_none()
 }
 
 /// The place in a stack object that a value plus `offset` is, and what the address counts from.

@@ -4,9 +4,9 @@ use codegen::VReg;
 use ssa::{Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::Cond;
 
-use super::{Cx, Part, bits, compare, half, halves, is_in_core, part, reg, src};
+use super::{Cx, Part, bits, compare, half, halves, is_in_core, part, reg, src, temp};
 use crate::immediate::fits_select;
-use crate::inst::{Inst, shift_imm};
+use crate::inst::{Inst, alu_imm, alu_reg, shift_imm};
 use crate::test::{Compare, Src, Test, Word};
 use thumb_isa::Opcode;
 
@@ -30,8 +30,19 @@ pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_fa
 }
 
 fn word(cx: &mut Cx<'_>, test: Test<VReg>, dst: VReg, if_true: Part, if_false: Part) {
-    let (if_true, if_false) = (src(cx, if_true, fits_select), src(cx, if_false, fits_select));
+    let if_true = known(test, if_true).unwrap_or_else(|| src(cx, if_true, fits_select));
+    let if_false = known(test.invert(), if_false).unwrap_or_else(|| src(cx, if_false, fits_select));
     cx.emit(Inst::Select { test, dst, if_true, if_false });
+}
+
+/// The register that is known to hold a constant where a test holds.
+fn known(test: Test<VReg>, part: Part) -> Option<Src<VReg>> {
+    match test {
+        Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm }) } => {
+            (part == Part::Imm(imm)).then_some(Src::Reg(a))
+        }
+        _ => None,
+    }
 }
 
 fn pair(cx: &mut Cx<'_>, test: Test<VReg>, dst: [VReg; 2], if_true: [Part; 2], if_false: [Part; 2]) {
@@ -59,7 +70,32 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value) {
         Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm: 0 }) } => {
             bits::is_zero(cx, dst, a)
         }
+        Test { cond: Cond::Ne, compare: Compare::Word(compare) } => differs(cx, dst, compare),
         _ => cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) }),
+    }
+}
+
+/// `dst` is 1 if a comparison finds a difference: where it finds none, the difference is 0 itself.
+fn differs(cx: &mut Cx<'_>, dst: VReg, compare: Word<VReg>) {
+    let mut difference = temp(cx);
+    match compare {
+        Word::Imm { op: Opcode::CmpImm, a, imm: 0 } => difference = a,
+        Word::Imm { op, a, imm } => cx.emit(alu_imm(computing(op)[0], difference, a, imm)),
+        Word::Reg { op, a, b, shift } => cx.emit(alu_reg(computing(op)[1], difference, a, b, shift)),
+    }
+    let compare = Compare::imm(Opcode::CmpImm, difference, 0);
+    let test = Test { cond: Cond::Ne, compare };
+    cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Reg(difference) });
+}
+
+/// What computes the number that a comparison compares with 0: with a constant and with a register.
+fn computing(op: Opcode) -> [Opcode; 2] {
+    match op {
+        Opcode::CmpImm | Opcode::CmpReg => [Opcode::SubImm, Opcode::SubReg],
+        Opcode::CmnImm | Opcode::CmnReg => [Opcode::AddImm, Opcode::AddReg],
+        Opcode::TstImm | Opcode::TstReg => [Opcode::AndImm, Opcode::AndReg],
+        Opcode::TeqImm | Opcode::TeqReg => [Opcode::EorImm, Opcode::EorReg],
+        other => panic!("`{other}` is no comparison"),
     }
 }
 

@@ -9,7 +9,7 @@
 //! A test of one bit of a register that nobody needs any more becomes a shift, which has a short form: the bit becomes
 //! the sign.
 
-use codegen::{Block, Control, Function, PReg};
+use codegen::{Block, BlockData, Control, Function, PReg};
 use ssa::IdVec;
 use thumb_isa::{Cond, Flags, Opcode};
 
@@ -20,9 +20,13 @@ use crate::target::Thumb;
 
 /// Removes comparisons with zero.
 pub fn reuse(func: &mut Function<Thumb, PReg>) {
+    let mut position: IdVec<Block, usize> = IdVec::filled(0, func.blocks.len());
+    func.order.iter().enumerate().for_each(|(n, &block)| position[block] = n);
     for n in 0..func.order.len() {
-        let data = &mut func.blocks[func.order[n]];
-        compare_at_end(&mut data.insts, &mut data.control);
+        let block = func.order[n];
+        let is_back = goes_back(func, &position, n);
+        let data = &mut func.blocks[block];
+        compare_at_end(data, is_back, func.optimize_for_size);
         let mut live = live_at_end(&data.control);
         let mut at = data.insts.len();
         while at > 0 {
@@ -40,16 +44,40 @@ pub fn reuse(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// A branch on zero takes the flags of an instruction right before it that can set them.
-fn compare_at_end(insts: &mut [Inst<PReg>], control: &mut Control<Thumb, PReg>) {
-    let Control::Branch { inst, .. } = control else { return };
+/// Whether the branch of the n-th block goes to it or to one before it.
+fn goes_back(func: &Function<Thumb, PReg>, position: &IdVec<Block, usize>, n: usize) -> bool {
+    let Control::Branch { taken, other, .. } = &func.blocks[func.order[n]].control else { return false };
+    let is_next = func.order.get(n + 1) == Some(&taken.block);
+    position[if is_next { other } else { taken }.block] <= n
+}
+
+/// A branch on zero takes the flags of the instruction in front of it that computes the register: if nothing is longer
+/// for it, or if the branch goes back, where it would take a comparison.
+fn compare_at_end(data: &mut BlockData<Thumb, PReg>, is_back: bool, for_size: bool) {
+    let Control::Branch { inst, .. } = &mut data.control else { return };
     let Inst::ZeroBranch { reg, if_zero } = *inst else { return };
-    if let Some(def) = definition(insts, reg)
-        && insts[def + 1..].iter().all(keeps_width)
-    {
-        set_flags(&mut insts[def]);
-        *inst = Inst::FlagBranch(if if_zero { Cond::Eq } else { Cond::Ne });
+    let Some(def) = definition(&data.insts, reg) else { return };
+    let widened = data.insts[def + 1..].iter().filter(|inst| !keeps_width(inst)).count();
+    if widened > 0 && can_move_to_end(&data.insts, def) {
+        let loc = data.insts.loc(def);
+        let moved = data.insts.remove(def);
+        data.insts.push(moved, loc);
+    } else if widened > usize::from(is_back) && (for_size || !is_back) {
+        return;
     }
+    let def = definition(&data.insts, reg).expect("it is still there");
+    set_flags(&mut data.insts[def]);
+    *inst = Inst::FlagBranch(if if_zero { Cond::Eq } else { Cond::Ne });
+}
+
+/// Whether nothing behind an instruction depends on it or changes what it reads.
+fn can_move_to_end(insts: &[Inst<PReg>], at: usize) -> bool {
+    let moved = effects::Effects::of(&insts[at]);
+    insts[at + 1..].iter().all(|inst| {
+        let passed = effects::Effects::of(inst);
+        passed.reads.union(passed.writes).intersection(moved.writes).is_empty()
+            && passed.writes.intersection(moved.reads).is_empty()
+    })
 }
 
 /// Whether an instruction is no shorter for setting flags.

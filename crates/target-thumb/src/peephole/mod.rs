@@ -5,8 +5,9 @@
 //! need to know how far the code reaches at most, and short forms are chosen when nobody adds a reader of the flags
 //! any more.
 
+mod accesses;
 mod copies;
-mod effects;
+pub(crate) mod effects;
 mod flags;
 mod narrow;
 mod pool;
@@ -28,6 +29,8 @@ pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
     flags::reuse(func);
     flags::shift_tests(func);
     flags::share(func);
+    accesses::move_on(func);
+    accesses::pair(func);
     narrow::narrow(func);
     tables::choose(func);
     pool.place(func);

@@ -1,6 +1,6 @@
 //! Random programs made of what selection has single instructions for, and random programs seldom have: insertions of
 //! bit fields, products that are added, both halves of products, saturation, shifted words, constants that are stored
-//! side by side, stack objects with variable indices.
+//! side by side, stack objects with variable indices, pointers that move on.
 
 use std::fmt::Write as _;
 
@@ -25,6 +25,7 @@ pub fn module(rng: &mut Rng) -> Module {
             _ => stores(rng, &mut body, &index),
         }
     }
+    let word = walk(rng, &mut body, &index, &word);
     let wide = body.value(&format!("zext.i64 {word}"));
     let result = body.value(&format!("xor.i64 {wide}, {sum}"));
     let text = format!(
@@ -165,4 +166,34 @@ fn saturation(rng: &mut Rng, body: &mut Body, word: &str) -> String {
         body.value(&format!("max_s.i32 {most}, {low}"))
     };
     body.value(&format!("add.i32 {bounded}, v1"))
+}
+
+/// A loop over a few elements that are changed; the pointer is moved before or behind the access.
+fn walk(rng: &mut Rng, body: &mut Body, start: &str, word: &str) -> String {
+    let step = rng.pick(&["1", "2", "4", "-4", "8"]);
+    let (load, store) =
+        rng.pick(&[("u8", "u8"), ("s8", "u8"), ("u16", "u16"), ("s16", "u16"), ("u32", "u32")]);
+    let [margin, count, step] = ["64", "5", step].map(|bits| body.value(&format!("const.i32 {bits}")));
+    let start = body.value(&format!("add.i32 {start}, {margin}"));
+    let names: Vec<String> = (0..3).map(|n| format!("v{}", body.next + n)).collect();
+    body.next += 3;
+    let [pointer, left, sum] = &names[..] else { unreachable!("there are three") };
+    body.line(&format!("jump b1({start}, {count}, {word})"));
+    writeln!(body.text, "b1({pointer}: i32, {left}: i32, {sum}: i32):").expect("a string takes it");
+    let moved_first = rng.one_in(2).then(|| body.value(&format!("add.i32 {pointer}, {step}")));
+    let at = moved_first.clone().unwrap_or_else(|| pointer.clone());
+    let offset = rng.pick(&["0", "0", "4", "-4"]);
+    let loaded = body.value(&format!("load.{load}.i32 [@m + {at} + {offset}]"));
+    let more = body.value(&format!("add.i32 {sum}, {loaded}"));
+    if rng.one_in(2) {
+        body.line(&format!("store.{store} {more}, [@m + {at} + {offset}]"));
+    }
+    let moved = moved_first.unwrap_or_else(|| body.value(&format!("add.i32 {pointer}, {step}")));
+    let less = body.value("const.i32 -1");
+    let rest = body.value(&format!("add.i32 {left}, {less}"));
+    let none = body.value("const.i32 0");
+    let goes_on = body.value(&format!("icmp.ne.i32 {rest}, {none}"));
+    body.line(&format!("branch {goes_on}, b2, b3"));
+    body.text.push_str(&format!("b2:\n  jump b1({moved}, {rest}, {more})\nb3:\n"));
+    more
 }

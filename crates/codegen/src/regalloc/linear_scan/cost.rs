@@ -22,7 +22,7 @@ impl Scan<'_> {
     /// The cost of one load of a value, and of storing it if it isn't yet.
     pub(super) fn unit_costs(&self, vreg: VReg, at: Point) -> (f32, f32) {
         if self.program.rematerializable[vreg] {
-            return (self.program.rematerialize, 0.0);
+            return (self.program.rematerialize[vreg], 0.0);
         }
         let def = self.program.defs[vreg].expect("a live value is defined");
         let def_freq = self.program.freq_at(Point::early(def.number));

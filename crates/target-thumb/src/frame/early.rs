@@ -1,0 +1,159 @@
+//! Paths that leave early.
+//!
+//! What leaves a function before it does much should not save registers for the rest. Allocation copies parameters to
+//! registers that survive calls right at the entry; so a branch reads the parameter itself, copies move down to the way
+//! that needs them, and what leaves early gets an end of its own.
+//!
+//! A copy moves if only one way out of the block reads its destination, that way has no other way in, and nothing behind
+//! the copy touches its registers. Only blocks at the beginning that nothing joins are visited, a limited number.
+
+use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
+use ssa::IdVec;
+
+use crate::inst::Inst;
+use crate::peephole::effects::{Effects, live_in};
+use crate::target::Thumb;
+
+/// Most blocks that copies leave.
+const MAX_BLOCKS: usize = 16;
+
+/// Most instructions of an end that is copied.
+const MAX_EXIT_INSTS: usize = 2;
+
+/// Moves copies at the function's beginning out of the way of branches.
+pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
+    let preds = predecessor_counts(func);
+    let mut live = live_in(func);
+    let mut beginning = vec![func.order[0]];
+    let mut next = 0;
+    while let Some(&block) = beginning.get(next).filter(|_| next < MAX_BLOCKS) {
+        next += 1;
+        read_sources(func, block);
+        let Control::Branch { taken, other, .. } = &func.blocks[block].control else { continue };
+        let ways = [taken.block, other.block];
+        for (at, to) in sinkable(func, block, ways, &preds, &live) {
+            let inst = func.blocks[block].insts.remove(at);
+            let effects = Effects::of(&inst);
+            live[to] = live[to].difference(effects.writes).union(effects.reads);
+            func.blocks[to].insts.insert(0, inst);
+        }
+        beginning.extend(ways.into_iter().filter(|&to| preds[to] == 1));
+    }
+}
+
+fn predecessor_counts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
+    let mut counts = IdVec::filled(0, func.blocks.len());
+    for &block in &func.order {
+        func.blocks[block].control.successors().into_iter().for_each(|to| counts[to] += 1);
+    }
+    counts
+}
+
+/// Lets a block's branch read what copies in the block read, where that is still there.
+fn read_sources(func: &mut Function<Thumb, PReg>, block: Block) {
+    let data = &mut func.blocks[block];
+    let mut copies: Vec<(PReg, PReg)> = Vec::new();
+    for inst in &data.insts {
+        let writes = Effects::of(inst).writes;
+        copies.retain(|&(dst, src)| !writes.contains(dst) && !writes.contains(src));
+        copies.extend(inst.as_copy().filter(|(dst, src)| dst != src));
+    }
+    if let Control::Branch { inst: inst @ Inst::Branch(_), .. } = &mut data.control {
+        let source = |reg: PReg| copies.iter().find(|(dst, _)| *dst == reg).map_or(reg, |&(_, src)| src);
+        *inst = inst.map_operands(&mut |reg, _| source(reg));
+    }
+}
+
+/// The copies of a block that may move, last first, each with where it goes.
+fn sinkable(
+    func: &Function<Thumb, PReg>,
+    block: Block,
+    ways: [Block; 2],
+    preds: &IdVec<Block, u32>,
+    live: &IdVec<Block, RegSet>,
+) -> Vec<(usize, Block)> {
+    let data = &func.blocks[block];
+    let Some(control) = data.control.inst() else { return Vec::new() };
+    let mut behind = Effects::of(control);
+    let mut found = Vec::new();
+    for (at, inst) in data.insts.iter().enumerate().rev() {
+        let effects = Effects::of(inst);
+        let wanted = ways.map(|to| !effects.writes.intersection(live[to]).is_empty());
+        let wanting = match (inst.as_copy(), wanted) {
+            (Some(_), [true, false]) => Some(ways[0]),
+            (Some(_), [false, true]) => Some(ways[1]),
+            _ => None,
+        };
+        let is_free = effects.reads.intersection(behind.writes).is_empty()
+            && effects.writes.intersection(behind.writes.union(behind.reads)).is_empty();
+        match wanting.filter(|&to| is_free && preds[to] == 1) {
+            Some(to) => found.push((at, to)),
+            None => {
+                behind.reads = behind.reads.union(effects.reads);
+                behind.writes = behind.writes.union(effects.writes);
+            }
+        }
+    }
+    found
+}
+
+/// For each block whether it does so little before it leaves the function that others may have a copy of it. Where size
+/// counts, it must do nothing, and those that jump to it must be different, or they would become one block otherwise.
+pub fn short_ends(func: &Function<Thumb, PReg>) -> IdVec<Block, bool> {
+    let mut jumping: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
+    for &block in &func.order {
+        if let Control::Jump(to) = &func.blocks[block].control
+            && jumping[to.block].len() < MAX_BLOCKS
+        {
+            jumping[to.block].push(block);
+        }
+    }
+    let is_short = |block: Block| {
+        let data = &func.blocks[block];
+        let jumping = &jumping[block];
+        let is_alone = |&one: &Block| {
+            jumping.iter().all(|&other| one == other || func.blocks[one].insts != func.blocks[other].insts)
+        };
+        let suits = match func.optimize_for_size {
+            true => data.insts.is_empty() && jumping.len() < MAX_BLOCKS && jumping.iter().all(is_alone),
+            false => data.insts.len() <= MAX_EXIT_INSTS,
+        };
+        suits && matches!(data.control, Control::Exit(Inst::Return { .. }))
+    };
+    func.blocks.ids().map(is_short).collect()
+}
+
+/// Gives blocks without the frame that jump to an end with it their own copy of that end.
+pub fn detach_ends(
+    func: &mut Function<Thumb, PReg>,
+    framed: &IdVec<Block, bool>,
+    short_ends: &IdVec<Block, bool>,
+) {
+    for n in 0..func.order.len() {
+        let block = func.order[n];
+        let Control::Jump(to) = &func.blocks[block].control else { continue };
+        let end = to.block;
+        if framed[block] || !framed[end] || !short_ends[end] {
+            continue;
+        }
+        let copy = func.blocks[end].clone();
+        let data = &mut func.blocks[block];
+        data.insts.append(copy.insts);
+        (data.control, data.control_loc) = (copy.control, copy.control_loc);
+    }
+}
+
+/// Whether a block can't do without the frame, `saved` being the registers it keeps.
+pub fn needs_frame(func: &Function<Thumb, PReg>, saved: RegSet, block: Block) -> bool {
+    let data = &func.blocks[block];
+    data.insts.iter().chain(data.control.inst()).any(|inst| {
+        let is_call_or_slot = match inst {
+            Inst::Call(_) | Inst::SlotAddr { .. } => true,
+            Inst::LoadSlot { slot, .. } | Inst::StoreSlot { slot, .. } => {
+                !matches!(slot, StackSlot::Incoming(_))
+            }
+            _ => false,
+        };
+        is_call_or_slot || !Effects::of(inst).writes.intersection(saved).is_empty()
+    })
+}

@@ -1,0 +1,206 @@
+//! Loads and stores that do more at once: two words, or moving the pointer on as well.
+//!
+//! - Two words that lie side by side in the stack frame, which is aligned to words, are loaded or stored by one
+//!   instruction. Code in between may be passed if nothing in it touches the registers or the places.
+//! - An addition to a pointer becomes part of an access through it: behind the access if that is at the pointer itself,
+//!   before it if it is where the pointer points afterwards.
+//!
+//! Neither makes code larger: the short forms of what is replaced have as many bytes together. Each application leaves
+//! one instruction less.
+
+use codegen::{Function, Insts, PReg};
+use thumb_isa::{Flags, Opcode};
+
+use super::effects::Effects;
+use crate::inst::{Inst, Machine, SP, to_machine};
+use crate::target::Thumb;
+
+/// Instructions looked at from one on.
+const WINDOW: usize = 12;
+
+/// Joins accesses to neighbouring words of the frame.
+pub fn pair(func: &mut Function<Thumb, PReg>) {
+    for n in 0..func.order.len() {
+        let insts = &mut func.blocks[func.order[n]].insts;
+        let mut at = 0;
+        while at < insts.len() {
+            let second =
+                (at + 1..insts.len().min(at + WINDOW)).find_map(|n| dual(insts, at, n).map(|dual| (n, dual)));
+            if let Some((second, (to, dual))) = second {
+                insts[to] = Inst::Plain(dual);
+                insts.remove(if to == at { second } else { at });
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// A load or store of a word in the frame: opcode, register, offset.
+fn frame_word(inst: &Inst<PReg>) -> Option<(Opcode, PReg, i32)> {
+    match *inst {
+        Inst::Plain(Machine::Mem { op: op @ (Opcode::Ldr | Opcode::Str), rt, rn: SP, offset })
+            if offset % 4 == 0 && rt.number() < SP.number() =>
+        {
+            Some((op, rt, offset))
+        }
+        _ => None,
+    }
+}
+
+/// One instruction for two of a block, and in which one's place it comes: loads are done early and stores late.
+fn dual(insts: &[Inst<PReg>], first: usize, second: usize) -> Option<(usize, Machine<PReg>)> {
+    let (op, a, at) = frame_word(&insts[first])?;
+    let (other, b, then) = frame_word(&insts[second])?;
+    if op != other || at.abs_diff(then) != 4 {
+        return None;
+    }
+    let is_load = op == Opcode::Ldr;
+    let (moved, place, to) = if is_load { (b, then, first) } else { (a, at, second) };
+    if is_load && a == b || !insts[first + 1..second].iter().all(|inst| may_pass(inst, is_load, moved, place))
+    {
+        return None;
+    }
+    let (low, high) = if at < then { (a, b) } else { (b, a) };
+    let op = if is_load { Opcode::Ldrd } else { Opcode::Strd };
+    let dual = Machine::dual(op, low, high, SP, at.min(then));
+    to_machine(&dual).shortest_form(None).map(|_| (to, dual))
+}
+
+/// Whether an access of a word in the frame may go to the other side of an instruction.
+fn may_pass(inst: &Inst<PReg>, is_load: bool, reg: PReg, place: i32) -> bool {
+    let effects = Effects::of(inst);
+    if effects.writes.contains(SP) || effects.writes.contains(reg) || is_load && effects.reads.contains(reg) {
+        return false;
+    }
+    match inst {
+        Inst::Plain(Machine::Mem { rn: SP, offset, .. } | Machine::Dual { rn: SP, offset, .. }) => {
+            // The widest access ends 8 bytes behind its start.
+            *offset >= place + 4 || offset + 8 <= place
+        }
+        Inst::Plain(machine) => is_arithmetic(machine),
+        Inst::It { body, .. } => body.iter().all(is_arithmetic),
+        Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether an instruction neither accesses memory nor changes the order of execution.
+fn is_arithmetic(machine: &Machine<PReg>) -> bool {
+    matches!(
+        machine,
+        Machine::AluImm { .. }
+            | Machine::AluReg { .. }
+            | Machine::MovImm { .. }
+            | Machine::MovHalf { .. }
+            | Machine::MovReg { .. }
+            | Machine::MovShifted { .. }
+            | Machine::AddPlain { .. }
+            | Machine::ShiftImm { .. }
+            | Machine::Reg2 { .. }
+            | Machine::Reg3 { .. }
+            | Machine::Reg3S { .. }
+            | Machine::Reg4 { .. }
+            | Machine::MulLong { .. }
+            | Machine::Extend { .. }
+            | Machine::BitField { .. }
+            | Machine::BitClear { .. }
+            | Machine::Saturate { .. }
+            | Machine::CmpImm { .. }
+            | Machine::CmpReg { .. }
+    )
+}
+
+/// Makes additions to pointers part of accesses through them.
+pub fn move_on(func: &mut Function<Thumb, PReg>) {
+    for n in 0..func.order.len() {
+        let insts = &mut func.blocks[func.order[n]].insts;
+        let mut at = 0;
+        while at < insts.len() {
+            at += usize::from(!behind_access(insts, at) && !before_access(insts, at));
+        }
+    }
+}
+
+/// The register that an instruction adds a constant to, and the constant, if nobody wants the flags.
+fn addition(inst: &Inst<PReg>) -> Option<(PReg, i32)> {
+    let (rd, rn, imm) = match *inst {
+        Inst::Plain(Machine::AluImm { op: Opcode::AddImm, s: false, rd, rn, imm }) => (rd, rn, imm as i32),
+        Inst::Plain(Machine::AluImm { op: Opcode::SubImm, s: false, rd, rn, imm }) => {
+            (rd, rn, (imm as i32).wrapping_neg())
+        }
+        _ => return None,
+    };
+    (rd == rn && rd != SP && imm.unsigned_abs() < 256).then_some((rd, imm))
+}
+
+/// The access that comes before the addition at `at` does it, too.
+fn behind_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
+    let Some((pointer, by)) = addition(&insts[at]) else { return false };
+    for n in (at.saturating_sub(WINDOW)..at).rev() {
+        if let Some(joined) = with_addition(&insts[n], pointer, by, true) {
+            insts[n] = Inst::Plain(joined);
+            insts.remove(at);
+            return true;
+        }
+        if !leaves_alone(&insts[n], pointer) {
+            return false;
+        }
+    }
+    false
+}
+
+/// The access that comes behind the addition at `at` does it first.
+fn before_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
+    let Some((pointer, by)) = addition(&insts[at]) else { return false };
+    for n in at + 1..insts.len().min(at + WINDOW) {
+        if let Some(joined) = with_addition(&insts[n], pointer, by, false) {
+            insts[n] = Inst::Plain(joined);
+            insts.remove(at);
+            return true;
+        }
+        if !leaves_alone(&insts[n], pointer) {
+            return false;
+        }
+    }
+    false
+}
+
+fn leaves_alone(inst: &Inst<PReg>, reg: PReg) -> bool {
+    let effects = Effects::of(inst);
+    matches!(inst, Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. })
+        && !effects.reads.contains(reg)
+        && !effects.writes.contains(reg)
+}
+
+/// An access through a pointer that also adds to it; the addition `follows` or precedes.
+fn with_addition(inst: &Inst<PReg>, pointer: PReg, by: i32, follows: bool) -> Option<Machine<PReg>> {
+    let Inst::Plain(machine @ Machine::Mem { op, rt, rn, offset }) = *inst else { return None };
+    if rn != pointer || rt == pointer || machine.flags_read() != Flags::NONE {
+        return None;
+    }
+    let (post, pre) = writing_back(op)?;
+    let joined = match (follows, offset) {
+        (true, 0) => Machine::mem_post(post, rt, rn, by),
+        (true, _) if offset == by => Machine::mem_pre(pre, rt, rn, by),
+        (false, 0) => Machine::mem_pre(pre, rt, rn, by),
+        (false, _) if offset == -by => Machine::mem_post(post, rt, rn, by),
+        _ => return None,
+    };
+    to_machine(&joined).shortest_form(None).map(|_| joined)
+}
+
+/// The opcodes that write the address back, behind the access and before it.
+const fn writing_back(op: Opcode) -> Option<(Opcode, Opcode)> {
+    Some(match op {
+        Opcode::Ldr => (Opcode::LdrPost, Opcode::LdrPre),
+        Opcode::Ldrb => (Opcode::LdrbPost, Opcode::LdrbPre),
+        Opcode::Ldrh => (Opcode::LdrhPost, Opcode::LdrhPre),
+        Opcode::Ldrsb => (Opcode::LdrsbPost, Opcode::LdrsbPre),
+        Opcode::Ldrsh => (Opcode::LdrshPost, Opcode::LdrshPre),
+        Opcode::Str => (Opcode::StrPost, Opcode::StrPre),
+        Opcode::Strb => (Opcode::StrbPost, Opcode::StrbPre),
+        Opcode::Strh => (Opcode::StrhPost, Opcode::StrhPre),
+        _ => return None,
+    })
+}
