@@ -5,11 +5,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
-use support::{Folder, LINES, dwarf_module, text};
+use support::{Folder, LINES, dwarf_module, text, wasm_of_c};
 use wasm_pvm::{Cpu, Debug, MemoryMode, OptLevel, Options, ThumbOptions};
 
 /// What the functions of the source call.
@@ -59,7 +60,9 @@ fn link(folder: &Folder, linker: &str, object: &Path, entry: &str) -> String {
     }
     let output = folder.path("linked.elf").to_str().expect("a path").to_owned();
     let object = object.to_str().expect("a path");
-    run(linker, &["--gc-sections", "-Ttext=0x20000", "-e", entry, object, external, "-o", &output]);
+    let said =
+        run(linker, &["--gc-sections", "-Ttext=0x20000", "-e", entry, object, external, "-o", &output]);
+    assert_eq!(said, "", "{linker}");
     output
 }
 
@@ -228,6 +231,32 @@ fn gnu_tools_read_the_lines() {
     }
 }
 
+#[test]
+fn units_stay_apart() {
+    let folder = Folder::new("thumb-debug-units");
+    let one = "extern int ext(int); int two(int);\n\
+        __attribute__((export_name(\"run\"))) int run(int a) { return ext(a)\n + two(a); }\n";
+    let two = "extern int ext(int);\n\n\nint two(int a) {\n return ext(a + 7); }\nint dropped(int a) { return ext(a); }\n";
+    let files = [("one.c", one), ("two.c", two)].map(|(name, text)| folder.write(name, text));
+    let files = [&*files[0], &*files[1]];
+    for level in LEVELS {
+        let Some(module) = wasm_of_c(&folder, &files, &["-O1", "-gdwarf-5"]) else { return };
+        let object = folder.write("units.o", compile(&module, level, Debug::Lines, 1));
+        let linked = link(&folder, LINKERS[0], &object, "run");
+        verify(&linked);
+        let units = run("llvm-dwarfdump-22", &["--debug-info", "--recurse-depth=1", &linked]);
+        let is_inlined = !disassemble(&linked).iter().any(|inst| inst.function == "two");
+        assert_eq!(units.matches("DW_TAG_compile_unit").count(), if is_inlined { 1 } else { 2 }, "{units}");
+        assert!(!units.contains("dropped"), "{units}");
+        let insts = disassemble(&linked);
+        let places = symbolize(&linked, &insts);
+        let calls = insts.iter().zip(&places).filter(|(inst, _)| inst.text.contains("<ext>"));
+        let lines: BTreeSet<(&str, u32)> =
+            calls.map(|(_, (_, file, line))| (file.rsplit('/').next().expect("a name"), *line)).collect();
+        assert_eq!(lines, [("one.c", 2), ("two.c", 5)].into(), "{level:?}");
+    }
+}
+
 /// A library of Rust that calls what panics.
 const RUST: &str = r#"#![no_std]
 #[panic_handler]
@@ -324,23 +353,53 @@ fn code_does_not_depend_on_debug_information() {
     }
 }
 
-/// Where a custom section's contents are in a module.
-fn contents(module: &[u8], name: &str) -> std::ops::Range<usize> {
-    let mark = [&[name.len() as u8], name.as_bytes()].concat();
-    let at = module.windows(mark.len()).position(|window| window == mark).expect("the section is there");
-    let start = at + mark.len();
-    let (mut size, mut shift) = (0, 0);
-    // The size of the section is right before the name.
-    let head = (1..=5).rev().find(|n| {
-        (size, shift) = (0, 0);
-        for &byte in &module[at - n..at] {
-            size |= usize::from(byte & 0x7f) << shift;
-            shift += 7;
+/// The custom sections of a module, with where their contents are.
+fn customs(module: &[u8]) -> BTreeMap<String, Range<usize>> {
+    let payloads = wasmparser::Parser::new(0).parse_all(module);
+    let custom = |payload| match payload {
+        Ok(wasmparser::Payload::CustomSection(reader)) => {
+            let contents = reader.data_offset() as usize..reader.range().end as usize;
+            Some((reader.name().to_owned(), contents))
         }
-        module[at - n - 1] == 0 && at + size <= module.len()
-    });
-    head.expect("a custom section begins with 0 and its size");
-    start..at + size
+        _ => None,
+    };
+    payloads.filter_map(custom).collect()
+}
+
+/// The code of one module with the debug sections of another.
+fn with_debug_of(code: &[u8], debug: &[u8]) -> Vec<u8> {
+    let mut module = code.to_vec();
+    for (name, contents) in customs(code).into_iter().filter(|(name, _)| name.starts_with(".debug_")) {
+        // Another name of the same length.
+        let at = contents.start - name.len();
+        module[at] = b'-';
+    }
+    for (name, contents) in customs(debug).into_iter().filter(|(name, _)| name.starts_with(".debug_")) {
+        let custom = wasm_encoder::CustomSection { name: name.into(), data: debug[contents].into() };
+        module.push(0);
+        wasm_encoder::Encode::encode(&custom, &mut module);
+    }
+    module
+}
+
+#[test]
+fn dwarf_of_other_code_is_ignored() {
+    let folder = Folder::new("thumb-debug-other");
+    let module = |level: &str| dwarf_module(&folder, level, 4);
+    let (Some(one), Some(other)) = (module("-O2"), module("-O0")) else { return };
+    for (code, debug) in [(&one, &other), (&other, &one)] {
+        let compile = |module: &[u8], debug| compile(module, OptLevel::O2, debug, 1);
+        let same = with_debug_of(code, code);
+        assert!(compile(&same, Debug::Lines) == compile(code, Debug::Lines));
+        let stale = with_debug_of(code, debug);
+        assert!(compile(&stale, Debug::Lines) == compile(code, Debug::None));
+        folder.write("stale.wasm", &stale);
+        let output = folder.tool(&["compile", "--target", "thumbv7m", "stale.wasm"], b"");
+        assert!(
+            output.status.success() && text(&output.stderr).contains("after it was linked"),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]
@@ -350,7 +409,7 @@ fn malformed_dwarf_is_ignored() {
         let Some(module) = dwarf_module(&folder, "-O2", version) else { return };
         let code = loaded(&compile(&module, OptLevel::O0, Debug::None, 1));
         for section in [".debug_line", ".debug_info", ".debug_abbrev", ".debug_str"] {
-            let range = contents(&module, section);
+            let range = customs(&module)[section].clone();
             let mut state = 12345u32;
             for n in 0..60 {
                 let mut broken = module.clone();
@@ -364,7 +423,7 @@ fn malformed_dwarf_is_ignored() {
             }
         }
         let mut broken = module.clone();
-        broken[contents(&module, ".debug_line")].fill(0xff);
+        broken[customs(&module)[".debug_line"].clone()].fill(0xff);
         folder.write("broken.wasm", &broken);
         let output = folder.tool(&["compile", "--target", "thumbv7m", "broken.wasm"], b"");
         assert!(output.status.success() && text(&output.stderr).contains("malformed"), "{output:?}");

@@ -1,10 +1,14 @@
 //! Line programs: for each sequence of code, where its pieces come from.
 //!
-//! Linkers leave the sequences of dropped functions, with addresses that are no code or that belong to others. A
-//! sequence is believed if it begins in the body of a function and behind the end of all sequences before it.
+//! Linkers leave the sequences of dropped functions, with addresses outside of the code. Tools that change code after it
+//! was linked may leave all sequences, with addresses of something else. A sequence is believed if it begins in the body
+//! of a function, behind all sequences before it, and ends exactly where the body of a function does: compilers give
+//! each function a sequence, and it ends with it.
+//!
 //! Within a sequence the last row of an address counts, and line 0 means that the code comes from nowhere.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use gimli::{AttributeValue, ColumnType, IncompleteLineProgram, LineProgramHeader};
 use ssa::{FileName, Position, SourceFile, SourceLoc, SourceUnit, Sources};
@@ -37,18 +41,30 @@ impl Sequence {
     }
 }
 
-/// Sorts sequences by address, without those of dropped code. `is_code` says whether an address is inside of a
-/// function.
-pub fn without_dead(mut sequences: Vec<Sequence>, is_code: impl Fn(u64) -> bool) -> Vec<Sequence> {
+/// Sorts sequences by address, and leaves out those that are not of functions. `bodies` are in ascending order.
+pub fn of_functions(mut sequences: Vec<Sequence>, bodies: &[Range<u64>]) -> Vec<Sequence> {
+    let (Some(first), Some(last)) = (bodies.first(), bodies.last()) else { return Vec::new() };
+    sequences.retain(|sequence| sequence.start() >= first.start && sequence.start() < last.end);
     sequences.sort_by_key(Sequence::start);
+    let all = sequences.len();
     let mut end = 0;
     sequences.retain(|sequence| {
-        let is_alive = sequence.start() >= end && is_code(sequence.start());
-        if is_alive {
+        let at = bodies.partition_point(|body| body.end <= sequence.start());
+        let begins = bodies.get(at).is_some_and(|body| body.start <= sequence.start());
+        let ends = bodies.binary_search_by_key(&sequence.end(), |body| body.end).is_ok();
+        let fits = begins && ends && sequence.start() >= end;
+        if fits {
             end = sequence.end();
         }
-        is_alive
+        fits
     });
+    if sequences.len() < all {
+        tracing::warn!(
+            "{} of {all} pieces of the DWARF line table don't fit the code and are ignored; \
+             something changed the module after it was linked",
+            all - sequences.len()
+        );
+    }
     sequences
 }
 

@@ -1,7 +1,8 @@
 //! Where wasm code comes from in the source, by the DWARF sections of the input.
 //!
 //! Compilers put DWARF into custom sections of the same names as in object files; an address in them is a byte offset
-//! in the code section. Linkers leave what belonged to dropped functions in place, with addresses that are no code.
+//! in the code section. Linkers leave what belonged to dropped functions in place, with addresses that are no code, and
+//! tools that change linked modules may leave DWARF as it was, which then names the wrong places: see [`lines`].
 //!
 //! [`SourceMap::read`] decides once for each piece of a function's body which place in the source it comes from. From
 //! then on only ids of places travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers
@@ -79,18 +80,13 @@ impl SourceMap {
             }
         }
         let mut map = Self { code_start: info.code_start as u64, ..Self::default() };
-        let sequences = lines::without_dead(sequences, |address| map.is_in_body(info, address));
+        let bodies = info.functions[info.imported_functions()..].iter();
+        let address = |offset: usize| (offset as u64).saturating_sub(map.code_start);
+        let bodies = bodies.map(|function| address(function.body.start)..address(function.body.end));
+        let sequences = lines::of_functions(sequences, &bodies.collect::<Vec<_>>());
         map.rows = sequences.iter().flat_map(Sequence::rows).collect();
         map.find_subprograms(info, &sequences, &names, &mut sources);
         Ok((map, sources))
-    }
-
-    /// Whether an address is inside of a function's body.
-    fn is_in_body(&self, info: &ModuleInfo, address: u64) -> bool {
-        let offset = usize::try_from(self.code_start + address).unwrap_or(usize::MAX);
-        let bodies = &info.functions[info.imported_functions()..];
-        let after = bodies.partition_point(|function| function.body.start <= offset);
-        after.checked_sub(1).is_some_and(|at| bodies[at].body.contains(&offset))
     }
 
     fn find_subprograms(

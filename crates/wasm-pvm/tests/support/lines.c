@@ -44,3 +44,7 @@ __attribute__((export_name("spare"))) long long spare(long long a, long long b) 
 __attribute__((export_name("other"))) int other(int a, int b) {
   return ext(a) % ext(b); // @other
 }
+
+int dropped(int a) {
+  return ext(a);
+}

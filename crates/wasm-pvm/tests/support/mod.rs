@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "not every test file uses everything")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -99,11 +99,15 @@ pub const LINES: &str = include_str!("lines.c");
 /// The module of [`LINES`] with debug information, if clang is there.
 pub fn dwarf_module(folder: &Folder, level: &str, version: u32) -> Option<Vec<u8>> {
     let source = folder.write("lines.c", LINES);
-    let output = folder.path("lines.wasm");
-    let version = format!("-gdwarf-{version}");
-    let args = ["--target=wasm32", "-g", &version, level, "-nostdlib"];
-    let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-o"];
-    let clang = Command::new("clang-22").args(args).args(link).arg(&output).arg(&source).output();
+    wasm_of_c(folder, &[&source], &[level, &format!("-gdwarf-{version}")])
+}
+
+/// C sources, compiled to one module, if clang is there.
+pub fn wasm_of_c(folder: &Folder, sources: &[&Path], options: &[&str]) -> Option<Vec<u8>> {
+    let output = folder.path("c.wasm");
+    let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-nostdlib", "-o"];
+    let mut clang = Command::new("clang-22");
+    let clang = clang.arg("--target=wasm32").args(options).args(link).arg(&output).args(sources).output();
     let Ok(clang) = clang else {
         println!("skipped: clang-22 not found");
         return None;
