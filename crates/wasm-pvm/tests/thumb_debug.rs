@@ -353,6 +353,40 @@ fn code_does_not_depend_on_debug_information() {
     }
 }
 
+/// Kernels: larger programs, whose rows begin at instructions and whose code is the same with and without them.
+#[test]
+fn kernels_have_lines_and_the_same_code() {
+    let folder = Folder::new("thumb-debug-kernels");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/kernels/src");
+    for name in ["sha256", "interp", "vtable", "quicksort", "fixfft", "sha512", "keccak", "memops"] {
+        let source = sources.join(format!("{name}.c"));
+        let Some(module) = wasm_of_c(&folder, &[&source], &["-O2", "-g"]) else { return };
+        for level in [OptLevel::O2, OptLevel::Oz] {
+            let compile = |debug| {
+                let memory = MemoryMode::Symbol;
+                let thumb = ThumbOptions { debug, memory, ..ThumbOptions::new(Cpu::M3) };
+                let options = Options { level, ..Options::new(thumb) };
+                wasm_pvm::compile(&module, &options).unwrap_or_else(|error| panic!("{name}: {error}")).bytes
+            };
+            let [with, without] = [Debug::Lines, Debug::None].map(compile);
+            assert!(stripped(&folder, &with) == stripped(&folder, &without), "{name} {level:?}");
+            let object = folder.write("kernel.o", &with);
+            verify(object.to_str().expect("a path"));
+            let linked = link(&folder, LINKERS[0], &object, "main");
+            let insts = disassemble(&linked);
+            let starts: BTreeSet<u32> = insts.iter().map(|inst| inst.address).collect();
+            let rows: BTreeSet<u32> = table(&linked).into_iter().filter(|&row| row >= 0x20000).collect();
+            assert!(rows.len() > 20 && rows.is_subset(&starts), "{name} {level:?}");
+            // The linker keeps helpers of the compiler, which come from no source.
+            let located: Vec<Inst> =
+                insts.into_iter().filter(|inst| !inst.function.starts_with("__")).collect();
+            let places = symbolize(&linked, &located);
+            let missing = places.iter().filter(|(_, _, line)| *line == 0).count();
+            assert_eq!(missing, 0, "{name} {level:?}");
+        }
+    }
+}
+
 /// The custom sections of a module, with where their contents are.
 fn customs(module: &[u8]) -> BTreeMap<String, Range<usize>> {
     let payloads = wasmparser::Parser::new(0).parse_all(module);

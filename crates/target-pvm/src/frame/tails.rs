@@ -62,7 +62,7 @@ fn append_copy(func: &mut Function<Pvm, PReg>, block: Block, target: Block) {
     let copy = func.blocks[target].clone();
     let data = &mut func.blocks[block];
     data.insts.append(copy.insts);
-    data.control = copy.control;
+    (data.control, data.control_loc) = (copy.control, copy.control_loc);
     let freq = data.freq;
     func.blocks[target].freq = (copy.freq - freq).max(0.0);
 }
