@@ -69,14 +69,17 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     })
 }
 
-/// Compiles a wasm binary to optimised LLVM IR, as text. Parts follow each other.
+/// Compiles a wasm binary to optimised LLVM IR, as text. Parts follow each other. A comment in front says where static
+/// data is, to which the IR refers by distances from its start.
 ///
 /// # Errors
 /// As for [`compile`].
 pub fn emit_llvm_ir(wasm: &[u8], options: &Options) -> Result<String, Error> {
     with_program(wasm, options, |program| {
         let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
-        Ok(texts.join("\n"))
+        let whole = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
+        let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
+        Ok(head.unwrap_or_default() + &texts.join("\n"))
     })
 }
 

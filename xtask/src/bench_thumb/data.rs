@@ -2,54 +2,39 @@
 //!
 //! LLVM IR names the module's data and doesn't contain it. Tables and globals are taken from our SSA, where LLVM IR
 //! and SSA use the same names, with functions of LLVM's object in the tables. Static data is one block with the module's
-//! segments, because LLVM IR refers to its bytes by their wasm addresses.
+//! segments, because LLVM IR refers to its bytes by their distance from its start.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use llvm_frontend::{ConstOp, ModuleInfo, SegmentMode};
 use ssa::{DataKind, DataObject, EntityId};
 
-/// The symbol of the block of static data; it begins at [`Statics::start`].
+/// The symbol of the block of static data.
 pub const STATICS: &str = "__bench_statics";
-/// Bytes behind the last known address of static data.
-const SPARE: u32 = 4096;
+/// Bytes of zeros at most behind the last segment: linear memory may be much larger than what code uses.
+const SPARE: usize = 65536;
 
-/// The static data of a module: what lies at the wasm addresses that its segments and its code name.
+/// The static data of a module, as far as it has segments, and some room.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Statics {
-    /// The wasm address of the first byte.
-    pub start: u32,
-    bytes: Vec<u8>,
-}
+pub struct Statics(Vec<u8>);
 
 impl Statics {
-    /// Of a module and the addresses in its code; `None` if the code has none.
-    pub fn new(wasm: &[u8], info: &ModuleInfo, addresses: &BTreeSet<u32>) -> Option<Self> {
-        let (&first, &last) = (addresses.first()?, addresses.last()?);
-        let segment = |mode: &SegmentMode| match mode {
-            SegmentMode::Active(_, offset) => match offset[..] {
-                [ConstOp::I32Const(offset)] => Some(offset as u32),
-                _ => None,
-            },
-            _ => None,
-        };
-        let segments: Vec<(u32, &[u8])> = info
-            .data
-            .iter()
-            .filter_map(|data| Some((segment(&data.mode)?, &wasm[data.bytes.clone()])))
-            .collect();
-        let start = segments.iter().map(|(offset, _)| *offset).chain([first]).min()? & !15;
-        let ends = segments.iter().map(|(offset, bytes)| offset + bytes.len() as u32);
-        let end = ends.chain([last]).max()? + SPARE;
-        let mut block = vec![0; (end - start) as usize];
-        for (offset, bytes) in segments {
-            let at = (offset - start) as usize;
-            block[at..at + bytes.len()].copy_from_slice(bytes);
+    /// Of a module whose static data has these wasm addresses.
+    pub fn new(wasm: &[u8], info: &ModuleInfo, range: Range<u32>) -> Self {
+        let mut bytes = vec![0; range.len().min(SPARE)];
+        for data in &info.data {
+            let SegmentMode::Active(_, offset) = &data.mode else { continue };
+            let [ConstOp::I32Const(offset)] = offset[..] else { continue };
+            let at = (offset as u32 - range.start) as usize;
+            let end = at + data.bytes.len();
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[at..end].copy_from_slice(&wasm[data.bytes.clone()]);
         }
-        Some(Self { start, bytes: block })
+        Self(bytes)
     }
 }
 
@@ -69,7 +54,7 @@ pub fn assemble(
     }
     if let Some(statics) = statics {
         define(&mut text, STATICS)?;
-        write_bytes(&mut text, &statics.bytes)?;
+        write_bytes(&mut text, &statics.0)?;
     }
     let (source, object) = (folder.join("data.s"), folder.join("data.o"));
     std::fs::write(&source, text)?;

@@ -4,7 +4,7 @@
 //! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as
 //! well, so that LLVM may use all it has.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,9 +30,8 @@ pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Res
     let object = folder.join(format!("{}.{level:?}.llvm.o", module.name));
     let source = object.with_extension("ll");
     let info = ModuleInfo::parse(&module.wasm)?;
-    let statics = Statics::new(&module.wasm, &info, &static_addresses(ir));
-    let start = statics.as_ref().map_or(0, |statics| statics.start);
-    std::fs::write(&source, prepared(&module.name, ir, module.memory, start)?)?;
+    let statics = static_data(ir).map(|range| Statics::new(&module.wasm, &info, range));
+    std::fs::write(&source, prepared(&module.name, ir, module.memory)?)?;
     let optimised = object.with_extension("bc");
     let (_, roots) = super::symbols(&info);
     let roots = format!("-internalize-public-api-list={}", roots.join(","));
@@ -89,7 +88,7 @@ const CPU: &str = "-mcpu=cortex-m3";
 
 /// The program's part of the IR in LLVM's own terms. What our back end does with the frontend's intrinsic functions is
 /// said in LLVM's words: a trap is an instruction, a frame is an `alloca`.
-fn prepared(name: &str, ir: &str, memory: MemoryMode, start: u32) -> Result<String> {
+fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
     let mut parts = ir.split("; ModuleID = ").filter(|part| part.starts_with("'part."));
     let part = parts.next().context("no part with functions")?;
     ensure!(parts.next().is_none(), "{name} is cut into several parts");
@@ -102,10 +101,9 @@ fn prepared(name: &str, ir: &str, memory: MemoryMode, start: u32) -> Result<Stri
             text.push_str(&format!("{before}call void @llvm.trap()\n"));
         } else if let Some(frame) = frame(&line, is_native) {
             text.push_str(&frame);
-        } else if let Some((result, address)) = static_address(&line) {
+        } else if let Some((result, offset)) = static_address(&line) {
             text.push_str(&format!(
-                "{result} = ptrtoint ptr getelementptr (i8, ptr @{STATICS}, i32 {}) to i32\n",
-                address - start
+                "{result} = ptrtoint ptr getelementptr (i8, ptr @{STATICS}, i32 {offset}) to i32\n"
             ));
         } else {
             text.push_str(&line);
@@ -117,15 +115,17 @@ fn prepared(name: &str, ir: &str, memory: MemoryMode, start: u32) -> Result<Stri
     Ok(text)
 }
 
-/// The name and the address, if a line is an address of static data.
-fn static_address(line: &str) -> Option<(&str, u32)> {
+/// The name and the distance from the start, if a line is an address of static data.
+fn static_address(line: &str) -> Option<(&str, &str)> {
     let (result, call) = line.split_once(" = ")?;
-    let (_, operand) = call.split_once("call i32 @__wasm_static_address(i32 ")?;
-    Some((result.trim(), operand.split_once(')')?.0.parse::<i32>().ok()? as u32))
+    let (_, operand) = call.split_once("call i32 @__wasm_static_address(i32 0, i32 ")?;
+    Some((result.trim(), operand.split_once(')')?.0))
 }
 
-fn static_addresses(ir: &str) -> BTreeSet<u32> {
-    ir.lines().filter_map(static_address).map(|(_, address)| address).collect()
+/// The wasm addresses where static data begins and ends.
+fn static_data(ir: &str) -> Option<Range<u32>> {
+    let (start, end) = ir.lines().next()?.strip_prefix("; static data from ")?.split_once(" to ")?;
+    Some(start.parse().ok()?..end.parse().ok()?)
 }
 
 /// A frame as an `alloca`, and its wasm address.
