@@ -257,6 +257,37 @@ fn units_stay_apart() {
     }
 }
 
+/// Methods, whose definitions leave names to their declarations.
+const METHODS: &str = r#"extern "C" int ext(int);
+namespace ns { struct S { int v; __attribute__((noinline)) int get(int k); template<class T> T twice(T x); }; }
+int ns::S::get(int k) { return ext(v + k); }
+template<class T>
+__attribute__((noinline)) T ns::S::twice(T x) { return ext(x) + v; }
+extern "C" __attribute__((export_name("run")))
+int run(int a) { ns::S s{a}; return s.get(a) + s.twice<int>(a); }
+"#;
+
+#[test]
+fn functions_have_the_names_of_the_source() {
+    let folder = Folder::new("thumb-debug-names");
+    let source = folder.write("methods.cc", METHODS);
+    let Some(module) = wasm_of_c(&folder, &[&source], &["-O1", "-g"]) else { return };
+    let object = folder.write("methods.o", compile(&module, OptLevel::O0, Debug::Lines, 1));
+    let listing = run("llvm-dwarfdump-22", &["--debug-info", object.to_str().expect("a path")]);
+    let entries = listing.split("DW_TAG_subprogram").skip(1).map(|entry| {
+        let attribute = |name: &str| {
+            let value = entry.split(&format!("{name}\t(")).nth(1)?.split(')').next()?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        [attribute("DW_AT_name"), attribute("DW_AT_linkage_name"), attribute("DW_AT_decl_line")]
+            .map(Option::unwrap_or_default)
+    });
+    let entries: BTreeSet<[String; 3]> = entries.collect();
+    let expected =
+        [["get", "_ZN2ns1S3getEi", "3"], ["twice<int>", "_ZN2ns1S5twiceIiEET_S2_", "5"], ["run", "", "7"]];
+    assert_eq!(entries, expected.map(|entry| entry.map(str::to_owned)).into(), "{listing}");
+}
+
 /// A library of Rust that calls what panics.
 const RUST: &str = r#"#![no_std]
 #[panic_handler]

@@ -51,45 +51,54 @@ impl Names {
                 Some(value) => unit.attr_address(value)?,
                 None => None,
             };
-            if let Some(address) = address {
-                let mut name = Name::default();
-                collect(reader, header, entry, MOST_REFERENCES, &mut name)?;
-                self.0.entry(address).or_insert(name);
+            // All dropped functions have one address.
+            if let Some(address) = address.filter(|address| !self.0.contains_key(address)) {
+                let mut said = Said::default();
+                said.collect(unit, entry, MOST_REFERENCES)?;
+                let text = |value: Option<_>| value.map(|value| reader.text(value)).transpose();
+                let (name, linkage_name) = (text(said.name)?, text(said.linkage_name)?);
+                let declaration = match (said.file, said.line.map(u32::try_from)) {
+                    (Some(file), Some(Ok(line))) => reader.line(header, file, line)?,
+                    _ => None,
+                };
+                self.0.insert(address, Name { name, linkage_name, declaration });
             }
         }
         Ok(())
     }
 }
 
-/// Adds what an entry, or what it refers to, says.
-fn collect<'a>(
-    reader: &mut Reader<'_, 'a>,
-    header: &LineProgramHeader<Bytes<'a>>,
-    entry: &Entry<'a>,
-    references: u32,
-    name: &mut Name,
-) -> gimli::Result<()> {
-    let text = |value: Option<AttributeValue<Bytes<'a>>>| value.map(|value| reader.text(value)).transpose();
-    if name.name.is_none() {
-        name.name = text(entry.attr_value(dw::DW_AT_name))?;
+/// What entries say of a function, the first that says something.
+#[derive(Default)]
+struct Said<'a> {
+    name: Option<AttributeValue<Bytes<'a>>>,
+    linkage_name: Option<AttributeValue<Bytes<'a>>>,
+    file: Option<u64>,
+    line: Option<u64>,
+}
+
+impl<'a> Said<'a> {
+    /// Adds what an entry says, and what those say that it refers to.
+    fn collect(
+        &mut self,
+        unit: UnitRef<'_, Bytes<'a>>,
+        entry: &Entry<'a>,
+        references: u32,
+    ) -> gimli::Result<()> {
+        let value = |at| entry.attr_value(at);
+        self.name = self.name.or_else(|| value(dw::DW_AT_name));
+        self.linkage_name = self.linkage_name.or_else(|| value(dw::DW_AT_linkage_name));
+        self.line = self.line.or_else(|| value(dw::DW_AT_decl_line)?.udata_value());
+        self.file = self.file.or_else(|| match value(dw::DW_AT_decl_file)? {
+            AttributeValue::FileIndex(file) => Some(file),
+            _ => None,
+        });
+        let reference = [dw::DW_AT_specification, dw::DW_AT_abstract_origin].into_iter().find_map(value);
+        if let (Some(AttributeValue::UnitRef(offset)), Some(rest)) = (reference, references.checked_sub(1)) {
+            self.collect(unit, &unit.entry(offset)?, rest)?;
+        }
+        Ok(())
     }
-    if name.linkage_name.is_none() {
-        name.linkage_name = text(entry.attr_value(dw::DW_AT_linkage_name))?;
-    }
-    let number = |at| entry.attr_value(at).and_then(|value| value.udata_value());
-    if name.declaration.is_none()
-        && let Some(AttributeValue::FileIndex(file)) = entry.attr_value(dw::DW_AT_decl_file)
-        && let Some(line) = number(dw::DW_AT_decl_line).and_then(|line| u32::try_from(line).ok())
-    {
-        name.declaration = reader.line(header, file, line)?;
-    }
-    let reference = [dw::DW_AT_specification, dw::DW_AT_abstract_origin];
-    let reference = reference.into_iter().find_map(|at| entry.attr_value(at));
-    if let (Some(AttributeValue::UnitRef(offset)), Some(rest)) = (reference, references.checked_sub(1)) {
-        let unit = reader.unit;
-        collect(reader, header, &unit.entry(offset)?, rest, name)?;
-    }
-    Ok(())
 }
 
 /// What a unit says of itself.
