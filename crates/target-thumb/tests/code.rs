@@ -51,6 +51,19 @@ fn a_call_stays_where_the_callee_may_use_the_frame() {
 }
 
 #[test]
+fn the_address_of_a_stack_object_is_made_for_each_call() {
+    let code = assembly_in(
+        MemoryMode::Native,
+        "sig (i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16 native_stack=1024\n\
+         import $f \"env\" \"f\" (i32) -> (i32)\n\
+         func $g () -> (i32) optsize {\n  slot s0 size=16 align=8\nb0:\n  v0 = frame_addr s0\n  v1 = const.i32 4\n  \
+         v2 = add.i32 v0, v1\n  v3 = call $f(v2)\n  v4 = call $f(v2)\n  return v4\n}\n",
+    );
+    assert_eq!(code.matches("add r0, r13, #4").count(), 2, "{code}");
+    assert!(!code.contains("r4"), "{code}");
+}
+
+#[test]
 fn fields_of_a_structure_share_the_sum_of_symbol_and_index() {
     let code = assembly(
         "sig (i32) -> (i32)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\

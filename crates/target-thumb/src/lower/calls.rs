@@ -9,7 +9,8 @@ use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, 
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 use thumb_isa::{Opcode, RegList};
 
-use super::{Cx, constant, halves, is_in_core, reg, word};
+use super::address::frame_address;
+use super::{Cx, constant, halves, is_in_core, reg, temp, word};
 use crate::abi::stage_singles;
 use crate::inst::{Call, Callee, Inst};
 
@@ -120,11 +121,16 @@ fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcod
 
 const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
 
-/// The registers of a value's words.
+/// The registers of a value's words. The address of a stack object is made for each call: that costs no more than moving
+/// it to the argument's register, and it needs no register before.
 fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
     let ty = cx.ty(value);
     if !is_in_core(cx, ty) {
         vec![cx.reg(value)]
+    } else if let Some((slot, None)) = frame_address(cx, value, 0) {
+        let dst = temp(cx);
+        cx.emit(Inst::SlotAddr { dst, slot, base: None });
+        vec![dst]
     } else if ty.bits() == 32 {
         vec![word(cx, value)]
     } else {
