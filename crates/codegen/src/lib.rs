@@ -39,5 +39,5 @@ pub use regalloc::allocate;
 pub use region::frame_region;
 pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 pub use relax::{Code, Placement, relax};
-pub use switch::{SwitchLimits, expand_switches};
+pub use switch::{SwitchBytes, SwitchLimits, expand_switches};
 pub use target::{Position, Target};

@@ -22,6 +22,30 @@ pub struct SwitchLimits {
     pub min_clusters: usize,
     /// Most table entries per case value in it.
     pub max_sparsity: u64,
+    /// What a table must save, where size decides.
+    pub bytes: Option<SwitchBytes>,
+}
+
+/// Bytes of the two ways to decide.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SwitchBytes {
+    /// Of a dispatch without its table, with the test for the range.
+    pub dispatch: u64,
+    /// Of an entry of the table.
+    pub entry: u64,
+    /// Of a test for one range of values in a tree.
+    pub test: u64,
+}
+
+impl SwitchLimits {
+    /// Whether a table for so many ranges and values is worth its entries.
+    fn allow(&self, ranges: usize, values: u64, entries: u64) -> bool {
+        let is_smaller =
+            |bytes: SwitchBytes| bytes.dispatch + bytes.entry * entries < bytes.test * ranges as u64;
+        ranges >= self.min_clusters
+            && entries <= values * self.max_sparsity
+            && self.bytes.is_none_or(is_smaller)
+    }
 }
 
 /// Expands every switch of a function that is not yet a dense table.
@@ -356,7 +380,7 @@ fn table_len(ranges: &[Range], limits: SwitchLimits) -> Option<usize> {
             break;
         }
         values += range.high.wrapping_sub(range.low) as u64 + 1;
-        if n + 1 >= limits.min_clusters && entries < values * limits.max_sparsity {
+        if limits.allow(n + 1, values, entries + 1) {
             found = Some(n + 1);
         }
     }
@@ -368,7 +392,7 @@ mod tests {
     use super::*;
     use ssa::{EntityId, IdVec, SigId};
 
-    const LIMITS: SwitchLimits = SwitchLimits { min_clusters: 4, max_sparsity: 3 };
+    const LIMITS: SwitchLimits = SwitchLimits { min_clusters: 4, max_sparsity: 3, bytes: None };
 
     /// A function that returns a different constant for each case; `case % targets` chooses the target.
     fn function(ty: Type, cases: &[i64], targets: i64) -> Function {

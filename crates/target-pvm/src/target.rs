@@ -65,8 +65,8 @@ impl Pvm {
 /// much as one branch and a half and its range check as one more, so few cases are better compared one by one.
 pub fn expand_switches(func: &mut ssa::Function) {
     let limits = match func.optimize_for_size {
-        true => SwitchLimits { min_clusters: 5, max_sparsity: 2 },
-        false => SwitchLimits { min_clusters: 4, max_sparsity: 4 },
+        true => SwitchLimits { min_clusters: 5, max_sparsity: 2, bytes: None },
+        false => SwitchLimits { min_clusters: 4, max_sparsity: 4, bytes: None },
     };
     codegen::expand_switches(func, limits);
 }

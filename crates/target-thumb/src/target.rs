@@ -7,7 +7,7 @@
 
 use codegen::{
     Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet, Register,
-    RegisterInfo, Remat, StackSlot, SwitchLimits, Target, Unsupported, VReg,
+    RegisterInfo, Remat, StackSlot, SwitchBytes, SwitchLimits, Target, Unsupported, VReg,
 };
 use thumb_isa::{Opcode, Reg};
 
@@ -83,11 +83,15 @@ impl Thumb {
     }
 }
 
+/// A subtraction, a comparison, a branch and `tbb`, of which one more byte than it has entries is lost on average; a
+/// comparison and a branch, and one of another two for every fourth to find it.
+const SWITCH_BYTES: SwitchBytes = SwitchBytes { dispatch: 11, entry: 1, test: 5 };
+
 /// Turns the switches of a function into branches and into the tables that selection understands.
 pub fn expand_switches(func: &mut ssa::Function) {
     let limits = match func.optimize_for_size {
-        true => SwitchLimits { min_clusters: 6, max_sparsity: 2 },
-        false => SwitchLimits { min_clusters: 4, max_sparsity: 8 },
+        true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(SWITCH_BYTES) },
+        false => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: None },
     };
     codegen::expand_switches(func, limits);
 }

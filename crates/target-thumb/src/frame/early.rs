@@ -98,7 +98,8 @@ fn sinkable(
 }
 
 /// For each block whether it does so little before it leaves the function that others may have a copy of it. Where size
-/// counts, it must do nothing, and those that jump to it must be different, or they would become one block otherwise.
+/// counts, it must do nothing, and those that jump to it must do something different each, or they would become one block
+/// otherwise.
 pub fn short_ends(func: &Function<Thumb, PReg>) -> IdVec<Block, bool> {
     let mut jumping: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for &block in &func.order {
@@ -112,7 +113,9 @@ pub fn short_ends(func: &Function<Thumb, PReg>) -> IdVec<Block, bool> {
         let data = &func.blocks[block];
         let jumping = &jumping[block];
         let is_alone = |&one: &Block| {
-            jumping.iter().all(|&other| one == other || func.blocks[one].insts != func.blocks[other].insts)
+            let insts = &func.blocks[one].insts;
+            !insts.is_empty()
+                && jumping.iter().all(|&other| one == other || *insts != func.blocks[other].insts)
         };
         let suits = match func.optimize_for_size {
             true => data.insts.is_empty() && jumping.len() < MAX_BLOCKS && jumping.iter().all(is_alone),

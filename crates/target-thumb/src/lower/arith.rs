@@ -52,10 +52,10 @@ pub fn mul_long(cx: &mut Cx<'_>, signed: bool, dst: [VReg; 2], [a, b]: [Part; 2]
     cx.emit(Inst::Plain(Machine::mul_long(op, dst[0], dst[1], a, b)));
 }
 
-/// An operand that is a register shifted by a constant, for this use only.
+/// An operand that is a register shifted by a constant, for this use only or for all of its uses.
 pub fn shifted(cx: &Cx<'_>, value: Value) -> Option<(Value, Shift)> {
     let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
-    if !cx.has_one_use(value) {
+    if !cx.has_one_use(value) && !cx.facts.operands.contains(&value) {
         return None;
     }
     let count = u8::try_from(cx.constant(count)?).ok().filter(|count| (1..32).contains(count))?;

@@ -20,7 +20,7 @@ mod select;
 mod shift;
 mod wide;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codegen::{Lower, RegClass, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
@@ -41,12 +41,14 @@ pub type Cx<'a> = Lower<'a, Thumb>;
 pub struct Facts {
     /// Values that are the halves of one product, each with the other.
     products: BTreeMap<Value, Value>,
+    /// Shifted words that every user takes as a shifted operand, so that they need no register.
+    operands: BTreeSet<Value>,
 }
 
 impl Facts {
     /// Analyses a function.
     pub fn new(func: &ssa::Function) -> Self {
-        Self { products: crate::products::pairs(func) }
+        Self { products: crate::products::pairs(func), operands: shift::operands(func) }
     }
 }
 

@@ -6,13 +6,61 @@
 //! parts that don't apply are zero because their counts are out of range. Only the arithmetic shift needs a choice,
 //! because what it shifts out leaves the sign.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use codegen::VReg;
-use ssa::{BinaryOp, InstData, Value};
+use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, Part, assign, half, halves, part, reg, temp, word};
 use crate::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
 use crate::test::{Compare, Src, Test};
+
+/// Shifted words whose users are additions, subtractions and bitwise operations with another register, which shift an
+/// operand for nothing. Short forms of these don't; so where size counts that is done with rotations, which have no short
+/// form themselves, and two users.
+pub fn operands(func: &Function) -> BTreeSet<Value> {
+    let shift = |value: Value| match func.insts[func.def_inst(value)?] {
+        InstData::Binary { op, ty: Type::I32, args: [_, count] } if is_shift(op) => {
+            func.as_const(count).filter(|count| (1..32).contains(count)).map(|_| op)
+        }
+        _ => None,
+    };
+    let mut uses: BTreeMap<Value, (u32, bool)> = BTreeMap::new();
+    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
+        let data = &func.insts[inst];
+        data.for_each_arg(|arg| {
+            if shift(arg).is_some() {
+                let (count, suits) = uses.entry(arg).or_insert((0, true));
+                *count += 1;
+                *suits &= takes_shifted(func, data, arg, &shift);
+            }
+        });
+    }
+    let is_rotation = |value: Value| matches!(shift(value), Some(BinaryOp::Rotl | BinaryOp::Rotr));
+    let pays = |value: Value, count: u32| !func.optimize_for_size || count <= 2 && is_rotation(value);
+    uses.into_iter()
+        .filter(|&(value, (count, suits))| suits && pays(value, count))
+        .map(|(value, _)| value)
+        .collect()
+}
+
+const fn is_shift(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Shl | BinaryOp::ShrS | BinaryOp::ShrU | BinaryOp::Rotl | BinaryOp::Rotr)
+}
+
+/// Whether an instruction takes an argument as a shifted operand; its other one must be a plain register.
+fn takes_shifted(
+    func: &Function,
+    data: &InstData,
+    arg: Value,
+    shift: &impl Fn(Value) -> Option<BinaryOp>,
+) -> bool {
+    let InstData::Binary { op, ty: Type::I32, args: [a, b] } = *data else { return false };
+    let other = if a == arg { b } else { a };
+    let is_plain = a != b && func.as_const(other).is_none() && shift(other).is_none();
+    is_plain && matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor)
+}
 
 /// Selects a shift or rotation of a word.
 pub fn shift(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
