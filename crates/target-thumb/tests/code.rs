@@ -235,3 +235,41 @@ fn a_counter_is_compared_by_its_subtraction() {
     let differs = function(MemoryMode::Native, "  v3 = icmp.ne.i32 v0, v1\n  return v3\n");
     assert!(differs.contains("subs") && !differs.contains("cmp"), "{differs}");
 }
+
+#[test]
+fn far_branches_share_a_jump() {
+    let mut body = String::new();
+    let mut next = 10;
+    for n in 0..40 {
+        let word = if n == 0 { "v0".to_owned() } else { format!("v{}", next - 3) };
+        let constant = 0x0101_0101 * (n + 3);
+        body.push_str(&format!(
+            "  v{} = const.i32 {constant}\n  v{} = mul.i32 {word}, v{next}\n  v{} = const.i32 {}\n  \
+             v{} = icmp.eq.i32 v{}, v{}\n  branch v{}, b{}, b{}\nb{}:\n  jump b100(v{})\nb{}:\n",
+            next,
+            next + 1,
+            next + 2,
+            n + 7,
+            next + 3,
+            next + 1,
+            next + 2,
+            next + 3,
+            2 * n + 1,
+            2 * n + 2,
+            2 * n + 1,
+            next + 1,
+            2 * n + 2,
+        ));
+        next += 4;
+    }
+    let text = |level: &str| {
+        format!(
+            "sig (i32) -> (i32)\nimport $g \"env\" \"g\" (i32) -> (i32)\nfunc $f (i32) -> (i32) {level}{{\nb0(v0: i32):\n{body}  \
+         return v0\nb100(v1: i32):\n  v2 = call $g(v1)\n  v3 = add.i32 v2, v1\n  return v3\n}}\n"
+        )
+    };
+    let jumps = |code: &str| code.matches("; freq 0\n    => ").count();
+    let small = assembly(&text("optsize "));
+    assert!((1..4).contains(&jumps(&small)), "{small}");
+    assert_eq!(jumps(&assembly(&text(""))), 0);
+}

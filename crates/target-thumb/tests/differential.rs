@@ -298,6 +298,11 @@ fn calls() {
 }
 
 #[test]
+fn far_ends() {
+    run_modules(Setup { cpu: Cpu::M3, memory: MemoryMode::Symbol }, idioms::far_ends);
+}
+
+#[test]
 fn fields_products_and_constants() {
     for memory in [MemoryMode::Symbol, MemoryMode::Register, MemoryMode::Native] {
         run_modules(Setup { cpu: Cpu::M3, memory }, idioms::module);

@@ -9,6 +9,7 @@ mod accesses;
 mod copies;
 pub(crate) mod effects;
 mod flags;
+mod islands;
 mod narrow;
 mod pool;
 mod tables;
@@ -32,6 +33,7 @@ pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
     accesses::move_on(func);
     accesses::pair(func);
     narrow::narrow(func);
+    islands::place(func);
     tables::choose(func);
     pool.place(func);
 }

@@ -15,13 +15,14 @@ pub fn module(rng: &mut Rng) -> Module {
     let (mut word, mut sum) = ("v0".to_owned(), "v2".to_owned());
     let frame = frame(&mut body);
     for _ in 0..10 {
-        match rng.below(7) {
+        match rng.below(8) {
             0 => word = insertion(rng, &mut body, &word),
             1 => sum = product(rng, &mut body, [&word, "v1"], &sum),
             2 => sum = full_product(rng, &mut body, &sum),
             3 => sum = shifted(rng, &mut body, &sum),
             4 => word = saturation(rng, &mut body, &word),
             5 => word = element(rng, &mut body, &frame, &word),
+            6 => word = rotated(rng, &mut body, &word),
             _ => stores(rng, &mut body, &index),
         }
     }
@@ -196,4 +197,51 @@ fn walk(rng: &mut Rng, body: &mut Body, start: &str, word: &str) -> String {
     body.line(&format!("branch {goes_on}, b2, b3"));
     body.text.push_str(&format!("b2:\n  jump b1({moved}, {rest}, {more})\nb3:\n"));
     more
+}
+
+/// A program that is made for size and leaves from many places for one far end.
+pub fn far_ends(rng: &mut Rng) -> Module {
+    let mut body = Body { text: String::new(), next: 4 };
+    let mut word = "v0".to_owned();
+    let places = 12 + rng.below(30);
+    for n in 0..places {
+        for _ in 0..rng.below(8) {
+            let constant = body.value(&format!("const.i32 {}", rng.bits() as i32));
+            let product = body.value(&format!("mul.i32 {word}, {constant}"));
+            word = body.value(&format!("xor.i32 {product}, v1"));
+        }
+        let limit = body.value(&format!("const.i32 {}", rng.below(64) << 20));
+        let cond = rng.pick(&["lt_u", "eq", "ge_s"]);
+        let leaves = body.value(&format!("icmp.{cond}.i32 {word}, {limit}"));
+        let [out, on] = [2 * n + 1, 2 * n + 2];
+        body.line(&format!("branch {leaves}, b{out}, b{on}"));
+        body.text.push_str(&format!("b{out}:\n  jump b{}({word})\nb{on}:\n", 2 * places + 1));
+    }
+    let end = 2 * places + 1;
+    let text = format!(
+        "sig (i32, i32, i64) -> (i64)\nmemory @m size=0 align=16 min=65536 page_log2=16\n\
+         func $main (i32, i32, i64) -> (i64) optsize {{\nb0(v0: i32, v1: i32, v2: i64):\n{}  return v2\n\
+         b{end}(v3: i32):\n  v{} = zext.i64 v3\n  v{} = add.i64 v{}, v2\n  return v{}\n}}\n\
+         export \"memory\" @m\nexport \"main\" $main\n",
+        body.text,
+        body.next,
+        body.next + 1,
+        body.next,
+        body.next + 1,
+    );
+    parse_module(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// A word that is shifted for one or several users.
+fn rotated(rng: &mut Rng, body: &mut Body, word: &str) -> String {
+    let count = body.value(&format!("const.i32 {}", 1 + rng.below(31)));
+    let shift = rng.pick(&["shl", "shr_u", "shr_s", "rotl", "rotr"]);
+    let shifted = body.value(&format!("{shift}.i32 {word}, {count}"));
+    let mut sum = "v1".to_owned();
+    for _ in 0..1 + rng.below(3) {
+        let op = rng.pick(&["add", "sub", "xor", "or", "and"]);
+        let [a, b] = if rng.one_in(2) { [&shifted, &sum] } else { [&sum, &shifted] };
+        sum = body.value(&format!("{op}.i32 {a}, {b}"));
+    }
+    sum
 }
