@@ -40,7 +40,7 @@ pub use module_info::{
     ConstExprOps, ConstOp, DataInfo, ElementInfo, ExportInfo, ExportKind, FuncType, FunctionInfo, GlobalInfo,
     MemoryInfo, ModuleInfo, SegmentMode, TableInfo, ValueType,
 };
-pub use options::{Bounds, ConstValue, Floats, OptLevel, Options, ShadowStack, Target};
+pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
 
 use facts::Facts;
 use program::Program;

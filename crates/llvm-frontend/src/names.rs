@@ -23,6 +23,8 @@ pub const FRAME: &str = "__wasm_frame";
 /// `i32 (i32 value, i32 offset, i32 function)`: a constant that may be an address of static data; all operands are
 /// constants. None is left when LLVM optimises.
 pub const LITERAL: &str = "__wasm_literal";
+/// `i64 (i32 low, i32 high, i32 offset, i32 function)`: as [`LITERAL`], for a constant of 64 bits.
+pub const LITERAL_WIDE: &str = "__wasm_literal_wide";
 /// `i32 (i32 object, i32 offset)`: where a byte of static data is; the operands are constants. The object is one of
 /// [`static_symbol`].
 pub const STATIC_ADDRESS: &str = "__wasm_static_address";

@@ -68,6 +68,20 @@ pub enum ShadowStack {
     Strict,
 }
 
+/// What a constant is that could be an address of static data or a number, when nothing in the module tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Constants {
+    /// An address, with a warning, if it is only passed to imports that get no other constants there, or stored and in a
+    /// data segment; else an error.
+    Auto,
+    /// An address.
+    Address,
+    /// A number.
+    Number,
+    /// An error.
+    Refuse,
+}
+
 /// The value of a constant expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConstValue {
@@ -102,6 +116,8 @@ pub struct Options {
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
     /// addresses of it become references.
     pub static_data: bool,
+    /// What constants are that could be addresses of static data or numbers.
+    pub constants: Constants,
     /// Bytes of a shadow stack in static data; `None` for as many as the module has.
     pub shadow_stack_size: Option<u32>,
     /// The shadow stack.
@@ -126,6 +142,7 @@ impl Options {
             bounds: Bounds::Guard,
             memory_bytes: None,
             static_data: false,
+            constants: Constants::Auto,
             shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
             source_locations: false,

@@ -33,8 +33,9 @@ mod report;
 pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
-    Architecture, ConstValue, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import, ImportAction,
-    ImportMap, ImportMapError, MemoryMode, Names, OptLevel, Options, OptionsError, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
+    Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
+    ImportAction, ImportMap, ImportMapError, MemoryMode, Names, OptLevel, Options, OptionsError, PvmBounds,
+    PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap,
+    UnknownCpu,
 };
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};

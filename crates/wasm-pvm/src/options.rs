@@ -9,7 +9,7 @@ mod thumb;
 
 use std::collections::BTreeMap;
 
-pub use llvm_frontend::{ConstValue, OptLevel, ShadowStack};
+pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
 pub use pvm::{

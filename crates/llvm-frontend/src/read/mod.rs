@@ -26,7 +26,7 @@ mod control;
 mod data;
 mod float;
 mod function;
-mod hash;
+pub(crate) mod hash;
 mod integer;
 mod intrinsics;
 mod join;

@@ -14,9 +14,11 @@
 //! Nothing is guessed: what has signs of both is refused, with function and offset.
 
 mod classify;
+mod flow;
 mod objects;
 mod place;
 mod references;
+mod signs;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, SegmentMode, ValueType};
@@ -24,10 +26,43 @@ use crate::options::Options;
 use crate::relocations::{self, Relocations};
 use crate::shadow_stack::{self, StackPlan};
 
-pub use classify::resolve;
 pub use objects::objects;
 
+use inkwell::module::Module;
+use inkwell::values::InstructionOpcode;
+
+use crate::passes;
 use crate::program::Program;
+
+/// Looks at all code of a part before LLVM optimises: accesses to devices become volatile, and literals what they are.
+///
+/// # Errors
+/// A literal that could be an address or a number.
+pub fn resolve(module: &Module<'_>, program: &Program<'_>) -> Result<(), Error> {
+    if !program.options.static_data {
+        return Ok(());
+    }
+    passes::promote(module, program.options.target);
+    let plan = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
+    let devices = {
+        let graph = flow::Graph::new(module, program);
+        let devices =
+            signs::device_accesses(&graph, |constant| !plan.is_some_and(|plan| plan.contains(constant)));
+        if let Some(plan) = plan {
+            classify::resolve(module, &graph, plan, program)?;
+        }
+        devices
+    };
+    let functions = module.get_functions();
+    let instructions =
+        functions.flat_map(|f| f.get_basic_blocks()).flat_map(|block| block.get_instructions());
+    let accesses = instructions
+        .filter(|inst| matches!(inst.get_opcode(), InstructionOpcode::Load | InstructionOpcode::Store));
+    for (access, _) in accesses.zip(devices).filter(|(_, is_device)| *is_device) {
+        access.set_volatile(true).expect("loads and stores can be volatile");
+    }
+    Ok(())
+}
 
 /// Replaces static data by its objects.
 ///

@@ -148,18 +148,24 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
         start = range.end;
         pieces.push(Piece { range, is_written: false, is_guarded: false });
     }
-    for piece in pieces.iter_mut().filter(|piece| !fixed.contains(&piece.range)) {
-        piece.is_written = references.iter().any(|r| r.writes && piece.contains(r.start));
+    let mut is_referred = vec![false; pieces.len()];
+    for reference in references {
+        for n in at(&pieces, reference.start) {
+            is_referred[n] = true;
+            let is_fixed = fixed.binary_search_by_key(&pieces[n].range.start, |range| range.start).is_ok();
+            pieces[n].is_written |= reference.writes && !is_fixed;
+        }
     }
-    pieces.retain(|piece| references.iter().any(|r| piece.contains(r.start)));
+    let mut is_referred = is_referred.into_iter();
+    pieces.retain(|_| is_referred.next() == Some(true));
     pieces
 }
 
-impl Piece {
-    /// Whether a reference is to this piece; its end belongs to it.
-    const fn contains(&self, address: u32) -> bool {
-        self.range.start <= address && address <= self.range.end
-    }
+/// The pieces that an address is in, or the end of.
+fn at(pieces: &[Piece], address: u32) -> Range<usize> {
+    let behind = pieces.partition_point(|piece| piece.range.start <= address);
+    let first = pieces.partition_point(|piece| piece.range.end < address);
+    first.min(behind)..behind
 }
 
 /// Whether a segment is an object of its own.
@@ -277,8 +283,9 @@ impl Image {
 fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<u32>, DataId)]) {
     let find = |offset: i32| {
         let address = start.wrapping_add(offset as u32);
-        let inside = objects.iter().find(|(range, _)| range.contains(&address));
-        let (range, id) = inside.or_else(|| objects.iter().find(|(range, _)| range.end == address))?;
+        // The object it is in, else the one whose end it is.
+        let next = objects.partition_point(|(range, _)| range.start <= address);
+        let (range, id) = objects.get(next.checked_sub(1)?).filter(|(range, _)| address <= range.end)?;
         Some((*id, address.wrapping_sub(range.start & !(ALIGN - 1)) as i32))
     };
     for data in func.insts.values_mut() {

@@ -200,6 +200,13 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.pure_helper(names::LITERAL, i32.fn_type(&[i32.into(); 3], false))
     }
 
+    /// `i64 @__wasm_literal_wide(i32, i32, i32, i32)`, as [`Self::literal_function`].
+    pub fn wide_literal_function(&mut self) -> FunctionValue<'ctx> {
+        self.static_address_function();
+        let (i32, i64) = (self.ir.i32, self.ir.i64);
+        self.pure_helper(names::LITERAL_WIDE, i64.fn_type(&[i32.into(); 4], false))
+    }
+
     /// `i32 @__wasm_static_address(i32, i32)`, see [`names::STATIC_ADDRESS`].
     pub fn static_address_function(&mut self) -> FunctionValue<'ctx> {
         let i32 = self.ir.i32;

@@ -114,7 +114,10 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
             let value = t.constant(ConstValue::I32(value));
             t.push(value);
         }
-        Operator::I64Const { value } => t.push(t.ir().c64(value as u64)),
+        Operator::I64Const { value } => {
+            let value = t.constant(ConstValue::I64(value));
+            t.push(value);
+        }
         _ => return false,
     }
     true
@@ -243,6 +246,20 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().call(function, &operands).expect("it is a value").into_int_value()
     }
 
+    /// Two words of the program: a half that may be an address of static data is marked. Linkers write no addresses into
+    /// such constants, so with relocations they are numbers.
+    fn wide_word(&mut self, value: u64) -> IntValue<'ctx> {
+        let halves = [value as u32, (value >> 32) as u32];
+        let plan = self.program().statics.as_ref().filter(|plan| plan.relocations.is_none());
+        if !plan.is_some_and(|plan| halves.iter().any(|&half| plan.contains(half))) {
+            return self.ir().c64(value);
+        }
+        let function = self.env.wide_literal_function();
+        let operands = [halves[0], halves[1], self.offset as u32, self.index];
+        let operands = operands.map(|operand| self.ir().c32(operand).into());
+        self.ir().call(function, &operands).expect("it is a value").into_int_value()
+    }
+
     /// Where the bottom of the stack is, if `global` is a stack pointer in static data.
     fn static_stack(&mut self, global: u32) -> Option<IntValue<'ctx>> {
         let stack = self.program().statics.as_ref()?.stack.filter(|stack| stack.global == global)?;
@@ -256,7 +273,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn constant(&mut self, value: ConstValue) -> BasicValueEnum<'ctx> {
         match value {
             ConstValue::I32(value) => self.word(value as u32).into(),
-            ConstValue::I64(value) => self.ir().c64(value as u64).into(),
+            ConstValue::I64(value) => self.wide_word(value as u64).into(),
             ConstValue::F32(bits) => self.float_constant(bits.into(), ValueType::F32),
             ConstValue::F64(bits) => self.float_constant(bits, ValueType::F64),
             ConstValue::Null => self.ir().c64(0).into(),

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, ConstValue, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import, MemoryMode, Names,
-    OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
+    Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
+    MemoryMode, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
@@ -128,6 +128,10 @@ pub struct ThumbArgs {
     /// Bytes of linear memory instead of what the module declares; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub memory_bytes: Option<u32>,
+    /// What constants in the range of static data are if the module doesn't tell, with native memory: addresses with a
+    /// warning where that is likely, else errors (`auto`, the default); addresses; numbers; errors (`refuse`).
+    #[arg(long, value_enum)]
+    pub constants: Option<ConstantsArg>,
     /// Bytes for the C stack with `--memory native --shadow-stack strict`.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub shadow_stack_size: Option<u32>,
@@ -169,6 +173,7 @@ impl ThumbArgs {
             (self.memory.is_some(), "--memory"),
             (self.trap.is_some(), "--trap"),
             (self.memory_bytes.is_some(), "--memory-bytes"),
+            (self.constants.is_some(), "--constants"),
             (self.shadow_stack_size.is_some(), "--shadow-stack-size"),
             (self.import_prefix.is_some(), "--import-prefix"),
             (!self.rename.is_empty(), "--rename"),
@@ -383,6 +388,12 @@ values! {
         "mask" Mask => Bounds::Thumb(ThumbBounds::Mask),
         "check" Check => Bounds::Thumb(ThumbBounds::Check),
         "mpu" Mpu => Bounds::Thumb(ThumbBounds::Mpu),
+    }
+    ConstantsArg for Constants {
+        "auto" Auto => Constants::Auto,
+        "address" Address => Constants::Address,
+        "number" Number => Constants::Number,
+        "refuse" Refuse => Constants::Refuse,
     }
     MemoryArg for MemoryMode {
         "native" Native => MemoryMode::Native,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::{
-    Architecture, Details, Floats, Format, GpVersion, ImportMap, Options, OptionsError, PvmBounds,
+    Architecture, Constants, Details, Floats, Format, GpVersion, ImportMap, Options, OptionsError, PvmBounds,
     PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
@@ -107,6 +107,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         bounds,
         trap: thumb.trap.clone().unwrap_or(default.trap),
         memory_bytes: thumb.memory_bytes,
+        constants: thumb.constants.map_or(Constants::Auto, Into::into),
         shadow_stack_size: thumb.shadow_stack_size,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llvm_frontend::ShadowStack;
+use llvm_frontend::{Constants, ShadowStack};
 use target_thumb::MemoryShape;
 pub use target_thumb::cpu::Architecture;
 pub use target_thumb::{Cpu, MemoryMode, Trap, UnknownCpu};
@@ -47,6 +47,8 @@ pub struct ThumbOptions {
     /// Bytes of linear memory that are reserved; `None` for what the module declares. In native mode, where static data
     /// ends.
     pub memory_bytes: Option<u32>,
+    /// What constants are that could be addresses of static data or numbers, in native mode.
+    pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
     pub shadow_stack_size: Option<u32>,
     /// Put in front of every import's symbol.
@@ -72,6 +74,7 @@ impl ThumbOptions {
             bounds: None,
             trap: Trap::Instruction,
             memory_bytes: None,
+            constants: Constants::Auto,
             shadow_stack_size: None,
             import_prefix: String::new(),
             renames: BTreeMap::new(),
@@ -96,6 +99,9 @@ impl ThumbOptions {
                 "memory `native` has no bounds; checks need memory `symbol` or `register`".to_owned(),
             );
         }
+        if self.constants != Constants::Auto && !is_native {
+            return refuse("what constants are is a question of memory `native` only".to_owned());
+        }
         if self.shadow_stack_size.is_some() && !(is_native && options.shadow_stack == ShadowStack::Strict) {
             return refuse(
                 "a shadow stack's size needs memory `native` and shadow stack `strict`".to_owned(),
@@ -118,6 +124,7 @@ impl ThumbOptions {
         llvm_frontend::Options {
             bounds,
             memory_bytes: self.memory_bytes,
+            constants: self.constants,
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
             source_locations: self.debug == Debug::Lines,

@@ -1,0 +1,389 @@
+//! Which values of a module are made of which others.
+//!
+//! One pass over all instructions makes a graph: values that can hold addresses, an edge from each to what is made of it
+//! by addition, alignment, choice, variables, calls of functions of the module and returns; and notes of every other use.
+//! Parameters of imports and results of functions are nodes, too. All later work is on the graph, and linear in it.
+
+use ssa::EntityId as _;
+
+use crate::names::{self, Callee};
+use crate::passes::MEMORY_BASE;
+use crate::program::Program;
+use crate::read::hash::LookupMap;
+use crate::read::raw::{self, IntPredicate, Opcode, ValueKind};
+
+/// Number of a node.
+pub type Node = usize;
+
+/// How a value is made of another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It is the same, a choice, an alignment, or the sum with a constant.
+    Same,
+    /// The sum with this node.
+    Sum(Node),
+    /// The difference from this node.
+    Less(Node),
+}
+
+/// How two values are brought together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Comparison {
+    /// They are compared.
+    Test,
+    /// One is subtracted from the other.
+    Difference,
+}
+
+/// A use that carries nothing on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Use {
+    /// The address of an access, alone or with constants.
+    Address,
+    /// An operand of what is done with numbers only.
+    Number,
+    /// It is stored.
+    Stored,
+    /// It is returned to the outside, widened, or passed to what isn't known.
+    Kept,
+}
+
+/// What a node is from the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A literal, by its number.
+    Literal(usize),
+    /// An object on the stack.
+    Frame,
+    /// A parameter of an import.
+    ImportParam,
+    /// The sum of the indices of an access.
+    Access,
+    /// Scaled, masked, widened: a number that is no address.
+    Index,
+    /// A choice or sum of what its inputs are.
+    Inputs,
+    /// Anything else.
+    Unknown,
+}
+
+/// The graph.
+#[derive(Default)]
+pub struct Graph<'m> {
+    nodes: LookupMap<raw::Value<'m>, Node>,
+    results: LookupMap<raw::Value<'m>, Node>,
+    params: LookupMap<(raw::Value<'m>, usize), Node>,
+    /// By node.
+    pub origins: Vec<Origin>,
+    /// By node: what is made of it.
+    pub steps: Vec<Vec<(Node, Step)>>,
+    /// By node: what it is compared with, or subtracted from or by.
+    pub compared: Vec<Vec<(Node, Comparison)>>,
+    /// Other uses.
+    pub uses: Vec<(Node, Use)>,
+    /// Constants that nodes are made of.
+    pub constants: Vec<(Node, u32)>,
+    /// Literals: their calls.
+    pub literals: Vec<raw::Value<'m>>,
+    /// Loads and stores, in order.
+    pub accesses: Vec<Access>,
+}
+
+/// Where a load or store goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Not to linear memory.
+    Elsewhere,
+    /// To a constant address.
+    Constant,
+    /// To the address that is this node.
+    Variable(Node),
+}
+
+impl<'m> Graph<'m> {
+    /// The graph of a module whose local variables are values.
+    pub fn new(module: &'m inkwell::module::Module<'_>, program: &Program<'_>) -> Self {
+        let mut graph = Self::default();
+        for function in raw::Module::new(module).functions() {
+            if function.is_declaration() {
+                continue;
+            }
+            for block in function.blocks() {
+                block.instructions().for_each(|inst| graph.instruction(function, inst, program));
+            }
+            if is_known_outside(&function.name(), program) {
+                let result = graph.result_of(function);
+                graph.uses.push((result, Use::Kept));
+            }
+        }
+        graph
+    }
+
+    fn add(&mut self, origin: Origin) -> Node {
+        self.origins.push(origin);
+        self.steps.push(Vec::new());
+        self.compared.push(Vec::new());
+        self.origins.len() - 1
+    }
+
+    /// The node of a value; `None` for a constant.
+    fn node(&mut self, value: raw::Value<'m>) -> Option<Node> {
+        if let Some(&node) = self.nodes.get(&value) {
+            return Some(node);
+        }
+        let is_variable = value.kind() == ValueKind::LLVMArgumentValueKind
+            || value.kind() == ValueKind::LLVMInstructionValueKind;
+        if !is_variable {
+            return None;
+        }
+        let origin = origin(value);
+        let node = self.add(origin);
+        self.nodes.insert(value, node);
+        Some(node)
+    }
+
+    fn result_of(&mut self, function: raw::Value<'m>) -> Node {
+        match self.results.get(&function) {
+            Some(&node) => node,
+            None => {
+                let node = self.add(Origin::Inputs);
+                self.results.insert(function, node);
+                node
+            }
+        }
+    }
+
+    fn step(&mut self, from: raw::Value<'m>, to: Node, step: Step) {
+        match self.node(from) {
+            Some(from) => self.steps[from].push((to, step)),
+            None => self.constants.extend(from.const_int().map(|value| (to, value as u32))),
+        }
+    }
+
+    fn note(&mut self, value: raw::Value<'m>, what: Use) {
+        let node = self.node(value);
+        self.uses.extend(node.map(|node| (node, what)));
+    }
+
+    fn instruction(&mut self, function: raw::Value<'m>, inst: raw::Value<'m>, program: &Program<'_>) {
+        let Some(opcode) = inst.opcode() else { return };
+        match opcode {
+            Opcode::LLVMLoad | Opcode::LLVMStore => {
+                let is_store = opcode == Opcode::LLVMStore;
+                if is_store {
+                    self.note(inst.operand(0), Use::Stored);
+                }
+                let access = self.pointer(inst.operand(u32::from(is_store)));
+                self.accesses.push(access);
+            }
+            Opcode::LLVMRet => {
+                if let Some(value) = inst.operands().next() {
+                    let result = self.result_of(function);
+                    self.step(value, result, Step::Same);
+                }
+            }
+            Opcode::LLVMCall => self.call(inst, program),
+            Opcode::LLVMICmp => self.compare(inst, inst.operand(0), inst.operand(1)),
+            Opcode::LLVMGetElementPtr | Opcode::LLVMAlloca | Opcode::LLVMBr => {}
+            Opcode::LLVMInsertValue => self.note(inst.operand(1), Use::Kept),
+            _ => self.arithmetic(opcode, inst),
+        }
+    }
+
+    fn arithmetic(&mut self, opcode: Opcode, inst: raw::Value<'m>) {
+        let Some(to) = self.node(inst) else { return };
+        let is_wide = inst.ty().int_width() == Some(64);
+        match opcode {
+            Opcode::LLVMAdd | Opcode::LLVMSub if is_wide => {
+                inst.operands().for_each(|value| self.note(value, Use::Number));
+            }
+            Opcode::LLVMAdd => self.sum(inst.operand(0), inst.operand(1), to),
+            Opcode::LLVMSub => self.difference(inst.operand(0), inst.operand(1), to),
+            Opcode::LLVMAnd => self.mask(inst, to),
+            Opcode::LLVMOr => inst.operands().for_each(|value| self.step(value, to, Step::Same)),
+            Opcode::LLVMPHI => {
+                inst.incoming().into_iter().for_each(|(value, _)| self.step(value, to, Step::Same));
+            }
+            Opcode::LLVMSelect => [1, 2].iter().for_each(|&n| self.step(inst.operand(n), to, Step::Same)),
+            Opcode::LLVMFreeze => self.step(inst.operand(0), to, Step::Same),
+            Opcode::LLVMTrunc if inst.ty().int_width() == Some(32) => {
+                self.step(inst.operand(0), to, Step::Same);
+            }
+            Opcode::LLVMZExt | Opcode::LLVMSExt => self.note(inst.operand(0), Use::Kept),
+            _ => inst.operands().for_each(|value| self.note(value, Use::Number)),
+        }
+    }
+
+    fn sum(&mut self, a: raw::Value<'m>, b: raw::Value<'m>, to: Node) {
+        let steps = match (self.node(a), self.node(b)) {
+            (Some(a), Some(b)) => [Step::Sum(b), Step::Sum(a)],
+            _ => [Step::Same; 2],
+        };
+        self.step(a, to, steps[0]);
+        self.step(b, to, steps[1]);
+    }
+
+    fn difference(&mut self, left: raw::Value<'m>, right: raw::Value<'m>, to: Node) {
+        match (self.node(left), self.node(right)) {
+            (Some(a), Some(b)) => {
+                self.steps[a].push((to, Step::Less(b)));
+                self.compared[a].push((b, Comparison::Difference));
+                self.compared[b].push((a, Comparison::Difference));
+            }
+            (Some(_), None) => self.step(left, to, Step::Same),
+            (None, _) => self.note(right, Use::Number),
+        }
+    }
+
+    /// A mask that clears low bits gives an address of an address; others ask for the number.
+    fn mask(&mut self, inst: raw::Value<'m>, to: Node) {
+        let is_alignment = |mask: u128| {
+            let mask = mask as u32;
+            mask.leading_ones() + mask.trailing_zeros() == 32 && mask != 0
+        };
+        match inst.operands().find_map(raw::Value::const_int) {
+            Some(mask) if is_alignment(mask) && inst.ty().int_width() == Some(32) => {
+                inst.operands().filter(|value| value.const_int().is_none()).for_each(|value| {
+                    self.step(value, to, Step::Same);
+                });
+            }
+            Some(_) => {}
+            None => inst.operands().for_each(|value| self.note(value, Use::Number)),
+        }
+    }
+
+    fn compare(&mut self, inst: raw::Value<'m>, a: raw::Value<'m>, b: raw::Value<'m>) {
+        match (self.node(a), self.node(b)) {
+            (Some(a), Some(b)) => {
+                self.compared[a].push((b, Comparison::Test));
+                self.compared[b].push((a, Comparison::Test));
+            }
+            (Some(node), None) | (None, Some(node)) => {
+                let constant = a.const_int().or_else(|| b.const_int()).unwrap_or(0);
+                let is_test =
+                    matches!(inst.int_predicate(), Some(IntPredicate::LLVMIntEQ | IntPredicate::LLVMIntNE));
+                if constant != 0 || !is_test {
+                    self.uses.push((node, Use::Number));
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// What a pointer's indices add up to.
+    fn pointer(&mut self, mut pointer: raw::Value<'m>) -> Access {
+        let mut indices = Vec::new();
+        while pointer.opcode() == Some(Opcode::LLVMGetElementPtr) {
+            indices.push(pointer.operand(1));
+            pointer = pointer.operand(0);
+        }
+        let callee = if pointer.opcode() == Some(Opcode::LLVMCall) { pointer.callee() } else { None };
+        if callee.is_none_or(|callee| callee.name() != MEMORY_BASE) {
+            // A table or another object: the index is a number.
+            indices.into_iter().for_each(|index| self.note(index, Use::Number));
+            return Access::Elsewhere;
+        }
+        if indices.iter().all(|index| index.const_int().is_some()) {
+            return Access::Constant;
+        }
+        let to = self.add(Origin::Access);
+        match indices[..] {
+            [a, b] => self.sum(a, b, to),
+            _ => indices.into_iter().for_each(|index| self.step(index, to, Step::Same)),
+        }
+        self.uses.push((to, Use::Address));
+        Access::Variable(to)
+    }
+
+    fn call(&mut self, inst: raw::Value<'m>, program: &Program<'_>) {
+        let callee = inst.callee().filter(|callee| callee.kind() == ValueKind::LLVMFunctionValueKind);
+        let Some(callee) = callee else {
+            return inst.arguments().into_iter().for_each(|value| self.note(value, Use::Kept));
+        };
+        let name = callee.name();
+        if name == names::LITERAL || name == names::LITERAL_WIDE {
+            let node = self.add(Origin::Literal(self.literals.len()));
+            // Uses may come first, in a phi.
+            let node = *self.nodes.entry(inst).or_insert(node);
+            self.origins[node] = Origin::Literal(self.literals.len());
+            self.literals.push(inst);
+        } else if matches!(&name[..], names::FRAME | names::STATIC_ADDRESS | MEMORY_BASE) {
+        } else if !callee.is_declaration() {
+            for (value, param) in inst.arguments().into_iter().zip(callee.params()) {
+                if let Some(param) = self.node(param) {
+                    self.step(value, param, Step::Same);
+                }
+            }
+            let (from, to) = (self.result_of(callee), self.node(inst));
+            self.steps[from].extend(to.map(|to| (to, Step::Same)));
+        } else if let Some(Callee::Function(id)) = program.names.callee(&name)
+            && let Some(function) = program.info.functions.get(id.index())
+        {
+            let is_import = function.import.is_some();
+            inst.arguments().into_iter().enumerate().for_each(|(n, value)| {
+                if is_import { self.import(callee, n, value) } else { self.note(value, Use::Kept) }
+            });
+        } else {
+            inst.arguments().into_iter().for_each(|value| self.helper_argument(value));
+        }
+    }
+
+    /// A helper or intrinsic takes pointers as such and numbers.
+    fn helper_argument(&mut self, value: raw::Value<'m>) {
+        if value.opcode() == Some(Opcode::LLVMGetElementPtr) {
+            self.pointer(value);
+        } else {
+            self.note(value, Use::Number);
+        }
+    }
+
+    fn import(&mut self, callee: raw::Value<'m>, n: usize, value: raw::Value<'m>) {
+        let param = match self.params.get(&(callee, n)) {
+            Some(&param) => param,
+            None => {
+                let param = self.add(Origin::ImportParam);
+                self.params.insert((callee, n), param);
+                param
+            }
+        };
+        self.step(value, param, Step::Same);
+    }
+}
+
+/// Whether something outside of the module's direct calls may call a function, and get its result.
+fn is_known_outside(name: &str, program: &Program<'_>) -> bool {
+    match program.names.callee(name) {
+        Some(Callee::Function(id)) => program.facts.referenced.get(id.index()).copied().unwrap_or(true),
+        _ => true,
+    }
+}
+
+fn origin(value: raw::Value<'_>) -> Origin {
+    match value.opcode() {
+        Some(
+            Opcode::LLVMShl
+            | Opcode::LLVMLShr
+            | Opcode::LLVMMul
+            | Opcode::LLVMURem
+            | Opcode::LLVMUDiv
+            | Opcode::LLVMZExt
+            | Opcode::LLVMXor,
+        ) => Origin::Index,
+        Some(Opcode::LLVMAnd) => match value.operands().find_map(raw::Value::const_int) {
+            Some(mask) if (mask as u32).leading_zeros() >= 16 => Origin::Index,
+            _ => Origin::Inputs,
+        },
+        Some(
+            Opcode::LLVMAdd | Opcode::LLVMOr | Opcode::LLVMPHI | Opcode::LLVMSelect | Opcode::LLVMFreeze,
+        ) => Origin::Inputs,
+        Some(Opcode::LLVMCall) => {
+            let callee = value.callee().filter(|callee| callee.kind() == ValueKind::LLVMFunctionValueKind);
+            match callee {
+                Some(callee) if callee.name() == names::FRAME => Origin::Frame,
+                Some(callee) if !callee.is_declaration() => Origin::Inputs,
+                _ => Origin::Unknown,
+            }
+        }
+        _ => Origin::Unknown,
+    }
+}

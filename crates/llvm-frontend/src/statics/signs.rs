@@ -1,0 +1,303 @@
+//! What speaks for a value being an address or a number.
+//!
+//! Three iterations over the graph of [`super::flow`], each of which only adds facts, so that each ends after a constant
+//! number of visits per edge:
+//! 1. forward: which values are *made of* literals, stack objects or machine addresses, and which are *indices*: scaled,
+//!    masked or widened values and small constants, and choices and sums of those;
+//! 2. backward: the signs of a value are those of its uses, and of what is made of it. In a sum with an address the other
+//!    operand is an index, a number. In a sum of which neither operand is known to be an index, both may be the address;
+//! 3. what is compared with, or subtracted from, an address is an address; with a literal, what that literal is; with a
+//!    value of which nothing is known, unclear; with any other value, a number.
+
+use super::flow::{Access, Comparison, Graph, Node, Origin, Step, Use};
+
+/// Fields and elements at constant offsets from a pointer are nearer than this.
+pub const LARGEST_OFFSET: u32 = 1 << 16;
+
+/// What speaks for what.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Signs(u8);
+
+impl Signs {
+    /// It is used as an address.
+    pub const ADDRESS: Self = Self(1);
+    /// It is used as a number.
+    pub const NUMBER: Self = Self(2);
+    /// It is passed to an import.
+    pub const PASSED: Self = Self(4);
+    /// It is returned, widened, or passed to what isn't known.
+    pub const KEPT: Self = Self(8);
+    /// It or what is added to it is used as an address, or it is compared with something of which nothing is known.
+    pub const UNCLEAR: Self = Self(16);
+    /// It is passed where constants are passed that are no static data.
+    pub const MIXED: Self = Self(32);
+    /// It is added to an address, or to what could be one.
+    pub const DOUBTFUL: Self = Self(64);
+    /// It is stored.
+    pub const STORED: Self = Self(128);
+
+    /// Whether one of some signs is there.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// These and others.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    const fn adds_to(self, other: Self) -> bool {
+        self.0 & !other.0 != 0
+    }
+}
+
+/// What is known of the values of a module.
+pub struct Knowledge<'g, 'm> {
+    graph: &'g Graph<'m>,
+    /// By node: made of a literal, or of a stack object.
+    is_made_of_literal: Vec<bool>,
+    is_made_of_frame: Vec<bool>,
+    is_index: Vec<bool>,
+    /// The reverse of the graph's steps.
+    inputs: Vec<Vec<(Node, Step)>>,
+    /// Static data begins so low that an offset may look like an address.
+    is_near: bool,
+}
+
+impl<'g, 'm> Knowledge<'g, 'm> {
+    /// Of a graph, where static data begins at `start`.
+    pub fn new(graph: &'g Graph<'m>, start: u32) -> Self {
+        let count = graph.origins.len();
+        let mut inputs = vec![Vec::new(); count];
+        for (from, steps) in graph.steps.iter().enumerate() {
+            steps.iter().for_each(|&(to, step)| inputs[to].push((from, step)));
+        }
+        let of = |wanted: fn(&Origin) -> bool| {
+            forward(graph, (0..count).filter(|&node| wanted(&graph.origins[node])).collect())
+        };
+        Self {
+            graph,
+            is_made_of_literal: of(|origin| matches!(origin, Origin::Literal(_))),
+            is_made_of_frame: of(|origin| *origin == Origin::Frame),
+            is_index: indices(graph, start),
+            inputs,
+            is_near: start < LARGEST_OFFSET,
+        }
+    }
+
+    fn is_made_of_address(&self, node: Node) -> bool {
+        self.is_made_of_literal[node] || self.is_made_of_frame[node]
+    }
+
+    /// The signs of all nodes. `is_elsewhere` says of a constant that it is no static data.
+    pub fn signs(&self, is_elsewhere: impl Fn(u32) -> bool) -> Vec<Signs> {
+        let mut direct = vec![Signs::default(); self.graph.origins.len()];
+        for &(node, what) in &self.graph.uses {
+            let sign = match what {
+                Use::Address => Signs::ADDRESS,
+                Use::Number => Signs::NUMBER,
+                Use::Stored => Signs::STORED,
+                Use::Kept => Signs::KEPT,
+            };
+            direct[node] = direct[node].with(sign);
+        }
+        let is_import = |node: Node| self.graph.origins[node] == Origin::ImportParam;
+        (0..direct.len()).filter(|&node| is_import(node)).for_each(|node| direct[node] = Signs::PASSED);
+        for &(node, constant) in &self.graph.constants {
+            if is_import(node) && is_elsewhere(constant) {
+                direct[node] = direct[node].with(Signs::MIXED);
+            }
+        }
+        // A difference of addresses is a number, but that it is one is known only afterwards.
+        let uses = self.backward(direct.clone(), &[]);
+        let uses = self.backward(direct, &uses);
+        let uses = self.with_imports(uses);
+        self.with_comparisons(uses)
+    }
+
+    /// Adds to all nodes the signs of what is made of them. `uses` are what is known of them before.
+    fn backward(&self, mut signs: Vec<Signs>, uses: &[Signs]) -> Vec<Signs> {
+        let mut pending: Vec<Node> = (0..signs.len()).rev().collect();
+        while let Some(node) = pending.pop() {
+            for &(from, step) in &self.inputs[node] {
+                let carried = self.carried(from, step, signs[node], uses);
+                if carried.adds_to(signs[from]) {
+                    signs[from] = signs[from].with(carried);
+                    pending.push(from);
+                }
+            }
+        }
+        signs
+    }
+
+    /// What the signs of a value say of one it is made of.
+    fn carried(&self, from: Node, step: Step, signs: Signs, uses: &[Signs]) -> Signs {
+        let is_used = signs.has(Signs::ADDRESS.with(Signs::UNCLEAR));
+        match step {
+            Step::Same => signs,
+            Step::Less(other) => {
+                let is_distance = self.is_made_of_address(other)
+                    || uses.get(other).is_some_and(|signs| signs.has(Signs::ADDRESS));
+                if is_distance { Signs::default() } else { signs }
+            }
+            Step::Sum(other) => {
+                let rest = signs.without(Signs::ADDRESS);
+                match (self.is_made_of_address(from), self.is_made_of_address(other)) {
+                    (true, true) => signs.with(Signs::DOUBTFUL),
+                    (true, false) if self.is_near && !self.is_index[other] => signs.with(Signs::DOUBTFUL),
+                    (true, false) => signs,
+                    (false, true) if is_used => rest.without(Signs::UNCLEAR).with(Signs::NUMBER),
+                    (false, true) => rest,
+                    (false, false) if self.is_index[other] && !self.is_index[from] => signs,
+                    (false, false) if self.is_index[from] && is_used => rest.with(Signs::NUMBER),
+                    (false, false) if is_used => rest.with(Signs::UNCLEAR),
+                    (false, false) => rest,
+                }
+            }
+        }
+    }
+
+    /// Where an import is given an address, other values given to it there are addresses.
+    fn with_imports(&self, mut signs: Vec<Signs>) -> Vec<Signs> {
+        for node in 0..signs.len() {
+            if self.graph.origins[node] == Origin::ImportParam {
+                let is_address = |&(from, step): &(Node, Step)| {
+                    let is_used = signs[from].has(Signs::ADDRESS) && !signs[from].has(Signs::NUMBER);
+                    step == Step::Same && (self.is_made_of_frame[from] || is_used)
+                };
+                if self.inputs[node].iter().any(is_address) {
+                    signs[node] = signs[node].with(Signs::ADDRESS);
+                }
+            }
+        }
+        let before = signs.clone();
+        self.backward(signs, &before)
+    }
+
+    /// Adds what comparisons say. What a literal is goes forward to what is made of it, and from there to what that is
+    /// compared with.
+    fn with_comparisons(&self, uses: Vec<Signs>) -> Vec<Signs> {
+        const KIND: Signs = Signs::ADDRESS.with(Signs::NUMBER);
+        let mut signs = uses.clone();
+        for (node, compared) in self.graph.compared.iter().enumerate() {
+            for &(other, comparison) in compared {
+                signs[node] = signs[node].with(self.compared_with(other, comparison, &uses));
+            }
+        }
+        let mut of_literals = vec![Signs::default(); signs.len()];
+        let mut pending: Vec<Node> = (0..signs.len()).rev().collect();
+        while let Some(node) = pending.pop() {
+            for &(from, step) in &self.inputs[node] {
+                let carried = self.carried(from, step, signs[node], &uses);
+                add(&mut signs[from], carried, from, &mut pending);
+            }
+            if matches!(self.graph.origins[node], Origin::Literal(_)) {
+                of_literals[node] = of_literals[node].with(signs[node].only(KIND));
+            }
+            let of_literal = of_literals[node];
+            for &(to, _) in &self.graph.steps[node] {
+                add(&mut of_literals[to], of_literal, to, &mut pending);
+            }
+            for &(other, _) in &self.graph.compared[node] {
+                add(&mut signs[other], of_literal, other, &mut pending);
+            }
+        }
+        signs
+    }
+
+    /// The signs that a comparison with a value gives.
+    fn compared_with(&self, other: Node, comparison: Comparison, uses: &[Signs]) -> Signs {
+        let signs = uses[other];
+        if signs.has(Signs::ADDRESS) {
+            Signs::ADDRESS
+        } else if self.is_made_of_address(other) {
+            Signs::KEPT
+        } else if comparison == Comparison::Difference {
+            Signs::default()
+        } else if signs.has(Signs::NUMBER) || self.is_index[other] {
+            Signs::NUMBER
+        } else {
+            Signs::UNCLEAR
+        }
+    }
+}
+
+fn add(signs: &mut Signs, more: Signs, node: Node, pending: &mut Vec<Node>) {
+    if more.adds_to(*signs) {
+        *signs = signs.with(more);
+        pending.push(node);
+    }
+}
+
+/// The nodes that something flows to. Every node is visited once.
+fn forward(graph: &Graph<'_>, starts: Vec<Node>) -> Vec<bool> {
+    let mut reached = vec![false; graph.origins.len()];
+    starts.iter().for_each(|&node| reached[node] = true);
+    let mut pending = starts;
+    while let Some(node) = pending.pop() {
+        for &(to, _) in &graph.steps[node] {
+            if !std::mem::replace(&mut reached[to], true) {
+                pending.push(to);
+            }
+        }
+    }
+    reached
+}
+
+/// The nodes that are seen to be indices: what is made of anything else is none.
+fn indices(graph: &Graph<'_>, start: u32) -> Vec<bool> {
+    let is_no_index = |node: &Node| {
+        matches!(
+            graph.origins[*node],
+            Origin::Unknown | Origin::Literal(_) | Origin::Frame | Origin::ImportParam
+        )
+    };
+    let limit = start.min(LARGEST_OFFSET);
+    let is_large = |constant: u32| constant >= limit && constant.wrapping_neg() >= limit;
+    let mut starts: Vec<Node> = (0..graph.origins.len()).filter(is_no_index).collect();
+    starts.extend(graph.constants.iter().filter(|(_, constant)| is_large(*constant)).map(|(node, _)| *node));
+    forward_unless(graph, starts, |node| graph.origins[node] == Origin::Index)
+        .into_iter()
+        .map(|is_no_index| !is_no_index)
+        .collect()
+}
+
+/// As [`forward`], not into some nodes.
+fn forward_unless(graph: &Graph<'_>, starts: Vec<Node>, stops: impl Fn(Node) -> bool) -> Vec<bool> {
+    let mut reached = vec![false; graph.origins.len()];
+    let mut pending: Vec<Node> = starts.into_iter().filter(|&node| !stops(node)).collect();
+    pending.iter().for_each(|&node| reached[node] = true);
+    while let Some(node) = pending.pop() {
+        for &(to, _) in &graph.steps[node] {
+            if !stops(to) && !std::mem::replace(&mut reached[to], true) {
+                pending.push(to);
+            }
+        }
+    }
+    reached
+}
+
+/// By access in the order of the graph: whether its address is that of a device.
+///
+/// That is a constant, or made of one that is too large to be an offset and no static data.
+pub fn device_accesses(graph: &Graph<'_>, is_elsewhere: impl Fn(u32) -> bool) -> Vec<bool> {
+    let far = LARGEST_OFFSET..LARGEST_OFFSET.wrapping_neg();
+    let is_machine = |constant: u32| far.contains(&constant) && is_elsewhere(constant);
+    let starts = graph.constants.iter().filter(|(_, constant)| is_machine(*constant)).map(|(node, _)| *node);
+    let is_kept = |node: Node| graph.origins[node] == Origin::Index;
+    let machine = forward_unless(graph, starts.filter(|&node| !is_kept(node)).collect(), is_kept);
+    let is_device = |access: &Access| match *access {
+        Access::Elsewhere => false,
+        Access::Constant => true,
+        Access::Variable(node) => machine[node],
+    };
+    graph.accesses.iter().map(is_device).collect()
+}

@@ -1,0 +1,254 @@
+//! Static data and devices of native memory in modules without relocations: which constants are addresses, what is refused,
+//! what is warned about, and which accesses are those of devices.
+
+use board::{Board, Call, Ending, Image, Undefined, Words};
+use testkit::thumb::{Setup, board_core};
+use wasm_pvm::{Constants, Cpu, OptLevel, Options, Stage, ThumbOptions};
+
+const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
+
+fn options(constants: Constants, level: OptLevel) -> Options {
+    let thumb = ThumbOptions { constants, ..ThumbOptions::default() };
+    Options { level, threads: 1, ..Options::new(thumb) }
+}
+
+/// A module with static data from 65536 on, of which the first 16 bytes are a segment.
+fn module(functions: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+        (import "env" "take" (func $take (param i32)))
+        (import "env" "take_two" (func $take_two (param i32 i32)))
+        (import "env" "take_wide" (func $take_wide (param i64)))
+        (memory 3)
+        (global $__stack_pointer (mut i32) (i32.const 65536))
+        (data $.data (i32.const 65536) "\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f\10")
+        {functions})"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// What constants there are in the SSA of a module, and how many addresses of static data.
+fn judged(functions: &str, constants: Constants) -> Result<String, String> {
+    wasm_pvm::emit(&module(functions), &options(constants, OptLevel::O0), Stage::Ssa)
+        .map_err(|error| error.to_string())
+}
+
+fn assert_address(functions: &str) {
+    let ssa = judged(functions, Constants::Refuse).unwrap_or_else(|error| panic!("{error}: {functions}"));
+    assert!(ssa.contains("@__wasm_data"), "{ssa}");
+}
+
+fn assert_number(functions: &str, number: &str) {
+    let ssa = judged(functions, Constants::Refuse).unwrap_or_else(|error| panic!("{error}: {functions}"));
+    assert!(!ssa.contains("@__wasm_data") && ssa.contains(number), "{ssa}");
+}
+
+fn assert_refused(functions: &str, constants: Constants) {
+    match judged(functions, constants) {
+        Ok(ssa) => panic!("not refused: {functions}\n{ssa}"),
+        Err(error) => {
+            assert!(error.contains("in function") && error.contains("could be an address"), "{error}")
+        }
+    }
+}
+
+#[test]
+fn what_is_accessed_is_an_address() {
+    assert_address(r#"(func (export "f") (result i32) (i32.load (i32.const 65540)))"#);
+    assert_address(r#"(func (export "f") (param i32) (result i32) (i32.load offset=65540 (local.get 0)))"#);
+    // In another function of the module, and in the callers of a function that returns it.
+    assert_address(
+        r#"(func $inner (param i32) (result i32) (i32.load (local.get 0)))
+        (func (export "f") (result i32) (call $inner (i32.const 65540)))"#,
+    );
+    assert_address(
+        r#"(func $inner (result i32) (i32.const 65540))
+        (func (export "f") (result i32) (i32.load (call $inner)))"#,
+    );
+    // Another value given to the import is a stack object, or is accessed.
+    assert_address(
+        r#"(func (export "f") (param i32) (call $take (i32.const 65540))
+        (call $take (local.get 0)) (i32.store (local.get 0) (i32.const 1)))"#,
+    );
+    // The end of an array that a pointer runs over.
+    assert_address(
+        r#"(func (export "f") (local i32) (local.set 0 (i32.const 65536))
+        (loop (i32.store (local.get 0) (i32.const 0))
+          (br_if 0 (i32.ne (local.tee 0 (i32.add (local.get 0) (i32.const 4))) (i32.const 65552)))))"#,
+    );
+    // The same constant is an address elsewhere.
+    assert_address(
+        r#"(func (export "f") (call $take (i32.const 65540)) (i32.store (i32.const 65540) (i32.const 1)))"#,
+    );
+}
+
+#[test]
+fn what_is_computed_with_is_a_number() {
+    assert_number(
+        r#"(func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 65540)))"#,
+        "65540",
+    );
+    assert_number(
+        r#"(func $inner (param i32) (result i32) (i32.div_u (i32.const 5) (local.get 0)))
+        (func (export "f") (result i32) (call $inner (i32.const 65540)))"#,
+        "65540",
+    );
+    // How often a loop runs whose counter is an index of what a pointer points to.
+    assert_number(
+        r#"(func (export "f") (param i32) (local i32)
+        (loop (i32.store8 (i32.add (local.get 0) (local.get 1)) (i32.const 0))
+          (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 65540)))))"#,
+        "65540",
+    );
+    assert_number(
+        r#"(func (export "f") (param i32) (memory.fill (local.get 0) (i32.const 1) (i32.const 65540)))"#,
+        "65540",
+    );
+    assert_number(
+        r#"(func (export "f") (param i64) (result i64) (i64.mul (local.get 0) (i64.const 65540)))"#,
+        "65540",
+    );
+}
+
+#[test]
+fn what_could_be_both_is_refused() {
+    let both = [
+        // Used as both.
+        r#"(func (export "f") (result i32) (local i32) (local.set 0 (i32.const 65540))
+        (i32.mul (i32.load (local.get 0)) (i32.mul (local.get 0) (local.get 0))))"#,
+        // The sum of two.
+        r#"(func (export "f") (param i32) (result i32)
+        (i32.load (i32.add (select (i32.const 65540) (i32.const 65544) (local.get 0)) (select (i32.const 65536) (i32.const 65548) (local.get 0)))))"#,
+    ];
+    for functions in both {
+        for constants in [Constants::Auto, Constants::Address, Constants::Number, Constants::Refuse] {
+            assert_refused(functions, constants);
+        }
+    }
+    let neither = [
+        // Other constants are given to the import.
+        r#"(func (export "f") (call $take (i32.const 65540)) (call $take (i32.const 3)))"#,
+        // Compared with something of which nothing is known.
+        r#"(func (export "f") (param i32) (result i32) (i32.eq (local.get 0) (i32.const 65540)))"#,
+        r#"(func (export "f") (param i32) (result i32) (i32.lt_u (local.get 0) (i32.const 65540)))"#,
+        // Returned, widened, or stored and in no segment.
+        r#"(func (export "f") (result i32) (i32.const 65540))"#,
+        r#"(func (export "f") (result i64) (i64.extend_i32_u (i32.const 65540)))"#,
+        r#"(func (export "f") (param i32) (i32.store (local.get 0) (i32.const 65600)))"#,
+        // A number elsewhere.
+        r#"(func (export "f") (param i32) (result i32) (call $take (i32.const 65540)) (i32.mul (local.get 0) (i32.const 65540)))"#,
+        // Either half of 64 bits.
+        r#"(func (export "f") (call $take_wide (i64.const 65540)))"#,
+        r#"(func (export "f") (call $take_wide (i64.const 0x1000400000003)))"#,
+        r#"(func (export "f") (result i64) (i64.const 65540))"#,
+        // What could be a mask or a size, though the same is an address elsewhere, and is given to imports with others.
+        r#"(func (export "f") (call $take (i32.const 65536)) (call $take (i32.const 1)) (i32.store (i32.const 65536) (i32.const 1)))"#,
+    ];
+    for functions in neither {
+        assert_refused(functions, Constants::Auto);
+        assert_refused(functions, Constants::Refuse);
+        let as_address = judged(functions, Constants::Address).unwrap();
+        assert!(as_address.contains("@__wasm_data"), "{as_address}");
+        let as_number = judged(functions, Constants::Number).unwrap();
+        let numbers = ["const.i32 655", "const.i32 656", "const.i64"];
+        assert!(numbers.iter().any(|number| as_number.contains(number)), "{as_number}");
+    }
+}
+
+/// Taken for addresses by default, with a warning.
+#[test]
+fn what_is_likely_an_address_is_refused_on_request() {
+    let likely = [
+        r#"(func (export "f") (call $take (i32.const 65536)))"#,
+        r#"(func (export "f") (call $take_two (i32.const 65600) (i32.const 7)) (call $take_two (i32.const 0) (i32.const 7)))"#,
+        r#"(func (export "f") (param i32) (i32.store (local.get 0) (i32.const 65540)))"#,
+    ];
+    for functions in likely {
+        let ssa = judged(functions, Constants::Auto).unwrap();
+        assert!(ssa.contains("data_addr @__wasm_data"), "{ssa}");
+        assert_refused(functions, Constants::Refuse);
+    }
+}
+
+/// Work must be linear in the number of constants, also where all depend on each other.
+#[test]
+fn many_constants_take_no_longer_than_code() {
+    let chain: String = (0..20_000)
+        .map(|n| {
+            let (a, b) = (65536 + n % 60_000, 65536 + (n * 7) % 60_000);
+            format!("(local.set 1 (i32.add (local.get 1) (i32.eq (select (local.get 2) (i32.const {a}) (local.get 0)) (i32.const {b}))))
+            (local.set 2 (select (local.get 2) (i32.const {a}) (local.get 1)))\n")
+        })
+        .collect();
+    let functions = format!(
+        r#"(func (export "f") (param i32) (result i32) (local i32 i32) {chain} (i32.load (local.get 2)))"#
+    );
+    let wasm = module(&functions);
+    let start = std::time::Instant::now();
+    let object = wasm_pvm::compile(&wasm, &options(Constants::Auto, OptLevel::O0));
+    println!(
+        "{:?} {:?}",
+        start.elapsed(),
+        object.as_ref().map(|output| output.bytes.len()).map_err(ToString::to_string)
+    );
+    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
+}
+
+/// Registers of the interrupt controller, whose addresses are in variables, choices and sums.
+const DEVICES: &str = r#"(module
+  (memory 1)
+  (func (export "base") (result i32) (local i32)
+    (local.set 0 (i32.const 0xe000e000))
+    (i32.store offset=0x100 (local.get 0) (i32.const 0x10000000))
+    (i32.store offset=0x100 (local.get 0) (i32.const 0x20000000))
+    (i32.and (i32.load offset=0x100 (local.get 0)) (i32.const 0x30000000)))
+  (func (export "chosen") (param i32) (result i32) (local i32 i32)
+    (if (local.get 0)
+      (then (local.set 1 (i32.const 0xe000e100)))
+      (else (local.set 1 (i32.const 0xe000e180))))
+    (local.set 2 (i32.load (local.get 1)))
+    (i32.store (local.get 1) (i32.const 0x10000000))
+    (i32.store (local.get 1) (i32.const 0x20000000))
+    (i32.and (i32.xor (local.get 2) (i32.load (local.get 1))) (i32.const 0x30000000)))
+  (func (export "indexed") (param i32) (result i32) (local i32)
+    (local.set 1 (i32.const 0xe000e41c))
+    (i32.store8 (i32.add (local.get 1) (local.get 0)) (i32.const 0x20))
+    (i32.store8 (i32.add (local.get 1) (i32.add (local.get 0) (i32.const 1))) (i32.const 0x40))
+    (drop (i32.load (local.get 1)))
+    (i32.load16_u (select (local.get 1) (i32.const 0xe000e41c) (local.get 0)))))"#;
+
+#[test]
+fn accesses_through_variables_with_device_addresses_are_all_made() {
+    let wasm = wat::parse_str(DEVICES).unwrap();
+    if Setup::new(Cpu::M3, OptLevel::O2, wasm_pvm::Floats::Reject).is_available() {
+        let mut board = Board::start(board_core(Cpu::M3)).unwrap();
+        for level in LEVELS {
+            board.clear();
+            let object = wasm_pvm::compile(&wasm, &options(Constants::Auto, level)).unwrap().bytes;
+            let image = Image::load(&mut board, &object, &mut |_| Some(Undefined::Import(0))).unwrap();
+            let mut call = |name: &str, arg: u32| {
+                let mut words = Words::default();
+                words.core[0] = arg;
+                let call = Call::new(image.address(name).unwrap(), words);
+                let exit = board.call(&call, &mut |_, _| panic!("no imports")).unwrap();
+                assert_eq!(exit.ending, Ending::Returned);
+                exit.words.core[0]
+            };
+            for _ in 0..2 {
+                assert_eq!(call("base", 0), 0x3000_0000, "enabling one after the other enables both");
+                assert_eq!(call("chosen", 0), 0x3000_0000, "and disables both");
+                assert_eq!(call("chosen", 1), 0x3000_0000, "and enables both again");
+            }
+            assert_eq!(call("indexed", 0), 0x4020);
+        }
+    }
+    for level in LEVELS {
+        let ssa = wasm_pvm::emit(&wasm, &options(Constants::Auto, level), Stage::Ssa).unwrap();
+        let accesses = ssa.lines().filter(|line| line.contains(" volatile")).count();
+        assert_eq!(accesses, 11, "-{level:?}: each once, and none wider:\n{ssa}");
+        let thumb = ThumbOptions { memory: wasm_pvm::MemoryMode::Symbol, ..ThumbOptions::default() };
+        let in_symbol = Options { level, ..Options::new(thumb) };
+        let ssa = wasm_pvm::emit(&wasm, &in_symbol, Stage::Ssa).unwrap();
+        assert!(!ssa.contains(" volatile"), "{ssa}");
+    }
+}
