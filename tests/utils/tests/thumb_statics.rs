@@ -252,3 +252,27 @@ fn accesses_through_variables_with_device_addresses_are_all_made() {
         assert!(!ssa.contains(" volatile"), "{ssa}");
     }
 }
+
+/// Words of data and globals that could be addresses are what the option says.
+#[test]
+fn words_of_data_and_globals_are_what_the_option_says() {
+    let functions = r#"(data $.data.table (i32.const 65552) "\04\00\01\00")
+        (global $g (mut i32) (i32.const 65544))
+        (func (export "f") (result i32) (i32.add (i32.load (i32.load (i32.const 65552))) (i32.load (global.get $g))))
+        (func (export "g") (global.set $g (i32.const 0)))"#;
+    for constants in [Constants::Auto, Constants::Refuse] {
+        let error = judged(functions, constants).unwrap_err();
+        assert!(error.contains("could be an address"), "{error}");
+    }
+    let as_number = judged(functions, Constants::Number).unwrap();
+    assert!(!as_number.contains(": @__wasm_data"), "{as_number}");
+    let as_address = options(Constants::Address, OptLevel::O2);
+    if Setup::new(Cpu::M3, OptLevel::O2, wasm_pvm::Floats::Reject).is_available() {
+        let mut board = Board::start(board_core(Cpu::M3)).unwrap();
+        let object = wasm_pvm::compile(&module(functions), &as_address).unwrap().bytes;
+        let image = Image::load(&mut board, &object, &mut |_| Some(Undefined::Import(0))).unwrap();
+        let call = Call::new(image.address("f").unwrap(), Words::default());
+        let exit = board.call(&call, &mut |_, _| panic!("no imports")).unwrap();
+        assert_eq!((exit.ending, exit.words.core[0]), (Ending::Returned, 0x0807_0605 + 0x0c0b_0a09));
+    }
+}

@@ -12,19 +12,20 @@
 //! touch each other. Objects begin at a multiple of 16, which keeps all alignment.
 //!
 //! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are
-//! those of the segments, later ones over earlier ones. A word of them that could be an address is refused: nothing
-//! tells what it is.
+//! those of the segments, later ones over earlier ones. A word of them that could be an address, or a global that starts
+//! with one, is refused unless the options say what it is.
 
 use std::ops::Range;
 
-use ssa::{DataId, DataKind, DataObject, Function, InstData, Module};
+use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
 
 use super::StaticPlan;
 use super::references::{Reference, collect, strip};
 use crate::error::Error;
 use crate::module_info::{SegmentMode, ValueType};
 use crate::names;
-use crate::program::{GlobalPlan, Program};
+use crate::options::Constants;
+use crate::program::Program;
 
 /// Alignment of objects.
 const ALIGN: u32 = 16;
@@ -48,17 +49,44 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let start_of = |data| (Some(data) == statics).then_some(plan.start);
     module.functions.values_mut().flatten().for_each(|func| strip(func, memory, &start_of));
     let Some(statics) = statics else { return Ok(module) };
-    check_globals(&module, plan, program)?;
+    let globals = globals(&module, plan, program)?;
     let mut references = Vec::new();
     module.functions.values().flatten().for_each(|func| collect(func, &start_of, &mut references));
     let segments = segments(&module, program);
-    let pieces = pieces(plan, &segments, &references);
     let image = Image::new(plan, &segments);
-    let mut objects = Vec::new();
+    let words = image.words(plan);
+    let in_data = words.iter().filter(|_| program.options.constants == Constants::Address);
+    let stored = globals.iter().map(|(_, value)| *value).chain(in_data.map(|(_, value)| *value));
+    references.extend(stored.map(|start| Reference {
+        data: statics,
+        start,
+        end: None,
+        writes: true,
+        is_store: false,
+    }));
+    let pieces = pieces(plan, &segments, &references);
+    let first = module.data.len();
+    let ids = (first..).map(DataId::new);
+    let objects: Vec<(Range<u32>, DataId)> =
+        pieces.iter().map(|piece| piece.range.clone()).zip(ids).collect();
+    let find = |value: u32| find(value, &objects).expect("what is referred to is in an object");
     for piece in &pieces {
-        image.check(piece, plan)?;
+        let mut object = image.object(piece);
+        let begin = words.partition_point(|(at, _)| *at < piece.range.start);
+        let inside = words[begin..].iter().take_while(|(at, _)| at.saturating_add(4) <= piece.range.end);
+        for &(at, value) in inside {
+            if is_address(program, || format!("the data word {value} at {at}"))? {
+                let (data, addend) = find(value);
+                let offset = at - (piece.range.start & !(ALIGN - 1));
+                object.addresses.push(StoredAddress { offset, data, addend });
+            }
+        }
         report(piece);
-        objects.push((piece.range.clone(), module.data.push(image.object(piece))));
+        module.data.push(object);
+    }
+    for (id, value) in globals {
+        let (data, addend) = find(value);
+        module.data[id].addresses = vec![StoredAddress { offset: 0, data, addend }];
     }
     for func in module.functions.values_mut().flatten() {
         redirect(func, statics, plan.start, &objects);
@@ -83,25 +111,37 @@ fn unsupported(what: String) -> Error {
     Error::Unsupported { function: None, offset: 0, what }
 }
 
-/// A mutable global that starts with what could be an address can't be told from a number.
-fn check_globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<(), Error> {
+/// What to do with a word that could be an address: whether it is one.
+fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bool, Error> {
+    match program.options.constants {
+        Constants::Address => Ok(true),
+        Constants::Number => Ok(false),
+        Constants::Auto | Constants::Refuse => Err(unsupported(format!(
+            "{} could be an address of static data or a number; relocations would tell",
+            what()
+        ))),
+    }
+}
+
+/// Mutable and exported globals that start with an address.
+fn globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<Vec<(DataId, u32)>, Error> {
     let stack = plan.stack.map(|stack| stack.global);
+    let mut found = Vec::new();
     for (index, global) in (0u32..).zip(&program.info.globals) {
-        let is_variable = program.globals[index as usize] == GlobalPlan::Variable;
-        if !is_variable || global.ty != ValueType::I32 || stack == Some(index) {
+        if global.ty != ValueType::I32 || stack == Some(index) {
             continue;
         }
         let symbol = names::global_symbol(index);
-        let object = module.data.values().find(|object| object.name == symbol);
-        let value =
-            object.and_then(|object| object.init.first_chunk::<4>()).map(|init| u32::from_le_bytes(*init));
-        if let Some(value) = value.filter(|value| plan.contains(*value)) {
-            return Err(unsupported(format!(
-                "global {index} starts with {value}, which could be an address of static data or a number"
-            )));
+        let Some((id, object)) = module.data.iter().find(|(_, object)| object.name == symbol) else {
+            continue;
+        };
+        let value = object.init.first_chunk::<4>().map(|init| u32::from_le_bytes(*init));
+        let Some(value) = value.filter(|value| plan.contains(*value)) else { continue };
+        if is_address(program, || format!("global {index} starts with {value}, which"))? {
+            found.push((id, value));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 // ---- Pieces ----
@@ -248,21 +288,14 @@ impl Image {
         &bytes[..len]
     }
 
-    /// Refuses words that could be addresses.
-    fn check(&self, piece: &Piece, plan: &StaticPlan) -> Result<(), Error> {
-        let start = piece.range.start.next_multiple_of(4);
-        let words = self.slice(start.min(piece.range.end)..piece.range.end).chunks(4);
-        for (address, word) in (start..).step_by(4).zip(words) {
+    /// Words that could be addresses, with their places.
+    fn words(&self, plan: &StaticPlan) -> Vec<(u32, u32)> {
+        let words = self.bytes.chunks(4).map(|word| {
             let mut bytes = [0; 4];
             bytes[..word.len()].copy_from_slice(word);
-            let value = u32::from_le_bytes(bytes);
-            if plan.contains(value) {
-                return Err(unsupported(format!(
-                    "the data word {value} at {address} could be an address of static data or a number"
-                )));
-            }
-        }
-        Ok(())
+            u32::from_le_bytes(bytes)
+        });
+        (self.start..).step_by(4).zip(words).filter(|(_, value)| plan.contains(*value)).collect()
     }
 
     fn object(&self, piece: &Piece) -> DataObject {
@@ -279,15 +312,16 @@ impl Image {
     }
 }
 
+/// The object an address is in, else the one whose end it is; and its distance from the object's start.
+fn find(address: u32, objects: &[(Range<u32>, DataId)]) -> Option<(DataId, i32)> {
+    let next = objects.partition_point(|(range, _)| range.start <= address);
+    let (range, id) = objects.get(next.checked_sub(1)?).filter(|(range, _)| address <= range.end)?;
+    Some((*id, address.wrapping_sub(range.start & !(ALIGN - 1)) as i32))
+}
+
 /// Makes references to static data references to its objects.
 fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<u32>, DataId)]) {
-    let find = |offset: i32| {
-        let address = start.wrapping_add(offset as u32);
-        // The object it is in, else the one whose end it is.
-        let next = objects.partition_point(|(range, _)| range.start <= address);
-        let (range, id) = objects.get(next.checked_sub(1)?).filter(|(range, _)| address <= range.end)?;
-        Some((*id, address.wrapping_sub(range.start & !(ALIGN - 1)) as i32))
-    };
+    let find = |offset: i32| find(start.wrapping_add(offset as u32), objects);
     for data in func.insts.values_mut() {
         match data {
             InstData::DataAddr { data, offset } if *data == statics => {
