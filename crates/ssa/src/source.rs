@@ -118,3 +118,29 @@ impl SourceLocs {
         self.current = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BinaryOp, BlockCall, Function, InstData, SigId, Type, canonicalize};
+
+    #[test]
+    fn locations_stay_with_instructions() {
+        let mut func = Function::new("f", SigId::new(0));
+        let (entry, rest) = (func.add_block(), func.add_block());
+        let param = func.add_param(entry, Type::I32);
+        let [loc, other] = [3, 7].map(SourceLoc::new);
+        let sum = |args| InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args };
+        func.source.current = Some(loc);
+        func.append_value(entry, sum([param; 2]), Type::I32);
+        let kept = func.append_value(entry, sum([param; 2]), Type::I32);
+        func.source.follow_none();
+        func.append(entry, InstData::Jump { to: BlockCall { block: rest, args: Vec::new() } }, &[]);
+        let last = func.append(rest, InstData::Return { args: vec![kept] }, &[]);
+        func.source.set(last, Some(other));
+        canonicalize(&mut func);
+        let insts = &func.blocks[func.entry()].insts;
+        let locs: Vec<Option<SourceLoc>> = insts.iter().map(|&inst| func.source.get(inst)).collect();
+        assert_eq!(locs, [Some(loc), Some(other)]);
+    }
+}

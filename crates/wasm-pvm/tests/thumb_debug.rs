@@ -350,6 +350,38 @@ fn rust_has_lines() {
     }
 }
 
+/// Divisions on one line and on several.
+const TRAPS: &str = "extern int ext(int);
+__attribute__((export_name(\"one\"))) int one(int a, int b) {
+  int c = ext(b);
+  return (unsigned)a / (unsigned)c; // @one
+}
+__attribute__((export_name(\"two\"))) int two(int a, int b) { // @two
+  int c = (unsigned)a % (unsigned)ext(b);
+  ext(a);
+  return (unsigned)c % (unsigned)ext(a);
+}
+";
+
+#[test]
+fn traps_belong_to_their_line_or_to_the_function() {
+    let folder = Folder::new("thumb-debug-traps");
+    let source = folder.write("traps.c", TRAPS);
+    let Some(module) = wasm_of_c(&folder, &[&source], &["-O1", "-g"]) else { return };
+    for level in LEVELS {
+        let object = folder.write("traps.o", compile(&module, level, Debug::Lines, 1));
+        for function in ["one", "two"] {
+            let linked = link(&folder, LINKERS[0], &object, function);
+            let mut insts = disassemble(&linked);
+            insts.retain(|inst| inst.text.starts_with("udf"));
+            let lines: Vec<u32> = symbolize(&linked, &insts).into_iter().map(|(_, _, line)| line).collect();
+            let mark = format!("// @{function}");
+            let line = TRAPS.lines().position(|line| line.ends_with(&mark)).expect("the mark is there");
+            assert_eq!(lines, [line as u32 + 1], "{function} {level:?}");
+        }
+    }
+}
+
 /// Sections that are loaded.
 fn loaded(object: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let file = object::File::parse(object).expect("an object");
