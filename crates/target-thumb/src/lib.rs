@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ products ─ tails ─ branches ─ switches ─► Module
+//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
 //! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
@@ -36,6 +36,7 @@ mod rebase;
 mod tails;
 mod target;
 mod test;
+mod widths;
 
 use codegen::{Stage, Unsupported};
 use ssa::{FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
@@ -138,6 +139,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
             cancel::bases(func, memory);
             rebase::group(func, memory);
         }
+        widths::narrow_params(func);
         products::join(func);
         tails::mark(func);
         branches::simplify(func);

@@ -273,3 +273,13 @@ fn far_branches_share_a_jump() {
     assert!((1..4).contains(&jumps(&small)), "{small}");
     assert_eq!(jumps(&assembly(&text(""))), 0);
 }
+
+#[test]
+fn words_arrive_as_words() {
+    let code = assembly(
+        "sig (i32, i64) -> (i64)\nfunc $f (i32, i64) -> (i64) optsize {\nb0(v0: i32, v1: i64):\n  v2 = const.i32 7\n  \
+         v3 = icmp.eq.i32 v0, v2\n  branch v3, b1, b2\nb1:\n  v4 = const.i64 4000000000\n  jump b3(v4)\nb2:\n  \
+         v5 = zext.i64 v0\n  jump b3(v5)\nb3(v6: i64):\n  v7 = or.i64 v6, v1\n  return v7\n}\n",
+    );
+    assert!(!code.contains("#0") && code.matches("orr").count() == 1, "{code}");
+}

@@ -330,7 +330,12 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     if let Part::Imm(imm) = part(cx, b) {
         let a = word(cx, a);
         let compare = super::compare::with_constant(cx, a, imm);
-        let if_false = super::src(cx, Part::Imm(imm), crate::immediate::fits_select);
+        // A constant that the comparison needs in a register is there.
+        let in_register = !crate::immediate::fits_compare(imm);
+        let if_false = match in_register {
+            true => Src::Reg(constant(cx, imm)),
+            false => super::src(cx, Part::Imm(imm), crate::immediate::fits_select),
+        };
         cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false });
         return;
     }

@@ -2,7 +2,7 @@
 //!
 //! Moves on edges and into fixed registers often copy a register that dies there. Where the instruction that computes
 //! it stands in the same block, and nothing between uses either register otherwise, it can as well write the copy's
-//! destination.
+//! destination. A constant can be made in the place of the copy.
 
 use codegen::{Function, PReg, RegSet};
 
@@ -29,10 +29,18 @@ pub fn forward(func: &mut Function<Thumb, PReg>) {
                 && !live.contains(src)
                 && is_free(dst)
                 && is_free(src)
-                && redirect(&mut insts[..at], dst, src)
             {
-                insts.remove(at);
-                continue;
+                if redirect(&mut insts[..at], dst, src) {
+                    insts.remove(at);
+                    continue;
+                }
+                if let Some(def) = constant_of(&insts[..at], src)
+                    && let Some(again) = with_destination(&insts[def], src, dst)
+                {
+                    insts[at] = again;
+                    insts.remove(def);
+                    at -= 1;
+                }
             }
             live = before(&insts[at], live);
         }
@@ -61,6 +69,21 @@ fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
         }
     }
     false
+}
+
+/// The instruction that makes the constant in a register that nobody reads behind it.
+fn constant_of(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
+    for (n, inst) in insts.iter().enumerate().rev() {
+        let effects = Effects::of(inst);
+        if effects.reads.contains(reg) {
+            return None;
+        }
+        if effects.writes.contains(reg) {
+            let is_constant = matches!(inst, Inst::Plain(Machine::MovImm { s: false, .. }));
+            return is_constant.then_some(n);
+        }
+    }
+    None
 }
 
 /// The same instruction with another destination, for instructions whose registers are all named and free to choose.

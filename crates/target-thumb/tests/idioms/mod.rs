@@ -1,6 +1,6 @@
 //! Random programs made of what selection has single instructions for, and random programs seldom have: insertions of
 //! bit fields, products that are added, both halves of products, saturation, shifted words, constants that are stored
-//! side by side, stack objects with variable indices, pointers that move on.
+//! side by side, stack objects with variable indices, pointers that move on, words in wide parameters.
 
 use std::fmt::Write as _;
 
@@ -27,6 +27,8 @@ pub fn module(rng: &mut Rng) -> Module {
         }
     }
     let word = walk(rng, &mut body, &index, &word);
+    let arrived = arrival(rng, &mut body, &word);
+    let sum = body.value(&format!("{}.i64 {sum}, {arrived}", rng.pick(&["or", "add", "mul"])));
     let wide = body.value(&format!("zext.i64 {word}"));
     let result = body.value(&format!("xor.i64 {wide}, {sum}"));
     let text = format!(
@@ -244,4 +246,23 @@ fn rotated(rng: &mut Rng, body: &mut Body, word: &str) -> String {
         sum = body.value(&format!("{op}.i32 {a}, {b}"));
     }
     sum
+}
+
+/// A wide parameter that constants and a word arrive in; some of the constants are wide, too.
+fn arrival(rng: &mut Rng, body: &mut Body, word: &str) -> String {
+    let limit = body.value(&format!("const.i32 {}", rng.bits() as i32));
+    let low = body.value(&format!("icmp.lt_u.i32 {word}, {limit}"));
+    let bits = if rng.one_in(3) { rng.bits() as i64 } else { rng.bits() as i64 & 0xffff_ffff };
+    body.line(&format!("branch {low}, b4, b5"));
+    body.text.push_str("b4:\n");
+    let constant = body.value(&format!("const.i64 {bits}"));
+    body.line(&format!("jump b6({constant})"));
+    body.text.push_str("b5:\n");
+    let extend = rng.pick(&["zext", "zext", "sext"]);
+    let extended = body.value(&format!("{extend}.i64 {word}"));
+    body.line(&format!("jump b6({extended})"));
+    let arrived = format!("v{}", body.next);
+    body.next += 1;
+    body.text.push_str(&format!("b6({arrived}: i64):\n"));
+    arrived
 }
