@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use gimli::{AttributeValue, ColumnType, IncompleteLineProgram, LineProgramHeader};
+use gimli::{AttributeValue, ColumnType, FileEntry, IncompleteLineProgram, LineProgramHeader, LineRow};
 use ssa::{FileName, Position, SourceFile, SourceLoc, SourceUnit, Sources};
 
 use super::{Bytes, Row};
@@ -79,13 +79,23 @@ pub struct Places {
 pub struct Reader<'r, 'a> {
     /// The unit.
     pub unit: gimli::UnitRef<'r, Bytes<'a>>,
-    /// What has ids.
-    pub places: &'r mut Places,
+    places: &'r mut Places,
     /// What ids stand for.
     pub sources: &'r mut Sources,
+    /// Files by their number in the line program.
+    files: HashMap<u64, Option<SourceFile>>,
 }
 
-impl<'a> Reader<'_, 'a> {
+impl<'r, 'a> Reader<'r, 'a> {
+    /// A reader of a unit; `places` have ids already, and `sources` says what they stand for.
+    pub fn new(
+        unit: gimli::UnitRef<'r, Bytes<'a>>,
+        places: &'r mut Places,
+        sources: &'r mut Sources,
+    ) -> Self {
+        Self { unit, places, sources, files: HashMap::new() }
+    }
+
     /// The sequences of a line program, as they stand in it.
     pub fn sequences(
         &mut self,
@@ -94,30 +104,16 @@ impl<'a> Reader<'_, 'a> {
     ) -> gimli::Result<Vec<Sequence>> {
         let mut sequences = Vec::new();
         let mut rows: Vec<Row> = Vec::new();
-        let mut files = HashMap::new();
         let mut reader = program.rows();
         while let Some((header, row)) = reader.next_row()? {
-            let address = row.address();
-            let loc = match row.line().and_then(|line| u32::try_from(line.get()).ok()) {
-                Some(line) if !row.end_sequence() => {
-                    let file = match files.get(&row.file_index()) {
-                        Some(&file) => file,
-                        None => {
-                            let file = self.file(header, row.file_index())?;
-                            files.insert(row.file_index(), file);
-                            file
-                        }
-                    };
-                    file.map(|file| self.loc(Position { file, line, column: column(row.column()) }))
-                }
-                _ => None,
-            };
+            let (address, is_end) = (row.address(), row.end_sequence());
+            let loc = if is_end { None } else { self.place(header, row)? };
             match rows.last_mut() {
                 Some(last) if last.address == address => last.loc = loc,
-                Some(last) if last.address < address && last.loc == loc && !row.end_sequence() => {}
+                Some(last) if last.loc == loc && !is_end => {}
                 _ => rows.push(Row { address, loc }),
             }
-            if row.end_sequence() {
+            if is_end {
                 let rows = std::mem::take(&mut rows);
                 if rows.len() > 1 && rows.is_sorted_by_key(|row| row.address) {
                     sequences.push(Sequence { unit, rows });
@@ -125,6 +121,17 @@ impl<'a> Reader<'_, 'a> {
             }
         }
         Ok(sequences)
+    }
+
+    /// The place that a row names.
+    fn place(
+        &mut self,
+        header: &LineProgramHeader<Bytes<'a>>,
+        row: &LineRow,
+    ) -> gimli::Result<Option<SourceLoc>> {
+        let Some(line) = row.line().and_then(|line| u32::try_from(line.get()).ok()) else { return Ok(None) };
+        let file = self.file(header, row.file_index())?;
+        Ok(file.map(|file| self.loc(Position { file, line, column: column(row.column()) })))
     }
 
     /// The id of a place.
@@ -149,21 +156,29 @@ impl<'a> Reader<'_, 'a> {
         header: &LineProgramHeader<Bytes<'a>>,
         index: u64,
     ) -> gimli::Result<Option<SourceFile>> {
-        let Some(file) = header.file(index) else { return Ok(None) };
-        let name = self.text(file.path_name())?;
-        let directory = match file.directory(header) {
-            Some(directory) => self.text(directory)?,
-            None => String::new(),
-        };
-        let base = self.unit.comp_dir.map_or(String::new(), |dir| dir.to_string_lossy().into_owned());
-        let directory =
-            if is_absolute(&directory) || directory == base { directory } else { joined(&base, &directory) };
-        let name = FileName { directory, name };
-        if name.name.is_empty() || name.name.contains('\0') || name.directory.contains('\0') {
-            return Ok(None);
+        if let Some(&known) = self.files.get(&index) {
+            return Ok(known);
         }
+        let name = header.file(index).map(|file| self.file_name(header, file)).transpose()?;
         let (files, sources) = (&mut self.places.files, &mut *self.sources);
-        Ok(Some(*files.entry(name).or_insert_with_key(|name| sources.files.push(name.clone()))))
+        let name = name.filter(|name| !name.name.is_empty());
+        let file =
+            name.map(|name| *files.entry(name).or_insert_with_key(|name| sources.files.push(name.clone())));
+        self.files.insert(index, file);
+        Ok(file)
+    }
+
+    fn file_name(
+        &self,
+        header: &LineProgramHeader<Bytes<'a>>,
+        file: &FileEntry<Bytes<'a>>,
+    ) -> gimli::Result<FileName> {
+        let directory = file.directory(header).map(|directory| self.text(directory)).transpose()?;
+        let directory = directory.unwrap_or_default();
+        let base = self.unit.comp_dir.map(|base| base.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_complete = is_absolute(&directory) || directory == base;
+        let directory = if is_complete { directory } else { joined(&base, &directory) };
+        Ok(FileName { directory, name: self.text(file.path_name())? })
     }
 
     /// A string.

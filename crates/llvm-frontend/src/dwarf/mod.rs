@@ -74,7 +74,7 @@ impl SourceMap {
             if let Some(program) = unit.line_program.clone() {
                 let unit_ref = unit.unit_ref(dwarf);
                 let id = sources.units.push(names::unit(unit_ref)?);
-                let mut reader = lines::Reader { unit: unit_ref, places: &mut places, sources: &mut sources };
+                let mut reader = lines::Reader::new(unit_ref, &mut places, &mut sources);
                 sequences.extend(reader.sequences(id, program.clone())?);
                 names.read(&mut reader, program.header())?;
             }

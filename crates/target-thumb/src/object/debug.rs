@@ -257,16 +257,15 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::String(text.into())
 }
 
-/// The lines of a fragment that has got its addresses: of several locations at one address the last one counts.
-pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: usize) -> Vec<(u32, SourceLoc)> {
+/// The lines of a function of `size` bytes: of several locations at one address the last one counts.
+pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
     let mut lines: Vec<(u32, SourceLoc)> = Vec::new();
     for (address, loc) in located {
         let address = u32::try_from(address).expect("code is smaller than 4 GiB");
         lines.pop_if(|(last, _)| *last == address);
-        if (address as usize) < size && lines.last().is_none_or(|(_, last)| *last != loc) {
+        if address < size && lines.last().is_none_or(|(_, last)| *last != loc) {
             lines.push((address, loc));
         }
     }
-    debug_assert!(lines.is_sorted_by_key(|(address, _)| *address));
     lines
 }

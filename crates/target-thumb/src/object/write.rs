@@ -113,19 +113,19 @@ impl<'a> Writer<'a> {
                 pending.push(Pending { section, offset, kind, symbol });
             }
         }
-        let size = bytes.len() as u32;
+        let info = FunctionInfo { symbol, name, size: bytes.len() as u32, stack_bytes: fragment.stack_bytes };
         if let Some(subprogram) = self.module.functions[id].as_ref().and_then(|func| func.source.subprogram) {
             let located = fragment.locs.iter().map(|&(place, loc)| (code.address(0, place), loc));
             self.located.push(debug::Function {
                 section: self.elf.section_symbol(section),
-                size,
-                symbol: symbol.clone(),
+                size: info.size,
+                symbol: info.symbol.clone(),
                 is_global: !globals.is_empty(),
                 subprogram,
-                lines: debug::lines(located, bytes.len()),
+                lines: debug::lines(located, info.size),
             });
         }
-        FunctionInfo { symbol, name, size, stack_bytes: fragment.stack_bytes }
+        info
     }
 
     fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
