@@ -206,9 +206,10 @@ impl<'m> Graph<'m> {
             }
             Opcode::LLVMSelect => [1, 2].iter().for_each(|&n| self.step(inst.operand(n), to, Step::Same)),
             Opcode::LLVMFreeze => self.step(inst.operand(0), to, Step::Same),
-            Opcode::LLVMTrunc if inst.ty().int_width() == Some(32) => {
+            Opcode::LLVMTrunc if inst.ty().int_width() == Some(32) || is_piece(inst.operand(0)) => {
                 self.step(inst.operand(0), to, Step::Same);
             }
+            Opcode::LLVMLShr if is_piece(inst) => self.step(inst.operand(0), to, Step::Same),
             Opcode::LLVMZExt | Opcode::LLVMSExt => self.note(inst.operand(0), Use::Kept),
             _ => inst.operands().for_each(|value| self.note(value, Use::Number)),
         }
@@ -347,6 +348,24 @@ impl<'m> Graph<'m> {
             }
         };
         self.step(value, param, Step::Same);
+    }
+}
+
+/// Whether a value is a literal or its upper bytes. Compilers store an address in pieces if what they store there on
+/// another way is smaller; operations on numbers they compute themselves.
+fn is_piece(value: raw::Value<'_>) -> bool {
+    match value.opcode() {
+        Some(Opcode::LLVMCall) => {
+            let callee = value.callee().filter(|callee| callee.kind() == ValueKind::LLVMFunctionValueKind);
+            callee.is_some_and(|callee| callee.name() == names::LITERAL)
+        }
+        Some(Opcode::LLVMLShr) => {
+            let is_whole_bytes = value.operand(1).const_int().is_some_and(|count| count % 8 == 0);
+            is_whole_bytes
+                && value.operand(0).opcode() == Some(Opcode::LLVMCall)
+                && is_piece(value.operand(0))
+        }
+        _ => false,
     }
 }
 
