@@ -433,7 +433,7 @@ impl<'a> Program<'a> {
                 self.add_exported_addresses(relocations);
             }
             None => {
-                let size = plan.end - plan.start;
+                let size = plan.limit - plan.start;
                 let object = data_object(names::STATICS, DataKind::Variable, size, 16, Vec::new());
                 self.add_data(names::static_symbol(0), object);
             }

@@ -2,6 +2,7 @@
 //! what is warned about, and which accesses are those of devices.
 
 use board::{Board, Call, Ending, Image, Undefined, Words};
+use object::{Object as _, ObjectSection as _};
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{Constants, Cpu, OptLevel, Options, Stage, ThumbOptions};
 
@@ -296,4 +297,47 @@ fn words_of_data_and_globals_are_what_the_option_says() {
         let exit = board.call(&call, &mut |_, _| panic!("no imports")).unwrap();
         assert_eq!((exit.ending, exit.words.core[0]), (Ending::Returned, 0x0807_0605 + 0x0c0b_0a09));
     }
+}
+
+/// Sizes of the sections for static data.
+fn sizes(functions: &str, memory_bytes: Option<u32>) -> Result<Vec<u64>, String> {
+    let thumb = ThumbOptions { memory_bytes, ..ThumbOptions::default() };
+    let wasm = module(functions);
+    let output = wasm_pvm::compile(&wasm, &Options::new(thumb)).map_err(|error| error.to_string())?;
+    let elf = object::File::parse(&output.bytes[..]).unwrap();
+    let is_data = |name: &str| name.contains("__wasm_data");
+    Ok(elf.sections().filter(|s| s.name().is_ok_and(is_data)).map(|section| section.size()).collect())
+}
+
+/// An object whose address goes out may be as large as memory, unless somebody says where data ends; and nobody may say
+/// that it ends before what is accessed.
+#[test]
+fn an_end_that_is_given_is_the_end() {
+    let passed = r#"(func (export "f") (call $take (i32.const 65600)))"#;
+    assert_eq!(sizes(passed, None), Ok(vec![2 * 65536 - 64 + 64]));
+    assert_eq!(sizes(passed, Some(65608)), Ok(vec![72]));
+    let accessed = r#"(func (export "f") (result i32) (i32.load (i32.const 65600)))"#;
+    assert_eq!(sizes(accessed, None), Ok(vec![4]));
+    assert_eq!(sizes(accessed, Some(65604)), Ok(vec![4]));
+    for (functions, end) in [(accessed, 65602), (accessed, 65552), (accessed, 65600)] {
+        let error = sizes(functions, Some(end)).unwrap_err();
+        assert!(error.contains("behind the end") && error.contains(&end.to_string()), "{error}");
+    }
+    // Nothing is there, so it is a number.
+    assert_eq!(sizes(passed, Some(65568)), Ok(vec![]));
+}
+
+/// Older linkers put data below the stack. What is there ends where the stack does.
+#[test]
+fn data_below_the_stack_does_not_reach_beyond_it() {
+    let text = r#"(module
+        (import "env" "take" (func $take (param i32)))
+        (memory 2)
+        (global $__stack_pointer (mut i32) (i32.const 70000))
+        (data $.data (i32.const 65536) "\01\02\03\04")
+        (func (export "f") (call $take (i32.const 65536)) (i32.store (i32.const 65536) (i32.const 3)))
+        (func (export "g") (result i32) (i32.load (i32.const 65536))))"#;
+    let output = wasm_pvm::compile(text.as_bytes(), &options(Constants::Auto, OptLevel::Oz)).unwrap();
+    let elf = object::File::parse(&output.bytes[..]).unwrap();
+    assert_eq!(elf.section_by_name(".data.__wasm_data.65536").unwrap().size(), 70000 - 65536);
 }

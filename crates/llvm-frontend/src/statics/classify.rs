@@ -81,6 +81,8 @@ enum Verdict {
     Supposed,
     Number,
     Refused,
+    /// An address behind the end that the options give.
+    Behind,
 }
 
 /// Replaces all literals by addresses or numbers.
@@ -102,17 +104,18 @@ pub fn resolve(
     }
     let literals: Vec<Literal> =
         graph.literals.iter().zip(of_literals).map(|(&call, signs)| Literal::new(call, signs)).collect();
-    let verdicts = verdicts(&literals, program);
-    let refused = literals.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Refused);
-    if let Some((literal, _)) = refused.min_by_key(|(literal, _)| literal.offset) {
-        return Err(unclear(program, literal));
+    let verdicts = verdicts(&literals, plan, program);
+    let is_error = |verdict: Verdict| matches!(verdict, Verdict::Refused | Verdict::Behind);
+    let refused = literals.iter().zip(&verdicts).filter(|(_, verdict)| is_error(**verdict));
+    if let Some((literal, &verdict)) = refused.min_by_key(|(literal, _)| literal.offset) {
+        return Err(unclear(program, plan, literal, verdict));
     }
     report(program, &literals, &verdicts);
     replace(module, plan, &literals, &verdicts);
     Ok(())
 }
 
-fn verdicts(literals: &[Literal], program: &Program<'_>) -> Vec<Verdict> {
+fn verdicts(literals: &[Literal], plan: &StaticPlan, program: &Program<'_>) -> Vec<Verdict> {
     let constants = program.options.constants;
     let values = |wanted: Verdict| -> BTreeSet<u64> {
         let clear = literals.iter().filter(|literal| literal.clear() == Some(wanted));
@@ -141,7 +144,14 @@ fn verdicts(literals: &[Literal], program: &Program<'_>) -> Vec<Verdict> {
         }
         Verdict::Refused
     };
-    literals.iter().map(decide).collect()
+    // Behind the end that the options give is nothing that an address could be of.
+    let within = |literal: &Literal| match decide(literal) {
+        verdict if literal.is_wide || plan.is_data(literal.value as u32) => verdict,
+        Verdict::Address if literal.clear() == Some(Verdict::Address) => Verdict::Behind,
+        Verdict::Refused if literal.clear() == Some(Verdict::Refused) => Verdict::Refused,
+        _ => Verdict::Number,
+    };
+    literals.iter().map(within).collect()
 }
 
 /// Whether an address is that of a byte of a data segment.
@@ -152,16 +162,18 @@ fn is_in_segment(program: &Program<'_>, address: u64) -> bool {
     })
 }
 
-fn unclear(program: &Program<'_>, literal: &Literal) -> Error {
-    Error::Unsupported {
-        function: Some(program.info.function_name(literal.function)),
-        offset: literal.offset,
-        what: format!(
-            "the constant {} could be an address of static data or a number; relocations would tell, and linear memory \
-             at a symbol needs no decision",
-            literal.value
-        ),
-    }
+fn unclear(program: &Program<'_>, plan: &StaticPlan, literal: &Literal, verdict: Verdict) -> Error {
+    let (value, end) = (literal.value, plan.end);
+    let what = if verdict == Verdict::Behind {
+        format!("the constant {value} is an address behind the end of static data, which is given as {end}")
+    } else {
+        format!(
+            "the constant {value} could be an address of static data or a number; relocations would tell, and linear \
+             memory at a symbol needs no decision"
+        )
+    };
+    let function = Some(program.info.function_name(literal.function));
+    Error::Unsupported { function, offset: literal.offset, what }
 }
 
 fn report(program: &Program<'_>, literals: &[Literal], verdicts: &[Verdict]) {
@@ -225,7 +237,7 @@ fn replacement<'ctx>(
     let (builder, i32, i64) = (context.create_builder(), context.i32_type(), context.i64_type());
     builder.position_before(at);
     let half = |value: u32| {
-        if verdict == Verdict::Number || !plan.contains(value) {
+        if verdict == Verdict::Number || !plan.is_data(value) {
             return i32.const_int(value.into(), false);
         }
         let address = module.get_function(names::STATIC_ADDRESS).expect("it is declared with the literals");

@@ -94,8 +94,13 @@ pub const LINKER_GLOBALS: [&str; 10] = [
 pub struct StaticPlan {
     /// Its first byte.
     pub start: u32,
-    /// The end of memory.
+    /// Behind its last byte, as far as is known: what the options or the linker say, else the end of memory.
     pub end: u32,
+    /// Constants up to here may be addresses. If the options give a smaller end than the module has, what is behind that is
+    /// noticed.
+    pub limit: u32,
+    /// The initial stack pointer. The stack is below it, so nothing reaches across.
+    pub stack_top: Option<u32>,
     /// Whether somebody said that nothing lies behind [`end`](Self::end).
     pub is_end_known: bool,
     /// The stack, if it isn't the machine's.
@@ -116,6 +121,11 @@ pub struct StaticStack {
 impl StaticPlan {
     /// Whether a constant may be an address of static data, or its end.
     pub fn contains(&self, value: u32) -> bool {
+        self.start <= value && value <= self.limit
+    }
+
+    /// Whether it is in static data, or its end.
+    pub fn is_data(&self, value: u32) -> bool {
         self.start <= value && value <= self.end
     }
 }
@@ -156,9 +166,13 @@ fn range(
         global,
         size: options.shadow_stack_size.unwrap_or(initial).next_multiple_of(16),
     });
-    let known = options.memory_bytes.or_else(|| linker_end(info));
+    let of_module = linker_end(info);
+    let known = options.memory_bytes.or(of_module);
     let end = known.unwrap_or(declared).max(start);
-    Some(StaticPlan { start, end, is_end_known: known.is_some(), stack, relocations: None })
+    let limit = of_module.unwrap_or(declared).max(end);
+    let limit = if options.memory_bytes.is_some() { limit } else { end };
+    let stack_top = pointer.map(|(_, initial)| initial);
+    Some(StaticPlan { start, end, limit, stack_top, is_end_known: known.is_some(), stack, relocations: None })
 }
 
 /// The offset of an active segment, if it is a plain number.

@@ -5,7 +5,8 @@
 //! somewhere. How far an open reference reaches isn't known, except that:
 //! - a data segment that the name section calls `.rodata` is what the linker made one section of, so no object of the
 //!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one);
-//! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end.
+//! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end;
+//! - the stack lies below the initial stack pointer, so nothing reaches across that.
 //!
 //! So such a segment becomes an object. What lies between those is one object, from the first byte anything refers to,
 //! if there is an open reference to it; otherwise what the direct references and segments touch is cut where they don't
@@ -35,8 +36,9 @@ const ALIGN: u32 = 16;
 struct Piece {
     range: Range<u32>,
     is_written: bool,
-    /// It reaches to the end of memory because nothing says where it ends.
-    is_guarded: bool,
+    /// It reaches to the end of memory or of the stack because nothing says where it ends. Then this is where the last byte
+    /// that is known ends.
+    known_end: Option<u32>,
 }
 
 /// Replaces static data by objects.
@@ -52,6 +54,7 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let globals = globals(&module, plan, program)?;
     let mut references = Vec::new();
     module.functions.values().flatten().for_each(|func| collect(func, &start_of, &mut references));
+    check_end(plan, &references, program)?;
     let segments = segments(&module, program);
     let image = Image::new(plan, &segments);
     let words = image.words(plan);
@@ -98,11 +101,11 @@ fn report(piece: &Piece) {
     let (start, end) = (piece.range.start, piece.range.end);
     let access = if piece.is_written { "written" } else { "read only" };
     tracing::info!(start, end, access, "static data");
-    if piece.is_guarded {
+    if let Some(known) = piece.known_end {
         tracing::warn!(
-            bytes = end - start,
-            "static data from {start} on is reserved up to the end of memory, because nothing says where it ends; \
-             a smaller memory does"
+            "nothing says where the static data that begins at {start} ends; {bytes} bytes are reserved for it, up to {end}; \
+             it does not end before {known}; relocations or --memory-bytes say where it ends",
+            bytes = end - start
         );
     }
 }
@@ -144,6 +147,18 @@ fn globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<
     Ok(found)
 }
 
+/// What the options say must be behind all that is accessed.
+fn check_end(plan: &StaticPlan, references: &[Reference], program: &Program<'_>) -> Result<(), Error> {
+    let last = references.iter().map(|r| r.end.unwrap_or(r.start)).max();
+    match last.filter(|last| *last > plan.end && program.options.memory_bytes.is_some()) {
+        Some(last) => Err(unsupported(format!(
+            "static data is accessed up to {last}, behind the end of static data, which is given as {}",
+            plan.end
+        ))),
+        None => Ok(()),
+    }
+}
+
 // ---- Pieces ----
 
 /// A segment with its place.
@@ -178,7 +193,12 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
         .filter(|segment| is_object(segment, segments, references))
         .map(|segment| segment.start..segment.end())
         .collect();
-    fixed.sort_by_key(|range| range.start);
+    // The stack ends data that is below it.
+    let crosses = |range: &Range<u32>| plan.stack_top.is_some_and(|top| range.start < top && top < range.end);
+    let is_crossed = references.iter().any(|r| crosses(&(r.start..r.end.unwrap_or(r.start))))
+        || segments.iter().any(|segment| crosses(&(segment.start..segment.end())));
+    fixed.extend(plan.stack_top.filter(|top| plan.start < *top && !is_crossed).map(|top| top..top));
+    fixed.sort_by_key(|range| (range.start, range.end));
     let mut pieces = Vec::new();
     let mut start = 0;
     for range in fixed.iter().cloned().map(Some).chain([None]) {
@@ -186,7 +206,9 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
         stretch(plan, start, end, segments, references, &mut pieces);
         let Some(range) = range else { break };
         start = range.end;
-        pieces.push(Piece { range, is_written: false, is_guarded: false });
+        if !range.is_empty() {
+            pieces.push(Piece { range, is_written: false, known_end: None });
+        }
     }
     let mut is_referred = vec![false; pieces.len()];
     for reference in references {
@@ -244,9 +266,10 @@ fn stretch(
     ranges.sort_by_key(|range| (range.start, range.end));
     let Some(first) = ranges.first().map(|range| range.start) else { return };
     if inside.iter().any(|r| r.end.is_none()) {
-        let is_guarded = end.is_none() && !plan.is_end_known;
-        let end = end.unwrap_or(plan.end);
-        pieces.push(Piece { range: first..end.max(first), is_written: false, is_guarded });
+        let known = ranges.iter().map(|range| range.end).max();
+        let known_end = known.filter(|_| end.is_none() && !plan.is_end_known || end == plan.stack_top);
+        let end = end.unwrap_or(plan.end).max(first);
+        pieces.push(Piece { range: first..end, is_written: false, known_end });
         return;
     }
     for range in ranges {
@@ -254,7 +277,7 @@ fn stretch(
             Some(last) if last.range.end >= range.start && last.range.start >= start => {
                 last.range.end = last.range.end.max(range.end);
             }
-            _ => pieces.push(Piece { range, is_written: false, is_guarded: false }),
+            _ => pieces.push(Piece { range, is_written: false, known_end: None }),
         }
     }
 }

@@ -55,7 +55,7 @@ enum Use {
 
 /// All references in a function.
 pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, references: &mut Vec<Reference>) {
-    let uses = uses(func);
+    let open = open_uses(&uses(func));
     for block in func.blocks.values() {
         for &inst in &block.insts {
             let (mem, addr, writes) = match &func.insts[inst] {
@@ -64,8 +64,7 @@ pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, refere
                 InstData::DataAddr { data, offset } => {
                     let Some(start) = start_of(*data) else { continue };
                     let (start, data) = (start.wrapping_add_signed(*offset), *data);
-                    let uses = open_uses(func.result(inst), &uses);
-                    references.extend(uses.map(|writes| Reference {
+                    references.extend(open[func.result(inst)].map(|writes| Reference {
                         data,
                         start,
                         end: None,
@@ -121,22 +120,30 @@ fn uses(func: &Function) -> IdVec<Value, Vec<Use>> {
     uses
 }
 
-/// Whether an address is used other than directly, and then whether something may be written through it. Every value
-/// is visited once.
-fn open_uses(address: Value, uses: &IdVec<Value, Vec<Use>>) -> Option<bool> {
-    let mut seen = std::collections::BTreeSet::from([address]);
-    let mut pending = vec![address];
-    let mut writes = None;
+/// By value: whether it is used, and then whether something may be written through it or what is made of it.
+///
+/// Only ever from false to true, so every value is visited at most twice.
+fn open_uses(uses: &IdVec<Value, Vec<Use>>) -> IdVec<Value, Option<bool>> {
+    let mut inputs: IdVec<Value, Vec<Value>> = uses.ids().map(|_| Vec::new()).collect();
+    let mut found: IdVec<Value, Option<bool>> = IdVec::filled(None, uses.len());
+    let mut pending = Vec::new();
+    for (value, uses) in uses.iter() {
+        for each in uses {
+            if let Use::Flows(result) = each {
+                inputs[*result].push(value);
+            }
+        }
+        let is_written = uses.iter().any(|each| matches!(each, Use::Store | Use::Escapes));
+        found[value] = (!uses.is_empty()).then_some(is_written);
+        pending.extend(is_written.then_some(value));
+    }
     while let Some(value) = pending.pop() {
-        for each in &uses[value] {
-            let is_write = matches!(each, Use::Store | Use::Escapes);
-            writes = Some(writes.unwrap_or(false) || is_write);
-            if let Use::Flows(result) = each
-                && seen.insert(*result)
-            {
-                pending.push(*result);
+        for &input in &inputs[value] {
+            if found[input] != Some(true) {
+                found[input] = Some(true);
+                pending.push(input);
             }
         }
     }
-    writes
+    found
 }
