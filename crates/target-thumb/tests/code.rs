@@ -283,3 +283,13 @@ fn words_arrive_as_words() {
     );
     assert!(!code.contains("#0") && code.matches("orr").count() == 1, "{code}");
 }
+
+#[test]
+fn the_complement_of_a_bit_is_tested_as_the_bit() {
+    let code = assembly(
+        "sig (i32) -> (i32)\nimport $g \"env\" \"g\" (i32) -> (i32)\nfunc $f (i32) -> (i32) optsize {\nb0(v0: i32):\n  \
+         v1 = const.i32 1\n  v2 = and.i32 v0, v1\n  v3 = xor.i32 v2, v1\n  branch v3, b1, b2\nb1:\n  \
+         v4 = call $g(v0)\n  return v4\nb2:\n  return v1\n}\n",
+    );
+    assert!(!code.contains("eor") && !code.contains("and"), "{code}");
+}

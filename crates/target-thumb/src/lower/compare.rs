@@ -95,7 +95,11 @@ fn implies(condition: Cond, other: Cond, subtracts: bool) -> bool {
 
 /// Whether a value is known to be 0 or 1.
 fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
-    matches!(cx.def(value), Some(InstData::Icmp { .. } | InstData::Fcmp { .. }))
+    match cx.def(value) {
+        Some(InstData::Icmp { .. } | InstData::Fcmp { .. }) => true,
+        Some(&InstData::Binary { op: BinaryOp::And, args: [_, mask], .. }) => part(cx, mask) == Part::Imm(1),
+        _ => false,
+    }
 }
 
 /// A comparison of a register with a constant that may not fit an instruction.
