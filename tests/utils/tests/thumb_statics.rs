@@ -156,6 +156,41 @@ fn what_could_be_both_is_refused() {
     }
 }
 
+/// Without a stack pointer and segments nothing shows where static data is: zeros need neither.
+#[test]
+fn what_nothing_shows_is_data_if_it_is_accessed() {
+    let judged = |function: &str, constants| {
+        let wasm = wat::parse_str(format!("(module (memory 1) {function})")).unwrap();
+        wasm_pvm::emit(&wasm, &options(constants, OptLevel::O0), Stage::Ssa)
+            .map_err(|error| error.to_string())
+    };
+    let data = [
+        r#"(func (export "f") (result i32) (i32.load (i32.const 2048)))"#,
+        r#"(func (export "f") (param i32) (i32.store8 (i32.add (i32.const 2048) (i32.and (local.get 0) (i32.const 63))) (i32.const 1)))"#,
+    ];
+    for function in data {
+        let ssa = judged(function, Constants::Auto).unwrap();
+        assert!(ssa.contains("@__wasm_data"), "{ssa}");
+    }
+    let numbers = [
+        // A field, what is returned, stored, passed on.
+        r#"(func (export "f") (param i32) (result i32) (i32.load offset=2048 (local.get 0)))"#,
+        r#"(func (export "f") (result i32) (i32.const 2048))"#,
+        r#"(func (export "f") (param i32) (i32.store (local.get 0) (i32.const 2048)))"#,
+        r#"(func (export "f") (result i64) (i64.const 2048))"#,
+        // Vectors, and devices behind the memory.
+        r#"(func (export "f") (result i32) (i32.load (i32.const 4)))"#,
+        r#"(func (export "f") (result i32) (i32.load (i32.const 0x40002048)))"#,
+    ];
+    for function in numbers {
+        let ssa = judged(function, Constants::Auto).unwrap();
+        assert!(!ssa.contains("@__wasm_data"), "{ssa}");
+    }
+    let far = r#"(func (export "f") (param i32) (result i32) (i32.load offset=8192 (local.get 0)))"#;
+    assert!(judged(far, Constants::Auto).unwrap_err().contains("could be an address"));
+    assert!(!judged(far, Constants::Number).unwrap().contains("@__wasm_data"));
+}
+
 /// An address is stored in pieces, and what lies there is read.
 const IN_PIECES: &str = r#"(func $read (param i32) (result i32) (i32.load (i32.load (local.get 0))))
     (func (export "f") (result i32)

@@ -33,6 +33,9 @@ use crate::read::raw;
 /// Constants that are multiples of this occur as numbers: sizes, limits, flags.
 const ROUND: u32 = 1 << 12;
 
+/// Structures are smaller in modules that have no static data.
+const LARGEST_FIELD: u64 = 1 << 12;
+
 /// One constant.
 struct Literal {
     /// Its value; the upper half is 0 if it has 32 bits.
@@ -71,6 +74,16 @@ impl Literal {
         }
         let is_unused = self.signs == Signs::default();
         (is_number || is_unused).then_some(Verdict::Number)
+    }
+
+    /// What it is where nothing shows that there is static data: a number if it isn't used as an address, or if it may be
+    /// the distance of a field from a pointer.
+    fn where_nothing_shows_data(&self) -> Verdict {
+        let is_distance = self.signs.has(Signs::DOUBTFUL) && self.value < LARGEST_FIELD;
+        match self.clear() {
+            Some(verdict) if self.signs.has(Signs::ADDRESS) && !is_distance => verdict,
+            _ => Verdict::Number,
+        }
     }
 }
 
@@ -123,6 +136,11 @@ fn verdicts(literals: &[Literal], plan: &StaticPlan, program: &Program<'_>) -> V
     };
     let (addresses, numbers) = (values(Verdict::Address), values(Verdict::Number));
     let decide = |literal: &Literal| {
+        if literal.value < plan.certain.into()
+            && !(literal.clear().is_none() && addresses.contains(&literal.value))
+        {
+            return literal.where_nothing_shows_data();
+        }
         if let Some(verdict) = literal.clear() {
             return verdict;
         }

@@ -22,7 +22,7 @@ mod signs;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, SegmentMode, ValueType};
-use crate::options::Options;
+use crate::options::{Constants, Options};
 use crate::relocations::{self, Relocations};
 use crate::shadow_stack::{self, StackPlan};
 
@@ -94,6 +94,8 @@ pub const LINKER_GLOBALS: [&str; 10] = [
 pub struct StaticPlan {
     /// Its first byte.
     pub start: u32,
+    /// From here on something shows that there is static data. Below, only what is clearly used as an address is one.
+    pub certain: u32,
     /// Behind its last byte, as far as is known: what the options or the linker say, else the end of memory.
     pub end: u32,
     /// Constants up to here may be addresses. If the options give a smaller end than the module has, what is behind that is
@@ -130,6 +132,11 @@ impl StaticPlan {
     }
 }
 
+/// Linkers put no data below. On the machine, vectors are there.
+const LOWEST: u32 = 1 << 10;
+/// The stack begins at a multiple of this if it is in front of all data, and hardly if it is behind.
+const STACK_SIZES: u32 = 1 << 12;
+
 /// Finds the static data of a module; `None` if it has none, or if linear memory isn't the machine's memory.
 ///
 /// # Errors
@@ -159,9 +166,13 @@ fn range(
         Some(plan) => Some((plan.global, plan.initial)),
         None => shadow_stack::pointer(info),
     };
-    let segments = info.data.iter().filter(|data| !data.bytes.is_empty());
-    let first = segments.filter_map(|data| constant_offset(&data.mode)).min();
-    let start = pointer.map(|(_, initial)| initial).into_iter().chain(first).min()?;
+    let certain = certain_start(info, pointer.map(|(_, initial)| initial));
+    let is_behind = certain.is_none_or(|start| segments(info).next().is_none() && start % STACK_SIZES != 0);
+    if certain.is_none() && (declared <= LOWEST || options.constants == Constants::Number) {
+        return None;
+    }
+    let certain = certain.unwrap_or(u32::MAX);
+    let start = if is_behind { certain.min(LOWEST) } else { certain };
     let stack = pointer.filter(|_| fused.is_none()).map(|(global, initial)| StaticStack {
         global,
         size: options.shadow_stack_size.unwrap_or(initial).next_multiple_of(16),
@@ -172,7 +183,20 @@ fn range(
     let limit = of_module.unwrap_or(declared).max(end);
     let limit = if options.memory_bytes.is_some() { limit } else { end };
     let stack_top = pointer.map(|(_, initial)| initial);
-    Some(StaticPlan { start, end, limit, stack_top, is_end_known: known.is_some(), stack, relocations: None })
+    let is_end_known = known.is_some();
+    Some(StaticPlan { start, certain, end, limit, stack_top, is_end_known, stack, relocations: None })
+}
+
+/// Where static data begins: at the top of the stack, or the first segment if that is lower. Nothing shows it in a module
+/// with neither; what is zero in the beginning needs no segment.
+fn certain_start(info: &ModuleInfo, stack_top: Option<u32>) -> Option<u32> {
+    stack_top.into_iter().chain(segments(info)).min()
+}
+
+/// Where segments begin.
+fn segments(info: &ModuleInfo) -> impl Iterator<Item = u32> {
+    let segments = info.data.iter().filter(|data| !data.bytes.is_empty());
+    segments.filter_map(|data| constant_offset(&data.mode))
 }
 
 /// The offset of an active segment, if it is a plain number.

@@ -251,7 +251,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn wide_word(&mut self, value: u64) -> IntValue<'ctx> {
         let halves = [value as u32, (value >> 32) as u32];
         let plan = self.program().statics.as_ref().filter(|plan| plan.relocations.is_none());
-        if !plan.is_some_and(|plan| halves.iter().any(|&half| plan.contains(half))) {
+        if !plan.is_some_and(|plan| halves.iter().any(|&half| plan.certain <= half && plan.contains(half))) {
             return self.ir().c64(value);
         }
         let function = self.env.wide_literal_function();
