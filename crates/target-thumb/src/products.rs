@@ -4,7 +4,7 @@
 //! the way to the upper half the machine computes the lower one. So the two are moved next to each other, where
 //! selection takes them for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{BinaryOp, Function, Inst, InstData, Type, Value};
 
@@ -26,12 +26,13 @@ pub fn join(func: &mut Function) {
                 }
             }
         }
+        let seconds: BTreeSet<Inst> = partner.values().copied().collect();
         let mut moved = Vec::with_capacity(insts.len());
         for &inst in insts {
             match partner.get(&inst) {
                 Some(&second) if factors(func, inst, BinaryOp::Mul).is_some() => moved.extend([inst, second]),
                 Some(&second) => moved.extend([second, inst]),
-                None if partner.values().any(|&second| second == inst) => {}
+                None if seconds.contains(&inst) => {}
                 None => moved.push(inst),
             }
         }

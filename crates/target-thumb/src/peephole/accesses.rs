@@ -8,10 +8,11 @@
 //! Neither makes code larger: the short forms of what is replaced have as many bytes together. Each application leaves
 //! one instruction less.
 
-use codegen::{Function, Insts, PReg};
+use codegen::{Function, PReg};
 use thumb_isa::{Flags, Opcode};
 
 use super::effects::Effects;
+use super::is_nothing;
 use crate::inst::{Inst, Machine, SP, to_machine};
 use crate::target::Thumb;
 
@@ -22,18 +23,21 @@ const WINDOW: usize = 12;
 pub fn pair(func: &mut Function<Thumb, PReg>) {
     for n in 0..func.order.len() {
         let insts = &mut func.blocks[func.order[n]].insts;
-        let mut at = 0;
-        while at < insts.len() {
-            let second =
-                (at + 1..insts.len().min(at + WINDOW)).find_map(|n| dual(insts, at, n).map(|dual| (n, dual)));
-            if let Some((second, (to, dual))) = second {
+        for at in 0..insts.len() {
+            let mut behind = at + 1..insts.len().min(at + WINDOW);
+            if let Some((second, (to, dual))) = behind.find_map(|n| dual(insts, at, n).map(|dual| (n, dual)))
+            {
+                insts[if to == at { second } else { at }] = nothing();
                 insts[to] = Inst::Plain(dual);
-                insts.remove(if to == at { second } else { at });
-            } else {
-                at += 1;
             }
         }
+        insts.retain(|inst| !is_nothing(inst));
     }
+}
+
+/// What stands in the place of an instruction that goes, until all that go are removed at once.
+const fn nothing() -> Inst<PReg> {
+    Inst::Params { defs: Vec::new(), singles: Vec::new() }
 }
 
 /// A load or store of a word in the frame: opcode, register, offset.
@@ -80,7 +84,7 @@ fn may_pass(inst: &Inst<PReg>, is_load: bool, reg: PReg, place: i32) -> bool {
         }
         Inst::Plain(machine) => is_arithmetic(machine),
         Inst::It { body, .. } => body.iter().all(is_arithmetic),
-        Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => true,
+        Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } | Inst::Params { .. } => true,
         _ => false,
     }
 }
@@ -115,10 +119,12 @@ fn is_arithmetic(machine: &Machine<PReg>) -> bool {
 pub fn move_on(func: &mut Function<Thumb, PReg>) {
     for n in 0..func.order.len() {
         let insts = &mut func.blocks[func.order[n]].insts;
-        let mut at = 0;
-        while at < insts.len() {
-            at += usize::from(!behind_access(insts, at) && !before_access(insts, at));
+        for at in 0..insts.len() {
+            if behind_access(insts, at) || before_access(insts, at) {
+                insts[at] = nothing();
+            }
         }
+        insts.retain(|inst| !is_nothing(inst));
     }
 }
 
@@ -135,12 +141,11 @@ fn addition(inst: &Inst<PReg>) -> Option<(PReg, i32)> {
 }
 
 /// The access that comes before the addition at `at` does it, too.
-fn behind_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
+fn behind_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in (at.saturating_sub(WINDOW)..at).rev() {
         if let Some(joined) = with_addition(&insts[n], pointer, by, true) {
             insts[n] = Inst::Plain(joined);
-            insts.remove(at);
             return true;
         }
         if !leaves_alone(&insts[n], pointer) {
@@ -151,12 +156,11 @@ fn behind_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
 }
 
 /// The access that comes behind the addition at `at` does it first.
-fn before_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
+fn before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in at + 1..insts.len().min(at + WINDOW) {
         if let Some(joined) = with_addition(&insts[n], pointer, by, false) {
             insts[n] = Inst::Plain(joined);
-            insts.remove(at);
             return true;
         }
         if !leaves_alone(&insts[n], pointer) {
@@ -168,9 +172,11 @@ fn before_access(insts: &mut Insts<Inst<PReg>>, at: usize) -> bool {
 
 fn leaves_alone(inst: &Inst<PReg>, reg: PReg) -> bool {
     let effects = Effects::of(inst);
-    matches!(inst, Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. })
-        && !effects.reads.contains(reg)
-        && !effects.writes.contains(reg)
+    let is_simple = matches!(
+        inst,
+        Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } | Inst::Params { .. }
+    );
+    is_simple && !effects.reads.contains(reg) && !effects.writes.contains(reg)
 }
 
 /// An access through a pointer that also adds to it; the addition `follows` or precedes.
