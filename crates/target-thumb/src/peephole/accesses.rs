@@ -17,7 +17,7 @@ use crate::inst::{Inst, Machine, SP, to_machine};
 use crate::target::Thumb;
 
 /// Instructions looked at from one on.
-const WINDOW: usize = 12;
+const WINDOW: usize = 16;
 
 /// Joins accesses to neighbouring words of the frame.
 pub fn pair(func: &mut Function<Thumb, PReg>) {
