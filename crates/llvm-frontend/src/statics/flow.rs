@@ -12,6 +12,9 @@ use crate::program::Program;
 use crate::read::hash::LookupMap;
 use crate::read::raw::{self, IntPredicate, Opcode, ValueKind};
 
+/// Objects are as far from a multiple of this as they were in linear memory.
+const KEPT_ALIGNMENT: u128 = 16;
+
 /// Number of a node.
 pub type Node = usize;
 
@@ -248,8 +251,9 @@ impl<'m> Graph<'m> {
                     self.step(value, to, Step::Same);
                 });
             }
-            Some(_) => {}
-            None => inst.operands().for_each(|value| self.note(value, Use::Number)),
+            // All objects keep their alignment.
+            Some(mask) if mask < KEPT_ALIGNMENT => {}
+            _ => inst.operands().for_each(|value| self.note(value, Use::Number)),
         }
     }
 
