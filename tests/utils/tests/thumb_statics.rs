@@ -376,3 +376,37 @@ fn data_below_the_stack_does_not_reach_beyond_it() {
     let elf = object::File::parse(&output.bytes[..]).unwrap();
     assert_eq!(elf.section_by_name(".data.__wasm_data.65536").unwrap().size(), 70000 - 65536);
 }
+
+/// An array whose first index is 32, as compilers make it of characters: the constant is 32 bytes in front of the array.
+#[test]
+fn a_constant_just_below_static_data_is_refused() {
+    let functions = r#"(func (export "f") (param i32) (result i32)
+        (i32.load8_u (i32.add (i32.const 65504) (i32.shl (local.get 0) (i32.const 2)))))"#;
+    for constants in [Constants::Auto, Constants::Address, Constants::Refuse] {
+        let error = judged(functions, constants).unwrap_err();
+        assert!(error.contains("in function f") && error.contains("65504"), "{error}");
+    }
+    assert!(judged(functions, Constants::Number).is_ok());
+    // Numbers of that size are numbers.
+    assert_number(
+        r#"(func (export "f") (param i32) (result i32) (i32.gt_u (local.get 0) (i32.const 65535)) (drop (i32.const 65540)))"#,
+        "65535",
+    );
+}
+
+/// The same in front of a segment that follows another: the two stay together.
+#[test]
+fn an_array_behind_a_segment_stays_behind_it() {
+    let text = r#"(module
+        (memory 2)
+        (global $__stack_pointer (mut i32) (i32.const 65536))
+        (data $.rodata (i32.const 65536) "0123456789abcdef0123456789abcdef")
+        (data $.data (i32.const 65568) "\01\02\03\04")
+        (func (export "f") (param i32) (result i32) (i32.load8_u (i32.add (i32.const 65552) (i32.and (local.get 0) (i32.const 31)))))
+        (func (export "g") (param i32) (i32.store8 (i32.const 65568) (local.get 0))))"#;
+    let output = wasm_pvm::compile(text.as_bytes(), &options(Constants::Auto, OptLevel::Oz)).unwrap();
+    let elf = object::File::parse(&output.bytes[..]).unwrap();
+    let names: Vec<&str> =
+        elf.sections().filter_map(|s| s.name().ok()).filter(|name| name.contains("__wasm_data")).collect();
+    assert_eq!(names, [".data.__wasm_data.65536"]);
+}

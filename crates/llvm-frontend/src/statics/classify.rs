@@ -108,7 +108,21 @@ pub fn resolve(
     plan: &StaticPlan,
     program: &Program<'_>,
 ) -> Result<(), Error> {
-    let signs = Knowledge::new(graph, plan.start).signs(|constant| constant != 0 && !plan.contains(constant));
+    let knowledge = Knowledge::new(graph, plan.start);
+    let signs = knowledge.signs(|constant| constant != 0 && !plan.contains(constant));
+    if program.options.constants != Constants::Number
+        && plan.start == plan.certain
+        && let Some((constant, function)) = knowledge.just_below(&signs, plan.start)
+    {
+        return Err(Error::Unsupported {
+            function: function.map(|function| program.info.function_name(function)),
+            offset: 0,
+            what: format!(
+                "the constant {constant}, which an index is added to, could mean static data that begins behind it, or \
+                 an address of the machine; relocations would tell"
+            ),
+        });
+    }
     let mut of_literals = vec![Signs::default(); graph.literals.len()];
     for (origin, signs) in graph.origins.iter().zip(&signs) {
         if let Origin::Literal(n) = *origin {

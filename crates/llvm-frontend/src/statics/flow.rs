@@ -86,6 +86,10 @@ pub struct Graph<'m> {
     pub uses: Vec<(Node, Use)>,
     /// Constants that nodes are made of.
     pub constants: Vec<(Node, u32)>,
+    /// The wasm function of each constant, if it is in one.
+    pub functions: Vec<Option<u32>>,
+    /// That of the instructions that are looked at.
+    function: Option<u32>,
     /// Literals: their calls.
     pub literals: Vec<raw::Value<'m>>,
     /// Loads and stores, in order.
@@ -111,6 +115,10 @@ impl<'m> Graph<'m> {
             if function.is_declaration() {
                 continue;
             }
+            graph.function = match program.names.callee(&function.name()) {
+                Some(Callee::Function(id)) => Some(id.index() as u32),
+                _ => None,
+            };
             for block in function.blocks() {
                 block.instructions().for_each(|inst| graph.instruction(function, inst, program));
             }
@@ -159,7 +167,12 @@ impl<'m> Graph<'m> {
     fn step(&mut self, from: raw::Value<'m>, to: Node, step: Step) {
         match self.node(from) {
             Some(from) => self.steps[from].push((to, step)),
-            None => self.constants.extend(from.const_int().map(|value| (to, value as u32))),
+            None => {
+                if let Some(value) = from.const_int() {
+                    self.constants.push((to, value as u32));
+                    self.functions.push(self.function);
+                }
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 //! constant address: what it touches is known. An *open* one is anything else: an index is added, or the address goes
 //! somewhere. How far an open reference reaches isn't known, except that:
 //! - a data segment that the name section calls `.rodata` is what the linker made one section of, so no object of the
-//!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one);
+//!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one, or an
+//!   index is added near its end, where the constant may be meant for the next object);
 //! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end;
 //! - the stack lies below the initial stack pointer, so nothing reaches across that.
 //!
@@ -28,6 +29,8 @@ use crate::names;
 use crate::options::Constants;
 use crate::program::Program;
 
+/// Constants that indices are added to and that are this near to the end of a segment may be meant for what is behind it.
+const LARGEST_DISTANCE: u32 = 256;
 /// Alignment of objects.
 const ALIGN: u32 = 16;
 
@@ -66,6 +69,8 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
         end: None,
         writes: true,
         is_store: false,
+        is_indexed: false,
+        reach: None,
     }));
     let pieces = pieces(plan, &segments, &references);
     let first = module.data.len();
@@ -235,9 +240,16 @@ fn is_object(segment: &Segment<'_>, segments: &[Segment<'_>], references: &[Refe
     let (start, end) = (segment.start, segment.end());
     let overlaps =
         |other: &Segment<'_>| !std::ptr::eq(other, segment) && other.start < end && start < other.end();
+    // The constant that indices are added to may be that of an array behind the segment whose first indices nobody uses.
+    let is_last =
+        !segments.iter().any(|other| other.start >= end) && !references.iter().any(|r| r.start >= end);
+    let may_be_behind = |r: &Reference| {
+        let may_leave = r.is_indexed && r.reach.is_none_or(|reach| reach >= end);
+        may_leave && !is_last && (start..end).contains(&r.start) && end - r.start <= LARGEST_DISTANCE
+    };
     let crosses = |r: &Reference| match r.end {
         Some(r_end) => r.start < end && end < r_end || r.start < start && start < r_end,
-        None => r.start == end,
+        None => r.start == end || may_be_behind(r),
     };
     segment.is_read_only
         && !segments.iter().any(overlaps)

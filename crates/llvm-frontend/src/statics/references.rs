@@ -3,7 +3,7 @@
 //! A *direct* reference is a load or store at a constant address: what it touches is known. An *open* one is anything
 //! else: an index is added, or the address goes somewhere.
 
-use ssa::{Addr, DataId, Function, IdVec, InstData, Value};
+use ssa::{Addr, BinaryOp, DataId, Function, IdVec, InstData, Value};
 
 /// A reference to static data, by wasm address.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,10 @@ pub struct Reference {
     pub writes: bool,
     /// It is the address of a store.
     pub is_store: bool,
+    /// An index is added.
+    pub is_indexed: bool,
+    /// The first byte with the largest index, if all indices are seen to have a limit.
+    pub reach: Option<u32>,
 }
 
 /// Takes linear memory, which is at address 0, out of addresses, and puts constant static addresses into them.
@@ -56,6 +60,7 @@ enum Use {
 /// All references in a function.
 pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, references: &mut Vec<Reference>) {
     let open = open_uses(&uses(func));
+    let indices = indices(func);
     for block in func.blocks.values() {
         for &inst in &block.insts {
             let (mem, addr, writes) = match &func.insts[inst] {
@@ -64,12 +69,18 @@ pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, refere
                 InstData::DataAddr { data, offset } => {
                     let Some(start) = start_of(*data) else { continue };
                     let (start, data) = (start.wrapping_add_signed(*offset), *data);
+                    let indices = &indices[func.result(inst)];
+                    let limits = indices.iter().map(|&index| largest(func, index, MAX_DEPTH));
+                    let limit =
+                        limits.collect::<Option<Vec<u32>>>().and_then(|limits| limits.into_iter().max());
                     references.extend(open[func.result(inst)].map(|writes| Reference {
                         data,
                         start,
                         end: None,
                         writes,
                         is_store: false,
+                        is_indexed: !indices.is_empty(),
+                        reach: limit.and_then(|limit| start.checked_add(limit)),
                     }));
                     continue;
                 }
@@ -79,7 +90,10 @@ pub fn collect(func: &Function, start_of: &dyn Fn(DataId) -> Option<u32>, refere
             let Some(start) = start_of(data) else { continue };
             let start = start.wrapping_add_signed(addr.offset);
             let end = addr.index.is_none().then(|| start.saturating_add(mem.bytes()));
-            references.push(Reference { data, start, end, writes, is_store: writes });
+            let is_indexed = addr.index.is_some();
+            let largest = addr.index.and_then(|index| largest(func, index, MAX_DEPTH));
+            let reach = largest.and_then(|largest| start.checked_add(largest));
+            references.push(Reference { data, start, end, writes, is_store: writes, is_indexed, reach });
         }
     }
 }
@@ -146,4 +160,40 @@ fn open_uses(uses: &IdVec<Value, Vec<Use>>) -> IdVec<Value, Option<bool>> {
         }
     }
     found
+}
+
+/// By value: what is added to it that is no constant.
+fn indices(func: &Function) -> IdVec<Value, Vec<Value>> {
+    let mut found: IdVec<Value, Vec<Value>> = func.values.ids().map(|_| Vec::new()).collect();
+    for block in func.blocks.values() {
+        for &inst in &block.insts {
+            let InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } = func.insts[inst] else { continue };
+            for (value, index) in [(a, b), (b, a)] {
+                let def = func.def_inst(index).map(|inst| &func.insts[inst]);
+                if !matches!(def, Some(InstData::Const { .. })) {
+                    found[value].push(index);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// How far the definition of an index is looked at.
+const MAX_DEPTH: usize = 4;
+
+/// The largest number that a value can be, as far as its definition tells.
+fn largest(func: &Function, value: Value, depth: usize) -> Option<u32> {
+    let depth = depth.checked_sub(1)?;
+    match func.insts[func.def_inst(value)?] {
+        InstData::Const { bits, .. } => u32::try_from(bits).ok(),
+        InstData::Binary { op: BinaryOp::And, args: [a, b], .. } => {
+            let limits = [largest(func, a, depth), largest(func, b, depth)];
+            limits.into_iter().flatten().min()
+        }
+        InstData::Binary { op: BinaryOp::Shl, args: [a, b], .. } => {
+            largest(func, a, depth)?.checked_mul(1u32.checked_shl(largest(func, b, depth)?)?)
+        }
+        _ => None,
+    }
 }

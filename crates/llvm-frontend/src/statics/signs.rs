@@ -14,6 +14,9 @@ use super::flow::{Access, Comparison, Graph, Node, Origin, Step, Use};
 /// Fields and elements at constant offsets from a pointer are nearer than this.
 pub const LARGEST_OFFSET: u32 = 1 << 16;
 
+/// Arrays whose first indices nobody uses begin nearer than this behind the constant that indices are added to.
+const LARGEST_DISTANCE: u32 = 1 << 12;
+
 /// What speaks for what.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Signs(u8);
@@ -121,6 +124,21 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         let uses = self.backward(direct, &uses);
         let uses = self.with_imports(uses);
         self.with_comparisons(uses)
+    }
+
+    /// The first constant that is added to an index to give an address and lies just below static data, with the number of
+    /// its function: an object at the begin of static data whose indices begin above 0, or an address of the machine.
+    pub fn just_below(&self, signs: &[Signs], start: u32) -> Option<(u32, Option<u32>)> {
+        let below = start.saturating_sub(LARGEST_DISTANCE).max(1)..start;
+        let is_base = |node: Node| {
+            let mut inputs = self.inputs[node].iter();
+            !self.is_near || inputs.all(|&(from, _)| self.is_index[from])
+        };
+        let constants = self.graph.constants.iter().zip(&self.graph.functions);
+        let mut suspects = constants.filter(|((node, constant), _)| {
+            below.contains(constant) && signs[*node].has(Signs::ADDRESS) && is_base(*node)
+        });
+        suspects.next().map(|(&(_, constant), &function)| (constant, function))
     }
 
     /// Adds to all nodes the signs of what is made of them. `uses` are what is known of them before.
