@@ -433,9 +433,7 @@ impl<'a> Program<'a> {
                 self.add_exported_addresses(relocations);
             }
             None => {
-                let size = plan.limit - plan.start;
-                let object = data_object(names::STATICS, DataKind::Variable, size, 16, Vec::new());
-                self.add_data(names::static_symbol(0), object);
+                self.add_data(names::static_symbol(0), statics::whole(&plan));
             }
         }
         if let Some(stack) = plan.stack {
@@ -532,7 +530,8 @@ pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
     }
 }
 
-fn data_object(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> DataObject {
+/// A data object without references.
+pub fn data_object(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> DataObject {
     DataObject { name: name.to_owned(), kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() }
 }
 

@@ -186,6 +186,11 @@ fn what_nothing_shows_is_data_if_it_is_accessed() {
         let ssa = judged(function, Constants::Auto).unwrap();
         assert!(!ssa.contains("@__wasm_data"), "{ssa}");
     }
+    // A stack pointer that nothing calls so, and a stack that can't move.
+    let stack = r#"(global $g (mut i32) (i32.const 65536))
+        (func (export "f") (param i32) (i32.store (global.get $g) (i32.const 1))
+        (global.set $g (i32.add (global.get $g) (local.get 0))))"#;
+    assert!(judged(stack, Constants::Auto).unwrap_err().contains("global 0 starts with 65536"));
     let far = r#"(func (export "f") (param i32) (result i32) (i32.load offset=8192 (local.get 0)))"#;
     assert!(judged(far, Constants::Auto).unwrap_err().contains("could be an address"));
     assert!(!judged(far, Constants::Number).unwrap().contains("@__wasm_data"));

@@ -108,10 +108,12 @@ struct Misfit {
     what: String,
 }
 
-/// The stack pointer of a module and its initial value, if it says which global that is.
-pub fn pointer(info: &ModuleInfo) -> Option<(u32, u32)> {
+/// The stack pointer of a module and its initial value, if it says which global that is, or the options say that there is
+/// one.
+pub fn pointer(info: &ModuleInfo, options: &Options) -> Option<(u32, u32)> {
     let candidate = candidate(info, true).ok()?;
-    candidate.labelled.then_some((candidate.global, candidate.initial))
+    let is_known = candidate.labelled || options.shadow_stack == ShadowStack::Strict;
+    is_known.then_some((candidate.global, candidate.initial))
 }
 
 fn recognise(

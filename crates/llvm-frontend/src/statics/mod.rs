@@ -22,6 +22,7 @@ mod signs;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, SegmentMode, ValueType};
+use crate::names;
 use crate::options::{Constants, Options};
 use crate::relocations::{self, Relocations};
 use crate::shadow_stack::{self, StackPlan};
@@ -32,7 +33,7 @@ use inkwell::module::Module;
 use inkwell::values::InstructionOpcode;
 
 use crate::passes;
-use crate::program::Program;
+use crate::program::{Program, data_object};
 
 /// Looks at all code of a part before LLVM optimises: accesses to devices become volatile, and literals what they are.
 ///
@@ -76,7 +77,7 @@ pub fn place(module: ssa::Module, plan: &StaticPlan, program: &Program<'_>) -> R
 }
 
 /// Globals by which linkers tell where things are. They mean nothing once data is somewhere else.
-pub const LINKER_GLOBALS: [&str; 10] = [
+pub const LINKER_GLOBALS: [&str; 11] = [
     "__stack_pointer",
     "__stack_low",
     "__stack_high",
@@ -87,6 +88,7 @@ pub const LINKER_GLOBALS: [&str; 10] = [
     "__dso_handle",
     "__memory_base",
     "__table_base",
+    "__wasm_first_page_end",
 ];
 
 /// Where static data is.
@@ -164,7 +166,7 @@ fn range(
     let declared = u32::try_from(memory.min_pages << memory.page_log2).unwrap_or(u32::MAX);
     let pointer = match fused {
         Some(plan) => Some((plan.global, plan.initial)),
-        None => shadow_stack::pointer(info),
+        None => shadow_stack::pointer(info, options),
     };
     let certain = certain_start(info, pointer.map(|(_, initial)| initial));
     let is_behind = certain.is_none_or(|start| segments(info).next().is_none() && start % STACK_SIZES != 0);
@@ -191,6 +193,11 @@ fn range(
 /// with neither; what is zero in the beginning needs no segment.
 fn certain_start(info: &ModuleInfo, stack_top: Option<u32>) -> Option<u32> {
     stack_top.into_iter().chain(segments(info)).min()
+}
+
+/// Static data as one object, until [`place`] cuts it.
+pub fn whole(plan: &StaticPlan) -> ssa::DataObject {
+    data_object(names::STATICS, ssa::DataKind::Variable, plan.limit - plan.start, 16, Vec::new())
 }
 
 /// Where segments begin.

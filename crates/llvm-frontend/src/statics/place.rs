@@ -53,8 +53,12 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let statics = module.data.iter().find(|(_, object)| object.name == names::STATICS).map(|(id, _)| id);
     let start_of = |data| (Some(data) == statics).then_some(plan.start);
     module.functions.values_mut().flatten().for_each(|func| strip(func, memory, &start_of));
-    let Some(statics) = statics else { return Ok(module) };
     let globals = globals(&module, plan, program)?;
+    let statics = match statics {
+        Some(statics) => statics,
+        None if globals.is_empty() => return Ok(module),
+        None => module.data.push(super::whole(plan)),
+    };
     let mut references = Vec::new();
     module.functions.values().flatten().for_each(|func| collect(func, &start_of, &mut references));
     check_end(plan, &references, program)?;
