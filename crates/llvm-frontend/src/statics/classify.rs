@@ -200,8 +200,8 @@ fn unclear(program: &Program<'_>, plan: &StaticPlan, literal: &Literal, verdict:
         format!("the constant {value} is an address behind the end of static data, which is given as {end}")
     } else {
         format!(
-            "the constant {value} could be an address of static data or a number; relocations would tell, and linear \
-             memory at a symbol needs no decision"
+            "the constant {value} could be an address of static data or a number; relocations (`--emit-relocs` of \
+             linkers) tell, `--constants` says for all, and linear memory at a symbol needs no decision"
         )
     };
     let function = Some(program.info.function_name(literal.function));

@@ -129,7 +129,8 @@ fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bo
         Constants::Address => Ok(true),
         Constants::Number => Ok(false),
         Constants::Auto | Constants::Refuse => Err(unsupported(format!(
-            "{} could be an address of static data or a number; relocations would tell",
+            "{} could be an address of static data or a number; relocations (`--emit-relocs` of linkers) tell, \
+             `--constants` says for all",
             what()
         ))),
     }
