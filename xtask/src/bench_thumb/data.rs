@@ -16,7 +16,7 @@ use ssa::{DataKind, DataObject, EntityId};
 /// The symbol of the block of static data.
 pub const STATICS: &str = "__bench_statics";
 /// Bytes of zeros at most behind the last segment: linear memory may be much larger than what code uses.
-const SPARE: usize = 65536;
+const SPARE: usize = 4096;
 
 /// The static data of a module, as far as it has segments, and some room.
 #[derive(Clone, PartialEq, Eq, Debug)]
