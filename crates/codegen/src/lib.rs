@@ -36,7 +36,7 @@ pub use insts::Insts;
 pub use lower::{Lower, Remat, Unsupported, ValueRegs};
 pub use mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg, VRegData};
 pub use regalloc::allocate;
-pub use region::frame_region;
+pub use region::{frame_region, predecessors};
 pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 pub use relax::{Code, Placement, relax};
 pub use switch::{SwitchBytes, SwitchLimits, expand_switches};

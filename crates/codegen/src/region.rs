@@ -52,7 +52,7 @@ pub fn frame_region<T: Target>(
 }
 
 /// The predecessors of each block, each once.
-fn predecessors<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Block>> {
+pub fn predecessors<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Block>> {
     let mut preds: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for &block in &func.order {
         for_each_successor(&func.blocks[block].control, |to| {

@@ -5,10 +5,10 @@
 //! need not pay. A copy moves down if what it reads and writes is untouched behind it; each move goes from a block to
 //! one of its successors that has no other predecessor, so blocks in layout order see everything that arrives.
 
-use codegen::{Block, Control, Function, Insts, PReg, RegSet};
+use codegen::{Block, Control, Function, Insts, PReg, RegSet, predecessors};
 
 use crate::inst::Inst;
-use crate::peephole::effects::{Effects, predecessors};
+use crate::peephole::effects::Effects;
 use crate::peephole::liveness::{Live, live_in, spill_access};
 use crate::target::Pvm;
 

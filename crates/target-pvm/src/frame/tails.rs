@@ -8,12 +8,12 @@
 //! Short blocks that return are copied on every common path: a path that needs no frame can only do without it if it
 //! shares no block with one that does.
 
-use codegen::{Block, Control, Function, PReg};
+use codegen::{Block, Control, Function, PReg, predecessors};
 use pvm_isa::gas::{self, GasInst};
 use pvm_isa::{GpVersion, Inst as Machine, asm};
 
 use crate::inst::{Inst, Mem, SP};
-use crate::peephole::effects::{ends_block, predecessors};
+use crate::peephole::effects::ends_block;
 use crate::target::Pvm;
 
 /// Most instructions in a block worth having twice.

@@ -1,10 +1,9 @@
 //! What a final instruction reads, writes and must not be exchanged with.
 
-use codegen::{Function, PReg, RegSet};
+use codegen::{PReg, RegSet};
 use pvm_isa::Opcode;
 
 use crate::inst::{Callee, Inst, Mem, SP};
-use crate::target::Pvm;
 
 /// Registers read and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,18 +109,6 @@ fn access_bytes(op: Opcode) -> i64 {
         Opcode::LoadIndU64 | Opcode::StoreIndU64 | Opcode::StoreImmIndU64 => 8,
         _ => panic!("{op} is no register-relative access"),
     }
-}
-
-/// How many edges lead to each block of the final function, repetitions of a dispatch counted once.
-pub fn predecessors(func: &Function<Pvm, PReg>) -> ssa::IdVec<codegen::Block, Vec<codegen::Block>> {
-    let mut preds = ssa::IdVec::filled(Vec::new(), func.blocks.len());
-    for &block in &func.order {
-        let mut targets = func.blocks[block].control.successors();
-        targets.sort();
-        targets.dedup();
-        targets.into_iter().for_each(|to| preds[to].push(block));
-    }
-    preds
 }
 
 #[cfg(test)]

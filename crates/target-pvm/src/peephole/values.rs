@@ -20,11 +20,11 @@
 
 use std::collections::BTreeMap;
 
-use codegen::{Block, Control, Function, Operand, PReg, SpillSlot, StackSlot};
+use codegen::{Block, Control, Function, Operand, PReg, SpillSlot, StackSlot, predecessors};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use super::effects::{Access, Effects, is_pure, predecessors};
+use super::effects::{Access, Effects, is_pure};
 use crate::inst::{Inst, Mem, SP};
 use crate::target::Pvm;
 
