@@ -86,6 +86,14 @@ impl State {
             Inst::Reg3S { op: Opcode::Mul, s, rd, rn, rm } => {
                 Some(Outcome::of(self.get(rn).wrapping_mul(self.get(rm))).to(Some(rd), s))
             }
+            Inst::Extend { .. } | Inst::BitField { .. } => self.extract(inst),
+            _ => None,
+        }
+    }
+
+    /// Bits of one register, extended.
+    fn extract(&self, inst: &Inst) -> Option<Outcome> {
+        match *inst {
             Inst::Extend { op, rd, rm, rotation } => {
                 let value = self.get(rm).rotate_right(8 * u32::from(rotation));
                 let value = match op {

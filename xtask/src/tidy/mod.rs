@@ -3,15 +3,27 @@
 //! Each rule is a function from the tree to complaints; the list of rules is [`RULES`]. A complaint names the file
 //! and what to do, so that the rules need no other text.
 
+mod imports;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 /// Longest file, in lines.
-const MAX_FILE_LINES: usize = 1200;
+const MAX_FILE_LINES: usize = 700;
 /// Longest function, in lines; flat tables included.
-const MAX_FUNCTION_LINES: usize = 120;
+const MAX_FUNCTION_LINES: usize = 60;
+
+/// Circles of imports that are still there; a new one, and one that is gone from here, is a complaint.
+const KNOWN_CIRCLES: [(&str, &str); 6] = [
+    ("crates/codegen/src", "buffer, frame, lower, mir, target"),
+    ("crates/llvm-frontend/src", "passes, program, read, relocations, runtime, statics, translate"),
+    ("crates/ssa/src", "function, inst, module, source"),
+    ("crates/target-pvm/src", "frame, lower, peephole, target"),
+    ("crates/target-thumb/src", "expand, frame, lower, peephole, target"),
+    ("crates/thumb-isa/src", "encode, inst, table"),
+];
 
 type Rule = fn(&Tree) -> Vec<String>;
 
@@ -20,6 +32,7 @@ const RULES: &[Rule] = &[
     files_are_short,
     functions_are_short,
     llvm_stays_behind_its_wall,
+    stages_form_no_circle,
     libraries_read_no_environment,
     documents_name_files_that_exist,
 ];
@@ -87,6 +100,30 @@ fn functions_are_short(tree: &Tree) -> Vec<String> {
         }
     }
     complaints
+}
+
+/// Circles of imports between the stages of a crate; see [`imports`].
+fn stages_form_no_circle(tree: &Tree) -> Vec<String> {
+    let mut crates: BTreeMap<PathBuf, Vec<(&Path, &str)>> = BTreeMap::new();
+    for (path, text) in tree.sources() {
+        let mut ancestors = path.ancestors();
+        if let Some(src) = ancestors.find(|dir| dir.file_name().is_some_and(|name| name == "src")) {
+            let file = path.strip_prefix(src).expect("an ancestor");
+            crates.entry(src.to_path_buf()).or_default().push((file, text));
+        }
+    }
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (src, files) in &crates {
+        let circles = imports::circles(files.iter().copied());
+        found.extend(circles.into_iter().map(|circle| (src.display().to_string(), circle)));
+    }
+    let known: Vec<(String, String)> =
+        KNOWN_CIRCLES.iter().map(|&(src, circle)| (src.to_owned(), circle.to_owned())).collect();
+    let new = found.iter().filter(|circle| !known.contains(circle));
+    let gone = known.iter().filter(|circle| !found.contains(circle));
+    let new = new.map(|(src, circle)| format!("{src}: a circle of imports: {circle}"));
+    let gone = gone.map(|(src, circle)| format!("{src}: delete from `KNOWN_CIRCLES`: {circle}"));
+    new.chain(gone).collect()
 }
 
 /// Name, first line and length of each function: from `fn` to the line that closes at its indentation (the sources
