@@ -4,7 +4,7 @@
 //! Module ─ sparse ─ entries ─ reach ─ imports ─► Module ─ memory plan ─► Pvm ─ codegen ─► Fragments ─ link ─► Program
 //! ```
 //!
-//! Everything up to the memory plan is SSA in, SSA out: distant data is copied at the start, entry points get
+//! Everything up to the memory plan is SSA in, SSA out: distant data is put into place at the start, entry points get
 //! wrappers, what nothing can reach goes, and calls of imports become host calls or plain code. Then addresses of
 //! data are known, [`Pvm`] tells the code generator what the machine is like, and `link` joins the functions' code
 //! with the jump table and initial memory.
@@ -160,7 +160,7 @@ struct Prepared {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
-    let identity_from = sparse::copy_at_start(&mut module, options.goal);
+    let window = sparse::copy_at_start(&mut module, options.goal);
     let entries = entries::make_entries(&mut module, options.entries, options.result);
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {
@@ -175,7 +175,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
         dead_slots::remove_dead_slot_stores(func, memory);
         target::expand_switches(func);
     }
-    let memory_options = MemoryOptions { identity_from, ..options.memory.clone() };
+    let memory_options = MemoryOptions { window, ..options.memory.clone() };
     let plan = MemoryPlan::new(&module, &memory_options)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {

@@ -21,7 +21,7 @@
 //!   the data, and stays mapped.
 //! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
 //!   data. [`crate::sparse`] decides whether to copy the data at the start instead of storing it with the hole;
-//!   [`MemoryOptions::identity_from`] tells the plan.
+//!   [`Window::is_identity`] tells the plan.
 //! - **The padding in front of the window is used**: constants go there when all of them fit.
 //! - **The machine stack** is [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
 //!   shadow stack it replaces. It is not stored, so generosity costs nothing.
@@ -46,14 +46,37 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Give exported globals and tables a place even if no code refers to them.
     pub keep_exports: bool,
-    /// Wasm addresses are PVM addresses, if everything else fits below: linear memory is in use from this address on
-    /// and has no initial contents.
-    pub identity_from: Option<u32>,
+    /// What is in use of linear memory, if its segments don't tell because [`crate::sparse`] has changed them.
+    pub window: Option<Window>,
+}
+
+/// What is in use of linear memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// The first wasm address that needs memory.
+    pub first: u32,
+    /// Upper bound of the bytes of the shadow stack that the machine stack replaces.
+    pub replaced_stack: u64,
+    /// Wasm addresses are PVM addresses, if everything else fits below: memory has no stored contents.
+    pub is_identity: bool,
+}
+
+impl Window {
+    /// What a memory's segments say: see the module documentation. Zeros in them count, they are in use.
+    pub fn of(memory: &LinearMemory) -> Self {
+        let first = first_live_byte(memory);
+        Self { first, replaced_stack: replaced_stack(memory), is_identity: false }
+    }
+}
+
+/// Where the read-write area begins if there is no read-only area.
+pub fn lowest_rw_start() -> u32 {
+    spi::rw_start(0)
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false, identity_from: None }
+        Self { stack_size: None, guard: true, keep_exports: false, window: None }
     }
 }
 
@@ -67,7 +90,11 @@ pub enum MemoryError {
     #[error("{0} bytes of initial data exceed the container's limit of {max} bytes", max = spi::MAX_AREA_LEN)]
     ReadWrite(u64),
     /// The zeros behind the read-write data are too many.
-    #[error("an initial linear memory of {0} bytes exceeds the container's limit of {max} heap pages", max = u16::MAX)]
+    #[error(
+        "an initial linear memory of {0} bytes exceeds the container's limit of {max} heap pages and {bytes} bytes",
+        max = u16::MAX,
+        bytes = spi::MAX_AREA_LEN
+    )]
     Heap(u64),
     /// The stack is too large.
     #[error("a stack of {0} bytes exceeds the container's limit of {MAX_STACK} bytes")]
@@ -107,12 +134,13 @@ impl MemoryPlan {
     pub fn new(module: &Module, options: &MemoryOptions) -> Result<Self, MemoryError> {
         let usage = Usage::of(module, options.keep_exports);
         let memory = module.memory().filter(|(id, _)| usage.used[*id]);
-        let live_start = options.identity_from.or_else(|| memory.map(|(_, memory)| first_live_byte(memory)));
-        let live_start = live_start.unwrap_or(0);
+        let in_use = options.window.or_else(|| module.memory().map(|(_, memory)| Window::of(memory)));
+        let live_start = in_use.filter(|_| memory.is_some()).map_or(0, |window| window.first);
+        let is_identity = in_use.is_some_and(|window| window.is_identity);
         let align = if options.guard { spi::PAGE_SIZE } else { UNGUARDED_ALIGN };
         let window = |rw_start: u32, front: u64| -> i64 {
             let first = i64::from(rw_start) + front as i64 - i64::from(live_start);
-            if options.identity_from.is_some() && first <= 0 { 0 } else { next_multiple_of(first, align) }
+            if is_identity && first <= 0 { 0 } else { next_multiple_of(first, align) }
         };
 
         let constants = usage.place(module, Area::default(), true);
@@ -137,7 +165,8 @@ impl MemoryPlan {
         if let Some((id, _)) = memory {
             addresses[id] = Some(base as u32);
         }
-        let stack_size = stack_size(module, options)?;
+        let replaced_stack = in_use.map_or(0, |window| window.replaced_stack);
+        let stack_size = stack_size(replaced_stack, options)?;
         let memory = memory.map(|(id, _)| id);
         Ok(Self { addresses, memory, linear_base: base as u32, ro_len, rw_start, rw_end, stack_size })
     }
@@ -189,7 +218,7 @@ impl MemoryPlan {
         for (id, object) in module.data.iter() {
             let Some(address) = self.addresses[id] else { continue };
             if let DataKind::Memory(memory) = &object.kind {
-                for segment in &memory.segments {
+                for segment in memory.segments.iter().filter(|segment| !segment.bytes.is_empty()) {
                     let address = self.linear_base.wrapping_add(segment.offset);
                     write_at(&mut rw, (address - self.rw_start) as usize, &segment.bytes);
                 }
@@ -209,12 +238,25 @@ impl MemoryPlan {
         }
         let used = rw.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         rw.truncate(used);
-        let stored_end = self.rw_start + spi::page_align(rw.len() as u32);
-        let pages = (self.rw_end - stored_end) / spi::PAGE_SIZE;
-        let too_many = |_| MemoryError::Heap(u64::from(pages) * u64::from(spi::PAGE_SIZE));
-        let heap_pages = u16::try_from(pages).map_err(too_many)?;
+        let heap_pages = self.heap_pages(&mut rw)?;
         limited(rw.len() as u64, spi::MAX_AREA_LEN).map_err(MemoryError::ReadWrite)?;
         Ok(Images { ro, rw, heap_pages })
+    }
+
+    /// The zeroed pages behind the stored bytes. Those that the container can't count are stored.
+    fn heap_pages(&self, rw: &mut Vec<u8>) -> Result<u16, MemoryError> {
+        let stored = spi::page_align(rw.len() as u32);
+        let pages = (self.rw_end - self.rw_start - stored) / spi::PAGE_SIZE;
+        let Some(excess) = pages.checked_sub(u16::MAX.into()).filter(|&excess| excess > 0) else {
+            return Ok(pages as u16);
+        };
+        // One byte in the last of them makes a page stored.
+        let len = stored + (excess - 1) * spi::PAGE_SIZE + 1;
+        if len > spi::MAX_AREA_LEN {
+            return Err(MemoryError::Heap(u64::from(pages) * u64::from(spi::PAGE_SIZE)));
+        }
+        rw.resize(len as usize, 0);
+        Ok(u16::MAX)
     }
 }
 
@@ -289,8 +331,8 @@ impl Usage {
     }
 }
 
-/// The first wasm address that needs memory: see the module documentation.
-pub fn first_live_byte(memory: &LinearMemory) -> u32 {
+/// The first wasm address that needs memory.
+fn first_live_byte(memory: &LinearMemory) -> u32 {
     let mut segments = memory.segments.iter().filter(|segment| !segment.bytes.is_empty()).peekable();
     match memory.native_stack {
         Some(top) if segments.peek().is_some() && segments.all(|segment| segment.offset >= top) => top,
@@ -298,18 +340,18 @@ pub fn first_live_byte(memory: &LinearMemory) -> u32 {
     }
 }
 
-/// Upper bound of the bytes of the shadow stack that the machine stack replaces.
+/// See [`Window::replaced_stack`].
 fn replaced_stack(memory: &LinearMemory) -> u64 {
     let Some(top) = memory.native_stack else { return 0 };
-    let ends = memory.segments.iter().map(|segment| u64::from(segment.offset) + segment.bytes.len() as u64);
+    let present = memory.segments.iter().filter(|segment| !segment.bytes.is_empty());
+    let ends = present.map(|segment| u64::from(segment.offset) + segment.bytes.len() as u64);
     let below = ends.filter(|&end| end <= u64::from(top)).max().unwrap_or(0);
     let bytes = u64::from(top) - below;
     // With data below, zero-initialised data counts as well, which may be huge.
     if below > 0 { bytes.min(u64::from(MAX_STACK - MACHINE_STACK)) } else { bytes }
 }
 
-fn stack_size(module: &Module, options: &MemoryOptions) -> Result<u32, MemoryError> {
-    let replaced = module.memory().map_or(0, |(_, memory)| replaced_stack(memory));
+fn stack_size(replaced: u64, options: &MemoryOptions) -> Result<u32, MemoryError> {
     let bytes = options.stack_size.map_or(u64::from(MACHINE_STACK) + replaced, u64::from);
     let bytes = bytes.max(1).next_multiple_of(u64::from(spi::PAGE_SIZE));
     limited(bytes, MAX_STACK).map_err(MemoryError::Stack)
@@ -493,6 +535,10 @@ mod tests {
         assert_eq!(kept.expect("fits").address(id(1)), 0x2_0000);
     }
 
+    fn identity(first: u32) -> Option<Window> {
+        Some(Window { first, replaced_stack: 0, is_identity: true })
+    }
+
     #[test]
     fn wasm_addresses_are_pvm_addresses_if_the_rest_fits_below() {
         let objects = vec![
@@ -501,13 +547,24 @@ mod tests {
             object("c", DataKind::Constant, 8, b"constant"),
         ];
         let module = module(objects, &[0, 1], &[2]);
-        let options = MemoryOptions { identity_from: Some(0x10_0000), ..MemoryOptions::default() };
+        let options = MemoryOptions { window: identity(0x10_0000), ..MemoryOptions::default() };
         let plan = MemoryPlan::new(&module, &options).expect("fits");
         assert_eq!((plan.linear_base(), plan.address(id(1)), plan.heap_end()), (0, 0x2_0000, 0x11_0000));
         let images = plan.images(&module, |_| 0).expect("fits");
         assert_eq!((images.rw.len(), images.heap_pages), (16, 0xef));
-        let options = MemoryOptions { identity_from: Some(0x1_8000), ..MemoryOptions::default() };
+        let options = MemoryOptions { window: identity(0x1_8000), ..MemoryOptions::default() };
         assert_eq!(MemoryPlan::new(&module, &options).expect("fits").linear_base(), 0x9000);
+    }
+
+    #[test]
+    fn zeros_are_stored_where_heap_pages_are_too_few() {
+        for (pages, stored, heap) in [(4095, 0, 0xfff0), (4097, 16 * 4096 + 1, 0xffff)] {
+            let images = images(&module(vec![memory(pages, &[], None)], &[0], &[]));
+            assert_eq!((images.rw.len(), images.heap_pages), (stored, heap), "{pages} pages");
+        }
+        let data = module(vec![memory(4351, &[(5, b"data")], None)], &[0], &[]);
+        let images = images(&data);
+        assert_eq!((images.rw.len(), images.heap_pages), (4080 * 4096 + 1, 0xffff));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
 const SEEDS: u64 = 150;
+/// Modules with initial data.
+const DATA_SEEDS: u64 = 100;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -43,4 +45,11 @@ fn random_modules_agree_on_gp_072() {
         }
     }
     assert!(agreed > 0);
+}
+
+#[test]
+fn initial_memory_is_what_segments_say() {
+    for seed in 0..DATA_SEEDS {
+        testkit::data::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    }
 }

@@ -136,7 +136,7 @@ impl PvmOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
                 keep_exports: self.keep_exports,
-                identity_from: None,
+                window: None,
             },
             threads: options.thread_count(),
         }

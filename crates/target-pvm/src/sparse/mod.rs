@@ -1,0 +1,210 @@
+//! Initial data that is put into place at the start instead of being stored there.
+//!
+//! A standard program stores read-write memory as one run of bytes. Two kinds of data don't suit that, and get to their
+//! places by code that runs before anything else:
+//!
+//! - **Distant data.** A segment after a megabyte of zeros (a shadow stack that stays in memory, for example) would
+//!   cost a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and what follows is copied, if
+//!   the zeros are worth more than the copies.
+//! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
+//!   window free, base 0 is possible, and each access is up to three bytes shorter. But read-write memory begins far
+//!   below the data then. It is done where the goal asks for it: for small code, or if it gains enough.
+//!
+//! [`form`] decides between stores, loops and a table. It relies on memory being zero where no segment is. That holds:
+//! the code runs before the start function and before every entry, and once only; what is stored in the file instead
+//! ends [`MIN_GAP`] bytes before what is copied; and nothing is written outside of linear memory.
+
+mod code;
+mod form;
+mod pieces;
+
+use ssa::{DataKind, InstData, Module, Segment};
+
+use crate::Goal;
+use crate::memory_plan::{Window, lowest_rw_start};
+use form::Form;
+use pieces::{end, pieces};
+
+/// The fewest zeros that are left out of the file.
+pub const MIN_GAP: u32 = 16 << 10;
+
+/// Turns segments into code that puts them into place, where that is better. Returns what the memory plan has to know
+/// of linear memory, if there is one; its segments are disjoint afterwards.
+pub fn copy_at_start(module: &mut Module, goal: Goal) -> Option<Window> {
+    let (_, memory) = module.memory()?;
+    let mut window = Window::of(memory);
+    let bounds = (window.first, memory.min_bytes);
+    let mut near = pieces(memory, form::MIN_DISTANCE);
+    let mut copied = None;
+    if identity_is_possible(module, &near, &window)
+        && let Some(form) = Form::cheapest(&near, bounds, goal)
+        && identity_pays(module, &form, goal)
+    {
+        window.is_identity = true;
+        near.clear();
+        copied = Some(form);
+    } else if let Some(cut) = best_cut(&near, window.first, goal)
+        && let Some(form) = Form::cheapest(&near[cut..], bounds, goal)
+    {
+        near.truncate(cut);
+        copied = Some(form);
+    }
+    set_segments(module, near, copied);
+    Some(window)
+}
+
+fn set_segments(module: &mut Module, near: Vec<Segment>, copied: Option<Form>) {
+    let (id, _) = module.memory().expect("the caller has seen it");
+    if let DataKind::Memory(memory) = &mut module.data[id].kind {
+        memory.segments = near;
+    }
+    if let Some(form) = copied {
+        let start = code::add_start(module, id, form);
+        module.start = Some(start);
+    }
+}
+
+/// The first piece to copy: the one after the gap that saves most.
+fn best_cut(pieces: &[Segment], first: u32, goal: Goal) -> Option<usize> {
+    let mut best = None;
+    let (mut zeros, mut price) = (0, COPY_BYTES);
+    for at in (0..pieces.len()).rev() {
+        let before = if at == 0 { u64::from(first) } else { end(&pieces[at - 1]) };
+        let gap = u64::from(pieces[at].offset).saturating_sub(before);
+        zeros += gap;
+        price += PIECE_BYTES + pieces[at].bytes.len() as u64 * GAS_PER_BYTE * form::gas_weight(goal) / 64;
+        let saved = zeros.saturating_sub(price);
+        if gap >= u64::from(MIN_GAP) && best.is_none_or(|(most, _)| saved > most) && saved > 0 {
+            best = Some((saved, at));
+        }
+    }
+    best.map(|(_, at)| at)
+}
+
+/// Bytes of copying anything at all, and of a piece beside its data.
+const COPY_BYTES: u64 = 120;
+const PIECE_BYTES: u64 = 16;
+/// Gas of copying a byte, about.
+const GAS_PER_BYTE: u64 = 2;
+
+/// Bytes that base 0 saves per access through a pointer, on average.
+const SAVED_PER_ACCESS: usize = 2;
+/// Bytes of the flag's check in an entry.
+const ENTRY_BYTES: usize = 60;
+
+/// Whether linear memory can stay where wasm has it: everything else fits below the first byte in use.
+fn identity_is_possible(module: &Module, pieces: &[Segment], window: &Window) -> bool {
+    let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
+    let others: u64 = module.data.values().map(|object| u64::from(object.size) + 16).sum();
+    window.first > 0 && u64::from(lowest_rw_start()) + data + others <= u64::from(window.first)
+}
+
+fn identity_pays(module: &Module, form: &Form, goal: Goal) -> bool {
+    let is_access = |inst: &&InstData| match inst {
+        InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.index.is_some(),
+        _ => false,
+    };
+    let insts = module.functions.values().flatten().flat_map(|func| func.insts.values());
+    let saved = insts.filter(is_access).count() * SAVED_PER_ACCESS;
+    let copied: usize = form.runs.iter().map(|run| run.bytes.len()).sum();
+    let code = form.price().0 - copied + module.exports.len() * ENTRY_BYTES;
+    match goal {
+        Goal::Speed => false,
+        Goal::Balance => saved > code + copied / 2,
+        Goal::Size => saved > code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(memory: &str) -> Module {
+        let text = format!("memory @mem size=0 align=16 min=1048576 page_log2=16 {memory}\n");
+        ssa::parse_module(&text).expect("parses")
+    }
+
+    fn segments(module: &Module) -> Vec<(u32, usize)> {
+        let (_, memory) = module.memory().expect("there");
+        memory.segments.iter().map(|segment| (segment.offset, segment.bytes.len())).collect()
+    }
+
+    fn copied(module: &Module) -> String {
+        let start = module.start.expect("something is copied");
+        ssa::print_function(module, module.functions[start].as_ref().expect("made"))
+    }
+
+    #[test]
+    fn distant_data_is_copied_and_near_data_stays() {
+        let text = format!("{{ 100: 0102, 900000: {}, 900131: 0405, 940000: 06 }}", "03".repeat(100));
+        let mut module = module(&text);
+        let window = copy_at_start(&mut module, Goal::Size).expect("there is memory");
+        ssa::verify(&module).expect("verifies");
+        assert_eq!((window.first, window.is_identity), (0, false));
+        assert_eq!(segments(&module), [(100, 2)]);
+        let constants: Vec<_> =
+            module.data.values().skip(1).map(|object| (object.name.as_str(), object.size)).collect();
+        assert_eq!(constants, [("__initial.900000", 136)], "few zeros are cheaper than another loop");
+        assert_eq!(module.data[ssa::EntityId::new(1)].init[130..134], [0, 4, 5, 0]);
+        assert!(copied(&module).contains("store.u32 v0, [@mem + 940000]"), "{}", copied(&module));
+    }
+
+    #[test]
+    fn dense_data_stays() {
+        let mut dense = module("{ 1024: 01, 10000: 02 }");
+        let before = dense.clone();
+        copy_at_start(&mut dense, Goal::Size);
+        assert_eq!(dense, before);
+        let mut fused = module("native_stack=524288 { 524288: 01 }");
+        let before = fused.clone();
+        copy_at_start(&mut fused, Goal::Speed);
+        assert_eq!(fused, before, "what the fused stack leaves free is no gap");
+        let mut zeros = module("{ 8: 00, 900000: 0000, 0: 00 }");
+        copy_at_start(&mut zeros, Goal::Size);
+        assert_eq!((segments(&zeros), zeros.start), (vec![], None));
+    }
+
+    #[test]
+    fn copies_must_be_worth_their_gas() {
+        let text = format!("{{ 0: 01, 20000: {} }}", "07".repeat(60_000));
+        for (goal, is_copied) in [(Goal::Speed, false), (Goal::Balance, false), (Goal::Size, true)] {
+            let mut module = module(&text);
+            copy_at_start(&mut module, goal);
+            assert_eq!(module.start.is_some(), is_copied, "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_use_is_known_before_segments_change() {
+        let mut last = module("native_stack=900000 { 20000: 01, 100000: 02, 850000: 00 }");
+        let window = copy_at_start(&mut last, Goal::Size).expect("there is memory");
+        assert_eq!((window.first, window.replaced_stack), (0, 49_999));
+        assert_eq!(segments(&last), []);
+        let mut first = module("native_stack=900000 { 900000: 01 }");
+        let (id, _) = first.memory().expect("there");
+        if let DataKind::Memory(memory) = &mut first.data[id].kind {
+            memory.segments.push(Segment { offset: 0, bytes: vec![] });
+        }
+        let window = copy_at_start(&mut first, Goal::Size).expect("there is memory");
+        assert_eq!((window.first, window.replaced_stack), (900_000, 900_000));
+    }
+
+    #[test]
+    fn all_data_is_copied_where_base_zero_pays() {
+        let accesses = "  store.u8 v0, [@mem + v0 + 4]\n".repeat(200);
+        let text = |top: u32| {
+            format!(
+                "memory @mem size=0 align=16 min=1048576 page_log2=16 native_stack={top} {{ {top}: 0102, 524900: 03 }}\n\
+                 func $f (i32) -> () {{\nb0(v0: i32):\n{accesses}  return\n}}\n"
+            )
+        };
+        let cases =
+            [(Goal::Speed, 524_288, false), (Goal::Balance, 524_288, true), (Goal::Size, 524_288, true)];
+        for (goal, top, copied) in cases.into_iter().chain([(Goal::Size, 131_072, false)]) {
+            let mut module = ssa::parse_module(&text(top)).expect("parses");
+            let window = copy_at_start(&mut module, goal).expect("there is memory");
+            assert_eq!((window.first, window.is_identity), (top, copied), "{goal:?} {top}");
+            assert_eq!(segments(&module).is_empty(), copied);
+        }
+    }
+}
