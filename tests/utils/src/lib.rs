@@ -12,6 +12,7 @@ pub mod kernels;
 pub mod machine;
 pub mod oracle;
 pub mod program;
+pub mod reports;
 pub mod runtimes;
 pub mod spec;
 pub mod thumb;
