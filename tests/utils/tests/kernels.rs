@@ -54,7 +54,6 @@ const PENDING: &[(&str, &str)] = &[
     ("stack-scan.wat", "fusing the shadow stack"),
     ("auto-16M-stack.wat", "fusing the shadow stack"),
     ("tail-more-stack-args.wat", "tail calls with more stack words"),
-    ("adapter-main-data-offset.wat", "adapters"),
     ("float-moves-rejected.wat", "moves of floats"),
     ("import-seven-args.wat", "`* = trap` in import maps"),
     ("result-globals.wat", "results in globals"),
