@@ -4,6 +4,7 @@
 //! engine that knows nothing of us, and what they should do is said by the WebAssembly specification suite or by an
 //! independent engine.
 
+pub mod adapters;
 pub mod engine;
 pub mod executor;
 pub mod fuzz;

@@ -1,5 +1,6 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
+use testkit::adapters::agreed;
 use testkit::fuzz::{Verdict, compare, module};
 use testkit::program::Pvm;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
@@ -43,4 +44,12 @@ fn random_modules_agree_on_gp_072() {
         }
     }
     assert!(agreed > 0);
+}
+
+/// `cargo xtask fuzz --what adapters` is the open-ended run.
+#[test]
+fn linked_modules_agree_with_modules_instantiated_one_by_one() {
+    let calls: usize =
+        (0..SEEDS / 2).map(|seed| agreed(seed).unwrap_or_else(|error| panic!("{error:#}"))).sum();
+    assert!(calls > 3 * SEEDS as usize, "{calls} calls were compared");
 }

@@ -50,7 +50,7 @@ struct Declarations {
 impl Linking<'_> {
     /// The binary of the result.
     pub fn encode(&self) -> Result<Vec<u8>, AdapterError> {
-        let start = Start::new(self.modules, &self.layout.meanings)?;
+        let start = Start::new(self.modules, &self.layout)?;
         let mut module = Module::new();
         let mut declarations = self.declarations()?;
         let start_function = if start.is_needed(self) {
@@ -148,31 +148,15 @@ impl Linking<'_> {
         let mut elements = ElementSection::new();
         let mut code = CodeSection::new();
         let mut data = DataSection::new();
+        for &number in &self.layout.order {
+            let written = self.segments(&mut elements, &mut data, number, start.is_late[number]);
+            written.map_err(|error| self.error(number, error))?;
+        }
         for (number, from) in self.modules.iter().enumerate() {
-            let mut linker = self.linker(number);
-            let mut write = || -> Result<(), Error<AdapterError>> {
-                for element in &from.elements {
-                    match element.kind {
-                        ElementKind::Active { .. } if start.is_late[number] => {
-                            elements.passive(linker.element_items(element.items.clone())?);
-                        }
-                        _ => linker.parse_element(&mut elements, element.clone())?,
-                    }
-                }
-                for body in &from.bodies {
-                    linker.parse_function_body(&mut code, body.clone())?;
-                }
-                for segment in &from.data {
-                    match segment.kind {
-                        DataKind::Active { .. } if start.is_late[number] => {
-                            data.passive(segment.data.iter().copied());
-                        }
-                        _ => linker.parse_data(&mut data, segment.clone())?,
-                    }
-                }
-                Ok(())
-            };
-            write().map_err(|error| self.error(number, error))?;
+            for body in &from.bodies {
+                let written = self.linker(number).parse_function_body(&mut code, body.clone());
+                written.map_err(|error| self.error(number, error))?;
+            }
         }
         let references: Vec<u32> = self.references()?.into_iter().collect();
         if !references.is_empty() {
@@ -186,6 +170,34 @@ impl Linking<'_> {
             module.section(&DataCountSection { count: data.len() });
         }
         module.section(&code).section(&data);
+        Ok(())
+    }
+
+    /// Segments of a module; `is_late` makes active ones passive.
+    fn segments(
+        &self,
+        elements: &mut ElementSection,
+        data: &mut DataSection,
+        number: usize,
+        is_late: bool,
+    ) -> Result<(), Error<AdapterError>> {
+        let mut linker = self.linker(number);
+        for element in &self.modules[number].elements {
+            match element.kind {
+                ElementKind::Active { .. } if is_late => {
+                    elements.passive(linker.element_items(element.items.clone())?);
+                }
+                _ => linker.parse_element(elements, element.clone())?,
+            }
+        }
+        for segment in &self.modules[number].data {
+            match segment.kind {
+                DataKind::Active { .. } if is_late => {
+                    data.passive(segment.data.iter().copied());
+                }
+                _ => linker.parse_data(data, segment.clone())?,
+            }
+        }
         Ok(())
     }
 

@@ -1,9 +1,10 @@
-//! Where everything is in the result: imports first, then the main module's definitions, then each adapter's.
+//! Where everything is in the result: imports first, then the main module's definitions, then each adapter's. Segments
+//! are in the order in which they are written.
 
 use super::AdapterError;
 use super::accesses::{Accesses, accesses};
 use super::module::{EntryType, LinkedModule, Space};
-use super::resolve::{MAIN, Meaning, Meanings, import_type};
+use super::resolve::{MAIN, Meaning, Meanings, import_type, order};
 
 /// New indices of all entries.
 pub struct Layout {
@@ -13,6 +14,8 @@ pub struct Layout {
     pub meanings: Meanings,
     /// The imports that are left, by index space.
     pub kept: [Vec<Meaning>; 4],
+    /// The order in which modules are instantiated, which is that of their segments.
+    pub order: Vec<usize>,
     /// What is added to each module's indices of types, elements and data.
     pub offsets: Vec<Offsets>,
     /// For each module, whether its own memory is left out because it stands for another.
@@ -54,16 +57,9 @@ impl Layout {
                 }
             }
         }
-        let mut next = Offsets::default();
-        let offsets = modules.iter().map(|module| {
-            let here = next;
-            next.types += module.types.len() as u32;
-            next.elements += module.elements.len() as u32;
-            next.data += module.data.len() as u32;
-            here
-        });
-        let offsets = offsets.collect();
-        Ok(Self { indices, meanings, kept, offsets, drops_memory })
+        let order = order(modules)?;
+        let offsets = offsets(modules, &order);
+        Ok(Self { indices, meanings, kept, order, offsets, drops_memory })
     }
 
     /// The new index of an entry.
@@ -81,6 +77,23 @@ impl Layout {
     ) -> Option<EntryType<'m>> {
         import_type(modules, &self.meanings, space, import)
     }
+}
+
+/// Segments that are written later come later, as they may overlap.
+fn offsets(modules: &[LinkedModule<'_>], order: &[usize]) -> Vec<Offsets> {
+    let mut offsets = vec![Offsets::default(); modules.len()];
+    let mut types = 0;
+    for (module, offsets) in modules.iter().zip(&mut offsets) {
+        offsets.types = types;
+        types += module.types.len() as u32;
+    }
+    let (mut elements, mut data) = (0, 0);
+    for &number in order {
+        (offsets[number].elements, offsets[number].data) = (elements, data);
+        elements += modules[number].elements.len() as u32;
+        data += modules[number].data.len() as u32;
+    }
+    offsets
 }
 
 /// The memory that adapters work on which don't bring one: the main module's, else the first one that is more than a

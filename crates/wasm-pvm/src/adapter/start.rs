@@ -12,34 +12,32 @@ use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind};
 use super::AdapterError;
 use super::accesses::{Accesses, accesses};
 use super::encode::{Linker, Linking};
+use super::layout::Layout;
 use super::module::{LinkedModule, Space};
-use super::resolve::{Meaning, Meanings, order};
+use super::resolve::{Meaning, Meanings};
 
 /// The start function of the result.
 pub struct Start {
-    /// Modules in the order in which they are instantiated.
-    order: Vec<usize>,
     /// For each module, whether its active segments are written by the start function.
     pub is_late: Vec<bool>,
 }
 
 impl Start {
-    pub fn new(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<Self, AdapterError> {
-        let order = order(modules)?;
+    pub fn new(modules: &[LinkedModule<'_>], layout: &Layout) -> Result<Self, AdapterError> {
         let mut is_late = vec![false; modules.len()];
         let mut is_seen = false;
-        for &number in &order {
+        for &number in &layout.order {
             is_late[number] = is_seen && has_active_segments(&modules[number]);
             if let Some(start) = modules[number].start {
-                is_seen |= !is_isolated(modules, meanings, number, start)?;
+                is_seen |= !is_isolated(modules, &layout.meanings, number, start)?;
             }
         }
-        Ok(Self { order, is_late })
+        Ok(Self { is_late })
     }
 
     /// The only thing that is to be done, if it is a call of one function.
     pub fn single(&self, linking: &Linking<'_>) -> Result<Option<u32>, AdapterError> {
-        let mut starts = self.starts(linking);
+        let mut starts = Self::starts(linking);
         match (starts.next(), starts.next()) {
             (Some((number, start)), None) if !self.is_needed(linking) => {
                 linking.layout.index(number, Space::Func, start).map(Some)
@@ -50,19 +48,19 @@ impl Start {
 
     /// Whether the result needs a start function of its own.
     pub fn is_needed(&self, linking: &Linking<'_>) -> bool {
-        self.is_late.contains(&true) || self.starts(linking).nth(1).is_some()
+        self.is_late.contains(&true) || Self::starts(linking).nth(1).is_some()
     }
 
     /// Start functions in their order, with their modules.
-    fn starts<'s>(&'s self, linking: &'s Linking<'_>) -> impl Iterator<Item = (usize, u32)> + 's {
+    fn starts<'s>(linking: &'s Linking<'_>) -> impl Iterator<Item = (usize, u32)> + 's {
         let start = |&number: &usize| linking.modules[number].start.map(|start| (number, start));
-        self.order.iter().filter_map(start)
+        linking.layout.order.iter().filter_map(start)
     }
 
     /// The body of the result's own start function.
     pub fn body(&self, linking: &Linking<'_>) -> Result<Function, AdapterError> {
         let mut body = Function::new([]);
-        for &number in &self.order {
+        for &number in &linking.layout.order {
             let module = &linking.modules[number];
             let offsets = linking.layout.offsets[number];
             let mut linker = Linker { linking, module: number };

@@ -183,7 +183,11 @@ fn starts_run_in_the_order_of_instantiation() {
     let merged = linked(main, &[adapter]);
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");
     let is_active = |n: usize| matches!(module.data[n].kind, wasmparser::DataKind::Active { .. });
-    assert_eq!((is_active(0), is_active(1), module.start), (false, true, Some(2)));
+    assert_eq!((is_active(0), is_active(1), module.start), (true, false, Some(2)));
+    // Without one, segments are in that order, as they may overlap.
+    let merged = linked(main, &[r#"(module (memory (export "memory") 1) (data (i32.const 0) "a"))"#]);
+    let module = LinkedModule::parse("the result", &merged).expect("well-formed");
+    assert_eq!([module.data[0].data, module.data[1].data], [b"a", b"m"]);
     // A start function that only changes globals leaves segments as they are.
     let adapter = r#"(module (memory (export "memory") 1) (global (mut i32) (i32.const 0))
         (func $s (global.set 0 (i32.const 1))) (start $s))"#;
