@@ -14,11 +14,12 @@ use crate::Target;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
-/// Checks the module of a seed.
-type Check = fn(u64) -> Result<()>;
+/// A generator for one topic: its name, and what checks a seed.
+type Topic = (&'static str, fn(u64) -> Result<()>);
 
-/// Generators for one topic.
-pub const TOPICS: [(&str, Check); 1] = [("data", testkit::data::check)];
+/// All of them.
+pub const TOPICS: [Topic; 2] =
+    [("adapters", testkit::adapters::check), ("data", testkit::data::check)];
 
 /// Checks seeds of a topic until the time is over; the first failure is an error that names its seed.
 pub fn run_topic(name: &str, seconds: u64, seed: u64) -> Result<()> {

@@ -63,7 +63,7 @@ enum Command {
         /// What runs the modules.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
-        /// A generator for one topic, on the PVM, instead of modules of every kind.
+        /// A generator for one topic instead of modules of every kind.
         #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(fuzz::TOPICS.map(|topic| topic.0)))]
         what: Option<String>,
     },

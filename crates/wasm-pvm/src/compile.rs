@@ -145,14 +145,16 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 /// The wasm binary of the input with all adapters linked in.
 fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, Error> {
-    let mut wasm = input::to_wasm(bytes)?;
-    for (index, adapter) in (1..).zip(&options.adapters) {
-        let adapter =
-            input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error: error.into() })?;
-        let merged = adapter::merge(&wasm, &adapter).map_err(|error| Error::Adapter { index, error })?;
-        wasm = Cow::Owned(merged);
+    let wasm = input::to_wasm(bytes)?;
+    if options.adapters.is_empty() {
+        return Ok(wasm);
     }
-    Ok(wasm)
+    let read = |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
+    let adapters: Vec<_> = (1..)
+        .zip(&options.adapters)
+        .map(|(index, adapter)| read((index, adapter.as_slice())))
+        .collect::<Result<_, _>>()?;
+    adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
 }
 
 /// The output file and how much of it is metadata.

@@ -13,14 +13,17 @@ pub enum Error {
     /// The bytes are no WebAssembly in any accepted form.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// An adapter can't be linked to the module.
+    /// An adapter is no WebAssembly in any accepted form.
     #[error("adapter {index}: {error}")]
     Adapter {
         /// Which one, counted from 1.
         index: usize,
         /// Why.
-        error: AdapterError,
+        error: InputError,
     },
+    /// The modules don't fit each other.
+    #[error("linking adapters: {0}")]
+    Linking(AdapterError),
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),

@@ -4,6 +4,7 @@
 //! engine that knows nothing of us, and what they should do is said by the WebAssembly specification suite or by an
 //! independent engine.
 
+pub mod adapters;
 pub mod data;
 pub mod engine;
 pub mod executor;
@@ -13,6 +14,7 @@ pub mod kernels;
 pub mod machine;
 pub mod oracle;
 pub mod program;
+pub mod reports;
 pub mod runtimes;
 pub mod spec;
 pub mod thumb;

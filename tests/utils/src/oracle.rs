@@ -191,7 +191,7 @@ fn trap(code: TrapCode) -> Result<Trap> {
 }
 
 /// The machine word of a value.
-fn word(value: &Val) -> u64 {
+pub(crate) fn word(value: &Val) -> u64 {
     match value {
         Val::I32(value) => i64::from(*value) as u64,
         Val::I64(value) => *value as u64,
@@ -202,7 +202,7 @@ fn word(value: &Val) -> u64 {
 }
 
 /// The value of a machine word.
-fn value(word: u64, ty: ValType) -> Val {
+pub(crate) fn value(word: u64, ty: ValType) -> Val {
     match ty {
         ValType::I32 => Val::I32(word as i32),
         ValType::I64 => Val::I64(word as i64),

@@ -142,6 +142,11 @@ impl Thumb {
         Ok(Self { setup, board: Rc::new(RefCell::new(board)) })
     }
 
+    /// How modules are compiled.
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
     /// The same board with another setup for the same core.
     #[must_use]
     pub fn with_setup(&self, setup: Setup) -> Self {

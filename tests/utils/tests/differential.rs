@@ -1,5 +1,6 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
+use testkit::adapters::agreed;
 use testkit::fuzz::{Verdict, compare, module};
 use testkit::program::Pvm;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
@@ -52,4 +53,12 @@ fn initial_memory_is_what_segments_say() {
     for seed in 0..DATA_SEEDS {
         testkit::data::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
     }
+}
+
+/// `cargo xtask fuzz --what adapters` is the open-ended run.
+#[test]
+fn linked_modules_agree_with_modules_instantiated_one_by_one() {
+    let calls: usize =
+        (0..SEEDS / 2).map(|seed| agreed(seed).unwrap_or_else(|error| panic!("{error:#}"))).sum();
+    assert!(calls > 3 * SEEDS as usize, "{calls} calls were compared");
 }

@@ -3,11 +3,16 @@
 
 use std::path::Path;
 
+use anyhow::{Result, anyhow, ensure};
+use object::{Object as _, ObjectSymbol as _};
 use testkit::engine::Engine;
+use testkit::executor::{Call, CallExit, Executor};
+use testkit::fuzz::compare;
 use testkit::program::Pvm;
+use testkit::reports::cortex_m;
 use testkit::spec::run_text;
 use testkit::thumb::{Setup, Thumb};
-use wasm_pvm::{Cpu, Floats, OptLevel, Options, PvmBounds, PvmOptions};
+use wasm_pvm::{Cpu, Floats, OptLevel, Options, PvmBounds, PvmOptions, ThumbOptions};
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
@@ -25,7 +30,7 @@ fn scripts() -> Vec<(String, String)> {
     scripts
 }
 
-fn check(context: &str, executor: &dyn testkit::executor::Executor) {
+fn check(context: &str, executor: &dyn Executor) {
     let (mut passed, mut failed) = (0, Vec::new());
     for (name, text) in scripts() {
         if name.contains("float") && !executor.has_floats() {
@@ -81,4 +86,85 @@ fn on_the_pvm() {
         ..Options::new(PvmOptions { bounds: PvmBounds::Strict, ..PvmOptions::default() })
     };
     check("PVM", &Pvm { options });
+}
+
+/// Programs of `tests/fixtures/reports/cortex-m` that are still wrong, and why. It is an error if one is right.
+const PENDING: &[(&str, &str)] = &[
+    ("exported-import.wat", "exported imports"),
+    ("switch-over-globals.wat", "tables of pointers to globals"),
+    ("tail-odd-singles.wat", "copies after the epilogue of a tail call"),
+];
+
+/// Small programs that stand for kinds of bugs do the same on boards as in the reference engine.
+#[test]
+fn reports_are_right_on_boards() {
+    let programs = cortex_m().unwrap();
+    assert_eq!(programs.len(), 6);
+    let setups = [(Cpu::M3, Floats::Reject), (Cpu::M7DP, Floats::Hard)];
+    let boards: Vec<Thumb> = setups
+        .into_iter()
+        .map(|(cpu, floats)| Setup::new(cpu, OptLevel::O2, floats))
+        .filter(Setup::is_available)
+        .map(|setup| Thumb::new(setup).unwrap())
+        .collect();
+    let mut wrong = Vec::new();
+    for (name, wasm) in programs {
+        let failures: Vec<String> =
+            boards.iter().flat_map(|board| failures_on(board, &name, &wasm)).collect();
+        let pending = PENDING.iter().find(|(file, _)| *file == name);
+        match (failures.first(), pending) {
+            (None, Some((_, why))) if !boards.is_empty() => {
+                wrong.push(format!("{name} is right, but listed as pending: {why}"));
+            }
+            (Some(failure), None) => wrong.push(format!("{name}: {failure}")),
+            (Some(failure), Some((_, why))) => println!("pending ({why}): {name} {failure}"),
+            (None, _) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// At which levels a program does something else on a board than in the reference engine, and what.
+fn failures_on(board: &Thumb, name: &str, wasm: &[u8]) -> Vec<String> {
+    let mut failures = Vec::new();
+    for level in LEVELS {
+        let setup = Setup { level, ..board.setup().clone() };
+        let has_floats = setup.executes_floats();
+        let context = format!("{} -{level:?}", setup.cpu);
+        let board = board.with_setup(setup);
+        let calls = match name {
+            "tail-odd-singles.wat" if has_floats => compare_call(wasm, &board),
+            "tail-odd-singles.wat" => Ok(()),
+            "exported-import.wat" => has_symbol(board.setup(), wasm, "start_hook"),
+            _ => (0..4).try_for_each(|seed| compare(wasm, seed, &board).map(|_| ())),
+        };
+        failures.extend(calls.err().map(|error| format!("{context}: {error:#}")));
+    }
+    failures
+}
+
+/// Calls `f` with nine floats.
+fn compare_call(wasm: &[u8], board: &Thumb) -> Result<()> {
+    board.clear();
+    let args: Vec<u64> = (1..=9).map(|n| u64::from((n as f32).to_bits())).collect();
+    let call = Call { name: "f", args: &args, is_endless: false };
+    let mut made = Vec::new();
+    let mut program = board.load(wasm).map_err(|refusal| anyhow!("{refusal}"))?;
+    let exit = program.call(call, &mut |import, args| {
+        made.push((import, args.to_vec()));
+        u64::from(2.5f32.to_bits())
+    })?;
+    ensure!(made == [(0, args)], "called imports {made:x?}");
+    ensure!(exit == CallExit::Returned(vec![u64::from(2.5f32.to_bits())]), "{exit:x?}");
+    Ok(())
+}
+
+/// The object has a symbol of the export.
+fn has_symbol(setup: &Setup, wasm: &[u8], name: &str) -> Result<()> {
+    let options = Options { level: setup.level, threads: 1, ..Options::new(ThumbOptions::new(setup.cpu)) };
+    let object = wasm_pvm::compile(wasm, &options)?.bytes;
+    let file = object::File::parse(&*object)?;
+    let is_there = file.symbols().any(|symbol| symbol.name() == Ok(name) && symbol.is_definition());
+    ensure!(is_there, "no symbol {name}");
+    Ok(())
 }

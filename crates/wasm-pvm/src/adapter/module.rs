@@ -1,9 +1,11 @@
 //! A module to be linked, taken apart into sections.
 
+use std::collections::BTreeMap;
+
 use wasmparser::{
-    CustomSectionReader, DataSectionReader, ElementSectionReader, ExternalKind, FuncType, FunctionBody,
-    FunctionSectionReader, GlobalSectionReader, Import, KnownCustom, MemorySectionReader, Name, Parser,
-    Payload, TableSectionReader, TypeRef, TypeSectionReader,
+    ConstExpr, CustomSectionReader, Data, Element, ExternalKind, FuncType, FunctionBody,
+    FunctionSectionReader, GlobalSectionReader, GlobalType, Import, KnownCustom, MemorySectionReader,
+    MemoryType, Name, Parser, Payload, TableSectionReader, TableType, TypeRef, TypeSectionReader,
 };
 
 use super::AdapterError;
@@ -19,6 +21,16 @@ pub enum Space {
 
 impl Space {
     pub const ALL: [Self; 4] = [Self::Func, Self::Table, Self::Memory, Self::Global];
+
+    /// What an entry is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Func => "function",
+            Self::Table => "table",
+            Self::Memory => "memory",
+            Self::Global => "global",
+        }
+    }
 
     pub fn of(kind: ExternalKind) -> Option<Self> {
         match kind {
@@ -50,9 +62,21 @@ pub struct ModuleExport<'a> {
     pub index: u32,
 }
 
+/// The type of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EntryType<'m> {
+    /// `None` if the module is wrong about it.
+    Func(Option<&'m FuncType>),
+    Table(TableType),
+    Memory(MemoryType),
+    Global(GlobalType),
+}
+
 /// A module's sections, and how many things it declares.
 #[derive(Default)]
 pub struct LinkedModule<'a> {
+    /// What messages call it.
+    pub name: String,
     pub type_section: Option<TypeSectionReader<'a>>,
     /// Function types by index; other types are `None`.
     pub types: Vec<Option<FuncType>>,
@@ -64,14 +88,20 @@ pub struct LinkedModule<'a> {
     /// Type indices of defined functions.
     pub function_types: Vec<u32>,
     pub tables: Option<TableSectionReader<'a>>,
+    pub table_types: Vec<TableType>,
     pub memories: Option<MemorySectionReader<'a>>,
+    pub memory_types: Vec<MemoryType>,
     pub globals: Option<GlobalSectionReader<'a>>,
+    /// Types and initial values of defined globals.
+    pub global_values: Vec<(GlobalType, ConstExpr<'a>)>,
     pub exports: Vec<ModuleExport<'a>>,
+    /// Positions of exports by name.
+    by_name: BTreeMap<&'a str, usize>,
     pub start: Option<u32>,
-    pub elements: Option<ElementSectionReader<'a>>,
+    pub elements: Vec<Element<'a>>,
     pub has_data_count: bool,
     pub bodies: Vec<FunctionBody<'a>>,
-    pub data: Option<DataSectionReader<'a>>,
+    pub data: Vec<Data<'a>>,
     /// Names of functions and globals.
     pub names: [Vec<(u32, &'a str)>; 2],
     /// Custom sections but the names.
@@ -79,10 +109,14 @@ pub struct LinkedModule<'a> {
 }
 
 impl<'a> LinkedModule<'a> {
-    pub fn parse(wasm: &'a [u8]) -> Result<Self, AdapterError> {
-        let mut module = Self::default();
+    pub fn parse(name: &str, wasm: &'a [u8]) -> Result<Self, AdapterError> {
+        let mut module = Self { name: name.to_owned(), ..Self::default() };
         for payload in Parser::new(0).parse_all(wasm) {
-            module.section(payload?)?;
+            let read = payload.map_err(Unreadable::from).and_then(|payload| module.section(payload));
+            read.map_err(|why| match why {
+                Unreadable::Malformed(error) => AdapterError::malformed(name, &error),
+                Unreadable::Tags => AdapterError::Tags(name.to_owned()),
+            })?;
         }
         Ok(module)
     }
@@ -97,36 +131,34 @@ impl<'a> LinkedModule<'a> {
         self.imported(space) + self.defined[space as usize]
     }
 
-    /// The export of this name in this index space.
-    pub fn export(&self, space: Space, name: &str) -> Option<u32> {
-        self.exports
-            .iter()
-            .find(|export| export.space == space && export.name == name)
-            .map(|export| export.index)
+    /// The export of this name.
+    pub fn export(&self, name: &str) -> Option<&ModuleExport<'a>> {
+        self.by_name.get(name).map(|&at| &self.exports[at])
     }
 
-    /// The type of a function, if the module is right about it.
-    pub fn func_type(&self, index: u32) -> Option<&FuncType> {
-        let imported = &self.imports[Space::Func as usize];
-        let ty = match imported.get(index as usize) {
-            Some(import) => match import.ty {
-                TypeRef::Func(ty) | TypeRef::FuncExact(ty) => ty,
-                _ => return None,
-            },
-            None => *self.function_types.get(index as usize - imported.len())?,
-        };
-        self.types.get(ty as usize)?.as_ref()
+    /// The type of an entry; `None` if there is no such entry.
+    pub fn entry_type(&self, space: Space, index: u32) -> Option<EntryType<'_>> {
+        let imports = &self.imports[space as usize];
+        let func = |ty: u32| EntryType::Func(self.types.get(ty as usize).and_then(Option::as_ref));
+        if let Some(import) = imports.get(index as usize) {
+            return match import.ty {
+                TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(func(ty)),
+                TypeRef::Table(ty) => Some(EntryType::Table(ty)),
+                TypeRef::Memory(ty) => Some(EntryType::Memory(ty)),
+                TypeRef::Global(ty) => Some(EntryType::Global(ty)),
+                TypeRef::Tag(_) => None,
+            };
+        }
+        let n = index as usize - imports.len();
+        match space {
+            Space::Func => self.function_types.get(n).map(|&ty| func(ty)),
+            Space::Table => self.table_types.get(n).copied().map(EntryType::Table),
+            Space::Memory => self.memory_types.get(n).copied().map(EntryType::Memory),
+            Space::Global => self.global_values.get(n).map(|&(ty, _)| EntryType::Global(ty)),
+        }
     }
 
-    pub fn element_count(&self) -> u32 {
-        self.elements.as_ref().map_or(0, ElementSectionReader::count)
-    }
-
-    pub fn data_count(&self) -> u32 {
-        self.data.as_ref().map_or(0, DataSectionReader::count)
-    }
-
-    fn section(&mut self, payload: Payload<'a>) -> Result<(), AdapterError> {
+    fn section(&mut self, payload: Payload<'a>) -> Result<(), Unreadable> {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader.clone() {
@@ -140,7 +172,7 @@ impl<'a> LinkedModule<'a> {
             Payload::ImportSection(reader) => {
                 for import in reader.into_imports() {
                     let import = import?;
-                    let space = Space::of_type(import.ty).ok_or(AdapterError::Tags)?;
+                    let space = Space::of_type(import.ty).ok_or(Unreadable::Tags)?;
                     self.imports[space as usize].push(import);
                 }
             }
@@ -149,32 +181,51 @@ impl<'a> LinkedModule<'a> {
                 self.defined[Space::Func as usize] = reader.count();
                 self.functions = Some(reader);
             }
-            Payload::TableSection(reader) => {
-                self.defined[Space::Table as usize] = reader.count();
-                self.tables = Some(reader);
-            }
-            Payload::MemorySection(reader) => {
-                self.defined[Space::Memory as usize] = reader.count();
-                self.memories = Some(reader);
-            }
-            Payload::GlobalSection(reader) => {
-                self.defined[Space::Global as usize] = reader.count();
-                self.globals = Some(reader);
-            }
             Payload::ExportSection(reader) => {
                 for export in reader {
                     let wasmparser::Export { name, kind, index } = export?;
-                    let space = Space::of(kind).ok_or(AdapterError::Tags)?;
+                    let space = Space::of(kind).ok_or(Unreadable::Tags)?;
+                    self.by_name.entry(name).or_insert(self.exports.len());
                     self.exports.push(ModuleExport { name, kind, space, index });
                 }
             }
             Payload::StartSection { func, .. } => self.start = Some(func),
-            Payload::ElementSection(reader) => self.elements = Some(reader),
+            Payload::ElementSection(reader) => {
+                self.elements = reader.into_iter().collect::<Result<_, _>>()?
+            }
             Payload::DataCountSection { .. } => self.has_data_count = true,
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
-            Payload::DataSection(reader) => self.data = Some(reader),
+            Payload::DataSection(reader) => self.data = reader.into_iter().collect::<Result<_, _>>()?,
             Payload::CustomSection(reader) => self.custom(reader),
-            Payload::TagSection(_) => return Err(AdapterError::Tags),
+            Payload::TagSection(_) => return Err(Unreadable::Tags),
+            other => self.storage(other)?,
+        }
+        Ok(())
+    }
+
+    /// Tables, memories and globals.
+    fn storage(&mut self, payload: Payload<'a>) -> Result<(), Unreadable> {
+        match payload {
+            Payload::TableSection(reader) => {
+                for table in reader.clone() {
+                    self.table_types.push(table?.ty);
+                }
+                self.defined[Space::Table as usize] = reader.count();
+                self.tables = Some(reader);
+            }
+            Payload::MemorySection(reader) => {
+                self.memory_types = reader.clone().into_iter().collect::<Result<_, _>>()?;
+                self.defined[Space::Memory as usize] = reader.count();
+                self.memories = Some(reader);
+            }
+            Payload::GlobalSection(reader) => {
+                for global in reader.clone() {
+                    let global = global?;
+                    self.global_values.push((global.ty, global.init_expr));
+                }
+                self.defined[Space::Global as usize] = reader.count();
+                self.globals = Some(reader);
+            }
             _ => {}
         }
         Ok(())
@@ -195,5 +246,17 @@ impl<'a> LinkedModule<'a> {
             let names = map.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name));
             self.names[kind].extend(names);
         }
+    }
+}
+
+/// Why a module can't be read.
+enum Unreadable {
+    Malformed(wasmparser::Error),
+    Tags,
+}
+
+impl From<wasmparser::Error> for Unreadable {
+    fn from(error: wasmparser::Error) -> Self {
+        Self::Malformed(error)
     }
 }

@@ -1,0 +1,223 @@
+//! What every entry of every index space turns out to be: a definition of some module, or an import that is left.
+//!
+//! An import is replaced by an export of the same name and kind. For the main module's imports, adapters are asked in
+//! their order; for an adapter's, the main module first, then the adapters after it, then those before it. An adapter
+//! that imports a name which it exports wraps the outer function of this name, so those before it are not asked.
+
+use std::collections::BTreeSet;
+
+use wasmparser::Import;
+
+use super::module::{EntryType, LinkedModule, Space};
+use super::types::{both, describe, matches};
+use super::{AdapterError, Disagreement};
+
+/// Number of the main module among all modules; adapter `n` is number `n`.
+pub const MAIN: usize = 0;
+
+/// What an entry of an index space turns out to be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Meaning {
+    /// Import number `.1` of a module.
+    Import(usize, u32),
+    /// Definition number `.1` of a module.
+    Definition(usize, u32),
+}
+
+/// For each module and index space, what every entry turns out to be.
+pub type Meanings = Vec<[Vec<Meaning>; 4]>;
+
+/// Follows all imports.
+pub fn meanings(modules: &[LinkedModule<'_>]) -> Result<Meanings, AdapterError> {
+    let mut meanings = Meanings::new();
+    for (number, module) in modules.iter().enumerate() {
+        let mut of_module: [Vec<Meaning>; 4] = Default::default();
+        for space in Space::ALL {
+            let of_space = (0..module.len(space)).map(|index| meaning(modules, number, space, index));
+            of_module[space as usize] = of_space.collect::<Result<_, _>>()?;
+        }
+        meanings.push(of_module);
+    }
+    check_types(modules, &meanings)?;
+    Ok(meanings)
+}
+
+/// The full name of an import.
+pub fn full_name(import: &Import<'_>) -> String {
+    format!("{}.{}", import.module, import.name)
+}
+
+/// The export that replaces an import: its module and index.
+pub fn provider(
+    modules: &[LinkedModule<'_>],
+    number: usize,
+    space: Space,
+    import: &Import<'_>,
+) -> Result<Option<(usize, u32)>, AdapterError> {
+    let adapters = 1..modules.len();
+    let wraps = number != MAIN && modules[number].export(import.name).is_some_and(|it| it.space == space);
+    let before = adapters.start..if wraps { adapters.start } else { number };
+    let others: Vec<usize> = match number {
+        MAIN => adapters.collect(),
+        _ => std::iter::once(MAIN).chain(number + 1..adapters.end).chain(before).collect(),
+    };
+    for other in others {
+        let Some(export) = modules[other].export(import.name) else { continue };
+        if export.space == space {
+            return Ok(Some((other, export.index)));
+        }
+        if other != MAIN {
+            return Err(AdapterError::Type(Box::new(Disagreement {
+                import: full_name(import),
+                one: (modules[number].name.clone(), space.name().to_owned()),
+                other: (modules[other].name.clone(), export.space.name().to_owned()),
+            })));
+        }
+    }
+    let has_memory = modules[MAIN].len(Space::Memory) > 0;
+    Ok((space == Space::Memory && number != MAIN && has_memory).then_some((MAIN, 0)))
+}
+
+/// Follows an entry through imports and exports to where it is defined, or to the import that is left.
+fn meaning(
+    modules: &[LinkedModule<'_>],
+    mut number: usize,
+    space: Space,
+    mut index: u32,
+) -> Result<Meaning, AdapterError> {
+    let longest = modules.iter().map(|module| module.imported(space)).sum::<u32>();
+    let mut steps = 0;
+    loop {
+        let imports = &modules[number].imports[space as usize];
+        let Some(import) = imports.get(index as usize) else {
+            return Ok(Meaning::Definition(number, index - imports.len() as u32));
+        };
+        match provider(modules, number, space, import)? {
+            // Modules that pass one memory around without defining it leave it to the host.
+            Some(_) if steps == longest && space == Space::Memory => return Ok(Meaning::Import(MAIN, 0)),
+            Some(_) if steps == longest => return Err(AdapterError::Circular(full_name(import))),
+            Some((other, export)) if export < modules[other].len(space) => {
+                (number, index) = (other, export);
+                steps += 1;
+            }
+            Some((_, export)) => return Err(AdapterError::Index("export", export)),
+            None => return shared_import(modules, number, space, index),
+        }
+    }
+}
+
+/// Imports of one name that are left are the same: the one of the first module that has it.
+fn shared_import(
+    modules: &[LinkedModule<'_>],
+    number: usize,
+    space: Space,
+    index: u32,
+) -> Result<Meaning, AdapterError> {
+    let import = &modules[number].imports[space as usize][index as usize];
+    let ty = modules[number].entry_type(space, index);
+    for (other, module) in modules[..number].iter().enumerate() {
+        for (n, candidate) in (0..).zip(&module.imports[space as usize]) {
+            let is_same = (candidate.module, candidate.name) == (import.module, import.name);
+            if !is_same || provider(modules, other, space, candidate)?.is_some() {
+                continue;
+            }
+            let other_ty = module.entry_type(space, n);
+            let common = ty.zip(other_ty).and_then(|(one, other)| both(&one, &other));
+            if common.is_some() {
+                return Ok(Meaning::Import(other, n));
+            }
+            if space != Space::Func || !has_any_type(import.name) {
+                return Err(AdapterError::Clash(Box::new(Disagreement {
+                    import: full_name(import),
+                    one: (module.name.clone(), other_ty.as_ref().map(describe).unwrap_or_default()),
+                    other: (modules[number].name.clone(), ty.as_ref().map(describe).unwrap_or_default()),
+                })));
+            }
+        }
+    }
+    Ok(Meaning::Import(number, index))
+}
+
+/// Imports with a meaning of their own, which take integers of either width.
+fn has_any_type(name: &str) -> bool {
+    name.starts_with("host_call") || matches!(name, "pvm_ptr" | "abort")
+}
+
+/// Whether every import has the type of what it turns out to be.
+fn check_types(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), AdapterError> {
+    for (number, module) in modules.iter().enumerate() {
+        for space in Space::ALL {
+            for (index, import) in (0..).zip(&module.imports[space as usize]) {
+                let (other, other_index, is_definition) =
+                    match meanings[number][space as usize][index as usize] {
+                        Meaning::Definition(other, n) => (other, modules[other].imported(space) + n, true),
+                        Meaning::Import(other, n) => (other, n, false),
+                    };
+                let types =
+                    module.entry_type(space, index).zip(modules[other].entry_type(space, other_index));
+                let Some((wanted, found)) = types else {
+                    return Err(AdapterError::Index(space.name(), index));
+                };
+                let agree =
+                    if is_definition { matches(&wanted, &found) } else { both(&wanted, &found).is_some() };
+                if !agree && (other, other_index) != (number, index) {
+                    return Err(AdapterError::Type(Box::new(Disagreement {
+                        import: full_name(import),
+                        one: (module.name.clone(), describe(&wanted)),
+                        other: (modules[other].name.clone(), describe(&found)),
+                    })));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The type that an import which is left has for all modules that share it.
+pub fn import_type<'m>(
+    modules: &'m [LinkedModule<'_>],
+    meanings: &Meanings,
+    space: Space,
+    import: Meaning,
+) -> Option<EntryType<'m>> {
+    let mut common = None;
+    for (module, of_module) in modules.iter().zip(meanings) {
+        let shared = (0..module.imported(space)).filter(|&n| of_module[space as usize][n as usize] == import);
+        for ty in shared.filter_map(|index| module.entry_type(space, index)) {
+            common = Some(common.map_or(Some(ty), |common| both(&common, &ty))?);
+        }
+    }
+    common
+}
+
+/// The order in which modules are instantiated: adapters as they are given, each after those that it imports from,
+/// then the main module.
+pub fn order(modules: &[LinkedModule<'_>]) -> Result<Vec<usize>, AdapterError> {
+    let mut needs = vec![BTreeSet::new(); modules.len()];
+    for (number, module) in modules.iter().enumerate().skip(1) {
+        for space in Space::ALL {
+            for import in &module.imports[space as usize] {
+                let provider = provider(modules, number, space, import)?;
+                needs[number].extend(provider.map(|(other, _)| other).filter(|&other| other != MAIN));
+            }
+        }
+    }
+    let mut order = Vec::new();
+    // A module is left on the stack until everything it needs is in the order; circles are cut where they close.
+    let mut seen = BTreeSet::new();
+    let mut stack: Vec<usize> = (1..modules.len()).rev().collect();
+    while let Some(&number) = stack.last() {
+        let is_first_visit = seen.insert(number);
+        let missing = needs[number].iter().copied().filter(|other| is_first_visit && !seen.contains(other));
+        let missing: Vec<usize> = missing.collect();
+        if missing.is_empty() {
+            stack.pop();
+            if !order.contains(&number) {
+                order.push(number);
+            }
+        }
+        stack.extend(missing.into_iter().rev());
+    }
+    order.push(MAIN);
+    Ok(order)
+}
