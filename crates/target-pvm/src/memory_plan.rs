@@ -264,7 +264,8 @@ impl Usage {
 
     /// Objects whose addresses are stored in used ones may be read and written. Every object is visited once.
     fn note_stored(&mut self, module: &Module) {
-        let mut pending: Vec<DataId> = self.used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
+        let mut pending: Vec<DataId> =
+            self.used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
         while let Some(id) = pending.pop() {
             for stored in &module.data[id].addresses {
                 self.written[stored.data] = true;
