@@ -54,7 +54,7 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     with_program(wasm, options, |program| {
         let context = ReadContext { names: &program.names, program: &program.module };
         let outputs = parts::for_each(program, |module| {
-            read::read_functions(module, &context).map_err(|refused| unreadable(&refused))
+            read::read_functions(module, &context).map_err(|refused| unreadable(&refused, program))
         })?;
         let seen = context.seen();
         let mut module = program.module.clone();
@@ -97,6 +97,16 @@ fn with_program<T>(
 }
 
 /// LLVM made something that has no form in `ssa`.
-fn unreadable(refused: &read::Unsupported) -> Error {
-    Error::Unsupported { function: Some(refused.function.clone()), offset: 0, what: refused.to_string() }
+fn unreadable(refused: &read::Unsupported, program: &Program<'_>) -> Error {
+    tracing::info!(symbol = refused.function, instruction = refused.instruction, "not readable");
+    let index = names::function_index(&refused.function);
+    let known = index.filter(|&index| (index as usize) < program.info.functions.len());
+    let function = known.map_or_else(|| refused.function.clone(), |index| program.info.function_name(index));
+    let offset = known.map_or(0, |index| program.info.functions[index as usize].body.start);
+    let way_out = match program.options.level {
+        OptLevel::O0 => "please report it",
+        _ => "`-O0` does without; please report it",
+    };
+    let what = format!("optimisation made {} of it, which has no machine code; {way_out}", refused.what);
+    Error::Unsupported { function: Some(function), offset, what }
 }

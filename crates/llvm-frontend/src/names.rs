@@ -58,6 +58,11 @@ pub fn function_symbol(index: u32) -> String {
     format!("f.{index}")
 }
 
+/// The wasm index in a symbol of [`function_symbol`], also if LLVM split the function and appended to the symbol.
+pub fn function_index(symbol: &str) -> Option<u32> {
+    symbol.strip_prefix("f.")?.split('.').next()?.parse().ok()
+}
+
 /// The symbol of the `i64 ()` that stands for `ref.func index`.
 pub fn ref_func_symbol(index: u32) -> String {
     format!("__wasm_ref_func.{index}")

@@ -232,7 +232,7 @@ impl MemoryPlan {
                 write_at(area, at + reloc.offset as usize, &reference(reloc.func).to_le_bytes());
             }
             for stored in &object.addresses {
-                let address = self.addresses[stored.data].unwrap_or(0).wrapping_add_signed(stored.addend);
+                let address = self.address(stored.data).wrapping_add_signed(stored.addend);
                 write_at(area, at + stored.offset as usize, &address.to_le_bytes());
             }
         }
@@ -300,7 +300,22 @@ impl Usage {
                 usage.written[id] = true;
             }
         }
+        usage.note_stored(module);
         usage
+    }
+
+    /// Objects whose addresses are stored in used ones may be read and written. Every object is visited once.
+    fn note_stored(&mut self, module: &Module) {
+        let mut pending: Vec<DataId> =
+            self.used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
+        while let Some(id) = pending.pop() {
+            for stored in &module.data[id].addresses {
+                self.written[stored.data] = true;
+                if !std::mem::replace(&mut self.used[stored.data], true) {
+                    pending.push(stored.data);
+                }
+            }
+        }
     }
 
     fn note(&mut self, inst: &InstData) {

@@ -30,6 +30,13 @@ pub fn wrap(module: &mut Module) {
     }
 }
 
+/// Lets exports of an import name what it has become: `func` is its wrapper now, whose convention is the program's.
+pub(crate) fn redirect_exports(module: &mut Module, func: FuncId, import: FuncId) {
+    for export in module.exports.iter_mut().filter(|export| export.item == ExportItem::Func(func)) {
+        export.item = ExportItem::Func(import);
+    }
+}
+
 /// A member of the structure of results.
 struct Member {
     mem: MemType,
@@ -100,6 +107,7 @@ fn import_wrapper(module: &mut Module, func: FuncId) {
     let decl = module.decls[func].clone();
     let import = add_function(module, format!("{}.struct", decl.name), pointer_signature(&sig), decl.kind);
     module.decls[func].kind = FuncKind::Local;
+    redirect_exports(module, func, import);
     let (members, size) = members(&sig.results);
     let mut body = Function::new(decl.name, decl.sig);
     let entry = body.add_block();

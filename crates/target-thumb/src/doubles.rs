@@ -14,7 +14,7 @@ use ssa::{
 };
 
 use crate::abi::call_layout;
-use crate::boundary::add_function;
+use crate::boundary::{add_function, redirect_exports};
 use crate::cpu::Cpu;
 
 /// Float registers for arguments, counted in singles.
@@ -145,6 +145,7 @@ fn import_wrapper(module: &mut Module, cpu: Cpu, func: FuncId) {
     let outside = Outside::of(cpu, &sig);
     let import = add_function(module, format!("{}.doubles", decl.name), outside.sig.clone(), decl.kind);
     module.decls[func].kind = FuncKind::Local;
+    redirect_exports(module, func, import);
     let mut body = Function::new(decl.name, decl.sig);
     let entry = body.add_block();
     let params: Vec<Value> = sig.params.iter().map(|&ty| body.add_param(entry, ty)).collect();

@@ -22,7 +22,7 @@ const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break
      return short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try \
      typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq";
 
-/// Writes the header of a module, which is not prepared for code generation yet.
+/// Writes the header of a module, which is not prepared for code generation yet but for its initial data.
 ///
 /// # Errors
 /// If the names of imports and exports can't all be symbols.
@@ -34,7 +34,7 @@ pub fn header(module: &Module, options: &Options) -> Result<String, NameError> {
     if options.memory == MemoryMode::Register {
         header.text.push_str("/* Linear memory begins where r11 points at every entry. */\n\n");
     }
-    header.exports(&names);
+    header.exports(&names, module.start);
     header.imports(&names);
     if let Trap::Handler(symbol) = &options.trap {
         let handler = header.declare("void ", symbol, "(uint32_t trap)");
@@ -53,10 +53,12 @@ struct Header<'a> {
 }
 
 impl Header<'_> {
-    fn exports(&mut self, names: &Names) {
+    fn exports(&mut self, names: &Names, start: Option<FuncId>) {
         for (func, symbols) in names.functions.iter() {
             for symbol in symbols {
-                self.function(func, symbol, "");
+                let is_first = start == Some(func) && names.start.as_ref() == Some(symbol);
+                let comment = if is_first { "/* Must be called once, before all others. */\n" } else { "" };
+                self.function(func, symbol, comment);
             }
         }
     }

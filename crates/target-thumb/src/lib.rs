@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
+//! Module ─ initial ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
 //! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
@@ -26,6 +26,7 @@ mod fixup;
 mod frame;
 mod header;
 mod immediate;
+mod initial;
 mod inst;
 mod legalize;
 mod lower;
@@ -39,12 +40,14 @@ mod test;
 mod widths;
 
 use codegen::{Stage, Unsupported};
-use ssa::{FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
+use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use cpu::{Cpu, UnknownCpu};
 pub use file::{FileError, Summary};
+pub use initial::InitialData;
+use initial::Start;
 pub use lower::trap_number;
-pub use object::{FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
+pub use object::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use target::{MemoryMode, Thumb};
 
 /// What a trap does.
@@ -64,6 +67,8 @@ pub struct Options {
     pub cpu: Cpu,
     /// Where linear memory is.
     pub memory: MemoryMode,
+    /// How linear memory gets its initial data.
+    pub initial_data: InitialData,
     /// Whether float arithmetic that the core lacks may call the run-time ABI (`__aeabi_dadd` and so on).
     pub soft_floats: bool,
     /// Traps.
@@ -90,9 +95,9 @@ pub enum Error {
 /// # Errors
 /// If a function needs what the core lacks, or names can't be symbols.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
-    let (module, target) = prepare(module, options)?;
+    let (module, target, start) = prepare(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
-    Ok(object::link(&module, &target, &fragments, &options.object)?)
+    Ok(object::link(&module, &target, &fragments, start, &options.object)?)
 }
 
 /// The text of all functions at a stage of code generation.
@@ -100,7 +105,7 @@ pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
-    let (module, target) = prepare(module, options)?;
+    let (module, target, _) = prepare(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
         text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
@@ -113,8 +118,9 @@ pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, 
 ///
 /// # Errors
 /// If names can't be symbols.
-pub fn header(module: &Module, options: &Options) -> Result<String, Error> {
-    Ok(header::header(module, options)?)
+pub fn header(mut module: Module, options: &Options) -> Result<String, Error> {
+    initial::place(&mut module, options.memory, options.initial_data);
+    Ok(header::header(&module, options)?)
 }
 
 /// The module as it goes into code generation, as text.
@@ -125,7 +131,9 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
     Ok(prepare(module, options)?.0.to_string())
 }
 
-fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Unsupported> {
+fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Unsupported> {
+    refuse_unknown_addresses(&module, options)?;
+    let start = initial::place(&mut module, options.memory, options.initial_data);
     boundary::wrap(&mut module);
     doubles::wrap(&mut module, options.cpu);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
@@ -153,7 +161,21 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb), Uns
     if let Trap::Handler(symbol) = &options.trap {
         target.trap_handler = Some(declare_handler(&mut module, symbol));
     }
-    Ok((module, target))
+    Ok((module, target, start))
+}
+
+/// Nothing knows the address of linear memory if a register points to it.
+fn refuse_unknown_addresses(module: &Module, options: &Options) -> Result<(), Unsupported> {
+    let linear = module.memory().map(|(id, _)| id).filter(|_| options.memory == MemoryMode::Register);
+    let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == linear);
+    match module.data.values().find(holds) {
+        Some(object) => Err(Unsupported {
+            function: object.name.clone(),
+            what: "a constant address in a memory that a register points to (`--memory symbol` has one)"
+                .to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn declare_handler(module: &mut Module, symbol: &str) -> FuncId {

@@ -11,7 +11,7 @@ use board::{Answer, Board, Core, Ending, Image, ImportCall, Undefined, Words};
 use ssa::interp::{Interpreter, Memory, Options as InterpOptions, Stop};
 use ssa::testing::{self, Params, Rng, SCRATCH_BYTES};
 use ssa::{EntityId, FuncId, FuncKind, Module, Signature, Type};
-use target_thumb::{Cpu, MemoryMode, ObjectOptions, Options, trap_number};
+use target_thumb::{Cpu, InitialData, MemoryMode, ObjectOptions, Options, trap_number};
 
 /// Modules per parameter set.
 const SEEDS: u64 = 60;
@@ -120,7 +120,16 @@ impl<'b, 'm> Loaded<'b, 'm> {
     fn new(board: &'b mut Board, setup: Setup, module: &'m Module) -> Self {
         let object = ObjectOptions { memory_bytes: Some(MEMORY_BYTES.into()), ..Default::default() };
         let Setup { cpu, memory } = setup;
-        let options = Options { cpu, memory, soft_floats: true, object, threads: 1, ..Options::default() };
+        let initial_data = if memory == MemoryMode::Symbol { InitialData::Image } else { InitialData::None };
+        let options = Options {
+            cpu,
+            memory,
+            initial_data,
+            soft_floats: true,
+            object,
+            threads: 1,
+            ..Options::default()
+        };
         let object = target_thumb::compile(module.clone(), &options).expect("it compiles");
         let library = board.symbols_starting("__aeabi_");
         let image = Image::load(board, &object.bytes, &mut |symbol| match import(module, symbol) {

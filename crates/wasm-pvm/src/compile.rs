@@ -7,6 +7,7 @@ use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
 use pvm_isa::{Container, SpiProgram};
 use target_pvm::Program;
 use target_pvm::entries::ENTRY_BYTES;
+use target_thumb::FirstCall;
 
 use crate::error::Error;
 use crate::options::{Format, OptLevel, Options, OptionsError, PvmOptions, Target, ThumbOptions};
@@ -78,12 +79,17 @@ fn compile_thumb(
     thumb: &ThumbOptions,
     clock: &mut Clock,
 ) -> Result<(Vec<u8>, Details), Error> {
-    if module.start.is_some() {
-        tracing::warn!("the start function is the symbol `__wasm_start`, and nothing calls it");
-    }
     let object = clock.time("codegen", || target_thumb::compile(module, &thumb.backend(options)))?;
-    let target_thumb::Object { bytes, functions, imports, sizes } = object;
-    let report = ThumbReport { total: bytes.len(), sizes, functions, imports };
+    let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
+    if let Some(FirstCall { symbol, copied_bytes, starts }) = &first_call {
+        let why = match (copied_bytes, starts) {
+            (0, _) => "runs the start function".to_owned(),
+            (bytes, false) => format!("copies {bytes} bytes of initial data"),
+            (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
+        };
+        tracing::warn!("the firmware must call `{symbol}` before anything else of the module: it {why}");
+    }
+    let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call };
     Ok((bytes, Details::Thumb(report)))
 }
 
@@ -119,7 +125,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
             Target::Thumb(thumb) => {
                 let backend = thumb.backend(options);
                 if stage == Stage::Header {
-                    return Ok(target_thumb::header(&module, &backend)?);
+                    return Ok(target_thumb::header(module, &backend)?);
                 }
                 match machine_stage {
                     None => target_thumb::print_ssa(module, &backend)?,

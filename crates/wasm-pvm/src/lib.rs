@@ -34,8 +34,8 @@ pub use compile::{Output, Stage, compile, emit};
 pub use error::Error;
 pub use options::{
     Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    ImportAction, ImportMap, ImportMapError, MemoryMode, Names, OptLevel, Options, OptionsError, PvmBounds,
-    PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap,
-    UnknownCpu,
+    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
+    Trap, UnknownCpu,
 };
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};

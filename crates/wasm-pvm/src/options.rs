@@ -16,7 +16,9 @@ pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
     ResultConvention, START_ENTRY,
 };
-pub use thumb::{Architecture, Cpu, Debug, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu};
+pub use thumb::{
+    Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
+};
 
 /// What happens to float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -101,6 +101,8 @@ pub struct ThumbReport {
     pub functions: Vec<target_thumb::FunctionInfo>,
     /// Its undefined symbols in order.
     pub imports: Vec<String>,
+    /// What must be called before all others, if anything.
+    pub first_call: Option<target_thumb::FirstCall>,
 }
 
 /// What is known about a PVM program.

@@ -250,6 +250,81 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
 }
 
+/// Names that would be two symbols, or none: the message names the option that helps, and with that it compiles.
+#[test]
+fn names_that_are_no_symbols_are_refused_with_what_helps() {
+    let folder = Folder::new("thumb-names");
+    let start = "(func $s (unreachable)) (start $s)";
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        ("(import \"env\" \"_\" (func $f)) (func (export \"_\") (call $f))", &["env._"], &[]),
+        ("(func (export \"f\")) (func (export \"g\"))", &["g"], &["--rename", "g=f"]),
+        ("(import \"a b\" \"c d\" (func $f)) (func (export \"g\") (call $f))", &["a b.c d"], &[]),
+        ("(func (export \"\"))", &[""], &[]),
+        ("(func $s (export \"__wasm_start\")) (start $s)", &[], &[]),
+        ("(func (export \"__wasm_start\")) START", &["__wasm_start"], &[]),
+        (
+            "(import \"e\" \"__wasm_start\" (func $f)) (func (export \"g\") (call $f)) START",
+            &["e.__wasm_start"],
+            &[],
+        ),
+        (
+            "(memory (export \"__linear_memory\") 1) (func (export \"f\") (i32.store (i32.const 0) (i32.const 1)))",
+            &[],
+            &["--memory", "symbol"],
+        ),
+        (
+            "(func (export \"__aeabi_fadd\") (param f32) (result f32) (f32.add (local.get 0) (local.get 0)))",
+            &["__aeabi_fadd"],
+            &["--floats", "soft"],
+        ),
+    ];
+    for (text, renamed, options) in cases {
+        folder.write("names.wat", format!("(module {})", text.replace("START", start)));
+        let command = [&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], options].concat();
+        let mut renames = Vec::new();
+        for (n, name) in renamed.iter().enumerate() {
+            let message = folder.fail(&command, b"", 1);
+            assert!(message.contains(&format!("`--rename {name}=SYMBOL`")), "{text}: {message}");
+            renames.extend(["--rename".to_owned(), format!("{name}=renamed{n}")]);
+        }
+        let renames: Vec<&str> = renames.iter().map(String::as_str).collect();
+        folder.succeed(&[&command[..], &renames].concat());
+    }
+}
+
+/// The convention of an exported import is that of the outside, also where the program has another.
+#[test]
+fn exported_imports_jump_to_the_import() {
+    let folder = Folder::new("thumb-reexport");
+    let text = r#"(module (import "env" "init" (func $init)) (import "env" "two" (func $two (param i32 f64) (result i32 f64)))
+      (export "hook" (func $init)) (export "other" (func $init)) (export "both" (func $two)) (start $init)
+      (func (export "f") (result i32 f64) (call $two (i32.const 1) (f64.const 2))))"#;
+    folder.write("kernel.wat", text);
+    for args in [
+        &["--target", "thumbv7m", "--floats", "soft"][..],
+        &["--target", "thumbv7em", "--cpu", "m4f", "--floats", "soft"],
+        &["--target", "thumbv7em", "--cpu", "m7dp"],
+    ] {
+        let bytes = compile(&folder, args);
+        let file = object::File::parse(&*bytes).expect("an object file");
+        for (export, import) in
+            [("hook", "init"), ("other", "init"), ("__wasm_start", "init"), ("both", "two")]
+        {
+            let symbol = file.symbol_by_name(export).unwrap_or_else(|| panic!("{export} is defined"));
+            let section = file.section_by_index(symbol.section_index().expect("defined")).expect("a section");
+            assert_eq!(section.data(), Ok(&[0xff, 0xf7, 0xfe, 0xbf][..]), "b.w with the addend -4");
+            let targets = section.relocations().map(|(offset, relocation)| {
+                let object::RelocationTarget::Symbol(symbol) = relocation.target() else {
+                    panic!("a symbol")
+                };
+                let name = file.symbol_by_index(symbol).expect("it exists").name().expect("a name");
+                (offset, name.to_owned())
+            });
+            assert_eq!(targets.collect::<Vec<_>>(), [(0, import.to_owned())], "{export}");
+        }
+    }
+}
+
 /// Reads a table, counts in a variable and hands out the address of another.
 const STATICS: &str = r#"(module
   (import "env" "lock" (func $lock (param i32)))

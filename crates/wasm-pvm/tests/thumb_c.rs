@@ -164,6 +164,158 @@ fn c_calls_the_functions_of_an_object_through_its_header() {
     );
 }
 
+/// Exported imports, imports in tables, one name for an import and an export, data that is copied at the start, and a
+/// start function.
+const LINKED: &str = r#"(module
+  (type $unary (func (param i32) (result i32)))
+  (import "env" "hook" (func $hook (type $unary)))
+  (import "env" "split" (func $split (param i64) (result i32 i32)))
+  (import "env" "many" (func $many (param i32 i64 i32 i32 i64 i32) (result i64)))
+  (import "env" "_" (func $under (result i32)))
+  (import "env" "begin" (func $begin))
+  (export "again" (func $hook)) (export "hook twice" (func $hook)) (export "hook" (func $hook))
+  (export "split_again" (func $split)) (export "many_again" (func $many))
+  (memory (export "memory") 1)
+  (data (i32.const 4094) "\01\02\03\04\05") (data (i32.const 60000) "\09")
+  (table (export "table") 4 funcref)
+  (elem (i32.const 0) func $hook $split)
+  (elem declare func $hook)
+  (func (export "_") (result i32) (i32.add (call $under) (i32.const 1)))
+  (func (export "set") (table.set (i32.const 3) (ref.func $hook)))
+  (func (export "through") (param i32 i32) (result i32)
+    (call_indirect (type $unary) (local.get 1) (local.get 0)))
+  (func (export "through_split") (param i64) (result i32)
+    (call_indirect (param i64) (result i32 i32) (local.get 0) (i32.const 1)) i32.sub)
+  (func (export "byte") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (start $begin))"#;
+
+/// As [`PROGRAM`]. Enumerations and wide characters have every size that compilers know.
+const LINKED_PROGRAM: &str = r#"
+#include "kernel.h"
+typedef enum { small } kind;
+extern kind kind_of(kind *k);
+kind kind_of(kind *k) { return *k; }
+const __WCHAR_TYPE__ wide[] = L"wide";
+static void leave(int code) {
+    uint32_t block[2] = {0x20026, code};
+    register uint32_t op __asm__("r0") = 0x20;
+    register uint32_t *arg __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xab" : : "r"(op), "r"(arg) : "memory");
+    for (;;) {}
+}
+static void fault(void) { leave(99); }
+static int begun;
+void begin(void) { begun = byte(4098); }
+int32_t hook(int32_t a) { return a * 3; }
+void split(struct split_results *results, int64_t a) { results->r0 = a >> 32; results->r1 = a; }
+int64_t many(int32_t a, int64_t b, int32_t c, int32_t d, int64_t e, int32_t f) {
+    return a + 10 * b + 100 * c + 1000 * d + 10000 * e + 100000 * f;
+}
+int32_t under(void) { return 41; }
+#define CHECK(n, condition) if (!(condition)) leave(n)
+void reset(void) {
+    __wasm_start();
+    CHECK(1, begun == 5);
+    CHECK(2, again(7) == 21 && hook_twice(8) == 24);
+    struct split_again_results results;
+    split_again(&results, 0x500000002);
+    CHECK(3, results.r0 == 5 && results.r1 == 2);
+    CHECK(4, many_again(1, 2, 3, 4, 5, 6) == 654321);
+    CHECK(5, _() == 42);
+    CHECK(6, through(0, 5) == 15);
+    set();
+    CHECK(7, through(3, 6) == 18);
+    CHECK(8, through_split(0x500000002) == 3);
+    CHECK(9, byte(4094) == 1 && byte(4098) == 5 && byte(60000) == 9 && byte(4099) == 0 && byte(59999) == 0);
+    leave(0);
+}
+__attribute__((section(".vectors"), used)) static void *const vectors[] = {
+    (void *)0x20100000, reset, fault, fault, fault, fault, fault};
+"#;
+
+/// Compiles the program with a compiler that is there and these options.
+fn compile_linked(folder: &Folder, compiler: &str, flags: &[&str]) {
+    let mut args = vec!["-O1", "-ffreestanding", "-mthumb", "-c", "main.c", "-o", "main.o"];
+    if compiler == "clang-22" {
+        args.push("--target=thumbv7m-none-eabi");
+    }
+    args.extend(flags);
+    assert_eq!(run(folder, compiler, &args), Some(0), "{compiler} {flags:?}");
+}
+
+fn linkers() -> Vec<&'static str> {
+    let is_there = |tool: &&str| Command::new(tool).arg("--version").output().is_ok();
+    ["ld.lld-22", "arm-none-eabi-ld"].into_iter().filter(is_there).collect()
+}
+
+#[test]
+fn what_an_engine_links_links_without_a_warning() {
+    if !is_available() {
+        return;
+    }
+    let folder = Folder::new("thumb-links");
+    folder.write("kernel.wat", LINKED);
+    folder.write("main.c", LINKED_PROGRAM);
+    folder.write("script.ld", SCRIPT);
+    for level in ["-O0", "-O2", "-Oz"] {
+        let options = ["--target", "thumbv7m", "--memory", "symbol", "--rename", "env._=under", level];
+        let options =
+            [&["compile", "kernel.wat", "--rename", "hook twice=hook_twice"], &options[..]].concat();
+        folder.succeed(&[&options[..], &["-o", "kernel.o"]].concat());
+        folder.succeed(&[&options[..], &["--emit", "header", "-o", "kernel.h"]].concat());
+        compile_linked(&folder, "clang-22", &["-mcpu=cortex-m3"]);
+        for linker in linkers() {
+            // Objects of clang say that no stack is executed; GNU linkers want it of all objects then.
+            let link = ["--fatal-warnings", "-z", "noexecstack", "-T", "script.ld", "-e", "reset"];
+            let files = ["main.o", "kernel.o", "-o", "image.elf"];
+            assert_eq!(run(&folder, linker, &[&link[..], &files].concat()), Some(0), "{linker}");
+            let board = ["-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native"];
+            let failed = run(&folder, "qemu-system-arm", &[&board[..], &["-kernel", "image.elf"]].concat());
+            assert_eq!(failed, Some(0), "{linker} {level}: the number of the check that fails");
+        }
+    }
+}
+
+/// Objects of C compilers differ in the sizes of enumerations and wide characters, of which ours have none.
+#[test]
+fn attributes_agree_with_every_object_for_the_core() {
+    if !is_available() {
+        return;
+    }
+    let folder = Folder::new("thumb-attributes");
+    folder.write("kernel.wat", LINKED);
+    folder.write("main.c", LINKED_PROGRAM);
+    folder.write("script.ld", SCRIPT);
+    let has_gcc = Command::new("arm-none-eabi-gcc").arg("--version").output().is_ok();
+    let cores: [(&str, &str, &[&str]); 4] = [
+        ("thumbv7m", "cortex-m3", &["-mcpu=cortex-m3", "-mfloat-abi=soft"]),
+        ("thumbv7em", "m4f", &["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]),
+        ("thumbv7em", "m7dp", &["-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"]),
+        ("thumbv8m.main", "m33f", &["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"]),
+    ];
+    for (target, cpu, flags) in cores {
+        let options = ["--target", target, "--cpu", cpu, "--memory", "symbol", "--rename", "env._=under"];
+        let options =
+            [&["compile", "kernel.wat", "--rename", "hook twice=hook_twice"], &options[..]].concat();
+        folder.succeed(&[&options[..], &["-o", "kernel.o"]].concat());
+        folder.succeed(&[&options[..], &["--emit", "header", "-o", "kernel.h"]].concat());
+        for compiler in ["clang-22", "arm-none-eabi-gcc"].into_iter().take(1 + usize::from(has_gcc)) {
+            for sizes in [["-fshort-enums", "-fshort-wchar"], ["-fno-short-enums", "-fno-short-wchar"]] {
+                compile_linked(&folder, compiler, &[flags, &sizes].concat());
+                // GNU linkers warn where only some objects say that no stack is executed; those of clang do.
+                let stack: &[&str] = if compiler == "clang-22" { &["-z", "noexecstack"] } else { &[] };
+                for (linker, objects) in linkers().into_iter().flat_map(|linker| {
+                    [["main.o", "kernel.o"], ["kernel.o", "main.o"]].map(|objects| (linker, objects))
+                }) {
+                    let link = ["--fatal-warnings", "-T", "script.ld", "-e", "reset", "-o", "image.elf"];
+                    let code = run(&folder, linker, &[&link[..], stack, &objects].concat());
+                    assert_eq!(code, Some(0), "{cpu}: {compiler} {sizes:?} {linker} {objects:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn only_objects_have_headers() {
     let folder = Folder::new("pvm-header");

@@ -60,8 +60,9 @@ fn link(folder: &Folder, linker: &str, object: &Path, entry: &str) -> String {
     }
     let output = folder.path("linked.elf").to_str().expect("a path").to_owned();
     let object = object.to_str().expect("a path");
-    let said =
-        run(linker, &["--gc-sections", "-Ttext=0x20000", "-e", entry, object, external, "-o", &output]);
+    // Objects of clang say that no stack is executed; GNU linkers want it of all objects then.
+    let args = ["--gc-sections", "-z", "noexecstack", "-Ttext=0x20000", "-e", entry, object, external];
+    let said = run(linker, &[&args[..], &["-o", &output]].concat());
     assert_eq!(said, "", "{linker}");
     output
 }

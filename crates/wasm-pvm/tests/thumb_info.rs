@@ -289,3 +289,26 @@ fn other_files_are_one_line_errors() {
     let message = folder.fail(&["info", "other.o"], b"", 1);
     assert!(message.contains("no relocatable object for ARM"), "{message}");
 }
+
+#[test]
+fn flash_and_ram_are_told_with_what_memory_takes_of_them() {
+    let folder = Folder::new("thumb-info-memory");
+    let wat = r#"(module (memory (export "memory") 16) (data (i32.const 1024) "0123456789abcdefghij")
+      (global (export "g") (mut i32) (i32.const 5))
+      (func (export "f") (result i32) (i32.load (i32.const 1024))))"#;
+    let target = ["--target", "thumbv7m", "--memory", "symbol"];
+    for (initial, flash, first) in
+        [("copy", 32, json!("__wasm_start")), ("image", 1 << 20, json!(null)), ("none", 0, json!(null))]
+    {
+        let info = info(&folder, "memory", wat, &[&target[..], &["--initial-data", initial]].concat());
+        let sizes = &info["sizes"];
+        let sum = |names: &[&str]| names.iter().filter_map(|name| sizes[name].as_u64()).sum::<u64>();
+        let expected = json!({ "total": sum(&["text", "rodata", "data"]), "linear_memory": flash });
+        assert_eq!(info["flash"], expected, "{initial}");
+        assert_eq!(info["ram"], json!({ "total": (1 << 20) + 4, "linear_memory": 1 << 20 }), "{initial}");
+        assert_eq!(info["first_call"], first, "{initial}");
+        let printed = folder.succeed(&["info", "shapes.o"]);
+        assert!(printed.contains(&format!("{flash} of them for linear memory")), "{printed}");
+        assert_eq!(printed.contains("__wasm_start must be called before anything else"), initial == "copy");
+    }
+}

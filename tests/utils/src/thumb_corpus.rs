@@ -209,6 +209,10 @@ impl Place {
     /// Puts memory into its initial state. In native mode no code may look for static data where wasm has it.
     fn restore(&self, module: &Module, board: &mut Board, image: &Image, memory: MemoryMode) -> Result<()> {
         image.restore(board)?;
+        if let Some(start) = image.address("__wasm_start") {
+            let exit = board.call(&Call::new(start, Words::default()), &mut |_, _| Ok(Answer::default()))?;
+            ensure!(exit.ending == Ending::Returned, "it starts");
+        }
         if memory == MemoryMode::Native {
             board.fill(0, LOW, 0)?;
             for segment in segments(&module.wasm)? {
@@ -439,7 +443,6 @@ fn link_in(folder: &Path, linker: &str, object: &[u8], imports: &[&str]) -> Resu
         stubs
             .push_str(&format!("    .thumb_func\n    .global {import:?}\n{import:?}:\n    bx lr\n    nop\n"));
     }
-    stubs.push_str("    .section .note.GNU-stack,\"\",%progbits\n");
     let script = "SECTIONS { . = 0x8000; .text : { *(SORT(.text*)) } .rodata : { *(SORT(.rodata*)) } \
                   . = 0x20000000; .data : { *(SORT(.data*)) } .bss : { *(SORT(.bss*)) } }\n";
     std::fs::write(path("stubs.s"), stubs)?;

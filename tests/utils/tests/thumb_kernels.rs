@@ -62,6 +62,10 @@ fn run(board: &mut Board, kernel: &Kernel, memory: MemoryMode, object: &[u8]) ->
         _ => board.allocate(SPARE.into(), 16, false)?,
     };
     ensure!(len <= SPARE, "{len} bytes of arguments");
+    if let Some(start) = image.address("__wasm_start") {
+        let exit = board.call(&Call::new(start, Words::default()), &mut |_, _| Ok(Answer::default()))?;
+        ensure!(exit.ending == Ending::Returned, "it starts");
+    }
     board.write(base + at, &kernel.args)?;
     let words = Words::arguments(false, &[Type::I32; 2], &[at.into(), len.into()]);
     let call = Call { ticks: TICKS, ..Call::new(image.address("main").context("no main")?, words) };

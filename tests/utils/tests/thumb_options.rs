@@ -3,9 +3,11 @@
 
 use board::{Answer, Board, Call, Ending, Image, Undefined, Words};
 use object::{Object as _, ObjectSection as _};
+use testkit::fuzz::Random;
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{
-    Cpu, Floats, MemoryMode, OptLevel, Options, ShadowStack, Stage, ThumbBounds, ThumbOptions, Trap,
+    Cpu, Floats, InitialData, MemoryMode, OptLevel, Options, ShadowStack, Stage, ThumbBounds, ThumbOptions,
+    Trap,
 };
 
 const CPUS: [Cpu; 2] = [Cpu::M3, Cpu::M33];
@@ -36,6 +38,13 @@ impl<'a> Program<'a> {
         self.image.address(symbol).unwrap_or_else(|| panic!("no symbol {symbol}"))
     }
 
+    /// Does what the firmware does before anything else.
+    fn start(&mut self) {
+        if self.image.address("__wasm_start").is_some() {
+            assert!(self.call("__wasm_start", &[]).is_ok());
+        }
+    }
+
     /// Calls a function of words; its import fills four bytes at the address it gets with 1, 2, 3, 4.
     fn call(&mut self, name: &str, args: &[u32]) -> Result<u32, Ending> {
         let mut words = Words::default();
@@ -55,10 +64,14 @@ fn options(cpu: Cpu, level: OptLevel, thumb: ThumbOptions) -> Options {
     Options { level, floats: Some(Floats::Reject), threads: 1, ..Options::new(ThumbOptions { cpu, ..thumb }) }
 }
 
-/// Compiles a text for every core and level and gives each program to `check`.
+/// Compiles a text for every core and level and gives each program, with its initial data, to `check`.
 fn each(text: &str, thumb: &ThumbOptions, mut check: impl FnMut(Program<'_>)) {
     each_with(text, &|cpu, level| options(cpu, level, thumb.clone()), &mut |board, object| {
-        check(Program::load(board, object, Undefined::Import(0)));
+        let mut program = Program::load(board, object, Undefined::Import(0));
+        if thumb.memory == MemoryMode::Symbol {
+            program.start();
+        }
+        check(program);
     });
 }
 
@@ -189,6 +202,7 @@ fn a_region_of_the_protection_unit_bounds_memory() {
             let cpu = if board.core() == board_core(Cpu::M33) { Cpu::M33 } else { Cpu::M3 };
             let bytes = region_bytes[usize::from(cpu == Cpu::M33)];
             let mut program = Program::load(board, object, Undefined::Import(0));
+            program.start();
             let at = program.address("__linear_memory");
             assert!(cpu == Cpu::M33 || at.is_multiple_of(bytes), "a region at {at:#x}");
             protect(program.board, cpu, [at, bytes]);
@@ -364,12 +378,131 @@ fn the_start_function_is_called_by_the_firmware() {
         thumb(MemoryMode::Register, ThumbBounds::Check),
     ];
     for mode in modes {
-        each(START, &mode, |mut program| {
+        each_with(START, &|cpu, level| options(cpu, level, mode.clone()), &mut |board, object| {
+            let mut program = Program::load(board, object, Undefined::Import(0));
             assert_eq!(program.call("started", &[]), Ok(1));
             assert!(program.call("__wasm_start", &[]).is_ok());
             assert_eq!(program.call("started", &[]), Ok(7));
         });
     }
+}
+
+/// A memory with segments.
+struct Layout {
+    /// Bytes of memory.
+    size: u32,
+    /// Offsets and bytes of active segments in order.
+    segments: Vec<(u32, Vec<u8>)>,
+}
+
+impl Layout {
+    /// Any size, data near both ends, near and upon other data, with zeros in it, and far from it.
+    fn random(random: &mut Random) -> Self {
+        let mut below = |limit: u32| (random.word() % u64::from(limit)) as u32;
+        let size = [1 + below(40), 64 + below(200), 4096 + below(5000), 100_000][below(4) as usize];
+        let mut segments = Vec::new();
+        let mut last = 0;
+        for _ in 0..below(7) {
+            let len = [below(6), below(40), below(300)][below(3) as usize].min(size);
+            let start = match below(4) {
+                0 => size - len,
+                1 => last + below(20),
+                _ => below(size - len + 1),
+            };
+            let start = start.min(size - len);
+            let bytes: Vec<u8> = (0..len).map(|_| if below(3) == 0 { below(256) as u8 } else { 0 }).collect();
+            last = start + len;
+            segments.push((start, bytes));
+        }
+        Self { size, segments }
+    }
+
+    fn text(&self) -> String {
+        let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+        let active = self.segments.iter();
+        let active: String =
+            active.map(|(at, bytes)| format!("(data (i32.const {at}) \"{}\")\n", escaped(bytes))).collect();
+        format!(
+            "(module (memory (export \"memory\") {} (pagesize 1))
+              (data $passive \"passive\") {active}
+              (func (export \"load\") (param i32) (result i32) (i32.load8_u (local.get 0)))
+              (func (export \"init\") (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 1))))",
+            self.size
+        )
+    }
+
+    /// What is in memory in the beginning.
+    fn bytes(&self) -> Vec<u8> {
+        let mut memory = vec![0; self.size as usize];
+        for (at, bytes) in &self.segments {
+            memory[*at as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+        memory
+    }
+}
+
+/// `THUMB_INITIAL_SEEDS` is how many memories there are.
+#[test]
+fn memory_begins_as_the_segments_say() {
+    const AROUND: u32 = 32;
+    if !Setup::new(Cpu::M3, OptLevel::O2, Floats::Reject).is_available() {
+        return;
+    }
+    let seeds = std::env::var("THUMB_INITIAL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(15);
+    let mut board = Board::start(board_core(Cpu::M3)).unwrap();
+    for seed in 0..seeds {
+        let layout = Layout::random(&mut Random::new(seed));
+        let (size, expected) = (layout.size, layout.bytes());
+        let wasm = wat::parse_str(layout.text()).unwrap();
+        let object = |memory, initial_data| {
+            let thumb = ThumbOptions { initial_data, ..thumb(memory, ThumbBounds::Check) };
+            wasm_pvm::compile(&wasm, &options(Cpu::M3, OptLevel::Oz, thumb)).unwrap().bytes
+        };
+        for initial in [InitialData::Copy, InitialData::Image, InitialData::None] {
+            board.clear();
+            let object = object(MemoryMode::Symbol, initial);
+            let mut program = Program::load(&mut board, &object, Undefined::Import(0));
+            program.start();
+            let at = program.address("__linear_memory");
+            let found = program.board.read(at, size).unwrap();
+            let expected =
+                if initial == InitialData::None { vec![0; size as usize] } else { expected.clone() };
+            assert!(found == expected, "seed {seed} {initial:?}: {found:x?} is not {expected:x?}");
+        }
+        board.clear();
+        let object = object(MemoryMode::Register, InitialData::Copy);
+        let mut program = Program::load(&mut board, &object, Undefined::Import(0));
+        let around = program.board.allocate((size + 2 * AROUND).into(), 16, true).unwrap();
+        program.board.fill(around, (size + 2 * AROUND).next_multiple_of(4), 0xeeee_eeee).unwrap();
+        program.board.write(around + AROUND, &vec![0; size as usize]).unwrap();
+        program.base = around + AROUND;
+        program.start();
+        let found = program.board.read(around, size + 2 * AROUND).unwrap();
+        let edge = vec![0xee; AROUND as usize];
+        assert!(
+            found == [edge.clone(), expected, edge].concat(),
+            "seed {seed}, where a register points: {found:x?}"
+        );
+    }
+}
+
+/// What is far apart is stored without the zeros between, and what is near with them.
+#[test]
+fn initial_data_takes_no_more_flash_than_it_has_bytes() {
+    let text = r#"(module (memory (export "memory") 16)
+      (data (i32.const 1024) "0123456789abcdefghij") (data (i32.const 900000) "x") (data (i32.const 900009) "y")
+      (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
+    let sizes = |initial_data| {
+        let thumb = ThumbOptions { initial_data, ..thumb(MemoryMode::Symbol, ThumbBounds::Check) };
+        let output =
+            wasm_pvm::compile(&wat::parse_str(text).unwrap(), &options(Cpu::M3, OptLevel::Oz, thumb));
+        output.unwrap().report.thumb().unwrap().sizes
+    };
+    let (copy, image) = (sizes(InitialData::Copy), sizes(InitialData::Image));
+    // Two heads, five words, three words, and the end.
+    assert_eq!((copy.rodata, copy.data, copy.bss), (8 + 20 + 8 + 12 + 4, 0, 16 * u64::from(PAGE)));
+    assert_eq!((image.rodata, image.data, image.bss), (0, 16 * u64::from(PAGE), 0));
+    assert!(copy.text < image.text + 60, "{} and {}", copy.text, image.text);
 }
 
 /// Segments that overlap, segments far above the stack pointer, wide values, data that is never written.

@@ -3,8 +3,9 @@
 
 use board::{Board, Call, Ending, Image, Undefined, Words};
 use object::{Object as _, ObjectSection as _};
+use testkit::fuzz::Random;
 use testkit::thumb::{Setup, board_core};
-use wasm_pvm::{Constants, Cpu, OptLevel, Options, Stage, ThumbOptions};
+use wasm_pvm::{Constants, Cpu, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
 
 const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
 
@@ -109,6 +110,79 @@ fn what_is_computed_with_is_a_number() {
         r#"(func (export "f") (param i64) (result i64) (i64.mul (local.get 0) (i64.const 65540)))"#,
         "65540",
     );
+}
+
+/// Constants of every kind: clear ones, unclear ones, and ones that no option decides.
+const PIECES: [&str; 12] = [
+    "(drop (i32.load (i32.const 65540)))",
+    "(drop (i32.mul (local.get 0) (i32.const 65540)))",
+    "(call $take (i32.const 65544)) (call $take (i32.const 5))",
+    "(call $take (i32.const 131072))",
+    "(i32.store (local.get 0) (i32.const 65548))",
+    "(call $take_wide (i64.const 0x1000400000005))",
+    "(local.set 1 (i32.const 65540)) (call $take (i32.mul (i32.load (local.get 1)) (i32.mul (local.get 1) (local.get 1))))",
+    "(call $take (i32.load (i32.add (select (i32.const 65540) (i32.const 65544) (local.get 0))
+        (select (i32.const 65536) (i32.const 65548) (local.get 0)))))",
+    "(call $take (i32.load8_u (i32.add (i32.const 65504) (i32.shl (local.get 0) (i32.const 2)))))",
+    "(i32.store (i32.const 65600) (local.get 0))",
+    "(call $take (global.get $held))",
+    "(call $take (i32.load (i32.const 70000)))",
+];
+const HELD: &str =
+    r#"(global $held (mut i32) (i32.const 65540)) (func (export "set") (global.set $held (i32.const 0)))"#;
+const WORD: &str = r#"(data (i32.const 65560) "\04\00\01\00") (func (export "word") (result i32) (i32.load (i32.const 65560)))"#;
+
+/// Follows the advice of a message; panics if that doesn't help. Gives whether anything was refused.
+fn follow_advice(wasm: &[u8], thumb: &ThumbOptions, depth: u32) -> bool {
+    let compile = |thumb: ThumbOptions| {
+        let options = Options { level: OptLevel::O0, threads: 1, ..Options::new(thumb) };
+        wasm_pvm::emit(wasm, &options, Stage::Ssa).map_err(|error| error.to_string())
+    };
+    let Err(error) = compile(thumb.clone()) else { return false };
+    let with = |constants| ThumbOptions { constants, ..thumb.clone() };
+    for (constants, name) in [(Constants::Address, "address"), (Constants::Number, "number")] {
+        let is_named = error.contains(&format!("`--constants {name}`"));
+        let outcome = compile(with(constants));
+        assert!(!is_named || outcome.is_ok(), "{error}\nand then\n{}", outcome.unwrap_err());
+        assert!(!error.contains("no `--constants` decides it") || outcome.is_err(), "{error}");
+    }
+    assert!(error.contains("`--memory symbol`") || error.contains("`--memory-bytes"), "{error}");
+    let symbol = ThumbOptions { memory: MemoryMode::Symbol, ..with(Constants::Auto) };
+    assert_eq!(compile(symbol).err(), None);
+    if error.contains("`--memory-bytes") {
+        assert!(depth < 5, "{error}");
+        let more =
+            error.split("`--memory-bytes ").nth(1).and_then(|rest| rest.split('`').next()?.parse().ok());
+        follow_advice(wasm, &ThumbOptions { memory_bytes: more, ..thumb.clone() }, depth + 1);
+    }
+    true
+}
+
+/// What a refusal says helps, helps.
+#[test]
+fn refusals_name_what_helps() {
+    let mut random = Random::new(13);
+    let mut refused = 0;
+    for round in 0..120 {
+        let mut functions = String::from(HELD);
+        if random.word() % 4 == 0 {
+            functions += WORD;
+        }
+        for n in 0..1 + random.word() % 2 {
+            // Every piece is alone once.
+            let first = if round < PIECES.len() { round } else { (random.word() % 12) as usize };
+            let second = if round < PIECES.len() { "" } else { PIECES[(random.word() % 12) as usize] };
+            let piece = PIECES[first];
+            functions += &format!(r#"(func (export "f{n}") (param i32) (local i32) {piece} {second})"#);
+        }
+        let wasm = module(&functions);
+        for constants in [Constants::Auto, Constants::Address, Constants::Number, Constants::Refuse] {
+            let memory_bytes = (random.word() % 3 == 0).then_some(65576);
+            let thumb = ThumbOptions { constants, memory_bytes, ..ThumbOptions::default() };
+            refused += u32::from(follow_advice(&wasm, &thumb, 0));
+        }
+    }
+    assert!((100..450).contains(&refused), "{refused} are refused");
 }
 
 #[test]

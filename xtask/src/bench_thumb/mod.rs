@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use llvm_frontend::{ConstOp, ExportKind, ModuleInfo};
 use serde_json::Value;
 use testkit::kernels;
-use wasm_pvm::{Cpu, MemoryMode, OptLevel, Options, Stage, ThumbBounds, ThumbOptions};
+use wasm_pvm::{Cpu, InitialData, MemoryMode, OptLevel, Options, Stage, ThumbBounds, ThumbOptions};
 
 use count::{Counter, Executed, Pair};
 
@@ -159,7 +159,9 @@ fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
 
 /// What users say for Cortex-M3, without checks of bounds.
 fn options(memory: MemoryMode, level: OptLevel) -> Options {
-    let thumb = ThumbOptions { memory, bounds: Some(ThumbBounds::None), ..ThumbOptions::new(Cpu::M3) };
+    let initial_data = if memory == MemoryMode::Symbol { InitialData::Image } else { InitialData::Copy };
+    let bounds = Some(ThumbBounds::None);
+    let thumb = ThumbOptions { memory, initial_data, bounds, ..ThumbOptions::new(Cpu::M3) };
     Options { level, threads: 1, ..Options::new(thumb) }
 }
 

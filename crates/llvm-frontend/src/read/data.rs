@@ -1,10 +1,13 @@
-//! Global variables: objects of the program, and constant arrays that LLVM made.
+//! Global variables: objects of the program, and constants that LLVM made.
 //!
-//! LLVM turns switches that compute a value into look-ups in a constant array. Such an array becomes a data
-//! object with the bytes of its initializer. Pointers in it must all point into one object; they are stored
-//! as distances from its start, and a load of a pointer from the array adds the start again.
+//! LLVM turns switches that compute a value into look-ups in a constant array. Such an array becomes a data object with
+//! the bytes of its initializer. Pointers in it, and integers made of pointers, become addresses that the target fills
+//! in ([`StoredAddress`]), so it doesn't matter which objects they point into or how the array is read.
+//!
+//! The base of linear memory is a call while LLVM makes such constants ([`crate::passes::MEMORY_BASE`]), and so are
+//! references to functions; neither can be in one.
 
-use ssa::{Addr, DataId, DataKind, DataObject, EntityId as _};
+use ssa::{Addr, DataId, DataKind, DataObject, EntityId as _, StoredAddress};
 
 use super::function::Reader;
 use super::raw::{self as llvm, Opcode};
@@ -13,6 +16,8 @@ use super::{Part, Refused};
 
 /// Bytes above which a constant is refused: LLVM makes tables from code, so they are no larger than code.
 const MAX_CONSTANT_BYTES: u64 = 1 << 24;
+/// Bytes of a pointer.
+const POINTER_BYTES: usize = 4;
 
 impl<'m> Reader<'_, '_, 'm> {
     /// The address of a global variable.
@@ -20,11 +25,19 @@ impl<'m> Reader<'_, '_, 'm> {
         let data = self.part.global(global)?;
         Ok(Repr::Addr(Addr { base: Some(data), index: None, offset: 0 }))
     }
+}
 
-    /// What pointers stored at `addr` are relative to.
-    pub(super) fn stored_base(&self, addr: Addr) -> Option<DataId> {
-        let added = addr.base?.index().checked_sub(self.part.cx.program.data.len())?;
-        self.part.stored_bases.get(added).copied().flatten()
+/// A constant of up to 128 bits, modulo two to the power of its width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Word {
+    /// The object whose address is added to `bits`; its upper half is zero then.
+    base: Option<DataId>,
+    bits: u128,
+}
+
+impl Word {
+    const fn number(bits: u128) -> Self {
+        Self { base: None, bits }
     }
 }
 
@@ -34,12 +47,13 @@ impl<'m> Part<'_, 'm> {
         if let Some(&known) = self.globals.get(&global) {
             return Ok(known);
         }
-        let data = match self.cx.names.data(&global.name()) {
-            Some(data) => data,
-            None => self.add_constant(global)?,
-        };
-        self.globals.insert(global, data);
-        Ok(data)
+        match self.cx.names.data(&global.name()) {
+            Some(data) => {
+                self.globals.insert(global, data);
+                Ok(data)
+            }
+            None => self.add_constant(global),
+        }
     }
 
     fn add_constant(&mut self, global: llvm::Value<'m>) -> Result<DataId, Refused> {
@@ -49,35 +63,33 @@ impl<'m> Part<'_, 'm> {
         if size > MAX_CONSTANT_BYTES {
             return Err(refused());
         }
-        let mut image = Image { bytes: vec![0; size as usize], base: None, has_numbers_as_pointers: false };
-        self.write_constant(&mut image, 0, init)?;
-        if image.base.is_some() && image.has_numbers_as_pointers {
-            return Err(format!("pointers into several objects in `{}`", global.name()));
-        }
-        let kind = DataKind::Constant;
-        let size = size as u32;
-        let id = DataId::new(self.cx.program.data.len() + self.output.data.len());
-        self.output.data.push(DataObject {
+        let index = self.output.data.len();
+        let id = DataId::new(self.cx.program.data.len() + index);
+        let object = DataObject {
             name: global.name(),
-            kind,
-            size,
+            kind: DataKind::Constant,
+            size: size as u32,
             align: global.global_alignment().clamp(8, 16),
-            init: image.bytes,
+            init: vec![0; size as usize],
             relocs: Vec::new(),
             addresses: Vec::new(),
-        });
-        self.stored_bases.push(image.base);
+        };
+        // A constant may contain its own address.
+        self.globals.insert(global, id);
+        self.output.data.push(object.clone());
+        let mut image = object;
+        self.write_constant(&mut image, 0, init)?;
+        self.output.data[index] = image;
         Ok(id)
     }
 
-    /// Writes a constant at `offset` of an image.
+    /// Writes a constant at `offset` of an object.
     fn write_constant(
         &mut self,
-        image: &mut Image,
+        image: &mut DataObject,
         offset: u64,
         value: llvm::Value<'m>,
     ) -> Result<(), Refused> {
-        use llvm::ValueKind as Kind;
         if let Some((element, len)) = value.ty().array() {
             let stride = self.module.alloc_size(element);
             for n in 0..len {
@@ -94,59 +106,94 @@ impl<'m> Part<'_, 'm> {
             }
             return Ok(());
         }
-        let bits = match value.kind() {
-            Kind::LLVMConstantIntValueKind => value.const_int(),
-            Kind::LLVMConstantFPValueKind => value.const_float_bits().map(u128::from),
-            Kind::LLVMUndefValueValueKind | Kind::LLVMPoisonValueKind => Some(0),
-            _ if Shape::of(value.ty())? == Shape::Ptr => Some(self.pointer_bits(image, value)?),
-            _ => None,
+        let Word { base, bits } = match value.const_float_bits() {
+            Some(bits) => Word::number(bits.into()),
+            None => self.constant_word(value)?,
         };
-        let bits = bits.ok_or_else(|| format!("the constant `{}`", value.print()))?;
         let size = self.module.store_size(value.ty()) as usize;
-        image.bytes[offset as usize..][..size].copy_from_slice(&bits.to_le_bytes()[..size]);
+        let at = offset as usize;
+        image.init[at..][..size].copy_from_slice(&bits.to_le_bytes()[..size]);
+        if let Some(data) = base {
+            image.init[at..][..POINTER_BYTES].fill(0);
+            let addend = (bits as u32).cast_signed();
+            image.addresses.push(StoredAddress { offset: offset as u32, data, addend });
+        }
         Ok(())
     }
 
-    /// A pointer as its distance from the image's base.
-    fn pointer_bits(&mut self, image: &mut Image, value: llvm::Value<'m>) -> Result<u128, Refused> {
-        let (base, offset) = self.constant_pointer(value)?;
-        match (base, image.base) {
-            (None, _) => image.has_numbers_as_pointers = true,
-            (Some(data), None) => image.base = Some(data),
-            (Some(data), Some(base)) if data == base => {}
-            _ => return Err("pointers into several objects in one constant".into()),
-        }
-        Ok(u128::from(offset))
-    }
-
-    /// A constant pointer as an object and an offset.
-    fn constant_pointer(&mut self, value: llvm::Value<'m>) -> Result<(Option<DataId>, u32), Refused> {
-        let refused = || format!("the constant `{}`", value.print());
+    /// A constant integer or pointer.
+    fn constant_word(&mut self, value: llvm::Value<'m>) -> Result<Word, Refused> {
+        use llvm::ValueKind as Kind;
+        let refused = || "a constant of a form that no wasm operator needs".to_owned();
+        let bits = match Shape::of(value.ty())? {
+            Shape::Int(bits) => bits,
+            Shape::Ptr => u32::BITS,
+            _ => return Err(refused()),
+        };
         match value.kind() {
-            llvm::ValueKind::LLVMConstantPointerNullValueKind => Ok((None, 0)),
-            llvm::ValueKind::LLVMGlobalVariableValueKind => Ok((Some(self.global(value)?), 0)),
-            _ => match value.opcode() {
-                Some(Opcode::LLVMIntToPtr) => {
-                    value.operand(0).const_int().map(|bits| (None, bits as u32)).ok_or_else(refused)
+            Kind::LLVMConstantIntValueKind => value.const_int().map(Word::number).ok_or_else(refused),
+            Kind::LLVMUndefValueValueKind
+            | Kind::LLVMPoisonValueKind
+            | Kind::LLVMConstantAggregateZeroValueKind
+            | Kind::LLVMConstantPointerNullValueKind => Ok(Word::number(0)),
+            Kind::LLVMGlobalVariableValueKind => Ok(Word { base: Some(self.global(value)?), bits: 0 }),
+            _ => {
+                let word = match value.opcode() {
+                    Some(Opcode::LLVMPtrToInt | Opcode::LLVMPtrToAddr | Opcode::LLVMIntToPtr) => {
+                        self.constant_word(value.operand(0))?
+                    }
+                    Some(op @ (Opcode::LLVMAdd | Opcode::LLVMSub)) if bits <= u32::BITS => {
+                        self.constant_sum(op, value)?
+                    }
+                    Some(Opcode::LLVMGetElementPtr) => self.constant_element(value)?,
+                    _ => return Err(refused()),
+                };
+                // An address that lost its upper bits is no address.
+                if word.base.is_some() && bits < u32::BITS {
+                    return Err(refused());
                 }
-                Some(Opcode::LLVMGetElementPtr) if value.operand_count() == 2 => {
-                    let (base, start) = self.constant_pointer(value.operand(0))?;
-                    let ty = value.gep_source_type().ok_or_else(refused)?;
-                    let index = value.operand(1).const_int().ok_or_else(refused)? as u32;
-                    let step = index.wrapping_mul(self.module.alloc_size(ty) as u32);
-                    Ok((base, start.wrapping_add(step)))
-                }
-                _ => Err(refused()),
-            },
+                let kept = if word.base.is_some() { u32::BITS } else { bits };
+                Ok(Word { bits: word.bits & (u128::MAX >> (128 - kept)), ..word })
+            }
         }
     }
-}
 
-/// The bytes of a constant under construction.
-struct Image {
-    bytes: Vec<u8>,
-    /// What the pointers in it are relative to.
-    base: Option<DataId>,
-    /// There are pointers that are plain numbers.
-    has_numbers_as_pointers: bool,
+    /// A sum or difference of which at most one side is an address, or a distance in one object.
+    fn constant_sum(&mut self, op: Opcode, value: llvm::Value<'m>) -> Result<Word, Refused> {
+        let (a, b) = (self.constant_word(value.operand(0))?, self.constant_word(value.operand(1))?);
+        match (op, a.base, b.base) {
+            (Opcode::LLVMAdd, base, None) | (Opcode::LLVMAdd, None, base) => {
+                Ok(Word { base, bits: a.bits.wrapping_add(b.bits) })
+            }
+            (Opcode::LLVMSub, base, None) => Ok(Word { base, bits: a.bits.wrapping_sub(b.bits) }),
+            (Opcode::LLVMSub, a_base, b_base) if a_base == b_base => {
+                Ok(Word::number(a.bits.wrapping_sub(b.bits)))
+            }
+            _ => Err("a constant that is the distance between two objects".into()),
+        }
+    }
+
+    /// A constant `getelementptr`.
+    fn constant_element(&mut self, value: llvm::Value<'m>) -> Result<Word, Refused> {
+        let mut word = self.constant_word(value.operand(0))?;
+        let mut ty = value.gep_source_type().ok_or("an address without a type")?;
+        for (n, index) in (0u32..).zip(value.operands()).skip(1) {
+            let number = index.const_int().ok_or("an unknown index")?;
+            if n > 1 && ty.array().is_none() {
+                let field = u32::try_from(number).map_err(|_| "an unknown field")?;
+                let offset = self.module.field_offset(ty, field).ok_or("a field that does not exist")?;
+                word.bits = word.bits.wrapping_add(offset.into());
+                ty = ty.fields()[field as usize];
+                continue;
+            }
+            if n > 1 {
+                ty = ty.array().map_or(ty, |(element, _)| element);
+            }
+            let bits = index.ty().int_width().unwrap_or(u32::BITS).clamp(1, 128);
+            let signed = (number << (128 - bits)).cast_signed() >> (128 - bits);
+            let size = u128::from(self.module.alloc_size(ty));
+            word.bits = word.bits.wrapping_add(signed.cast_unsigned().wrapping_mul(size));
+        }
+        Ok(word)
+    }
 }

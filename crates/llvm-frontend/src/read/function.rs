@@ -353,7 +353,7 @@ impl<'m> Reader<'_, '_, 'm> {
             Kind::LLVMConstantExprValueKind => {
                 self.operation(value)?.ok_or_else(|| "a constant expression without a value".into())
             }
-            _ => Err(format!("the operand `{}`", value.print())),
+            _ => Err("an operand of a form that no wasm operator needs".into()),
         }
     }
 

@@ -39,11 +39,12 @@ impl ReadOutput {
     /// parts.
     pub fn join(self, seen: Seen, module: &mut Module) {
         let signatures = self.signatures.into_iter().map(|sig| module.intern_signature(sig)).collect();
-        let data = self.data.into_iter().map(|object| {
-            let name = format!("{}.{}", object.name, module.data.len());
-            module.data.push(ssa::DataObject { name, ..object })
-        });
-        let data = data.collect();
+        let data: Vec<DataId> = (module.data.len()..).map(DataId::new).take(self.data.len()).collect();
+        for mut object in self.data {
+            object.name = format!("{}.{}", object.name, module.data.len());
+            object.addresses.iter_mut().for_each(|stored| stored.data = place(stored.data, seen.data, &data));
+            module.data.push(object);
+        }
         let functions = self.decls.into_iter().map(|decl| {
             let name = format!("{}.{}", decl.name, module.decls.len());
             module.functions.push(None);

@@ -40,13 +40,7 @@ impl<'m> Reader<'_, '_, 'm> {
             return Ok(repr);
         }
         let shape = Shape::of(inst.ty())?;
-        let repr = self.read_memory(&shape, addr, flags)?;
-        match (self.stored_base(addr), shape, repr) {
-            (Some(base), Shape::Ptr, Repr::One(index)) => {
-                Ok(Repr::Addr(Addr { base: Some(base), index: Some(index), offset: 0 }))
-            }
-            _ => Ok(repr),
-        }
+        self.read_memory(&shape, addr, flags)
     }
 
     /// A load whose only use extends the value: the load itself extends.

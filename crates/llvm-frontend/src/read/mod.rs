@@ -116,8 +116,6 @@ struct Part<'a, 'm> {
     module: llvm::Module<'m>,
     targets: LookupMap<llvm::Value<'m>, Target>,
     globals: LookupMap<llvm::Value<'m>, DataId>,
-    /// For each added constant, what the pointers in it are stored relative to.
-    stored_bases: Vec<Option<DataId>>,
     output: ReadOutput,
 }
 
@@ -128,7 +126,6 @@ impl<'a, 'm> Part<'a, 'm> {
             module: llvm::Module::new(module),
             targets: LookupMap::default(),
             globals: LookupMap::default(),
-            stored_bases: Vec::new(),
             output: ReadOutput::default(),
         }
     }

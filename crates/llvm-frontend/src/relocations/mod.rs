@@ -222,7 +222,11 @@ const CODE_SECTION: u8 = 10;
 const DATA_SECTION: u8 = 11;
 
 fn unsupported(function: Option<String>, offset: usize, kind: RelocationType) -> Error {
-    Error::Unsupported { function, offset, what: format!("a relocation of type {kind:?} in native memory") }
+    Error::Unsupported {
+        function,
+        offset,
+        what: format!("a relocation of type {kind:?} in native memory; `--memory symbol` needs none"),
+    }
 }
 
 /// The contents of a custom section.

@@ -124,12 +124,13 @@ impl<'a> Symbols<'a> {
             Some(Symbol::Absolute { value: 0, .. } | Symbol::Absolute { name: "__table_base", .. }) => {
                 Ok(None)
             }
-            Some(Symbol::Absolute { name, .. }) if LINKER_GLOBALS.contains(name) => {
-                error(format!("the address of `{name}`, which means nothing in an object"))
-            }
-            Some(Symbol::Undefined { name, is_weak: false }) => {
-                error(format!("the address of `{name}`, which the module does not define"))
-            }
+            Some(Symbol::Absolute { name, .. }) if LINKER_GLOBALS.contains(name) => error(format!(
+                "the address of `{name}`, which means nothing where data is in sections of its own; `--memory symbol` \
+                     keeps the layout of memory"
+            )),
+            Some(Symbol::Undefined { name, is_weak: false }) => error(format!(
+                "the address of `{name}`, which the module does not define: link what defines it into the module"
+            )),
             _ => Ok(None),
         }
     }

@@ -23,7 +23,7 @@ use inkwell::values::{AnyValueEnum, BasicValue as _, InstructionValue, IntValue}
 
 use super::flow::{Graph, Origin};
 use super::signs::{Knowledge, Signs};
-use super::{StaticPlan, constant_offset};
+use super::{StaticPlan, advice, constant_offset};
 use crate::error::Error;
 use crate::names;
 use crate::options::Constants;
@@ -110,19 +110,7 @@ pub fn resolve(
 ) -> Result<(), Error> {
     let knowledge = Knowledge::new(graph, plan.start);
     let signs = knowledge.signs(|constant| constant != 0 && !plan.contains(constant));
-    if program.options.constants != Constants::Number
-        && plan.start == plan.certain
-        && let Some((constant, function)) = knowledge.just_below(&signs, plan.start)
-    {
-        return Err(Error::Unsupported {
-            function: function.map(|function| program.info.function_name(function)),
-            offset: 0,
-            what: format!(
-                "the constant {constant}, which an index is added to, could mean static data that begins behind it, or \
-                 an address of the machine; relocations would tell"
-            ),
-        });
-    }
+    let suspect = knowledge.just_below(&signs, plan.start).filter(|_| plan.start == plan.certain);
     let mut of_literals = vec![Signs::default(); graph.literals.len()];
     for (origin, signs) in graph.origins.iter().zip(&signs) {
         if let Origin::Literal(n) = *origin {
@@ -131,19 +119,46 @@ pub fn resolve(
     }
     let literals: Vec<Literal> =
         graph.literals.iter().zip(of_literals).map(|(&call, signs)| Literal::new(call, signs)).collect();
-    let verdicts = verdicts(&literals, plan, program);
+    let constants = program.options.constants;
+    let verdicts = verdicts(&literals, plan, program, constants);
     let is_error = |verdict: Verdict| matches!(verdict, Verdict::Refused | Verdict::Behind);
+    // The options with which the module would compile.
+    let deciding = || -> Vec<Constants> {
+        let compiles = |constants: &Constants| {
+            let is_suspect = suspect.is_some() && *constants != Constants::Number;
+            let has_data = *constants != Constants::Number || plan.certain != u32::MAX;
+            let verdicts = self::verdicts(&literals, plan, program, *constants);
+            !has_data || !is_suspect && !verdicts.into_iter().any(is_error)
+        };
+        [Constants::Address, Constants::Number].into_iter().filter(compiles).collect()
+    };
+    if let Some((constant, function)) = suspect.filter(|_| constants != Constants::Number) {
+        return Err(Error::Unsupported {
+            function: function.map(|function| program.info.function_name(function)),
+            offset: 0,
+            what: format!(
+                "the constant {constant}, which an index is added to, could mean static data that begins behind it, or \
+                 an address of the machine; {}",
+                advice(&deciding())
+            ),
+        });
+    }
     let refused = literals.iter().zip(&verdicts).filter(|(_, verdict)| is_error(**verdict));
     if let Some((literal, &verdict)) = refused.min_by_key(|(literal, _)| literal.offset) {
-        return Err(unclear(program, plan, literal, verdict));
+        return Err(unclear(program, plan, literal, verdict, &deciding()));
     }
     report(program, &literals, &verdicts);
     replace(module, plan, &literals, &verdicts);
     Ok(())
 }
 
-fn verdicts(literals: &[Literal], plan: &StaticPlan, program: &Program<'_>) -> Vec<Verdict> {
-    let constants = program.options.constants;
+/// What all literals are with an option.
+fn verdicts(
+    literals: &[Literal],
+    plan: &StaticPlan,
+    program: &Program<'_>,
+    constants: Constants,
+) -> Vec<Verdict> {
     let values = |wanted: Verdict| -> BTreeSet<u64> {
         let clear = literals.iter().filter(|literal| literal.clear() == Some(wanted));
         clear.filter(|literal| literal.signs != Signs::default()).map(|literal| literal.value).collect()
@@ -194,15 +209,21 @@ fn is_in_segment(program: &Program<'_>, address: u64) -> bool {
     })
 }
 
-fn unclear(program: &Program<'_>, plan: &StaticPlan, literal: &Literal, verdict: Verdict) -> Error {
+fn unclear(
+    program: &Program<'_>,
+    plan: &StaticPlan,
+    literal: &Literal,
+    verdict: Verdict,
+    deciding: &[Constants],
+) -> Error {
     let (value, end) = (literal.value, plan.end);
     let what = if verdict == Verdict::Behind {
-        format!("the constant {value} is an address behind the end of static data, which is given as {end}")
-    } else {
         format!(
-            "the constant {value} could be an address of static data or a number; relocations (`--emit-relocs` of \
-             linkers) tell, `--constants` says for all, and linear memory at a symbol needs no decision"
+            "the constant {value} is an address behind the end of static data, which is given as {end}; \
+             `--memory-bytes` must be more, or be left out"
         )
+    } else {
+        format!("the constant {value} could be an address of static data or a number; {}", advice(deciding))
     };
     let function = Some(program.info.function_name(literal.function));
     Error::Unsupported { function, offset: literal.offset, what }

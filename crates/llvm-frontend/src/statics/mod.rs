@@ -76,6 +76,22 @@ pub fn place(module: ssa::Module, plan: &StaticPlan, program: &Program<'_>) -> R
     }
 }
 
+/// What helps if it can't be known what a constant is. `deciding` are the options that decide it, and with which nothing
+/// else of the module is refused.
+fn advice(deciding: &[Constants]) -> String {
+    let option = |constants: &Constants| match constants {
+        Constants::Address => "`--constants address`",
+        _ => "`--constants number`",
+    };
+    let options: Vec<&str> = deciding.iter().map(option).collect();
+    let decision = match options[..] {
+        [] => "no `--constants` decides it".to_owned(),
+        [one] => format!("{one} decides it for all"),
+        _ => format!("{} decide it for all", options.join(" and ")),
+    };
+    format!("a module linked with `--emit-relocs` tells, {decision}, and `--memory symbol` needs no decision")
+}
+
 /// Globals by which linkers tell where things are. They mean nothing once data is somewhere else.
 pub const LINKER_GLOBALS: [&str; 11] = [
     "__stack_pointer",

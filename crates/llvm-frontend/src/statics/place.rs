@@ -21,8 +21,8 @@ use std::ops::Range;
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
 
-use super::StaticPlan;
 use super::references::{Reference, collect, strip};
+use super::{StaticPlan, advice};
 use crate::error::Error;
 use crate::module_info::{SegmentMode, ValueType};
 use crate::names;
@@ -129,9 +129,9 @@ fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bo
         Constants::Address => Ok(true),
         Constants::Number => Ok(false),
         Constants::Auto | Constants::Refuse => Err(unsupported(format!(
-            "{} could be an address of static data or a number; relocations (`--emit-relocs` of linkers) tell, \
-             `--constants` says for all",
-            what()
+            "{} could be an address of static data or a number; {}",
+            what(),
+            advice(&[Constants::Address, Constants::Number])
         ))),
     }
 }
@@ -162,7 +162,8 @@ fn check_end(plan: &StaticPlan, references: &[Reference], program: &Program<'_>)
     let last = references.iter().map(|r| r.end.unwrap_or(r.start)).max();
     match last.filter(|last| *last > plan.end && program.options.memory_bytes.is_some()) {
         Some(last) => Err(unsupported(format!(
-            "static data is accessed up to {last}, behind the end of static data, which is given as {}",
+            "static data is accessed up to {last}, behind the end of static data, which is given as {}; \
+             `--memory-bytes {last}` is enough for that",
             plan.end
         ))),
         None => Ok(()),

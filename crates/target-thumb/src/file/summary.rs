@@ -9,7 +9,8 @@ use object::elf;
 
 use super::stack::{Depth, Depths, Edge, Node};
 use super::{File, FileError, Section, Symbol, tags};
-use crate::object::{REFERENCES, SETTINGS, STACK_SIZES, Sizes};
+use crate::initial::RUNS;
+use crate::object::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES, Sizes};
 
 /// A section that is loaded.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +56,15 @@ pub struct ExportStack {
     pub depth: Depth,
 }
 
+/// Bytes of linear memory in an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LinearMemoryBytes {
+    /// RAM.
+    pub ram: u64,
+    /// Flash for its initial data.
+    pub flash: u64,
+}
+
 /// What is in an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
@@ -64,6 +74,8 @@ pub struct Summary {
     pub settings: Vec<(String, String)>,
     /// Bytes by kind of section.
     pub sizes: Sizes,
+    /// How much of them is linear memory.
+    pub linear_memory: LinearMemoryBytes,
     /// Sections that are loaded, in order.
     pub sections: Vec<SectionSummary>,
     /// Sections for debuggers, which are not loaded, in order.
@@ -81,6 +93,22 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Bytes that the object takes of flash: what is executed, read or copied from there.
+    pub const fn flash(&self) -> u64 {
+        self.sizes.text + self.sizes.rodata + self.sizes.data
+    }
+
+    /// Bytes that the object takes of RAM, without stack.
+    pub const fn ram(&self) -> u64 {
+        self.sizes.data + self.sizes.bss
+    }
+
+    /// The symbol of what must be called before all others.
+    pub fn first_call(&self) -> Option<&str> {
+        let found = self.settings.iter().find(|(name, _)| name == FIRST_CALL);
+        found.map(|(_, symbol)| symbol.as_str())
+    }
+
     /// Reads an object.
     ///
     /// # Errors
@@ -98,6 +126,7 @@ impl Summary {
             core: tags::text_of(&tags, tags::CPU_NAME).map(str::to_owned),
             settings: settings(&file),
             sizes: sizes(&file),
+            linear_memory: linear_memory(&file),
             sections: loaded(&file).map(section_summary).collect(),
             debug: file.sections.iter().filter(|section| is_debug(section)).map(section_summary).collect(),
             symbols: symbols(&file),
@@ -141,6 +170,18 @@ fn sizes(file: &File) -> Sizes {
         *kind += u64::from(section.size);
     }
     sizes
+}
+
+fn linear_memory(file: &File) -> LinearMemoryBytes {
+    let size = |name: String| -> u64 {
+        let named = file.sections.iter().filter(|section| section.name == name);
+        named.map(|section| u64::from(section.size)).sum()
+    };
+    let image = size(".data.__linear_memory".to_owned());
+    LinearMemoryBytes {
+        ram: image + size(".bss.__linear_memory".to_owned()),
+        flash: image + size(format!(".rodata.{RUNS}")),
+    }
 }
 
 fn settings(file: &File) -> Vec<(String, String)> {

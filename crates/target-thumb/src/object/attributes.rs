@@ -3,6 +3,10 @@
 //! The section `.ARM.attributes` is a version byte and one subsection of vendor `aeabi` about the whole file: tags in
 //! ascending order with values as ULEB128 numbers, or strings. Linkers compare them between objects. (ABI for the Arm
 //! Architecture, Addenda, chapter 3.)
+//!
+//! The sizes of `wchar_t` and of enumerations are left out: the objects have neither, so they link with objects of every
+//! choice, and an attribute would be compared. For the same reason there is no `.note.GNU-stack`: if one object has that
+//! section, GNU linkers warn about all that don't, and objects of GCC and its libraries for these cores don't.
 
 use crate::cpu::{Architecture, Cpu};
 
@@ -20,9 +24,8 @@ fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
         Cpu::M7DP | Cpu::M33F => list.push((10, 8)),
         _ => {}
     }
-    // PCS_wchar_t 4, FP_denormal, FP_exceptions, FP_number_model: IEEE 754; ALIGN_NEEDED and ALIGN_PRESERVED 8;
-    // enum_size int.
-    list.extend([(18, 4), (20, 1), (21, 1), (23, 3), (24, 1), (25, 1), (26, 2)]);
+    // FP_denormal, FP_exceptions, FP_number_model: IEEE 754; ALIGN_NEEDED and ALIGN_PRESERVED 8.
+    list.extend([(20, 1), (21, 1), (23, 3), (24, 1), (25, 1)]);
     if cpu.has_single() {
         if !cpu.has_double() {
             list.push((27, 1));

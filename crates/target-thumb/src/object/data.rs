@@ -118,12 +118,14 @@ const fn is_table(object: &DataObject) -> bool {
     matches!(object.kind, DataKind::Table)
 }
 
-/// Which data objects some code may write.
+/// Which data objects some code may write: also what it reaches through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut written = IdVec::filled(false, module.data.len());
     for func in module.functions.values().flatten() {
         mark_written(func, &mut written);
     }
+    let stored = module.data.values().flat_map(|object| &object.addresses);
+    stored.for_each(|stored| written[stored.data] = true);
     written
 }
 

@@ -1,9 +1,9 @@
 //! The relocatable ELF object.
 //!
 //! Every function is a section `.text.<name>`, every data object one of `.rodata`, `.data` or `.bss`, so that a linker
-//! can drop what nobody uses. Exports are global under their wasm names, the start function as `__wasm_start`, linear
-//! memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and nothing
-//! else is undefined.
+//! can drop what nobody uses. Exports are global under their wasm names, what must be called first as `__wasm_start`,
+//! linear memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and
+//! nothing else is undefined. An export of an import is a jump to it.
 //!
 //! Sections that are not loaded tell `info` what the code doesn't: see [`notes`]; and debuggers: see [`debug`].
 //!
@@ -24,10 +24,11 @@ use codegen::Fragment;
 use ssa::{FuncId, IdVec, Module};
 
 use crate::fixup::Fixup;
+use crate::initial::Start;
 use crate::target::Thumb;
 
 pub use names::NameError;
-pub use notes::{REFERENCES, SETTINGS, STACK_SIZES};
+pub use notes::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES};
 
 /// How linear memory is laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -84,6 +85,17 @@ pub struct Sizes {
     pub debug: u64,
 }
 
+/// A function that must be called before all others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FirstCall {
+    /// Its symbol.
+    pub symbol: String,
+    /// Bytes of initial data that it copies, with where they go.
+    pub copied_bytes: u64,
+    /// Whether it is, or calls, the module's start function.
+    pub starts: bool,
+}
+
 /// An object with what is known about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
@@ -95,6 +107,8 @@ pub struct Object {
     pub imports: Vec<String>,
     /// Sizes of its sections, without padding between them.
     pub sizes: Sizes,
+    /// What must be called before all others, if anything.
+    pub first_call: Option<FirstCall>,
 }
 
 /// Writes the object of a compiled module.
@@ -105,8 +119,11 @@ pub fn link(
     module: &Module,
     target: &Thumb,
     fragments: &IdVec<FuncId, Option<Fragment<Fixup>>>,
+    start: Start,
     options: &ObjectOptions,
 ) -> Result<Object, NameError> {
     let names = names::Names::new(module, options, target.trap_handler)?;
-    Ok(write::Writer::new(module, target, names, options).write(fragments))
+    let Start { copied_bytes, starts } = start;
+    let first_call = names.start.clone().map(|symbol| FirstCall { symbol, copied_bytes, starts });
+    Ok(write::Writer::new(module, target, names, first_call, options).write(fragments))
 }

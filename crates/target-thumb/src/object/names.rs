@@ -4,7 +4,7 @@
 //! not empty) and must not name two things. Everything else is local; a local symbol has a number behind its name where
 //! the name is another symbol's, so that assembly can tell all of them apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module};
 
@@ -20,13 +20,19 @@ const LINEAR_MEMORY: &str = "__linear_memory";
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
     /// A linker would not take it.
-    #[error("the name {name:?} is no symbol; rename it")]
+    #[error("the name {name:?} is no symbol; give {what} one with `{rename}`")]
     Illegal {
         /// The name.
         name: String,
+        /// What has the name.
+        what: String,
+        /// The option that renames it.
+        rename: String,
     },
     /// Two things would have the same symbol.
-    #[error("the symbol `{symbol}` would name both {first} and {second}; rename one")]
+    #[error(
+        "the symbol `{symbol}` would name both {first} and {second}; give {second} another with `{rename}`"
+    )]
     Twice {
         /// The symbol.
         symbol: String,
@@ -34,14 +40,18 @@ pub enum NameError {
         first: String,
         /// What else wants it.
         second: String,
+        /// The option that renames it.
+        rename: String,
     },
 }
 
 /// The symbols of everything.
 #[derive(Debug)]
 pub struct Names {
-    /// Global symbols of functions with code.
+    /// Global symbols of functions. An import has them if it is exported: then they are jumps to it.
     pub functions: IdVec<FuncId, Vec<String>>,
+    /// What must be called first.
+    pub start: Option<String>,
     /// Symbols of imported functions that something refers to.
     pub imports: IdVec<FuncId, Option<String>>,
     /// Global symbols of data objects.
@@ -61,34 +71,46 @@ impl Names {
     ) -> Result<Self, NameError> {
         let mut names = Self {
             functions: IdVec::filled(Vec::new(), module.decls.len()),
+            start: None,
             imports: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(Vec::new(), module.data.len()),
             local_functions: IdVec::filled(String::new(), module.decls.len()),
             local_data: IdVec::filled(String::new(), module.data.len()),
         };
-        let mut taken = Taken { by: BTreeMap::new(), options };
+        let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
+        let mut taken = Taken { by: BTreeMap::new(), exported, options };
         if let Some((id, _)) = module.memory() {
-            names.data[id].push(taken.take(taken.renamed(LINEAR_MEMORY), "linear memory".to_owned())?);
+            let symbol = taken.own(LINEAR_MEMORY);
+            names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
         }
-        for export in &module.exports {
-            let symbol = taken.renamed(&export.name);
-            match export.item {
-                ExportItem::Func(func) if module.functions[func].is_some() => {
-                    names.functions[func].push(taken.take(symbol, format!("the export `{}`", export.name))?);
-                }
-                // An export of an import has no code of its own; the outside has it already.
-                ExportItem::Func(_) => {}
-                ExportItem::Data(data) => {
-                    names.data[data].push(taken.take(symbol, format!("the export `{}`", export.name))?);
-                }
-            }
-        }
+        names.name_exports(module, &mut taken)?;
         if let Some(start) = module.start {
-            names.functions[start].push(taken.take(START.to_owned(), "the start function".to_owned())?);
+            let mut symbol = taken.own(START);
+            if !names.functions[start].contains(&symbol) {
+                symbol = taken.take(symbol, "the function that must be called first".to_owned(), START)?;
+                names.functions[start].push(symbol.clone());
+            }
+            names.start = Some(symbol);
         }
         names.name_imports(module, trap_handler, &mut taken)?;
         names.name_locals(module, &mut taken);
         Ok(names)
+    }
+
+    fn name_exports(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
+        for export in &module.exports {
+            let symbol = taken.renamed(&export.name);
+            let symbols = match export.item {
+                // The outside has it already.
+                ExportItem::Func(func) if taken.is_import(module, func, &symbol) => continue,
+                ExportItem::Func(func) => &mut self.functions[func],
+                ExportItem::Data(data) => &mut self.data[data],
+            };
+            if !symbols.contains(&symbol) {
+                symbols.push(taken.take(symbol, format!("the export `{}`", export.name), &export.name)?);
+            }
+        }
+        Ok(())
     }
 
     fn name_locals(&mut self, module: &Module, taken: &mut Taken<'_>) {
@@ -112,14 +134,16 @@ impl Names {
     ) -> Result<(), NameError> {
         for (id, decl) in module.decls.iter() {
             if let FuncKind::Import(import) = &decl.kind {
-                let symbol =
-                    if trap_handler == Some(id) { import.field.clone() } else { taken.symbol_of(import) };
-                self.imports[id] = Some(taken.import(symbol)?);
+                let (symbol, name) = match trap_handler == Some(id) {
+                    true => (import.field.clone(), None),
+                    false => (taken.symbol_of(import), Some(format!("{}.{}", import.module, import.field))),
+                };
+                self.imports[id] = Some(taken.import(symbol, name)?);
             }
             if let FuncKind::Intrinsic(name) = &decl.kind
                 && is_runtime_function(name)
             {
-                self.imports[id] = Some(taken.import(name.clone())?);
+                self.imports[id] = Some(taken.import(name.clone(), None)?);
             }
         }
         Ok(())
@@ -129,6 +153,8 @@ impl Names {
 /// Symbols in use.
 struct Taken<'a> {
     by: BTreeMap<String, String>,
+    /// Names of exports.
+    exported: BTreeSet<&'a str>,
     options: &'a ObjectOptions,
 }
 
@@ -137,18 +163,32 @@ impl Taken<'_> {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
 
-    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix.
+    /// A symbol of our own; a rename of an export with this name is not for it.
+    fn own(&self, name: &str) -> String {
+        if self.exported.contains(name) { name.to_owned() } else { self.renamed(name) }
+    }
+
+    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix. A rename of
+    /// a field that is an export's name is for the export.
     fn symbol_of(&self, import: &Import) -> String {
         let renames = &self.options.renames;
         let full = format!("{}.{}", import.module, import.field);
-        let renamed = renames.get(&full).or_else(|| renames.get(&import.field));
+        let is_free = !self.exported.contains(import.field.as_str());
+        let renamed = renames.get(&full).or_else(|| renames.get(&import.field).filter(|_| is_free));
         renamed.cloned().unwrap_or_else(|| format!("{}{}", self.options.import_prefix, import.field))
     }
 
-    fn take(&mut self, symbol: String, what: String) -> Result<String, NameError> {
-        check(&symbol)?;
+    /// Whether a function is an import that has this symbol.
+    fn is_import(&self, module: &Module, func: FuncId, symbol: &str) -> bool {
+        matches!(&module.decls[func].kind, FuncKind::Import(import) if self.symbol_of(import) == symbol)
+    }
+
+    /// `name` is what renames know it by.
+    fn take(&mut self, symbol: String, what: String, name: &str) -> Result<String, NameError> {
+        let rename = format!("--rename {name}=SYMBOL");
+        check(&symbol, &what, &rename)?;
         if let Some(first) = self.by.get(&symbol) {
-            return Err(NameError::Twice { symbol, first: first.clone(), second: what });
+            return Err(NameError::Twice { symbol, first: first.clone(), second: what, rename });
         }
         self.by.insert(symbol.clone(), what);
         Ok(symbol)
@@ -169,23 +209,37 @@ impl Taken<'_> {
         symbol
     }
 
-    /// Several imports may be one symbol.
-    fn import(&mut self, symbol: String) -> Result<String, NameError> {
-        check(&symbol)?;
-        let what = format!("the import `{symbol}`");
+    /// Several imports may be one symbol. `name` is what renames know it by; without, it is what compiled code calls.
+    fn import(&mut self, symbol: String, name: Option<String>) -> Result<String, NameError> {
+        let what = match &name {
+            Some(name) => format!("the import `{name}`"),
+            None => format!("the function `{symbol}` that the code needs"),
+        };
+        let is_import =
+            |other: &String| other.starts_with("the import `") || other.starts_with("the function `");
         match self.by.get(&symbol) {
-            Some(first) if *first != what => {
-                Err(NameError::Twice { symbol, first: first.clone(), second: what })
+            Some(first) if !is_import(first) => {
+                // What the code needs has its name from the outside; the other one can be renamed.
+                let (first, second, rename) = match name {
+                    Some(name) => (first.clone(), what, name),
+                    None => (what, first.clone(), symbol.clone()),
+                };
+                let rename = format!("--rename {rename}=SYMBOL");
+                return Err(NameError::Twice { symbol, first, second, rename });
             }
-            _ => {
+            Some(_) => {}
+            None => {
+                check(&symbol, &what, &format!("--rename {}=SYMBOL", name.as_ref().unwrap_or(&symbol)))?;
                 self.by.insert(symbol.clone(), what);
-                Ok(symbol)
             }
         }
+        Ok(symbol)
     }
 }
 
-fn check(symbol: &str) -> Result<(), NameError> {
+fn check(symbol: &str, what: &str, rename: &str) -> Result<(), NameError> {
     let is_legal = !symbol.is_empty() && !symbol.chars().any(|c| c.is_control() || c.is_whitespace());
-    if is_legal { Ok(()) } else { Err(NameError::Illegal { name: symbol.to_owned() }) }
+    let error =
+        || NameError::Illegal { name: symbol.to_owned(), what: what.to_owned(), rename: rename.to_owned() };
+    if is_legal { Ok(()) } else { Err(error()) }
 }

@@ -17,7 +17,7 @@ use object::write::SymbolId;
 use object::{Endianness, U32};
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
-use super::ObjectOptions;
+use super::{FirstCall, ObjectOptions};
 use crate::target::{MemoryMode, Thumb};
 
 /// Name of the sections with stack sizes.
@@ -26,6 +26,8 @@ pub const STACK_SIZES: &str = ".stack_sizes";
 pub const SETTINGS: &str = ".wasm_pvm";
 /// Name of the section with references to code.
 pub const REFERENCES: &str = ".wasm_pvm.references";
+/// Name of the setting with the symbol of what must be called first.
+pub const FIRST_CALL: &str = "first-call";
 /// Bytes of a reference.
 pub const REFERENCE_BYTES: u64 = 8;
 
@@ -41,7 +43,7 @@ pub fn stack_size(mut bytes: u32) -> Vec<u8> {
 }
 
 /// The contents of the section [`SETTINGS`].
-pub fn settings(target: &Thumb, options: &ObjectOptions) -> String {
+pub fn settings(target: &Thumb, first_call: Option<&FirstCall>, options: &ObjectOptions) -> String {
     let memory = match target.memory {
         MemoryMode::Native => "native",
         MemoryMode::Symbol => "symbol",
@@ -51,6 +53,9 @@ pub fn settings(target: &Thumb, options: &ObjectOptions) -> String {
         format!("producer wasm-pvm {}\ncore {}\nmemory {memory}\n", env!("CARGO_PKG_VERSION"), target.cpu);
     for (name, value) in &options.settings {
         text += &format!("{name} {value}\n");
+    }
+    if let Some(FirstCall { symbol, .. }) = first_call {
+        text += &format!("{FIRST_CALL} {symbol}\n");
     }
     text
 }

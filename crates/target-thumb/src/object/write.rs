@@ -12,7 +12,7 @@ use ssa::{DataId, FuncId, IdVec, Module};
 
 use super::data::{self, Contents, Place};
 use super::names::Names;
-use super::{FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
+use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
 use crate::target::{MemoryMode, Thumb};
@@ -22,6 +22,7 @@ pub struct Writer<'a> {
     module: &'a Module,
     target: &'a Thumb,
     names: Names,
+    first_call: Option<FirstCall>,
     options: &'a ObjectOptions,
     elf: Elf<'static>,
     functions: IdVec<FuncId, Option<SymbolId>>,
@@ -41,13 +42,20 @@ struct Pending {
 
 impl<'a> Writer<'a> {
     /// An empty object.
-    pub fn new(module: &'a Module, target: &'a Thumb, names: Names, options: &'a ObjectOptions) -> Self {
+    pub fn new(
+        module: &'a Module,
+        target: &'a Thumb,
+        names: Names,
+        first_call: Option<FirstCall>,
+        options: &'a ObjectOptions,
+    ) -> Self {
         let mut elf = Elf::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
         elf.flags = FileFlags::Elf { os_abi: 0, abi_version: 0, e_flags: elf::EF_ARM_EABI_VER5 };
         Self {
             module,
             target,
             names,
+            first_call,
             options,
             elf,
             functions: IdVec::filled(None, module.decls.len()),
@@ -64,6 +72,8 @@ impl<'a> Writer<'a> {
         for (id, fragment) in fragments.iter() {
             if let Some(fragment) = fragment {
                 infos.push(self.function(id, fragment, &mut pending));
+            } else if !self.names.functions[id].is_empty() {
+                infos.push(self.exported_import(id, &mut pending));
             }
         }
         self.data_objects(&mut pending);
@@ -73,7 +83,7 @@ impl<'a> Writer<'a> {
         self.attributes();
         let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
         notes::link_stack_sizes(&mut bytes);
-        Object { bytes, functions: infos, imports, sizes: self.sizes }
+        Object { bytes, functions: infos, imports, sizes: self.sizes, first_call: self.first_call }
     }
 
     // ---- Functions ----
@@ -126,6 +136,27 @@ impl<'a> Writer<'a> {
             });
         }
         info
+    }
+
+    /// A jump to an import, with the symbols under which it is exported. Both sides of it have the same convention.
+    fn exported_import(&mut self, id: FuncId, pending: &mut Vec<Pending>) -> FunctionInfo {
+        let globals = std::mem::take(&mut self.names.functions[id]);
+        let jump = Fixup::TailCall(id);
+        let mut bytes = Vec::new();
+        jump.encode(0, 0, 0, &mut bytes);
+        let name = self.module.decls[id].name.clone();
+        let section = self.section(format!(".text.{name}"), SectionKind::Text);
+        self.elf.append_section_data(section, &bytes, 2);
+        self.sizes.text += bytes.len() as u64;
+        self.local_mark(section, "$t", 0);
+        self.stack_size(section, 0);
+        for global in &globals {
+            self.function_symbol(section, global, bytes.len(), true);
+        }
+        let (kind, symbol) = jump.relocation().expect("the linker knows where the import is");
+        pending.push(Pending { section, offset: 0, kind, symbol });
+        let size = bytes.len() as u32;
+        FunctionInfo { symbol: globals[0].clone(), name, size, stack_bytes: 0 }
     }
 
     fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
@@ -231,7 +262,10 @@ impl<'a> Writer<'a> {
             let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
             pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
         }
-        for stored in &object.addresses {
+        // Linear memory that is the machine's begins at 0: the addend is the address.
+        let is_number =
+            |data| self.target.linear_memory == Some(data) && self.target.memory == MemoryMode::Native;
+        for stored in object.addresses.iter().filter(|stored| !is_number(stored.data)) {
             let (offset, symbol) = (u64::from(stored.offset), inst::Symbol::Data(stored.data));
             pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
         }
@@ -277,7 +311,8 @@ impl<'a> Writer<'a> {
 
     /// Says how the object was made, and what indirect calls can reach.
     fn notes(&mut self) {
-        self.note(notes::SETTINGS, elf::SHF_EXCLUDE, notes::settings(self.target, self.options).as_bytes());
+        let settings = notes::settings(self.target, self.first_call.as_ref(), self.options);
+        self.note(notes::SETTINGS, elf::SHF_EXCLUDE, settings.as_bytes());
         let references = notes::references(self.module, &self.functions, &self.data);
         if !references.is_empty() {
             let section =
@@ -374,9 +409,6 @@ impl<'a> Writer<'a> {
         let section = self.section(".ARM.attributes".to_owned(), kind);
         self.elf.section_mut(section).flags = SectionFlags::Elf { sh_flags: 0 };
         self.elf.append_section_data(section, &attributes::section(self.target.cpu), 1);
-        // Linkers look for an executable stack in objects that don't say.
-        let note = self.section(".note.GNU-stack".to_owned(), SectionKind::Other);
-        self.elf.append_section_data(note, &[], 1);
     }
 }
 

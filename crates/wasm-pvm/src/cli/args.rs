@@ -7,7 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
     Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    MemoryMode, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
+    InitialData, MemoryMode, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds,
+    Trap,
 };
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
@@ -128,6 +129,10 @@ pub struct ThumbArgs {
     /// Bytes of linear memory instead of what the module declares; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub memory_bytes: Option<u32>,
+    /// How linear memory gets its initial data with memory `symbol` or `register`: `__wasm_start` copies it (the default),
+    /// all of memory is stored with it in `.data` (`image`), or the firmware puts it there (`none`).
+    #[arg(long, value_enum)]
+    pub initial_data: Option<InitialDataArg>,
     /// What constants in the range of static data are if the module doesn't tell, with native memory: addresses with a
     /// warning where that is likely, else errors (`auto`, the default); addresses; numbers; errors (`refuse`).
     #[arg(long, value_enum)]
@@ -173,6 +178,7 @@ impl ThumbArgs {
             (self.memory.is_some(), "--memory"),
             (self.trap.is_some(), "--trap"),
             (self.memory_bytes.is_some(), "--memory-bytes"),
+            (self.initial_data.is_some(), "--initial-data"),
             (self.constants.is_some(), "--constants"),
             (self.shadow_stack_size.is_some(), "--shadow-stack-size"),
             (self.import_prefix.is_some(), "--import-prefix"),
@@ -394,6 +400,11 @@ values! {
         "address" Address => Constants::Address,
         "number" Number => Constants::Number,
         "refuse" Refuse => Constants::Refuse,
+    }
+    InitialDataArg for InitialData {
+        "copy" Copy => InitialData::Copy,
+        "image" Image => InitialData::Image,
+        "none" None => InitialData::None,
     }
     MemoryArg for MemoryMode {
         "native" Native => MemoryMode::Native,

@@ -107,6 +107,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         bounds,
         trap: thumb.trap.clone().unwrap_or(default.trap),
         memory_bytes: thumb.memory_bytes,
+        initial_data: thumb.initial_data.map_or(default.initial_data, Into::into),
         constants: thumb.constants.map_or(Constants::Auto, Into::into),
         shadow_stack_size: thumb.shadow_stack_size,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
@@ -128,9 +129,9 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
     }
 }
 
-/// What renames may be of: exports, imports with and without the module's name, the linear memory.
+/// What renames may be of: exports, imports with and without the module's name, and our own global symbols.
 fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::from(["__linear_memory".to_owned()]);
+    let mut names = BTreeSet::from(["__linear_memory", "__wasm_start"].map(str::to_owned));
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::ImportSection(imports) => {
@@ -281,5 +282,6 @@ fn thumb_report(report: &ThumbReport) -> Value {
             json!({ "name": function.name, "symbol": function.symbol, "size": function.size })
         }).collect::<Vec<_>>(),
         "imports": report.imports,
+        "first_call": report.first_call.as_ref().map(|first| &first.symbol),
     })
 }

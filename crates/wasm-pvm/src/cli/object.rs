@@ -43,6 +43,13 @@ fn summary_text(total: usize, summary: &Summary) -> String {
     ] {
         text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
     }
+    for (what, total, of_memory) in [
+        ("flash", summary.flash(), summary.linear_memory.flash),
+        ("RAM without stack", summary.ram(), summary.linear_memory.ram),
+    ] {
+        text +=
+            &format!("{:<18}{total:>10} bytes, {of_memory} of them for linear memory\n", format!("{what}:"));
+    }
     for section in &summary.sections {
         text += &format!("section {}: {} bytes, aligned to {}\n", section.name, section.size, section.align);
     }
@@ -63,6 +70,9 @@ fn summary_text(total: usize, summary: &Summary) -> String {
     for function in &summary.functions {
         let bytes = function.stack_bytes.map_or("not known".to_owned(), |bytes| format!("{bytes} bytes"));
         text += &format!("stack of {}: {bytes}\n", function.name);
+    }
+    if let Some(symbol) = summary.first_call() {
+        text += &format!("{symbol} must be called before anything else\n");
     }
     for export in &summary.exports {
         text += &depth_text(summary, export);
@@ -111,6 +121,9 @@ fn summary_json(total: usize, summary: &Summary) -> Value {
         "core": summary.core,
         "settings": pairs(summary).map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "sizes": { "total": total, "text": sizes.text, "rodata": sizes.rodata, "data": sizes.data, "bss": sizes.bss, "debug": sizes.debug },
+        "flash": { "total": summary.flash(), "linear_memory": summary.linear_memory.flash },
+        "ram": { "total": summary.ram(), "linear_memory": summary.linear_memory.ram },
+        "first_call": summary.first_call(),
         "sections": summary.sections.iter().map(section).collect::<Vec<_>>(),
         "debug": summary.debug.iter().map(section).collect::<Vec<_>>(),
         "symbols": symbols.map(|symbol| json!({

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use llvm_frontend::{Constants, ShadowStack};
 use target_thumb::MemoryShape;
 pub use target_thumb::cpu::Architecture;
-pub use target_thumb::{Cpu, MemoryMode, Trap, UnknownCpu};
+pub use target_thumb::{Cpu, InitialData, MemoryMode, Trap, UnknownCpu};
 
 use super::{Floats, Options, OptionsError};
 
@@ -47,6 +47,8 @@ pub struct ThumbOptions {
     /// Bytes of linear memory that are reserved; `None` for what the module declares. In native mode, where static data
     /// ends.
     pub memory_bytes: Option<u32>,
+    /// How linear memory gets its initial data, if it isn't the machine's memory.
+    pub initial_data: InitialData,
     /// What constants are that could be addresses of static data or numbers, in native mode.
     pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
@@ -74,6 +76,7 @@ impl ThumbOptions {
             bounds: None,
             trap: Trap::Instruction,
             memory_bytes: None,
+            initial_data: InitialData::Copy,
             constants: Constants::Auto,
             shadow_stack_size: None,
             import_prefix: String::new(),
@@ -98,6 +101,12 @@ impl ThumbOptions {
             return refuse(
                 "memory `native` has no bounds; checks need memory `symbol` or `register`".to_owned(),
             );
+        }
+        if self.initial_data != InitialData::Copy && is_native {
+            return refuse("data of memory `native` is in sections of its own".to_owned());
+        }
+        if self.initial_data == InitialData::Image && self.memory == MemoryMode::Register {
+            return refuse("an image of memory needs memory `symbol`".to_owned());
         }
         if self.constants != Constants::Auto && !is_native {
             return refuse("what constants are is a question of memory `native` only".to_owned());
@@ -158,6 +167,7 @@ impl ThumbOptions {
         target_thumb::Options {
             cpu: self.cpu,
             memory: self.memory,
+            initial_data: self.initial_data,
             soft_floats: options.resolved_floats() == Floats::Soft,
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {
