@@ -52,7 +52,8 @@ use read::ReadContext;
 /// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     with_program(wasm, options, |program| {
-        let context = ReadContext { names: &program.names, program: &program.module };
+        let (names, arguments) = (&program.names, options.host_arguments);
+        let context = ReadContext { names, program: &program.module, arguments };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused))
         })?;

@@ -126,8 +126,9 @@ pub struct Options {
     pub source_locations: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
-    /// Give the module [`ssa::Module::host_arguments`], if its memory can grow and an export may take a pointer.
-    pub host_arguments: bool,
+    /// Machine address of the argument bytes of entries. With [`Bounds::Strict`], loads and the sources of copies may be
+    /// there: the module gets [`ssa::Module::host_arguments`], if it has a memory and an export may take a pointer.
+    pub host_arguments: Option<u32>,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,
 }
@@ -147,7 +148,7 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             source_locations: false,
             threads: 0,
-            host_arguments: false,
+            host_arguments: None,
             imported_globals: BTreeMap::new(),
         }
     }

@@ -198,25 +198,16 @@ impl<'a> Program<'a> {
             let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
             self.names.add_callee(symbol, Callee::Function(id));
         }
-        if self.copies_host_arguments() {
-            let signature = Signature { params: vec![Type::I32; 2], results: vec![Type::I32] };
-            let sig = self.intern(signature);
-            let name = names::HOST_ARGUMENTS.to_owned();
-            let id = self.add_function(FuncDecl { name: name.clone(), sig, kind: FuncKind::Local });
-            self.names.add_callee(name, Callee::Function(id));
-            self.module.host_arguments = Some(id);
-        }
     }
 
-    /// Whether entries copy their arguments to the end of linear memory.
-    fn copies_host_arguments(&self) -> bool {
+    /// Whether loads may be of the argument bytes of an entry.
+    fn reads_host_arguments(&self) -> bool {
         let takes_pointer = |export: &ExportInfo| match export.kind {
             ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
             _ => false,
         };
-        let memory = self.info.memories.first();
-        self.options.host_arguments
-            && memory.is_some_and(|memory| memory.max_pages.is_none_or(|max| max > memory.min_pages))
+        self.options.host_arguments.is_some()
+            && self.options.bounds == Bounds::Strict
             && self.info.exports.iter().any(takes_pointer)
     }
 
@@ -290,8 +281,7 @@ impl<'a> Program<'a> {
 
     fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
         let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let wants_growth = self.facts.memory_grows || self.module.host_arguments.is_some();
-        let plan = plan_memory(memory, self.options, wants_growth)?;
+        let plan = plan_memory(memory, self.options, self.facts.memory_grows)?;
         let MemoryPlan { min_bytes, grows, .. } = plan;
         self.memory = Some(plan);
         let linear = LinearMemory {
@@ -306,6 +296,11 @@ impl<'a> Program<'a> {
         let id = self.add_data(names::LINEAR_MEMORY.to_owned(), object);
         if grows {
             self.add_variable(names::MEMORY_BYTES.to_owned(), min_bytes);
+        }
+        if self.reads_host_arguments() {
+            let symbol = names::ARGUMENT_LIMITS;
+            let limits = data_object(symbol, DataKind::Variable, 16, 4, Vec::new());
+            self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
         }
         Ok(Some(id))
     }

@@ -116,7 +116,7 @@ impl PvmOptions {
         };
         llvm_frontend::Options {
             bounds,
-            host_arguments: self.bounds == PvmBounds::Strict && self.entries == EntryMode::Auto,
+            host_arguments: (self.entries == EntryMode::Auto).then_some(pvm_isa::spi::ARGS_START),
             ..llvm_frontend::Options::new(target)
         }
     }
