@@ -318,6 +318,7 @@ impl<'a> Program<'a> {
                     offset: offset.into(),
                     length,
                     size,
+                    is_imported_memory: self.info.memories.first().is_some_and(|m| m.import.is_some()),
                 });
             }
             segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
@@ -369,6 +370,7 @@ impl<'a> Program<'a> {
                     offset: offset.into(),
                     length,
                     size,
+                    is_imported_memory: false,
                 });
             }
             for (entry, item) in (offset..).zip(&element.items) {
@@ -492,7 +494,14 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
     let most_pages = u64::from(u32::MAX - 0xffff) >> page_log2;
     let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
     if !matches!(options.target, Target::Thumb { .. }) {
-        let grows = wants_to_grow && u64::from(max_pages) > memory.min_pages;
+        let wanted = u64::from(options.memory_bytes.unwrap_or(0)).div_ceil(1 << page_log2);
+        let min_pages = memory.min_pages.max(wanted);
+        if min_pages > u64::from(max_pages) {
+            let most = u64::from(max_pages) << page_log2;
+            return Err(unsupported(format!("a memory of more than the {most} bytes that it may have")));
+        }
+        let min_bytes = (min_pages << page_log2) as u32;
+        let grows = wants_to_grow && u64::from(max_pages) > min_pages;
         return Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows });
     }
     let bytes = options.memory_bytes.unwrap_or(min_bytes);
@@ -545,8 +554,33 @@ fn size_plan(mode: &SegmentMode, length: u32, dropped: bool) -> SizePlan {
     }
 }
 
+/// Refuses imported globals without a value, all of them.
+pub fn check_imported_globals(info: &ModuleInfo, options: &Options) -> Result<(), Error> {
+    let imported = info.globals.iter().filter_map(|global| Some((global.import.as_ref()?, global)));
+    let missing: Vec<_> =
+        imported.filter(|(import, _)| !options.imported_globals.contains_key(import)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing_globals(missing)) }
+}
+
+fn missing_globals<'a>(globals: impl IntoIterator<Item = (&'a ssa::Import, &'a GlobalInfo)>) -> Error {
+    let name = |import: &ssa::Import| format!("{}.{}", import.module, import.field);
+    let globals = globals.into_iter().map(|(import, global)| (name(import), type_name(global.ty)));
+    Error::MissingGlobals(globals.collect())
+}
+
+fn type_name(ty: ValueType) -> &'static str {
+    match ty {
+        ValueType::I32 => "i32",
+        ValueType::I64 => "i64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::FuncRef => "funcref",
+        ValueType::ExternRef => "externref",
+    }
+}
+
 fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) -> Result<ConstValue, Error> {
-    let missing = || Error::MissingGlobal { module: import.module.clone(), field: import.field.clone() };
+    let missing = || missing_globals([(import, global)]);
     let value = *options.imported_globals.get(import).ok_or_else(missing)?;
     let fits = match value {
         ConstValue::I32(_) => global.ty == ValueType::I32,
@@ -556,16 +590,8 @@ fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) 
         ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
         ConstValue::Func(_) => global.ty == ValueType::FuncRef,
     };
-    let ty = || match global.ty {
-        ValueType::I32 => "i32",
-        ValueType::I64 => "i64",
-        ValueType::F32 => "f32",
-        ValueType::F64 => "f64",
-        ValueType::FuncRef => "funcref",
-        ValueType::ExternRef => "externref",
-    };
-    let mismatch =
-        || Error::GlobalType { module: import.module.clone(), field: import.field.clone(), ty: ty() };
+    let (module, field) = (import.module.clone(), import.field.clone());
+    let mismatch = || Error::GlobalType { module, field, ty: type_name(global.ty) };
     if fits { Ok(value) } else { Err(mismatch()) }
 }
 

@@ -16,7 +16,8 @@
 //! |---|---|---|
 //! | `i64` | low half as an address | high half |
 //! | `i32 i32` | first as an address | second |
-//! | none (services only) | 0 | 0 |
+//! | none (services only) | the exported global `result_ptr` as an address, if there is one | `result_len` |
+//! | none, without these globals | 0 | 0 |
 //!
 //! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
 //! the calling convention of the compiler.
@@ -46,6 +47,10 @@ pub const START_ENTRY: &str = "(start)";
 
 const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
 const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
+/// Names of the entries of services, by entry: the first that is exported is entered.
+pub const SERVICE_NAMES: [&[&str]; 2] = [&MAIN_NAMES, &SECOND_NAMES];
+/// Exported globals in which older AssemblyScript programs leave the result.
+const RESULT_GLOBALS: [&str; 2] = ["result_ptr", "result_len"];
 
 /// Which exports can be entered, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -81,7 +86,8 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
     let flag = module.start.map(|_| add_flag(module));
     let uses = count_uses(module);
     let limits = limits_in_use(module);
-    let mut maker = WrapperMaker { module, flag, result, uses, limits };
+    let globals = result_globals(module);
+    let mut maker = WrapperMaker { module, flag, result, uses, limits, globals };
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
@@ -181,6 +187,8 @@ struct WrapperMaker<'a> {
     uses: IdVec<FuncId, u32>,
     /// The limits of arguments that code looks at.
     limits: Vec<Limit>,
+    /// Where functions without results leave their result.
+    globals: Option<[DataId; 2]>,
 }
 
 impl WrapperMaker<'_> {
@@ -289,7 +297,13 @@ impl WrapperMaker<'_> {
     }
 
     fn builder<'f>(&'f self, func: &'f mut Function, block: Block) -> Builder<'f> {
-        Builder { func, block, memory: self.module.memory().map(|(id, _)| id), limits: &self.limits }
+        Builder {
+            func,
+            block,
+            memory: self.module.memory().map(|(id, _)| id),
+            limits: &self.limits,
+            globals: self.globals,
+        }
     }
 
     /// An entry that only makes sure that the start function has run: for embedders that instantiate first.
@@ -342,6 +356,24 @@ fn move_entry(body: &mut Function) -> Block {
     moved
 }
 
+/// The exported globals for the result, if both are there and are 32 bits wide.
+fn result_globals(module: &Module) -> Option<[DataId; 2]> {
+    let found = RESULT_GLOBALS.map(|name| {
+        module.exports.iter().find_map(|export| match export.item {
+            ExportItem::Data(data) if export.name == name => Some(data),
+            _ => None,
+        })
+    });
+    let is_word = |data: &DataId| {
+        let object = &module.data[*data];
+        object.size == 4 && matches!(object.kind, DataKind::Variable | DataKind::Constant)
+    };
+    match found {
+        [Some(pointer), Some(length)] if is_word(&pointer) && is_word(&length) => Some([pointer, length]),
+        _ => None,
+    }
+}
+
 /// A limit of accesses to the arguments that some code looks at.
 struct Limit {
     /// Bytes of the accesses.
@@ -391,6 +423,8 @@ struct Builder<'a> {
     func: &'a mut Function,
     block: Block,
     memory: Option<DataId>,
+    /// Where functions without results leave their result.
+    globals: Option<[DataId; 2]>,
     /// The limits to set.
     limits: &'a [Limit],
 }
@@ -487,6 +521,13 @@ impl Builder<'_> {
         }
     }
 
+    fn load_word(&mut self, data: DataId) -> Value {
+        let addr = Addr { base: Some(data), index: None, offset: 0 };
+        let flags = MemFlags { volatile: false, align_log2: 2 };
+        let load = InstData::Load { mem: MemType::S32, ty: Type::I32, addr, flags };
+        self.func.append_value(self.block, load, Type::I32)
+    }
+
     /// The arguments of a function of this signature, for r7 and r8 as a host sets them.
     fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
         let mut args = Vec::with_capacity(2);
@@ -520,7 +561,13 @@ impl Builder<'_> {
     /// r7 and r8 for the results of a function.
     fn results(&mut self, results: Results, values: &[Value], convention: ResultConvention) -> Vec<Value> {
         let (pointer, length) = match results {
-            Results::None => return vec![self.zero(), self.zero()],
+            Results::None => match self.globals {
+                None => return vec![self.zero(), self.zero()],
+                Some(globals) => {
+                    let [pointer, length] = globals.map(|global| self.load_word(global));
+                    (pointer, self.unary(UnaryOp::Zext, length, Type::I64))
+                }
+            },
             Results::Packed => self.halves(values[0]),
             Results::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
         };
