@@ -38,7 +38,7 @@ pub enum Error {
         what: String,
     },
     /// An active segment does not fit: instantiation would trap.
-    #[error("{kind} segment {index} is out of bounds: offset {offset} + length {length} > size {size}")]
+    #[error("{kind} segment {index} is out of bounds: offset {offset} + length {length} > size {size}{}", hint(.is_imported_memory))]
     SegmentOutOfBounds {
         /// `data` or `element`.
         kind: &'static str,
@@ -50,15 +50,15 @@ pub enum Error {
         length: u64,
         /// Initial size of the memory or table, in bytes or entries.
         size: u64,
+        /// Whether it is of a memory that is imported: a host may provide a larger one.
+        is_imported_memory: bool,
     },
-    /// A global is imported whose value the options do not give.
-    #[error("the imported global {module}.{field} has no value: give it in the options")]
-    MissingGlobal {
-        /// First level of the import name.
-        module: String,
-        /// Second level of the import name.
-        field: String,
-    },
+    /// Globals are imported whose values the options do not give.
+    #[error("the imported global{} no value: give {}", named(.0), given(.0))]
+    MissingGlobals(
+        /// Name and type of each.
+        Vec<(String, &'static str)>,
+    ),
     /// The options give an imported global a value of another type.
     #[error("the imported global {module}.{field} is given a value that is no {ty}")]
     GlobalType {
@@ -69,6 +69,27 @@ pub enum Error {
         /// The global's type.
         ty: &'static str,
     },
+}
+
+fn hint(is_imported_memory: &bool) -> &'static str {
+    if *is_imported_memory { "; --memory-bytes gives the imported memory another size" } else { "" }
+}
+
+fn named(globals: &[(String, &'static str)]) -> String {
+    let names: Vec<&str> = globals.iter().map(|(name, _)| name.as_str()).collect();
+    match names[..] {
+        [name] => format!(" {name} has"),
+        _ => format!("s {} have", names.join(", ")),
+    }
+}
+
+/// The options that give globals values.
+fn given(globals: &[(String, &'static str)]) -> String {
+    let option = |(name, ty): &(String, &'static str)| match *ty {
+        "i32" => format!("--global {name}=VALUE"),
+        ty => format!("--global {name}={ty}:VALUE"),
+    };
+    globals.iter().map(option).collect::<Vec<_>>().join(" ")
 }
 
 fn in_function(function: &Option<String>) -> String {

@@ -19,6 +19,7 @@ mod libcalls;
 mod relocations;
 mod shadow_stack;
 mod statics;
+mod survey;
 
 mod names;
 mod program;
@@ -42,6 +43,8 @@ pub use module_info::{
 };
 pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
 
+pub use survey::ReachedImport;
+
 use facts::Facts;
 use program::Program;
 use read::ReadContext;
@@ -51,8 +54,21 @@ use read::ReadContext;
 /// # Errors
 /// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
-    with_program(wasm, options, |program| {
-        let context = ReadContext { names: &program.names, program: &program.module };
+    compile_checked(wasm, options, |_| Ok(()))
+}
+
+/// As [`compile`], asking first whether there will be something for each imported function in reachable code.
+///
+/// # Errors
+/// As for [`compile`], and what `check` refuses.
+pub fn compile_checked<E: From<Error>>(
+    wasm: &[u8],
+    options: &Options,
+    check: impl FnOnce(&[ReachedImport]) -> Result<(), E>,
+) -> Result<ssa::Module, E> {
+    with_program(wasm, options, check, |program| {
+        let (names, arguments) = (&program.names, options.host_arguments);
+        let context = ReadContext { names, program: &program.module, arguments };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused, program))
         })?;
@@ -75,25 +91,33 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn emit_llvm_ir(wasm: &[u8], options: &Options) -> Result<String, Error> {
-    with_program(wasm, options, |program| {
-        let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
-        let whole = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
-        let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
-        Ok(head.unwrap_or_default() + &texts.join("\n"))
-    })
+    with_program(
+        wasm,
+        options,
+        |_| Ok(()),
+        |program| {
+            let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
+            let whole = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
+            let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
+            Ok(head.unwrap_or_default() + &texts.join("\n"))
+        },
+    )
 }
 
-fn with_program<T>(
+fn with_program<T, E: From<Error>>(
     wasm: &[u8],
     options: &Options,
+    check: impl FnOnce(&[ReachedImport]) -> Result<(), E>,
     then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
+) -> Result<T, E> {
     let info = ModuleInfo::parse(wasm)?;
+    program::check_imported_globals(&info, options)?;
+    check(&survey::survey(&info, wasm, options)?)?;
     let facts = Facts::collect(&info, wasm)?;
     let libcalls = libcalls::recognise(&info, wasm);
     let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
     let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
-    then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)
+    Ok(then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)?)
 }
 
 /// LLVM made something that has no form in `ssa`.

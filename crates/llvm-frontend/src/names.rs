@@ -34,8 +34,13 @@ pub const STATICS: &str = "__wasm_statics";
 pub const STATIC_STACK: &str = "__wasm_stack";
 /// `i32 (i32 pages)`: grows the linear memory; the old size in pages or -1.
 pub const MEMORY_GROW: &str = "__wasm_memory_grow";
-/// `i32 (i32 address, i32 length)`: see [`ssa::Module::host_arguments`].
-pub const HOST_ARGUMENTS: &str = "__wasm_host_arguments";
+/// `i1 (i32 address, i32 offset, i32 log2)`: whether `1 << log2` bytes at a wasm address plus an offset lie in the
+/// arguments of the entry. Offset and width are constants.
+pub const IN_ARGUMENTS: &str = "__wasm_in_arguments";
+/// `i1 (i32 address, i32 length)`: whether so many bytes from a wasm address lie in the arguments of the entry.
+pub const RANGE_IN_ARGUMENTS: &str = "__wasm_range_in_arguments";
+/// Symbol of [`ssa::Module::host_arguments`].
+pub const ARGUMENT_LIMITS: &str = "__argument_limits";
 /// `void (ptr, ptr, i32)`: copies between areas that do not overlap.
 pub const MEMCPY: &str = "__wasm_memcpy";
 /// `void (ptr, ptr, i32)`: copies between areas that may overlap.
@@ -121,6 +126,10 @@ pub enum Callee {
     Frame,
     /// [`ssa::InstData::DataAddr`] of static data.
     StaticAddress,
+    /// A comparison with the arguments of the entry.
+    InArguments,
+    /// The same, for a range of variable length.
+    RangeInArguments,
 }
 
 /// The look-up table from symbols to ids.
@@ -132,9 +141,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// A table that knows [`TRAP`], [`FRAME`] and [`STATIC_ADDRESS`] only.
+    /// A table that knows the calls that stand for `ssa` instructions only.
     pub fn new() -> Self {
-        let callees = [(TRAP, Callee::Trap), (FRAME, Callee::Frame), (STATIC_ADDRESS, Callee::StaticAddress)];
+        let callees = [
+            (TRAP, Callee::Trap),
+            (FRAME, Callee::Frame),
+            (STATIC_ADDRESS, Callee::StaticAddress),
+            (IN_ARGUMENTS, Callee::InArguments),
+            (RANGE_IN_ARGUMENTS, Callee::RangeInArguments),
+        ];
         Self {
             callees: callees.into_iter().map(|(name, callee)| (name.to_owned(), callee)).collect(),
             ..Self::default()

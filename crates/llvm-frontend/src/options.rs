@@ -34,7 +34,8 @@ pub enum OptLevel {
 /// What happens to float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Floats {
-    /// The first one is an error.
+    /// Float arithmetic, comparisons and conversions in reachable code are errors; loads, stores, constants and
+    /// reinterpretations move bits.
     Reject,
     /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
     /// reinterpretations move bits.
@@ -110,8 +111,9 @@ pub struct Options {
     pub floats: Floats,
     /// Bounds checks of linear memory.
     pub bounds: Bounds,
-    /// Bytes there are for linear memory: less than the module declares, or more for it to grow into. `None` is what
-    /// the module declares; on PVM also what the machine gives.
+    /// Bytes there are for linear memory: less than the module declares, or more for it to grow into. On PVM, bytes it
+    /// has at the start, if the module declares less. `None` is what the module declares; on PVM also what the machine
+    /// gives.
     pub memory_bytes: Option<u32>,
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
     /// addresses of it become references.
@@ -126,8 +128,12 @@ pub struct Options {
     pub source_locations: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
-    /// Give the module [`ssa::Module::host_arguments`], if its memory can grow and an export may take a pointer.
-    pub host_arguments: bool,
+    /// Export names by which a program can be entered, in groups: of each group the first that is exported. If none is,
+    /// all exports can be entered.
+    pub service_entries: &'static [&'static [&'static str]],
+    /// Machine address of the argument bytes of entries. With [`Bounds::Strict`], loads and the sources of copies may be
+    /// there: the module gets [`ssa::Module::host_arguments`], if it has a memory and an export may take a pointer.
+    pub host_arguments: Option<u32>,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,
 }
@@ -147,7 +153,8 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             source_locations: false,
             threads: 0,
-            host_arguments: false,
+            service_entries: &[],
+            host_arguments: None,
             imported_globals: BTreeMap::new(),
         }
     }

@@ -202,7 +202,7 @@ fn copied_callees(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
 }
 
 fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<'ctx> {
-    let text = runtime::text(program.options.target, program.memory, program.module.host_arguments.is_some());
+    let text = runtime::text(program.options.target, program.memory);
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
     context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
 }

@@ -198,25 +198,16 @@ impl<'a> Program<'a> {
             let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
             self.names.add_callee(symbol, Callee::Function(id));
         }
-        if self.copies_host_arguments() {
-            let signature = Signature { params: vec![Type::I32; 2], results: vec![Type::I32] };
-            let sig = self.intern(signature);
-            let name = names::HOST_ARGUMENTS.to_owned();
-            let id = self.add_function(FuncDecl { name: name.clone(), sig, kind: FuncKind::Local });
-            self.names.add_callee(name, Callee::Function(id));
-            self.module.host_arguments = Some(id);
-        }
     }
 
-    /// Whether entries copy their arguments to the end of linear memory.
-    fn copies_host_arguments(&self) -> bool {
+    /// Whether loads may be of the argument bytes of an entry.
+    fn reads_host_arguments(&self) -> bool {
         let takes_pointer = |export: &ExportInfo| match export.kind {
             ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
             _ => false,
         };
-        let memory = self.info.memories.first();
-        self.options.host_arguments
-            && memory.is_some_and(|memory| memory.max_pages.is_none_or(|max| max > memory.min_pages))
+        self.options.host_arguments.is_some()
+            && self.options.bounds == Bounds::Strict
             && self.info.exports.iter().any(takes_pointer)
     }
 
@@ -290,8 +281,7 @@ impl<'a> Program<'a> {
 
     fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
         let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let wants_growth = self.facts.memory_grows || self.module.host_arguments.is_some();
-        let plan = plan_memory(memory, self.options, wants_growth)?;
+        let plan = plan_memory(memory, self.options, self.facts.memory_grows)?;
         let MemoryPlan { min_bytes, grows, .. } = plan;
         self.memory = Some(plan);
         let linear = LinearMemory {
@@ -306,6 +296,11 @@ impl<'a> Program<'a> {
         let id = self.add_data(names::LINEAR_MEMORY.to_owned(), object);
         if grows {
             self.add_variable(names::MEMORY_BYTES.to_owned(), min_bytes);
+        }
+        if self.reads_host_arguments() {
+            let symbol = names::ARGUMENT_LIMITS;
+            let limits = data_object(symbol, DataKind::Variable, 16, 4, Vec::new());
+            self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
         }
         Ok(Some(id))
     }
@@ -323,6 +318,7 @@ impl<'a> Program<'a> {
                     offset: offset.into(),
                     length,
                     size,
+                    is_imported_memory: self.info.memories.first().is_some_and(|m| m.import.is_some()),
                 });
             }
             segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
@@ -374,6 +370,7 @@ impl<'a> Program<'a> {
                     offset: offset.into(),
                     length,
                     size,
+                    is_imported_memory: false,
                 });
             }
             for (entry, item) in (offset..).zip(&element.items) {
@@ -497,7 +494,14 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
     let most_pages = u64::from(u32::MAX - 0xffff) >> page_log2;
     let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
     if !matches!(options.target, Target::Thumb { .. }) {
-        let grows = wants_to_grow && u64::from(max_pages) > memory.min_pages;
+        let wanted = u64::from(options.memory_bytes.unwrap_or(0)).div_ceil(1 << page_log2);
+        let min_pages = memory.min_pages.max(wanted);
+        if min_pages > u64::from(max_pages) {
+            let most = u64::from(max_pages) << page_log2;
+            return Err(unsupported(format!("a memory of more than the {most} bytes that it may have")));
+        }
+        let min_bytes = (min_pages << page_log2) as u32;
+        let grows = wants_to_grow && u64::from(max_pages) > min_pages;
         return Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows });
     }
     let bytes = options.memory_bytes.unwrap_or(min_bytes);
@@ -550,8 +554,33 @@ fn size_plan(mode: &SegmentMode, length: u32, dropped: bool) -> SizePlan {
     }
 }
 
+/// Refuses imported globals without a value, all of them.
+pub fn check_imported_globals(info: &ModuleInfo, options: &Options) -> Result<(), Error> {
+    let imported = info.globals.iter().filter_map(|global| Some((global.import.as_ref()?, global)));
+    let missing: Vec<_> =
+        imported.filter(|(import, _)| !options.imported_globals.contains_key(import)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing_globals(missing)) }
+}
+
+fn missing_globals<'a>(globals: impl IntoIterator<Item = (&'a ssa::Import, &'a GlobalInfo)>) -> Error {
+    let name = |import: &ssa::Import| format!("{}.{}", import.module, import.field);
+    let globals = globals.into_iter().map(|(import, global)| (name(import), type_name(global.ty)));
+    Error::MissingGlobals(globals.collect())
+}
+
+fn type_name(ty: ValueType) -> &'static str {
+    match ty {
+        ValueType::I32 => "i32",
+        ValueType::I64 => "i64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::FuncRef => "funcref",
+        ValueType::ExternRef => "externref",
+    }
+}
+
 fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) -> Result<ConstValue, Error> {
-    let missing = || Error::MissingGlobal { module: import.module.clone(), field: import.field.clone() };
+    let missing = || missing_globals([(import, global)]);
     let value = *options.imported_globals.get(import).ok_or_else(missing)?;
     let fits = match value {
         ConstValue::I32(_) => global.ty == ValueType::I32,
@@ -561,16 +590,8 @@ fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) 
         ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
         ConstValue::Func(_) => global.ty == ValueType::FuncRef,
     };
-    let ty = || match global.ty {
-        ValueType::I32 => "i32",
-        ValueType::I64 => "i64",
-        ValueType::F32 => "f32",
-        ValueType::F64 => "f64",
-        ValueType::FuncRef => "funcref",
-        ValueType::ExternRef => "externref",
-    };
-    let mismatch =
-        || Error::GlobalType { module: import.module.clone(), field: import.field.clone(), ty: ty() };
+    let (module, field) = (import.module.clone(), import.field.clone());
+    let mismatch = || Error::GlobalType { module, field, ty: type_name(global.ty) };
     if fits { Ok(value) } else { Err(mismatch()) }
 }
 

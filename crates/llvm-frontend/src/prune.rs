@@ -36,7 +36,7 @@ impl Live {
                 ExportItem::Data(data) => self.data(data),
             }
         }
-        module.start.into_iter().chain(module.host_arguments).for_each(|func| self.function(func));
+        module.start.into_iter().for_each(|func| self.function(func));
         for (id, object) in module.data.iter() {
             if matches!(object.kind, DataKind::Memory(_)) {
                 self.data(id);
@@ -122,7 +122,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
         signatures,
         exports,
         start: old.start,
-        host_arguments: old.host_arguments,
+        host_arguments: old.host_arguments.filter(|&id| data.keeps(id)),
         sources: old.sources.take(),
         ..Module::default()
     };
@@ -147,7 +147,8 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
             ExportItem::Data(id) => data.apply(id),
         }
     }
-    new.start.iter_mut().chain(&mut new.host_arguments).for_each(|func| functions.apply(func));
+    new.start.iter_mut().for_each(|func| functions.apply(func));
+    new.host_arguments.iter_mut().for_each(|id| data.apply(id));
     new
 }
 

@@ -40,7 +40,7 @@ pub fn declarations(target: Target) -> Vec<(&'static str, Signature, FuncKind)> 
 }
 
 /// The text of the runtime for a program.
-pub fn text(target: Target, memory: Option<MemoryPlan>, copies_host_arguments: bool) -> String {
+pub fn text(target: Target, memory: Option<MemoryPlan>) -> String {
     let mut text = include_str!("runtime/common.ll").to_owned();
     let Some(memory) = memory.filter(|memory| memory.grows) else { return text };
     text.push_str(match target {
@@ -48,9 +48,6 @@ pub fn text(target: Target, memory: Option<MemoryPlan>, copies_host_arguments: b
         Target::PvmV08 => include_str!("runtime/grow_heap.ll"),
         Target::Thumb { .. } => include_str!("runtime/grow_reserved.ll"),
     });
-    if copies_host_arguments {
-        text.push_str(include_str!("runtime/host_arguments.ll"));
-    }
     text.replace("MAX_PAGES", &(memory.max_pages as i32).to_string())
         .replace("PAGE_LOG2", &memory.page_log2.to_string())
 }

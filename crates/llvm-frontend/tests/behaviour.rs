@@ -139,7 +139,7 @@ fn globals_and_constant_expressions() {
     check_with(text, |o| with_global(o, "env", "base", ConstValue::I32(7)), &[(&[10], &[27, 15, 42])]);
     assert_eq!(
         compile_text(text, &options(OptLevel::O0)).unwrap_err(),
-        Error::MissingGlobal { module: "env".into(), field: "base".into() }
+        Error::MissingGlobals(vec![("env.base".into(), "i32")])
     );
     let wrong = with_global(options(OptLevel::O0), "env", "base", ConstValue::I64(7));
     assert_eq!(
@@ -201,12 +201,26 @@ fn segments_out_of_bounds_name_themselves() {
     let data = "(module (memory 1) (data (i32.const 0) \"a\") (data (i32.const 65535) \"ab\"))";
     assert_eq!(
         compile_text(data, &options(OptLevel::O0)).unwrap_err(),
-        Error::SegmentOutOfBounds { kind: "data", index: 1, offset: 65535, length: 2, size: 65536 }
+        Error::SegmentOutOfBounds {
+            kind: "data",
+            index: 1,
+            offset: 65535,
+            length: 2,
+            size: 65536,
+            is_imported_memory: false
+        }
     );
     let element = "(module (table 2 funcref) (func $f) (elem (i32.const 1) $f $f))";
     assert_eq!(
         compile_text(element, &options(OptLevel::O0)).unwrap_err(),
-        Error::SegmentOutOfBounds { kind: "element", index: 0, offset: 1, length: 2, size: 2 }
+        Error::SegmentOutOfBounds {
+            kind: "element",
+            index: 0,
+            offset: 1,
+            length: 2,
+            size: 2,
+            is_imported_memory: false
+        }
     );
 }
 

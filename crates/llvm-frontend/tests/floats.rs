@@ -23,24 +23,91 @@ const TEXT: &str = r#"(module $m (memory 1)
       (i32.mul (local.get 0) (i32.const 3))))"#;
 
 #[test]
-fn the_first_float_is_named() {
+fn all_floats_are_named() {
     let error = compile_text(TEXT, &options(OptLevel::O2)).unwrap_err();
     let Error::Unsupported { function: Some(function), offset, what } = &error else { panic!("{error}") };
-    assert_eq!(function, "quiet");
-    assert_eq!(what, "float operator f32.store");
+    assert_eq!(function, "loud");
+    let places = [
+        "float operator f64.add, and f32.sqrt in function unused at offset 0x",
+        ", f32.lt in function after at",
+    ];
+    assert!(what.starts_with(places[0]) && what.contains(places[1]), "{what}");
     let wasm = wat::parse_str(TEXT).unwrap();
-    assert_eq!(wasm[*offset], 0x38, "the offset is that of the operator's byte");
+    assert_eq!(wasm[*offset], 0xa0, "the offset is that of the operator's byte");
 }
 
 #[test]
 fn operators_have_their_text_names() {
     for (body, name) in [
-        ("(f32.demote_f64 (f64.const 1)) drop", "f64.const"),
+        ("(f32.demote_f64 (f64.const 1)) drop", "f32.demote_f64"),
         ("(f32.convert_i32_s (i32.const 1)) drop", "f32.convert_i32_s"),
-        ("(f64.promote_f32 (f32.reinterpret_i32 (i32.const 0))) drop", "f32.reinterpret_i32"),
+        ("(f64.promote_f32 (f32.reinterpret_i32 (i32.const 0))) drop", "f64.promote_f32"),
     ] {
-        let error = compile_text(&format!("(module (func {body}))"), &options(OptLevel::O0)).unwrap_err();
-        assert!(error.to_string().ends_with(&format!("float operator {name}")), "{error}");
+        let text = format!("(module (func (export \"f\") {body}))");
+        let error = compile_text(&text, &options(OptLevel::O0)).unwrap_err();
+        assert!(error.to_string().contains(&format!("float operator {name} (")), "{error}");
+    }
+}
+
+#[test]
+fn floats_that_nothing_reaches_are_not_refused() {
+    let sqrt = "(drop (f32.sqrt (f32.const 1)))";
+    let table = "(table 1 funcref) (elem (i32.const 0) $f)";
+    let call = "(call_indirect (i32.const 0))";
+    for (text, is_reached) in [
+        (format!("(func {sqrt})"), false),
+        (format!("(func $f {sqrt}) (func (export \"g\") (call $f))"), true),
+        (format!("(func $f {sqrt}) {table} (func (export \"g\"))"), false),
+        (format!("(func $f {sqrt}) {table} (func (export \"g\") {call})"), true),
+        (format!("(func $f {sqrt}) (elem declare func $f) (func (export \"g\") (drop (ref.func $f)))"), true),
+        (
+            format!(
+                "(func $f {sqrt}) (global $r funcref (ref.func $f)) (func (export \"g\") (drop (global.get $r)))"
+            ),
+            true,
+        ),
+        (format!("(func $f {sqrt}) (start $f)"), true),
+        (format!("(func (export \"g\") (return) {sqrt})"), false),
+        (format!("(func (export \"g\") (block (br 0)) {sqrt})"), true),
+        (format!("(func (export \"g\") (block (loop (br 0))) {sqrt})"), false),
+        (format!("(func (export \"g\") (param i32) (if (local.get 0) (then (unreachable))) {sqrt})"), true),
+        (
+            format!(
+                "(func (export \"g\") (param i32) (if (local.get 0) (then (unreachable)) (else (return))) {sqrt})"
+            ),
+            false,
+        ),
+        (
+            format!("(func (export \"g\") (param i32) (block (br_table 0 1 (local.get 0)) {sqrt}) {sqrt})"),
+            true,
+        ),
+    ] {
+        let result = compile_text(&format!("(module {text})"), &options(OptLevel::O0));
+        assert_eq!(result.is_err(), is_reached, "{text}");
+    }
+}
+
+#[test]
+fn floats_are_moved_by_their_bits() {
+    let text = r#"(module (memory 1) (table 1 funcref) (elem (i32.const 0) $swap)
+        (global $single (mut f32) (f32.const nan:0x200001)) (global $double (mut f64) (f64.const -0))
+        (func $swap (param f32 f64) (result f64 f32) (local.get 1) (local.get 0))
+        (func (export "f") (param f32 f64 i32) (result f64 f32 i64 i32)
+          (f64.store (i32.const 3) (local.get 1)) (f32.store (i32.const 16) (local.get 0))
+          (f32.load (i32.const 16)) (f64.load (i32.const 3))
+          (call_indirect (param f32 f64) (result f64 f32) (i32.const 0))
+          (i64.reinterpret_f64 (select (local.get 1) (f64.const nan:0x4000000000001) (local.get 2)))
+          (i32.reinterpret_f32 (if (result f32) (local.get 2)
+            (then (f32.reinterpret_i32 (i32.const 0x7f800001)))
+            (else (global.set $single (local.get 0)) (global.get $single)))))
+        (func (export "g") (result f32 f64) (global.get $single) (global.get $double)))"#;
+    let (single, double) = (0x7fa0_0001_u64, 0x7ff4_0000_0000_0001);
+    for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
+        let module = compile_text(text, &options(level)).expect("nothing computes");
+        let f = |which| call(&module, "f", &[single, double, which]);
+        assert_eq!(f(1), Ok(vec![double, single, double, 0x7f80_0001]));
+        assert_eq!(f(0), Ok(vec![double, single, 0x7ff4_0000_0000_0001, single]));
+        assert_eq!(call(&module, "g", &[]), Ok(vec![0x7fa0_0001, 1 << 63]));
     }
 }
 

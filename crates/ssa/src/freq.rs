@@ -3,6 +3,7 @@
 //! Block layout and spill placement need to know which blocks run more often. Without a profile we guess the
 //! probability of every edge, after Ball and Larus, and solve the resulting flow:
 //! - an edge to a block that inevitably ends in a trap is taken once in [`COLD_RATIO`];
+//! - so is an edge to a block that looks again before it traps, which nothing does but go on or trap;
 //! - an edge that leaves the innermost loop is taken once in [`MAX_TRIPS`];
 //! - values are rarely equal, and rarely negative or zero when compared with zero;
 //! - otherwise all edges of a terminator are equally likely.
@@ -18,7 +19,7 @@
 
 use crate::cfg::Cfg;
 use crate::loops::{Loop, LoopForest};
-use crate::{Block, Cond, Function, IdVec, InstData};
+use crate::{Block, Cond, Function, IdVec, Inst, InstData};
 
 /// How much rarer than its siblings an edge into a trap is.
 pub const COLD_RATIO: f64 = 4096.0;
@@ -76,7 +77,7 @@ fn edge_probabilities(func: &Function, cfg: &Cfg, forest: &LoopForest) -> IdVec<
             let probability = taken_probability(func, block);
             (*taken, *other) = (probability, 1.0 - probability);
         }
-        scale_down(&mut weights, COLD_RATIO, |n| cold[succs[n]]);
+        scale_down(&mut weights, COLD_RATIO, |n| cold[succs[n]] || looks_again(func, cfg, &cold, succs[n]));
         if let Some(inner) = forest.innermost(block) {
             scale_down(&mut weights, MAX_TRIPS - 1.0, |n| !forest.contains(inner, succs[n]));
         }
@@ -84,6 +85,30 @@ fn edge_probabilities(func: &Function, cfg: &Cfg, forest: &LoopForest) -> IdVec<
         weights.into_iter().map(|weight| weight / sum).collect()
     };
     func.blocks.ids().map(of_block).collect()
+}
+
+/// Whether a block only decides whether to trap or to go on where its predecessor would have gone without it: a check
+/// with an exception, `if (failed) { if (!excepted) trap; }`.
+fn looks_again(func: &Function, cfg: &Cfg, cold: &IdVec<Block, bool>, block: Block) -> bool {
+    let ([before], [a, b]) = (cfg.predecessors(block), cfg.successors(block)) else { return false };
+    let on = match (cold[*a], cold[*b]) {
+        (true, false) => *b,
+        (false, true) => *a,
+        _ => return false,
+    };
+    // Edges are split where they would be critical.
+    let through = |block: Block| match (&func.blocks[block].insts[..], cfg.successors(block)) {
+        ([_], [next]) => *next,
+        _ => block,
+    };
+    let others = cfg.successors(*before).iter().filter(|&&other| other != block);
+    let is_plain = |&inst: &Inst| {
+        func.insts[inst].is_pure()
+            || matches!(func.insts[inst], InstData::Load { .. } | InstData::Branch { .. })
+    };
+    others.count() == 1
+        && cfg.successors(*before).iter().any(|&other| other != block && through(other) == through(on))
+        && func.blocks[block].insts.iter().all(is_plain)
 }
 
 /// Divides the weights that `is_rare` by `ratio`, if there are others.

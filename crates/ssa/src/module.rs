@@ -171,9 +171,9 @@ pub struct Module {
     pub exports: Vec<Export>,
     /// The function to run before any export.
     pub start: Option<FuncId>,
-    /// `(i32 address, i32 length) -> i32`: makes what a host put at a machine address part of linear memory and gives
-    /// its wasm address. Entries of programs that can't read outside of linear memory call it.
-    pub host_arguments: Option<FuncId>,
+    /// A variable of four `i32`s that entries set, in programs that check accesses: how many places there are in the
+    /// argument bytes for an access of 1, 2, 4 and 8 bytes. `length - width + 1`, or 0.
+    pub host_arguments: Option<DataId>,
     /// What locations in function bodies stand for, if there are any.
     pub sources: Option<Box<Sources>>,
 }

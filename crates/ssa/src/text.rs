@@ -1,7 +1,7 @@
 //! The text form, printing side.
 //!
-//! A module prints as its signatures, data objects, functions, exports, start function and the function that admits
-//! the host's arguments, each list in id order, so that ids need not be written: [`crate::parse_module`] numbers them
+//! A module prints as its signatures, data objects, functions, exports, start function and the limits of the
+//! host's arguments, each list in id order, so that ids need not be written: [`crate::parse_module`] numbers them
 //! again by position. Data objects (`@name`) and functions (`$name`) are referred to by name, blocks, values and frame
 //! slots by number.
 //!
@@ -24,7 +24,7 @@
 //! }
 //! export "fib" $fib
 //! start $init
-//! host_arguments $admit
+//! host_arguments @limits
 //! ```
 //!
 //! Signatures of the same form can stand for different wasm types; behind all but the first is `#` and how many of them
@@ -60,10 +60,11 @@ impl Display for Module {
                 ExportItem::Data(data) => writeln!(f, "{}", DataName(self, data))?,
             }
         }
-        for (word, func) in [("start", self.start), ("host_arguments", self.host_arguments)] {
-            if let Some(func) = func {
-                writeln!(f, "{word} {}", FuncName(self, func))?;
-            }
+        if let Some(func) = self.start {
+            writeln!(f, "start {}", FuncName(self, func))?;
+        }
+        if let Some(data) = self.host_arguments {
+            writeln!(f, "host_arguments {}", DataName(self, data))?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ sig (i32, i32) -> (i32)
 memory @mem size=0 align=4096 min=65536 max=131072 page_log2=16 native_stack=32768 grows { 16: 00ff10, 4: empty }
 var @"odd name" size=4 align=4 = 2a000000
 table @table size=24 align=8 { 8: $start, 16: $"core::fmt" }
+var @limits size=16 align=4
 const @data size=16 align=1 = 0102 { 4: @data+12, 8: @table-4, 12: @data }
 import $log "env" "log \u{22}\u{5c}\u{a}ü" () -> ()
 intrinsic $sbrk "__pvm_sbrk" (i32) -> (i32)
@@ -34,14 +35,10 @@ func $"core::fmt" (i32, i64, f32, f64) -> (i64, f64) optsize {
 b0(v0: i32, v1: i64, v2: f32, v3: f64):
   return v1, v3
 }
-func $admit (i32, i32) -> (i32) {
-b0(v0: i32, v1: i32):
-  return v0
-}
 export "memory" @mem
 export "" $start
 start $start
-host_arguments $admit
+host_arguments @limits
 "#,
     );
     let (_, memory) = module.memory().expect("it has one");

@@ -149,8 +149,8 @@ fn damaged_tables() {
     damaged(|m| *m.functions.values_mut().next().expect("one") = None, "it is local but has no body");
     damaged(|m| m.start = Some(ssa::FuncId::new(0)), "the start function has (i64) -> (i32)");
     damaged(|m| m.start = Some(ssa::FuncId::new(3)), "f3 doesn't exist");
-    let role = |m: &mut ssa::Module| m.host_arguments = Some(ssa::FuncId::new(0));
-    damaged(role, "the host_arguments function has (i64) -> (i32)");
+    let role = |m: &mut ssa::Module| m.host_arguments = Some(ssa::DataId::new(0));
+    damaged(role, "is no variable of 16 bytes");
     damaged(
         |m| {
             let object = m.data.values().next().expect("one").clone();

@@ -16,13 +16,14 @@
 //! |---|---|---|
 //! | `i64` | low half as an address | high half |
 //! | `i32 i32` | first as an address | second |
-//! | none (services only) | 0 | 0 |
+//! | none (services only) | the exported global `result_ptr` as an address, if there is one | `result_len` |
+//! | none, without these globals | 0 | 0 |
 //!
 //! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
 //! the calling convention of the compiler.
 //!
-//! A program that checks every access can't read what the host put outside of linear memory. Where the frontend
-//! provides [`Module::host_arguments`], wrappers pass what that makes of the arguments: a copy in linear memory.
+//! A program that checks every access finds in [`Module::host_arguments`] how many of the bytes after the start of the
+//! argument area are arguments. Wrappers set the limits that code looks at.
 //!
 //! A start function must have run before any export. A wrapper in front of each entry checks a flag, so that it runs
 //! once even if the host keeps the program's memory between calls.
@@ -46,6 +47,10 @@ pub const START_ENTRY: &str = "(start)";
 
 const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
 const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
+/// Names of the entries of services, by entry: the first that is exported is entered.
+pub const SERVICE_NAMES: [&[&str]; 2] = [&MAIN_NAMES, &SECOND_NAMES];
+/// Exported globals in which older AssemblyScript programs leave the result.
+const RESULT_GLOBALS: [&str; 2] = ["result_ptr", "result_len"];
 
 /// Which exports can be entered, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -80,7 +85,9 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
         .collect();
     let flag = module.start.map(|_| add_flag(module));
     let uses = count_uses(module);
-    let mut maker = WrapperMaker { module, flag, result, uses };
+    let limits = limits_in_use(module);
+    let globals = result_globals(module);
+    let mut maker = WrapperMaker { module, flag, result, uses, limits, globals };
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
@@ -178,6 +185,10 @@ struct WrapperMaker<'a> {
     result: ResultConvention,
     /// How often each function is used: called, referred to, exported.
     uses: IdVec<FuncId, u32>,
+    /// The limits of arguments that code looks at.
+    limits: Vec<Limit>,
+    /// Where functions without results leave their result.
+    globals: Option<[DataId; 2]>,
 }
 
 impl WrapperMaker<'_> {
@@ -285,12 +296,13 @@ impl WrapperMaker<'_> {
         self.module.intern_signature(Signature { params: vec![Type::I64; 2], results: vec![Type::I64; 2] })
     }
 
-    fn builder<'f>(&self, func: &'f mut Function, block: Block) -> Builder<'f> {
+    fn builder<'f>(&'f self, func: &'f mut Function, block: Block) -> Builder<'f> {
         Builder {
             func,
             block,
             memory: self.module.memory().map(|(id, _)| id),
-            host_arguments: self.module.host_arguments,
+            limits: &self.limits,
+            globals: self.globals,
         }
     }
 
@@ -344,6 +356,46 @@ fn move_entry(body: &mut Function) -> Block {
     moved
 }
 
+/// The exported globals for the result, if both are there and are 32 bits wide.
+fn result_globals(module: &Module) -> Option<[DataId; 2]> {
+    let found = RESULT_GLOBALS.map(|name| {
+        module.exports.iter().find_map(|export| match export.item {
+            ExportItem::Data(data) if export.name == name => Some(data),
+            _ => None,
+        })
+    });
+    let is_word = |data: &DataId| {
+        let object = &module.data[*data];
+        object.size == 4 && matches!(object.kind, DataKind::Variable | DataKind::Constant)
+    };
+    match found {
+        [Some(pointer), Some(length)] if is_word(&pointer) && is_word(&length) => Some([pointer, length]),
+        _ => None,
+    }
+}
+
+/// A limit of accesses to the arguments that some code looks at.
+struct Limit {
+    /// Bytes of the accesses.
+    width: u8,
+    /// Where it is.
+    addr: Addr,
+}
+
+/// The limits in [`Module::host_arguments`] that are read.
+fn limits_in_use(module: &Module) -> Vec<Limit> {
+    let Some(limits) = module.host_arguments else { return Vec::new() };
+    let places = [1, 2, 4, 8]
+        .into_iter()
+        .zip((0..).step_by(4))
+        .map(|(width, offset)| Limit { width, addr: Addr { base: Some(limits), index: None, offset } });
+    let insts = || module.functions.values().flatten().flat_map(|func| func.insts.values());
+    let is_read = |limit: &Limit| {
+        insts().any(|inst| matches!(inst, InstData::Load { addr, .. } if *addr == limit.addr))
+    };
+    places.filter(is_read).collect()
+}
+
 /// How often each function is called, referred to, exported or started.
 fn count_uses(module: &Module) -> IdVec<FuncId, u32> {
     let mut uses = IdVec::filled(0, module.decls.len());
@@ -371,8 +423,10 @@ struct Builder<'a> {
     func: &'a mut Function,
     block: Block,
     memory: Option<DataId>,
-    /// [`Module::host_arguments`].
-    host_arguments: Option<FuncId>,
+    /// Where functions without results leave their result.
+    globals: Option<[DataId; 2]>,
+    /// The limits to set.
+    limits: &'a [Limit],
 }
 
 impl Builder<'_> {
@@ -467,19 +521,19 @@ impl Builder<'_> {
         }
     }
 
+    fn load_word(&mut self, data: DataId) -> Value {
+        let addr = Addr { base: Some(data), index: None, offset: 0 };
+        let flags = MemFlags { volatile: false, align_log2: 2 };
+        let load = InstData::Load { mem: MemType::S32, ty: Type::I32, addr, flags };
+        self.func.append_value(self.block, load, Type::I32)
+    }
+
     /// The arguments of a function of this signature, for r7 and r8 as a host sets them.
     fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
         let mut args = Vec::with_capacity(2);
         if !sig.params.is_empty() {
-            let address = match self.host_arguments {
-                Some(func) => {
-                    let args = vec![self.truncate(pointer), self.truncate(length)];
-                    let call = self.func.append(self.block, InstData::Call { func, args }, &[Type::I32]);
-                    self.func.results[call][0]
-                }
-                None => self.wasm_address(pointer),
-            };
-            args.push(address);
+            self.set_limits(length);
+            args.push(self.wasm_address(pointer));
         }
         if sig.params.len() > 1 {
             args.push(self.truncate(length));
@@ -487,10 +541,33 @@ impl Builder<'_> {
         args
     }
 
+    /// Says how many places the arguments have for accesses of each width.
+    fn set_limits(&mut self, length: Value) {
+        for limit in self.limits {
+            let mut places = length;
+            if limit.width > 1 {
+                let lost = self.constant(Type::I64, i64::from(limit.width) - 1);
+                places = self.binary(BinaryOp::Sub, Type::I64, [length, lost]);
+                let none = self.zero();
+                places = self.binary(BinaryOp::MaxS, Type::I64, [places, none]);
+            }
+            let value = self.truncate(places);
+            let flags = MemFlags { volatile: false, align_log2: 2 };
+            let store = InstData::Store { mem: MemType::U32, addr: limit.addr, value, flags };
+            self.func.append(self.block, store, &[]);
+        }
+    }
+
     /// r7 and r8 for the results of a function.
     fn results(&mut self, results: Results, values: &[Value], convention: ResultConvention) -> Vec<Value> {
         let (pointer, length) = match results {
-            Results::None => return vec![self.zero(), self.zero()],
+            Results::None => match self.globals {
+                None => return vec![self.zero(), self.zero()],
+                Some(globals) => {
+                    let [pointer, length] = globals.map(|global| self.load_word(global));
+                    (pointer, self.unary(UnaryOp::Zext, length, Type::I64))
+                }
+            },
             Results::Packed => self.halves(values[0]),
             Results::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
         };

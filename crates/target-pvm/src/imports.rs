@@ -10,7 +10,10 @@
 //! | `host_call_r8` | the second result of the last `host_call_Nb` |
 //! | `pvm_ptr` | the PVM address of a wasm address |
 //! | `abort` | trap |
+//! | in a module named in the map (`module.*`), or left over (`*`) | what the map says |
 //! | everything else | the next number of [`ImportMap::auto_base`], or an error |
+//!
+//! Only imports in reachable code need one. [`check`] asks that before anything is compiled.
 //!
 //! [`resolve`] then writes the actions into the SSA, so that code generation sees plain host calls only: functions of
 //! up to six `i64` parameters and up to two `i64` results whose number is in [`HostCalls`]. `i32` values are passed
@@ -39,6 +42,8 @@ pub const MAX_RESULTS: usize = 2;
 pub enum ImportAction {
     /// The program panics.
     Trap,
+    /// The program logs the import's name (JIP-1) and panics.
+    LoggedTrap,
     /// Nothing; results are zero.
     Nop,
     /// A host call with this number.
@@ -59,22 +64,83 @@ pub enum ImportAction {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ImportError {
     /// No action is known; all such imports.
-    #[error("no action for the import{} {}: map them in a file given with --imports", plural(.0), .0.join(", "))]
+    #[error(
+        "no action for the import{} {}: map them in a file given with --imports, or all that are left with --imports trap",
+        plural(.0), listed(.0, ", ")
+    )]
     Unmapped(Vec<String>),
-    /// The signature does not fit a host call or the import's special meaning.
-    #[error("import {name}: {why}")]
-    Signature {
-        /// The import.
-        name: String,
-        /// What does not fit.
-        why: &'static str,
-    },
+    /// Signatures do not fit a host call or the import's special meaning: each import with what does not fit.
+    #[error("{}; the actions trap and nop take any signature, or an adapter can pass less", listed(.0, "; "))]
+    Signatures(Vec<String>),
     /// The number of a host call is not known.
     #[error("function `{function}`: the number of a host call must be a constant")]
     NumberNotConstant {
         /// The calling function.
         function: String,
     },
+}
+
+/// Imports that an error lists.
+const LISTED: usize = 20;
+
+fn listed(names: &[String], separator: &str) -> String {
+    let mut text = names[..names.len().min(LISTED)].join(separator);
+    if names.len() > LISTED {
+        text.push_str(&format!("{separator}and {} more", names.len() - LISTED));
+    }
+    text
+}
+
+/// An imported function that reachable code uses, before it is compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImportUse<'a> {
+    /// The import.
+    pub import: &'a Import,
+    /// Number of parameters and of results.
+    pub arity: (usize, usize),
+    /// A function that uses it, and where.
+    pub user: Option<(&'a str, usize)>,
+}
+
+/// Whether there is an action for each import, and a host call takes what it takes.
+///
+/// # Errors
+/// All imports without an action; else all with too many arguments or results.
+pub fn check(uses: &[ImportUse<'_>], map: &ImportMap) -> Result<(), ImportError> {
+    let action = |import: &Import| known_action(map, import);
+    let missing = uses.iter().filter(|used| map.auto_base().is_none() && action(used.import).is_none());
+    let missing: Vec<String> = missing.map(|used| full_name(used.import)).collect();
+    if !missing.is_empty() {
+        return Err(ImportError::Unmapped(missing));
+    }
+    let too_many = uses.iter().filter_map(|used| {
+        let (params, results) = used.arity;
+        let params = match action(used.import).unwrap_or(ImportAction::Ecalli(0)) {
+            ImportAction::Ecalli(_) => params,
+            ImportAction::HostCall { .. } => params.checked_sub(1)?,
+            _ => return None,
+        };
+        let why = too_many_words(params, results)?;
+        let user = used.user.map(|(name, offset)| format!(" (used by {name} at offset {offset:#x})"));
+        Some(format!("import {}{}: {why}", full_name(used.import), user.unwrap_or_default()))
+    });
+    let too_many: Vec<String> = too_many.collect();
+    if too_many.is_empty() { Ok(()) } else { Err(ImportError::Signatures(too_many)) }
+}
+
+/// What an import does by the map or by its name.
+fn known_action(map: &ImportMap, import: &Import) -> Option<ImportAction> {
+    map.action(import).or_else(|| built_in(import)).or_else(|| map.wildcard(import))
+}
+
+fn too_many_words(params: usize, results: usize) -> Option<String> {
+    if params > MAX_ARGS {
+        Some(format!("it takes {params} arguments, and a host call at most {MAX_ARGS}"))
+    } else if results > MAX_RESULTS {
+        Some(format!("it has {results} results, and a host call at most {MAX_RESULTS}"))
+    } else {
+        None
+    }
 }
 
 fn plural(names: &[String]) -> &'static str {
@@ -98,22 +164,28 @@ pub fn resolve(
     let mut unmapped = Vec::new();
     let mut next = map.auto_base();
     for (id, import) in &imports {
-        let known = map.action(import).or_else(|| built_in(import));
         let numbered = || next.as_mut().map(|number| ImportAction::Ecalli(take_number(number)));
-        match known.or_else(numbered) {
+        match known_action(map, import).or_else(numbered) {
             Some(action) => actions[*id] = Some(action),
-            None => unmapped.push(full_name(import)),
+            None if reachable.funcs[*id] => unmapped.push(full_name(import)),
+            None => {}
         }
     }
     if !unmapped.is_empty() {
         return Err(ImportError::Unmapped(unmapped));
     }
     let mut report = Vec::with_capacity(imports.len());
+    let mut misfits = Vec::new();
     for (id, import) in &imports {
-        let action = actions[*id].expect("every import has an action");
-        check_signature(module.signature_of(*id), action)
-            .map_err(|why| ImportError::Signature { name: full_name(import), why })?;
-        report.push(metadata_import(import, action));
+        let Some(action) = actions[*id] else { continue };
+        match check_signature(module.signature_of(*id), action) {
+            Ok(()) => report.push(metadata_import(import, action)),
+            Err(why) if reachable.funcs[*id] => misfits.push(format!("import {}: {why}", full_name(import))),
+            Err(_) => actions[*id] = None,
+        }
+    }
+    if !misfits.is_empty() {
+        return Err(ImportError::Signatures(misfits));
     }
     Ok((rewrite::rewrite(module, &actions, reachable)?, report))
 }
@@ -151,27 +223,23 @@ fn built_in(import: &Import) -> Option<ImportAction> {
     }
 }
 
-fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), &'static str> {
-    let words = |params: usize| match params <= MAX_ARGS {
-        true if sig.results.len() <= MAX_RESULTS => Ok(()),
-        true => Err("a host call has at most two results"),
-        false => Err("a host call takes at most six arguments"),
-    };
+fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), String> {
+    let words = |params: usize| too_many_words(params, sig.results.len()).map_or(Ok(()), Err);
     let integers = |types: &[Type]| types.iter().all(|ty| ty.is_int());
     match action {
-        ImportAction::Trap | ImportAction::Nop => Ok(()),
+        ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop => Ok(()),
         ImportAction::Ecalli(_) => words(sig.params.len()),
         ImportAction::HostCall { .. } => match sig.params.split_first() {
             Some((number, words_of_call)) if number.is_int() => words(words_of_call.len()),
-            _ => Err("the first parameter of a host call is its number"),
+            _ => Err("the first parameter of a host call is its number".to_owned()),
         },
         ImportAction::SecondResult => match (sig.params.as_slice(), sig.results.as_slice()) {
             ([], [Type::I64]) => Ok(()),
-            _ => Err("host_call_r8 takes nothing and returns an i64"),
+            _ => Err("host_call_r8 takes nothing and returns an i64".to_owned()),
         },
         ImportAction::PvmPtr => match (sig.params.len(), sig.results.len()) {
             (1, 1) if integers(&sig.params) && integers(&sig.results) => Ok(()),
-            _ => Err("pvm_ptr takes an integer and returns one"),
+            _ => Err("pvm_ptr takes an integer and returns one".to_owned()),
         },
     }
 }
@@ -179,7 +247,7 @@ fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), &'static
 fn metadata_import(import: &Import, action: ImportAction) -> metadata::Import {
     let kind = match action {
         ImportAction::Ecalli(number) => metadata::ImportKind::Ecalli(number),
-        ImportAction::Trap => metadata::ImportKind::Trap,
+        ImportAction::Trap | ImportAction::LoggedTrap => metadata::ImportKind::Trap,
         ImportAction::Nop => metadata::ImportKind::Nop,
         ImportAction::HostCall { .. } | ImportAction::SecondResult | ImportAction::PvmPtr => {
             metadata::ImportKind::BuiltIn

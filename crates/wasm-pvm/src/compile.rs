@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use llvm_frontend::ReachedImport;
 use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
 use pvm_isa::{Container, SpiProgram};
 use target_pvm::Program;
 use target_pvm::entries::ENTRY_BYTES;
+use target_pvm::imports::{ImportUse, check};
 use target_thumb::FirstCall;
 
 use crate::error::Error;
@@ -51,7 +53,7 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     on_large_stack(|| {
         let mut clock = Clock::default();
         let wasm = clock.time("read", || linked_wasm(input, options))?;
-        let module = clock.time("frontend", || llvm_frontend::compile(&wasm, &options.frontend()))?;
+        let module = clock.time("frontend", || frontend(&wasm, options))?;
         let (bytes, details) = match &options.target {
             Target::Pvm(pvm) => compile_pvm(module, options, pvm, &mut clock)?,
             Target::Thumb(thumb) => compile_thumb(module, options, thumb, &mut clock)?,
@@ -59,6 +61,20 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
         let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
         Ok(Output { bytes, report })
     })
+}
+
+/// The module in SSA. What the target refuses of its imports is found first.
+fn frontend(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
+    llvm_frontend::compile_checked(wasm, &options.frontend(), |imports| {
+        let Target::Pvm(pvm) = &options.target else { return Ok(()) };
+        let uses: Vec<ImportUse<'_>> = imports.iter().map(import_use).collect();
+        check(&uses, &pvm.imports).map_err(|error| target_pvm::Error::from(error).into())
+    })
+}
+
+fn import_use(import: &ReachedImport) -> ImportUse<'_> {
+    let user = import.user.as_ref().map(|(name, offset)| (name.as_str(), *offset));
+    ImportUse { import: &import.import, arity: import.arity, user }
 }
 
 fn compile_pvm(
@@ -107,7 +123,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
         }
-        let module = llvm_frontend::compile(&wasm, &options.frontend())?;
+        let module = frontend(&wasm, options)?;
         let machine_stage = match stage {
             Stage::LlvmIr => unreachable!("returned above"),
             Stage::Ssa | Stage::Header => None,

@@ -15,6 +15,8 @@ use std::io::Read;
 pub const SUBSTRATE_MAGIC: [u8; 8] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05];
 /// First bytes of a WebAssembly binary.
 pub const WASM_MAGIC: [u8; 4] = *b"\0asm";
+/// Bytes 6 and 7 of a component, which has another layer than a module.
+pub const COMPONENT_LAYER: [u8; 2] = [1, 0];
 /// The most bytes a compressed input may unpack to.
 pub const MAX_UNPACKED: u64 = 256 << 20;
 
@@ -27,6 +29,12 @@ pub enum InputError {
     /// It has none of the known forms.
     #[error("the input is neither WebAssembly nor its text format nor a compressed runtime")]
     Unknown,
+    /// It is a component.
+    #[error(
+        "the input is a component, which wraps core modules: compile the core module (built for wasm32-wasip1 instead of \
+         wasm32-wasip2, or taken out with `wasm-tools component unbundle`)"
+    )]
+    Component,
     /// The compressed part can't be unpacked.
     #[error("the compressed runtime is damaged: {0}")]
     Compression(String),
@@ -53,6 +61,9 @@ pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
     if input.is_empty() {
         return Err(InputError::Empty);
     }
+    if input.starts_with(&WASM_MAGIC) && input.get(6..8) == Some(&COMPONENT_LAYER) {
+        return Err(InputError::Component);
+    }
     if input.starts_with(&WASM_MAGIC) {
         return Ok(Cow::Borrowed(input));
     }
@@ -61,7 +72,10 @@ pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
         return Ok(Cow::Owned(to_wasm(&unpacked)?.into_owned()));
     }
     match std::str::from_utf8(input) {
-        Ok(text) if !text.contains('\0') => Ok(Cow::Owned(from_text(text)?)),
+        Ok(text) if !text.contains('\0') => match from_text(text)? {
+            wasm if wasm.get(6..8) == Some(&COMPONENT_LAYER) => Err(InputError::Component),
+            wasm => Ok(Cow::Owned(wasm)),
+        },
         _ => Err(InputError::Unknown),
     }
 }
@@ -126,6 +140,12 @@ mod tests {
         assert!(matches!(to_wasm(&damaged), Err(InputError::Compression(_))));
         let nested = zstd::stream::encode_all(&damaged[..], 3).expect("in memory");
         assert_eq!(to_wasm(&[&SUBSTRATE_MAGIC[..], &nested].concat()), Err(InputError::Unknown));
+    }
+
+    #[test]
+    fn components_are_named() {
+        assert_eq!(to_wasm(b"\0asm\x0d\0\x01\0"), Err(InputError::Component));
+        assert_eq!(to_wasm(b"(component)"), Err(InputError::Component));
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub use thumb::{
 /// What happens to float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Floats {
-    /// The first one is an error.
+    /// Float arithmetic, comparisons and conversions in reachable code are errors; loads, stores, constants and
+    /// reinterpretations move bits.
     Reject,
     /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
     /// reinterpretations move bits.

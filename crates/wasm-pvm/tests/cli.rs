@@ -53,11 +53,98 @@ fn imported_globals_have_the_given_values() {
     folder.succeed(&[&compile[..], &["--global", "env.b=i64:0x0102030405060708"]].concat());
     assert_eq!(folder.run_json("globals.jam", &[])["result"], "feffffff0807060504030201");
     let missing = folder.fail(&[&compile[..], &["-o", "x"]].concat(), b"", 1);
-    assert!(missing.contains("the imported global env.b has no value"), "{missing}");
+    let told = "the imported global env.b has no value: give --global env.b=i64:VALUE";
+    assert!(missing.contains(told), "{missing}");
+    let missing = folder.fail(&["compile", "globals.wat", "-o", "x"], b"", 1);
+    assert!(missing.contains("globals env.a, env.b have no value: give --global env.a=VALUE"), "{missing}");
     let wrong = [&compile[..], &["--global", "env.b=1", "-o", "x"]].concat();
     let wrong = folder.fail(&wrong, b"", 1);
     assert!(wrong.contains("the imported global env.b is given a value that is no i64"), "{wrong}");
     assert_eq!(folder.files(), ["globals.jam", "globals.wat"]);
+}
+
+/// Calls an import of nine arguments, if there is an argument byte.
+const MANY_ARGUMENTS: &str = r#"(module
+  (import "wasi" "open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi" "close" (func $close (param i32)))
+  (import "wasi" "never" (func $never (param i32)))
+  (memory 1)
+  (func $idle (call $never (i32.const 1)))
+  (func (export "main") (param i32 i32) (result i64)
+    (if (local.get 1) (then
+      (call $close (call $open (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5)
+        (i64.const 6) (i64.const 7) (i32.const 8) (i32.const 9)))))
+    (i64.const 0x400000000)))"#;
+
+#[test]
+fn imports_are_refused_at_once_or_trap() {
+    let folder = Folder::new("imports-left");
+    folder.write("many.wat", MANY_ARGUMENTS);
+    let compile = ["compile", "many.wat", "-o", "many.jam"];
+    let refused = folder.fail(&compile, b"", 1);
+    assert!(refused.contains("no action for the imports wasi.open, wasi.close: map"), "{refused}");
+    assert!(refused.contains("--imports trap"), "{refused}");
+    let refused = folder.fail(&[&compile[..], &["--imports", "auto"]].concat(), b"", 1);
+    let told = [
+        "wasi.open (used by main at offset 0x",
+        "takes 9 arguments, and a host call at most 6",
+        "trap and nop",
+    ];
+    assert!(told.iter().all(|part| refused.contains(part)), "{refused}");
+    folder.write("rest.map", "close = ecalli 7\n* = trap");
+    folder.write("nop.map", "wasi.* = nop");
+    for level in ["-O0", "-O2", "-Oz"] {
+        for (imports, status) in [("trap", "panic"), ("rest.map", "panic"), ("nop.map", "halt")] {
+            folder.succeed(&[&compile[..], &[level, "--imports", imports]].concat());
+            assert_eq!(folder.run_json("many.jam", &[])["result"], "00000000", "{level} {imports}");
+            let outcome = folder.run_json("many.jam", &["--args", "01"]);
+            assert_eq!(outcome["status"], status, "{level} {imports}");
+            let logged = outcome["log"].to_string().contains("wasi.open is not available");
+            assert_eq!(logged, imports == "trap", "{outcome}");
+        }
+    }
+}
+
+#[test]
+fn results_may_be_left_in_exported_globals() {
+    let folder = Folder::new("result-globals");
+    for (name, params) in [("main", "i32 i32"), ("refine", "i32"), ("accumulate", "")] {
+        let text = format!(
+            r#"(module (memory 1) (data (i32.const 64) "hello")
+              (global $p (mut i32) (i32.const 0)) (global $l (mut i32) (i32.const 0))
+              (export "result_ptr" (global $p)) (export "result_len" (global $l))
+              (func (export "{name}") (param {params})
+                (global.set $p (i32.const 64)) (global.set $l (i32.const 5))))"#
+        );
+        folder.write("old.wat", text);
+        for level in ["-O0", "-O2", "-Oz"] {
+            for gp in ["0.7", "0.8"] {
+                folder.succeed(&["compile", "old.wat", level, "--gp", gp]);
+                assert_eq!(folder.run_json("old.jam", &["--entry", name])["result"], "68656c6c6f");
+            }
+        }
+        folder.succeed(&["compile", "old.wat", "--result", "end"]);
+        assert_eq!(folder.run_json("old.jam", &["--entry", name])["result"], "68656c6c6f");
+    }
+}
+
+#[test]
+fn an_imported_memory_can_be_given_a_size() {
+    let folder = Folder::new("memory-bytes");
+    folder.write(
+        "small.wat",
+        r#"(module (import "env" "memory" (memory 0 3)) (data (i32.const 70000) "hello")
+          (func (export "main") (param i32 i32) (result i64)
+            (i32.store8 (i32.const 70000) (memory.size)) (i64.const 0x500011170)))"#,
+    );
+    let refused = folder.fail(&["compile", "small.wat"], b"", 1);
+    assert!(refused.contains("out of bounds") && refused.contains("--memory-bytes"), "{refused}");
+    for bounds in ["guard", "strict"] {
+        folder.succeed(&["compile", "small.wat", "--memory-bytes", "70005", "--bounds", bounds]);
+        assert_eq!(folder.run_json("small.jam", &[])["result"], "02656c6c6f");
+    }
+    let refused = folder.fail(&["compile", "small.wat", "--memory-bytes", "1M"], b"", 1);
+    assert!(refused.contains("a memory of more than the 196608 bytes"), "{refused}");
 }
 
 #[test]

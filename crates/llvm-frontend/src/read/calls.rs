@@ -1,6 +1,6 @@
 //! Calls: of functions of the program, of code addresses, and of the frontend's markers.
 
-use ssa::{FrameSlotData, FuncId, InstData, Type, Value};
+use ssa::{Addr, BinaryOp, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp, Value};
 
 use super::function::{Reader, signature_of_type};
 use super::raw as llvm;
@@ -26,6 +26,8 @@ impl<'m> Reader<'_, '_, 'm> {
             }
             Some(&Target::Callee(Callee::Frame)) => self.frame(inst).map(Some),
             Some(&Target::Callee(Callee::StaticAddress)) => self.static_address(inst).map(Some),
+            Some(&Target::Callee(Callee::InArguments)) => self.in_arguments(inst).map(Some),
+            Some(&Target::Callee(Callee::RangeInArguments)) => self.range_in_arguments(inst).map(Some),
             Some(Target::Intrinsic(base)) => {
                 let base = base.clone();
                 self.intrinsic(inst, &base)
@@ -101,6 +103,50 @@ impl<'m> Reader<'_, '_, 'm> {
         let data = self.part.cx.names.data(&names::static_symbol(object as u32));
         let data = data.ok_or("static data in a program without any")?;
         Ok(Repr::One(self.b.data_addr(data, offset as i32)))
+    }
+
+    /// Whether a load of a known width is within the arguments: its distance from their start is less than the limit
+    /// for its width.
+    fn in_arguments(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
+        let args = inst.arguments();
+        let [address, offset, log2] = args[..] else { return Err("a check without its operands".into()) };
+        let constant = |value: llvm::Value<'_>| value.const_int().ok_or("a check of a variable width");
+        let (offset, log2) = (constant(offset)? as u32, constant(log2)? as i32);
+        let address = self.one(address)?;
+        let distance = self.distance_in_arguments(address, offset)?;
+        let limit = self.argument_limit(log2)?;
+        Ok(Repr::One(self.b.icmp(Cond::LtU, distance, limit)))
+    }
+
+    /// Whether a range is within the arguments. The limit for single bytes is their length.
+    fn range_in_arguments(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
+        let args = inst.arguments();
+        let [address, length] = args[..] else { return Err("a check without its operands".into()) };
+        let (address, length) = (self.one(address)?, self.one(length)?);
+        let distance = self.distance_in_arguments(address, 0)?;
+        let limit = self.argument_limit(0)?;
+        let [start, length, limit] =
+            [distance, length, limit].map(|value| self.b.unary(UnaryOp::Zext, Type::I64, value));
+        let end = self.b.binary(BinaryOp::Add, start, length);
+        Ok(Repr::One(self.b.icmp(Cond::LeU, end, limit)))
+    }
+
+    /// How far a wasm address plus an offset is behind the start of the arguments, modulo 2^32.
+    fn distance_in_arguments(&mut self, address: Value, offset: u32) -> Result<Value, Refused> {
+        let names = self.part.cx.names;
+        let memory = names.data(names::LINEAR_MEMORY).ok_or("an access without a memory")?;
+        let start = self.part.cx.arguments.ok_or("arguments in a program without any")?;
+        let base = self.b.data_addr(memory, offset.wrapping_sub(start) as i32);
+        Ok(self.b.binary(BinaryOp::Add, address, base))
+    }
+
+    /// The limit for accesses of `1 << log2` bytes: see [`ssa::Module::host_arguments`].
+    fn argument_limit(&mut self, log2: i32) -> Result<Value, Refused> {
+        let data =
+            self.part.cx.names.data(names::ARGUMENT_LIMITS).ok_or("limits in a program without any")?;
+        let addr = Addr { base: Some(data), index: None, offset: 4 * log2 };
+        let flags = MemFlags { volatile: false, align_log2: 2 };
+        Ok(self.b.load(MemType::S32, Type::I32, addr, flags))
     }
 
     /// Calls a runtime function by its symbol.

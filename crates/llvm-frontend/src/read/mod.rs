@@ -53,6 +53,8 @@ pub struct ReadContext<'a> {
     pub names: &'a Names,
     /// The program without bodies: all signatures, declarations and data objects that `names` refers to.
     pub program: &'a ssa::Module,
+    /// Machine address of the argument bytes of entries, if it is known.
+    pub arguments: Option<u32>,
 }
 
 /// What reading a part gives. Ids at or above the program's lengths refer to the lists here.

@@ -176,7 +176,10 @@ fn candidate(info: &ModuleInfo, drops_linker_globals: bool) -> Result<Candidate,
     }
     let exports = info.exports.iter().filter(|export| export.kind == ExportKind::Global(index));
     if exports.filter(|export| !(drops_linker_globals && export.name == STACK_POINTER)).count() > 0 {
-        return Err("the stack pointer is exported");
+        return Err(match named {
+            Some(_) => "the stack pointer is exported",
+            None => "the first global is exported, so it is no stack pointer",
+        });
     }
     match global.init[..] {
         [ConstOp::I32Const(initial)] if (initial as u32).is_multiple_of(STACK_ALIGN) => Ok(Candidate {

@@ -153,7 +153,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         match libcall {
             Libcall::Memcpy | Libcall::Memmove => {
                 self.check_memory_range(ints[0], ints[2]);
-                self.check_memory_range(ints[1], ints[2]);
+                self.check_source_range(ints[1], ints[2]);
                 self.move_bytes(ints[0], ints[1], ints[2]);
                 Some(args[0])
             }
@@ -163,8 +163,8 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
                 Some(args[0])
             }
             Libcall::Memcmp => {
-                self.check_memory_range(ints[0], ints[2]);
-                self.check_memory_range(ints[1], ints[2]);
+                self.check_source_range(ints[0], ints[2]);
+                self.check_source_range(ints[1], ints[2]);
                 Some(self.compare_bytes(ints[0], ints[1], ints[2]))
             }
             Libcall::Multi3 => {

@@ -213,6 +213,30 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.pure_helper(names::STATIC_ADDRESS, i32.fn_type(&[i32.into(); 2], false))
     }
 
+    /// `i1 @__wasm_in_arguments(i32, i32, i32)`, see [`names::IN_ARGUMENTS`].
+    pub fn in_arguments_function(&mut self) -> FunctionValue<'ctx> {
+        let ty = self.ir.context.bool_type().fn_type(&[self.ir.i32.into(); 3], false);
+        self.argument_check(names::IN_ARGUMENTS, ty)
+    }
+
+    /// `i1 @__wasm_range_in_arguments(i32, i32)`, see [`names::RANGE_IN_ARGUMENTS`].
+    pub fn range_in_arguments_function(&mut self) -> FunctionValue<'ctx> {
+        let ty = self.ir.context.bool_type().fn_type(&[self.ir.i32.into(); 2], false);
+        self.argument_check(names::RANGE_IN_ARGUMENTS, ty)
+    }
+
+    /// A check that is rarely made. It may not be made where the program doesn't: it would no longer be rare.
+    fn argument_check(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
+        let known = self.others.contains_key(symbol);
+        let function = self.helper(symbol, ty);
+        if !known {
+            self.add_flag(function, "willreturn");
+            self.add_flag(function, "cold");
+            self.add_int_attribute(function, "memory", MEMORY_NONE);
+        }
+        function
+    }
+
     fn pure_helper(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
         let known = self.others.contains_key(symbol);
         let function = self.helper(symbol, ty);

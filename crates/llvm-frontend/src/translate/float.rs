@@ -1,8 +1,8 @@
 //! Floats.
 //!
 //! Unless the target computes with them, a float is carried as an integer of its width: parameters, locals, loads,
-//! stores, constants and reinterpretations are moves of bits. Every other float operator is an error or a trap,
-//! as the options say. On a target with a float unit the operators become LLVM's, with wasm's rules where the
+//! stores, constants and reinterpretations are moves of bits. Every other float operator is a trap; if it is to be an
+//! error, [`crate::survey`] has found those that can be reached. On a target with a float unit the operators become LLVM's, with wasm's rules where the
 //! two differ: minimum and maximum propagate NaN and order zeros, rounding is to even, and conversions to
 //! integers check their range.
 
@@ -13,22 +13,26 @@ use ssa::TrapCode;
 use wasmparser::Operator;
 
 use super::Translator;
-use crate::error::Error;
 use crate::module_info::ValueType;
 use crate::options::Floats;
 
+/// The name of an operator that computes with floats; `None` for all others.
+pub fn arithmetic(op: &Operator<'_>) -> Option<String> {
+    is_arithmetic(op).then(|| text_name(op))
+}
+
 /// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
+pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     let moves = is_move(op);
     if !moves && !is_arithmetic(op) {
-        return Ok(false);
+        return false;
     }
-    match t.program().options.floats {
-        Floats::Reject => return Err(t.unsupported(format!("float operator {}", text_name(op)))),
-        Floats::Trap if !moves => t.trap_always(TrapCode::Float),
-        Floats::Trap | Floats::Native => t.float(op),
+    if moves || t.program().options.floats == Floats::Native {
+        t.float(op);
+    } else {
+        t.trap_always(TrapCode::Float);
     }
-    Ok(true)
+    true
 }
 
 /// Operators that only move bits.

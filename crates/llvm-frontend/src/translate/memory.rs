@@ -11,6 +11,10 @@
 //! operations are checked under the same rule: with [`Bounds::Guard`] the machine traps at the first byte outside, and
 //! pointers to what the host mapped elsewhere (arguments, say) are as good as in a plain access.
 //!
+//! On the PVM, the arguments of an entry lie outside of linear memory, where `pvm = wasm + base` holds as well. So a load
+//! whose check fails looks again, in a block of its own: it goes on if it is of arguments, with the address it has. What
+//! that comparison is, LLVM doesn't see, so that it is not made where the first one hasn't failed. Stores trap at once.
+//!
 //! Where wasm addresses are machine addresses, a constant address that is none of static data is that of a device:
 //! such accesses are volatile, so that each is made, once, with its width, and in order.
 //!
@@ -19,7 +23,7 @@
 
 use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
-use inkwell::values::{BasicValue, BasicValueEnum, IntValue, PointerValue};
+use inkwell::values::{BasicValue, BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use ssa::TrapCode;
 use wasmparser::{MemArg, Operator};
 
@@ -35,6 +39,17 @@ enum Extend {
     Zero,
     Sign,
 }
+
+/// What an access does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Load,
+    Store,
+}
+
+/// From this offset on, an access can't be of arguments: they lie above it, so the sum of address and offset would have
+/// wrapped, which is out of bounds.
+const MAX_ARGUMENT_OFFSET: u64 = 0xf000_0000;
 
 /// Where an access goes.
 #[derive(Clone, Copy)]
@@ -79,13 +94,13 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops an address and pushes what is there.
     pub(super) fn load(&mut self, memarg: MemArg, ty: BasicTypeEnum<'ctx>) {
-        let place = self.access(memarg, super::locals::align_of(ty));
+        let place = self.access(memarg, super::locals::align_of(ty), Access::Load);
         let value = self.load_from(place, ty);
         self.push(value);
     }
 
     fn load_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>, ty: IntType<'ctx>, extend: Extend) {
-        let place = self.access(memarg, narrow.get_bit_width() / 8);
+        let place = self.access(memarg, narrow.get_bit_width() / 8, Access::Load);
         let value = self.load_from(place, narrow.into()).into_int_value();
         let value = match extend {
             Extend::Zero => self.ir().zext(value, ty),
@@ -97,14 +112,14 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops a value and an address and stores.
     pub(super) fn store(&mut self, memarg: MemArg) {
         let value = self.pop();
-        let place = self.access(memarg, super::locals::align_of(value.get_type()));
+        let place = self.access(memarg, super::locals::align_of(value.get_type()), Access::Store);
         self.store_to(place, value);
     }
 
     fn store_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>) {
         let value = self.pop_int();
         let value = self.ir().trunc(value, narrow);
-        let place = self.access(memarg, narrow.get_bit_width() / 8);
+        let place = self.access(memarg, narrow.get_bit_width() / 8, Access::Store);
         self.store_to(place, value.into());
     }
 
@@ -125,11 +140,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Pops an address, checks it if that is asked for, and returns where the `bytes` bytes are.
-    fn access(&mut self, memarg: MemArg, bytes: u32) -> Place<'ctx> {
+    fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Place<'ctx> {
         let address = self.pop_int();
         match self.program().options.bounds {
             Bounds::Guard => {}
-            Bounds::Strict => self.check_access(address, memarg.offset + u64::from(bytes)),
+            Bounds::Strict => self.check_access(address, memarg.offset, bytes, access),
             Bounds::Mask => {
                 let pointer = self.masked_pointer(address, memarg.offset as u32);
                 return Place { pointer, is_device: false };
@@ -167,18 +182,49 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().offset_bytes(base, address)
     }
 
-    /// Traps unless `address + span` is within memory.
-    fn check_access(&mut self, address: IntValue<'ctx>, span: u64) {
+    /// Traps unless `bytes` bytes at `address + offset` are within memory, or are loaded from the arguments.
+    fn check_access(&mut self, address: IntValue<'ctx>, offset: u64, bytes: u32, access: Access) {
+        let outside = self.is_outside(address, offset + u64::from(bytes));
+        let reads_arguments = self.program().module.host_arguments.is_some();
+        if access == Access::Store || !reads_arguments || offset >= MAX_ARGUMENT_OFFSET {
+            return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+        }
+        let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
+        let check = self.env.in_arguments_function();
+        self.trap_unless_argument(outside, check, &operands);
+    }
+
+    /// Traps if `outside` holds and `check` says that the operands are none of the arguments.
+    fn trap_unless_argument(
+        &mut self,
+        outside: IntValue<'ctx>,
+        check: FunctionValue<'ctx>,
+        operands: &[IntValue<'ctx>],
+    ) {
+        if outside.get_zero_extended_constant() == Some(0) {
+            return;
+        }
+        let (look, next) = (self.ir().new_block(), self.ir().new_block());
+        let trap = self.trap_block(TrapCode::MemoryOutOfBounds);
+        self.ir().branch(outside, look, next);
+        self.ir().at_end(look);
+        let operands: Vec<BasicValueEnum<'ctx>> = operands.iter().map(|&value| value.into()).collect();
+        let inside = self.ir().call(check, &operands).expect("it returns whether").into_int_value();
+        self.ir().branch(inside, next, trap);
+        self.ir().at_end(next);
+    }
+
+    /// Whether `address + span` is beyond the end of memory.
+    fn is_outside(&mut self, address: IntValue<'ctx>, span: u64) -> IntValue<'ctx> {
         let plan = self.program().memory.expect("validated: there is a memory");
         let bytes = self.memory_bytes();
-        let outside = if span <= u64::from(plan.min_bytes) {
+        if span <= u64::from(plan.min_bytes) {
             let last = self.ir().sub(bytes, self.ir().c32(span as u32));
             self.ir().icmp(IntPredicate::UGT, address, last)
         } else {
             let end = self.ir().add(self.ir().zext(address, self.ir().i64), self.ir().c64(span));
             self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(bytes, self.ir().i64))
-        };
-        self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+        }
     }
 
     /// Current size of memory in bytes, an `i32`.
@@ -223,10 +269,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         size: IntValue<'ctx>,
         code: TrapCode,
     ) {
+        let outside = self.is_range_outside(start, length, size);
+        self.trap_if(outside, code);
+    }
+
+    fn is_range_outside(
+        &mut self,
+        start: IntValue<'ctx>,
+        length: IntValue<'ctx>,
+        size: IntValue<'ctx>,
+    ) -> IntValue<'ctx> {
         let i64 = self.ir().i64;
         let end = self.ir().add(self.ir().zext(start, i64), self.ir().zext(length, i64));
-        let outside = self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(size, i64));
-        self.trap_if(outside, code);
+        self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(size, i64))
     }
 
     pub(super) fn check_memory_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
@@ -237,10 +292,22 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.check_range(start, length, size, TrapCode::MemoryOutOfBounds);
     }
 
+    /// Traps unless a range that is only read is within memory or within the arguments.
+    pub(super) fn check_source_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
+        let program = self.program();
+        if program.options.bounds != Bounds::Strict || program.module.host_arguments.is_none() {
+            return self.check_memory_range(start, length);
+        }
+        let size = self.memory_bytes();
+        let outside = self.is_range_outside(start, length, size);
+        let check = self.env.range_in_arguments_function();
+        self.trap_unless_argument(outside, check, &[start, length]);
+    }
+
     fn memory_copy(&mut self) {
         let (length, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
         self.check_memory_range(to, length);
-        self.check_memory_range(from, length);
+        self.check_source_range(from, length);
         self.move_bytes(to, from, length);
     }
 

@@ -36,6 +36,7 @@ use crate::program::Program;
 use control::Frame;
 use debug::Scope;
 use env::Env;
+pub use float::arithmetic as float_arithmetic;
 use ir::Ir;
 use locals::Locals;
 
@@ -66,7 +67,7 @@ struct Translator<'e, 'ctx, 'p> {
 /// Appends the body of the function with wasm index `index` to its declaration in `env`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a float operator under [`crate::Floats::Reject`] and for a body beyond the limits.
+/// [`Error::Unsupported`] for a body beyond the limits.
 pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error> {
     let program = env.program;
     let body = program.info.body(program.wasm, index);
@@ -129,7 +130,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
             || call::lower(self, op)?
             || wide::lower(self, op)
             || table::lower(self, op)
-            || float::lower(self, op)?;
+            || float::lower(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }
 

@@ -133,7 +133,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
                 }
                 "host_arguments" => {
                     self.host_arguments = Some(cursor);
-                    cursor.func_name()?;
+                    cursor.take();
                 }
                 _ => return Err(start.expected("a declaration")),
             }
@@ -162,7 +162,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
             self.module.start = Some(self.names.func(&mut cursor)?);
         }
         if let Some(mut cursor) = self.host_arguments {
-            self.module.host_arguments = Some(self.names.func(&mut cursor)?);
+            self.module.host_arguments = Some(self.names.data(&mut cursor)?);
         }
         Ok(())
     }

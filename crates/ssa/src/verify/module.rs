@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{VerifyError, check_func, ensure};
-use crate::{DataKind, DataObject, ExportItem, FuncId, FuncKind, Module, Signature, Type};
+use crate::{DataKind, DataObject, ExportItem, FuncId, FuncKind, Module, Signature};
 
 /// Bytes of a function reference in memory.
 const REFERENCE_BYTES: u64 = 8;
@@ -97,19 +97,15 @@ fn check_exports(module: &Module) -> Result<(), String> {
             }
         }
     }
-    let roles = [
-        ("start", module.start, Signature::default()),
-        (
-            "host_arguments",
-            module.host_arguments,
-            Signature { params: vec![Type::I32; 2], results: vec![Type::I32] },
-        ),
-    ];
-    for (role, func, expected) in roles {
-        let Some(func) = func else { continue };
+    if let Some(func) = module.start {
         check_func(module, func)?;
         let sig = module.signature_of(func);
-        ensure(*sig == expected, || format!("the {role} function has {sig}"))?;
+        ensure(*sig == Signature::default(), || format!("the start function has {sig}"))?;
+    }
+    if let Some(data) = module.host_arguments {
+        let object = module.data.get(data);
+        let fits = object.is_some_and(|object| object.kind == DataKind::Variable && object.size == 16);
+        ensure(fits, || format!("host_arguments {data} is no variable of 16 bytes"))?;
     }
     Ok(())
 }

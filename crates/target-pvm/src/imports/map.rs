@@ -6,9 +6,12 @@
 //! env.debug = nop              # nothing happens, results are zero
 //! seal_input = ecalli 42       # a host call by number; `ecalli:42` is the same
 //! read = read                  # a host call by its name in the Gray Paper
+//! wasi.* = nop                 # what is left of a module
+//! * = trap                     # what is left
 //! ```
 //!
-//! A name is the import's second level, or both levels with a dot between; the longer form wins. Host-call names are
+//! A name is the import's second level, or both levels with a dot between; the longer form wins. Wildcards are for
+//! imports that neither a line nor their name gives an action. Host-call names are
 //! resolved for the chosen version of the Gray Paper, whose numbers differ.
 
 use std::collections::BTreeMap;
@@ -129,6 +132,19 @@ impl ImportMap {
         self.auto_base
     }
 
+    /// The same map, with an action for what is left.
+    #[must_use]
+    pub fn with_rest(mut self, action: ImportAction) -> Self {
+        self.insert("*", action);
+        self
+    }
+
+    /// What the map says about what is left of the import's module, or of all.
+    pub fn wildcard(&self, import: &Import) -> Option<ImportAction> {
+        let of_module = self.actions.get(&format!("{}.*", import.module));
+        of_module.or_else(|| self.actions.get("*")).copied()
+    }
+
     /// What the map says about an import.
     pub fn action(&self, import: &Import) -> Option<ImportAction> {
         let full = format!("{}.{}", import.module, import.field);
@@ -176,6 +192,11 @@ mod tests {
         assert_eq!(action("x", "c"), Some(ImportAction::Ecalli(100)));
         assert_eq!(action("env", "read"), Some(ImportAction::Ecalli(4)));
         assert_eq!(action("env", "other"), None);
+        let rest =
+            ImportMap::parse("wasi.* = nop\n* = trap\na = ecalli 3", GpVersion::V08).expect("well-formed");
+        assert_eq!(rest.action(&import("env", "b")), None);
+        assert_eq!(rest.wildcard(&import("env", "b")), Some(ImportAction::Trap));
+        assert_eq!(rest.wildcard(&import("wasi", "b")), Some(ImportAction::Nop));
         let old = ImportMap::parse("read = read", GpVersion::V072).expect("well-formed");
         assert_eq!(old.action(&import("env", "read")), Some(ImportAction::Ecalli(3)));
     }

@@ -16,6 +16,9 @@ use ssa::{
 use super::{HostCalls, ImportAction, ImportError};
 use crate::reach::Reachable;
 
+/// The host call `log` of JIP-1.
+const LOG: u32 = 100;
+
 type Actions = IdVec<FuncId, Option<ImportAction>>;
 
 pub(super) fn rewrite(
@@ -23,6 +26,7 @@ pub(super) fn rewrite(
     actions: &Actions,
     reachable: &Reachable,
 ) -> Result<HostCalls, ImportError> {
+    let kinds: Vec<FuncKind> = module.decls.values().map(|decl| decl.kind.clone()).collect();
     let imports: Vec<FuncId> =
         actions.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
     for &id in imports.iter().filter(|&&id| reachable.referenced[id]) {
@@ -32,7 +36,15 @@ pub(super) fn rewrite(
     let funcs: Vec<FuncId> =
         actions.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
     let memory = module.memory().map(|(id, _)| id);
-    let mut cx = Context { module, actions, memory, second: None, calls: BTreeMap::new() };
+    let mut cx = Context {
+        module,
+        actions,
+        memory,
+        second: None,
+        imports: kinds.into_iter().collect(),
+        import_names: BTreeMap::new(),
+        calls: BTreeMap::new(),
+    };
     cx.second = cx.needs_variable(&funcs).then(|| add_variable(cx.module));
     for id in funcs {
         let mut func = cx.module.functions[id].take().expect("filtered");
@@ -77,6 +89,10 @@ struct Context<'a> {
     memory: Option<DataId>,
     /// The variable for second results, if some question needs it.
     second: Option<DataId>,
+    /// What the functions of the program were before imports got bodies.
+    imports: IdVec<FuncId, FuncKind>,
+    /// Names of imports that are logged.
+    import_names: BTreeMap<FuncId, DataId>,
     /// Host calls by number, number of arguments, number of results.
     calls: BTreeMap<(u32, usize, usize), FuncId>,
 }
@@ -104,6 +120,27 @@ impl Context<'_> {
                 _ => false,
             })
         })
+    }
+
+    /// The name of an import in memory, and its length.
+    fn name_of(&mut self, import: FuncId) -> (DataId, i64) {
+        let FuncKind::Import(ssa::Import { module, field }) = &self.imports[import] else {
+            unreachable!("only imports have actions")
+        };
+        let text = format!("{module}.{field} is not available");
+        let length = text.len();
+        let data = *self.import_names.entry(import).or_insert_with(|| {
+            self.module.data.push(DataObject {
+                name: format!("__import_name.{module}.{field}"),
+                kind: DataKind::Constant,
+                size: length as u32,
+                align: 1,
+                init: text.into_bytes(),
+                relocs: Vec::new(),
+                addresses: Vec::new(),
+            })
+        });
+        (data, length as i64)
     }
 
     /// The function that stands for `ecalli number`.
@@ -183,6 +220,9 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             _ => unreachable!("only calls have actions"),
         };
         let sig = self.cx.module.signature_of(callee).clone();
+        if action == ImportAction::LoggedTrap {
+            self.log_name(callee);
+        }
         match self.expand(action, &sig, &args)? {
             Replacement::Trap => {
                 self.emit(InstData::Trap { code: TrapCode::Import }, &[]);
@@ -207,7 +247,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         args: &[Value],
     ) -> Result<Replacement, ImportError> {
         let values = match action {
-            ImportAction::Trap => return Ok(Replacement::Trap),
+            ImportAction::Trap | ImportAction::LoggedTrap => return Ok(Replacement::Trap),
             ImportAction::Nop => {
                 sig.results.iter().map(|&ty| self.value(InstData::Const { ty, bits: 0 }, ty)).collect()
             }
@@ -223,6 +263,17 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             ImportAction::PvmPtr => vec![self.pvm_ptr(args[0], sig.params[0], sig.results[0])],
         };
         Ok(Replacement::Values(values))
+    }
+
+    /// Logs the name of an import, at the level of errors and without a target (JIP-1).
+    fn log_name(&mut self, import: FuncId) {
+        let (data, length) = self.cx.name_of(import);
+        let addr = self.value(InstData::DataAddr { data, offset: 0 }, Type::I32);
+        let addr = self.unary(UnaryOp::Zext, addr, Type::I64);
+        let mut constant = |bits: i64| self.value(InstData::Const { ty: Type::I64, bits }, Type::I64);
+        let (zero, length) = (constant(0), constant(length));
+        let func = self.cx.host_call(LOG, 5, 0);
+        self.emit(InstData::Call { func, args: vec![zero, zero, zero, addr, length] }, &[]);
     }
 
     /// Calls the host with `args` of the given types. The call has `words` results, at least those of `sig`.
@@ -411,7 +462,7 @@ mod tests {
         let error = resolve(&mut module, &ImportMap::default(), &reachable).expect_err("unmapped");
         assert_eq!(
             error,
-            ImportError::Unmapped(vec!["env.log".into(), "env.unused".into(), "env.quiet".into()])
+            ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()])
         );
         let auto = ImportMap::default().with_auto(1000);
         let (host_calls, report) = resolve(&mut module, &auto, &reachable).expect("numbered");

@@ -62,6 +62,10 @@ pub struct CompileArgs {
     /// Where the C stack lives: on the machine's stack if the module allows it, or in linear memory.
     #[arg(long, value_enum, default_value = "auto")]
     pub shadow_stack: ShadowStackArg,
+    /// Bytes of linear memory: on Cortex-M instead of what the module declares, on PVM at the start if it declares less. K
+    /// and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub memory_bytes: Option<u32>,
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,
@@ -97,8 +101,9 @@ pub struct PvmArgs {
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
-    /// Import map file; or `auto` or `auto:N` to number what is left from N. May be repeated.
-    #[arg(short, long, value_name = "FILE|auto")]
+    /// Import map file; `auto` or `auto:N` to number what is left from N; or `trap` to let it log its name and trap. May
+    /// be repeated.
+    #[arg(short, long, value_name = "FILE|auto|trap")]
     pub imports: Vec<String>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
@@ -126,9 +131,6 @@ pub struct ThumbArgs {
     /// What a trap does: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
-    /// Bytes of linear memory instead of what the module declares; K and M are units.
-    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
-    pub memory_bytes: Option<u32>,
     /// How linear memory gets its initial data with memory `symbol` or `register`: `__wasm_start` copies it (the default),
     /// all of memory is stored with it in `.data` (`image`), or the firmware puts it there (`none`).
     #[arg(long, value_enum)]
@@ -177,7 +179,6 @@ impl ThumbArgs {
             (self.cpu.is_some(), "--cpu"),
             (self.memory.is_some(), "--memory"),
             (self.trap.is_some(), "--trap"),
-            (self.memory_bytes.is_some(), "--memory-bytes"),
             (self.initial_data.is_some(), "--initial-data"),
             (self.constants.is_some(), "--constants"),
             (self.shadow_stack_size.is_some(), "--shadow-stack-size"),

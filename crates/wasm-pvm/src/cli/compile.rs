@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::{
-    Architecture, Constants, Details, Floats, Format, GpVersion, ImportMap, Options, OptionsError, PvmBounds,
-    PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport, input,
+    Architecture, Constants, Details, Floats, Format, GpVersion, ImportAction, ImportMap, Options,
+    OptionsError, PvmBounds, PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
 
@@ -73,6 +73,7 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
     Ok(PvmOptions {
         gp,
         bounds,
+        memory_bytes: args.memory_bytes,
         stack_size: pvm.stack_size,
         imports: imports(&pvm.imports, gp)?,
         entries: pvm.entries.map_or(default.entries, Into::into),
@@ -106,7 +107,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         memory: thumb.memory.map_or(default.memory, Into::into),
         bounds,
         trap: thumb.trap.clone().unwrap_or(default.trap),
-        memory_bytes: thumb.memory_bytes,
+        memory_bytes: args.memory_bytes,
         initial_data: thumb.initial_data.map_or(default.initial_data, Into::into),
         constants: thumb.constants.map_or(Constants::Auto, Into::into),
         shadow_stack_size: thumb.shadow_stack_size,
@@ -183,6 +184,10 @@ fn imports(sources: &[String], gp: GpVersion) -> Result<ImportMap> {
             }
             _ => None,
         };
+        if source == "trap" {
+            map = map.with_rest(ImportAction::LoggedTrap);
+            continue;
+        }
         if let Some(base) = base {
             map = map.with_auto(base);
             continue;

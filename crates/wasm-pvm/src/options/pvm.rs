@@ -50,6 +50,8 @@ pub struct PvmOptions {
     pub gp: GpVersion,
     /// Who notices an access outside of linear memory.
     pub bounds: PvmBounds,
+    /// Bytes of linear memory at the start, if the module declares less.
+    pub memory_bytes: Option<u32>,
     /// Bytes of machine stack; `None` derives it from the module.
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
@@ -73,6 +75,7 @@ impl Default for PvmOptions {
         Self {
             gp: GpVersion::V08,
             bounds: PvmBounds::Guard,
+            memory_bytes: None,
             stack_size: None,
             imports: ImportMap::default(),
             entries: EntryMode::Auto,
@@ -114,9 +117,12 @@ impl PvmOptions {
             PvmBounds::Guard => llvm_frontend::Bounds::Guard,
             PvmBounds::Strict => llvm_frontend::Bounds::Strict,
         };
+        let is_auto = self.entries == EntryMode::Auto;
         llvm_frontend::Options {
             bounds,
-            host_arguments: self.bounds == PvmBounds::Strict && self.entries == EntryMode::Auto,
+            host_arguments: is_auto.then_some(pvm_isa::spi::ARGS_START),
+            service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
+            memory_bytes: self.memory_bytes,
             ..llvm_frontend::Options::new(target)
         }
     }

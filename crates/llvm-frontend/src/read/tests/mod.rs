@@ -47,7 +47,7 @@ fn read_parts(parts: &[&LlvmModule<'_>]) -> Result<Module, Unsupported> {
     for (id, signature) in module.signatures.iter() {
         table.add_signature(signature.clone(), id);
     }
-    let cx = ReadContext { names: &table, program: &module };
+    let cx = ReadContext { names: &table, program: &module, arguments: None };
     let seen = cx.seen();
     let outputs = parts.iter().map(|llvm| read_functions(llvm, &cx)).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {
