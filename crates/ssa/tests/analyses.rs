@@ -1,4 +1,5 @@
-//! Dominators and loops of random graphs, reducible or not, against their definitions; frequencies of known shapes.
+//! Dominators and loops of random graphs (reducible and irreducible) against their definitions; frequencies of known
+//! graphs.
 
 use ssa::cfg::Cfg;
 use ssa::loops::LoopForest;
