@@ -1,25 +1,25 @@
-//! Checks of the source tree that no lint makes.
+//! Checks of the source tree that no lint covers.
 //!
-//! Each rule is a function from the tree to complaints; the list of rules is [`RULES`]. A complaint names the file
-//! and what to do, so that the rules need no other text.
+//! Each rule is a function from the tree to complaints; [`RULES`] lists them. A complaint names the file and the
+//! problem.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Longest file, in lines.
+/// Maximum length of a file in lines.
 const MAX_FILE_LINES: usize = 1200;
-/// Longest function, in lines; flat tables included.
+/// Maximum length of a function in lines, including flat tables.
 const MAX_FUNCTION_LINES: usize = 120;
 
 type Rule = fn(&Tree) -> Vec<String>;
 
 const RULES: &[Rule] = &[
-    every_file_says_what_it_is,
+    every_file_has_a_header,
     files_are_short,
     functions_are_short,
-    llvm_stays_behind_its_wall,
+    only_the_frontend_names_llvm,
     libraries_read_no_environment,
     documents_name_files_that_exist,
 ];
@@ -65,9 +65,11 @@ impl Tree {
     }
 }
 
-fn every_file_says_what_it_is(tree: &Tree) -> Vec<String> {
+fn every_file_has_a_header(tree: &Tree) -> Vec<String> {
     let silent = tree.sources().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#!"));
-    silent.map(|(path, _)| format!("{}: begins without `//!`", path.display())).collect()
+    silent
+        .map(|(path, _)| format!("{}: the file doesn't begin with a `//!` header", path.display()))
+        .collect()
 }
 
 fn files_are_short(tree: &Tree) -> Vec<String> {
@@ -89,8 +91,8 @@ fn functions_are_short(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// Name, first line and length of each function: from `fn` to the line that closes at its indentation (the sources
-/// are formatted).
+/// Name, first line and length in lines of each function, from `fn` to the closing brace at the same indentation (the
+/// sources are formatted).
 fn functions(text: &str) -> Vec<(String, usize, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -119,7 +121,7 @@ fn function_name(line: &str) -> Option<&str> {
     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
-fn llvm_stays_behind_its_wall(tree: &Tree) -> Vec<String> {
+fn only_the_frontend_names_llvm(tree: &Tree) -> Vec<String> {
     let outside = tree
         .sources()
         .filter(|(path, _)| !path.starts_with("crates/llvm-frontend") && !path.starts_with("xtask"));
@@ -156,7 +158,7 @@ fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// Whether inline code of a document is a path in this repository.
+/// Whether inline code in a document is a path in this repository.
 fn names_a_file(code: &str) -> bool {
     let roots = ["crates/", "tests/", "docs/", "examples/", "scripts/", "xtask/", ".ci/"];
     roots.iter().any(|root| code.starts_with(root)) && !code.contains(['*', '<', ' ', '{', '$'])
