@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_belongs_to_its_neighbour() {
+    fn added_instructions_get_the_location_of_their_neighbour() {
         let mut insts = numbered(4).split_off(1);
         insts.prepend([0, 0]);
         insts.insert(4, 7);

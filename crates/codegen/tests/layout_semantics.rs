@@ -26,7 +26,7 @@ fn check_settled(func: &Function<Machine, PReg>) {
     assert_eq!(func.order[0], Block::new(0), "the entry is first\n{func}");
     let mut listed = func.order.clone();
     listed.sort_unstable();
-    assert_eq!(listed, reachable(func), "the order lists what is reachable, once\n{func}");
+    assert_eq!(listed, reachable(func), "the order lists the reachable blocks, each once\n{func}");
     for (n, &block) in func.order.iter().enumerate() {
         let data = &func.blocks[block];
         let next = func.order.get(n + 1).copied();
@@ -39,7 +39,7 @@ fn check_settled(func: &Function<Machine, PReg>) {
             }
             Control::Branch { taken, other, .. } => {
                 assert_ne!(taken.block, other.block, "{block} branches nowhere\n{func}");
-                assert_ne!(Some(taken.block), next, "{block} branches to what is next\n{func}");
+                assert_ne!(Some(taken.block), next, "{block} branches to the next block\n{func}");
             }
             _ => {}
         }
@@ -246,7 +246,7 @@ fn shared_ends_keep_traces() {
 }
 
 #[test]
-fn what_all_predecessors_end_with_is_sunk() {
+fn common_tails_of_all_predecessors_are_sunk() {
     let func = function(vec![
         block(1.0, &[1], branch(0, 1, 2)),
         block(0.5, &[2, 5], jump(3)),
@@ -258,7 +258,7 @@ fn what_all_predecessors_end_with_is_sunk() {
 }
 
 #[test]
-fn the_jump_behind_a_branch_is_on_the_rarer_way() {
+fn the_jump_after_a_branch_is_on_the_rarer_edge() {
     // Three branches and two targets: one branch has neither next.
     let func = function(vec![
         block(1.0, &[1], branch(0, 1, 2)),

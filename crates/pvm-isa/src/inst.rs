@@ -33,7 +33,7 @@ use crate::table::{Flow, Format, Opcode, Role};
 
 /// One instruction. See the module documentation for the text form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[expect(missing_docs, reason = "field names say what they are; `op` is the opcode everywhere")]
+#[expect(missing_docs, reason = "the field names are self-explanatory; `op` is the opcode everywhere")]
 pub enum Inst {
     /// `op`
     NoArg { op: Opcode },

@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_metadata_gives_what_it_has() {
+    fn foreign_metadata_gives_its_known_parts() {
         assert_eq!(Metadata::parse(b"hello"), Metadata::default());
         assert_eq!(Metadata::parse(b"\0\xffhello"), Metadata::default());
         let mut bytes = sample().to_bytes();

@@ -121,11 +121,11 @@ pub fn check_well_formed(gp: GpVersion, program: &ProgramBlob) -> Result<(), Inv
 /// A terminator counts wherever the bitmask marks it, even at positions that a walk from position 0 skips.
 pub fn block_starts(gp: GpVersion, program: &ProgramBlob) -> Vec<u32> {
     let is_valid = |pc: u32| program.decode(gp, pc).is_valid;
-    let behind_terminators = (0..program.code.len() as u32).filter_map(|pc| {
+    let after_terminators = (0..program.code.len() as u32).filter_map(|pc| {
         let inst = program.mask.get(pc as usize).then(|| program.decode(gp, pc))?;
         (inst.is_valid && inst.inst.op().is_terminator()).then_some(pc + inst.len)
     });
-    core::iter::once(0).chain(behind_terminators).filter(|&pc| is_valid(pc)).collect()
+    core::iter::once(0).chain(after_terminators).filter(|&pc| is_valid(pc)).collect()
 }
 
 /// The static rules of 0.8 and of polkavm.
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_start_behind_terminators_only() {
+    fn blocks_start_after_terminators_only() {
         let blob = program(&[asm::ecalli(1), asm::unlikely(), asm::fallthrough(), asm::trap(), asm::trap()]);
         assert_eq!(block_starts(GP, &blob), [0, 4, 5]);
         assert_eq!(block_starts(GpVersion::V072, &blob), [0, 4, 5]);

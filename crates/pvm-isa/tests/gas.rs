@@ -194,10 +194,10 @@ fn the_minimal_program_of_the_target_description() {
 
 #[test]
 fn branches_are_cheap_next_to_trap_and_unlikely_bytes() {
-    let cost_with = |offset: i32, behind: Inst| {
+    let cost_with = |offset: i32, after: Inst| {
         let mut program = ProgramBlob::default();
         program.push_with_offset_bytes(GP, &branch_eq(r(1), r(2), offset), 4);
-        program.push(GP, &behind);
+        program.push(GP, &after);
         program.push(GP, &jump(0));
         program_costs(GP, &program)[0]
     };

@@ -40,7 +40,7 @@ fn reachable(cfg: &Cfg, from: &[Block], without: impl Fn(Block) -> bool) -> Vec<
 }
 
 #[test]
-fn dominators_are_what_all_paths_visit() {
+fn dominators_are_the_blocks_on_all_paths() {
     for seed in 0..3000 {
         let func = random_graph(&mut Rng::new(seed));
         let cfg = Cfg::new(&func);

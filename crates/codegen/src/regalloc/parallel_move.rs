@@ -175,7 +175,7 @@ impl Batch {
     }
 
     /// A register that a pending move will overwrite and that no pending move reads.
-    fn doomed_register(&self, class: RegClass) -> Option<PReg> {
+    fn overwritten_register(&self, class: RegClass) -> Option<PReg> {
         self.pending.values().find_map(|a_move| match a_move.dst {
             Storage::Reg(reg) if a_move.class == class && !self.is_read(&a_move.dst) => Some(reg),
             _ => None,
@@ -194,7 +194,7 @@ impl Batch {
     }
 
     fn emit_to_memory(&mut self, src: Storage, slot: SpillSlot, class: RegClass, spare: &mut impl Spare) {
-        let temp = self.doomed_register(class).or_else(|| self.free_register(class, spare));
+        let temp = self.overwritten_register(class).or_else(|| self.free_register(class, spare));
         let reg = temp.unwrap_or_else(|| spare.any(class));
         let saved = temp.is_none().then(|| spare.slot(class, 1));
         if let Some(saved) = saved {

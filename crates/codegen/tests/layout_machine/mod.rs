@@ -185,7 +185,7 @@ impl Target for Machine {
     }
 
     fn encode_jump(&self, to: Block, at: Position, buf: &mut CodeBuffer<Transfer>) {
-        assert_ne!(at.next, Some(to), "no jump to what is next");
+        assert_ne!(at.next, Some(to), "a jump to the next block");
         let label = CodeBuffer::<Transfer>::block_label(to);
         buf.fixup(Transfer(vec![JUMP]), Reference::Label(label));
     }
@@ -331,7 +331,7 @@ pub fn run_bytes(fragment: &Fragment<Transfer>, seed: u64) -> (Vec<u8>, End) {
             return run.finish(end);
         }
         pc = goto.unwrap_or_else(|| pc + 1 + starts[pc + 1..].iter().take_while(|&&start| !start).count());
-        assert!(goto.is_none() || enterable[pc], "{pc} is entered and not behind a terminator");
+        assert!(goto.is_none() || enterable[pc], "{pc} is a jump target but not after a terminator");
     }
 }
 
@@ -347,10 +347,10 @@ fn destination(bytes: &[u8], pc: usize, head: usize, form: u8) -> usize {
 /// The positions that a jump may go to.
 fn block_starts(bytes: &[u8], starts: &[bool]) -> Vec<bool> {
     let mut enterable = vec![false; bytes.len()];
-    let mut behind_terminator = true;
+    let mut after_terminator = true;
     for pc in (0..bytes.len()).filter(|&pc| starts[pc]) {
-        enterable[pc] = behind_terminator;
-        behind_terminator = bytes[pc] != STEP;
+        enterable[pc] = after_terminator;
+        after_terminator = bytes[pc] != STEP;
     }
     enterable
 }

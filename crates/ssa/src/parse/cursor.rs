@@ -41,8 +41,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
         ParseError { line: self.line(), message: message.into() }
     }
 
-    pub(super) fn expected(&self, what: impl Display) -> ParseError {
-        self.error(format!("expected {what}, found {}", self.peek().describe()))
+    pub(super) fn expected(&self, expected: impl Display) -> ParseError {
+        self.error(format!("expected {expected}, found {}", self.peek().describe()))
     }
 
     pub(super) fn eat(&mut self, c: char) -> bool {
@@ -69,8 +69,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
         }
     }
 
-    pub(super) fn word(&mut self, what: &str) -> Result<&'a str, ParseError> {
-        let word = self.peek_word().ok_or_else(|| self.expected(what))?;
+    pub(super) fn word(&mut self, expected: &str) -> Result<&'a str, ParseError> {
+        let word = self.peek_word().ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(word)
     }
@@ -93,8 +93,9 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// A word that reads as a `T`.
-    pub(super) fn parse<T: FromStr>(&mut self, what: &str) -> Result<T, ParseError> {
-        let word = self.peek_word().and_then(|word| word.parse().ok()).ok_or_else(|| self.expected(what))?;
+    pub(super) fn parse<T: FromStr>(&mut self, expected: &str) -> Result<T, ParseError> {
+        let word =
+            self.peek_word().and_then(|word| word.parse().ok()).ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(word)
     }
@@ -118,8 +119,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// `prefix` directly followed by a number, as in `b12`.
-    pub(super) fn id(&mut self, prefix: char, what: &str) -> Result<u32, ParseError> {
-        let id = self.peek_id(prefix).ok_or_else(|| self.expected(what))?;
+    pub(super) fn id(&mut self, prefix: char, expected: &str) -> Result<u32, ParseError> {
+        let id = self.peek_id(prefix).ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(id)
     }
