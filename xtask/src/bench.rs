@@ -1,8 +1,8 @@
-//! The benchmark: our code beside the peers', on the same kernels.
+//! The PVM benchmark: our code in comparison with other compilers (peers), on the same kernels.
 //!
-//! Sizes, instruction counts and gas are exact and come from a run of this command; the peers' columns were measured
-//! once on the same wasm (`tests/fixtures/kernels/baselines.json`). Ratios are ours divided by theirs, so below 1
-//! is better; means are geometric.
+//! Our sizes, instruction counts and gas are measured in this run and are exact. The figures of the peers were
+//! measured once on the same wasm (`tests/fixtures/kernels/baselines.json`). Ratios are ours divided by theirs, so
+//! below 1 is better; means are geometric.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use testkit::kernels::{self, Kernel, Measure};
 use testkit::machine::Engine;
 use wasm_pvm::{OptLevel, Options, PvmOptions};
 
-/// Names of the peers in the baselines, and what they are.
+/// Keys of the peers in the baselines, with their descriptions.
 const PEERS: [(&str, &str); 4] = [
     ("wasm2c_llvm_gp072", "wasm2c + LLVM RISC-V + polkavm-linker, same wasm"),
     ("wasm_pvm_0_10_gp072", "tomusdrw/wasm-pvm 0.10, same wasm"),
@@ -23,7 +23,7 @@ const PEERS: [(&str, &str); 4] = [
     ("llvm_native_gp08", "LLVM RISC-V from C, polkavm-linker 0.37"),
 ];
 
-/// What is compared, in column order.
+/// The compared figures, in column order.
 const FIGURES: [&str; 4] = ["code bytes", "instructions", "gas 0.7.2", "gas 0.8"];
 
 /// A kernel's figures in the order of [`FIGURES`]; `None` where a peer's output is wrong.
@@ -52,11 +52,11 @@ fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
     }
     println!("| geometric mean of ours / theirs | {} |", FIGURES.join(" | "));
     println!("|---|{}", "--:|".repeat(FIGURES.len()));
-    for (peer, what) in PEERS {
+    for (peer, description) in PEERS {
         let means = (0..FIGURES.len()).map(|figure| mean(&ours, &baselines, variant, peer, figure));
         let cells: Vec<String> =
             means.map(|mean| mean.map_or("–".to_owned(), |mean| format!("{mean:.3}"))).collect();
-        println!("| {what} | {} |", cells.join(" | "));
+        println!("| {description} | {} |", cells.join(" | "));
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ impl Baselines {
     }
 }
 
-/// Compiles every runtime of a folder in a process of its own and prints sizes, times and memory.
+/// Compiles every runtime of a folder in a separate process and prints sizes, times and memory use.
 fn runtimes(folder: &Path) -> Result<()> {
     let files = testkit::runtimes::files(folder)?;
     if files.is_empty() {
@@ -142,7 +142,7 @@ fn runtimes(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the command-line tool; its report, and the most memory it used in bytes.
+/// Runs the command-line tool; returns its report and its peak memory in bytes.
 fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
     let tool = std::env::current_exe()?.with_file_name("wasm-pvm");
     let output = std::env::temp_dir().join(format!("bench-{}.jam", std::process::id()));
@@ -164,7 +164,7 @@ fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
     Ok((serde_json::from_slice(&result.stdout)?, peak))
 }
 
-/// The peak of a process's resident memory in bytes, where the system tells.
+/// Peak resident memory of a process in bytes, if the system reports it.
 fn peak_memory(status: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,5 +1,5 @@
-//! Open-ended differential testing: random modules against the reference engine, at every level, on the PVM in both
-//! versions or on emulated Cortex-M boards.
+//! Open-ended differential testing: random modules against the reference engine, at several optimisation levels, on
+//! both PVM versions or on emulated Cortex-M boards.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub fn run_topic(name: &str, seconds: u64, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Compares modules from `seed` on until the time is over; the first disagreement is an error that names its seed.
+/// Tests modules from `seed` on until the time is over. The first disagreement is an error with its seed.
 pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let boards = if target == Target::Thumb { boards()? } else { Vec::new() };
@@ -52,7 +52,7 @@ pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
             }
         }));
         let verdict =
-            verdict.unwrap_or_else(|_| bail!("seed {seed}: the compiler or the reference engine panics"));
+            verdict.unwrap_or_else(|_| bail!("seed {seed}: the compiler or the reference engine panicked"));
         if let Verdict::Agreed(n) = verdict? {
             (modules, calls) = (modules + 1, calls + n);
         }

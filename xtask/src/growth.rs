@@ -1,9 +1,9 @@
-//! How compile time grows with the input.
+//! Growth of compile time with the size of the input.
 //!
-//! Families of modules double in size: more functions, longer chains of calls, more of something in one function. A
-//! linear compiler takes twice the time for twice the input; the last column is the exponent `e` of `time ~ size^e`
-//! between a row and the one before. Sizes go beyond the limits where functions get fewer passes, so a row at a limit
-//! may take less time than the one before.
+//! The modules of a family double in size: more functions, longer call chains, more blocks in one function, and so on.
+//! A linear compiler takes twice the time for twice the input. The last column is the exponent `e` of `time ~ size^e`
+//! between two successive rows. Sizes exceed the limits above which functions get fewer passes, so a row just above a
+//! limit may take less time than the previous row.
 
 mod families;
 
@@ -15,7 +15,7 @@ use wasm_pvm::{MemoryMode, Options, ThumbBounds, ThumbOptions};
 use crate::Target;
 use families::FAMILIES;
 
-/// How often the smallest module of a family doubles.
+/// Number of times that the smallest module of a family doubles.
 const DOUBLINGS: u32 = 5;
 
 /// Compiles every family whose name contains `only`, and prints the times.
@@ -27,7 +27,7 @@ pub fn run(only: &str, target: Target) -> Result<()> {
         Target::Pvm => Options::default(),
         Target::Thumb => Options::new(ThumbOptions {
             memory: MemoryMode::Symbol,
-            // A check of every access would make other families of them.
+            // A bounds check for every access would change the shape of the functions.
             bounds: Some(ThumbBounds::None),
             ..ThumbOptions::default()
         }),

@@ -1,4 +1,4 @@
-//! Checks, benchmarks and tables of this repository: `cargo xtask COMMAND`.
+//! Development tasks of this repository: `cargo xtask COMMAND`.
 
 mod bench;
 mod bench_thumb;
@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
-#[command(about = "Checks, benchmarks and tables of this repository")]
+#[command(about = "Development tasks: checks, benchmarks, differential testing")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,47 +20,47 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check what lints can't: file headers, lengths, walls between crates, paths in documents.
+    /// Check rules that no lint covers: file headers, lengths, boundaries between crates, paths in documents.
     Tidy,
-    /// Our code beside the peers': kernels, and runtimes where there are any.
+    /// Compare our code with that of other compilers: kernels, and runtimes if a folder has any.
     Bench {
-        /// One line per kernel.
+        /// Print one line per kernel.
         #[arg(long)]
         kernels: bool,
-        /// Cortex-M instead of PVM.
+        /// Measure Cortex-M instead of PVM.
         #[arg(long)]
         thumb: bool,
-        /// A folder with modules for Cortex-M.
+        /// The folder with modules for Cortex-M.
         #[arg(long, default_value = "../shared/corpus/thumb")]
         modules: PathBuf,
-        /// What was measured on those modules once.
+        /// The file with measurements of other compilers on those modules.
         #[arg(long, default_value = "../shared/baselines/thumb-modules.json")]
         baselines: PathBuf,
-        /// A folder where the objects for Cortex-M stay.
+        /// Keep the objects for Cortex-M in this folder.
         #[arg(long)]
         keep: Option<PathBuf>,
-        /// A folder with runtimes.
+        /// The folder with runtimes.
         #[arg(long, env = "RUNTIMES_DIR")]
         runtimes: Option<PathBuf>,
     },
-    /// Compile time of growing modules: seconds should grow as the input does.
+    /// Measure compile times of growing modules; they should grow linearly with the input.
     Growth {
-        /// Families with this in their name only.
+        /// Only families whose name contains this text.
         #[arg(long, default_value = "")]
         only: String,
-        /// What it compiles for.
+        /// The target to compile for.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
     },
-    /// Differential testing with random modules until the time is over.
+    /// Test random modules against the reference engine until the time is over.
     Fuzz {
-        /// How long.
+        /// Duration in seconds.
         #[arg(long, default_value_t = 600)]
         seconds: u64,
         /// The first seed.
         #[arg(long, default_value_t = 1 << 32)]
         seed: u64,
-        /// What runs the modules.
+        /// The target that runs the modules.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
         /// A generator for one topic instead of modules of every kind.

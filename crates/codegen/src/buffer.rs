@@ -1,8 +1,8 @@
-//! Code of one function before addresses are known.
+//! The code of one function before addresses are known.
 //!
-//! Most bytes are final when they are appended. What depends on the distance to another place (branches, calls) is a
-//! [`FixupSite`]: it takes no room in [`Fragment::bytes`]; relaxation chooses its form and so its length, and only
-//! then addresses exist. A place in a fragment is therefore a byte offset plus the number of fixups before it.
+//! Most bytes are final when they are appended. An instruction that depends on a distance (branch, call) is a
+//! [`FixupSite`], which takes no room in [`Fragment::bytes`]. Relaxation chooses its form and so its length, and only
+//! then addresses exist. A [`Place`] in a fragment is therefore a byte offset and the number of fixups before it.
 
 use std::fmt;
 
@@ -11,62 +11,63 @@ use ssa::{EntityId, FuncId, IdVec, SourceLoc, entity_id};
 use crate::mir::Block;
 
 entity_id! {
-    /// A place in a fragment that something refers to.
+    /// A place in a fragment that fixups and tables can refer to.
     Label = "l";
 }
 
-/// An instruction (or datum) whose bytes depend on the distance to its target. Forms are numbered from the shortest.
+/// An instruction (or datum) whose encoding depends on the distance to its target. It has several forms, numbered from
+/// the shortest.
 pub trait Fixup: Clone + fmt::Debug + Send + Sync {
-    /// How many forms there are, at least 1.
+    /// Number of forms, at least 1.
     fn forms(&self) -> u8;
 
-    /// Bytes of a form at address `from`.
+    /// Length in bytes of a form at address `from`.
     fn len(&self, form: u8, from: i64) -> u32;
 
-    /// Whether a form that stands at `from` can refer to `to`. The last form always can.
+    /// Whether a form at address `from` can refer to address `to`. The last form always can.
     fn reaches(&self, form: u8, from: i64, to: i64) -> bool;
 
     /// Appends the bytes of a form; exactly [`len`](Self::len) of them.
     fn encode(&self, form: u8, from: i64, to: i64, out: &mut Vec<u8>);
 }
 
-/// What a fixup refers to.
+/// The target of a fixup.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Reference {
     /// A place in the same fragment.
     Label(Label),
     /// The entry of a function.
     Func(FuncId),
-    /// Nothing: the length is chosen by the fixup alone (its value was set by the linker before relaxation).
+    /// No target: the length depends only on the fixup (the linker set its value before relaxation).
     None,
 }
 
-/// A fixup and where it stands.
+/// A fixup with its place in the fragment and its target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FixupSite<F> {
-    /// Offset in [`Fragment::bytes`] of the byte behind it.
+    /// Offset in [`Fragment::bytes`] of the first byte after it.
     pub at: u32,
-    /// What it is.
+    /// The fixup.
     pub fixup: F,
-    /// What it refers to.
+    /// Its target.
     pub target: Reference,
 }
 
-/// A place in a fragment.
+/// A place in a fragment, valid before addresses are known.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Place {
     /// Offset in [`Fragment::bytes`].
     pub byte: u32,
-    /// How many fixups stand before it.
+    /// Number of fixups before it.
     pub fixups: u32,
 }
 
 /// The code of one function.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fragment<F> {
-    /// Bytes between fixups.
+    /// The bytes between fixups.
     pub bytes: Vec<u8>,
-    /// For each byte, whether an instruction starts there. (Every fixup is one instruction of its own.)
+    /// For each byte, whether an instruction starts there. (Every fixup is a separate instruction.)
     pub starts: Vec<bool>,
     /// Fixups in order.
     pub fixups: Vec<FixupSite<F>>,
@@ -74,20 +75,20 @@ pub struct Fragment<F> {
     pub labels: IdVec<Label, Place>,
     /// Jump tables: labels in table order.
     pub tables: Vec<Vec<Label>>,
-    /// Most bytes of stack the function itself takes; 0 if the target doesn't say.
+    /// Maximum stack use of the function without its callees, in bytes; 0 if the target doesn't report it.
     pub stack_bytes: u32,
-    /// Where code begins that comes from another place in the source than what is in front of it.
+    /// Source locations: each applies from its place up to the next entry.
     pub locs: Vec<(Place, SourceLoc)>,
 }
 
 impl<F> Fragment<F> {
-    /// The place right behind a fixup, where a call returns to.
+    /// The place directly after a fixup: the return address of a call.
     pub fn after_fixup(&self, index: usize) -> Place {
         Place { byte: self.fixups[index].at, fixups: index as u32 + 1 }
     }
 }
 
-/// A fragment being written.
+/// A fragment under construction.
 #[derive(Debug)]
 pub struct CodeBuffer<F> {
     bytes: Vec<u8>,
@@ -111,7 +112,7 @@ impl<F: Fixup> CodeBuffer<F> {
         }
     }
 
-    /// Notes where what follows comes from, if that is known.
+    /// Sets the source location of the following code, if it is known.
     pub fn locate(&mut self, loc: Option<SourceLoc>) {
         let Some(loc) = loc else { return };
         if self.locs.last().is_none_or(|&(_, last)| last != loc) {
@@ -129,7 +130,7 @@ impl<F: Fixup> CodeBuffer<F> {
         self.labels.push(None)
     }
 
-    /// Binds a label here. Panics if it is bound.
+    /// Binds a label to the current place. Panics if it is already bound.
     pub fn bind(&mut self, label: Label) {
         let here = self.here();
         assert!(self.labels[label].replace(here).is_none(), "{label} is bound twice");
@@ -154,12 +155,12 @@ impl<F: Fixup> CodeBuffer<F> {
         self.fixups.push(FixupSite { at: self.bytes.len() as u32, fixup, target });
     }
 
-    /// The fixup that stands right before the current place, if one does.
+    /// The fixup directly before the current place, if there is one.
     pub fn last_fixup(&self) -> Option<&F> {
         self.fixups.last().filter(|site| site.at as usize == self.bytes.len()).map(|site| &site.fixup)
     }
 
-    /// The least and the most bytes the code so far can take.
+    /// Minimum and maximum length in bytes of the code so far.
     pub fn size_bounds(&self) -> (usize, usize) {
         let fixups = |form: fn(&F) -> u8| -> usize {
             self.fixups.iter().map(|site| site.fixup.len(form(&site.fixup), 0) as usize).sum()

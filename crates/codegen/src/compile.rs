@@ -1,4 +1,4 @@
-//! The pipeline, and running it over a module.
+//! The pipeline for one function, and running it over all functions of a module.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,16 +14,16 @@ use crate::regalloc;
 use crate::registers::PReg;
 use crate::target::Target;
 
-/// A stage of the pipeline that has a text form.
+/// A stage of the pipeline after which a function can be printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// Machine instructions over virtual registers.
     Mir,
-    /// Final machine instructions.
+    /// Final machine instructions over physical registers.
     Asm,
 }
 
-/// The code of a compiled function: text on request, and its fragment.
+/// Compiles a function to a code fragment.
 pub fn compile_function<T: Target>(
     target: &T,
     module: &ssa::Module,
@@ -34,7 +34,7 @@ pub fn compile_function<T: Target>(
     Ok(emit(target, &asm))
 }
 
-/// The text of one function at a stage.
+/// Compiles a function up to a stage and returns its text form.
 pub fn print_stage<T: Target>(
     target: &T,
     module: &ssa::Module,

@@ -1,11 +1,12 @@
-//! From a finished function to bytes and fixups.
+//! Emission: from a finished function to bytes and fixups.
 //!
-//! Layout has decided the order; here each block's control becomes as few instructions as the order allows: nothing
-//! when the only successor is next, a branch when one of two successors is next, a branch and a jump otherwise.
+//! Layout has decided the block order. Here each block's control becomes as few instructions as the order allows. If
+//! the only successor is next, there are none. If one of two successors is next, there is a branch, otherwise a branch
+//! and a jump.
 //!
-//! On some machines a label must be marked: on PVM a jump may go only to places that follow a terminator. The target
-//! is therefore told before each block whether control falls in without a transfer and whether anything refers to
-//! the block's label. The label is bound behind what the target appends there.
+//! Some machines need labels marked: on PVM a jump may only go to a position after a terminator. So before each block
+//! the target learns whether the previous block falls through into it and whether code refers to the block's label.
+//! The label is bound after the bytes that the target appends there.
 
 use ssa::IdVec;
 
@@ -23,7 +24,7 @@ pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
         let data = &func.blocks[at.block];
         target.begin_block(at, falls_in, labelled[at.block], &mut buf);
         buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
-        // What has no location belongs to what is in front of it, or begins the block with what is behind it.
+        // Code without a location belongs to the code before it; at the start of a block, to the first location in it.
         buf.locate(data.insts.first_loc().or(data.control_loc));
         for (n, inst) in data.insts.iter().enumerate() {
             buf.locate(data.insts.loc(n));
@@ -36,7 +37,7 @@ pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
     Fragment { stack_bytes: func.stack_bytes, ..buf.finish() }
 }
 
-/// Blocks in layout order, each with its follower.
+/// Blocks in layout order, each with the next block.
 fn positions<T: Target>(func: &Function<T, PReg>) -> impl Iterator<Item = Position> {
     let next = func.order.iter().skip(1).copied().map(Some).chain([None]);
     func.order.iter().zip(next).map(|(&block, next)| Position { block, next })
@@ -47,7 +48,7 @@ fn falls_through<T: Target>(control: &Control<T, PReg>, at: Position) -> bool {
     matches!(control, Control::Jump(to) if at.next == Some(to.block))
 }
 
-/// The blocks whose labels the code will refer to.
+/// The blocks whose labels the emitted code will refer to.
 fn labelled_blocks<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, bool> {
     let mut labelled = IdVec::filled(false, func.blocks.len());
     for at in positions(func) {

@@ -1,10 +1,11 @@
-//! The instructions of a block, with the places in the source that they come from.
+//! The instructions of a block with their source locations.
 //!
-//! A line table needs to know which source line an instruction belongs to, whatever passes did to it. But instructions
-//! that do the same must be equal, whichever lines they come from, or code would depend on debug information; and
-//! without debug information nothing may cost anything. So locations stand beside the instructions, in a list that may
-//! be shorter than theirs: what is missing has no location. Reading goes to the instructions as a slice; everything
-//! that changes their number keeps both lists in step.
+//! A line table needs the source line of every instruction, whatever passes have done to it. But instructions with
+//! equal effects must be equal whatever their lines, or code would depend on debug information. And without debug
+//! information there must be no cost.
+//!
+//! So locations are in a list parallel to the instructions. It may be shorter; instructions past its end have no
+//! location. The instructions can be read as a slice; all methods that change their number update both lists.
 
 use std::ops::{Deref, DerefMut};
 
@@ -48,7 +49,7 @@ impl<I> Insts<I> {
         self.list.push(inst);
     }
 
-    /// Appends instructions that have the same location.
+    /// Appends instructions that share one location.
     pub fn extend(&mut self, insts: impl IntoIterator<Item = I>, loc: Option<SourceLoc>) {
         insts.into_iter().for_each(|inst| self.push(inst, loc));
     }
@@ -62,7 +63,7 @@ impl<I> Insts<I> {
         self.list.append(&mut other.list);
     }
 
-    /// Puts instructions in front of the others; they belong to what the first of those does.
+    /// Inserts instructions before all others, with the location of the first of those.
     pub fn prepend(&mut self, insts: impl IntoIterator<Item = I>) {
         let before = self.list.len();
         self.list.splice(0..0, insts);
@@ -73,7 +74,7 @@ impl<I> Insts<I> {
         }
     }
 
-    /// Inserts an instruction in front of the n-th, with its location.
+    /// Inserts an instruction before the n-th, with its location.
     pub fn insert(&mut self, n: usize, inst: I) {
         if n < self.locs.len() {
             self.locs.insert(n, self.locs[n]);
@@ -113,7 +114,7 @@ impl<I> Insts<I> {
         self.locs.retain(|_| *of_locs.next().expect("one answer per instruction"));
     }
 
-    /// Turns the order around.
+    /// Reverses the order.
     pub fn reverse(&mut self) {
         if self.is_located() {
             self.locs.resize(self.list.len(), None);
@@ -122,7 +123,7 @@ impl<I> Insts<I> {
         self.list.reverse();
     }
 
-    /// Replaces each instruction by what `write` appends for it; that has its location.
+    /// Replaces each instruction by the instructions that `write` appends for it; they get its location.
     pub fn rewrite(&mut self, mut write: impl FnMut(I, &mut Vec<I>)) {
         let old = std::mem::take(self);
         let Self { list, locs } = old;
@@ -135,7 +136,7 @@ impl<I> Insts<I> {
         }
     }
 
-    /// The first location there is.
+    /// The location of the first instruction that has one.
     pub fn first_loc(&self) -> Option<SourceLoc> {
         self.locs.iter().copied().find_map(|loc| loc)
     }
@@ -164,7 +165,7 @@ impl<I> From<Vec<I>> for Insts<I> {
     }
 }
 
-/// Equal if the instructions are.
+/// Two lists are equal if the instructions are; locations don't count.
 impl<I: PartialEq> PartialEq for Insts<I> {
     fn eq(&self, other: &Self) -> bool {
         self.list == other.list
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_belongs_to_its_neighbour() {
+    fn added_instructions_get_the_location_of_their_neighbour() {
         let mut insts = numbered(4).split_off(1);
         insts.prepend([0, 0]);
         insts.insert(4, 7);

@@ -5,9 +5,9 @@
 //!                                                                                    all Fragments ─ relax ─► code
 //! ```
 //!
-//! Shared code asks the small [`Target`] trait and never which target it serves. [`compile_function`] is the
-//! pipeline; functions are independent of each other, so [`compile_functions`] runs it on several threads and
-//! joins the results by index.
+//! Shared code knows a target only through the [`Target`] trait. [`compile_function`] is the pipeline. Functions are
+//! independent of each other, so [`compile_functions`] runs it on several threads and orders the results by function
+//! id.
 
 mod abi;
 mod buffer;

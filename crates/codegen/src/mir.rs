@@ -1,8 +1,8 @@
 //! Machine functions: target instructions in blocks, over virtual or physical registers.
 //!
 //! A block's straight-line instructions and its [`Control`] are separate, because layout decides which successor is
-//! next and so which branches and jumps exist. Values flow along edges as block arguments until allocation, which
-//! turns them into moves; afterwards parameter and argument lists are empty.
+//! next and so which branches and jumps exist. Values flow along edges as block arguments until allocation turns them
+//! into moves; afterwards parameter and argument lists are empty.
 //!
 //! Invariants: block 0 is the entry and has no predecessor; no edge is critical; every definition of a virtual
 //! register is unique (SSA) and dominates its uses; [`Function::order`] lists every block once, entry first.
@@ -30,11 +30,11 @@ impl Register for VReg {}
 pub struct VRegData {
     /// Its class.
     pub class: RegClass,
-    /// Its defining instruction reads no register and no memory and can be repeated anywhere.
+    /// Whether its defining instruction reads no register and no memory and can be repeated anywhere.
     pub rematerializable: bool,
 }
 
-/// An edge with the values of the target's parameters.
+/// An edge with the arguments for the target's parameters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Succ<R> {
     /// The target.
@@ -52,12 +52,12 @@ pub enum Control<T: Target, R: Register> {
     Branch {
         /// The conditional branch, without its label; it has no definitions.
         inst: T::Inst<R>,
-        /// Where it branches.
+        /// Successor if the branch is taken.
         taken: Succ<R>,
-        /// Where it falls through.
+        /// Successor if it falls through.
         other: Succ<R>,
     },
-    /// A jump through a table; the arguments of all edges are empty.
+    /// A jump through a table; its edges carry no arguments.
     Dispatch {
         /// The dispatch instruction; it has no definitions.
         inst: T::Inst<R>,
@@ -106,21 +106,21 @@ impl<T: Target, R: Register> Control<T, R> {
 /// A block.
 #[derive(Debug)]
 pub struct BlockData<T: Target, R: Register> {
-    /// Parameters; empty after allocation. The entry block has none: function parameters are defined by an
-    /// ordinary instruction of the target with fixed definitions.
+    /// Parameters; empty after allocation. The entry block has none: an ordinary target instruction with fixed
+    /// definitions defines the function's parameters.
     pub params: Vec<R>,
     /// Straight-line instructions.
     pub insts: Insts<T::Inst<R>>,
-    /// The end.
+    /// How the block ends.
     pub control: Control<T, R>,
-    /// Where the end comes from in the source.
+    /// Source location of `control`.
     pub control_loc: Option<SourceLoc>,
     /// Estimated executions per call.
     pub freq: f32,
 }
 
 impl<T: Target, R: Register> BlockData<T, R> {
-    /// A block of nothing but its end.
+    /// A block without straight-line instructions.
     pub const fn new(control: Control<T, R>, freq: f32) -> Self {
         Self { params: Vec::new(), insts: Insts::new(), control, control_loc: None, freq }
     }
@@ -141,7 +141,7 @@ impl<T: Target, R: Register> Clone for BlockData<T, R> {
 /// A machine function.
 #[derive(Debug)]
 pub struct Function<T: Target, R: Register> {
-    /// For people.
+    /// Used in messages and listings.
     pub name: String,
     /// Blocks by id.
     pub blocks: IdVec<Block, BlockData<T, R>>,
@@ -155,13 +155,13 @@ pub struct Function<T: Target, R: Register> {
     pub frame_slots: IdVec<ssa::FrameSlot, ssa::FrameSlotData>,
     /// Bytes of the largest outgoing stack-argument area.
     pub outgoing_bytes: u32,
-    /// Whether the function calls anything (and so clobbers its return address).
+    /// Whether the function makes calls (which clobber its return address).
     pub has_calls: bool,
-    /// Most bytes of stack the function itself takes, saved registers included; set by [`Target::frame`].
+    /// Maximum stack use without callees, in bytes, saved registers included; set by [`Target::frame`].
     pub stack_bytes: u32,
-    /// Every register some instruction writes or clobbers; known after allocation.
+    /// All registers that some instruction writes or clobbers; known after allocation.
     pub written: RegSet,
-    /// Choose small code over fast code here.
+    /// Whether the function should be small rather than fast.
     pub optimize_for_size: bool,
 }
 
@@ -218,7 +218,7 @@ impl<T: Target, R: Register> std::fmt::Display for Function<T, R> {
     }
 }
 
-/// `(a, b)`, or nothing for none.
+/// `(a, b)`, or an empty string if there are none.
 fn params<R: Register>(regs: &[R]) -> String {
     if regs.is_empty() {
         return String::new();

@@ -1,12 +1,12 @@
-//! Registers, register sets, and how an instruction describes its operands.
+//! Registers, register sets, and the description of instruction operands.
 //!
-//! A machine instruction's register slots hold [`VReg`](crate::VReg)s before allocation and [`PReg`]s after; the
-//! type parameter says which. Each slot is visited once with an [`Operand`] that tells its role, class and
-//! constraints; liveness, allocation, the checker and the rewrite all use this one description.
+//! A machine instruction's register fields hold [`VReg`](crate::VReg)s before allocation and [`PReg`]s afterwards; a
+//! type parameter says which. Each field is described by an [`Operand`]: its role, class and constraints. Liveness,
+//! allocation, the checker and the rewrite all use this one description.
 
 use std::fmt;
 
-/// What a register slot of an instruction may hold: a virtual or a physical register.
+/// A register in an instruction: virtual or physical.
 pub trait Register:
     Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display + Send + Sync + 'static
 {
@@ -77,7 +77,7 @@ impl RegSet {
         self.0 |= 1 << reg.0;
     }
 
-    /// Takes `reg` out.
+    /// Removes `reg`.
     pub const fn remove(&mut self, reg: PReg) {
         self.0 &= !(1 << reg.0);
     }
@@ -105,7 +105,7 @@ impl RegSet {
         self.0 == 0
     }
 
-    /// How many.
+    /// Number of registers.
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -135,7 +135,7 @@ impl fmt::Debug for RegSet {
 pub enum RegClass {
     /// Integers and addresses.
     Int,
-    /// Floats, where the target has registers of their own for them.
+    /// Floats, on targets with separate float registers.
     Float,
 }
 
@@ -146,14 +146,14 @@ pub enum Role {
     Use,
     /// Read until the end: shares its register with no definition of the instruction.
     LateUse,
-    /// Written at the end.
+    /// Written after all [`Use`](Self::Use)s are read.
     Def,
-    /// Written before the uses are all read: shares its register with no use of the instruction.
+    /// Written before all uses are read: shares its register with no use of the instruction.
     EarlyDef,
 }
 
 impl Role {
-    /// Whether the slot is written.
+    /// Whether the operand is written.
     pub const fn is_def(self) -> bool {
         matches!(self, Self::Def | Self::EarlyDef)
     }
@@ -170,14 +170,14 @@ pub enum Reuse {
     Must(u8),
 }
 
-/// The description of one register slot.
+/// The description of one register field of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Operand {
-    /// When it is touched.
+    /// When it is read or written.
     pub role: Role,
-    /// What may hold it.
+    /// Its register class.
     pub class: RegClass,
-    /// The one register that may hold it, if the instruction demands one.
+    /// The register it must be in, if the instruction demands one.
     pub fixed: Option<PReg>,
     /// For definitions: the tie to a use.
     pub reuse: Reuse,
@@ -194,12 +194,12 @@ impl Operand {
         Self { role: Role::Def, class, fixed: None, reuse: Reuse::No }
     }
 
-    /// A use in one register.
+    /// A use in a fixed register.
     pub const fn fixed_use(class: RegClass, reg: PReg) -> Self {
         Self { fixed: Some(reg), ..Self::used(class) }
     }
 
-    /// A definition in one register.
+    /// A definition in a fixed register.
     pub const fn fixed_def(class: RegClass, reg: PReg) -> Self {
         Self { fixed: Some(reg), ..Self::def(class) }
     }
@@ -227,8 +227,8 @@ pub struct RegisterInfo {
     pub callee_saved: RegSet,
     /// Bytes of a spill slot per class.
     pub spill_bytes: [u32; 2],
-    /// A register of class [`RegClass::Int`] that is never allocated and holds nothing between instructions, for moves
-    /// that go round in a circle.
+    /// A register of class [`RegClass::Int`] that is never allocated and never live between instructions. It breaks
+    /// cycles of parallel moves.
     pub scratch: Option<PReg>,
 }
 
@@ -239,7 +239,8 @@ impl RegisterInfo {
     }
 }
 
-/// Registers with the fixed ones they must be in, as text: `(%1=r7, %2=r8)`; physical registers alone.
+/// Displays registers with the fixed registers they must be in, as `(%1=r7, %2=r8)`; physical registers are shown
+/// once.
 pub struct Fixed<'a, R>(pub &'a [(R, PReg)]);
 
 impl<R: Register> fmt::Display for Fixed<'_, R> {

@@ -1,28 +1,28 @@
 //! Branch relaxation: choosing the form of every fixup of the whole program.
 //!
-//! A short branch is cheaper but reaches less, and choosing a long form moves everything behind it, which may put
-//! other branches out of reach.
+//! A short branch is cheaper but reaches less far. Choosing a long form moves all following code, which may put other
+//! branches out of reach.
 //!
-//! We start with every fixup in its shortest form and widen those that miss their target, until none does. A fixup
-//! is never narrowed again, even if padding made its target reachable. Forms only grow, so the loop ends; where
-//! lengths do not depend on addresses the result is the smallest possible, because every form that was left behind
-//! was too short in a program that has only grown since.
+//! We start with every fixup in its shortest form and widen those that miss their target, until none does. A fixup is
+//! never narrowed again, even if padding made its target reachable. Forms only grow, so the loop terminates. Where
+//! lengths don't depend on addresses the result is the smallest possible: every shorter form missed its target in a
+//! program that has only grown since.
 //!
-//! Each round lays out the whole program in one sweep. A program can be made in which every round widens one fixup.
-//! After [`EXACT_ROUNDS`] rounds we therefore ask for reach to spare, twice as much in each round. When more is asked
-//! than any form but the last can give, everything that still changes has its last form: the number of rounds has a
-//! constant bound, and the work is linear in the number of fixups.
+//! Each round lays out the whole program in one sweep. There are programs in which every round widens just one fixup.
+//! So after [`EXACT_ROUNDS`] rounds we require spare reach, and double it in each round. Once it exceeds the reach of
+//! every form but the last, each fixup that still changes gets its last form. So the number of rounds has a constant
+//! bound, and the work is linear in the number of fixups.
 //!
-//! Invariant: addresses exist only in a [`Code`]; before, places are a byte offset and a number of fixups.
+//! Invariant: addresses exist only in a [`Code`]; before relaxation, places are a byte offset and a number of fixups.
 
 use ssa::FuncId;
 
 use crate::buffer::{Fixup, Fragment, Place, Reference};
 
-/// Rounds that widen only what misses its target.
+/// Rounds in which only fixups that miss their target are widened.
 const EXACT_ROUNDS: u32 = 24;
 
-/// Where the fragments go.
+/// Address constraints of the fragments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
     /// Address of the first fragment.
@@ -31,7 +31,7 @@ pub struct Placement {
     pub align: u32,
 }
 
-/// Placed code: where every fragment starts and which form every fixup has.
+/// Placed code: the address of every fragment and the form of every fixup.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Code {
     start: i64,
@@ -46,8 +46,8 @@ pub struct Code {
     grown: Vec<u32>,
 }
 
-/// Chooses the form of every fixup of `fragments`, which stand behind each other in this order. `index_of` is the
-/// position of a function's fragment.
+/// Chooses the form of every fixup of `fragments`, which are placed one after the other. `index_of` is the position of
+/// a function's fragment.
 pub fn relax<F: Fixup>(
     fragments: &[Fragment<F>],
     placement: Placement,
@@ -65,7 +65,7 @@ pub fn relax<F: Fixup>(
     }
 }
 
-/// Bytes of reach to spare in a round.
+/// Spare reach required in a round, in bytes.
 const fn spare_reach(round: u32) -> i64 {
     match round.checked_sub(EXACT_ROUNDS) {
         None => 0,
@@ -74,7 +74,7 @@ const fn spare_reach(round: u32) -> i64 {
     }
 }
 
-/// What a fixup refers to, in a fragment.
+/// The target of a fixup: a place in a fragment.
 type Target = Option<(usize, Place)>;
 
 fn resolve<F: Fixup>(fragments: &[Fragment<F>], index_of: &dyn Fn(FuncId) -> usize) -> Vec<Target> {
@@ -127,7 +127,7 @@ impl Code {
         self.end = at;
     }
 
-    /// Gives every fixup that misses its target the next form that doesn't; returns whether there were any.
+    /// Gives every fixup that misses its target the next form that reaches it; returns whether there were any.
     fn widen<F: Fixup>(&mut self, fragments: &[Fragment<F>], targets: &[Target], spare: i64) -> bool {
         let mut widened = false;
         for (index, fragment) in fragments.iter().enumerate() {
@@ -173,8 +173,9 @@ impl Code {
         (self.end - self.start) as usize
     }
 
-    /// The bytes, and for each whether an instruction starts there. Padding before fragments is zeros that start
-    /// nothing. Arguments are those given to [`relax`]. Panics if a fixup breaks its promises of length and reach.
+    /// The bytes, and for each byte whether an instruction starts there. Padding before fragments is zeros, in which
+    /// no instruction starts. Takes the same arguments as [`relax`]. Panics if a fixup violates its contract on length
+    /// and reach.
     pub fn flatten<F: Fixup>(
         &self,
         fragments: &[Fragment<F>],

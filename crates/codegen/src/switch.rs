@@ -1,44 +1,44 @@
 //! Expanding switches into comparisons and dense tables.
 //!
-//! Selection creates no control flow, so a switch becomes a tree of branches before it. Leaves are *clusters* of
-//! neighbouring cases: a range of values with one target, or a table. What is left as a switch afterwards is exactly
-//! the tables, in a form that selection turns into an indexed jump: cases 0, 1, 2, ..., and a value that is at most
-//! their number, so that the default is the table's last entry.
+//! Selection creates no control flow, so switches become trees of branches before selection. The leaves of a tree are
+//! *clusters* of adjacent cases: a range of values with one target, or a table. The only remaining switches are the
+//! tables, in a form that selection turns into an indexed jump. Their cases are 0, 1, 2, ..., and the value is at most
+//! the number of cases, so the default is the last table entry.
 //!
 //! A table must have enough entries and few holes ([`SwitchLimits`]); from the left we take the longest run of cases
 //! that qualifies. The tree splits at half of the weight, so that likely cases are found early; a case that is more
-//! likely than all others together is tested first. Weights come from the frequencies of targets, which are shared
-//! equally among the edges to them.
+//! likely than all others together is tested first. Weights are the frequencies of targets, divided equally among the
+//! edges to a target.
 //!
-//! Every split leaves fewer clusters on either side, so the expansion ends. No edge becomes critical: edges to a block
-//! that is named more than once get blocks of their own.
+//! Termination: every split leaves fewer clusters on either side. No edge becomes critical: each edge from the tree to
+//! an original target goes through a new block. Only equal edges of one table share such a block.
 
 use ssa::{BinaryOp, Block, BlockCall, Cond, Function, Inst, InstData, Type, Value};
 
-/// What tables are worth on a target.
+/// When a target prefers a table to a tree of comparisons.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SwitchLimits {
-    /// Fewest different ranges of values that a table replaces.
+    /// Minimum number of ranges of values in a table.
     pub min_clusters: usize,
-    /// Most table entries per case value in it.
+    /// Maximum number of table entries per case value.
     pub max_sparsity: u64,
-    /// What a table must save, where size decides.
+    /// Sizes to compare, where a table must also be smaller than a tree.
     pub bytes: Option<SwitchBytes>,
 }
 
-/// Bytes of the two ways to decide.
+/// Code sizes of tables and trees, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SwitchBytes {
-    /// Of a dispatch without its table, with the test for the range.
+    /// A jump through a table, including the range check, without the table.
     pub dispatch: u64,
-    /// Of an entry of the table.
+    /// One table entry.
     pub entry: u64,
-    /// Of a test for one range of values in a tree.
+    /// A test for one range of values in a tree.
     pub test: u64,
 }
 
 impl SwitchLimits {
-    /// Whether a table for so many ranges and values is worth its entries.
+    /// Whether a table with `entries` entries is worthwhile for this number of ranges and case values.
     fn allow(&self, ranges: usize, values: u64, entries: u64) -> bool {
         let is_smaller =
             |bytes: SwitchBytes| bytes.dispatch + bytes.entry * entries < bytes.test * ranges as u64;
@@ -66,7 +66,7 @@ struct Switch {
     default: BlockCall,
 }
 
-/// Neighbouring values with one target.
+/// Consecutive values with one target.
 #[derive(Clone, Debug)]
 struct Range {
     low: i64,
@@ -95,7 +95,7 @@ impl Cluster<'_> {
     }
 }
 
-/// The values that can arrive at a node of the tree.
+/// The values that can reach a node of the tree.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     low: i64,
@@ -109,7 +109,7 @@ struct Expansion<'f> {
     default: BlockCall,
     /// Weight of one edge to the default.
     default_weight: f32,
-    /// The block being written.
+    /// The block that code is appended to.
     block: Block,
 }
 
@@ -134,7 +134,7 @@ impl<'f> Expansion<'f> {
         self.func.source.follow_none();
     }
 
-    /// The cases, neighbours with the same target joined.
+    /// The cases, with consecutive values of one target merged.
     fn ranges(&self, switch: &Switch) -> Vec<Range> {
         let edges_to = |block| switch.cases.iter().filter(|(_, to)| to.block == block).count().max(1);
         let mut shares = std::collections::BTreeMap::new();
@@ -155,7 +155,7 @@ impl<'f> Expansion<'f> {
         ranges
     }
 
-    /// Writes the decision among `clusters` into the current block.
+    /// Appends the decision among `clusters` to the current block.
     fn tree(&mut self, clusters: &[Cluster<'_>], bounds: Bounds) {
         let total: f32 = clusters.iter().map(Cluster::weight).sum();
         let Some(heaviest) = heaviest(clusters) else {
@@ -171,11 +171,11 @@ impl<'f> Expansion<'f> {
         }
     }
 
-    /// Tests for one cluster, then goes on with the others.
+    /// Tests for one cluster, then continues with the others.
     fn peel(&mut self, clusters: &[Cluster<'_>], n: usize, bounds: Bounds) {
         let (cluster, mut others) = (clusters[n], clusters.to_vec());
         others.remove(n);
-        // What is tested at an end of the bounds tightens them for the rest.
+        // A test at an end of the bounds tightens them for the rest.
         let mut rest = bounds;
         if cluster.low() == bounds.low {
             rest.low = cluster.high().saturating_add(1);
@@ -219,7 +219,7 @@ impl<'f> Expansion<'f> {
         self.tree(others, rest);
     }
 
-    /// Jumps through a table if the value is in its range, and goes on with the others if not.
+    /// Jumps through a table if the value is in its range, else continues with the other clusters.
     fn table(&mut self, cluster: Cluster<'_>, bounds: Bounds, others: &[Cluster<'_>], rest: Bounds) {
         let distance = self.distance(cluster.low());
         let mut miss = None;
@@ -280,14 +280,14 @@ impl<'f> Expansion<'f> {
         self.tree(right, Bounds { low: pivot, ..bounds });
     }
 
-    /// An edge to `to` that no other edge shares its target block with.
+    /// An edge to `to` through a new block, so that it isn't critical.
     fn edge(&mut self, to: &BlockCall, weight: f32) -> BlockCall {
         let block = self.new_block(weight);
         self.func.append(block, InstData::Jump { to: to.clone() }, &[]);
         to_block(block)
     }
 
-    /// The edge to `to` among those of one table, made when it is first asked for.
+    /// The edge to `to` among those of one table, created when first needed.
     fn shared_edge(
         &mut self,
         edges: &mut Vec<(BlockCall, BlockCall)>,
@@ -304,7 +304,7 @@ impl<'f> Expansion<'f> {
         edge
     }
 
-    /// A new block in which the decision among `clusters` goes on.
+    /// A new block for the decision among `clusters`.
     fn continuation(&mut self, clusters: &[Cluster<'_>]) -> Block {
         let weight: f32 = clusters.iter().map(Cluster::weight).sum();
         self.new_block(weight + self.default_weight)
@@ -353,24 +353,25 @@ fn heaviest(clusters: &[Cluster<'_>]) -> Option<usize> {
         .reduce(|best, n| if clusters[n].weight() > clusters[best].weight() { n } else { best })
 }
 
+/// Maximum number of entries of a table.
+const MAX_ENTRIES: u64 = 1 << 14;
+
 /// Groups ranges: from each position the longest run that qualifies as a table, else the single range.
 fn clusters(ranges: &[Range], limits: SwitchLimits) -> Vec<Cluster<'_>> {
     let mut clusters = Vec::new();
     let mut rest = ranges;
     while !rest.is_empty() {
         let len = table_len(rest, limits).unwrap_or(1);
-        let (cluster, behind) = rest.split_at(len);
+        let (cluster, after) = rest.split_at(len);
         clusters.push(Cluster { ranges: cluster });
-        rest = behind;
+        rest = after;
     }
     clusters
 }
 
-/// How many of the first ranges make the largest table. A prefix that is too sparse by far ends the search, so it is
-/// linear in the length of what it finds.
+/// The number of ranges, from the first on, in the largest table that qualifies. The search stops at [`MAX_ENTRIES`]
+/// entries.
 fn table_len(ranges: &[Range], limits: SwitchLimits) -> Option<usize> {
-    /// No table has more entries.
-    const MAX_ENTRIES: u64 = 1 << 14;
     let low = ranges[0].low;
     let mut values = 0u64;
     let mut found = None;
@@ -413,7 +414,7 @@ mod tests {
         block
     }
 
-    /// What the function returns for `arg`; understands what the expansion writes.
+    /// The function's result for `arg`; interprets the instructions that the expansion emits.
     fn run(func: &Function, arg: i64) -> i64 {
         let mut values: IdVec<Value, i64> = IdVec::filled(0, func.values.len());
         let mut block = func.entry();

@@ -1,9 +1,9 @@
 //! A target for testing the allocator: an interpreter and a generator of random functions.
 //!
-//! An instruction is an operation and a free list of operands, each with any description a real target could give
-//! it, so that random functions reach every combination. Operations hash what they read, so a wrong value anywhere
-//! reaches the trace. Executing over physical registers destroys what the descriptions allow to be destroyed:
-//! clobbered registers, early definitions before reads, definitions before late reads.
+//! An instruction is an operation and a list of operands. Each operand may have any description that a real target
+//! could give it, so random functions cover every combination. Operations hash the values they read, so any wrong
+//! value changes the trace. Execution over physical registers overwrites every register whose contents the
+//! descriptions leave undefined: clobbered registers, early definitions before reads, definitions before late reads.
 //!
 //! The toy has no SSA lowering and no encoding.
 
@@ -46,7 +46,7 @@ impl Toy {
     }
 }
 
-/// What an instruction does with what it reads.
+/// The operation of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Op {
     /// Each definition becomes a hash of the uses, the constant and its index.
@@ -64,13 +64,13 @@ pub enum Op {
 /// An instruction.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ToyInst<R> {
-    /// What it does.
+    /// The operation.
     pub op: Op,
-    /// Its operands.
+    /// The operands.
     pub operands: Vec<(R, Operand)>,
-    /// A constant that tells it from others.
+    /// A constant that distinguishes it from other instructions.
     pub constant: u64,
-    /// What it clobbers.
+    /// The registers it clobbers.
     pub clobbers: RegSet,
 }
 
@@ -108,7 +108,7 @@ impl<R: Register> fmt::Display for ToyInst<R> {
     }
 }
 
-/// Nothing in the toy's code depends on distances.
+/// The toy has no fixups.
 #[derive(Clone, Debug)]
 pub struct NoFixup;
 
@@ -234,7 +234,7 @@ impl Target for Toy {
     }
 }
 
-/// What a run did: blocks entered and values written, and the costs of moves.
+/// The observable behaviour of a run: blocks entered and effects.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Trace {
     /// Blocks in the order they were entered.
@@ -295,7 +295,7 @@ impl<R: Register, C: Fn(PReg) -> Option<R>> Machine<R, C> {
         self.regs.get(&reg).copied().unwrap_or(0xdead)
     }
 
-    /// Executes an instruction and returns the hash of what it read.
+    /// Executes an instruction and returns the hash of the values it read.
     fn inst(&mut self, inst: &ToyInst<R>) -> u64 {
         self.destroy(inst, |operand| {
             operand.role == Role::EarlyDef && !matches!(operand.reuse, Reuse::Must(_))

@@ -1,4 +1,4 @@
-//! Block order: what holds for every order, and how good the final one is.
+//! Block order: invariants of every order, and the quality of the final order.
 
 mod layout_machine;
 
@@ -32,7 +32,7 @@ fn traps_come_last_before_allocation() {
         layout::order_blocks(&mut func);
         let is_trap = |block: &Block| matches!(func.blocks[*block].control, Control::Exit(Inst::Trap));
         let first = func.order.iter().position(is_trap).unwrap_or(func.order.len());
-        // A trap may end a chain in place of nothing; all that start a chain are at the end.
+        // A trap may be the last block of an ordinary chain; chains that start with a trap are at the end.
         let late = func.order[first..].iter().filter(|block| !is_trap(block)).count();
         let fallthrough = func
             .order
@@ -42,8 +42,8 @@ fn traps_come_last_before_allocation() {
     }
 }
 
-/// Executed jumps per call: of blocks whose only successor is not next, and on the rarer side of branches neither
-/// of whose successors is.
+/// Executed jumps per call: after blocks whose only successor is not next, and on the rarer edge of branches where
+/// neither successor is next.
 fn executed_jumps(
     func: &Function<Machine, PReg>,
     freqs: &BTreeMap<(Block, Block), f32>,
@@ -63,8 +63,8 @@ fn executed_jumps(
     order.iter().map(jump_cost).sum()
 }
 
-/// Edge frequencies of a finished function, from the block frequencies: exact for structured functions but for
-/// loops, whose back edge is what the entry edges leave over.
+/// Edge frequencies of a finished function, from the block frequencies. Exact for structured functions except for
+/// loops, whose back edges get the frequency that the entry edges leave over.
 fn edge_freqs(func: &Function<Machine, PReg>) -> BTreeMap<(Block, Block), f32> {
     let mut preds: BTreeMap<Block, usize> = BTreeMap::new();
     for &block in &func.order {
@@ -88,8 +88,8 @@ fn edge_freqs(func: &Function<Machine, PReg>) -> BTreeMap<(Block, Block), f32> {
     freqs
 }
 
-/// A greedy order from the top: from each block to its most frequent successor that is left, else to the first
-/// block that is left.
+/// A greedy order from the entry: after each block its most frequent unplaced successor, else the first unplaced
+/// block.
 fn greedy_order(func: &Function<Machine, PReg>, freqs: &BTreeMap<(Block, Block), f32>) -> Vec<Block> {
     let mut left = reachable(func);
     let mut order = vec![left.remove(0)];
@@ -104,7 +104,7 @@ fn greedy_order(func: &Function<Machine, PReg>, freqs: &BTreeMap<(Block, Block),
     order
 }
 
-/// The least executed jumps of all orders.
+/// The minimum number of executed jumps of all orders.
 fn least_jumps(func: &Function<Machine, PReg>, freqs: &BTreeMap<(Block, Block), f32>) -> f32 {
     fn permute(order: &mut Vec<Block>, left: &mut Vec<Block>, judge: &mut dyn FnMut(&[Block])) {
         if left.is_empty() {
@@ -125,7 +125,7 @@ fn least_jumps(func: &Function<Machine, PReg>, freqs: &BTreeMap<(Block, Block), 
     least
 }
 
-/// A structured function with few blocks after `finish`, which has no small exits to copy.
+/// A small structured function after `finish`, without small exits to duplicate.
 fn finished_structured(seed: u64, statements: usize) -> Function<Machine, PReg> {
     let func = structured_function(&mut Rng::new(seed), statements);
     finished(&func)

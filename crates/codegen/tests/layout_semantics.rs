@@ -1,4 +1,4 @@
-//! `layout::finish` and `emit` keep what a function does, and leave nothing behind that they promise to remove.
+//! `layout::finish` and `emit` preserve the semantics of functions and establish their postconditions.
 
 mod layout_machine;
 
@@ -8,7 +8,7 @@ use ssa::EntityId;
 
 const STATES: u64 = 12;
 
-/// Checks one function: the same traces from blocks and bytes, before and after.
+/// Checks one function: blocks and bytes, before and after `finish`, have the same traces.
 fn check(func: &Function<Machine, PReg>) -> Function<Machine, PReg> {
     let done = finished(func);
     let fragment = emit(&Machine::new(), &done);
@@ -21,12 +21,12 @@ fn check(func: &Function<Machine, PReg>) -> Function<Machine, PReg> {
     done
 }
 
-/// Checks what `finish` promises about the result.
+/// Checks the postconditions of `finish`.
 fn check_settled(func: &Function<Machine, PReg>) {
     assert_eq!(func.order[0], Block::new(0), "the entry is first\n{func}");
     let mut listed = func.order.clone();
     listed.sort_unstable();
-    assert_eq!(listed, reachable(func), "the order lists what is reachable, once\n{func}");
+    assert_eq!(listed, reachable(func), "the order lists the reachable blocks, each once\n{func}");
     for (n, &block) in func.order.iter().enumerate() {
         let data = &func.blocks[block];
         let next = func.order.get(n + 1).copied();
@@ -39,7 +39,7 @@ fn check_settled(func: &Function<Machine, PReg>) {
             }
             Control::Branch { taken, other, .. } => {
                 assert_ne!(taken.block, other.block, "{block} branches nowhere\n{func}");
-                assert_ne!(Some(taken.block), next, "{block} branches to what is next\n{func}");
+                assert_ne!(Some(taken.block), next, "{block} branches to the next block\n{func}");
             }
             _ => {}
         }
@@ -77,7 +77,7 @@ fn layout_is_deterministic() {
     }
 }
 
-/// Number of instructions, controls that need one included.
+/// Number of instructions, including those of controls.
 fn size(func: &Function<Machine, PReg>) -> usize {
     emit(&Machine::new(), func).starts.iter().filter(|&&start| start).count()
         + emit(&Machine::new(), func).fixups.len()
@@ -129,7 +129,7 @@ fn traps_are_shared() {
     assert_eq!(size(&done), 4 + 3 + 1 + 1, "{done}");
 }
 
-/// Four ways that end alike, in two lengths.
+/// Four paths with common tails of two lengths.
 fn common_ends(optimize_for_size: bool) -> Function<Machine, PReg> {
     let mut func = function(vec![
         block(1.0, &[1], branch(0, 1, 2)),
@@ -147,7 +147,7 @@ fn common_ends(optimize_for_size: bool) -> Function<Machine, PReg> {
 #[test]
 fn common_ends_are_shared_for_size_and_where_rare() {
     let small = check(&common_ends(true));
-    // Per way the step of its own and a jump, minus what falls through; each end once.
+    // Each path has its own step and a jump, except those that fall through; each common tail exists once.
     let steps = 3 + 3 + 3 + 3;
     assert!(size(&small) <= steps + 3 + 1 + 4 + 1, "{small}");
     let fast = check(&common_ends(false));
@@ -213,7 +213,7 @@ fn code_of_any_order_is_right() {
     }
 }
 
-/// Many blocks whose ends are alike in many lengths.
+/// Many blocks with common tails of many lengths.
 fn many_ends(rng: &mut Rng) -> Function<Machine, PReg> {
     let ways = 2 + rng.below(14);
     let targets = (1..=ways).map(Block::new).collect();
@@ -246,7 +246,7 @@ fn shared_ends_keep_traces() {
 }
 
 #[test]
-fn what_all_predecessors_end_with_is_sunk() {
+fn common_tails_of_all_predecessors_are_sunk() {
     let func = function(vec![
         block(1.0, &[1], branch(0, 1, 2)),
         block(0.5, &[2, 5], jump(3)),
@@ -258,7 +258,7 @@ fn what_all_predecessors_end_with_is_sunk() {
 }
 
 #[test]
-fn the_jump_behind_a_branch_is_on_the_rarer_way() {
+fn the_jump_after_a_branch_is_on_the_rarer_edge() {
     // Three branches and two targets: one branch has neither next.
     let func = function(vec![
         block(1.0, &[1], branch(0, 1, 2)),

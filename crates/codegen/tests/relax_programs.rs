@@ -3,12 +3,12 @@
 use codegen::{Code, CodeBuffer, Fixup, Fragment, Placement, Reference, relax};
 use ssa::{EntityId, FuncId};
 
-/// A fixup of made-up lengths and reaches, the last form reaching everything.
+/// A fixup with arbitrary lengths and reaches; the last form reaches everything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Toy {
     lens: Vec<u32>,
     reaches: Vec<i64>,
-    /// The target must be below this multiple for a form but the last: a literal load's alignment.
+    /// Whether a form is padded by its address modulo 4, so that its length depends on its address.
     aligned: bool,
 }
 
@@ -94,7 +94,7 @@ fn random_bytes(rng: &mut Rng, buf: &mut CodeBuffer<Toy>) {
     }
 }
 
-/// Addresses of fixups and of what they refer to, for given forms, worked out byte by byte.
+/// Addresses of fixups and of their targets, for given forms, computed byte by byte.
 fn addresses(program: &[Fragment<Toy>], forms: &[u8], align: i64) -> Vec<(i64, Option<i64>)> {
     let mut at = 0;
     let mut n = 0;
@@ -158,7 +158,7 @@ fn forms(program: &[Fragment<Toy>], code: &Code) -> Vec<u8> {
     all.flat_map(|(index, fragment)| (0..fragment.fixups.len()).map(move |n| code.form(index, n))).collect()
 }
 
-/// The form-by-form least of all assignments that are valid, which must be valid itself.
+/// The smallest form of each fixup over all valid assignments; together they must be a valid assignment.
 fn least_valid(program: &[Fragment<Toy>]) -> Vec<u8> {
     let fixups: usize = program.iter().map(|fragment| fragment.fixups.len()).sum();
     let mut least = vec![2; fixups];

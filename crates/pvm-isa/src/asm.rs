@@ -1,8 +1,7 @@
-//! One constructor per instruction, named like its mnemonic.
+//! One constructor per instruction, named after its mnemonic.
 //!
-//! Hand-written code reads better as `asm::add_64(S0, T1, T2)` than as a format with an opcode in it.
-//! The functions derive from the instruction table; arguments come in the order of the assembly text,
-//! destination first.
+//! Hand-written code is easier to read as `asm::add_64(S0, T1, T2)` than as a format with an opcode. The functions are
+//! generated from the instruction table; arguments are in the order of the assembly text, destination first.
 
 use crate::inst::Inst;
 use crate::reg::Reg;

@@ -5,11 +5,11 @@
 //! jump table, little endian   code   bitmask: one bit per code byte, lowest bit first
 //! ```
 //!
-//! A jump-table entry is a position in the code. Programs never see positions: a code pointer is the index
-//! of a jump-table entry plus one, times two.
+//! A jump-table entry is a position in the code. Programs never use positions: a code pointer is the index of a
+//! jump-table entry plus one, times two.
 //!
-//! Entries of up to four bytes are read, which covers all code the engines accept; a non-empty table with
-//! entries of zero bytes is refused, because its length would not be bounded by the input.
+//! Entries of up to four bytes are accepted, which covers all code the engines accept. A non-empty table with entries
+//! of zero bytes is refused, because the size of the input would not bound its length.
 //!
 //! Invariant: the bitmask has exactly one bit per code byte.
 
@@ -17,7 +17,7 @@ use crate::inst::Inst;
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat};
 use crate::table::GpVersion;
 
-/// The largest code that is read, in bytes. Positions fit 31 bits, so all offsets are representable.
+/// Maximum size of accepted code in bytes. Positions fit 31 bits, so all offsets are representable.
 pub const MAX_CODE_LEN: u64 = i32::MAX as u64;
 
 /// One bit per code byte; set where an instruction begins.
@@ -80,7 +80,7 @@ impl Bitmask {
     }
 }
 
-/// A program as the machine runs it.
+/// A program without its memory: code, bitmask and jump table.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ProgramBlob {
     /// The code bytes.
@@ -92,7 +92,7 @@ pub struct ProgramBlob {
 }
 
 impl ProgramBlob {
-    /// Reads a blob that takes all of `bytes`.
+    /// Parses a blob that takes all of `bytes`.
     ///
     /// # Errors
     ///

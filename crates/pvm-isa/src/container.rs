@@ -1,9 +1,9 @@
-//! The forms a program comes in as a file, and telling them apart.
+//! The file formats of programs, and their detection.
 //!
-//! A service is stored as metadata behind its length, then an SPI container; test programs and other tools
-//! use the bare container or the bare blob. Nothing marks which form a file has. Every form must account
-//! for the last byte of the file, so a wrong guess practically never parses; [`Container::parse`] tries the
-//! forms from the most to the least wrapped.
+//! A service is stored as the length of its metadata, the metadata, and an SPI container. Test programs and other
+//! tools use the bare container or the bare blob. Files have no format marker. But every format must account for the
+//! last byte of the file, so in practice a file doesn't parse in a wrong format. [`Container::parse`] tries the
+//! formats in the order of the variants of [`Container`].
 
 use crate::blob::ProgramBlob;
 use crate::reader::{ParseError, Reader, write_nat};
@@ -26,11 +26,11 @@ pub enum Container {
 }
 
 impl Container {
-    /// Reads a program file of any form.
+    /// Parses a program file of any format.
     ///
     /// # Errors
     ///
-    /// If the bytes have none of the forms; the error is that of the form which was read furthest.
+    /// If the bytes have none of the formats; the error is from the format that could be read furthest.
     pub fn parse(bytes: &[u8]) -> Result<Container, ParseError> {
         let further = |a: ParseError, b: ParseError| if b.offset > a.offset { b } else { a };
         Container::parse_jam(bytes).or_else(|jam| {
@@ -41,11 +41,11 @@ impl Container {
         })
     }
 
-    /// Reads a service: metadata behind its length, then an SPI container.
+    /// Parses a service: the length of its metadata, the metadata, and an SPI container.
     ///
     /// # Errors
     ///
-    /// If the bytes do not have this form.
+    /// If the bytes don't have this format.
     pub fn parse_jam(bytes: &[u8]) -> Result<Container, ParseError> {
         let mut reader = Reader::new(bytes);
         let len = reader.count(1)?;
@@ -80,7 +80,7 @@ impl Container {
         }
     }
 
-    /// The metadata, as raw bytes; empty for the forms without.
+    /// The metadata, as raw bytes; empty for the formats without metadata.
     pub fn metadata(&self) -> &[u8] {
         match self {
             Container::Jam { metadata, .. } => metadata,

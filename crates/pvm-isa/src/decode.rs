@@ -1,13 +1,13 @@
-//! Bytes to instructions.
+//! The decoder: bytes to instructions.
 //!
-//! Decoding never fails: the machine gives every byte sequence a meaning. An opcode byte that is undefined
-//! or not marked in the bitmask acts as `trap`, bytes past the end of the code read as zero, register
-//! fields are clamped to 12, length fields to 4, and the distance to the next instruction to 24 (Gray
-//! Paper, appendix A.3 to A.5). GP 0.8 refuses programs that rely on the first; see [`crate::validate`].
+//! Decoding never fails: the machine defines every byte sequence. An opcode byte that is undefined or not marked in
+//! the bitmask acts as `trap`. Bytes past the end of the code read as zero. Register fields are clamped to 12, length
+//! fields to 4, and the distance to the next instruction to 24 (Gray Paper, appendix A.3 to A.5). GP 0.8 refuses
+//! programs with undefined or unmarked opcodes; see [`crate::validate`].
 //!
-//! Many byte sequences mean the same instruction. [`DecodedInst`] therefore keeps, beside the instruction,
-//! what the meaning drops: the immediates' lengths, the operand bytes as found and surplus bytes. From these
-//! [`DecodedInst::encode_exact`] gives back the original bytes.
+//! Many byte sequences decode to the same instruction. So [`DecodedInst`] also keeps the details that an instruction
+//! doesn't have: the lengths of immediates, the operand bytes as found, and surplus bytes. From these
+//! [`DecodedInst::encode_exact`] restores the original bytes.
 
 use crate::blob::{Bitmask, ProgramBlob};
 use crate::encode::ImmLens;
@@ -15,15 +15,15 @@ use crate::inst::Inst;
 use crate::reg::Reg;
 use crate::table::{Format, GpVersion, Opcode};
 
-/// The largest distance between an opcode byte and the next instruction's, less one.
+/// Maximum number of bytes between an opcode byte and that of the next instruction.
 pub const MAX_SKIP: usize = 24;
 
-/// An instruction together with the particular bytes it was decoded from.
+/// An instruction with the bytes it was decoded from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodedInst<'a> {
-    /// What the bytes mean; `trap` if they are not a valid instruction.
+    /// The instruction; `trap` if the bytes are not a valid instruction.
     pub inst: Inst,
-    /// Distance to the next instruction in bytes, 1..=25. One past the end of the code.
+    /// Distance to the next instruction in bytes, 1..=25. It is 1 past the end of the code.
     pub len: u32,
     /// Whether the position holds an opcode of this version that is marked in the bitmask.
     pub is_valid: bool,
@@ -32,7 +32,7 @@ pub struct DecodedInst<'a> {
 }
 
 impl<'a> DecodedInst<'a> {
-    /// The bytes of the instruction, as long as the code has them.
+    /// The bytes of the instruction, up to the end of the code.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -42,8 +42,8 @@ impl<'a> DecodedInst<'a> {
         self.lens
     }
 
-    /// Whether the instruction has fewer bytes than its fields take, so that the last of them are read from
-    /// the next instruction, or as zeros past the end of the code.
+    /// Whether the instruction has fewer bytes than its fields need. The missing bytes are read from the next
+    /// instruction, or as zeros past the end of the code.
     pub fn is_cut_off(&self) -> bool {
         let ImmLens { x, y } = self.lens;
         self.bytes.len() < self.inst.fixed_len() + x + y
@@ -57,8 +57,8 @@ impl<'a> DecodedInst<'a> {
 
     /// Appends the bytes the instruction was decoded from.
     ///
-    /// Immediates are written from the instruction in their recorded lengths. Opcode and operand bytes,
-    /// which may hold ignored bits, surplus bytes and the bytes of an invalid instruction are copied.
+    /// Immediates are encoded from the instruction in their recorded lengths. Opcode and operand bytes (which may have
+    /// ignored bits), surplus bytes and the bytes of an invalid instruction are copied.
     pub fn encode_exact(&self, out: &mut Vec<u8>) {
         let Some(&number) = self.bytes.first() else { return };
         let start = out.len();
@@ -136,7 +136,7 @@ fn decode_operands(op: Opcode, code: &[u8], at: usize, skip: usize) -> (Inst, Im
     (inst, lens)
 }
 
-/// Immediate lengths: the first from its length field if the format has two, the last from the skip.
+/// Lengths of immediates: the first from its length field if the format has two, the last from `skip`.
 fn imm_lens(format: Format, skip: usize, operands: usize, b1: u8, b2: u8) -> ImmLens {
     let rest = |used: usize| skip.saturating_sub(used).min(4);
     let field = match format {

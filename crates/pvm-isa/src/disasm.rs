@@ -1,9 +1,9 @@
-//! Programs as text.
+//! The disassembler: programs as text.
 //!
-//! One line per instruction: position, bytes, assembly text (see [`crate::inst`]). A basic block begins
-//! with a line that names its position and its gas; functions with known names begin with their name. The
-//! walk is the machine's own, from position 0 to the end, so a spot that acts as `trap` because its opcode
-//! is undefined or unmarked is shown as `invalid`.
+//! One line per instruction: position, bytes, assembly text (see [`crate::inst`]). A basic block begins with a line
+//! with its position and its gas cost; functions with known names begin with their name. Code is walked as the machine
+//! does it, from position 0 to the end. A position that acts as `trap` because its opcode is undefined or unmarked is
+//! shown as `invalid`.
 //!
 //! ```text
 //! main:
@@ -14,7 +14,7 @@
 //! ;   2 -> @0
 //! ```
 //!
-//! The number before a jump-table entry is the code pointer that stands for it.
+//! The number before a jump-table entry is its code pointer.
 
 use core::fmt::{self, Write};
 
@@ -30,7 +30,7 @@ use crate::validate::block_starts;
 pub struct Disassembly<'a> {
     /// The program.
     pub program: &'a ProgramBlob,
-    /// The version that gives its bytes their meaning.
+    /// The version of the Gray Paper it is for.
     pub gp: GpVersion,
     /// Names of functions, sorted by position.
     pub functions: &'a [FunctionName],

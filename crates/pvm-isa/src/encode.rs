@@ -1,14 +1,14 @@
-//! Instructions to bytes.
+//! The encoder: instructions to bytes.
 //!
-//! Immediates take 0 to 4 bytes, little endian, sign-extended; the shortest form is always valid. The
-//! length of a format's last immediate is not stored: it follows from where the next instruction starts,
-//! so the instruction bitmask is part of an instruction's meaning and must be written with it.
+//! Immediates take 0 to 4 bytes, little endian, sign-extended; the shortest form is always valid. The length of a
+//! format's last immediate is not stored: it follows from the start of the next instruction. So the instruction
+//! bitmask is part of an instruction's meaning and must be written with it.
 //!
-//! Branch relaxation needs offsets wider than their value: the size is chosen before the final distance
-//! is known. [`Inst::encode_with_offset_bytes`] pads the offset by sign extension.
+//! Branch relaxation chooses the size of an offset before the final distance is known, so it needs offsets wider than
+//! their value. [`Inst::encode_with_offset_bytes`] pads the offset by sign extension.
 //!
-//! Both go through one function that is given the length of each immediate, and the decoder's exact
-//! re-encoding uses the same.
+//! Both are implemented by one function that takes the length of each immediate. The decoder's exact re-encoding uses
+//! it as well.
 
 use crate::inst::Inst;
 use crate::table::GpVersion;
@@ -45,13 +45,13 @@ impl Inst {
         self.encoded_len_with_offset_bytes(0)
     }
 
-    /// Length of what [`Inst::encode_with_offset_bytes`] appends.
+    /// Length in bytes of the encoding that [`Inst::encode_with_offset_bytes`] appends.
     pub fn encoded_len_with_offset_bytes(&self, min_offset_bytes: u8) -> usize {
         let lens = self.lengths(min_offset_bytes);
         self.fixed_len() + lens.x + lens.y
     }
 
-    /// Bytes besides the variable-length immediates.
+    /// Length in bytes without the variable-length immediates.
     pub(crate) fn fixed_len(&self) -> usize {
         match self {
             Inst::NoArg { .. } | Inst::Imm { .. } | Inst::Off { .. } => 1,

@@ -1,26 +1,26 @@
-//! What programs cost.
+//! Gas models: the cost of programs.
 //!
-//! GP 0.7.2 charges one unit per instruction. GP 0.8 charges a whole basic block when control enters it,
-//! and the price of a block is the time a small out-of-order processor needs for it:
+//! GP 0.7.2 charges one unit of gas per instruction. GP 0.8 charges for a whole basic block on entry. The cost of a
+//! block is the time, in cycles, that a small out-of-order processor needs for it:
 //!
-//! - The decoder takes instructions in order, up to four *slots* per cycle. An instruction that does not
-//!   fit into the rest of a cycle waits for the next one, and so does everything behind it.
-//! - A decoded instruction enters a buffer of 32 entries. Per cycle up to five entries start, oldest first,
-//!   each when the entries that produce its sources are done and its execution units are free. It holds
-//!   its units until its result is there.
-//! - An entry leaves the buffer two cycles after its result, and not before all older entries.
+//! - The decoder takes instructions in order, up to four *slots* per cycle. An instruction that doesn't fit into the
+//!   rest of a cycle waits for the next one, and so do all later instructions.
+//! - A decoded instruction enters a buffer of 32 entries. Per cycle up to five entries start, oldest first, each when
+//!   the entries that produce its sources are done and its execution units are free. It occupies its units until it is
+//!   done.
+//! - An entry leaves the buffer two cycles after it is done, and after all older entries.
 //! - `move_reg` takes a slot but no entry: it renames registers. Memory is not a dependency.
 //!
-//! With the first decode cycle counted as 0, an entry that starts in cycle s with latency c is done in
-//! cycle s + c, and the block costs the largest s + c − 1, at least 1. Blocks do not overlap.
+//! If the first decode cycle is 0, an entry that starts in cycle s with latency c is done in cycle s + c. The block
+//! costs the largest s + c − 1, at least 1. Blocks don't overlap.
 //!
-//! A branch takes 20 cycles, but 1 if the instruction at its target or behind it is `trap` or `unlikely`:
-//! a hint that one way is rarely taken. The model looks at the opcode *bytes* there, marked or not.
+//! A branch takes 20 cycles, or 1 if the instruction at its target or after it is `trap` or `unlikely`. That is a hint
+//! that this successor is rarely executed. The model looks at the opcode *bytes* there, marked in the bitmask or not.
 //!
-//! Compilers ask for the price of many variants of a block, so [`simulate`] works on a stream of
-//! [`GasInst`], in fixed memory. It keeps sets of buffer entries as bits of a word and jumps over cycles
-//! in which nothing can happen: it ends because every step either decodes, or starts an entry, or moves to
-//! the next cycle in which an entry is done or leaves, of which each entry has two.
+//! Compilers need the costs of many variants of a block, so [`simulate`] works on a stream of [`GasInst`], in constant
+//! memory. Sets of buffer entries are bits of a word, and idle cycles are skipped. Termination: every step decodes an
+//! instruction, starts an entry, or moves to the next cycle in which an entry is done or leaves; each entry has two
+//! such cycles.
 
 use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
@@ -35,14 +35,14 @@ const DECODE_SLOTS: u8 = 4;
 const STARTS_PER_CYCLE: u32 = 5;
 /// Entries in the buffer.
 const BUFFER_LEN: usize = 32;
-/// How many execution units of each kind there are.
+/// The number of execution units of each kind.
 const UNITS: Units = Units { alu: 4, load: 4, store: 4, mul: 1, div: 1 };
-/// Cycles between an entry's result and its leaving the buffer.
+/// Cycles from the cycle in which an entry is done until it leaves the buffer.
 const RETIRE_DELAY: u32 = 2;
 /// Latency of a branch one of whose successors is marked as unlikely.
 const UNLIKELY_BRANCH_CYCLES: u8 = 1;
 
-/// What the model of GP 0.8 needs to know about an instruction.
+/// The properties of an instruction in the model of GP 0.8.
 #[derive(Clone, Copy, Debug)]
 pub struct GasInst {
     reads: RegSet,
@@ -54,8 +54,8 @@ pub struct GasInst {
 }
 
 impl GasInst {
-    /// The instruction as the model sees it. `unlikely_branch` says whether a successor of a branch starts
-    /// with `trap` or `unlikely`; it does not matter for other instructions.
+    /// The properties of `inst`. `unlikely_branch` says whether a successor of a branch starts with `trap` or
+    /// `unlikely`; it is ignored for other instructions.
     pub fn new(inst: &Inst, unlikely_branch: bool) -> GasInst {
         let op = inst.op();
         let cost = op.cost();
@@ -81,7 +81,7 @@ fn slots(inst: &Inst) -> u8 {
     if written.intersection(sources).is_empty() { slots.otherwise } else { slots.overlapping }
 }
 
-/// The price in GP 0.8 of a block of these instructions, up to and including its terminator.
+/// The cost in GP 0.8 of a block of these instructions, up to and including its terminator.
 pub fn simulate(insts: impl IntoIterator<Item = GasInst>) -> u32 {
     let mut machine = Machine::new();
     for inst in insts {
@@ -96,7 +96,7 @@ pub fn simulate(insts: impl IntoIterator<Item = GasInst>) -> u32 {
     machine.last_done.saturating_sub(1).max(1)
 }
 
-/// The price of a block, given as instructions up to and including the terminator.
+/// The cost of a block, given as instructions up to and including the terminator.
 ///
 /// `unlikely_branch` says whether a successor of a final branch starts with `trap` or `unlikely`.
 pub fn block_cost(gp: GpVersion, insts: &[Inst], unlikely_branch: bool) -> u32 {
@@ -106,8 +106,8 @@ pub fn block_cost(gp: GpVersion, insts: &[Inst], unlikely_branch: bool) -> u32 {
     }
 }
 
-/// The price of the block of a program that starts at `pc`. A block that runs off the end of the code is
-/// taken to end there with `trap`.
+/// The cost of the block of a program that starts at `pc`. A block that runs off the end of the code ends there with
+/// an implicit `trap`.
 pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
     let block = Block { program, gp, pc: Some(pc) };
     match gp {
@@ -118,14 +118,14 @@ pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
     }
 }
 
-/// Every block of a program with its price, by position.
+/// Every block of a program with its cost, by position.
 pub fn program_costs(gp: GpVersion, program: &ProgramBlob) -> Vec<(u32, u32)> {
     let starts = block_starts(gp, program);
     starts.into_iter().map(|pc| (pc, block_cost_at(gp, program, pc))).collect()
 }
 
-/// Whether the branch at `pc` is cheap: the opcode byte at its target or behind it is that of `trap` or
-/// `unlikely`. Outside of the code there are zeros, which is `trap`.
+/// Whether the branch at `pc` is cheap: the opcode byte at its target or after it is that of `trap` or `unlikely`.
+/// Bytes outside the code count as zero, which is `trap`.
 fn has_unlikely_successor(gp: GpVersion, program: &ProgramBlob, pc: u32, inst: &DecodedInst<'_>) -> bool {
     let is_marked = |pos: i64| {
         let byte = usize::try_from(pos).ok().and_then(|pos| program.code.get(pos)).copied().unwrap_or(0);
@@ -173,14 +173,14 @@ impl UnitVector {
     }
 }
 
-/// A set of buffer entries; bit i stands for the entry in place i.
+/// A set of buffer entries; bit i is the entry at index i of the buffer.
 type Entries = u32;
 
-/// The processor between two decisions. Entry n of the block sits in place n mod 32.
+/// The state of the processor. Entry n of the block is at index n mod 32 of the buffer.
 struct Machine {
     cycle: u32,
     slots_left: u8,
-    /// Units that no running entry holds.
+    /// Units that no running entry occupies.
     free: UnitVector,
     /// Number of entries that have left the buffer.
     first: u32,
@@ -190,15 +190,15 @@ struct Machine {
     waiting: Entries,
     /// Waiting entries whose sources have all started, so that `ready` is final.
     resolved: Entries,
-    /// Running entries that hold units.
+    /// Running entries that occupy units.
     running: Entries,
-    /// First cycle in which an entry may start, as far as its started sources go.
+    /// First cycle in which an entry may start, by its sources that have started.
     ready: [u32; BUFFER_LEN],
-    /// Cycle of the result, of entries that have started.
+    /// For entries that have started, the cycle in which they are done.
     done: [u32; BUFFER_LEN],
     /// Sources of an entry that have not started.
     missing: [Entries; BUFFER_LEN],
-    /// Waiting entries that miss an entry's result.
+    /// Waiting entries that have an entry among their `missing` sources.
     users: [Entries; BUFFER_LEN],
     cycles: [u8; BUFFER_LEN],
     units: [UnitVector; BUFFER_LEN],
@@ -246,20 +246,20 @@ impl Machine {
             self.writer[inst.writes.bits().trailing_zeros() as usize] = self.writer[source];
             return;
         }
-        let place = place(self.end);
+        let index = buffer_index(self.end);
         self.end += 1;
-        self.cycles[place] = inst.cycles;
-        self.units[place] = inst.units;
-        self.users[place] = 0;
-        self.add_sources(place, inst.reads);
+        self.cycles[index] = inst.cycles;
+        self.units[index] = inst.units;
+        self.users[index] = 0;
+        self.add_sources(index, inst.reads);
         for reg in bits(inst.writes.bits().into()) {
             self.writer[reg] = self.end;
         }
-        self.waiting |= 1 << place;
+        self.waiting |= 1 << index;
     }
 
-    /// Notes what the new entry in `place` waits for.
-    fn add_sources(&mut self, place: usize, reads: RegSet) {
+    /// Records the sources of the new entry at `index`.
+    fn add_sources(&mut self, index: usize, reads: RegSet) {
         let mut ready = self.cycle + 1;
         let mut missing = 0;
         for reg in bits(reads.bits().into()) {
@@ -267,20 +267,20 @@ impl Machine {
             if writer <= self.first {
                 continue;
             }
-            let source = self::place(writer - 1);
+            let source = buffer_index(writer - 1);
             if self.waiting >> source & 1 != 0 {
                 missing |= 1 << source;
-                self.users[source] |= 1 << place;
+                self.users[source] |= 1 << index;
             } else {
                 ready = ready.max(self.done[source]);
             }
         }
-        self.ready[place] = ready;
-        self.missing[place] = missing;
-        self.resolved |= u32::from(missing == 0) << place;
+        self.ready[index] = ready;
+        self.missing[index] = missing;
+        self.resolved |= u32::from(missing == 0) << index;
     }
 
-    /// Starts what can start in this cycle and moves on to the next cycle in which anything can happen.
+    /// Starts the entries that can start in this cycle, and advances to the next cycle that isn't idle.
     fn finish_cycle(&mut self) {
         let starts_left = self.start_entries();
         let is_next_idle = self.slots_left == DECODE_SLOTS && starts_left > 0;
@@ -299,11 +299,11 @@ impl Machine {
     /// Starts entries, oldest first. Returns how many more could have started.
     fn start_entries(&mut self) -> u32 {
         let mut starts_left = STARTS_PER_CYCLE;
-        let oldest = place(self.first);
+        let oldest = buffer_index(self.first);
         for age in bits(self.resolved.rotate_right(oldest as u32)) {
-            let place = (age + oldest) % BUFFER_LEN;
-            if self.ready[place] <= self.cycle && self.units[place].fits(self.free) {
-                self.start(place);
+            let index = (age + oldest) % BUFFER_LEN;
+            if self.ready[index] <= self.cycle && self.units[index].fits(self.free) {
+                self.start(index);
                 starts_left -= 1;
                 if starts_left == 0 {
                     break;
@@ -313,38 +313,38 @@ impl Machine {
         starts_left
     }
 
-    fn start(&mut self, place: usize) {
-        let entry = 1 << place;
-        let cycles = self.cycles[place];
+    fn start(&mut self, index: usize) {
+        let entry = 1 << index;
+        let cycles = self.cycles[index];
         let done = self.cycle + u32::from(cycles);
-        self.done[place] = done;
+        self.done[index] = done;
         self.last_done = self.last_done.max(done);
         self.events |= (1 | 1 << RETIRE_DELAY) << (cycles - 1);
         self.waiting &= !entry;
         self.resolved &= !entry;
-        self.running |= u32::from(self.units[place].0 != 0) << place;
-        self.free.0 -= self.units[place].0;
-        for user in bits(self.users[place]) {
+        self.running |= u32::from(self.units[index].0 != 0) << index;
+        self.free.0 -= self.units[index].0;
+        for user in bits(self.users[index]) {
             self.missing[user] &= !entry;
             self.ready[user] = self.ready[user].max(done);
             self.resolved |= u32::from(self.missing[user] == 0) << user;
         }
     }
 
-    /// Takes back the units of entries that are done.
+    /// Frees the units of entries that are done.
     fn release_units(&mut self) {
-        for place in bits(self.running) {
-            if self.done[place] <= self.cycle {
-                self.free.0 += self.units[place].0;
-                self.running &= !(1 << place);
+        for index in bits(self.running) {
+            if self.done[index] <= self.cycle {
+                self.free.0 += self.units[index].0;
+                self.running &= !(1 << index);
             }
         }
     }
 
-    /// Lets the oldest entries leave the buffer, in order.
+    /// Removes the oldest entries from the buffer, in order, two cycles after they are done.
     fn retire(&mut self) {
         while self.first < self.end {
-            let oldest = place(self.first);
+            let oldest = buffer_index(self.first);
             if self.waiting >> oldest & 1 != 0 || self.done[oldest] + RETIRE_DELAY > self.cycle {
                 break;
             }
@@ -353,8 +353,8 @@ impl Machine {
     }
 }
 
-/// The place of entry number `n`.
-fn place(n: u32) -> usize {
+/// The buffer index of entry number `n`.
+fn buffer_index(n: u32) -> usize {
     n as usize % BUFFER_LEN
 }
 

@@ -1,8 +1,7 @@
-//! Decoded instructions.
+//! Instructions and their text form.
 //!
-//! [`Inst`] is what the encoder takes, the decoder gives, and the printer and the gas model look at: one
-//! variant per operand format, each with its opcode and operands. Code that asks about all instructions
-//! matches on thirteen formats, never on opcodes.
+//! [`Inst`] is the common representation of encoder, decoder, printer and gas model: one variant per operand format,
+//! each with its opcode and operands. Code about all instructions matches on thirteen formats, never on opcodes.
 //!
 //! Code offsets are relative to the instruction's own opcode byte. Immediates are 32-bit values that the
 //! machine sign-extends to 64 bits; `load_imm_64` alone carries 64.
@@ -22,8 +21,8 @@
 //! add_imm_64 r3 = r4, 8              add_64 r5 = r3, r4
 //! ```
 //!
-//! A displacement of zero is left out. Targets are offsets from the instruction, or absolute positions
-//! (`-> @26`) when [`Inst::display_at`] knows where it stands.
+//! A displacement of zero is omitted. Targets are offsets from the instruction, or absolute positions (`-> @26`) in
+//! [`Inst::display_at`].
 //!
 //! Invariant: the opcode's format is the variant's; the constructors assert it in debug builds.
 
@@ -34,7 +33,7 @@ use crate::table::{Flow, Format, Opcode, Role};
 
 /// One instruction. See the module documentation for the text form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[expect(missing_docs, reason = "field names say what they are; `op` is the opcode everywhere")]
+#[expect(missing_docs, reason = "the field names are self-explanatory; `op` is the opcode everywhere")]
 pub enum Inst {
     /// `op`
     NoArg { op: Opcode },
@@ -176,9 +175,9 @@ impl Inst {
         }
     }
 
-    /// The registers in the order the encoding names them: low nibble, high nibble, third byte.
+    /// The register fields in the order of the encoding: low nibble, high nibble, third byte.
     ///
-    /// [`Opcode::roles`] says what the instruction does with each.
+    /// [`Opcode::roles`] has the role of each.
     pub fn reg_fields(&self) -> [Option<Reg>; 3] {
         match *self {
             Inst::NoArg { .. } | Inst::Imm { .. } | Inst::Imm2 { .. } | Inst::Off { .. } => [None; 3],
@@ -194,7 +193,7 @@ impl Inst {
         }
     }
 
-    /// Registers whose value the instruction may use. A host call may look at its six arguments.
+    /// Registers that the instruction may read. A host call may read its six argument registers.
     pub fn reads(&self) -> RegSet {
         match self.op() {
             Opcode::Ecalli => RegSet::from_bits(0b1_1111_1000_0000),
@@ -210,12 +209,12 @@ impl Inst {
         }
     }
 
-    /// Registers read as the gas model sees it: a host call reads none.
+    /// Registers read according to the gas model: a host call reads none.
     pub fn gas_reads(&self) -> RegSet {
         self.fields_where(Role::reads)
     }
 
-    /// Registers written as the gas model sees it: a host call writes none.
+    /// Registers written according to the gas model: a host call writes none.
     pub fn gas_writes(&self) -> RegSet {
         self.fields_where(Role::writes)
     }
@@ -235,7 +234,7 @@ impl Inst {
         }
     }
 
-    /// The same instruction with another code offset; without effect if the format has none.
+    /// The same instruction with another code offset; unchanged if the format has none.
     #[must_use]
     pub fn with_offset(mut self, new: i32) -> Inst {
         if let Inst::Off { offset, .. } | Inst::RegImmOff { offset, .. } | Inst::Reg2Off { offset, .. } =
@@ -246,7 +245,7 @@ impl Inst {
         self
     }
 
-    /// The position a static jump or branch at `pc` goes to; may lie outside the code.
+    /// The target position of a static jump or branch at `pc`; may be outside the code.
     pub fn target(&self, pc: u32) -> Option<i64> {
         self.offset().map(|offset| i64::from(pc) + i64::from(offset))
     }
@@ -305,7 +304,7 @@ impl fmt::Display for Text {
     }
 }
 
-/// `reg + disp`, without a displacement of zero.
+/// `reg + disp`; a displacement of zero is omitted.
 struct Sum(Reg, i32);
 
 impl fmt::Display for Sum {

@@ -4,17 +4,17 @@
 //! code with an instruction bitmask, and indirect jumps through a jump table. Two versions of its
 //! specification, the Gray Paper, are supported side by side, see [`GpVersion`].
 //!
-//! The crate stands alone: compilers build [`Inst`]s and [`ProgramBlob`]s with it, tools read them back. It
-//! has no dependencies, does no input or output, and never panics on foreign bytes.
+//! The crate is independent of the compiler: compilers build [`Inst`]s and [`ProgramBlob`]s with it, tools read them
+//! back. It has no dependencies, does no input or output, and never panics on arbitrary bytes.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`table`] | the instruction table, from which the rest derives |
 //! | [`reg`], [`inst`], [`asm`] | registers, instructions, one constructor per instruction |
 //! | [`encode`], [`decode`] | instructions to bytes and back |
 //! | [`blob`], [`spi`], [`metadata`], [`container`] | programs as files |
-//! | [`validate`] | which programs are accepted, and what a compiler promises beyond that |
-//! | [`gas`] | what basic blocks cost |
+//! | [`validate`] | validation: the rules of the engines, and stricter ones for compilers |
+//! | [`gas`] | the cost of basic blocks |
 //! | [`disasm`] | programs as text |
 
 pub mod table;

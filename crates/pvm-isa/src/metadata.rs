@@ -1,10 +1,9 @@
-//! Program metadata: who made a program, what it exports and imports, and names for its code.
+//! Program metadata: package, producer, exports, imports and function names.
 //!
-//! The protocol carries metadata as an opaque prefix of the program. Tools of the JAM SDK read a leading
-//! zero byte followed by a description of the package; nothing in a container says which version of the
-//! Gray Paper a program is for, although the versions number their instructions differently. So we write
-//! the conventional description first, where those tools find it, and behind it an extension that they
-//! ignore.
+//! The protocol carries metadata as an opaque prefix of the program. Tools of the JAM SDK read a leading zero byte
+//! followed by a description of the package. But a container doesn't say which version of the Gray Paper a program is
+//! for, although the versions number their instructions differently. So we write the conventional description first,
+//! where those tools find it, followed by an extension that they ignore.
 //!
 //! ```text
 //! metadata    = 0x00 name version license authors  extension
@@ -14,14 +13,13 @@
 //! function    = pc delta:nat name                   sorted by pc, the first delta counts from 0
 //! ```
 //!
-//! Strings are UTF-8 behind their length in bytes, lists stand behind their number of elements; lengths,
-//! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for
-//! 0.8. Flag 1 (bit 0): the entry functions return an end pointer in r8 instead of a length. Flag 2 (bit 1):
-//! there is a linear memory, and `base` follows: wasm address a is address a + base modulo 2^32. A signature
-//! is one letter per parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128,
-//! `r` funcref, `e` externref.
+//! Strings are UTF-8, preceded by their length in bytes; lists are preceded by their number of elements. Lengths,
+//! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for 0.8. Bit 0
+//! of `flags`: the entry functions return an end pointer in r8 instead of a length. Bit 1: there is a linear memory,
+//! and `base` follows: wasm address a is address a + base modulo 2^32. A signature is one letter per parameter, `>`,
+//! one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref.
 //!
-//! Foreign metadata is not an error: [`Metadata::parse`] gives what it recognises.
+//! Foreign metadata is not an error: [`Metadata::parse`] returns the parts it recognises.
 
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat, write_string};
 use crate::table::GpVersion;
@@ -31,17 +29,17 @@ const FORMAT_VERSION: u8 = 1;
 const FLAG_RESULT_END: u64 = 1;
 const FLAG_LINEAR_MEMORY: u64 = 2;
 
-/// The metadata of a program, as far as it is understood.
+/// The metadata of a program; parts that are absent or unknown are `None`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metadata {
     /// The package, if the metadata follows the convention of the JAM SDK.
     pub package: Option<Package>,
-    /// What our compiler records.
+    /// The extension written by wasm-pvm, if present.
     pub extension: Option<Extension>,
 }
 
 impl Metadata {
-    /// Reads metadata. What does not follow the convention is left out.
+    /// Parses metadata. Parts that don't follow the convention are `None`.
     pub fn parse(bytes: &[u8]) -> Metadata {
         let mut reader = Reader::new(bytes);
         let Ok(package) = Package::read(&mut reader) else { return Metadata::default() };
@@ -49,7 +47,7 @@ impl Metadata {
         Metadata { package: Some(package), extension }
     }
 
-    /// The metadata as bytes. An extension without a package is written behind an empty package.
+    /// The metadata as bytes. An extension without a package is written after an empty package.
     ///
     /// # Panics
     ///
@@ -108,14 +106,14 @@ impl Package {
 /// How an entry function returns its result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ResultConvention {
-    /// r7 is the address, r8 the length, as the Gray Paper has it.
+    /// r7 is the address, r8 the length, as in the Gray Paper.
     #[default]
     Length,
-    /// r7 is the address, r8 the address behind the last byte.
+    /// r7 is the address, r8 the end address (exclusive).
     End,
 }
 
-/// What our compiler records about a program.
+/// The information that wasm-pvm records about a program.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Extension {
     /// Name and version of the compiler.
@@ -124,13 +122,13 @@ pub struct Extension {
     pub gp: GpVersion,
     /// How entry functions return.
     pub result: ResultConvention,
-    /// Address of byte 0 of the linear memory modulo 2^32 (it need not be accessible), if there is one.
+    /// Address of byte 0 of the linear memory modulo 2^32, if there is one. The byte need not be accessible.
     pub linear_memory: Option<u32>,
     /// Functions that can be entered from outside.
     pub exports: Vec<Export>,
-    /// Imported functions and what became of them.
+    /// Imported functions and their implementations.
     pub imports: Vec<Import>,
-    /// Names of functions, sorted by position; empty unless asked for.
+    /// Names of functions, sorted by position; empty unless requested.
     pub functions: Vec<FunctionName>,
 }
 
@@ -152,24 +150,25 @@ pub struct Import {
     pub module: String,
     /// Function name of the import.
     pub name: String,
-    /// What calling it does.
+    /// The effect of a call.
     pub kind: ImportKind,
 }
 
-/// What a call of an imported function became.
+/// The implementation of an imported function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportKind {
-    /// The program panics.
+    /// A call panics.
     Trap,
-    /// Nothing; results are zero.
+    /// A call has no effect; results are zero.
     Nop,
-    /// A host call with this number.
+    /// A call is a host call with this number.
     Ecalli(u32),
-    /// What its name says: a host call whose number is its first argument, say. It is code of the program.
+    /// The compiler provides the function, known by its name, as code of the program. Example: a host call whose
+    /// number is the first argument.
     BuiltIn,
 }
 
-/// The name of the code from a position on.
+/// The name of a function in the code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FunctionName {
     /// Position of the function's first instruction.
@@ -179,7 +178,7 @@ pub struct FunctionName {
 }
 
 impl Extension {
-    /// Reads an extension that takes all of `bytes`.
+    /// Parses an extension that takes all of `bytes`.
     ///
     /// # Errors
     ///
@@ -301,7 +300,7 @@ fn read_functions(reader: &mut Reader<'_>) -> Result<Vec<FunctionName>, ParseErr
     })
 }
 
-/// Writes the names as distances from one function to the next.
+/// Writes the positions as distances from one function to the next.
 ///
 /// # Panics
 ///
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_metadata_gives_what_it_has() {
+    fn foreign_metadata_gives_its_known_parts() {
         assert_eq!(Metadata::parse(b"hello"), Metadata::default());
         assert_eq!(Metadata::parse(b"\0\xffhello"), Metadata::default());
         let mut bytes = sample().to_bytes();

@@ -1,25 +1,24 @@
-//! Reading binary formats: a cursor with typed errors.
+//! The reader of binary containers: a cursor with typed errors.
 //!
-//! All containers here are sequences of little-endian numbers, byte strings and numbers in the general
-//! natural encoding (Gray Paper, appendix C.1), which takes one to nine bytes. Input is untrusted: every
-//! read is checked, an error carries the position of the field it is about, and nothing is allocated
-//! before the bytes that fill it are known to be there.
+//! All containers here are sequences of little-endian numbers, byte strings and numbers in the general natural
+//! encoding (Gray Paper, appendix C.1), which takes one to nine bytes. Input is untrusted: every read is checked, an
+//! error has the position of the malformed field, and memory is allocated only for bytes that the input contains.
 
 use core::fmt;
 
-/// Why a container could not be read.
+/// A malformed container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParseError {
-    /// Offset in bytes from the start of the input.
+    /// Offset of the malformed field, in bytes from the start of the input.
     pub offset: usize,
-    /// What is wrong there.
+    /// The violated rule.
     pub kind: ParseErrorKind,
 }
 
-/// What is wrong with a field of a container.
+/// The violated rule of a malformed container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParseErrorKind {
-    /// The field is longer than what is left of the input.
+    /// The field is longer than the rest of the input.
     UnexpectedEnd,
     /// Bytes follow the end of the container.
     TrailingBytes,
@@ -35,7 +34,7 @@ pub enum ParseErrorKind {
     InvalidUtf8,
     /// The metadata extension does not start with its magic bytes and a known format version.
     NotOurExtension,
-    /// A field with a fixed list of values holds another one.
+    /// A field with a fixed list of values has another value.
     UnknownValue,
 }
 
@@ -48,15 +47,17 @@ impl fmt::Display for ParseError {
 impl fmt::Display for ParseErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ParseErrorKind::UnexpectedEnd => "unexpected end of input",
-            ParseErrorKind::TrailingBytes => "bytes after the end",
-            ParseErrorKind::NonMinimalNumber => "number is not in its shortest form",
-            ParseErrorKind::NumberTooLarge => "number is too large",
-            ParseErrorKind::BadJumpTableEntrySize => "bad entry size of the jump table",
-            ParseErrorKind::NonZeroPadding => "padding of the instruction bitmask is not zero",
-            ParseErrorKind::InvalidUtf8 => "string is not valid UTF-8",
-            ParseErrorKind::NotOurExtension => "no metadata extension of a known version",
-            ParseErrorKind::UnknownValue => "unknown value",
+            ParseErrorKind::UnexpectedEnd => "the input ends before the end of this field",
+            ParseErrorKind::TrailingBytes => "unexpected bytes after the end of the container",
+            ParseErrorKind::NonMinimalNumber => "the number is not in its shortest encoding",
+            ParseErrorKind::NumberTooLarge => "the number exceeds the limit of its field",
+            ParseErrorKind::BadJumpTableEntrySize => {
+                "the entry size of the jump table is not 1 to 4 bytes (0 for an empty table)"
+            }
+            ParseErrorKind::NonZeroPadding => "the padding of the instruction bitmask is not zero",
+            ParseErrorKind::InvalidUtf8 => "the string is not valid UTF-8",
+            ParseErrorKind::NotOurExtension => "this is not a wasm-pvm metadata extension of a known version",
+            ParseErrorKind::UnknownValue => "the field has an undefined value",
         })
     }
 }
@@ -79,7 +80,7 @@ impl<'a> Reader<'a> {
         Reader { bytes, pos: 0, base: 0 }
     }
 
-    /// A reader of a part of the input; its errors count from the start of the input.
+    /// A reader of a part of the input; its error offsets count from the start of the whole input.
     pub(crate) fn nested(bytes: &'a [u8], base: usize) -> Self {
         Reader { bytes, pos: 0, base }
     }
@@ -139,7 +140,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A number of things that each take at least `min_size` (≥ 1) bytes of what follows.
+    /// The number of elements of a list that follows, each of at least `min_size` (≥ 1) bytes.
     pub(crate) fn count(&mut self, min_size: usize) -> Result<usize> {
         let offset = self.offset();
         let n = self.nat()?;

@@ -1,8 +1,8 @@
 //! Registers and sets of registers.
 //!
-//! The machine has thirteen 64-bit registers. The instruction set treats them alike; the names follow the
-//! calling convention of the native toolchain, whose entry and exit protocol fixes four of them. A set of
-//! registers is one 16-bit word, so liveness and hazards are bit operations.
+//! The machine has thirteen 64-bit registers, which the instruction set treats alike. The names follow the calling
+//! convention of the native toolchain; the protocol for entry and exit fixes four registers. A set of registers is one
+//! 16-bit word, so liveness and hazards are bit operations.
 
 use core::fmt;
 
@@ -11,7 +11,7 @@ use core::fmt;
 pub struct Reg(u8);
 
 impl Reg {
-    /// How many registers there are.
+    /// The number of registers.
     pub const COUNT: usize = 13;
     /// r0: return address; at entry the address that halts the program.
     pub const RA: Reg = Reg(0);
@@ -45,7 +45,7 @@ impl Reg {
         if (index as usize) < Reg::COUNT { Some(Reg(index)) } else { None }
     }
 
-    /// The register an operand byte or nibble stands for: `min(12, field)`.
+    /// The register encoded by an operand byte or nibble: `min(12, field)`.
     pub const fn from_field(field: u8) -> Reg {
         if field > 12 { Reg(12) } else { Reg(field) }
     }
@@ -78,7 +78,7 @@ impl fmt::Debug for Reg {
     }
 }
 
-/// A set of registers; bit i stands for register i.
+/// A set of registers; bit i is register i.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RegSet(u16);
 

@@ -8,14 +8,14 @@
 //!
 //! | area | start | size | access |
 //! |---|---|---|---|
-//! | nothing | 0 | 0x10000 | none, always panics |
+//! | guard | 0 | 0x10000 | none, always panics |
 //! | read-only data | 0x10000 | P(ro) | read |
 //! | read-write data, then zeros | 0x20000 + Z(ro) | P(rw) + 4096 · heap pages | read, write |
 //! | stack | 0xFEFE0000 − P(stack) | P(stack) | read, write |
 //! | arguments | 0xFEFF0000 | P(arguments) | read |
 //!
-//! The text also requires 5 zones + Z(ro) + Z(rw + heap) + Z(stack) + 2^24 ≤ 2^32. The widths of the
-//! length fields already imply it, so a size that fits its field is the only condition.
+//! The Gray Paper also requires 5 zones + Z(ro) + Z(rw + heap) + Z(stack) + 2^24 ≤ 2^32. The widths of the length
+//! fields already imply it, so the only condition is that each size fits its field.
 
 use core::fmt;
 use core::ops::Range;
@@ -33,7 +33,7 @@ pub const RO_START: u32 = ZONE_SIZE;
 pub const STACK_END: u32 = 0xfefe_0000;
 /// Address of the arguments; r7 at entry.
 pub const ARGS_START: u32 = 0xfeff_0000;
-/// The most argument bytes there can be.
+/// Maximum size of the arguments in bytes.
 pub const MAX_ARGS_LEN: u32 = 1 << 24;
 /// The code pointer that ends the program when jumped to; r0 at entry.
 pub const HALT_ADDRESS: u32 = 0xffff_0000;
@@ -48,7 +48,7 @@ pub struct SpiProgram {
     pub ro_data: Vec<u8>,
     /// Initial read-write data, at [`rw_start`]. At most [`MAX_AREA_LEN`] bytes.
     pub rw_data: Vec<u8>,
-    /// Zeroed pages behind the read-write data.
+    /// Number of zeroed pages after the read-write data.
     pub heap_pages: u16,
     /// Size of the stack in bytes. At most [`MAX_AREA_LEN`].
     pub stack_size: u32,
@@ -57,7 +57,7 @@ pub struct SpiProgram {
 }
 
 impl SpiProgram {
-    /// Reads a container that takes all of `bytes`.
+    /// Parses a container that takes all of `bytes`.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl SpiProgram {
         Ok(out)
     }
 
-    /// Where the program's memory areas lie.
+    /// The addresses of the program's memory areas.
     ///
     /// # Errors
     ///
@@ -162,13 +162,13 @@ pub struct AreaTooLarge;
 
 impl fmt::Display for AreaTooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a data area or the stack does not fit its length field (16 MiB less one byte)")
+        f.write_str("a data area or the stack exceeds the limit of the container (16 MiB less one byte)")
     }
 }
 
 impl core::error::Error for AreaTooLarge {}
 
-/// Address of the read-write data behind `ro_len` bytes (at most [`MAX_AREA_LEN`]) of read-only data.
+/// Address of the read-write data, if there are `ro_len` bytes (at most [`MAX_AREA_LEN`]) of read-only data.
 pub const fn rw_start(ro_len: u32) -> u32 {
     2 * ZONE_SIZE + ro_len.next_multiple_of(ZONE_SIZE)
 }

@@ -1,19 +1,26 @@
-//! The instruction table: one row per instruction, everything else derives from it.
+//! The instruction table: one row per instruction, from which everything else derives.
 //!
-//! Two versions of the Gray Paper (0.7.2 and 0.8) share the machine but number some instructions
-//! differently, and later stages ask many questions about an opcode: its mnemonic, its operand format,
-//! which registers it reads and writes, how control leaves it, what it costs. Answering each question with
-//! a match of its own would spread an instruction over many files.
+//! Two versions of the Gray Paper (0.7.2 and 0.8) share the machine but number some instructions differently. An
+//! opcode has many properties: its mnemonic, its operand format, the registers it reads and writes, its control flow,
+//! its cost. With one match per property, an instruction would be spread over many files.
 //!
-//! So every instruction is one row of `for_each_inst!`, grouped by operand format. The macro hands all
-//! rows to a callback macro; this file derives [`Opcode`] and its side table from them, `asm.rs` derives
-//! one constructor per instruction. A new instruction is a new row.
+//! So every instruction is one row of `for_each_inst!`, grouped by operand format. The macro passes all rows to a
+//! callback macro. This file generates [`Opcode`] and its side table from them, `asm.rs` one constructor per
+//! instruction. A new instruction is a new row.
 //!
-//! Columns: variant, mnemonic, number in 0.7.2, number in 0.8 (`_` = absent), roles of the register fields
-//! in the order of [`Inst::reg_fields`](crate::Inst::reg_fields) (`R`ead, `W`rite, `U`pdate = both), flow,
-//! latency in cycles, decode slots (`[n]`; `[a/b]` = a if the destination is also a source, else b;
-//! `value` = only the first register counts as such a source), and units (`A`LU, `L`oad, `S`tore, `M`ul,
-//! `D`iv). The last three are the block-cost model of 0.8.
+//! Columns:
+//!
+//! - variant of [`Opcode`] and mnemonic;
+//! - number in 0.7.2 and number in 0.8 (`_`: absent);
+//! - roles of the register fields in the order of [`Inst::reg_fields`](crate::Inst::reg_fields): `R`ead, `W`rite,
+//!   `U`pdate (both);
+//! - control flow;
+//! - latency in cycles;
+//! - decode slots: `[n]`, or `[a/b]`: a if the destination is also a source, else b; with `value` only the first
+//!   register counts as such a source;
+//! - execution units: `A`LU, `L`oad, `S`tore, `M`ul, `D`iv.
+//!
+//! Latency, slots and units are the block-cost model of 0.8.
 //!
 //! Invariants: opcodes are dense and in table order, so an opcode indexes the table; within one version
 //! numbers are unique.
@@ -21,7 +28,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// Latency of a load under the cost model of GP 0.8: every access is taken to hit the L2 cache.
+/// Latency of a load in cycles under the cost model of GP 0.8, which assumes that every access hits the L2 cache.
 pub const L2_HIT: u8 = 25;
 
 /// Calls a macro with all rows of the instruction table. See the module documentation for the columns.
@@ -332,7 +339,7 @@ impl Format {
     }
 }
 
-/// What an instruction does with one of its register fields.
+/// How an instruction uses one of its register fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// The register is read.
@@ -344,18 +351,18 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether the old value matters.
+    /// Whether the register is read.
     pub const fn reads(self) -> bool {
         matches!(self, Role::Read | Role::Update)
     }
 
-    /// Whether the register may hold another value afterwards.
+    /// Whether the register may be written.
     pub const fn writes(self) -> bool {
         matches!(self, Role::Write | Role::Update)
     }
 }
 
-/// Where control goes after an instruction.
+/// The control flow after an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Flow {
     /// To the next instruction, in the same basic block.
@@ -398,17 +405,17 @@ pub struct Units {
     pub div: u8,
 }
 
-/// The price of an opcode in the block-cost model of GP 0.8.
+/// The cost of an opcode in the block-cost model of GP 0.8.
 ///
-/// `sbrk` is not part of GP 0.8; its row carries the numbers of `ecalli`, so that a program for 0.7.2 can
-/// be priced by the newer model for comparison.
+/// `sbrk` is not part of GP 0.8. Its row has the numbers of `ecalli`, so that programs for 0.7.2 can be compared under
+/// the newer model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CostRow {
     /// Cycles from start to result. A branch has a cheaper form, see [`crate::gas`].
     pub cycles: u8,
     /// Decode slots.
     pub slots: Slots,
-    /// Units held for all of `cycles`.
+    /// Execution units occupied for all of `cycles`.
     pub units: Units,
 }
 
@@ -440,7 +447,7 @@ impl Opcode {
         self.row().numbers[gp as usize]
     }
 
-    /// The opcode that a version of the Gray Paper gives this byte to.
+    /// The opcode with this byte in a version of the Gray Paper.
     pub fn from_number(gp: GpVersion, number: u8) -> Option<Opcode> {
         NUMBERS[gp as usize][usize::from(number)]
     }
@@ -455,7 +462,7 @@ impl Opcode {
         self.row().roles
     }
 
-    /// Where control goes after the instruction.
+    /// The control flow after the instruction.
     pub fn flow(self) -> Flow {
         self.row().flow
     }
@@ -480,7 +487,7 @@ impl Opcode {
         self.row().cost.units.store > 0
     }
 
-    /// The opcode's price in the block-cost model of GP 0.8.
+    /// The opcode's cost in the block-cost model of GP 0.8.
     pub fn cost(self) -> &'static CostRow {
         &self.row().cost
     }

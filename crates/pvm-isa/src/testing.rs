@@ -1,7 +1,7 @@
 //! Random instructions and programs for tests, here and in other crates (feature `testing`).
 //!
-//! Everything derives from the instruction table, so a new row is tested without further work. The
-//! generator is deterministic: the same seed gives the same values everywhere.
+//! The generators use the instruction table, so a new row is tested without further work. They are deterministic: the
+//! same seed gives the same values everywhere.
 
 use crate::blob::{Bitmask, ProgramBlob};
 use crate::inst::Inst;

@@ -1,17 +1,17 @@
-//! Which programs are accepted, and what a compiler promises beyond that.
+//! Validation of programs: the rules of the engines, and stricter ones for compilers.
 //!
-//! GP 0.7.2 accepts every blob and lets bad spots act as `trap` when they are reached. GP 0.8 refuses a
-//! program before its first instruction unless a walk from position 0 meets only defined opcodes that are
-//! marked in the bitmask, ends exactly at the end of the code, and its last instruction is a terminator
-//! (Gray Paper, appendix A.2). The `polkavm` crate 0.37 goes further and refuses a last instruction that
-//! can fall through, such as a conditional branch; [`validate`] includes this, so that an accepted program
-//! runs everywhere.
+//! GP 0.7.2 accepts every blob; an invalid instruction acts as `trap` when it is executed. GP 0.8 refuses an invalid
+//! program before its first instruction. A walk from position 0 must find only defined opcodes that are marked in the
+//! bitmask. It must end exactly at the end of the code, with a terminator as the last instruction (Gray Paper,
+//! appendix A.2). The `polkavm` crate 0.37 also refuses a last instruction that can fall through, such as a
+//! conditional branch. [`validate`] includes this rule, so that an accepted program runs everywhere.
 //!
-//! Jumps are not part of acceptance: a jump to a position that starts no basic block panics when it is
-//! taken, under 0.8 a conditional branch even if it is not. Compilers promise more: [`check_well_formed`]
-//! makes sure that nothing in the program can panic for such a reason, under either version.
+//! Engines don't check jump targets in advance. A jump to a position that starts no basic block panics when it is
+//! taken; under 0.8 a conditional branch panics even if it isn't taken. [`check_well_formed`] is stricter, for the
+//! output of compilers: no jump and no jump-table entry of the program can panic for this reason, under either
+//! version.
 //!
-//! A basic block starts at position 0 and behind every terminator, provided there is a valid instruction.
+//! A basic block starts at position 0 and after every terminator, provided that there is a valid instruction.
 
 use core::fmt;
 
@@ -19,13 +19,13 @@ use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
 use crate::table::{Flow, GpVersion};
 
-/// What is wrong with a program, and where.
+/// A violation of a validation rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InvalidProgram {
-    /// Position in the code; the index for a jump-table entry.
+    /// Position in the code; for a jump-table entry, its index.
     pub offset: u32,
-    /// What is wrong there.
-    pub what: Defect,
+    /// The violated rule.
+    pub defect: Defect,
 }
 
 /// A way in which a program is invalid.
@@ -43,30 +43,35 @@ pub enum Defect {
     LastFallsThrough,
     /// A static jump or branch goes to a position that starts no basic block.
     TargetIsNoBlock,
-    /// The position behind a conditional branch starts no basic block.
+    /// The position after a conditional branch starts no basic block.
     FallthroughIsNoBlock,
-    /// A jump-table entry is no position at which a basic block starts.
+    /// A jump-table entry is not the position of a basic block.
     JumpTableEntryIsNoBlock,
 }
 
 impl fmt::Display for InvalidProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = self.offset;
-        match self.what {
+        match self.defect {
             Defect::NoCode => f.write_str("the program has no code"),
-            Defect::NotMarked => write!(f, "no instruction is marked at position {offset}"),
-            Defect::UndefinedOpcode => write!(f, "undefined opcode at position {offset}"),
+            Defect::NotMarked => {
+                write!(f, "position {offset} is not marked as an instruction in the bitmask")
+            }
+            Defect::UndefinedOpcode => write!(f, "the opcode at position {offset} is undefined"),
             Defect::OperandsCutOff => {
-                write!(f, "operands of the instruction at position {offset} are cut off")
+                write!(f, "the operands of the instruction at position {offset} are cut off")
             }
             Defect::LastFallsThrough => {
-                write!(f, "the last instruction, at position {offset}, lets control run off the end")
+                write!(
+                    f,
+                    "the last instruction, at position {offset}, can fall through to the end of the code"
+                )
             }
             Defect::TargetIsNoBlock => {
                 write!(f, "the target of the jump at position {offset} starts no basic block")
             }
             Defect::FallthroughIsNoBlock => {
-                write!(f, "no basic block starts behind the branch at position {offset}")
+                write!(f, "no basic block starts after the branch at position {offset}")
             }
             Defect::JumpTableEntryIsNoBlock => {
                 write!(f, "jump-table entry {offset} is not the start of a basic block")
@@ -81,7 +86,7 @@ impl core::error::Error for InvalidProgram {}
 ///
 /// # Errors
 ///
-/// The first reason not to. Under 0.7.2 there is none.
+/// The first violated rule. Under 0.7.2 there are none.
 pub fn validate(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram> {
     match gp {
         GpVersion::V072 => Ok(()),
@@ -89,55 +94,55 @@ pub fn validate(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgr
     }
 }
 
-/// Checks everything a compiler promises of a program, under either version:
+/// Checks the rules for compiled programs, under either version:
 ///
-/// - the walk from position 0 meets only valid instructions with all their operand bytes, and the last of
-///   them does not fall through;
-/// - static targets, positions behind conditional branches and jump-table entries start basic blocks.
+/// - the walk from position 0 finds only valid instructions with all their operand bytes, and the last of them can't
+///   fall through;
+/// - static targets, positions after conditional branches and jump-table entries start basic blocks.
 ///
 /// # Errors
 ///
-/// The first broken promise.
+/// The first violated rule.
 pub fn check_well_formed(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram> {
     check_code(gp, program)?;
     let starts = block_starts(gp, program);
     let is_start = |pos: i64| u32::try_from(pos).is_ok_and(|pos| starts.binary_search(&pos).is_ok());
     for (pc, inst) in program.instructions(gp) {
-        check_jump(pc, &inst, is_start).map_err(|what| InvalidProgram { offset: pc, what })?;
+        check_jump(pc, &inst, is_start).map_err(|defect| InvalidProgram { offset: pc, defect })?;
     }
     match program.jump_table.iter().position(|&entry| !is_start(entry.into())) {
-        Some(index) => Err(InvalidProgram { offset: index as u32, what: Defect::JumpTableEntryIsNoBlock }),
+        Some(index) => Err(InvalidProgram { offset: index as u32, defect: Defect::JumpTableEntryIsNoBlock }),
         None => Ok(()),
     }
 }
 
 /// The positions at which basic blocks start, in ascending order.
 ///
-/// A terminator counts wherever the bitmask marks it, also where a walk from position 0 never comes.
+/// A terminator counts wherever the bitmask marks it, even at positions that a walk from position 0 skips.
 pub fn block_starts(gp: GpVersion, program: &ProgramBlob) -> Vec<u32> {
     let is_valid = |pc: u32| program.decode(gp, pc).is_valid;
-    let behind_terminators = (0..program.code.len() as u32).filter_map(|pc| {
+    let after_terminators = (0..program.code.len() as u32).filter_map(|pc| {
         let inst = program.mask.get(pc as usize).then(|| program.decode(gp, pc))?;
         (inst.is_valid && inst.inst.op().is_terminator()).then_some(pc + inst.len)
     });
-    core::iter::once(0).chain(behind_terminators).filter(|&pc| is_valid(pc)).collect()
+    core::iter::once(0).chain(after_terminators).filter(|&pc| is_valid(pc)).collect()
 }
 
-/// The static rules of 0.8, and the one of polkavm.
+/// The static rules of 0.8 and of polkavm.
 fn check_code(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram> {
     let mut last = None;
     for (pc, inst) in program.instructions(gp) {
         if !inst.is_valid {
             let is_marked = program.mask.get(pc as usize);
-            let what = if is_marked { Defect::UndefinedOpcode } else { Defect::NotMarked };
-            return Err(InvalidProgram { offset: pc, what });
+            let defect = if is_marked { Defect::UndefinedOpcode } else { Defect::NotMarked };
+            return Err(InvalidProgram { offset: pc, defect });
         }
         last = Some((pc, inst));
     }
     match last {
-        None => Err(InvalidProgram { offset: 0, what: Defect::NoCode }),
+        None => Err(InvalidProgram { offset: 0, defect: Defect::NoCode }),
         Some((pc, inst)) if inst.inst.op().can_fall_through() => {
-            Err(InvalidProgram { offset: pc, what: Defect::LastFallsThrough })
+            Err(InvalidProgram { offset: pc, defect: Defect::LastFallsThrough })
         }
         Some(_) => Ok(()),
     }
@@ -172,8 +177,8 @@ mod tests {
     }
 
     fn defect(check: Result<(), InvalidProgram>) -> (u32, Defect) {
-        let InvalidProgram { offset, what } = check.expect_err("invalid");
-        (offset, what)
+        let InvalidProgram { offset, defect } = check.expect_err("invalid");
+        (offset, defect)
     }
 
     fn branch(offset: i32) -> Inst {
@@ -234,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_start_behind_terminators_only() {
+    fn blocks_start_after_terminators_only() {
         let blob = program(&[asm::ecalli(1), asm::unlikely(), asm::fallthrough(), asm::trap(), asm::trap()]);
         assert_eq!(block_starts(GP, &blob), [0, 4, 5]);
         assert_eq!(block_starts(GpVersion::V072, &blob), [0, 4, 5]);

@@ -1,7 +1,7 @@
-//! Foreign bytes: no parser, walk or printer panics, whatever it is given.
+//! Arbitrary bytes: no parser, decoder or printer panics on any input.
 //!
-//! Random bytes alone rarely get past the first length field, so most cases are damaged copies of valid
-//! files. What parses must survive writing and parsing again.
+//! Random bytes alone rarely get past the first length field, so most cases are damaged copies of valid files. A file
+//! that parses must round-trip through writing and parsing.
 
 use pvm_isa::container::Container;
 use pvm_isa::disasm::Disassembly;
@@ -68,7 +68,7 @@ fn damage(file: &mut Vec<u8>, rng: &mut Rng) {
     }
 }
 
-/// Gives the bytes to everything that reads bytes.
+/// Runs all parsers, decoders and printers on the bytes.
 fn exercise(bytes: &[u8]) {
     let metadata = Metadata::parse(bytes);
     assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);

@@ -1,5 +1,5 @@
-//! The block-cost model against known prices, against a literal reading of its rules, and against the
-//! reference implementation in Python where it is present.
+//! The block-cost model against known costs, against a literal implementation of its rules, and against the reference
+//! implementation in Python if it is installed.
 
 mod support;
 
@@ -194,10 +194,10 @@ fn the_minimal_program_of_the_target_description() {
 
 #[test]
 fn branches_are_cheap_next_to_trap_and_unlikely_bytes() {
-    let cost_with = |offset: i32, behind: Inst| {
+    let cost_with = |offset: i32, after: Inst| {
         let mut program = ProgramBlob::default();
         program.push_with_offset_bytes(GP, &branch_eq(r(1), r(2), offset), 4);
-        program.push(GP, &behind);
+        program.push(GP, &after);
         program.push(GP, &jump(0));
         program_costs(GP, &program)[0]
     };
@@ -236,8 +236,8 @@ fn random_block(rng: &mut Rng, terminators: &[Opcode]) -> Vec<Inst> {
     insts
 }
 
-/// Reads programs as hex, one per line, and prints what the reference says about each: validity, then
-/// block prices, then instructions with their fields.
+/// Reads programs as hex, one per line, and prints the results of the reference for each: validity, block costs, and
+/// instructions with their fields.
 const REFERENCE_SCRIPT: &str = r"
 import sys
 from pvmref import *
@@ -311,18 +311,18 @@ fn our_answer(program: &ProgramBlob) -> String {
     out
 }
 
-/// The text accepts a last instruction that can fall through if it is a terminator.
+/// Validity by the Gray Paper, which accepts a last instruction that can fall through if it is a terminator.
 fn is_valid_by_the_text(program: &ProgramBlob) -> bool {
     match validate(GP, program) {
         Ok(()) => true,
-        Err(InvalidProgram { offset, what: Defect::LastFallsThrough }) => {
+        Err(InvalidProgram { offset, defect: Defect::LastFallsThrough }) => {
             program.decode(GP, offset).inst.op().is_terminator()
         }
         Err(_) => false,
     }
 }
 
-/// The operands as the reference names them: registers a, b, d, immediates x, y, absolute targets.
+/// The operands in the format of the reference: registers a, b, d, immediates x, y, absolute targets.
 fn fields(pc: u32, inst: &Inst) -> String {
     let target = || inst.target(pc).expect("an offset");
     match *inst {

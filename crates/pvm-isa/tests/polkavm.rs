@@ -1,7 +1,7 @@
-//! Agreement with the `polkavm` crate: which programs GP 0.8 accepts, and what every block costs.
+//! Agreement with the `polkavm` crate on the programs that GP 0.8 accepts and on the cost of every block.
 //!
-//! The engine is an independent implementation of both, and the one programs are run on. Its cost model
-//! with an L2 hit per access is that of the Gray Paper.
+//! The engine is an independent implementation of both, and it runs our programs. Its cost model with an L2 hit per
+//! access is that of the Gray Paper.
 
 use polkavm::{
     BackendKind, CacheModel, Config, CostModelKind, Engine, GasMeteringKind, Module, ModuleConfig,

@@ -1,8 +1,8 @@
 //! The control-flow graph of a function as two flat adjacency lists.
 //!
-//! Terminators know their successors only, and collecting them allocates; analyses want both directions without
-//! either. A [`Cfg`] is a snapshot: it doesn't follow later changes of the function. Blocks without a terminator
-//! (functions under construction, or broken ones) have no successors here.
+//! A terminator lists only its successors, and collecting them allocates. Analyses need both directions, without
+//! allocation. A [`Cfg`] is a snapshot: later changes of the function don't show in it. Blocks without a terminator
+//! (in a function under construction, or a broken one) have no successors here.
 
 use crate::{Block, EntityId, Function, IdVec};
 

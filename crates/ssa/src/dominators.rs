@@ -1,11 +1,11 @@
 //! The dominator tree.
 //!
-//! Lengauer and Tarjan's algorithm with path compression ("simple" linking), O(m log n). The iterative algorithm
-//! of Cooper, Harvey and Kennedy is shorter, but quadratic on a chain of branches that all leave to one trap
-//! block, and wasm code is full of those.
+//! Lengauer and Tarjan's algorithm with path compression ("simple" linking), O(m log n). The iterative algorithm of
+//! Cooper, Harvey and Kennedy is shorter. But it is quadratic on a chain of branches to one shared trap block, and
+//! wasm code is full of those.
 //!
-//! Blocks are handled by their depth-first number; a dominator has a smaller number than what it dominates.
-//! The tree is numbered so that every subtree is an interval, and [`Dominators::dominates`] is a comparison.
+//! Blocks are handled by their depth-first number; a dominator has a smaller number than the blocks it dominates. The
+//! tree is numbered so that every subtree is an interval, and [`Dominators::dominates`] is a comparison.
 
 use crate::cfg::Cfg;
 use crate::{Block, Function, IdVec};
@@ -57,8 +57,8 @@ impl Dominators {
     }
 }
 
-/// For a tree whose nodes have greater numbers than their parents (the root is 0): the first number and the size
-/// of each node's subtree in a preorder of the tree.
+/// The first number and the size of each node's subtree, in a preorder of the tree. The root must be 0, and nodes must
+/// have greater numbers than their parents.
 pub(crate) fn subtree_spans(parent: &[u32]) -> Vec<(u32, u32)> {
     let mut spans = vec![(0, 1u32); parent.len()];
     for node in (1..parent.len()).rev() {

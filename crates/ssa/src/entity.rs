@@ -1,7 +1,7 @@
 //! Typed dense indices and the vectors they index.
 //!
-//! Every entity is a `u32` newtype, so that a block can't be used where a value is meant, and every side table
-//! is a dense [`IdVec`], so that iteration order is the order of creation.
+//! Each kind of entity has its own `u32` newtype, so a block can't be passed where a value is expected. Side tables
+//! are dense [`IdVec`]s, so iteration order is the order of creation.
 
 use std::fmt;
 use std::marker::PhantomData;

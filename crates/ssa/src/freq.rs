@@ -1,33 +1,35 @@
 //! Static block frequencies.
 //!
-//! Block layout and spill placement need to know which blocks run more often. Without a profile we guess the
-//! probability of every edge, after Ball and Larus, and solve the resulting flow:
+//! Block layout and spill placement need to know which blocks run more often. Without a profile we estimate a
+//! probability for every edge, with heuristics after Ball and Larus, and solve the resulting flow equations:
 //! - an edge to a block that inevitably ends in a trap is taken once in [`COLD_RATIO`];
 //! - so is an edge to a block that looks again before it traps, which nothing does but go on or trap;
 //! - an edge that leaves the innermost loop is taken once in [`MAX_TRIPS`];
 //! - values are rarely equal, and rarely negative or zero when compared with zero;
 //! - otherwise all edges of a terminator are equally likely.
 //!
-//! The flow is solved from the inside out, as LLVM does: a loop body, with inner loops collapsed and back edges
-//! cut, is acyclic, so one walk in reverse postorder distributes a mass of 1 from its header. What comes back to
-//! the header gives the trip count (at most [`MAX_TRIPS`]); what leaves gives the collapsed loop's out edges in
-//! the loop around it. Then frequencies are multiplied out from the outside in, at most [`MAX_FREQ`]. Every edge
-//! is looked at once per loop it leaves, which is linear but for pathological nests.
+//! The flow is solved from the innermost loops outwards, as LLVM does. A loop body, with inner loops collapsed and
+//! back edges cut, is acyclic. So one walk in reverse postorder distributes a mass of 1 from its header. The mass that
+//! returns to the header gives the trip count (at most [`MAX_TRIPS`]). The mass that leaves gives the out edges of the
+//! collapsed loop in its parent loop. Then frequencies are multiplied from the outermost loops inwards, up to
+//! [`MAX_FREQ`].
 //!
-//! Irreducible loops are treated alike: all mass that enters one counts as entering at its header, which is
-//! wrong for single blocks but keeps the loop as hot as it should be.
+//! Every edge is visited once per loop it leaves, which is linear except for pathological nests.
+//!
+//! Irreducible loops are treated the same way: all mass that enters one counts as entering at its header. That is
+//! inaccurate for single blocks but right for the loop as a whole.
 
 use crate::cfg::Cfg;
 use crate::loops::{Loop, LoopForest};
 use crate::{Block, Cond, Function, IdVec, Inst, InstData};
 
-/// How much rarer than its siblings an edge into a trap is.
+/// Factor by which an edge into a trap is rarer than its siblings.
 pub const COLD_RATIO: f64 = 4096.0;
-/// Estimated trip count of a loop with one exit, and the limit for any loop.
+/// Estimated trip count of a loop with one exit; upper limit for any loop.
 pub const MAX_TRIPS: f64 = 32.0;
-/// No block is estimated to run more often than this per call.
+/// Upper limit of a block's frequency, in executions per call.
 pub const MAX_FREQ: f64 = 1_048_576.0;
-/// No reachable block is estimated to run less often than this per call.
+/// Lower limit of a reachable block's frequency, in executions per call.
 pub const MIN_FREQ: f64 = 1e-9;
 /// Probability that two values are equal.
 const EQUAL: f64 = 0.375;
@@ -46,7 +48,7 @@ pub fn estimate_frequencies(func: &mut Function) {
     }
 }
 
-/// Blocks from which every path ends in a trap. Loops don't count as ending.
+/// Blocks from which every path ends in a trap. A block that can reach a cycle is not among them.
 fn cold_blocks(func: &Function, cfg: &Cfg) -> IdVec<Block, bool> {
     let is_trap = |block| match func.blocks[block].insts.last() {
         Some(&last) => matches!(func.insts[last], InstData::Trap { .. }),
@@ -138,7 +140,7 @@ fn taken_probability(func: &Function, block: Block) -> f64 {
     }
 }
 
-/// Mass per block and loop.
+/// The solution of the flow: execution counts of blocks and loops, relative to their loop or call.
 struct Flow {
     /// Executions of a block per iteration of its innermost loop (or per call).
     mass: IdVec<Block, f64>,
@@ -146,7 +148,7 @@ struct Flow {
     entries: IdVec<Loop, f64>,
     /// Iterations of a loop per entry.
     trips: IdVec<Loop, f64>,
-    /// Where a collapsed loop goes, with probabilities.
+    /// Targets of a collapsed loop's out edges, with probabilities.
     exits: IdVec<Loop, Vec<(Block, f64)>>,
     /// Iterations of a loop per call.
     factor: IdVec<Loop, f64>,
@@ -195,7 +197,7 @@ impl Flow {
         flow
     }
 
-    /// Passes mass along the edges of one loop body in order; returns what comes back to the header.
+    /// Passes mass along the edges of one loop body in order; returns the mass that reaches the header again.
     fn distribute(
         &mut self,
         cfg: &Cfg,

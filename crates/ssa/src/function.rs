@@ -58,11 +58,11 @@ pub struct FrameSlotData {
 /// A function with a body. Block `b0` is the entry.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Function {
-    /// For people; unique in its module.
+    /// Used in messages and listings; unique in its module.
     pub name: String,
     /// Its signature.
     pub sig: SigId,
-    /// Blocks; ids are positions, order has no meaning beyond `b0` being the entry.
+    /// Blocks by id. Their order has no meaning, except that `b0` is the entry.
     pub blocks: IdVec<Block, BlockData>,
     /// All instructions, of all blocks.
     pub insts: IdVec<Inst, InstData>,
@@ -72,9 +72,9 @@ pub struct Function {
     pub results: IdVec<Inst, Vec<Value>>,
     /// Stack objects.
     pub frame_slots: IdVec<FrameSlot, FrameSlotData>,
-    /// Choose small code over fast code here.
+    /// Whether this function should be small rather than fast.
     pub optimize_for_size: bool,
-    /// Where it comes from; the text form is without.
+    /// Source locations; not part of the text form.
     pub source: SourceLocs,
 }
 
@@ -156,7 +156,7 @@ impl Function {
         }
     }
 
-    /// The constant a value is, if it is one.
+    /// The constant that `value` is defined as, if its definition is a constant.
     pub fn as_const(&self, value: Value) -> Option<i64> {
         match self.insts[self.def_inst(value)?] {
             InstData::Const { bits, .. } => Some(bits),

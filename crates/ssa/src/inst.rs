@@ -1,9 +1,8 @@
-//! The closed list of instructions.
+//! The instructions of the SSA form; the list is closed.
 //!
-//! Integer instructions exist for `i32` and `i64`, float instructions for `f32` and `f64`; the operand type
-//! is stored where the operands do not imply it. Nothing here traps by itself except [`InstData::Load`],
-//! [`InstData::Store`] (an inaccessible address), calls and [`InstData::Trap`]: every other wasm trap is a branch
-//! that the frontend wrote.
+//! Integer instructions exist for `i32` and `i64`, float instructions for `f32` and `f64`; the operand type is stored
+//! where the operands don't imply it. Only [`InstData::Load`] and [`InstData::Store`] (at an inaccessible address),
+//! calls and [`InstData::Trap`] can trap. Every other wasm trap is an explicit branch that the frontend emitted.
 
 use crate::{Block, DataId, FrameSlot, FuncId, SigId, Value};
 
@@ -232,7 +231,7 @@ pub enum FCond {
     Uno,
 }
 
-/// What a load or store moves.
+/// Width of a memory access, and how a load extends it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum MemType {
     /// One byte; a load zero-extends.
@@ -267,10 +266,10 @@ impl MemType {
     }
 }
 
-/// What is known of a memory access.
+/// Properties of a memory access.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MemFlags {
-    /// The access must happen even if its result is unused, in order with other such accesses.
+    /// The access must happen even if its result is unused, and in order with other volatile accesses.
     pub volatile: bool,
     /// The address is known to be a multiple of `1 << align_log2`.
     pub align_log2: u8,
@@ -289,7 +288,7 @@ pub struct Addr {
     pub offset: i32,
 }
 
-/// Why a function stops.
+/// The reason of a trap.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum TrapCode {
     /// `unreachable`.
@@ -403,23 +402,23 @@ pub enum InstData {
         mem: MemType,
         /// Type of the result.
         ty: Type,
-        /// Where.
+        /// The address.
         addr: Addr,
-        /// What is known of it.
+        /// Its properties.
         flags: MemFlags,
     },
     /// A memory write of the low bytes of a value (`S8`, `S16`, `S32` are not used here).
     Store {
         /// Width.
         mem: MemType,
-        /// Where.
+        /// The address.
         addr: Addr,
         /// The value.
         value: Value,
-        /// What is known of it.
+        /// Its properties.
         flags: MemFlags,
     },
-    /// A direct call; to an import or intrinsic, too.
+    /// A direct call, also of an import or intrinsic.
     Call {
         /// The callee.
         func: FuncId,
@@ -440,7 +439,7 @@ pub enum InstData {
         /// The target.
         to: BlockCall,
     },
-    /// Terminator: two ways.
+    /// Terminator: goes to one of two blocks.
     Branch {
         /// 0 or 1.
         cond: Value,
@@ -449,15 +448,15 @@ pub enum InstData {
         /// Target for 0.
         if_false: BlockCall,
     },
-    /// Terminator: many ways. Case values are distinct and sorted (as signed numbers of the type).
+    /// Terminator: goes to one of many blocks. Case values are distinct and sorted (as signed numbers of the type).
     Switch {
         /// Type of the value.
         ty: Type,
-        /// What is compared.
+        /// The value compared with the cases.
         value: Value,
-        /// Values with their targets.
+        /// Case values with their targets.
         cases: Vec<(i64, BlockCall)>,
-        /// Every other value.
+        /// The target for every other value.
         default: BlockCall,
     },
     /// Terminator: returns to the caller.
@@ -465,14 +464,14 @@ pub enum InstData {
         /// One value per result.
         args: Vec<Value>,
     },
-    /// Terminator: replaces this call by another, direct.
+    /// Terminator: a direct tail call.
     TailCall {
         /// The callee.
         func: FuncId,
         /// One value per parameter.
         args: Vec<Value>,
     },
-    /// Terminator: replaces this call by another, to a code address.
+    /// Terminator: a tail call to a code address.
     TailCallIndirect {
         /// Signature of the callee.
         sig: SigId,
@@ -483,7 +482,7 @@ pub enum InstData {
     },
     /// Terminator: stops the program.
     Trap {
-        /// Why.
+        /// The reason.
         code: TrapCode,
     },
 }

@@ -1,16 +1,16 @@
 //! The compact, owned SSA form between LLVM and the code generator.
 //!
-//! LLVM values are not `Send`, change from release to release and need LLVM in every test. So LLVM IR is read
-//! once into this form and dropped; from here on a function is plain data that threads may share, that has a
-//! text form, a verifier and an interpreter.
+//! LLVM values are not `Send`, their API changes with each release, and tests over them need LLVM. So LLVM IR is read
+//! once into this form and dropped. From here on a function is plain data that threads can share, with a text form, a
+//! verifier and an interpreter.
 //!
-//! What a [`Module`] promises to the code generator (the verifier checks it):
-//! - the opcode list is closed ([`InstData`]); value types are [`Type`] only, narrower integers are promoted
-//!   and 128-bit ones are split by the reader;
-//! - block parameters instead of phis; the entry block's parameters are the function's parameters and it has no
+//! Invariants of a [`Module`], which the code generator relies on and the verifier checks:
+//! - the opcode list is closed ([`InstData`]); value types are [`Type`] only: the reader of LLVM IR promotes narrower
+//!   integers and splits 128-bit ones;
+//! - block parameters replace phis; the parameters of the entry block are those of the function, and it has no
 //!   predecessors;
-//! - every block ends in exactly one terminator, every block is reachable;
-//! - no edge is critical: a successor of a block with several out edges has no other predecessor. Several cases of
+//! - every block is reachable and ends in exactly one terminator;
+//! - no edge is critical: a successor of a block with several successors has no other predecessor. Several cases of
 //!   one switch may share a successor, which then has no parameters;
 //! - definitions dominate uses;
 //! - conditions of `branch` and `select`, and results of comparisons, are `i32` values that are 0 or 1.

@@ -1,14 +1,16 @@
 //! The loop nesting forest.
 //!
-//! Havlak's loops, found with Ramalingam's correction: one depth-first search, then headers from the last
-//! visited to the first, each collecting its body backwards from its back edges while inner loops are already
-//! collapsed into their headers. Collapsing is union-find, so the whole is almost linear in the number of edges.
+//! Havlak's loop forest, with Ramalingam's correction. After one depth-first search, headers are processed from the
+//! last visited to the first. Each header collects its body backwards from its back edges; inner loops are already
+//! collapsed into their headers. Collapsing uses union-find, so the whole is almost linear in the number of edges.
 //!
-//! Irreducible graphs need no special case: a cycle belongs to the loop whose header the search saw first, and
-//! an edge that enters it elsewhere counts as an edge between the two ends' representatives as soon as the
-//! search tree's lowest common ancestor of its ends is processed (before that, no loop can contain both ends).
-//! Such loops are marked [`LoopData::irreducible`]. Every cycle of the graph lies in a loop, and without the
-//! edges to its header and with inner loops collapsed each loop body is acyclic.
+//! Irreducible graphs need no special case. A cycle belongs to the loop whose header the search visited first. An edge
+//! that enters the cycle elsewhere is deferred to the lowest common ancestor of its ends in the search tree. No loop
+//! processed earlier can contain both ends. From then on it is an edge between the representatives of its ends. Such
+//! loops are marked [`LoopData::irreducible`].
+//!
+//! Every cycle of the graph is in a loop. A loop body without the edges to its header, and with inner loops collapsed,
+//! is acyclic.
 
 use crate::cfg::Cfg;
 use crate::dominators::subtree_spans;
@@ -22,7 +24,7 @@ entity_id! {
 /// A loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LoopData {
-    /// The first block of it that a depth-first search visits; the only entrance unless `irreducible`.
+    /// The block that a depth-first search visits first; the only entry of the loop unless it is `irreducible`.
     pub header: Block,
     /// The innermost loop around it.
     pub parent: Option<Loop>,
@@ -63,7 +65,7 @@ impl LoopForest {
     /// Whether `block` is in `outer`.
     pub fn contains(&self, outer: Loop, block: Block) -> bool {
         let Some(inner) = self.innermost[block] else { return false };
-        // Node 0 of the numbered tree stands for the whole function.
+        // Node 0 of the numbered tree represents the whole function.
         let ((first, size), (number, _)) = (self.spans[outer.index() + 1], self.spans[inner.index() + 1]);
         number.wrapping_sub(first) < size
     }
@@ -180,7 +182,7 @@ impl Nest {
         nest
     }
 
-    /// An edge from outside of the loop of `outermost` leads to `node` in it.
+    /// Marks the loops that an edge to `node` enters from outside, up to the loop of `outermost`, as irreducible.
     fn mark_entrance(&mut self, node: u32, outermost: u32) {
         let mut inside = node;
         while inside != outermost {

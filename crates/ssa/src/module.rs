@@ -1,7 +1,7 @@
-//! A program: functions, signatures, data objects, and what it shares with the outside.
+//! A program: functions, signatures, data objects, imports and exports.
 //!
 //! Everything with an address is a [`DataObject`]: linear memory, wasm globals, tables, passive segments and the
-//! constant arrays that LLVM makes. A target places them; code names them by [`DataId`].
+//! constant arrays that LLVM creates. The target assigns the addresses; code refers to objects by [`DataId`].
 
 use crate::entity::IdVec;
 use crate::entity_id;
@@ -12,8 +12,8 @@ use crate::source::Sources;
 entity_id! {
     /// A function: defined, imported or intrinsic.
     FuncId = "f";
-    /// A signature. Two ids may have the same form: they stand for types that differ in wasm, and references to
-    /// functions of one are not references to functions of the other.
+    /// A signature. Two ids with the same shape (parameter and result types) represent different wasm types. A
+    /// reference to a function of one is not a reference to a function of the other.
     SigId = "sig";
     /// A data object.
     DataId = "d";
@@ -42,7 +42,7 @@ pub enum FuncKind {
 /// A function's interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FuncDecl {
-    /// For people; unique.
+    /// Used in messages and listings; unique.
     pub name: String,
     /// Its signature.
     pub sig: SigId,
@@ -59,7 +59,7 @@ pub struct Import {
     pub field: String,
 }
 
-/// What an export refers to.
+/// The item that an export refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportItem {
     /// A function.
@@ -73,7 +73,7 @@ pub enum ExportItem {
 pub struct Export {
     /// The wasm export name.
     pub name: String,
-    /// What it names.
+    /// The exported item.
     pub item: ExportItem,
 }
 
@@ -99,12 +99,12 @@ pub struct LinearMemory {
     pub segments: Vec<Segment>,
     /// Whether the code may grow it.
     pub grows: bool,
-    /// Initial `__stack_pointer` when the shadow stack is fused with the machine stack: the bytes below it
-    /// (down to the first data) need no memory of their own, and [`crate::InstData::FrameAddr`] occurs.
+    /// Initial `__stack_pointer`, if the shadow stack is fused with the machine stack. Then the bytes below it (down
+    /// to the first data) need no memory of their own, and code may use [`crate::InstData::FrameAddr`].
     pub native_stack: Option<u32>,
 }
 
-/// What a data object is.
+/// The kind of a data object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DataKind {
     /// The linear memory. At most one per module.
@@ -122,7 +122,7 @@ pub enum DataKind {
 pub struct Relocation {
     /// Byte offset in the object.
     pub offset: u32,
-    /// The function whose reference (as [`crate::InstData::FuncRef`]) stands there.
+    /// The function whose reference (as [`crate::InstData::FuncRef`]) is stored there.
     pub func: FuncId,
 }
 
@@ -131,18 +131,18 @@ pub struct Relocation {
 pub struct StoredAddress {
     /// Byte offset in the object.
     pub offset: u32,
-    /// The object whose address stands there.
+    /// The object whose address is stored there.
     pub data: DataId,
-    /// What is added to the address.
+    /// A constant added to that address.
     pub addend: i32,
 }
 
 /// Something with an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataObject {
-    /// For people; unique.
+    /// Used in messages and listings; unique.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: DataKind,
     /// Bytes (for linear memory 0: see [`LinearMemory`]).
     pub size: u32,
@@ -171,29 +171,29 @@ pub struct Module {
     pub exports: Vec<Export>,
     /// The function to run before any export.
     pub start: Option<FuncId>,
-    /// A variable of four `i32`s that entries set, in programs that check accesses: how many places there are in the
-    /// argument bytes for an access of 1, 2, 4 and 8 bytes. `length - width + 1`, or 0.
+    /// A variable of four `i32`s that entries set, in programs that check accesses: for accesses of 1, 2, 4 and 8 bytes
+    /// the number of addresses in the argument bytes at which they are allowed, `length - width + 1` or 0.
     pub host_arguments: Option<DataId>,
-    /// What locations in function bodies stand for, if there are any.
+    /// The tables for the source locations of function bodies, if they have any.
     pub sources: Option<Box<Sources>>,
 }
 
 impl Module {
-    /// The first id of the form `sig`, added if there is none.
+    /// The first id with the shape `sig`; added if there is none.
     pub fn intern_signature(&mut self, sig: Signature) -> SigId {
         let known = self.signatures.iter().find(|(_, known)| **known == sig).map(|(id, _)| id);
         known.unwrap_or_else(|| self.signatures.push(sig))
     }
 
-    /// The signature with this form that `number` others of the form stand in front of.
-    pub(crate) fn numbered_signature(&self, form: &Signature, number: usize) -> Option<SigId> {
-        self.signatures.iter().filter(|(_, sig)| *sig == form).map(|(id, _)| id).nth(number)
+    /// The `number`-th signature with this shape, counted from 0.
+    pub(crate) fn numbered_signature(&self, shape: &Signature, number: usize) -> Option<SigId> {
+        self.signatures.iter().filter(|(_, sig)| *sig == shape).map(|(id, _)| id).nth(number)
     }
 
-    /// How many signatures of the same form stand in front of one.
+    /// The position of `sig` among the signatures with its shape, counted from 0.
     pub(crate) fn signature_number(&self, sig: SigId) -> usize {
-        let form = &self.signatures[sig];
-        self.signatures.iter().take_while(|(id, _)| *id != sig).filter(|(_, other)| *other == form).count()
+        let shape = &self.signatures[sig];
+        self.signatures.iter().take_while(|(id, _)| *id != sig).filter(|(_, other)| *other == shape).count()
     }
 
     /// The linear memory, if the module has one.

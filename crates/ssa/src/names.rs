@@ -1,7 +1,7 @@
 //! The names of opcodes and their parts in the text form.
 //!
-//! Each enum has one table here. Printing matches on it, so a variant without a name does not compile; parsing
-//! searches the same rows, so the two directions cannot disagree.
+//! Each enum has one table here. Printing and parsing are generated from the same rows, so they can't disagree, and a
+//! variant without a name doesn't compile.
 
 use crate::{BinaryOp, Cond, FCond, MemType, TrapCode, Type, UnaryOp};
 

@@ -1,26 +1,28 @@
-//! Where code comes from in the source of a program.
+//! Source locations of instructions.
 //!
-//! Debug information must cost nothing where there is none, and nothing may depend on it. So an instruction has no
-//! field for it: a function has a side table by instruction that may be shorter than the list of instructions, and is
-//! empty without debug information. What a location is stands once per program, in [`Sources`]. Equal places have equal
-//! ids, so two instructions come from the same place exactly if their locations are equal.
+//! Without debug information there must be no cost, and code must not depend on it. So instructions have no location
+//! field. A function has a side table by instruction, which may be shorter than the list of instructions and is empty
+//! without debug information.
+//!
+//! An instruction's location is an id; file, line and column of each id are in [`Sources`], once per program. Equal
+//! positions have equal ids, so comparing ids compares locations.
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
 use crate::function::Inst;
 
 entity_id! {
-    /// A place in a source file.
+    /// A position in a source file.
     SourceLoc = "loc";
     /// A source file.
     SourceFile = "file";
-    /// What was compiled at once from one file and what it includes.
+    /// A compilation unit: a source file with its includes.
     SourceUnit = "unit";
     /// A function of the source.
     Subprogram = "subprogram";
 }
 
-/// A place in a source file.
+/// A position in a source file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Position {
     /// The file.
@@ -34,33 +36,33 @@ pub struct Position {
 /// A source file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileName {
-    /// The directory as the producer wrote it; may be relative to that of the unit.
+    /// The directory as the producer wrote it; may be relative to the directory of the compilation unit.
     pub directory: String,
-    /// The name in it.
+    /// The file's name in this directory.
     pub name: String,
 }
 
-/// A unit of compilation.
+/// A compilation unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnitData {
     /// Its main file.
     pub name: String,
-    /// Where it was compiled.
+    /// The working directory of the compiler.
     pub directory: String,
-    /// The compiler.
+    /// Name and version of the compiler.
     pub producer: String,
-    /// DWARF's number of the language.
+    /// The language, as a `DW_LANG` number of DWARF.
     pub language: u16,
 }
 
 /// A function of the source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SubprogramData {
-    /// The unit it was compiled in.
+    /// The compilation unit it belongs to.
     pub unit: SourceUnit,
-    /// Its name in the source, if that is known.
+    /// Its name in the source, if known.
     pub name: Option<String>,
-    /// Its name for linkers, if that is another one.
+    /// Its linkage name, if it differs from `name`.
     pub linkage_name: Option<String>,
     /// Where it is declared.
     pub declaration: Option<SourceLoc>,
@@ -68,27 +70,27 @@ pub struct SubprogramData {
     pub start: Option<SourceLoc>,
 }
 
-/// What locations of a program stand for.
+/// The tables that the ids in source locations index, for a whole program.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sources {
-    /// Units.
+    /// Compilation units.
     pub units: IdVec<SourceUnit, UnitData>,
     /// Files, each once.
     pub files: IdVec<SourceFile, FileName>,
-    /// Places, each once.
+    /// Positions, each once.
     pub positions: IdVec<SourceLoc, Position>,
     /// Functions.
     pub subprograms: IdVec<Subprogram, SubprogramData>,
 }
 
-/// Where the instructions of one function come from.
+/// The source locations of one function's instructions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SourceLocs {
-    /// By instruction; what is missing has no location.
+    /// By instruction; an instruction past the end of the list has no location.
     locs: Vec<Option<SourceLoc>>,
-    /// The function of the source.
+    /// The source function it was compiled from.
     pub subprogram: Option<Subprogram>,
-    /// What new instructions get.
+    /// The location that new instructions get.
     pub current: Option<SourceLoc>,
 }
 
@@ -108,12 +110,12 @@ impl SourceLocs {
         }
     }
 
-    /// Lets new instructions come from where `inst` does.
+    /// Gives new instructions the location of `inst`.
     pub fn follow(&mut self, inst: Inst) {
         self.current = self.get(inst);
     }
 
-    /// Lets new instructions come from nowhere.
+    /// Gives new instructions no location.
     pub fn follow_none(&mut self) {
         self.current = None;
     }

@@ -1,9 +1,9 @@
-//! The text form, printing side.
+//! The printer of the text form.
 //!
-//! A module prints as its signatures, data objects, functions, exports, start function and the limits of the
-//! host's arguments, each list in id order, so that ids need not be written: [`crate::parse_module`] numbers them
-//! again by position. Data objects (`@name`) and functions (`$name`) are referred to by name, blocks, values and frame
-//! slots by number.
+//! A module prints as its signatures, data objects, functions, exports, start function and the limits of
+//! the host's arguments. Each list is in id order, so ids need not be written: [`crate::parse_module`] numbers the
+//! items again by position. Data objects (`@name`) and functions (`$name`) are referred to by name; blocks, values and
+//! frame slots by number.
 //!
 //! ```text
 //! sig (i32) -> (i32)
@@ -27,12 +27,12 @@
 //! host_arguments @limits
 //! ```
 //!
-//! Signatures of the same form can stand for different wasm types; behind all but the first is `#` and how many of them
-//! come before it: `(i64) -> (i32) #1`.
+//! Signatures with the same shape can represent different wasm types. All but the first are followed by `#` and the
+//! number of earlier ones with that shape: `(i64) -> (i32) #1`.
 //!
-//! A comment runs from `;` to the end of its line. Integer constants are signed decimal, float constants are
-//! their bits in hexadecimal, a block's frequency is omitted when it is 1. Printing never fails: what a broken
-//! function refers to but doesn't exist prints as `$"?f7"`.
+//! A comment runs from `;` to the end of its line. Integer constants are signed decimal, float constants are their
+//! bits in hexadecimal, a block's frequency is omitted when it is 1. Printing never fails: a reference to a function
+//! that doesn't exist prints as `$"?f7"`.
 
 use std::fmt::{self, Display, Write};
 
@@ -352,7 +352,7 @@ impl Display for Name<'_> {
     }
 }
 
-/// Whether a byte may stand in a word: a keyword, number, opcode or unquoted name.
+/// Whether a byte may be part of a word: a keyword, number, opcode or unquoted name.
 pub(crate) const fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
 }

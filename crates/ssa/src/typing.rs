@@ -1,6 +1,7 @@
-//! Which operand and result types each opcode has.
+//! Typing rules: the operand and result types that each opcode accepts.
 //!
-//! The verifier and the random function generator ask the same rules, so what one makes the other accepts.
+//! The verifier and the generator of random functions share these rules, so the verifier accepts every generated
+//! function.
 
 use crate::{BinaryOp, InstData, MemType, Module, Type, UnaryOp};
 

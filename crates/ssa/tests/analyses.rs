@@ -1,4 +1,5 @@
-//! Dominators and loops of random graphs, reducible or not, against their definitions; frequencies of known shapes.
+//! Dominators and loops of random graphs (reducible and irreducible) against their definitions; frequencies of known
+//! graphs.
 
 use ssa::cfg::Cfg;
 use ssa::loops::LoopForest;
@@ -39,7 +40,7 @@ fn reachable(cfg: &Cfg, from: &[Block], without: impl Fn(Block) -> bool) -> Vec<
 }
 
 #[test]
-fn dominators_are_what_all_paths_visit() {
+fn dominators_are_the_blocks_on_all_paths() {
     for seed in 0..3000 {
         let func = random_graph(&mut Rng::new(seed));
         let cfg = Cfg::new(&func);

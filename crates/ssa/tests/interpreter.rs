@@ -1,4 +1,4 @@
-//! The interpreter against results known from the WebAssembly specification and by hand.
+//! The interpreter against results from the WebAssembly specification and results computed by hand.
 
 use ssa::interp::{Interpreter, Layout, Options, Stop};
 use ssa::{DataId, EntityId, FuncId, Module, TrapCode, parse_module, verify};

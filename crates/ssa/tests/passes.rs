@@ -1,4 +1,4 @@
-//! What each clean-up does to a small function, and that large ones take no quadratic time or deep recursion.
+//! Each clean-up pass on a small function; and large functions, which must not take quadratic time or deep recursion.
 
 use ssa::testing::Rng;
 use ssa::{

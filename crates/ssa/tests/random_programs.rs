@@ -29,7 +29,7 @@ fn case(seed: u64, canonical: bool) -> Module {
     random_module(&mut Rng::new(seed), &params(seed, canonical))
 }
 
-/// Results of a run and the final contents of what all ways to run a program agree on.
+/// Results of a run, and the final contents of the memory that all ways to run a program agree on.
 type Observed = (Result<Vec<u64>, Stop>, Vec<Vec<u8>>);
 
 fn run(module: &Module, args: &[u64]) -> Observed {
@@ -40,7 +40,7 @@ fn run(module: &Module, args: &[u64]) -> Observed {
     let contents = module.data.iter().filter(|(_, object)| !matches!(object.kind, DataKind::Table));
     let contents = contents.map(|(id, object)| {
         let bytes = interpreter.memory.region(layout.data[id]).expect("every object is a region");
-        // Above are dead frames.
+        // Above it are dead frames.
         let shared = if object.size == 0 { ssa::testing::SCRATCH_BYTES as usize } else { bytes.len() };
         bytes[..shared].to_vec()
     });
@@ -147,7 +147,7 @@ fn damaged_text_is_refused_without_panic() {
             }
         }
         if let Ok(module) = ssa::parse_module(&String::from_utf8_lossy(&text)) {
-            // Whatever it is now, looking at it is safe.
+            // The damaged text may still parse; the verifier and the printer must accept any module without panicking.
             let _ = ssa::verify(&module);
             let printed = module.to_string();
             assert_eq!(ssa::parse_module(&printed).map(|m| m.to_string()), Ok(printed), "seed {seed}");

@@ -1,4 +1,4 @@
-//! The text form on hand-written modules: one with every instruction, and what is refused with which message.
+//! The text form on hand-written modules: one with every instruction, and malformed ones with the expected messages.
 
 use ssa::{BinaryOp, Cond, FCond, InstData, MemType, Module, TrapCode, Type, UnaryOp, parse_module, verify};
 

@@ -1,4 +1,4 @@
-//! Each promise of the crate, broken: the verifier says so.
+//! A violation of each invariant, which the verifier must report.
 
 use ssa::{Block, EntityId, Module, Type, Value, ValueData, ValueDef, parse_module, verify};
 
@@ -162,6 +162,6 @@ fn damaged_tables() {
     assert!(message(twice).contains("alignment 3 isn't a power of two"));
     assert!(message("var @a size=1 align=1 = 0102").contains("2 initial bytes in 1"));
     let table = "table @t size=8 align=8 { 4: $f }\nfunc $f () -> () {\nb0:\n  return\n}\n";
-    assert!(message(table).contains("ends behind its 8 bytes"));
+    assert!(message(table).contains("extends past its 8 bytes"));
     assert!(message("var @a size=1 align=1\nexport \"x\" @a\nexport \"x\" @a").contains("two exports"));
 }

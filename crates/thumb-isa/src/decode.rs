@@ -1,8 +1,8 @@
-//! Bytes to instructions.
+//! The decoder: bytes to instructions.
 //!
-//! The meaning of a 16-bit form depends on whether it stands in an IT block, so the caller says so, or walks the code
-//! with [`Instructions`], which keeps track. What the table doesn't have, and what the architecture leaves
-//! unpredictable, is not decoded.
+//! The meaning of a 16-bit form depends on whether it is in an IT block. The caller passes the block's condition, or
+//! walks the code with [`Instructions`], which keeps track of it. Encodings that are not in the table or that the
+//! architecture calls UNPREDICTABLE are not decoded.
 //!
 //! Invariant: a decoded instruction encodes in its form to the bytes it came from.
 
@@ -12,12 +12,12 @@ use crate::operand::{Cond, ItState};
 use crate::pattern::FlagRule;
 use crate::table::Opcode;
 
-/// An instruction and where it came from.
+/// An instruction with its encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decoded {
-    /// What the bytes mean.
+    /// The instruction.
     pub inst: Inst,
-    /// Their encoding.
+    /// Its encoding.
     pub form: Form,
     /// The condition of the IT block around it.
     pub it: Option<Cond>,
@@ -42,7 +42,7 @@ pub fn decode(bytes: &[u8], it: Option<Cond>) -> Option<Decoded> {
     forms.find_map(|form| decode_as(form, word, it).map(|inst| Decoded { inst, form, it }))
 }
 
-/// Decodes bits in the form; `None` if they aren't of this form.
+/// Decodes bits as the given form; `None` if they don't have this form.
 pub(crate) fn decode_as(form: Form, word: u32, it: Option<Cond>) -> Option<Inst> {
     let pattern = form.pattern();
     let mut fields = pattern.decode(word)?;
@@ -56,7 +56,7 @@ pub(crate) fn decode_as(form: Form, word: u32, it: Option<Cond>) -> Option<Inst>
     (inst.bits(form, it) == Some(word)).then_some(inst)
 }
 
-/// Walks code from its start. A piece that isn't in the table is stepped over by its width.
+/// Walks code from its start. Encodings that are not in the table are skipped by their width.
 #[derive(Clone, Debug)]
 pub struct Instructions<'a> {
     code: &'a [u8],
@@ -65,14 +65,14 @@ pub struct Instructions<'a> {
 }
 
 impl<'a> Instructions<'a> {
-    /// All instructions of `code`, the first of which is outside of an IT block.
+    /// All instructions of `code`, the first of which is outside an IT block.
     pub fn new(code: &'a [u8]) -> Self {
         Self { code, at: 0, it: ItState::default() }
     }
 }
 
 impl<'a> Iterator for Instructions<'a> {
-    /// Position in bytes, and the instruction or the bytes that are none.
+    /// Position in bytes, and the instruction or the undecodable bytes.
     type Item = (usize, Result<Decoded, &'a [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,4 +1,4 @@
-//! What an instruction reads and writes, and where control goes after it.
+//! Effects of instructions: registers and flags read and written, and control flow.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::operand::{Flags, RegList, Shift};
 use crate::reg::{Bank, Reg, RegSlot};
 use crate::table::Opcode;
 
-/// Where control goes after an instruction.
+/// The control flow after an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Flow {
     /// To the next instruction.
@@ -16,7 +16,7 @@ pub enum Flow {
     Jump,
     /// To a static target or to the next instruction.
     Branch,
-    /// Elsewhere, and later to the next instruction.
+    /// To a callee, and later to the next instruction.
     Call,
     /// To an address in a register or in memory: a return, a tail call, a table dispatch.
     Indirect,
@@ -24,13 +24,13 @@ pub enum Flow {
     Trap,
 }
 
-/// A set of registers in units that no two registers share in part: core registers and halves of the floating-point
-/// registers. `d1` is the set of `s2` and `s3`.
+/// A set of registers in units that don't overlap: core registers and single-precision registers. `d1` is the set of
+/// `s2` and `s3`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct UnitSet(u64);
 
 impl UnitSet {
-    /// Nothing.
+    /// The empty set.
     pub const EMPTY: UnitSet = UnitSet(0);
 
     /// The units of a register.
@@ -81,7 +81,7 @@ impl fmt::Debug for UnitSet {
 }
 
 impl Inst {
-    /// Registers whose value matters. A call reads what its convention says; that is not listed here.
+    /// Registers read by the instruction. The registers that a call reads by its calling convention are not included.
     pub fn reads(&self) -> UnitSet {
         let mut set = self.slots_where(|slot| slot.role.reads());
         match *self {
@@ -97,8 +97,8 @@ impl Inst {
         set.union(self.implied_sp())
     }
 
-    /// Registers that may hold another value afterwards, `pc` among them only where a load writes it. A call changes
-    /// what its convention says; of that, only `lr` is listed here.
+    /// Registers that the instruction may change. `pc` is included only if a load writes it. Of the registers that a
+    /// call changes by its calling convention, only `lr` is included.
     pub fn writes(&self) -> UnitSet {
         let mut set = self.slots_where(|slot| slot.role.writes());
         match *self {
@@ -141,7 +141,7 @@ fn consecutive(first: Reg, count: u32) -> UnitSet {
 }
 
 impl<R: Copy> Inst<R> {
-    /// Flags whose value matters, apart from the condition of an IT block around the instruction.
+    /// Flags read by the instruction itself, without those of the IT block around it.
     pub fn flags_read(&self) -> Flags {
         let own = match *self {
             Inst::BranchCond { cond, .. } | Inst::It { cond, .. } => cond.flags(),
@@ -153,13 +153,13 @@ impl<R: Copy> Inst<R> {
         own.union(self.op().flag_effect().reads)
     }
 
-    /// Flags that may hold another value afterwards.
+    /// Flags that the instruction may change.
     pub fn flags_written(&self) -> Flags {
         let effect = self.op().flag_effect();
         if effect.is_optional && self.sets_flags() == Some(false) { Flags::NONE } else { effect.writes }
     }
 
-    /// Where control goes.
+    /// The control flow after the instruction.
     pub fn flow(&self) -> Flow {
         match *self {
             Inst::Branch { op: Opcode::Bl, .. } | Inst::BranchReg { op: Opcode::Blx, .. } => Flow::Call,

@@ -1,11 +1,11 @@
-//! Instructions to bytes.
+//! The encoder: instructions to bytes.
 //!
-//! An instruction can have several encodings. The caller names the one it wants by width ([`Inst::form`]) and gets the
-//! preferred [`Form`] of that width, or none; nothing is chosen behind its back. Because 16-bit forms set the flags
-//! outside of IT blocks and not inside, the condition under which the instruction stands (`it`) takes part.
+//! An instruction can have several encodings. The caller requests one by width ([`Inst::form`]) and gets the preferred
+//! [`Form`] of that width, or none; there is no implicit choice. Many 16-bit forms set the flags outside IT blocks but
+//! not inside. So the encoder needs the condition of the IT block that the instruction is in (`it`).
 //!
-//! Encoding is by table: the operands become a value for each letter of the form's pattern, and the pattern places
-//! them. [`crate::narrow`] finds instructions with a shorter form that do the same.
+//! Encoding is driven by the table: the operands become a value for each letter of the form's pattern, and the pattern
+//! places their bits. [`crate::narrow`] finds equivalent instructions with a shorter form.
 
 use crate::inst::Inst;
 use crate::operand::Cond;
@@ -13,7 +13,7 @@ use crate::pattern::{FlagRule, Pattern};
 use crate::table::Opcode;
 use crate::value::Range;
 
-/// How many bytes an encoding takes.
+/// The length of an encoding.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Width {
     /// 2 bytes.
@@ -54,8 +54,8 @@ impl Form {
         if self.pattern().is_wide { Width::Wide } else { Width::Narrow }
     }
 
-    /// The immediates or offsets the form can hold, if it has such a field and they lie at equal distances. For
-    /// branches, literal loads and `adr` this is the reach, relative to the program counter that the offset counts from.
+    /// The range of the form's immediate or offset, if it has one and its values are evenly spaced. For branches,
+    /// literal loads and `adr` this is the reach, relative to the program counter value that the offset counts from.
     pub fn range(self) -> Option<Range> {
         let pattern = self.pattern();
         let bits = pattern.field_bits(b'i');
@@ -73,21 +73,21 @@ impl Inst {
     /// `it` is the condition of the IT block around the instruction; `None` outside.
     pub fn form(&self, width: Width, it: Option<Cond>) -> Option<Form> {
         let mut forms = self.op().forms().filter(|form| form.width() == width);
-        if !self.can_stand_in(it) {
+        if !self.is_allowed_in(it) {
             return None;
         }
         forms.find(|&form| self.pattern_bits(form, it).is_some())
     }
 
-    /// The preferred encoding of the least width, if the operands have any.
+    /// The preferred encoding of the smallest width, if the operands have any.
     pub fn shortest_form(&self, it: Option<Cond>) -> Option<Form> {
         self.form(Width::Narrow, it).or_else(|| self.form(Width::Wide, it))
     }
 
-    /// The bits of an encoding: 16, or 32 with the half-word that comes first in memory on top. `None` if the operands
-    /// do not fit.
+    /// The bits of an encoding: 16, or 32 with the half-word that comes first in memory in the upper half. `None` if
+    /// the operands don't fit.
     pub fn bits(&self, form: Form, it: Option<Cond>) -> Option<u32> {
-        if !self.can_stand_in(it) || form.op != self.op() {
+        if !self.is_allowed_in(it) || form.op != self.op() {
             return None;
         }
         self.pattern_bits(form, it)
@@ -106,16 +106,17 @@ impl Inst {
         if fits { pattern.encode(&self.fields()) } else { None }
     }
 
-    /// Appends the bytes of an encoding. Panics if the operands do not fit it; [`form`](Self::form) says which they fit.
+    /// Appends the bytes of an encoding. Panics if the operands don't fit it; [`form`](Self::form) returns a form that
+    /// fits.
     pub fn encode(&self, form: Form, it: Option<Cond>, out: &mut Vec<u8>) {
-        let bits = self.bits(form, it).unwrap_or_else(|| panic!("`{self}` has no such form"));
+        let bits = self.bits(form, it).unwrap_or_else(|| panic!("`{self}` can't be encoded as {form:?}"));
         if form.width() == Width::Wide {
             out.extend_from_slice(&((bits >> 16) as u16).to_le_bytes());
         }
         out.extend_from_slice(&(bits as u16).to_le_bytes());
     }
 
-    fn can_stand_in(&self, it: Option<Cond>) -> bool {
+    fn is_allowed_in(&self, it: Option<Cond>) -> bool {
         self.is_valid() && (it.is_none() || self.op().allowed_in_it())
     }
 }

@@ -1,15 +1,15 @@
 //! Instructions and their operand formats.
 //!
-//! [`Inst`] is what compilers build, the encoder takes, the decoder gives and the printer shows: one variant per
-//! operand format, each with its opcode and operands. Code that asks about all instructions matches on formats, never
-//! on opcodes. The register type is a parameter, so that a compiler can hold virtual registers in the same
-//! instructions; only `Inst<Reg>` has an encoding.
+//! [`Inst`] is the common representation of compiler, encoder, decoder and printer: one variant per operand format,
+//! each with its opcode and operands. Code about all instructions matches on formats, never on opcodes. The register
+//! type is a parameter, so a compiler can use the same instructions with virtual registers; only `Inst<Reg>` has an
+//! encoding.
 //!
-//! Every format is one row of `for_each_format!`; from it derive the variant, its constructor, the visitor of
-//! registers and the passage to and from the fields of [`crate::pattern`].
+//! Every format is one row of `for_each_format!`. The variant, its constructor, the visitor of registers and the
+//! conversion to and from the fields of [`crate::pattern`] are generated from it.
 //!
-//! Offsets of branches are relative to the instruction's address plus 4, those of `adr` and of literal loads to that
-//! rounded down to a multiple of 4.
+//! The offset of a branch is relative to the instruction's address plus 4. The offset of `adr` and of literal loads is
+//! relative to the same address rounded down to a multiple of 4.
 //!
 //! Invariant: the opcode's format is the variant's; the constructors assert it in debug builds.
 
@@ -195,7 +195,7 @@ macro_rules! map_register {
 macro_rules! define_formats {
     ($($(#[$doc:meta])* $format:ident $constructor:ident
         { $($field:ident : $kind:ident $letter:literal),* })*) => {
-        /// Which operands an instruction has.
+        /// The operand format of an instruction.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Format {
             $($(#[$doc])* $format,)*
@@ -240,8 +240,9 @@ macro_rules! define_formats {
                 }
             }
 
-            /// Visits every register field in order with its description, and rebuilds the instruction with what
-            /// `f` returns. Register lists and the implied `sp` of stack instructions are not visited.
+            /// Calls `f` for every register field in order, with its description, and rebuilds the instruction with
+            /// the registers that `f` returns. Register lists and the implied `sp` of stack instructions are not
+            /// visited.
             pub fn map_regs<S>(&self, f: &mut dyn FnMut(R, RegSlot) -> S) -> Inst<S> {
                 #[allow(unused_mut, unused_variables, reason = "formats without registers have no slots")]
                 let mut slots = self.op().reg_slots().iter();
@@ -282,7 +283,7 @@ macro_rules! define_formats {
 for_each_format!(define_formats);
 
 impl<R: Copy> Inst<R> {
-    /// Whether the instruction sets flags where its format leaves the choice.
+    /// Whether the instruction sets flags; `None` if its format has no such option.
     pub const fn sets_flags(&self) -> Option<bool> {
         match *self {
             Inst::AluImm { s, .. }
@@ -296,7 +297,7 @@ impl<R: Copy> Inst<R> {
         }
     }
 
-    /// The same instruction setting flags or not; without effect if the format leaves no choice.
+    /// The same instruction with or without setting flags; unchanged if the format has no such option.
     #[must_use]
     pub const fn with_flags(mut self, set: bool) -> Self {
         if let Inst::AluImm { s, .. }
@@ -324,7 +325,7 @@ impl<R: Copy> Inst<R> {
         }
     }
 
-    /// The same instruction with another offset from the program counter; without effect if the format has none.
+    /// The same instruction with another offset from the program counter; unchanged if the format has none.
     #[must_use]
     pub const fn with_offset(mut self, new: i32) -> Self {
         if let Inst::Branch { offset, .. }

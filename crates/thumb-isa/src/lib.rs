@@ -1,24 +1,25 @@
 //! The Thumb-2 instruction set of Cortex-M cores with the main extension: v7-M, v7E-M and v8-M main, with the
 //! single- and double-precision floating-point units FPv4-SP and FPv5.
 //!
-//! Most instructions have a 16-bit and a 32-bit form, and which one exists depends on the operands, on whether the
-//! flags are set, and on whether the instruction stands in an IT block. The crate therefore separates what an
-//! instruction does ([`Inst`]) from how it is encoded ([`Form`]): compilers build instructions, ask for the forms
-//! they have ([`Inst::form`], [`Inst::narrowed`]) and encode or print the one they choose. Text is that of LLVM's
-//! assembler and disassembler.
+//! Most instructions have a 16-bit and a 32-bit form. Which one exists depends on the operands, on whether the flags
+//! are set, and on whether the instruction is in an IT block. The crate therefore separates the operation ([`Inst`])
+//! from its encoding ([`Form`]). Compilers build instructions, ask for their forms ([`Inst::form`],
+//! [`Inst::narrowed`]) and encode or print the one they choose. Text has the syntax of LLVM's assembler and
+//! disassembler.
 //!
-//! The crate stands alone: it has no dependencies, does no input or output, and never panics on foreign bytes.
+//! The crate is independent of the compiler: it has no dependencies, does no input or output, and never panics on
+//! arbitrary bytes.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`rows`] | the instruction table, from which the rest derives |
-//! | [`table`] | what can be asked about an opcode |
+//! | [`table`] | opcodes and their properties |
 //! | [`reg`], [`operand`], [`inst`] | registers, other operands, instructions |
-//! | [`value`], [`pattern`] | how values and fields become bits |
+//! | [`value`], [`pattern`] | encoding of values and fields as bits |
 //! | [`mod@encode`], [`mod@decode`] | instructions to bytes and back |
-//! | [`narrow`] | which 16-bit form does the same |
+//! | [`narrow`] | equivalent instructions with a 16-bit form |
 //! | [`valid`] | operand combinations the architecture leaves unpredictable |
-//! | [`effect`] | registers and flags read and written, where control goes |
+//! | [`effect`] | registers and flags read and written, control flow |
 //! | [`text`] | assembly text |
 
 pub mod rows;

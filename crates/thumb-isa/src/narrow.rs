@@ -1,11 +1,11 @@
-//! Finding a 16-bit form.
+//! Narrowing: finding an equivalent instruction with a 16-bit form.
 //!
-//! A 16-bit form often exists only for an instruction that differs in something nobody looks at: `add r0, r1, r2` has
-//! none outside of IT blocks, `adds r0, r1, r2` has one and does the same if the flags are dead; `and r0, r1, r0` has
-//! none because its destination must be the first source, and operands of `and` can be exchanged.
+//! Often an instruction has no 16-bit form, but an equivalent one has. Outside IT blocks `add r0, r1, r2` has none,
+//! but `adds r0, r1, r2` has one, and is equivalent if the flags are dead. `and r0, r1, r0` has none because its
+//! destination must be the first source, but `and` is commutative.
 //!
-//! [`Inst::narrowed`] tries the few instructions that write the same value to the same register. Those that differ in
-//! what happens to the flags count only if the caller says that the flags are dead.
+//! [`Inst::narrowed`] tries the instructions that write the same value to the same register. Those with a different
+//! effect on the flags are allowed only if the caller says that the flags are dead.
 
 use crate::encode::Width;
 use crate::inst::Inst;
@@ -16,8 +16,8 @@ use crate::table::Opcode;
 impl Inst {
     /// An instruction with the same effect that has a 16-bit form, if there is one.
     ///
-    /// `flags_dead` says that no later instruction reads the flags as this one leaves them; `it` is the condition of
-    /// the IT block around it.
+    /// `flags_dead` says that the flags are dead after the instruction; `it` is the condition of the IT block around
+    /// it.
     #[must_use]
     pub fn narrowed(&self, flags_dead: bool, it: Option<Cond>) -> Option<Inst> {
         let equivalents = [Some(*self), self.commuted(), self.negated(), self.simplified()];
@@ -27,17 +27,17 @@ impl Inst {
             .find(|inst| inst.form(Width::Narrow, it).is_some())
     }
 
-    /// Whether the flags afterwards are those that `other`, which computes the same value, leaves.
+    /// Whether the flags afterwards are the same as after `other`, which computes the same value.
     fn has_flags_of(&self, other: &Inst) -> bool {
         self.flags_written() == other.flags_written()
     }
 
-    /// The same with the flags set if they weren't, and the other way around.
+    /// The same instruction with the flag update added or removed.
     fn toggled(&self) -> Inst {
         self.with_flags(self.sets_flags() == Some(false))
     }
 
-    /// The sources exchanged where that changes nothing.
+    /// The instruction with its sources exchanged, if it is commutative.
     fn commuted(&self) -> Option<Inst> {
         use Opcode::{AdcReg, AddReg, AndReg, CmnReg, EorReg, Mul, OrrReg, TstReg};
         match *self {
@@ -57,8 +57,8 @@ impl Inst {
         }
     }
 
-    /// Addition of a constant as subtraction of its negation and the other way around. The flags are the same but for
-    /// the constants 0 and -2^31, which no 16-bit form negates.
+    /// Addition of a constant as subtraction of its negation, and the reverse. The flags are the same except for the
+    /// constants 0 and -2^31; no 16-bit form holds their negations.
     fn negated(&self) -> Option<Inst> {
         match *self {
             Inst::AluImm { op: Opcode::AddImm, s, rd, rn, imm } => {
@@ -71,7 +71,7 @@ impl Inst {
         }
     }
 
-    /// A special case of a more general instruction.
+    /// A more specific instruction for special operands.
     fn simplified(&self) -> Option<Inst> {
         match *self {
             Inst::AddPlain { op: Opcode::Addw, rd, rn, imm } => {
@@ -93,7 +93,7 @@ impl Inst {
     }
 }
 
-/// A field at the bottom is an extension, one that reaches the top is a shift.
+/// Extraction of the low byte or half-word is an extension; extraction up to the top bit is a shift.
 fn simplified_extract(op: Opcode, rd: Reg, rn: Reg, low: u8, width: u8) -> Option<Inst> {
     use Opcode::{AsrImm, LsrImm, Sbfx, Sxtb, Sxth, Ubfx, Uxtb, Uxth};
     let extension = match (op, low, width) {

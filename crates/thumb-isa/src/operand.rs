@@ -81,7 +81,7 @@ impl Cond {
         })
     }
 
-    /// The flags it looks at.
+    /// The flags it tests.
     pub const fn flags(self) -> Flags {
         match self {
             Cond::Eq | Cond::Ne => Flags::Z,
@@ -186,7 +186,7 @@ impl Shift {
     /// No shift.
     pub const NONE: Shift = Shift::Lsl(0);
 
-    /// Whether the amount is one the encoding has.
+    /// Whether the amount is in the range of the encoding.
     pub const fn is_valid(self) -> bool {
         match self {
             Shift::Lsl(n) => n < 32,
@@ -196,7 +196,7 @@ impl Shift {
         }
     }
 
-    /// The five bits of the amount above the two of the kind.
+    /// The encoding: five bits of amount, then two bits of kind.
     pub const fn to_bits(self) -> u8 {
         match self {
             Shift::Lsl(n) => n << 2,
@@ -221,7 +221,7 @@ impl Shift {
     }
 }
 
-/// As it follows an operand: with a comma, or nothing for no shift.
+/// The suffix of an operand: a comma and the shift; empty for no shift.
 impl fmt::Display for Shift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -311,15 +311,16 @@ pub(crate) fn write_list(
     f.write_str("}")
 }
 
-/// Which instructions of an IT block run on its condition and which on the inverse: the mask field of `it`.
+/// The mask field of `it`: the length of the block, and for each instruction whether it runs on the condition or on
+/// its inverse.
 ///
-/// From bit 3 down, each bit before the lowest set one is the low bit of a following instruction's condition; the
+/// From bit 3 down, each bit above the lowest set bit is the low bit of the condition of one more instruction. The
 /// lowest set bit ends the block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ItMask(u8);
 
 impl ItMask {
-    /// The mask for a block whose instructions after the first run on `first` (`true`) or its inverse. Panics if
+    /// The mask for a block whose further instructions run on `first` (`true`) or its inverse (`false`). Panics if
     /// there are more than three.
     pub fn new(first: Cond, following: &[bool]) -> ItMask {
         assert!(following.len() <= 3, "an IT block has at most four instructions");
@@ -333,17 +334,17 @@ impl ItMask {
         self.0
     }
 
-    /// The mask with these bits, of which some must be set and four exist.
+    /// The mask with these bits; `None` for 0 and for more than four bits.
     pub const fn from_bits(bits: u8) -> Option<ItMask> {
         if bits == 0 || bits > 15 { None } else { Some(ItMask(bits)) }
     }
 
-    /// How many instructions the block has, 1 to 4.
+    /// The number of instructions of the block, 1 to 4.
     pub const fn len(self) -> usize {
         4 - self.0.trailing_zeros() as usize
     }
 
-    /// Never: a block has at least one instruction.
+    /// Always false: a block has at least one instruction.
     pub const fn is_empty(self) -> bool {
         false
     }
@@ -361,14 +362,14 @@ impl ItMask {
     }
 }
 
-/// Where a sequence of instructions stands in an IT block.
+/// The position in an IT block, while walking through instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ItState {
     conds: [Option<Cond>; 4],
 }
 
 impl ItState {
-    /// Right after `it` with these operands.
+    /// The state directly after `it` with these operands.
     pub fn begin(first: Cond, mask: ItMask) -> ItState {
         let mut state = ItState::default();
         for (slot, cond) in state.conds.iter_mut().zip(mask.conds(first)) {
@@ -377,7 +378,7 @@ impl ItState {
         state
     }
 
-    /// The condition of the next instruction; `None` outside of a block.
+    /// The condition of the next instruction; `None` outside a block.
     pub const fn cond(&self) -> Option<Cond> {
         self.conds[0]
     }
@@ -387,14 +388,14 @@ impl ItState {
         self.conds[0].is_some() && self.conds[1].is_none()
     }
 
-    /// Steps over an instruction.
+    /// Advances by one instruction.
     pub const fn advance(&mut self) {
         let [_, a, b, c] = self.conds;
         self.conds = [a, b, c, None];
     }
 }
 
-/// A special register that `mrs` and `msr` name. The discriminant is the encoding.
+/// A special register, the operand of `mrs` and `msr`. The discriminant is the encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are the architecture's")]
@@ -411,7 +412,7 @@ pub enum SysReg {
 }
 
 impl SysReg {
-    /// All of them.
+    /// All special registers.
     pub const ALL: [SysReg; 9] = [
         SysReg::Apsr,
         SysReg::Ipsr,

@@ -1,9 +1,9 @@
-//! Bit patterns: how the fields of one form of an instruction lie in its bits.
+//! Bit patterns: the positions of an instruction's fields in the bits of one encoding (form).
 //!
 //! A form is written as the architecture manual draws it: `0` and `1` are fixed bits, a letter is a bit of the field
-//! with that name, most significant first, blanks are ignored. An upper-case letter is a bit of the same field
-//! below all lower-case ones (single-precision register numbers end in a bit that stands before the others). One
-//! string so gives encoder, decoder and the generator of random instructions.
+//! with that name, most significant first, blanks are ignored. An upper-case letter is a bit of the same field that is
+//! less significant than all lower-case ones. (The lowest bit of a single-precision register number comes before the
+//! others in the encoding.) Encoder, decoder and the generator of random instructions all use this one string.
 //!
 //! | letter | field |
 //! |---|---|
@@ -18,15 +18,15 @@
 //! | `y` | system register |
 //! | `v` | number of registers |
 //!
-//! What a form can't say in bits are constraints: a field that equals another (`n=d` for two-address forms) or a
-//! constant (`n=13` for `sp`-relative forms). A field that has no bits gets its value from its constraint.
+//! Restrictions that bits can't express are constraints: a field equals another (`n=d` for two-address forms) or a
+//! constant (`n=13` for `sp`-relative forms). A field without bits gets its value from its constraint.
 //!
-//! Invariants: a form's bits and constraints tell every field of its format; within one opcode, two forms of one width
-//! accept disjoint instructions or the first is preferred.
+//! Invariants: the bits and constraints of a form determine every field of its format. If two forms of one opcode and
+//! width accept the same instruction, the first is preferred.
 
 use crate::value::Coding;
 
-/// A value for each letter that has one.
+/// The values of fields, by letter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fields {
     values: [i64; 26],
@@ -45,7 +45,7 @@ impl Fields {
         self.present |= 1 << index;
     }
 
-    /// Sets the derived fields from those they derive from, or the other way around.
+    /// Computes the derived fields from the fields they derive from, or the reverse.
     fn derive(&mut self) {
         match (self.get(b'l'), self.get(b'w'), self.get(b'z'), self.get(b'e')) {
             (Some(low), Some(width), ..) => {
@@ -62,20 +62,20 @@ impl Fields {
     }
 }
 
-/// What a form does about flags, if its format can ask for them to be set.
+/// Whether a form sets the flags, for formats with an optional flag update.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FlagRule {
     /// The field `s` is in the bits, or the format has none.
     Free,
-    /// Never sets them.
+    /// Never sets the flags.
     Keeps,
-    /// Sets them outside of IT blocks and doesn't inside.
+    /// Sets the flags outside IT blocks and keeps them inside.
     SetsOutside,
-    /// Sets them; does not exist in IT blocks.
+    /// Sets the flags; does not exist in IT blocks.
     Sets,
 }
 
-/// A field's prescribed value.
+/// A constraint: the required value of a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Constraint {
     letter: u8,
@@ -88,13 +88,13 @@ enum Prescribed {
     Number(i64),
 }
 
-/// Neighbouring bits of a form that are neighbours in a field, too.
+/// Adjacent bits of a form that are also adjacent in a field.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     letter: u8,
-    /// Lowest bit in the field.
-    place: u8,
-    /// Lowest bit in the form.
+    /// Position of its lowest bit in the field.
+    field_bit: u8,
+    /// Position of its lowest bit in the form.
     at: u8,
     len: u8,
 }
@@ -107,17 +107,17 @@ const MAX_RUNS: usize = 8;
 pub(crate) struct Pattern {
     /// 16 or 32 bits.
     pub(crate) is_wide: bool,
-    /// Text has `.w` behind the mnemonic.
+    /// Whether the mnemonic has the suffix `.w` in text.
     pub(crate) has_suffix: bool,
     pub(crate) flag_rule: FlagRule,
     pub(crate) coding: Coding,
-    /// Which bits are fixed.
+    /// The positions of the fixed bits.
     pub(crate) mask: u32,
-    /// The fixed bits.
+    /// The values of the fixed bits.
     pub(crate) fixed: u32,
     /// The other bits.
     runs: [Option<Run>; MAX_RUNS],
-    /// How many bits each field has.
+    /// The number of bits of each field.
     widths: [u8; 26],
     constraints: [Option<Constraint>; MAX_CONSTRAINTS],
 }
@@ -126,11 +126,11 @@ pub(crate) struct Pattern {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(non_camel_case_types, reason = "the names are the words of the table")]
 pub(crate) enum Kind {
-    /// 16 bits, flags stay.
+    /// 16 bits, keeps the flags.
     narrow,
-    /// 16 bits, flags are set outside of IT blocks.
+    /// 16 bits, sets the flags outside IT blocks.
     narrow_s,
-    /// 16 bits, flags are set, not in IT blocks.
+    /// 16 bits, sets the flags; not allowed in IT blocks.
     narrow_sets,
     /// 32 bits.
     wide,
@@ -139,7 +139,7 @@ pub(crate) enum Kind {
 }
 
 impl Pattern {
-    /// Reads the table's description. Panics (at compile time) if it is malformed.
+    /// Parses the description in the table. Panics (at compile time) if it is malformed.
     pub(crate) const fn new(kind: Kind, pattern: &str, coding: Coding, constraints: &str) -> Pattern {
         let is_wide = matches!(kind, Kind::wide | Kind::wide_w);
         let flag_rule = match kind {
@@ -170,7 +170,7 @@ impl Pattern {
                     form.mask |= 1 << at;
                     form.fixed |= ((bit - b'0') as u32) << at;
                 }
-                letter => form.add_bit(letter.to_ascii_lowercase(), place_in_field(text, index), at),
+                letter => form.add_bit(letter.to_ascii_lowercase(), bit_in_field(text, index), at),
             }
             at += 1;
         }
@@ -178,21 +178,21 @@ impl Pattern {
         form
     }
 
-    /// Adds the bit `at` of the form, which is the bit `place` of a field. Bits come from the lowest up.
-    const fn add_bit(&mut self, letter: u8, place: u8, at: u8) {
+    /// Adds bit `at` of the form, which is bit `field_bit` of a field. Bits are added in ascending order.
+    const fn add_bit(&mut self, letter: u8, field_bit: u8, at: u8) {
         self.widths[(letter - b'a') as usize] += 1;
         let mut count = 0;
         while let Some(run) = &mut self.runs[count] {
-            if run.letter == letter && run.place + run.len == place && run.at + run.len == at {
+            if run.letter == letter && run.field_bit + run.len == field_bit && run.at + run.len == at {
                 run.len += 1;
                 return;
             }
             count += 1;
         }
-        self.runs[count] = Some(Run { letter, place, at, len: 1 });
+        self.runs[count] = Some(Run { letter, field_bit, at, len: 1 });
     }
 
-    /// Number of bits the field `letter` has here.
+    /// The number of bits of the field `letter`.
     pub(crate) fn field_bits(&self, letter: u8) -> u32 {
         u32::from(self.widths[usize::from(letter - b'a')])
     }
@@ -202,7 +202,7 @@ impl Pattern {
         self.constraints.iter().flatten().any(|c| (c.letter, c.value) == (b'n', Prescribed::Field(b'd')))
     }
 
-    /// The bits for these fields; `None` if some value doesn't fit or violates a constraint.
+    /// The bits for these fields; `None` if a value doesn't fit or violates a constraint.
     pub(crate) fn encode(&self, fields: &Fields) -> Option<u32> {
         let mut fields = *fields;
         fields.derive();
@@ -211,19 +211,19 @@ impl Pattern {
         for run in self.runs() {
             let bits = self.field_bits(run.letter);
             let raw = self.coding_of(run.letter).encode(fields.get(run.letter)?, bits)?;
-            word |= (raw >> run.place & run.mask()) << run.at;
+            word |= (raw >> run.field_bit & run.mask()) << run.at;
         }
         Some(word)
     }
 
-    /// The fields in these bits; `None` if they are not of this form.
+    /// The fields in these bits; `None` if the bits don't have this form.
     pub(crate) fn decode(&self, word: u32) -> Option<Fields> {
         if word & self.mask != self.fixed {
             return None;
         }
         let mut raw = Fields::default();
         for run in self.runs() {
-            let bits = i64::from(word >> run.at & run.mask()) << run.place;
+            let bits = i64::from(word >> run.at & run.mask()) << run.field_bit;
             raw.set(run.letter, raw.get(run.letter).unwrap_or(0) | bits);
         }
         let mut fields = Fields::default();
@@ -236,7 +236,7 @@ impl Pattern {
         Some(fields)
     }
 
-    /// Random field bits, with constraints between fields that have bits satisfied. For the generator.
+    /// Bits with random fields, for the generator. Constraints between fields that both have bits are satisfied.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn fill(&self, mut random: impl FnMut(u32) -> u32) -> u32 {
         let mut raw = Fields::default();
@@ -248,12 +248,13 @@ impl Pattern {
                 raw.set(constraint.letter, raw.get(other).unwrap_or_default());
             }
         }
-        let bits =
-            |run: &Run| (raw.get(run.letter).unwrap_or_default() as u32 >> run.place & run.mask()) << run.at;
+        let bits = |run: &Run| {
+            (raw.get(run.letter).unwrap_or_default() as u32 >> run.field_bit & run.mask()) << run.at
+        };
         self.runs().fold(self.fixed, |word, run| word | bits(run))
     }
 
-    /// Whether every field of the format is told by the bits, by a constraint, or by another field.
+    /// Whether the field `letter` is determined by bits, by a constraint, or by another field.
     #[cfg(test)]
     pub(crate) fn covers(&self, letter: u8) -> bool {
         self.field_bits(letter) > 0
@@ -270,7 +271,7 @@ impl Pattern {
         self.runs.iter().map_while(Option::as_ref)
     }
 
-    /// Sets fields that have no value yet; `None` if one has another value.
+    /// Sets constrained fields that have no value yet; `None` if one has a different value.
     fn apply_constraints(&self, fields: &mut Fields) -> Option<()> {
         for &Constraint { letter, value } in self.constraints.iter().flatten() {
             let wanted = match value {
@@ -294,21 +295,21 @@ impl Run {
     }
 }
 
-/// How many bits of the same field are less significant than the one at `at`.
-const fn place_in_field(text: &[u8], at: usize) -> u8 {
+/// The position in its field of the bit at `at`: the number of less significant bits of the field.
+const fn bit_in_field(text: &[u8], at: usize) -> u8 {
     let letter = text[at];
     assert!(letter.is_ascii_alphabetic(), "a pattern has digits, letters and blanks");
-    let mut place = 0;
+    let mut position = 0;
     let mut i = 0;
     while i < text.len() {
-        let is_behind = text[i] == letter && i > at;
+        let is_after = text[i] == letter && i > at;
         let is_below = letter.is_ascii_lowercase() && text[i] == letter.to_ascii_uppercase();
-        if is_behind || is_below {
-            place += 1;
+        if is_after || is_below {
+            position += 1;
         }
         i += 1;
     }
-    place
+    position
 }
 
 /// `a=b c=12`: pairs separated by blanks.

@@ -1,8 +1,8 @@
-//! Registers, and what an instruction does with its register fields.
+//! Registers, and the description of register fields.
 //!
-//! Core registers and both views of the floating-point registers share one numbering, 0 to 63, so that an
-//! instruction has one register type: `r0`–`r15` are 0–15, `s0`–`s31` are 16–47, `d0`–`d15` are 48–63. `d`*n*
-//! overlaps `s`*2n* and `s`*2n+1*.
+//! Core registers and both views of the floating-point registers share one numbering, 0 to 63, so instructions have
+//! one register type: `r0`–`r15` are 0–15, `s0`–`s31` are 16–47, `d0`–`d15` are 48–63. `d`*n* overlaps `s`*2n* and
+//! `s`*2n+1*.
 
 use core::fmt;
 
@@ -86,7 +86,7 @@ impl fmt::Debug for Reg {
     }
 }
 
-/// A set of registers that instruction fields number from 0.
+/// A register bank, in which instruction fields number registers from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Bank {
     /// `r0`–`r15`.
@@ -114,7 +114,7 @@ impl Bank {
     }
 }
 
-/// Which registers a field may name. Fields of 16-bit forms are narrower still, see [`crate::pattern`].
+/// The registers that a field may hold. Fields of 16-bit forms have further limits, see [`crate::pattern`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RegClass {
     /// Any core register but `sp` and `pc`.
@@ -150,7 +150,7 @@ impl RegClass {
     }
 }
 
-/// What an instruction does with a register field.
+/// How an instruction uses a register field.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// The register is read.
@@ -162,12 +162,12 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether the old value matters.
+    /// Whether the register is read.
     pub const fn reads(self) -> bool {
         matches!(self, Role::Read | Role::Update)
     }
 
-    /// Whether the register may hold another value afterwards.
+    /// Whether the register is written.
     pub const fn writes(self) -> bool {
         matches!(self, Role::Write | Role::Update)
     }
@@ -176,8 +176,8 @@ impl Role {
 /// The description of one register field of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RegSlot {
-    /// What happens to the register.
+    /// How the register is used.
     pub role: Role,
-    /// Which registers it may be.
+    /// The registers it may be.
     pub class: RegClass,
 }

@@ -1,24 +1,24 @@
-//! The rows of the instruction table: one row per instruction, everything else derives from it.
+//! The rows of the instruction table: one row per instruction, from which everything else derives.
 //!
-//! Later stages ask many questions about an instruction: its operands, its text, which registers and flags it reads
-//! and writes, which cores have it, how its 16-bit and 32-bit forms look. Answering each with a match of its own would
-//! spread an instruction over many files, so every instruction is one row of `for_each_inst!`, grouped by operand
-//! format ([`crate::inst`]). A new instruction is a new row; the tests compare it with LLVM without further work.
+//! An instruction has many properties: its operands, its text, the registers and flags it reads and writes, the cores
+//! that have it, its 16-bit and 32-bit forms. With one match per property, an instruction would be spread over many
+//! files. So every instruction is one row of `for_each_inst!`, grouped by operand format ([`crate::inst`]). A new
+//! instruction is a new row; the tests compare it with LLVM without further work.
 //!
 //! Columns:
 //!
 //! - variant of [`Opcode`](crate::Opcode);
-//! - mnemonic; what follows the first `.` or blank stands behind the condition, so `vadd.f32` gives `vaddeq.f32`;
+//! - mnemonic; the condition is inserted before the first `.` or blank, so `vadd.f32` gives `vaddeq.f32`;
 //! - roles and classes of the register fields in the order of the format: `R`ead, `W`rite, `U`pdate of a core register
-//!   other than `sp` and `pc`; with `p` behind it `sp` is allowed, with `c` `pc` is; with `s` or `d` it is a single- or
-//!   double-precision register;
-//! - flags: those written if the instruction asks for it (`s_arith`, `s_logic`, `s_mul`, `s_carry`, `s_rrx`; the last
-//!   two also read the carry), those always written (`arith`, `logic`, `all`), those read (`reads_all`, `sel_…`);
+//!   other than `sp` and `pc`; a following `p` also allows `sp`, `c` also allows `pc`; `s` or `d` makes it a single-
+//!   or double-precision register;
+//! - flags: those written if the `s` operand is set (`s_arith`, `s_logic`, `s_mul`, `s_carry`, `s_rrx`; the last two
+//!   also read the carry), those always written (`arith`, `logic`, `all`), those read (`reads_all`, `sel_…`);
 //! - the feature a core needs;
-//! - the forms, preferred ones first: `narrow` (16 bits, keeps flags), `narrow_s` (16 bits, sets flags outside of IT
+//! - the forms, preferred ones first: `narrow` (16 bits, keeps flags), `narrow_s` (16 bits, sets flags outside IT
 //!   blocks only), `narrow_sets` (16 bits, sets flags, not in IT blocks), `wide` (32 bits), `wide_w` (32 bits, `.w` in
-//!   text). Each with its bits, the coding of its `i` field (`as`; raw when
-//!   unsaid) and its constraints (`where`), see [`crate::pattern`].
+//!   text). Each has its bits, the coding of its `i` field (`as`; `Raw` by default) and its constraints (`where`), see
+//!   [`crate::pattern`].
 
 /// Calls a macro with all rows of the instruction table. See the module documentation for the columns.
 macro_rules! for_each_inst {

@@ -1,7 +1,7 @@
-//! Opcodes and what the instruction table says about them.
+//! Opcodes and their properties.
 //!
-//! [`Opcode`] and its side table derive from the rows of [`crate::rows`]. Opcodes are dense and in table order, so an
-//! opcode indexes the table.
+//! [`Opcode`] and its side table are generated from the rows of [`crate::rows`]. Opcodes are dense and in table order,
+//! so an opcode is an index into the table.
 
 use core::fmt;
 
@@ -63,7 +63,7 @@ macro_rules! define_opcodes {
 
 for_each_inst!(define_opcodes);
 
-/// What a core must have for an instruction.
+/// A feature of a core that an instruction requires.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Feature {
@@ -109,14 +109,14 @@ impl Features {
     }
 }
 
-/// What an instruction does with the condition flags.
+/// The effect of an instruction on the condition flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FlagEffect {
-    /// Flags whose old values matter.
+    /// Flags read.
     pub(crate) reads: Flags,
     /// Flags that may change.
     pub(crate) writes: Flags,
-    /// They change only if the instruction asks for it.
+    /// Whether they change only if the instruction's `s` operand is set.
     pub(crate) is_optional: bool,
 }
 
@@ -148,7 +148,7 @@ impl Opcode {
         self.row().slots
     }
 
-    /// What a core must have.
+    /// The feature that a core must have.
     pub fn feature(self) -> Feature {
         self.row().feature
     }
@@ -163,9 +163,9 @@ impl Opcode {
         self.forms().find(|form| form.width() == width)?.range()
     }
 
-    /// Whether the instruction may stand in an IT block; the condition is then part of its text.
+    /// Whether the instruction may be in an IT block; the condition is then part of its text.
     ///
-    /// Traps are left out: whether an undefined instruction whose condition fails traps is up to the core.
+    /// Traps are excluded: it is implementation defined whether an undefined instruction traps if its condition fails.
     pub fn allowed_in_it(self) -> bool {
         let has_own_condition = matches!(self.format(), Format::It | Format::BranchCond | Format::CmpBranch);
         let is_trap = matches!(self, Opcode::Udf | Opcode::Bkpt);

@@ -1,8 +1,7 @@
 //! Random instructions for tests, here and in other crates (feature `testing`).
 //!
-//! Instructions are drawn from the bit patterns of the table, so that every operand a form can hold is reached and a
-//! new row is tested without further work. The generator is deterministic: the same seed gives the same values
-//! everywhere.
+//! Instructions are generated from the bit patterns of the table. So every operand of a form is covered, and a new row
+//! is tested without further work. The generator is deterministic: the same seed gives the same values everywhere.
 
 use crate::decode::decode_as;
 use crate::encode::Form;
@@ -32,7 +31,7 @@ impl Rng {
         ((self.bits() >> 16) % n as u64) as u32
     }
 
-    /// The content of a field of `bits` bits; all zeros, all ones and their neighbours are likely.
+    /// A value for a field of `bits` bits; all zeros, all ones and values one bit away from them are likely.
     pub const fn field(&mut self, bits: u32) -> u32 {
         let max = (1u64 << bits) as u32;
         match self.below(8) {

@@ -1,11 +1,12 @@
-//! Assembly text, as LLVM's assembler reads and its disassembler writes it.
+//! Assembly text, in the syntax of LLVM's assembler and disassembler.
 //!
-//! The `Display` of [`Inst`] works for any register type and names every operand; it doesn't know which encoding will
-//! be chosen. [`Inst::asm`] writes the text of one encoding: with `.w` where the short form needs to be ruled out, with
-//! a two-address form's register once, with the condition of an IT block behind the mnemonic.
+//! The `Display` of [`Inst`] works for any register type and shows every operand, whatever the encoding. [`Inst::asm`]
+//! gives the text of one encoding. It has `.w` where a short form must be excluded, and the condition of the IT block
+//! is appended to the mnemonic. A two-address form shows its shared register once.
 //!
-//! The text stands for the shortest form that has it. That is the form it was written from, but for a 32-bit `mul` in
-//! an IT block whose operands, perhaps exchanged, have a 16-bit form: LLVM knows no suffix for it.
+//! An assembler chooses the shortest form that has the text. That is the form the text was printed from, with one
+//! exception. LLVM has no suffix that excludes the 16-bit form of `mul` in an IT block. So a 32-bit `mul` gets the
+//! 16-bit form there, if its operands (perhaps commuted) have one.
 //!
 //! Offsets from the program counter are written as numbers (`b #8`, `ldr r0, [pc, #4]`), or as the label that
 //! [`Asm::with_label`] gives.
@@ -101,7 +102,7 @@ impl<R: Copy + fmt::Display> Text<'_, R> {
         f.write_str(types)
     }
 
-    /// Destination and first source, which are one in a two-address form.
+    /// Destination and first source; a two-address form shows them once.
     fn pair(&self, rd: R, rn: R) -> String {
         if self.is_two_address { rd.to_string() } else { format!("{rd}, {rn}") }
     }
@@ -177,7 +178,7 @@ impl<R: Copy + fmt::Display> fmt::Display for Text<'_, R> {
     }
 }
 
-/// `, ror #n` for a rotation by bytes, nothing for none.
+/// `, ror #n` for a rotation by bytes; empty for no rotation.
 struct Rotation(u8);
 
 impl fmt::Display for Rotation {
@@ -186,7 +187,7 @@ impl fmt::Display for Rotation {
     }
 }
 
-/// `, lsl #n`, nothing for none.
+/// `, lsl #n`; empty for no shift.
 struct Scale(u32);
 
 impl fmt::Display for Scale {

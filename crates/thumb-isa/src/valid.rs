@@ -1,8 +1,8 @@
-//! Which operand combinations have a defined meaning.
+//! Validity of operand combinations.
 //!
-//! The bit patterns of the table can express combinations that the architecture leaves unpredictable: `pc` where it
-//! has no use, a base register that is loaded and written back at once, an empty register list. They are never
-//! encoded and never decoded. The rules are those of v7-M; v8-M allows a little more.
+//! The bit patterns of the table can express combinations that the architecture calls UNPREDICTABLE: `pc` as an
+//! operand of most instructions, a base register that is both loaded and written back, an empty register list. They
+//! are never encoded and never decoded. The rules are those of v7-M; v8-M allows slightly more.
 
 use crate::inst::Inst;
 use crate::operand::{RegList, Shift};
@@ -10,7 +10,7 @@ use crate::reg::Reg;
 use crate::table::Opcode;
 
 impl Inst {
-    /// Whether the operands have a defined meaning together. Says nothing about immediates being encodable.
+    /// Whether the architecture defines this combination of operands. Doesn't check whether immediates are encodable.
     pub fn is_valid(&self) -> bool {
         self.classes_fit() && self.operands_agree()
     }
@@ -56,12 +56,13 @@ impl Inst {
     }
 }
 
-/// Double transfers with writeback: the base is no transferred register, and a load has two destinations.
+/// Dual transfers with writeback: the base is not a transferred register, and a load has two different destinations.
 fn dual_is_valid(is_store: bool, rt: Reg, rt2: Reg, rn: Reg) -> bool {
     rn != rt && rn != rt2 && (is_store || rt != rt2)
 }
 
-/// Multiple transfers through `sp` with writeback are `push` and `pop`, or run the stack the wrong way.
+/// The rules for `ldm` and `stm`. Writeback to `sp` is excluded: such an instruction is a `push` or `pop`, or moves
+/// the stack pointer in the wrong direction.
 fn multi_is_valid(op: Opcode, rn: Reg, writeback: bool, list: RegList) -> bool {
     let is_store = matches!(op, Opcode::Stm | Opcode::Stmdb);
     is_transferable(list)
@@ -69,7 +70,7 @@ fn multi_is_valid(op: Opcode, rn: Reg, writeback: bool, list: RegList) -> bool {
         && !(writeback && (list.contains(rn) || rn == Reg::SP))
 }
 
-/// Not empty, without `sp`, and without `lr` beside `pc`.
+/// Whether a list is not empty, has no `sp`, and has not both `lr` and `pc`.
 fn is_transferable(list: RegList) -> bool {
     let has_both = list.contains(Reg::LR) && list.contains(Reg::PC);
     !list.is_empty() && !list.contains(Reg::SP) && !has_both

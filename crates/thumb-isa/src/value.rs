@@ -1,10 +1,11 @@
-//! How a number becomes the bits of a field.
+//! Codings: the representations of numbers in the bits of a field.
 //!
-//! An immediate, an offset or a register list is stored in some transformed way: scaled, biased, with a separate
-//! sign bit, as a "modified constant". Each way is one [`Coding`], which the instruction table names per form; it
-//! says which values a field can hold, in both directions, and so also how far a branch reaches.
+//! An immediate, an offset or a register list is stored in a transformed way: scaled, biased, with a separate sign
+//! bit, as a "modified constant". Each transformation is one [`Coding`], which the instruction table names per form. A
+//! coding converts in both directions and gives the range of a field, and so the reach of a branch.
 //!
-//! Invariant: every bit pattern that a coding decodes is encoded from the decoded value again.
+//! Invariant: encoding a decoded value gives the same bits again, except for modified constants with several
+//! encodings.
 
 /// A way to store a number in a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,8 +101,7 @@ impl Coding {
         })
     }
 
-    /// Least and greatest value of a field of `bits` bits, and the distance between neighbours, for the codings that
-    /// have no gaps.
+    /// The range of values of a field of `bits` bits; `None` for codings whose values are not evenly spaced.
     pub fn range(self, bits: u32) -> Option<Range> {
         let max = (1i64 << bits) - 1;
         let magnitude = max >> 1;
@@ -123,7 +123,7 @@ impl Coding {
     }
 }
 
-/// The values from `min` to `max` that are multiples of `step` away from `min`.
+/// The values `min`, `min + step`, and so on up to `max`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     /// Least value.
@@ -155,7 +155,7 @@ fn sign_magnitude(value: i64, bits: u32) -> Option<i64> {
     (magnitude < plus).then_some(if value < 0 { magnitude } else { plus | magnitude })
 }
 
-/// The sign bit clear with magnitude zero ("minus zero") is an address form of its own, which has no value here.
+/// A clear sign bit with magnitude zero ("minus zero") encodes another addressing mode, which has no value here.
 fn from_sign_magnitude(raw: i64, bits: u32) -> Option<i64> {
     let plus = 1 << (bits - 1);
     match raw {
@@ -174,7 +174,7 @@ fn sign_extended(raw: i64, bits: u32) -> i64 {
     raw << (64 - bits) >> (64 - bits)
 }
 
-/// The bits from `low` up, `len` of them.
+/// `len` bits of `value`, from bit `low` up.
 const fn field(value: i64, low: u32, len: u32) -> i64 {
     value >> low & ((1 << len) - 1)
 }
@@ -205,8 +205,8 @@ fn list_with(value: i64, extra: u32) -> Option<i64> {
     (value & !(0xff | 1 << extra) == 0).then_some(value & 0xff | value >> extra << 8)
 }
 
-/// The 12 bits `i imm3 imm8` of a "modified constant", if the value is one: a byte in the four places `000000XY`,
-/// `00XY00XY`, `XY00XY00`, `XYXYXYXY`, or eight bits with the highest set, rotated.
+/// The 12 bits `i imm3 imm8` of a "modified constant", if the value is one. It is a byte repeated as `000000XY`,
+/// `00XY00XY`, `XY00XY00` or `XYXYXYXY`, or eight bits with the highest set, rotated.
 pub fn modified_from_u32(value: u32) -> Option<u32> {
     let byte = value & 0xff;
     let second = value >> 8 & 0xff;

@@ -1,11 +1,11 @@
-//! Where arguments and results travel by the procedure call standard (AAPCS), written down from its text.
+//! Locations of arguments and results by the procedure call standard (AAPCS), implemented from its specification.
 //!
-//! A word goes to the next core register, two words to an even-aligned pair; what does not fit goes to the stack, and
-//! everything of core registers after it. With float registers in the calling convention a float goes to the lowest
-//! free registers of its size, until one does not fit. Several results are members of a structure, whose address is a
-//! hidden first argument.
+//! A value of one word goes to the next core register, one of two words to an even-aligned pair. From the first such
+//! value that doesn't fit, all go to the stack. If the calling convention uses float registers, a float goes to the
+//! lowest free registers of its size. From the first float that doesn't fit, all go to the stack. Several results are
+//! members of a structure, whose address is a hidden first argument.
 
-/// A value's type at the boundary.
+/// The type of an argument or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     /// 32-bit integer.
@@ -19,7 +19,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// Words of a value.
+    /// The number of 32-bit words of a value.
     pub const fn words(self) -> usize {
         match self {
             Self::I32 | Self::F32 => 1,
@@ -28,61 +28,61 @@ impl Type {
     }
 }
 
-/// Where a word is.
+/// The location of a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum Location {
     Core(usize),
     Float(usize),
     Stack(usize),
 }
 
-/// Argument or result words by place.
+/// Argument or result words by location.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Words {
     /// r0 to r3.
     pub core: [u32; 4],
     /// s0 to s15.
     pub floats: [u32; 16],
-    /// The stack, from its pointer up.
+    /// The stack, from the stack pointer upwards.
     pub stack: Vec<u32>,
 }
 
 impl Words {
-    /// Values as arguments.
+    /// The words of arguments with these types and values.
     pub fn arguments(has_floats: bool, types: &[Type], values: &[u64]) -> Self {
         let mut words = Self::default();
-        for (places, &value) in places(has_floats, types).iter().zip(values) {
-            for (&place, word) in places.iter().zip([value as u32, (value >> 32) as u32]) {
-                words.put(place, word);
+        for (locations, &value) in locations(has_floats, types).iter().zip(values) {
+            for (&location, word) in locations.iter().zip([value as u32, (value >> 32) as u32]) {
+                words.put(location, word);
             }
         }
         words
     }
 
-    /// The values that these are as arguments.
+    /// The values of arguments with these types.
     pub fn values(&self, has_floats: bool, types: &[Type]) -> Vec<u64> {
-        let get = |place: Place| match place {
-            Place::Core(n) => self.core[n],
-            Place::Float(n) => self.floats[n],
-            Place::Stack(n) => self.stack.get(n).copied().unwrap_or_default(),
+        let get = |location: Location| match location {
+            Location::Core(n) => self.core[n],
+            Location::Float(n) => self.floats[n],
+            Location::Stack(n) => self.stack.get(n).copied().unwrap_or_default(),
         };
-        let value = |places: &Vec<Place>| {
-            places.iter().rev().fold(0, |value, &place| value << 32 | u64::from(get(place)))
+        let value = |locations: &Vec<Location>| {
+            locations.iter().rev().fold(0, |value, &location| value << 32 | u64::from(get(location)))
         };
-        places(has_floats, types).iter().map(value).collect()
+        locations(has_floats, types).iter().map(value).collect()
     }
 
-    /// How many words of the stack these types take as arguments.
+    /// The number of stack words that arguments of these types take.
     pub fn stack_words(has_floats: bool, types: &[Type]) -> usize {
-        let index = |place: &Place| if let Place::Stack(n) = place { n + 1 } else { 0 };
-        places(has_floats, types).iter().flatten().map(index).max().unwrap_or(0)
+        let index = |location: &Location| if let Location::Stack(n) = location { n + 1 } else { 0 };
+        locations(has_floats, types).iter().flatten().map(index).max().unwrap_or(0)
     }
 
-    fn put(&mut self, place: Place, word: u32) {
-        match place {
-            Place::Core(n) => self.core[n] = word,
-            Place::Float(n) => self.floats[n] = word,
-            Place::Stack(n) => {
+    fn put(&mut self, location: Location, word: u32) {
+        match location {
+            Location::Core(n) => self.core[n] = word,
+            Location::Float(n) => self.floats[n] = word,
+            Location::Stack(n) => {
                 if self.stack.len() <= n {
                     self.stack.resize(n + 1, 0x57ac_57ac);
                 }
@@ -92,7 +92,7 @@ impl Words {
     }
 }
 
-/// The words of a structure with these members, which is what several results are.
+/// The words of a structure with these members; several results are returned as such a structure.
 pub fn structure(types: &[Type], values: &[u64]) -> Vec<u32> {
     let mut words = Vec::new();
     for (ty, &value) in types.iter().zip(values) {
@@ -115,7 +115,7 @@ pub fn members(types: &[Type], words: &[u32]) -> Vec<u64> {
     values
 }
 
-fn places(has_floats: bool, types: &[Type]) -> Vec<Vec<Place>> {
+fn locations(has_floats: bool, types: &[Type]) -> Vec<Vec<Location>> {
     let mut free = Free { core: 0, floats: 0xffff, stack: 0 };
     types.iter().map(|&ty| free.take(has_floats, ty)).collect()
 }
@@ -128,13 +128,13 @@ struct Free {
 }
 
 impl Free {
-    fn take(&mut self, has_floats: bool, ty: Type) -> Vec<Place> {
+    fn take(&mut self, has_floats: bool, ty: Type) -> Vec<Location> {
         let words = ty.words();
         if has_floats && matches!(ty, Type::F32 | Type::F64) {
             let mask = (1 << words) - 1;
             if let Some(first) = (0..16).step_by(words).find(|&n| self.floats >> n & mask == mask) {
                 self.floats &= !(mask << first);
-                return (first..first + words).map(Place::Float).collect();
+                return (first..first + words).map(Location::Float).collect();
             }
             self.floats = 0;
             return self.stack(words);
@@ -142,15 +142,15 @@ impl Free {
         self.core = self.core.next_multiple_of(words);
         if self.core + words <= 4 {
             self.core += words;
-            return (self.core - words..self.core).map(Place::Core).collect();
+            return (self.core - words..self.core).map(Location::Core).collect();
         }
         self.core = 4;
         self.stack(words)
     }
 
-    fn stack(&mut self, words: usize) -> Vec<Place> {
+    fn stack(&mut self, words: usize) -> Vec<Location> {
         let first = self.stack.next_multiple_of(words);
         self.stack = first + words;
-        (first..first + words).map(Place::Stack).collect()
+        (first..first + words).map(Location::Stack).collect()
     }
 }

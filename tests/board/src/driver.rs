@@ -1,4 +1,4 @@
-//! Building the program that runs on a board: the driver with the run-time library of floats.
+//! Building the driver, the program that runs on a board, with a run-time library for floats.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,25 +6,25 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{Core, Places};
+use crate::{Core, MemoryMap};
 
-/// What building and emulating need.
+/// The tools needed for building the driver and for emulation.
 const TOOLS: [&str; 3] = ["qemu-system-arm", "clang-22", "ld.lld-22"];
-/// The run-time ABI's functions for floats.
+/// The functions of the run-time ABI for floats and 64-bit integers, without the prefix `__aeabi_`.
 pub const FLOAT_FUNCTIONS: [&str; 42] = [
     "fadd", "fsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "fcmpun", "dadd",
     "dsub", "dmul", "ddiv", "dcmpeq", "dcmplt", "dcmple", "dcmpge", "dcmpgt", "dcmpun", "f2d", "d2f", "f2iz",
     "f2uiz", "f2lz", "f2ulz", "d2iz", "d2uiz", "d2lz", "d2ulz", "i2f", "ui2f", "l2f", "ul2f", "i2d", "ui2d",
     "l2d", "ul2d", "ldivmod", "uldivmod", "lmul", "llsl",
 ];
-/// Bytes of stack for programs.
+/// Size of the programs' stack in bytes.
 pub const STACK_BYTES: u32 = 0x4_0000;
-/// Bytes of the driver's data and stack.
+/// Size of the driver's data and stack in bytes.
 pub const DRIVER_BYTES: u32 = 0x1_0000;
-/// Where the driver's code is, from the beginning of code.
+/// Offset of the driver's code from the start of the code memory.
 pub const DRIVER_CODE: u32 = 0x3f_0000;
 
-/// The tools that are not there.
+/// The required tools that are not installed.
 pub fn missing_tools() -> Vec<&'static str> {
     let is_missing = |tool: &&str| {
         Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
@@ -35,16 +35,18 @@ pub fn missing_tools() -> Vec<&'static str> {
 /// Runs a tool to its end.
 ///
 /// # Errors
-/// If it can't be started or fails; then with what it said.
+/// If it can't be started or fails; the error contains its output.
 pub fn run_tool(tool: &str, args: &[&str]) -> Result<String> {
-    let output = Command::new(tool).args(args).output().with_context(|| format!("{tool} is not there"))?;
+    let output =
+        Command::new(tool).args(args).output().with_context(|| format!("{tool} can't be started"))?;
     if !output.status.success() {
-        bail!("{tool} {} fails: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        bail!("{tool} {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The C compiler's run-time library for a core, which has the arithmetic of floats; `None` if there is no such compiler.
+/// The run-time library of the C compiler for a core, which implements float arithmetic; `None` if the compiler isn't
+/// installed.
 pub fn runtime_library(core: Core) -> Option<String> {
     let args: Vec<&str> = core.flags().iter().copied().chain(["-print-libgcc-file-name"]).collect();
     run_tool("arm-none-eabi-gcc", &args).ok().filter(|path| Path::new(path).exists())
@@ -73,7 +75,7 @@ pub fn build(core: Core, folder: &Path) -> Result<PathBuf> {
         objects.push(object);
     }
     let script = folder.join("link.ld");
-    std::fs::write(&script, link_script(core.places()))?;
+    std::fs::write(&script, link_script(core.memory_map()))?;
     let image = folder.join("driver.elf");
     let mut args = vec!["-T", utf8(&script)?, "-o", utf8(&image)?];
     for object in &objects {
@@ -86,15 +88,15 @@ pub fn build(core: Core, folder: &Path) -> Result<PathBuf> {
         args.push(library);
     }
     run_tool("ld.lld-22", &args)?;
-    ensure!(image.exists(), "the linker makes an image");
+    ensure!(image.exists(), "the linker produced no image");
     Ok(image)
 }
 
 fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that isn't UTF-8")
+    path.to_str().context("the path is not valid UTF-8")
 }
 
-fn link_script(Places { code, stack, .. }: Places) -> String {
+fn link_script(MemoryMap { code, stack, .. }: MemoryMap) -> String {
     let data = stack + STACK_BYTES;
     let mut text = String::from("ENTRY(reset)\n");
     for (symbol, address) in

@@ -1,7 +1,8 @@
-//! A loaded object: sections placed, symbols resolved, relocations applied.
+//! Loading objects: placing sections, resolving symbols, applying relocations.
 //!
-//! A linker for what relocatable objects of this architecture have in them: absolute words, calls and jumps, address
-//! pairs. Functions outside of the object are reached by veneers, since they are further away than a branch reaches.
+//! A small linker for the relocations in objects of this architecture: absolute and relative words, calls and jumps,
+//! `movw`/`movt` pairs. Calls of functions outside the object go through veneers, since the functions are out of the
+//! reach of a branch.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +11,13 @@ use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionKind, 
 
 use crate::machine::Board;
 
-/// Sections from this size on go to the large memory.
+/// Minimum size in bytes of sections that go to the large memory.
 const LARGE: u64 = 0x4000;
 
-/// What an undefined symbol is.
+/// The resolution of an undefined symbol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Undefined {
-    /// An import that the host answers, with this number.
+    /// An import with this number, implemented by the host.
     Import(u32),
     /// A function at this address.
     Address(u32),
@@ -50,7 +51,7 @@ impl Image {
         bytes: &[u8],
         resolve: &mut dyn FnMut(&str) -> Option<Undefined>,
     ) -> Result<Self> {
-        let elf = object::File::parse(bytes).context("not an object")?;
+        let elf = object::File::parse(bytes).context("the file is not an object")?;
         let mut image = Self::default();
         let placed = image.place(board, &elf)?;
         let addresses = image.resolve(board, &elf, &placed, resolve)?;
@@ -58,12 +59,12 @@ impl Image {
             let Some(&(at, index)) = placed.get(&section.index().0) else { continue };
             for (offset, relocation) in section.relocations() {
                 let object::RelocationTarget::Symbol(symbol) = relocation.target() else {
-                    bail!("a relocation against no symbol");
+                    bail!("a relocation has no symbol");
                 };
                 let RelocationFlags::Elf { r_type } = relocation.flags() else { bail!("not an ELF object") };
                 let target = addresses[&symbol.0];
                 let Contents::Bytes(bytes) = &mut image.sections[index].1 else {
-                    bail!("a relocation in a section without bytes");
+                    bail!("a relocation is in a section without contents");
                 };
                 relocate(bytes, offset as usize, r_type, at + offset as u32, target)?;
             }
@@ -72,7 +73,7 @@ impl Image {
         Ok(image)
     }
 
-    /// Writes everything again, as it was when the image was loaded.
+    /// Restores the memory of the image to its initial contents.
     pub fn restore(&self, board: &mut Board) -> Result<()> {
         for (address, contents) in &self.sections {
             match contents {
@@ -83,7 +84,7 @@ impl Image {
         Ok(())
     }
 
-    /// The address of a global symbol; that of a function has bit 0 set.
+    /// The address of a global symbol; bit 0 is set for functions.
     pub fn address(&self, symbol: &str) -> Option<u32> {
         self.symbols.get(symbol).copied()
     }
@@ -98,7 +99,7 @@ impl Image {
         for section in elf.sections() {
             let is_zeros = section.kind() == SectionKind::UninitializedData;
             let object::SectionFlags::Elf { sh_flags } = section.flags() else { bail!("not an ELF object") };
-            // Tables for unwinding are of no use here.
+            // Unwind tables are not needed.
             let is_unwinding = section.name().unwrap_or_default().starts_with(".ARM.ex");
             if sh_flags & u64::from(elf::SHF_ALLOC) == 0 || is_unwinding {
                 continue;
@@ -132,8 +133,9 @@ impl Image {
                 },
                 None if symbol.is_undefined() && !name.is_empty() => {
                     self.undefined.push(name.to_owned());
-                    let what = resolve(name).with_context(|| format!("the symbol `{name}` is undefined"))?;
-                    self.veneer(board, what)?
+                    let symbol =
+                        resolve(name).with_context(|| format!("the symbol `{name}` is undefined"))?;
+                    self.veneer(board, symbol)?
                 }
                 None => continue,
             };
@@ -145,9 +147,9 @@ impl Image {
         Ok(addresses)
     }
 
-    /// Code that goes on elsewhere: `ldr r12, number; ldr pc, target`.
-    fn veneer(&mut self, board: &mut Board, what: Undefined) -> Result<u32> {
-        let (number, target) = match what {
+    /// The address of an undefined symbol. For functions this is a veneer: `ldr r12, number; ldr pc, target`.
+    fn veneer(&mut self, board: &mut Board, symbol: Undefined) -> Result<u32> {
+        let (number, target) = match symbol {
             Undefined::Import(number) => (number, board.import_entry()),
             Undefined::Address(address) => (0, address),
             Undefined::Data(address) => return Ok(address),
@@ -160,29 +162,32 @@ impl Image {
     }
 }
 
-/// Applies a relocation at `offset`, which is `place` in memory.
-fn relocate(bytes: &mut [u8], offset: usize, r_type: u32, place: u32, target: u32) -> Result<()> {
-    let site: &mut [u8; 4] =
-        bytes.get_mut(offset..offset + 4).context("a relocation outside")?.try_into().expect("four bytes");
+/// Applies a relocation at `offset` in `bytes`, which is at `address` in memory.
+fn relocate(bytes: &mut [u8], offset: usize, r_type: u32, address: u32, target: u32) -> Result<()> {
+    let site: &mut [u8; 4] = bytes
+        .get_mut(offset..offset + 4)
+        .context("a relocation is outside its section")?
+        .try_into()
+        .expect("four bytes");
     let word = u32::from_le_bytes(*site);
     let halves = [word & 0xffff, word >> 16];
     let join = |[first, second]: [u32; 2]| first | second << 16;
     let new = match r_type {
         elf::R_ARM_ABS32 => word.wrapping_add(target),
-        elf::R_ARM_REL32 => word.wrapping_add(target).wrapping_sub(place),
+        elf::R_ARM_REL32 => word.wrapping_add(target).wrapping_sub(address),
         elf::R_ARM_THM_PC22 | elf::R_ARM_THM_JUMP24 => {
-            let distance = (target & !1).wrapping_add(branch_offset(halves)).wrapping_sub(place);
+            let distance = (target & !1).wrapping_add(branch_offset(halves)).wrapping_sub(address);
             join(with_branch_offset(halves, distance as i32)?)
         }
         elf::R_ARM_THM_MOVW_ABS_NC => join(with_immediate(halves, target.wrapping_add(immediate(halves)))),
         elf::R_ARM_THM_MOVT_ABS => join(with_immediate(halves, target.wrapping_add(immediate(halves)) >> 16)),
-        other => bail!("a relocation of unknown kind {other}"),
+        other => bail!("a relocation has the unknown type {other}"),
     };
     *site = new.to_le_bytes();
     Ok(())
 }
 
-/// The distance in a `bl` or `b.w`.
+/// The offset in a `bl` or `b.w`.
 const fn branch_offset([first, second]: [u32; 2]) -> u32 {
     let sign = first >> 10 & 1;
     let i1 = !(second >> 13 ^ sign) & 1;
@@ -192,7 +197,7 @@ const fn branch_offset([first, second]: [u32; 2]) -> u32 {
 }
 
 fn with_branch_offset([first, second]: [u32; 2], distance: i32) -> Result<[u32; 2]> {
-    ensure!((-(1 << 24)..1 << 24).contains(&distance), "a branch does not reach its target");
+    ensure!((-(1 << 24)..1 << 24).contains(&distance), "a branch target is out of reach");
     let bits = distance as u32;
     let sign = bits >> 24 & 1;
     let j1 = !(bits >> 23 ^ sign) & 1;

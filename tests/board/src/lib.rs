@@ -1,14 +1,15 @@
 //! Emulated Cortex-M boards that load and run objects.
 //!
-//! One emulator runs many programs: starting it costs more than most tests do. A driver on the board ([`Board`]) serves
-//! requests that come through a pipe: read and write memory, call a function. Objects are loaded by a small linker of
-//! our own ([`Image`]), so a new program costs no process. A call gets its arguments as the procedure call standard
-//! says ([`aapcs`]); calls of imports are answered by the host while the program waits.
+//! One emulator process runs many programs, since starting it takes longer than most tests. A driver program on the
+//! board serves requests that it gets through a pipe: read or write memory, call a function. [`Board`] is the host's
+//! side of the pipe. A small linker ([`Image`]) loads objects, so a new program needs no new process. Arguments are
+//! passed by the procedure call standard ([`aapcs`]). Calls of imports are sent to the host, and the program waits for
+//! the answer.
 //!
-//! The board watches each call: traps and their numbers, other faults, the end of the stack, too much time, and whether
-//! r4–r11, s16–s31 and the stack pointer are what they were. Its clock is the host's.
+//! Each call reports how it ended: return, trap with its number, other fault, stack overflow or timeout. On return the
+//! driver checks that r4–r11, s16–s31 and the stack pointer are preserved. The board's clock is that of the host.
 //!
-//! Nothing here knows the compiler.
+//! This crate is independent of the compiler.
 
 pub mod aapcs;
 
@@ -21,7 +22,7 @@ pub use driver::{missing_tools, run_tool, runtime_library};
 pub use image::{Image, Undefined};
 pub use machine::{Answer, Board, Call, Ending, Exit, ImportCall};
 
-/// A core, with the board that has it.
+/// A core, emulated on a board that has it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Core {
     /// Cortex-M3.
@@ -40,19 +41,19 @@ pub enum Core {
     M33F,
 }
 
-/// Where things are on a board.
+/// The memory map of a board: start addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Places {
-    /// The vectors, then memory that programs may use.
+pub(crate) struct MemoryMap {
+    /// The vectors, then memory that programs may use, then the driver.
     pub code: u32,
-    /// The stack of programs. Nothing is below.
+    /// The small memory, which starts with the programs' stack. No memory is below it, so a stack overflow faults.
     pub stack: u32,
     /// The large memory.
     pub large: u32,
 }
 
 impl Core {
-    /// The emulator's name of the board.
+    /// The name of the board in the emulator.
     pub const fn machine(self) -> &'static str {
         match self {
             Self::M3 => "mps2-an385",
@@ -67,7 +68,7 @@ impl Core {
         matches!(self, Self::M4F | Self::M7DP | Self::M33F)
     }
 
-    /// Options of C compilers for it.
+    /// Options of C compilers for the core.
     pub const fn flags(self) -> &'static [&'static str] {
         match self {
             Self::M3 => &["-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"],
@@ -80,7 +81,7 @@ impl Core {
         }
     }
 
-    /// Clang's name of the architecture.
+    /// Clang's option for the architecture.
     pub const fn triple(self) -> &'static str {
         match self {
             Self::M3 => "--target=thumbv7m-none-eabi",
@@ -89,11 +90,11 @@ impl Core {
         }
     }
 
-    pub(crate) const fn places(self) -> Places {
+    pub(crate) const fn memory_map(self) -> MemoryMap {
         match self {
-            Self::M33 | Self::M33F => Places { code: 0x1000_0000, stack: 0x3800_0000, large: 0x8000_0000 },
-            Self::M7 | Self::M7DP => Places { code: 0, stack: 0x2000_0000, large: 0x6000_0000 },
-            _ => Places { code: 0, stack: 0x2000_0000, large: 0x2100_0000 },
+            Self::M33 | Self::M33F => MemoryMap { code: 0x1000_0000, stack: 0x3800_0000, large: 0x8000_0000 },
+            Self::M7 | Self::M7DP => MemoryMap { code: 0, stack: 0x2000_0000, large: 0x6000_0000 },
+            _ => MemoryMap { code: 0, stack: 0x2000_0000, large: 0x2100_0000 },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A running board: requests and answers over a pipe.
+//! A running board, controlled by requests and answers over a pipe.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -11,15 +11,15 @@ use object::{Object as _, ObjectSymbol as _};
 
 use crate::aapcs::Words;
 use crate::driver::{self, DRIVER_BYTES, DRIVER_CODE, STACK_BYTES};
-use crate::{Core, Places};
+use crate::{Core, MemoryMap};
 
-/// Bytes of the memory with the stack, and of the large one.
+/// Sizes of the small memory (with the stack) and of the large memory in bytes.
 const SMALL_BYTES: u32 = 0x40_0000;
 const LARGE_BYTES: u32 = 0x100_0000;
-/// Words of a request, and of an answer.
+/// Sizes of a request and of an answer in words.
 const REQUEST: usize = 64;
 const ANSWER: usize = 32;
-/// Most words on the stack of a call.
+/// Maximum number of argument words on the stack.
 const STACK_WORDS: usize = 38;
 
 const READ: u32 = 1;
@@ -37,20 +37,21 @@ pub enum Ending {
     Returned,
     /// An undefined instruction with this operand.
     Trapped(u8),
-    /// No more stack.
+    /// The stack overflowed.
     Exhausted,
     /// Another fault: address of the instruction, fault status, address of the data.
     Faulted([u32; 3]),
-    /// It took too long; what was executed then.
+    /// It exceeded its time limit; the program counter at that time.
     TimedOut(u32),
-    /// It returned, but a register is not what it was: the number of a core register, or 16 plus that of a float one.
+    /// It returned, but a callee-saved register has changed: the number of a core register, or 16 plus the number of a
+    /// float register.
     Corrupted(u32),
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Exit {
-    /// Why.
+    /// How it ended.
     pub ending: Ending,
     /// r0 to r3 and s0 to s15 afterwards.
     pub words: Words,
@@ -63,11 +64,11 @@ pub struct Call {
     pub address: u32,
     /// Its arguments.
     pub words: Words,
-    /// What r11 is; it must still be that afterwards.
+    /// Initial value of r11, which the function must preserve.
     pub base: u32,
-    /// Whether float operations make canonical NaNs.
+    /// Whether float operations return canonical NaNs.
     pub canonical_nans: bool,
-    /// Hundredths of a second at most, of the board's time.
+    /// Time limit in hundredths of a second, on the board's clock.
     pub ticks: u32,
 }
 
@@ -78,10 +79,10 @@ impl Call {
     }
 }
 
-/// A program calls an import.
+/// A program's call of an import.
 #[derive(Clone, Debug)]
 pub struct ImportCall {
-    /// Its number.
+    /// The import's number.
     pub number: u32,
     /// r0 to r3 and s0 to s15.
     pub words: Words,
@@ -89,7 +90,7 @@ pub struct ImportCall {
     pub sp: u32,
 }
 
-/// What an import returns: r0 and r1, s0 and s1.
+/// The results of an import.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Answer {
     /// r0 and r1.
@@ -128,7 +129,7 @@ impl Board {
         Self::start_with(core, &[])
     }
 
-    /// Starts a board with more options for the emulator.
+    /// Starts a board with additional options for the emulator.
     ///
     /// # Errors
     /// If a tool is missing or fails.
@@ -147,7 +148,7 @@ impl Board {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("qemu-system-arm is not there")?;
+            .context("qemu-system-arm can't be started")?;
         let to = child.stdin.take().context("a pipe")?;
         let from = child.stdout.take().context("a pipe")?;
         let mut board = Self { core, child, to, from, symbols, folder, free: [0; 2] };
@@ -160,45 +161,45 @@ impl Board {
         self.core
     }
 
-    /// A function or object of the driver and its libraries.
+    /// The address of a function or object of the driver and its libraries.
     pub fn symbol(&self, name: &str) -> Option<u32> {
         self.symbols.get(name).copied()
     }
 
-    /// Those whose names begin like this.
+    /// The symbols of the driver and its libraries with this prefix, with their addresses.
     pub fn symbols_starting(&self, prefix: &str) -> BTreeMap<String, u32> {
         let from = self.symbols.range(prefix.to_owned()..);
         from.take_while(|(name, _)| name.starts_with(prefix)).map(|(name, &at)| (name.clone(), at)).collect()
     }
 
-    /// Forgets all that was loaded or allocated.
+    /// Frees all memory that was allocated for images and data.
     pub const fn clear(&mut self) {
-        let Places { stack, large, .. } = self.core.places();
+        let MemoryMap { stack, large, .. } = self.core.memory_map();
         self.free = [stack + STACK_BYTES + DRIVER_BYTES, large];
     }
 
-    /// Memory that programs with addresses of their own may use: beginning and end.
+    /// Start and end of the memory for programs with fixed addresses.
     pub const fn low_memory(&self) -> [u32; 2] {
-        let code = self.core.places().code;
+        let code = self.core.memory_map().code;
         [code, code + DRIVER_CODE]
     }
 
-    /// Room in the small or the large memory.
+    /// Allocates memory in the small or the large memory.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it is full.
     pub fn allocate(&mut self, bytes: u64, align: u64, is_large: bool) -> Result<u32> {
-        let Places { stack, large, .. } = self.core.places();
+        let MemoryMap { stack, large, .. } = self.core.memory_map();
         let ends = [stack + SMALL_BYTES, large + LARGE_BYTES];
         let which = usize::from(is_large);
         let at = u64::from(self.free[which]).next_multiple_of(align);
         let end = at + bytes;
-        ensure!(end <= u64::from(ends[which]), "no room on the board for {bytes} bytes");
+        ensure!(end <= u64::from(ends[which]), "the board has no free memory for {bytes} bytes");
         self.free[which] = end as u32;
         Ok(at as u32)
     }
 
-    /// Bytes of memory.
+    /// Reads bytes of memory.
     pub fn read(&mut self, address: u32, bytes: u32) -> Result<Vec<u8>> {
         let mut buffer = vec![0; bytes as usize];
         if bytes > 0 {
@@ -208,7 +209,7 @@ impl Board {
         Ok(buffer)
     }
 
-    /// Words of memory.
+    /// Reads words of memory.
     pub fn read_words(&mut self, address: u32, words: usize) -> Result<Vec<u32>> {
         let bytes = self.read(address, 4 * words as u32)?;
         Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four"))).collect())
@@ -229,12 +230,12 @@ impl Board {
         self.write(address, &bytes)
     }
 
-    /// Writes the same word everywhere.
+    /// Fills memory with a word.
     pub fn fill(&mut self, address: u32, bytes: u32, word: u32) -> Result<()> {
         self.request(&[FILL, address, bytes, word])
     }
 
-    /// Calls a function. `host` answers its calls of imports.
+    /// Calls a function. `host` implements its calls of imports.
     ///
     /// # Errors
     /// If the board stops, or `host` fails.
@@ -243,7 +244,10 @@ impl Board {
         call: &Call,
         host: &mut dyn FnMut(&mut Self, &ImportCall) -> Result<Answer>,
     ) -> Result<Exit> {
-        ensure!(call.words.stack.len() <= STACK_WORDS, "too many arguments");
+        ensure!(
+            call.words.stack.len() <= STACK_WORDS,
+            "the call has more than {STACK_WORDS} argument words on the stack"
+        );
         let fpscr = if call.canonical_nans { 1 << 25 } else { 0 };
         let mut request =
             vec![CALL, call.address, call.base, fpscr, call.ticks, call.words.stack.len() as u32];
@@ -300,7 +304,7 @@ fn ending(answer: &[u32; ANSWER]) -> Result<Ending> {
         3 => Ending::Faulted([detail[1], detail[2], detail[3]]),
         4 => Ending::TimedOut(detail[1]),
         5 => Ending::Corrupted(detail[0]),
-        other => bail!("the board says {other}"),
+        other => bail!("the board reports the unknown ending {other}"),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The board itself: what C code compiled by clang does on it is what it reports.
+//! Tests of the board: C code compiled by clang runs on it, and the board must report its results and faults.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
-//! Executed instructions on an emulated board.
+//! Counting executed instructions on an emulated board.
 //!
-//! Our object and LLVM's are loaded side by side. Both get the same calls: arguments are small numbers, arbitrary
-//! ones and pointers into a page of arbitrary numbers; imports answer 0. A plugin of the emulator counts instructions
-//! outside of the board's driver. A call counts if both return the same results, or both trap; linear memory and the page
-//! are put back before each.
+//! Our object and LLVM's are both loaded and get the same calls. Arguments are small numbers, arbitrary numbers, and
+//! pointers into a page of arbitrary numbers; imports return 0. A plugin of the emulator counts instructions outside
+//! the board's driver. A call counts if both versions return the same results, or both trap. Linear memory and the
+//! page are restored before each call.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,33 +12,33 @@ use anyhow::{Context, Result, bail, ensure};
 use board::{Answer, Board, Call, Core, Ending, Exit, Image, Type, Undefined, Words};
 use llvm_frontend::{FuncType, ValueType};
 
-/// Calls of each function.
+/// Number of calls of each function.
 const CALLS: u32 = 10;
-/// Bytes that pointers point into.
+/// Size in bytes of the page that pointer arguments point into.
 const PAGE: u32 = 4096;
-/// Time of a call in hundredths of a second.
+/// Time limit of a kernel in hundredths of a second.
 const TICKS: u32 = 3000;
-/// Time of a call with arbitrary arguments, which may wait for what never happens.
+/// Time limit of a call with arbitrary arguments, which may loop forever, in hundredths of a second.
 const SHORT_TICKS: u32 = 20;
-/// The small memory of the board, where code is loaded.
+/// Address range of the board's small memory, where code is loaded.
 const LOADED: [u32; 2] = [0x2000_0000, 0x2040_0000];
 
-/// A board that counts.
+/// A board that counts executed instructions.
 pub struct Counter {
     board: Board,
     file: std::path::PathBuf,
 }
 
-/// Executed instructions of calls that both versions made alike: ours and LLVM's; and calls that differed.
+/// Executed instructions, over the calls in which both versions agree.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Executed {
-    /// Ours.
+    /// Instructions of our code.
     pub ours: u64,
-    /// LLVM's.
+    /// Instructions of LLVM's code.
     pub theirs: u64,
-    /// Calls that counted.
+    /// Number of calls that agree.
     pub calls: u32,
-    /// Calls with other results.
+    /// Number of calls with different results.
     pub different: u32,
 }
 
@@ -63,7 +63,10 @@ impl Counter {
         std::fs::write(&file, [0; 8])?;
         let built =
             Command::new("cc").args(["-shared", "-fPIC", "-O2"]).arg(&source).arg("-o").arg(&plugin).status();
-        ensure!(built.context("there is no C compiler")?.success(), "the plugin can't be built");
+        ensure!(
+            built.context("the C compiler `cc` can't be started")?.success(),
+            "the C compiler failed on the emulator's plugin"
+        );
         let [from, to] = LOADED;
         let plugin = format!("{},count={},from={from},to={to}", plugin.display(), file.display());
         let board = Board::start_with(Core::M3, &["-plugin".to_owned(), plugin])?;
@@ -95,7 +98,7 @@ impl Counter {
         Ok(u64::from_le_bytes(bytes[..8].try_into()?))
     }
 
-    /// Calls code; how it ended and how many instructions it took.
+    /// Calls a function; returns how it ended and the number of executed instructions.
     fn call(&mut self, pair: &Pair, address: u32, words: &Words) -> Result<(Exit, u64)> {
         pair.restore(&mut self.board)?;
         let mut random = Random(7);
@@ -107,7 +110,7 @@ impl Counter {
         Ok((exit, self.count()? - before))
     }
 
-    /// Calls a function of both versions with a number of arguments.
+    /// Calls a function in both versions, with [`CALLS`] lists of arguments.
     pub fn compare(&mut self, pair: &Pair, symbols: [&str; 2], ty: &FuncType) -> Result<Executed> {
         let addresses = [0, 1].map(|n| pair.images[n].address(symbols[n]));
         let [Some(ours), Some(theirs)] = addresses else { bail!("{} is not in both objects", symbols[0]) };
@@ -162,7 +165,7 @@ impl Executed {
             (Ending::Returned, Ending::Returned) => values(&ours.0) == values(&theirs.0),
             (Ending::Trapped(_), Ending::Trapped(_)) => true,
             (Ending::Returned, _) | (_, Ending::Returned) => false,
-            // Both use arbitrary numbers as addresses, or have no end.
+            // Both access invalid addresses or exceed the time limit.
             _ => return,
         };
         if is_same {
@@ -192,7 +195,7 @@ impl Random {
         (self.0 >> 33) as u32
     }
 
-    /// Numbers as data structures have them: mostly small.
+    /// A mostly small number, as is typical of data structures.
     fn small(&mut self) -> u32 {
         match self.next() % 4 {
             0 => self.next(),

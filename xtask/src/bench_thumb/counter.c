@@ -1,6 +1,8 @@
-// Counts executed instructions in a range of addresses. The count is the first word of a file that the host reads.
+// A plugin of the emulator that counts executed instructions in a range of addresses. The count is the first 64-bit
+// word of a file that the host reads.
 //
-// Arguments: count=PATH, from=ADDRESS, to=ADDRESS. The emulator's own header is not needed for these few functions.
+// Arguments: count=PATH, from=ADDRESS, to=ADDRESS. The few functions of the emulator are declared here, so its header
+// isn't needed.
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>

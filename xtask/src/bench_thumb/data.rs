@@ -1,8 +1,8 @@
-//! What LLVM's object refers to beside functions: tables, globals, segments and static data, as assembly.
+//! The data that LLVM's object refers to (tables, globals, segments and static data), as assembly.
 //!
-//! LLVM IR names the module's data and doesn't contain it. Tables and globals are taken from our SSA, where LLVM IR
-//! and SSA use the same names, with functions of LLVM's object in the tables. Static data is one block with the module's
-//! segments, because LLVM IR refers to its bytes by their distance from its start.
+//! LLVM IR refers to the module's data but doesn't contain it. Tables and globals are taken from our SSA, which uses
+//! the same names; the tables refer to functions of LLVM's object. Static data is one block with the module's
+//! segments, because LLVM IR refers to its bytes by offset.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,15 +15,15 @@ use ssa::{DataKind, DataObject, EntityId};
 
 /// The symbol of the block of static data.
 pub const STATICS: &str = "__bench_statics";
-/// Bytes of zeros at most behind the last segment: linear memory may be much larger than what code uses.
+/// Maximum number of zero bytes after the last segment: linear memory may be much larger than the part that code uses.
 const SPARE: usize = 4096;
 
-/// The static data of a module, as far as it has segments, and some room.
+/// The static data of a module: its segments, and up to [`SPARE`] zero bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Statics(Vec<u8>);
 
 impl Statics {
-    /// Of a module whose static data has these wasm addresses.
+    /// The static data of a module, in a range of wasm addresses.
     pub fn new(wasm: &[u8], info: &ModuleInfo, range: Range<u32>) -> Self {
         let mut bytes = vec![0; range.len().min(SPARE)];
         for data in &info.data {
@@ -62,7 +62,7 @@ pub fn assemble(
     Ok(object)
 }
 
-/// An object with references to functions: the code address, then the number of the type plus one.
+/// Writes a data object. A function reference is the code address followed by the number of the signature plus one.
 fn write_object(
     text: &mut String,
     module: &ssa::Module,
@@ -75,7 +75,9 @@ fn write_object(
     let mut at = 0;
     for reloc in &object.relocs {
         let decl = &module.decls[reloc.func];
-        let symbol = symbols.get(&decl.name).with_context(|| format!("no symbol of {}", decl.name))?;
+        let symbol = symbols
+            .get(&decl.name)
+            .with_context(|| format!("function `{}` has no symbol in LLVM's object", decl.name))?;
         write_bytes(text, &bytes[at..reloc.offset as usize])?;
         writeln!(text, ".word {symbol}, {}", decl.sig.index() + 1)?;
         at = reloc.offset as usize + 8;

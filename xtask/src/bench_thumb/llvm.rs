@@ -1,8 +1,8 @@
-//! LLVM's back end on the IR that ours gets.
+//! Compilation with LLVM's back end, from the same IR that our back end gets.
 //!
-//! Where linear memory is at address 0, its symbol becomes the null pointer, and functions are told that null is an
-//! address as any other. The IR has gone through our pipeline already; LLVM's own pipeline of the level runs on it as
-//! well, so that LLVM may use all it has.
+//! Where linear memory is at address 0, its symbol becomes the null pointer, and functions are marked so that null is
+//! a valid address. The IR has already gone through our pass pipeline. LLVM's standard pipeline of the level runs on
+//! it as well, so that LLVM can use all its optimisations.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ use wasm_pvm::{MemoryMode, OptLevel};
 use super::data::{STATICS, Statics};
 use super::{Module, Sizes};
 
-/// What LLVM makes of a module.
+/// A module compiled by LLVM.
 pub struct Compiled {
-    /// The file with its functions.
+    /// The object with its functions.
     pub object: PathBuf,
-    /// The file with what they call.
+    /// The object with the run-time functions that they call.
     pub runtime: PathBuf,
     /// The static data they refer to.
     pub statics: Option<Statics>,
 }
 
-/// Compiles `ir` with LLVM's pipeline and back end; the objects and what led to them are written to `folder`.
+/// Compiles `ir` with LLVM's pipeline and back end; objects and intermediate files are written to `folder`.
 pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Result<Compiled> {
     let object = folder.join(format!("{}.{level:?}.llvm.o", module.name));
     let source = object.with_extension("ll");
@@ -41,7 +41,7 @@ pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Res
     Ok(Compiled { object, runtime: compile_runtime(ir, folder)?, statics })
 }
 
-/// Compiles the run-time functions in `ir`, with the ones of the procedure call standard that LLVM makes calls of.
+/// Compiles the run-time functions in `ir`, together with the functions of the run-time ABI that LLVM calls.
 fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
     let runtime = ir.split("; ModuleID = ").find(|part| part.starts_with("'runtime'"));
     let runtime = runtime.context("no run-time functions")?.lines().skip(1);
@@ -56,7 +56,8 @@ fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
     Ok(object)
 }
 
-/// Fills and copies as LLVM calls them, by the run-time functions that our code calls.
+/// The fill and copy functions of the run-time ABI that LLVM calls, implemented by the run-time functions that our
+/// code calls.
 const LIBRARY: &str = "\
 .syntax unified
 .globl __aeabi_memclr, __aeabi_memclr4, __aeabi_memclr8, __aeabi_memset, __aeabi_memmove, __aeabi_memcpy
@@ -86,12 +87,12 @@ b.w __wasm_memcpy";
 const TRIPLE: &str = "-mtriple=thumbv7m-none-eabi";
 const CPU: &str = "-mcpu=cortex-m3";
 
-/// The program's part of the IR in LLVM's own terms. What our back end does with the frontend's intrinsic functions is
-/// said in LLVM's words: a trap is an instruction, a frame is an `alloca`.
+/// The program's part of the IR without our intrinsic functions, which only our back end implements: a trap becomes
+/// `llvm.trap`, a frame becomes an `alloca`.
 fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
     let mut parts = ir.split("; ModuleID = ").filter(|part| part.starts_with("'part."));
     let part = parts.next().context("no part with functions")?;
-    ensure!(parts.next().is_none(), "{name} is cut into several parts");
+    ensure!(parts.next().is_none(), "{name} was compiled in several parts");
     let is_native = memory == MemoryMode::Native;
     let mut text = String::new();
     for line in part.lines().skip(1).filter(|line| !is_native || !line.starts_with("@__linear_memory =")) {
@@ -115,20 +116,20 @@ fn prepared(name: &str, ir: &str, memory: MemoryMode) -> Result<String> {
     Ok(text)
 }
 
-/// The name and the distance from the start, if a line is an address of static data.
+/// The result and the offset of an address of static data, if the line defines one.
 fn static_address(line: &str) -> Option<(&str, &str)> {
     let (result, call) = line.split_once(" = ")?;
     let (_, operand) = call.split_once("call i32 @__wasm_static_address(i32 0, i32 ")?;
     Some((result.trim(), operand.split_once(')')?.0))
 }
 
-/// The wasm addresses where static data begins and ends.
+/// The range of wasm addresses of static data.
 fn static_data(ir: &str) -> Option<Range<u32>> {
     let (start, end) = ir.lines().next()?.strip_prefix("; static data from ")?.split_once(" to ")?;
     Some(start.parse().ok()?..end.parse().ok()?)
 }
 
-/// A frame as an `alloca`, and its wasm address.
+/// A frame as an `alloca` with its wasm address, if the line defines one.
 fn frame(line: &str, is_native: bool) -> Option<String> {
     let (result, call) = line.split_once(" = ")?;
     let (_, operands) = call.split_once("call i32 @__wasm_frame(")?;
@@ -143,29 +144,29 @@ fn frame(line: &str, is_native: bool) -> Option<String> {
     ))
 }
 
-/// Makes one object of several.
+/// Links several objects into one.
 pub fn link(objects: &[&PathBuf], output: &Path) -> Result<PathBuf> {
     let mut command = Command::new("ld.lld-22");
     run(command.arg("-r").args(objects).arg("-o").arg(output))?;
     Ok(output.to_owned())
 }
 
-/// Runs a tool that makes a file of a file.
+/// Runs a tool that produces one file from another.
 pub fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<()> {
     run(Command::new(tool).args(flags).arg(input).arg("-o").arg(output))
 }
 
 fn run(command: &mut Command) -> Result<()> {
     let tool = command.get_program().to_string_lossy().into_owned();
-    let result = command.output().with_context(|| format!("{tool} does not start"))?;
+    let result = command.output().with_context(|| format!("{tool} can't be started"))?;
     ensure!(result.status.success(), "{tool}: {}", String::from_utf8_lossy(&result.stderr));
     Ok(())
 }
 
-/// Names of tables that stand for code begin like this.
+/// Prefix of the names of tables that replace code.
 pub const TABLES: &str = "__wasm_classes_";
 
-/// The functions of an object with their sizes, and the tables that stand for code.
+/// The functions of an object and the tables that replace code, with their sizes in bytes.
 pub fn symbols(object: &Path) -> Result<Sizes> {
     let output = Command::new("llvm-nm-22").args(["--print-size", "--defined-only"]).arg(object).output()?;
     ensure!(output.status.success(), "llvm-nm-22: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,8 +1,8 @@
-//! The Cortex-M benchmark: our code beside LLVM's, on the same LLVM IR and on the same wasm.
+//! The Cortex-M benchmark: our code in comparison with LLVM's, on the same LLVM IR and on the same wasm.
 //!
-//! Every module is compiled with our back end and, from the IR that our frontend gives it, with LLVM's. Bytes are those
-//! of functions with their literals, from the symbol tables of both objects, and of tables that stand for code. The
-//! columns measured once on the same wasm by another frontend are read from a file beside the modules.
+//! Every module is compiled with our back end and with LLVM's, from the same IR of our frontend. Sizes in bytes are
+//! those of functions with their literals and of tables that replace code, from the symbol tables of both objects.
+//! Figures of other compilers on the same wasm were measured once and are read from a file.
 
 mod count;
 mod data;
@@ -19,9 +19,9 @@ use wasm_pvm::{Cpu, InitialData, MemoryMode, OptLevel, Options, Stage, ThumbBoun
 
 use count::{Counter, Executed, Pair};
 
-/// Functions larger than this are held to [`LARGEST_RATIO`].
+/// Functions up to this size in bytes are never listed.
 const SMALL_BYTES: u64 = 40;
-/// The ratio above which a function is listed.
+/// Functions are listed if the ratio of our size to LLVM's is higher than this.
 const LARGEST_RATIO: f64 = 1.25;
 
 /// A wasm module to be measured.
@@ -31,25 +31,25 @@ struct Module {
     memory: MemoryMode,
 }
 
-/// Bytes of each function of an object, by symbol.
+/// Size in bytes of each function of an object, by symbol.
 type Sizes = BTreeMap<String, u64>;
 
-/// Our functions and LLVM's on the same IR.
+/// The sizes of our functions and of LLVM's on the same IR.
 struct Measured {
     ours: Sizes,
     same_ir: Sizes,
     exports: Vec<String>,
 }
 
-/// What is measured, and with what.
+/// Inputs and options of the benchmark.
 pub struct Request<'a> {
-    /// A folder with modules; kernels are measured anyway.
+    /// The folder with modules; kernels are measured in any case.
     pub modules: &'a Path,
-    /// The file with the measured columns of those modules.
+    /// The file with the figures of other compilers on those modules.
     pub baselines: &'a Path,
-    /// Where objects and what led to them stay; otherwise they are removed.
+    /// The folder for objects and intermediate files; without it they are removed.
     pub keep: Option<&'a Path>,
-    /// A line per function and kernel.
+    /// Whether to print a line per function and kernel.
     pub verbose: bool,
 }
 
@@ -90,7 +90,7 @@ fn corpus(folder: &Path) -> Result<Vec<Module>> {
     files.into_iter().map(module).collect()
 }
 
-/// The columns that were measured once.
+/// The figures of other compilers.
 struct Baselines(Value);
 
 impl Baselines {
@@ -108,7 +108,7 @@ impl Baselines {
     }
 }
 
-/// A module compiled both ways, in files.
+/// A module compiled with both back ends, as files.
 struct Compiled {
     ours: PathBuf,
     theirs: llvm::Compiled,
@@ -141,7 +141,7 @@ fn measure(module: &Module, level: OptLevel, folder: &Path) -> Result<Measured> 
     Ok(Measured { ours, same_ir, exports: symbols.into_values().collect() })
 }
 
-/// Exported names by symbol of the IR, and all symbols that may be referred to from outside of the IR.
+/// Exported names by symbol of the IR, and all symbols that code outside the IR may refer to.
 fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
     let symbol = |index: u32| format!("f.{index}");
     let mut exports = BTreeMap::new();
@@ -157,7 +157,7 @@ fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
     (exports, roots)
 }
 
-/// What users say for Cortex-M3, without checks of bounds.
+/// The default options for Cortex-M3, without bounds checks.
 fn options(memory: MemoryMode, level: OptLevel) -> Options {
     let initial_data = if memory == MemoryMode::Symbol { InitialData::Image } else { InitialData::Copy };
     let bounds = Some(ThumbBounds::None);
@@ -165,8 +165,8 @@ fn options(memory: MemoryMode, level: OptLevel) -> Options {
     Options { level, threads: 1, ..Options::new(thumb) }
 }
 
-/// Sum of all functions, and of tables in their place, but the run-time helpers, which the measured columns leave out,
-/// too.
+/// Total size of all functions and of tables that replace code. Run-time helpers are excluded, as in the figures of
+/// other compilers.
 fn total(sizes: &Sizes) -> u64 {
     sizes.iter().filter(|(name, _)| !is_helper(name)).map(|(_, size)| size).sum()
 }
@@ -310,8 +310,8 @@ fn executed(modules: &[Module], folder: &Path) -> Result<()> {
             println!("| {} | | – | {error:#} | | |", module.name);
         }
     }
-    for (what, logs) in ["kernels", "modules"].into_iter().zip(&logs) {
-        println!("| geometric mean, {what} | | | | | {:.3} |", mean(logs));
+    for (group, logs) in ["kernels", "modules"].into_iter().zip(&logs) {
+        println!("| geometric mean, {group} | | | | | {:.3} |", mean(logs));
     }
     println!("| geometric mean | | | | | {:.3} |", mean(&logs.concat()));
     Ok(())
@@ -330,7 +330,7 @@ fn print_executed(module: &str, function: &str, executed: Executed) -> Option<f6
     ratio.map(f64::ln)
 }
 
-/// Compiles a module both ways and loads the objects.
+/// Compiles a module with both back ends and loads the objects.
 fn load(counter: &mut Counter, module: &Module, folder: &Path) -> Result<Pair> {
     let compiled = compile(module, OptLevel::O2, folder)?;
     let ssa = wasm_pvm::emit(&module.wasm, &options(module.memory, OptLevel::O2), Stage::Ssa)?;

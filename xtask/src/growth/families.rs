@@ -1,10 +1,10 @@
-//! Modules of any size, one family per thing that can be many.
+//! Families of modules of any size; in each family the number of one kind of item grows.
 
 use std::fmt::Write as _;
 
 /// A family of modules.
 pub struct Family {
-    /// What grows.
+    /// The item whose number grows.
     pub name: &'static str,
     /// The text of a module of a size.
     pub text: fn(usize) -> String,
@@ -28,7 +28,8 @@ pub const FAMILIES: [Family; 12] = [
     Family { name: "live values", text: live_values, base: 1000 },
 ];
 
-/// A function with an address, a number and a variable, made of a piece of text per number.
+/// A module with one function: two parameters (an address and a number), a local variable, and the given pieces of
+/// code.
 fn function(pieces: impl Iterator<Item = String>) -> String {
     let head = "(module (memory 1) (func (export \"f\") (param i32 i32) (result i32) (local $x i32)\n";
     format!("{head}{}\n(i32.add (local.get $x) (i32.add (local.get 0) (local.get 1)))))", join(pieces))
@@ -51,16 +52,16 @@ fn calling(n: usize, callee: usize, export: &str) -> String {
     )
 }
 
-/// The function that ends all calls.
+/// The start of a module, with the function that makes no calls.
 const LAST_CALLEE: &str = "(module (memory 1)\n(func $f0 (param i32) (result i32) local.get 0)\n";
 
-/// Many functions; each calls the one of half its number, and those that no other calls are exported.
+/// Many functions; function n calls function n / 2, and functions without callers are exported.
 fn functions(count: usize) -> String {
     let export = |n: usize| if n >= count / 2 { format!("(export \"f{n}\")") } else { String::new() };
     format!("{LAST_CALLEE}{})", join((1..count).map(|n| calling(n, n / 2, &export(n)))))
 }
 
-/// Functions each of which calls the one before.
+/// A chain of functions; each calls the previous one.
 fn call_chain(count: usize) -> String {
     let all = join((1..count).map(|n| calling(n, n - 1, "")));
     format!("{LAST_CALLEE}{all}(export \"f\" (func $f{})))", count - 1)
@@ -112,7 +113,7 @@ fn checks(count: usize) -> String {
     )
 }
 
-/// Blocks in blocks, left by branches from inside of the innermost and on the way out.
+/// Nested blocks with branches out of them from the innermost block and from every level above.
 fn nested_blocks(count: usize) -> String {
     let open = (0..count).map(|n| format!("(block $l{n}"));
     let close = (0..count).rev().map(|n| {
@@ -126,7 +127,7 @@ fn nested_blocks(count: usize) -> String {
     function(open.chain(close))
 }
 
-/// Loops one behind the other.
+/// Loops in sequence.
 fn loops(count: usize) -> String {
     function((0..count).map(|n| {
         format!(
@@ -139,7 +140,7 @@ fn loops(count: usize) -> String {
     }))
 }
 
-/// Loops in loops.
+/// Nested loops.
 fn nested_loops(count: usize) -> String {
     let open = (0..count).map(|n| {
         format!("(loop $l{n} (i32.store offset={n} (local.get 0) (i32.add (local.get $x) (i32.const {n})))")

@@ -1,7 +1,7 @@
-//! Checks of the source tree that no lint makes.
+//! Checks of the source tree that no lint covers.
 //!
-//! Each rule is a function from the tree to complaints; the list of rules is [`RULES`]. A complaint names the file
-//! and what to do, so that the rules need no other text.
+//! Each rule is a function from the tree to complaints; [`RULES`] lists them. A complaint names the file and the
+//! problem.
 
 mod imports;
 
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Longest file, in lines.
+/// Maximum length of a file in lines.
 const MAX_FILE_LINES: usize = 700;
-/// Longest function, in lines; flat tables included.
+/// Maximum length of a function in lines, including flat tables.
 const MAX_FUNCTION_LINES: usize = 60;
 
-/// Circles of imports that are still there; a new one, and one that is gone from here, is a complaint.
+/// Accepted circles of imports. Any other circle is a complaint, and so is an entry without a circle.
 const KNOWN_CIRCLES: [(&str, &str); 6] = [
     ("crates/codegen/src", "buffer, frame, lower, mir, target"),
     ("crates/llvm-frontend/src", "passes, program, read, relocations, runtime, statics, translate"),
@@ -28,10 +28,10 @@ const KNOWN_CIRCLES: [(&str, &str); 6] = [
 type Rule = fn(&Tree) -> Vec<String>;
 
 const RULES: &[Rule] = &[
-    every_file_says_what_it_is,
+    every_file_has_a_header,
     files_are_short,
     functions_are_short,
-    llvm_stays_behind_its_wall,
+    only_the_frontend_names_llvm,
     stages_form_no_circle,
     libraries_read_no_environment,
     documents_name_files_that_exist,
@@ -78,9 +78,11 @@ impl Tree {
     }
 }
 
-fn every_file_says_what_it_is(tree: &Tree) -> Vec<String> {
+fn every_file_has_a_header(tree: &Tree) -> Vec<String> {
     let silent = tree.sources().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#!"));
-    silent.map(|(path, _)| format!("{}: begins without `//!`", path.display())).collect()
+    silent
+        .map(|(path, _)| format!("{}: the file doesn't begin with a `//!` header", path.display()))
+        .collect()
 }
 
 fn files_are_short(tree: &Tree) -> Vec<String> {
@@ -126,8 +128,8 @@ fn stages_form_no_circle(tree: &Tree) -> Vec<String> {
     new.chain(gone).collect()
 }
 
-/// Name, first line and length of each function: from `fn` to the line that closes at its indentation (the sources
-/// are formatted).
+/// Name, first line and length in lines of each function, from `fn` to the closing brace at the same indentation (the
+/// sources are formatted).
 fn functions(text: &str) -> Vec<(String, usize, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -156,7 +158,7 @@ fn function_name(line: &str) -> Option<&str> {
     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
-fn llvm_stays_behind_its_wall(tree: &Tree) -> Vec<String> {
+fn only_the_frontend_names_llvm(tree: &Tree) -> Vec<String> {
     let outside = tree
         .sources()
         .filter(|(path, _)| !path.starts_with("crates/llvm-frontend") && !path.starts_with("xtask"));
@@ -193,7 +195,7 @@ fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// Whether inline code of a document is a path in this repository.
+/// Whether inline code in a document is a path in this repository.
 fn names_a_file(code: &str) -> bool {
     let roots = ["crates/", "tests/", "docs/", "examples/", "scripts/", "xtask/", ".ci/"];
     roots.iter().any(|root| code.starts_with(root)) && !code.contains(['*', '<', ' ', '{', '$'])

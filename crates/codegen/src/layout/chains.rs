@@ -1,22 +1,22 @@
-//! Ordering blocks: chains of fallthroughs.
+//! Ordering blocks in chains of fallthroughs.
 //!
-//! Each edge gets a gain, what is saved per call when its target stands right behind its source. Edges are taken by
-//! falling gain, and an edge whose source is still the end of a chain and whose target is the start of another one
-//! joins the two (Pettis and Hansen's bottom-up positioning). What is greedy about this is then repaired by
-//! exchanging a few edges at a time (see [`exchange`](super::exchange)). Loops come out rotated by themselves: one
-//! edge of a cycle must be left out, and the one that costs least is a branch that leaves the loop if there is one.
+//! Each edge has a gain: the cost saved per call if its target directly follows its source. Edges are processed by
+//! descending gain. An edge from the end of one chain to the start of another joins the two (Pettis and Hansen's
+//! bottom-up positioning). [`exchange`](super::exchange) then corrects bad greedy choices by exchanging a few edges at
+//! a time. Loops are rotated without special treatment. One edge of a cycle must stay outside the chains. The cheapest
+//! is an edge from a block that can also leave the loop, if there is one.
 //!
-//! The gain counts executed jumps. Behind a block with one successor a jump goes away. Behind a branch a jump goes
-//! away when either successor is next, so the gain is that of the less frequent edge, on which the jump would stand;
-//! on some machines falling through is also worth more than branching ([`Target::TAKEN_COST`]). Where code is to be
-//! small, all jumps weigh the same, but for a bit.
+//! The gain counts executed jumps. A block with one successor saves its jump. A branch saves its jump if either
+//! successor is next, so the gain is the frequency of the rarer edge, on which the jump would be. On some machines
+//! falling through is also cheaper than branching ([`Target::TAKEN_COST`]). Where code should be small, all jumps
+//! weigh the same, and frequency only breaks ties.
 //!
-//! The chains are then put in reverse postorder of their earliest blocks, those that surely trap at the end. The
-//! depth-first search visits frequent successors last, so a loop's body comes before what follows the loop.
+//! The chains are then put in reverse postorder of their earliest blocks; chains that always trap go to the end. The
+//! depth-first search visits frequent successors last, so a loop's body comes before the code after the loop.
 //!
 //! Before allocation only edges that go forward in reverse postorder join chains. Then dominators come first: a
-//! dominator of a block dominates its predecessor in the chain or is it, and so on to the chain's start; and a
-//! dominator of that is earlier in reverse postorder, as are the starts of the chains before.
+//! dominator of a block is its predecessor in the chain or dominates that, and so on to the chain's start. A dominator
+//! of the start is earlier in reverse postorder, as are the starts of the earlier chains.
 //!
 //! Work is `n log n` for the sorting.
 
@@ -27,16 +27,16 @@ use crate::mir::{Block, Control, Function};
 use crate::registers::Register;
 use crate::target::Target;
 
-/// What an order is for.
+/// The purpose of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Goal {
-    /// Allocation: dominators come first.
+    /// For allocation: dominators come first.
     DominatorsFirst,
-    /// The final code: fewest executed jumps, or fewest jumps in functions that are to be small.
+    /// For the final code: fewest executed jumps, or fewest jumps in functions that should be small.
     Fallthrough,
 }
 
-/// Decides between equals for the more frequent edge of a branch: its gain per execution, in jumps.
+/// Extra gain of a branch's edge per execution, in jumps: prefers the more frequent edge among equals.
 const TIE_BREAK: f32 = 0.01;
 
 /// Orders the blocks that the entry reaches.
@@ -66,7 +66,7 @@ pub(super) fn order<T: Target, R: Register>(
     concatenate(func, &chains, &rpo)
 }
 
-/// Blocks in reverse postorder from the entry; of a branch the more frequent successor comes first where possible.
+/// Blocks in reverse postorder from the entry; the more frequent successor of a branch comes first where possible.
 pub(super) fn reverse_postorder<T: Target, R: Register>(
     func: &Function<T, R>,
     freqs: &EdgeFreqs,
@@ -109,8 +109,8 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// The gain where every jump costs the same and its frequency only decides between equals. A block with one
-    /// successor comes before branches, which have a choice.
+    /// The gain where every jump costs the same and its frequency only breaks ties. Blocks with one successor are
+    /// preferred to branches, which can fall through to either successor.
     fn gain_in_size(&self) -> f32 {
         let choice = if self.is_branch { 0.0 } else { 0.01 };
         1.0 + choice + 0.1 * self.gain / (1.0 + self.gain)
@@ -140,9 +140,9 @@ fn edges<T: Target, R: Register>(func: &Function<T, R>, freqs: &EdgeFreqs, rpo: 
 /// Disjoint paths of blocks.
 #[derive(Debug)]
 pub(super) struct Chains {
-    /// The edge to what follows a block.
+    /// The edge to the next block in the chain.
     pub(super) next: IdVec<Block, Option<Edge>>,
-    /// The edge from what precedes a block.
+    /// The edge from the previous block in the chain.
     pub(super) prev: IdVec<Block, Option<Edge>>,
 }
 
@@ -164,13 +164,13 @@ impl Chains {
         chains
     }
 
-    /// Puts the target of an edge behind its source.
+    /// Makes the target of an edge the next block after its source.
     pub(super) fn join(&mut self, edge: Edge) {
         self.next[edge.from] = Some(edge);
         self.prev[edge.to] = Some(edge);
     }
 
-    /// Takes the target of an edge away from behind its source.
+    /// Undoes [`join`](Self::join).
     pub(super) fn part(&mut self, edge: Edge) {
         self.next[edge.from] = None;
         self.prev[edge.to] = None;
@@ -219,8 +219,8 @@ fn concatenate<T: Target, R: Register>(func: &Function<T, R>, chains: &Chains, r
     order
 }
 
-/// Blocks all of whose paths end in a trap. (Paths around a loop count as not ending.) What follows such a block is
-/// such a block, so a chain that starts with one consists of them.
+/// Blocks from which all paths end in a trap. (Blocks that can reach a loop don't count.) All successors of such a
+/// block are such blocks, so a chain that starts with one contains no others.
 fn surely_trapping<T: Target, R: Register>(func: &Function<T, R>, rpo: &[Block]) -> IdVec<Block, bool> {
     let mut traps = IdVec::filled(false, func.blocks.len());
     for &block in rpo.iter().rev() {

@@ -1,33 +1,34 @@
-//! Improving chains by exchanging a few edges at a time.
+//! Local search: improving chains by exchanging a few edges at a time.
 //!
-//! Which edges become fallthroughs is a path cover of greatest gain. Taking edges greedily goes wrong where one edge
-//! keeps out two that together gain more: the back edge of a loop, say, against the edges into and out of it.
+//! The edges that become fallthroughs form a path cover, and we want the one with the greatest gain. A greedy choice
+//! fails where one edge excludes two that together gain more. An example is the back edge of a loop against the edges
+//! into and out of the loop.
 //!
-//! For each edge that was not taken we try: take it, drop the edges that are in its way, and, if it closes a circle,
-//! the edge of the circle that is missed least; then let the loose ends find other partners. The exchange stays if
-//! it gains. Every exchange that stays increases the sum of the gains, and there are a fixed number of passes.
+//! For each edge that was not taken we try an exchange: take it and drop the edges that conflict with it. If it closes
+//! a cycle, also drop the edge of the cycle with the least loss. Then let the freed chain ends join other chains. The
+//! exchange is kept if the total gain increases.
 //!
-//! Circles are found by walking along a chain. Walks have a bounded length, so that work is linear in the number of
-//! edges; an exchange that would need a longer walk is not made.
+//! The number of passes is fixed. Cycles are found by walking along a chain. Walks have a bounded length, so the work
+//! is linear in the number of edges; an exchange that would need a longer walk is given up.
 
 use ssa::IdVec;
 
 use super::chains::{Chains, Edge};
 use crate::mir::Block;
 
-/// Most passes over the edges.
+/// Maximum number of passes over the edges.
 const PASSES: u32 = 2;
 
-/// Longest walk along a chain, in blocks.
+/// Maximum length of a walk along a chain, in blocks.
 const WALK: usize = 200;
 
-/// Less gain than this is a rounding error.
+/// Minimum gain of an exchange; less is a rounding error.
 const LEAST_GAIN: f32 = 1e-5;
 
-/// Most edges at a loose end that are looked at.
+/// Maximum number of edges considered at a freed chain end.
 const PARTNERS: usize = 16;
 
-/// Exchanges edges of `chains` for others of `edges`, which are sorted by falling gain.
+/// Exchanges edges of `chains` for others of `edges`, which are sorted by descending gain.
 pub(super) fn improve(chains: &mut Chains, edges: &[Edge]) {
     let ends = Ends::new(edges, chains.next.len());
     for _ in 0..PASSES {
@@ -44,7 +45,7 @@ pub(super) fn improve(chains: &mut Chains, edges: &[Edge]) {
     }
 }
 
-/// The edges by source and by target, each by falling gain.
+/// The edges by source and by target, each by descending gain.
 struct Ends {
     outgoing: IdVec<Block, Vec<Edge>>,
     incoming: IdVec<Block, Vec<Edge>>,
@@ -74,7 +75,7 @@ impl Ends {
     }
 }
 
-/// An exchange being tried: the edges dropped and taken, and what that has gained so far.
+/// A tentative exchange: the edges dropped and taken, and the gain so far.
 struct Trial<'a> {
     chains: &'a mut Chains,
     dropped: Vec<Edge>,
@@ -87,12 +88,12 @@ impl<'a> Trial<'a> {
         Self { chains, dropped: Vec::new(), taken: Vec::new(), gain: 0.0 }
     }
 
-    /// Takes `edge` and makes the best of it. Returns whether that gained; if not, nothing has changed.
+    /// Tries the exchange for `edge`. Returns whether it gained; if not, the chains are unchanged.
     fn exchange(mut self, ends: &Ends, edge: Edge) -> bool {
         let in_the_way = [self.chains.next[edge.from], self.chains.prev[edge.to]];
         in_the_way.into_iter().flatten().for_each(|other| self.drop_edge(other));
         match self.last(edge.to) {
-            Some(last) if last == edge.from => self.open_circle(ends, edge.to),
+            Some(last) if last == edge.from => self.open_cycle(ends, edge.to),
             Some(_) => {}
             None => return self.give_up(),
         }
@@ -109,7 +110,7 @@ impl<'a> Trial<'a> {
         if self.gain > LEAST_GAIN { true } else { self.give_up() }
     }
 
-    /// Undoes everything.
+    /// Undoes the exchange; returns false.
     fn give_up(self) -> bool {
         for edge in self.taken {
             self.chains.part(edge);
@@ -132,7 +133,7 @@ impl<'a> Trial<'a> {
         self.taken.push(edge);
     }
 
-    /// Takes the first edge that closes no circle.
+    /// Takes the first edge that closes no cycle.
     fn take_first(&mut self, edges: Vec<Edge>) {
         let fits = |edge: &Edge| self.last(edge.to).is_some_and(|last| last != edge.from);
         if let Some(edge) = edges.into_iter().find(fits) {
@@ -140,17 +141,17 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Drops the edge that is missed least, of the chain that starts with `start` and is about to become a circle.
-    fn open_circle(&mut self, ends: &Ends, start: Block) {
+    /// Drops the edge with the least loss from the chain that starts with `start` and would become a cycle.
+    fn open_cycle(&mut self, ends: &Ends, start: Block) {
         let loss = |edge: &Edge| {
             let other_next = ends.from(self.chains, edge.from).next();
             let other_prev = ends.to(self.chains, edge.to).next();
             let gain = |other: Option<Edge>| other.map_or(0.0, |other| other.gain);
             edge.gain - gain(other_next) - gain(other_prev)
         };
-        let circle = self.chains.from(start).filter_map(|block| self.chains.next[block]);
-        let least = circle.min_by(|a, b| loss(a).total_cmp(&loss(b)));
-        self.drop_edge(least.expect("a circle has an edge besides the one that closes it"));
+        let cycle = self.chains.from(start).filter_map(|block| self.chains.next[block]);
+        let least = cycle.min_by(|a, b| loss(a).total_cmp(&loss(b)));
+        self.drop_edge(least.expect("a cycle has an edge besides the one that closes it"));
     }
 
     /// The last block of the chain that `block` is in, if it is near.

@@ -1,20 +1,21 @@
-//! Block layout: which block stands where, and which blocks exist at all.
+//! Block layout: the order of blocks, and merging and duplicating them.
 //!
-//! [`order_blocks`] runs before allocation. It keeps the values' sense of direction: a block comes after the blocks
-//! that dominate it, so that live intervals begin at definitions. Blocks that end in a trap go to the end.
+//! [`order_blocks`] runs before allocation. It puts every block after its dominators, so that live intervals begin at
+//! definitions. Blocks that end in a trap go to the end.
 //!
-//! [`finish`] runs after allocation, when it is known which edges carry moves. It removes empty blocks, joins
-//! straight lines, shares or duplicates ends of blocks, orders what is left for as few executed jumps as possible,
-//! now with loops rotated, and turns branches so that they fall through.
+//! [`finish`] runs after allocation, when it is known which edges carry moves. It removes empty blocks, merges
+//! straight-line sequences, and merges or duplicates block tails. Then it orders the remaining blocks for as few
+//! executed jumps as possible, now with loops rotated, and inverts branches so that they fall through.
 //!
-//! Edges have frequencies ([`EdgeFreqs`]). Before blocks are joined and edges are threaded they follow from the
-//! frequencies of blocks, because no edge is critical; so they are taken once, at the start, and kept up to date.
+//! Edges have frequencies ([`EdgeFreqs`]). At the start they follow from the frequencies of blocks, because no edge is
+//! critical. They are computed once and kept up to date by every rewrite.
 
 mod chains;
+mod duplicate_exits;
 mod exchange;
+mod merge_tails;
 mod settle;
 mod simplify;
-mod tails;
 
 use ssa::{EntityId, IdVec};
 
@@ -32,23 +33,31 @@ pub fn order_blocks<T: Target>(func: &mut Function<T, VReg>) {
     func.order = chains::order(func, &freqs, chains::Goal::DominatorsFirst);
 }
 
-/// Settles the blocks of an allocated function: see the module's comment. Afterwards [`Function::order`] lists only
-/// the blocks that are left.
+/// Determines the final blocks of an allocated function and their order, see the module documentation. Afterwards
+/// [`Function::order`] lists only the remaining blocks.
 pub fn finish<T: Target>(target: &T, func: &mut Function<T, PReg>) {
     let mut freqs = edge_freqs(func);
     simplify::simplify(func, &mut freqs);
-    tails::share(func, &mut freqs);
+    merge_tails::merge_tails(func, &mut freqs);
     if !func.optimize_for_size {
-        tails::duplicate_exits(func, &mut freqs);
+        duplicate_exits::duplicate_exits(func, &mut freqs);
         simplify::simplify(func, &mut freqs);
     }
     func.order = chains::order(func, &freqs, chains::Goal::Fallthrough);
-    tails::replace_jumps_to_exits(target, func, &mut freqs);
+    duplicate_exits::replace_jumps(target, func, &mut freqs);
     simplify::join_pairs(func, &mut freqs);
     settle::turn_branches(func, &freqs);
 }
 
-/// How many edges lead to each block, those of a dispatch counted each.
+/// Blocks executed less often than this per call are made small even where a function should be fast.
+const RARE: f32 = 1.0 / 32.0;
+
+/// Whether code that is executed `freq` times per call should be small rather than fast.
+fn wants_small<T: Target>(func: &Function<T, PReg>, freq: f32) -> bool {
+    func.optimize_for_size || freq < RARE
+}
+
+/// The number of edges to each block; every entry of a dispatch counts.
 fn predecessor_counts<T: Target, R: Register>(func: &Function<T, R>) -> IdVec<Block, u32> {
     let mut counts = IdVec::filled(0, func.blocks.len());
     for &block in &func.order {
@@ -70,7 +79,7 @@ pub(crate) fn for_each_successor<T: Target, R: Register>(control: &Control<T, R>
     }
 }
 
-/// Visits the successors, with repetitions, for changing them.
+/// Visits the successors, with repetitions, for updating them.
 fn for_each_successor_mut<T: Target, R: Register>(
     control: &mut Control<T, R>,
     mut f: impl FnMut(&mut Block),

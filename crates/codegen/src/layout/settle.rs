@@ -1,14 +1,14 @@
-//! The last step of layout, when every block knows what is next: turning branches.
+//! Inverting branches: the last step of layout, when the order is final.
 //!
-//! A branch whose taken way is next is inverted, so that it falls through. Where neither way is next a jump follows
-//! the branch; it goes the less frequent way.
+//! A branch whose taken successor is next is inverted, so that it falls through. Where neither successor is next, a
+//! jump follows the branch; it goes to the less frequent successor.
 
 use super::EdgeFreqs;
 use crate::mir::{Block, Control, Function};
 use crate::registers::PReg;
 use crate::target::Target;
 
-/// Inverts the branches that fall through to their less suitable way.
+/// Inverts branches where that saves a jump or makes it less frequent.
 pub(super) fn turn_branches<T: Target>(func: &mut Function<T, PReg>, freqs: &EdgeFreqs) {
     for position in 0..func.order.len() {
         let block = func.order[position];

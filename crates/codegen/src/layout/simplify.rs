@@ -1,16 +1,15 @@
-//! Removing blocks that allocation left without a purpose.
+//! Simplifying the control-flow graph after allocation.
 //!
 //! Four rewrites, each linear, are repeated until none applies:
 //!
-//! * Threading: an edge to an empty block that only jumps goes to where the block jumps. A branch whose two ways
-//!   then are the same, or lead to blocks with equal contents, becomes a jump.
-//! * Sharing traps: of blocks that hold nothing but the same trap, one stays.
-//! * Sinking: the last instructions that all predecessors of a block have in common, when all of them jump to it,
-//!   move to its start.
-//! * Joining: a block that only one edge leads to, a jump, is appended to the block that jumps.
+//! * Jump threading: an edge to an empty block that only jumps is redirected to the target of the jump. A branch whose
+//!   two successors then are the same, or have equal contents, becomes a jump.
+//! * Merging traps: of the blocks that consist of the same trap, one stays.
+//! * Sinking: if all predecessors of a block jump to it, the last instructions they have in common move to its start.
+//! * Merging blocks: a block whose only predecessor jumps to it is appended to that predecessor.
 //!
-//! Each application removes an instruction, an edge or a block or moves an edge off a block for good, so the
-//! repetition ends. Blocks are visited successors first, so a cascade is usually done in one round.
+//! Termination: each application removes an instruction, an edge or a block, or moves an edge off a block for good.
+//! Blocks are visited after their successors, so a cascade of rewrites usually takes one round.
 
 use std::collections::HashMap;
 
@@ -23,7 +22,7 @@ use crate::mir::{Block, Control, Function, Succ};
 use crate::registers::PReg;
 use crate::target::Target;
 
-/// Applies the rewrites and drops what becomes unreachable. The order afterwards is a reverse postorder.
+/// Applies the rewrites and drops unreachable blocks. The order afterwards is a reverse postorder.
 pub(super) fn simplify<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     let mut changed = true;
     while changed {
@@ -47,7 +46,7 @@ pub(super) fn set_jump<T: Target>(
     freqs[block] = [func.blocks[block].freq, 0.0];
 }
 
-/// Whether two blocks do the same.
+/// Whether two blocks have the same instructions and the same jump or exit.
 fn same_contents<T: Target>(func: &Function<T, PReg>, a: Block, b: Block) -> bool {
     let (a, b) = (&func.blocks[a], &func.blocks[b]);
     let same_control = match (&a.control, &b.control) {
@@ -123,7 +122,7 @@ fn sink_common_ends<T: Target>(func: &mut Function<T, PReg>) -> bool {
     changed
 }
 
-/// Moves what the ends of `from` have in common to the start of `block`.
+/// Moves the common last instructions of the blocks `from` to the start of `block`.
 fn sink_into<T: Target>(func: &mut Function<T, PReg>, from: &[Block], block: Block) -> bool {
     let ends = from.iter().map(|&from| &func.blocks[from].insts[..]);
     let common = ends.reduce(common_end).map_or(0, <[_]>::len);
@@ -140,13 +139,13 @@ fn sink_into<T: Target>(func: &mut Function<T, PReg>, from: &[Block], block: Blo
     true
 }
 
-/// The longest end that both have.
+/// The longest common suffix.
 fn common_end<'a, I: PartialEq>(a: &'a [I], b: &[I]) -> &'a [I] {
     let len = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
     &a[a.len() - len..]
 }
 
-/// Joins blocks that form a straight line; the order of the others stays.
+/// Merges blocks that form a straight line; the others keep their order.
 pub(super) fn join_pairs<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> bool {
     let counts = predecessor_counts(func);
     let mut joined = IdVec::filled(false, func.blocks.len());

@@ -1,36 +1,38 @@
-//! The allocation checker: an independent judge of an [`Allocation`].
+//! The allocation checker: an independent verifier of an [`Allocation`].
 //!
-//! It runs the allocated function symbolically: the state says which virtual registers' values each physical
-//! register and spill slot surely holds. A definition makes its register hold one value and every other copy of
-//! that value stale; a move copies what is known; a clobber forgets; an edge gives parameters the places of their
-//! arguments. Where paths meet, only what all of them agree on stays. States only shrink, so iterating over the
-//! blocks until nothing changes ends. Then every read must find its value, and every constraint must hold.
+//! It executes the allocated function symbolically. The state maps each physical register and spill slot to the
+//! virtual registers whose values it certainly holds. A definition makes its register hold that one value and
+//! invalidates all other copies of it. A move copies the entry of its source, and a clobber removes an entry. On an
+//! edge, a parameter is in every location of its argument. Where paths meet, the states are intersected.
 //!
-//! Operands are taken from the target again, not from what the allocator made of them.
+//! States only shrink, so iterating over the blocks terminates. At the fixed point every read must find its value, and
+//! every operand constraint must hold.
+//!
+//! Operands are read from the target again, not from the allocator's data.
 
 use std::collections::BTreeMap;
 
 use ssa::IdVec;
 
-use super::parallel_move::{Place, Step};
-use super::program::{Point, Program, control_succs};
+use super::linear::{LinearFunction, Point, control_succs};
+use super::parallel_move::{Step, Storage};
 use super::resolve::Gap;
 use super::rewrite::Allocation;
 use crate::mir::{Block, Function, VReg};
 use crate::registers::{Operand, PReg, Reuse, Role};
 use crate::target::Target;
 
-/// What each place surely holds, sorted lists.
-type State = BTreeMap<Place, Vec<VReg>>;
+/// The values that each register and slot certainly holds, as sorted lists.
+type State = BTreeMap<Storage, Vec<VReg>>;
 
-/// Verifies an allocation; the error says what is wrong and where.
+/// Verifies an allocation; the error describes the first violation.
 pub fn check<T: Target>(
     target: &T,
     func: &Function<T, VReg>,
-    program: &Program,
+    linear: &LinearFunction,
     allocation: &Allocation,
 ) -> Result<(), String> {
-    let checker = Checker { target, func, program, allocation };
+    let checker = Checker { target, func, linear, allocation };
     let mut entries: IdVec<Block, Option<State>> = IdVec::filled(None, func.blocks.len());
     entries[func.order[0]] = Some(State::new());
     let mut todo = vec![func.order[0]];
@@ -53,16 +55,16 @@ pub fn check<T: Target>(
     error.map_or(Ok(()), Err)
 }
 
-/// Keeps in `old` what `new` agrees with; says whether that changed it.
+/// Intersects `old` with `new`; returns whether that changed it.
 fn meet(old: &mut Option<State>, new: State) -> bool {
     let Some(old) = old else {
         *old = Some(new);
         return true;
     };
     let mut changed = false;
-    old.retain(|place, values| {
+    old.retain(|storage, values| {
         let before = values.len();
-        match new.get(place) {
+        match new.get(storage) {
             Some(others) => values.retain(|value| others.binary_search(value).is_ok()),
             None => values.clear(),
         }
@@ -75,24 +77,24 @@ fn meet(old: &mut Option<State>, new: State) -> bool {
 struct Checker<'a, T: Target> {
     target: &'a T,
     func: &'a Function<T, VReg>,
-    program: &'a Program,
+    linear: &'a LinearFunction,
     allocation: &'a Allocation,
 }
 
 impl<T: Target> Checker<'_, T> {
-    /// Runs a block; returns the states its successors get.
+    /// Executes a block symbolically; returns the states at the start of its successors.
     fn block(&self, block: Block, mut state: State, report: &mut dyn FnMut(String)) -> Vec<(Block, State)> {
         let data = &self.func.blocks[block];
-        let place = &self.program.blocks[block];
-        self.moves(Gap { at: place.from, on_edge: false }, &mut state, report);
+        let span = &self.linear.blocks[block];
+        self.moves(Gap { at: span.from, on_edge: false }, &mut state, report);
         for (i, inst) in data.insts.iter().enumerate() {
-            self.inst(inst, place.head() + 1 + i as u32, &mut state, report);
+            self.inst(inst, span.head() + 1 + i as u32, &mut state, report);
         }
         match data.control.inst() {
-            Some(inst) => self.inst(inst, place.control(), &mut state, report),
-            None => self.moves(Gap { at: Point::early(place.control()), on_edge: false }, &mut state, report),
+            Some(inst) => self.inst(inst, span.control(), &mut state, report),
+            None => self.moves(Gap { at: Point::early(span.control()), on_edge: false }, &mut state, report),
         }
-        self.moves(Gap { at: Point::early(place.control()), on_edge: true }, &mut state, report);
+        self.moves(Gap { at: Point::early(span.control()), on_edge: true }, &mut state, report);
         self.edges(block, &state)
     }
 
@@ -112,33 +114,34 @@ impl<T: Target> Checker<'_, T> {
         let first = moves.partition_point(|(other, _)| *other < gap);
         for (_, step) in moves[first..].iter().take_while(|(other, _)| *other == gap) {
             match *step {
-                Step::Copy { dst, src } => copy(state, Place::Reg(dst), Place::Reg(src)),
-                Step::Store { slot, src } => copy(state, Place::Slot(slot), Place::Reg(src)),
-                Step::Load { dst, slot } => copy(state, Place::Reg(dst), Place::Slot(slot)),
-                Step::Make { dst, vreg } => {
+                Step::Copy { dst, src } => copy(state, Storage::Reg(dst), Storage::Reg(src)),
+                Step::Store { slot, src } => copy(state, Storage::Slot(slot), Storage::Reg(src)),
+                Step::Load { dst, slot } => copy(state, Storage::Reg(dst), Storage::Slot(slot)),
+                Step::Remat { dst, vreg } => {
                     if !self.is_rematerializable(vreg) {
-                        report(format!("{vreg} can't be made again at {gap:?}"));
+                        report(format!("{vreg} can't be rematerialised at {gap:?}"));
                     }
-                    state.insert(Place::Reg(dst), self.names_behind(gap, vreg));
+                    state.insert(Storage::Reg(dst), self.names_after(gap, vreg));
                 }
             }
         }
     }
 
     fn is_rematerializable(&self, vreg: VReg) -> bool {
-        let number = self.program.defs[vreg].expect("a value that is made is defined").number;
-        let block = self.program.block_at(Point::early(number));
-        let index = number - self.program.blocks[block].head();
+        let number = self.linear.defs[vreg].expect("a rematerialised value has a definition").number;
+        let block = self.linear.block_at(Point::early(number));
+        let index = number - self.linear.blocks[block].head();
         let inst = index.checked_sub(1).and_then(|index| self.func.blocks[block].insts.get(index as usize));
         self.func.vregs[vreg].rematerializable || inst.is_some_and(T::is_rematerializable)
     }
 
-    /// A value and, for moves at the start of a block, the parameters it has become on the only edge into it.
-    fn names_behind(&self, gap: Gap, vreg: VReg) -> Vec<VReg> {
+    /// A value and, for moves at the start of a block, the parameters that it is passed to on the only edge into the
+    /// block.
+    fn names_after(&self, gap: Gap, vreg: VReg) -> Vec<VReg> {
         let mut names = vec![vreg];
-        let block = self.program.block_at(gap.at);
+        let block = self.linear.block_at(gap.at);
         if let ([pred], false) =
-            (&self.program.blocks[block].preds[..], self.program.blocks[block].from < gap.at)
+            (&self.linear.blocks[block].preds[..], self.linear.blocks[block].from < gap.at)
         {
             let params = &self.func.blocks[block].params;
             let succs = control_succs(&self.func.blocks[*pred].control).filter(|succ| succ.block == block);
@@ -160,25 +163,25 @@ impl<T: Target> Checker<'_, T> {
         if self.allocation.dropped[n as usize] {
             match operands[..] {
                 [(vreg, _)] if self.is_rematerializable(vreg) => forget(state, vreg),
-                _ => complain("the instruction is needed".to_owned()),
+                _ => complain("the instruction was dropped but is needed".to_owned()),
             }
             return;
         }
-        let regs = &self.allocation.operands[self.program.slots_range(n)];
+        let regs = &self.allocation.operands[self.linear.operand_range(n)];
         self.constraints(inst, &operands, regs, &mut complain);
         for (&(vreg, operand), &reg) in operands.iter().zip(regs) {
-            let holds = state.get(&Place::Reg(reg)).is_some_and(|values| values.contains(&vreg));
+            let holds = state.get(&Storage::Reg(reg)).is_some_and(|values| values.contains(&vreg));
             if !operand.role.is_def() && !holds {
                 complain(format!("{reg} does not hold {vreg}"));
             }
         }
         for reg in self.target.clobbers(inst).iter() {
-            state.remove(&Place::Reg(reg));
+            state.remove(&Storage::Reg(reg));
         }
         for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def())
         {
             forget(state, vreg);
-            state.insert(Place::Reg(reg), vec![vreg]);
+            state.insert(Storage::Reg(reg), vec![vreg]);
         }
     }
 
@@ -192,13 +195,13 @@ impl<T: Target> Checker<'_, T> {
         let clobbers = self.target.clobbers(inst);
         for (i, (&(vreg, operand), &reg)) in operands.iter().zip(regs).enumerate() {
             if operand.fixed.is_some_and(|fixed| fixed != reg) {
-                complain(format!("{vreg} is in {reg}, not where it must be"));
+                complain(format!("{vreg} is in {reg}, not in its fixed register"));
             }
             if operand.fixed.is_none() && !self.target.registers().allocatable(operand.class).contains(&reg) {
-                complain(format!("{vreg} is in {reg}, of another class"));
+                complain(format!("{vreg} is in {reg}, which is not allocatable in its class"));
             }
             if operand.role == Role::LateUse && clobbers.contains(reg) {
-                complain(format!("{vreg} is read late and {reg} is clobbered"));
+                complain(format!("{vreg} is a late use in {reg}, which is clobbered"));
             }
             if let Reuse::Must(tied) = operand.reuse
                 && regs[tied as usize] != reg
@@ -230,14 +233,14 @@ fn def_meets_use(def: Operand, read: Operand) -> bool {
     def.role == Role::EarlyDef || read.role == Role::LateUse
 }
 
-fn copy(state: &mut State, dst: Place, src: Place) {
+fn copy(state: &mut State, dst: Storage, src: Storage) {
     match state.get(&src).cloned() {
         Some(values) => state.insert(dst, values),
         None => state.remove(&dst),
     };
 }
 
-/// A value has been defined anew: no place holds it.
+/// Invalidates all copies of a value, which has been redefined.
 fn forget(state: &mut State, vreg: VReg) {
     state.retain(|_, values| {
         values.retain(|&value| value != vreg);
@@ -245,17 +248,17 @@ fn forget(state: &mut State, vreg: VReg) {
     });
 }
 
-/// The state behind an edge: places of arguments are places of parameters.
+/// The state after an edge: parameters are in the locations of their arguments.
 fn pass(state: &State, params: &[VReg], args: &[VReg]) -> State {
     let mut result = State::new();
-    for (&place, values) in state {
+    for (&storage, values) in state {
         let mut passed: Vec<VReg> = values.iter().copied().filter(|value| !params.contains(value)).collect();
         passed
             .extend(params.iter().zip(args).filter(|(_, arg)| values.contains(arg)).map(|(&param, _)| param));
         passed.sort_unstable();
         passed.dedup();
         if !passed.is_empty() {
-            result.insert(place, passed);
+            result.insert(storage, passed);
         }
     }
     result

@@ -1,14 +1,15 @@
-//! Dominator tree of a machine function's blocks.
+//! The dominator tree of a machine function's blocks.
 //!
 //! The iterative algorithm of Cooper, Harvey and Kennedy over reverse postorder; dominance is then a comparison of
-//! intervals in a preorder walk of the tree. It ends because immediate dominators only move up.
+//! intervals in a preorder of the tree. Termination: immediate dominators only move up. The time is quadratic in the
+//! worst case.
 
 use ssa::{EntityId, IdVec};
 
-use super::program::Program;
+use super::linear::LinearFunction;
 use crate::mir::Block;
 
-/// Which block dominates which.
+/// The dominance relation.
 #[derive(Debug)]
 pub struct Dominators {
     /// First and last preorder number of each block's subtree.
@@ -17,31 +18,31 @@ pub struct Dominators {
 
 impl Dominators {
     /// Computes the tree.
-    pub fn new(program: &Program) -> Self {
-        let postorder = postorder(program);
-        let mut rank: IdVec<Block, u32> = IdVec::filled(u32::MAX, program.blocks.len());
+    pub fn new(linear: &LinearFunction) -> Self {
+        let postorder = postorder(linear);
+        let mut rank: IdVec<Block, u32> = IdVec::filled(u32::MAX, linear.blocks.len());
         for (i, &block) in postorder.iter().enumerate() {
             rank[block] = i as u32;
         }
-        let idoms = immediate(program, &postorder, &rank);
+        let idoms = immediate(linear, &postorder, &rank);
         Self { span: spans(&postorder, &idoms) }
     }
 
-    /// Whether every path from the entry to `b` goes through `a`, which is another block.
+    /// Whether `a` strictly dominates `b`.
     pub fn dominates(&self, a: Block, b: Block) -> bool {
         let (first, last) = self.span[a];
         a != b && first <= self.span[b].0 && self.span[b].0 <= last
     }
 }
 
-fn postorder(program: &Program) -> Vec<Block> {
-    let entry = program.order[0];
-    let mut seen = IdVec::filled(false, program.blocks.len());
-    let mut order = Vec::with_capacity(program.blocks.len());
+fn postorder(linear: &LinearFunction) -> Vec<Block> {
+    let entry = linear.order[0];
+    let mut seen = IdVec::filled(false, linear.blocks.len());
+    let mut order = Vec::with_capacity(linear.blocks.len());
     let mut stack = vec![(entry, 0)];
     seen[entry] = true;
     while let Some((block, next)) = stack.last_mut() {
-        let Some(&succ) = program.blocks[*block].succs.get(*next) else {
+        let Some(&succ) = linear.blocks[*block].succs.get(*next) else {
             order.push(*block);
             stack.pop();
             continue;
@@ -55,7 +56,7 @@ fn postorder(program: &Program) -> Vec<Block> {
 }
 
 /// Ranks in postorder of the immediate dominators, by rank.
-fn immediate(program: &Program, postorder: &[Block], rank: &IdVec<Block, u32>) -> Vec<u32> {
+fn immediate(linear: &LinearFunction, postorder: &[Block], rank: &IdVec<Block, u32>) -> Vec<u32> {
     const UNKNOWN: u32 = u32::MAX;
     let entry = postorder.len() - 1;
     let mut idoms = vec![UNKNOWN; postorder.len()];
@@ -65,7 +66,7 @@ fn immediate(program: &Program, postorder: &[Block], rank: &IdVec<Block, u32>) -
         for i in (0..entry).rev() {
             let known =
                 |pred: &Block| Some(rank[*pred]).filter(|&r| r != UNKNOWN && idoms[r as usize] != UNKNOWN);
-            let preds = program.blocks[postorder[i]].preds.iter().filter_map(known);
+            let preds = linear.blocks[postorder[i]].preds.iter().filter_map(known);
             let idom =
                 preds.reduce(|a, b| meet(&idoms, a, b)).expect("a reachable block has a known predecessor");
             changed |= std::mem::replace(&mut idoms[i], idom) != idom;

@@ -1,43 +1,44 @@
-//! Hints: which register would make a move disappear.
+//! Register hints: the registers that would make a move unnecessary.
 //!
-//! Values are related by block arguments, copies and operands that prefer one register, and to physical registers
-//! by operands in fixed registers. When a piece is placed, every related value that already has a register at the
-//! related point votes for it with the frequency of the move that would be saved. A related value without a
-//! register yet votes, with less weight, for what its *web* (all values it is transitively related to) wants: the
-//! register its first placed member got, or a fixed register one of them needs.
+//! Block arguments, copies and operands that prefer a shared register relate values to each other. Operands in fixed
+//! registers relate values to physical registers. When a piece is placed, every related value that already has a
+//! register votes for it, with the frequency of the move that would be saved. A related value without a register
+//! votes, with less weight, for the register preferred by its *web* (all values it is transitively related to). That
+//! is the register of a member that has been placed, or a fixed register that a member needs, whichever weighs most.
 
 use ssa::{EntityId, IdVec};
 
-use super::program::{Need, Point, Program};
+use super::linear::{LinearFunction, Need, Point};
 use crate::mir::VReg;
 use crate::registers::PReg;
 
-/// What a hint points at.
+/// The register that a hint suggests.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Wish {
     /// This register.
     Reg(PReg),
-    /// Wherever this value is at this point.
+    /// The location of this value at this point.
     Value(VReg, Point),
 }
 
-/// A reason for a register.
+/// A hint for one value.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Hint {
-    /// Where the value would have to be in the register.
+    /// The point at which the value should be in the register.
     pub at: Point,
-    /// Which register.
+    /// The suggested register.
     pub wish: Wish,
-    /// Executions of the move it saves.
+    /// Executions per call of the move that it saves.
     pub weight: f32,
-    /// Whether the values should be of one web.
+    /// Whether it joins the webs of the two values.
     joins: bool,
 }
 
-/// What an instruction in the register it prefers is worth, of a move.
+/// Value of giving a definition the register of its preferred operand, in moves.
 const PREFERENCE: f32 = 0.5;
 
-/// What another of its operands is worth there; often the instruction is cheaper in the register of either.
+/// Value of giving a definition the register of another operand, in moves: often the instruction is cheaper with
+/// either.
 const OTHER_PREFERENCE: f32 = 0.25;
 
 /// The hints of all values.
@@ -46,23 +47,23 @@ pub struct Hints {
     hints: Vec<Hint>,
     ends: IdVec<VReg, u32>,
     web: IdVec<VReg, VReg>,
-    /// The register the web of a representative wants, and how much.
+    /// The register preferred by the web of a representative, and the weight of that preference.
     wanted: IdVec<VReg, Option<(PReg, f32)>>,
 }
 
 impl Hints {
     /// Collects hints.
-    pub fn new(program: &Program) -> Self {
+    pub fn new(linear: &LinearFunction) -> Self {
         let mut list: Vec<(VReg, Hint)> = Vec::new();
-        collect_edges(program, &mut list);
-        collect_copies(program, &mut list);
-        collect_operands(program, &mut list);
+        collect_edges(linear, &mut list);
+        collect_copies(linear, &mut list);
+        collect_operands(linear, &mut list);
         list.sort_by_key(|(vreg, hint)| (*vreg, hint.at));
         let mut this = Self {
             hints: list.iter().map(|(_, hint)| *hint).collect(),
-            ends: IdVec::filled(0, program.defs.len()),
-            web: program.defs.ids().collect(),
-            wanted: IdVec::filled(None, program.defs.len()),
+            ends: IdVec::filled(0, linear.defs.len()),
+            web: linear.defs.ids().collect(),
+            wanted: IdVec::filled(None, linear.defs.len()),
         };
         this.index(&list);
         this
@@ -80,12 +81,12 @@ impl Hints {
         &all[first..end]
     }
 
-    /// What the web of a value wants.
+    /// The register preferred by the web of a value.
     pub fn wanted(&self, vreg: VReg) -> Option<PReg> {
         self.wanted[self.find(vreg)].map(|(reg, _)| reg)
     }
 
-    /// Notes that a value got a register.
+    /// Records that a value got a register.
     pub fn note(&mut self, vreg: VReg, reg: PReg, weight: f32) {
         let web = self.find(vreg);
         if self.wanted[web].is_none_or(|(_, old)| old < weight) {
@@ -127,7 +128,7 @@ impl Hints {
         self.web[a.max(b)] = a.min(b);
     }
 
-    /// `find`, halving the path.
+    /// `find` with path halving.
     fn find_short(&mut self, mut vreg: VReg) -> VReg {
         while self.web[vreg] != vreg {
             self.web[vreg] = self.web[self.web[vreg]];
@@ -142,57 +143,57 @@ fn relate(list: &mut Vec<(VReg, Hint)>, a: (VReg, Point), b: (VReg, Point), weig
     list.push((b.0, Hint { at: b.1, wish: Wish::Value(a.0, a.1), weight, joins }));
 }
 
-fn collect_edges(program: &Program, list: &mut Vec<(VReg, Hint)>) {
-    for edge in &program.edge_args {
-        let arg_at = program.blocks[edge.pred].last();
-        let param_at = program.blocks[edge.block].from;
-        let weight = program.edge_freq(edge.pred, edge.block);
+fn collect_edges(linear: &LinearFunction, list: &mut Vec<(VReg, Hint)>) {
+    for edge in &linear.edge_args {
+        let arg_at = linear.blocks[edge.pred].last();
+        let param_at = linear.blocks[edge.block].from;
+        let weight = linear.edge_freq(edge.pred, edge.block);
         relate(list, (edge.param, param_at), (edge.arg, arg_at), weight, true);
     }
 }
 
-fn collect_copies(program: &Program, list: &mut Vec<(VReg, Hint)>) {
-    for &(src, dst, n) in &program.copies {
-        let weight = program.freq_at(Point::early(n));
+fn collect_copies(linear: &LinearFunction, list: &mut Vec<(VReg, Hint)>) {
+    for &(src, dst, n) in &linear.copies {
+        let weight = linear.freq_at(Point::early(n));
         relate(list, (src, Point::early(n)), (dst, Point::late(n)), weight, true);
     }
 }
 
-fn collect_operands(program: &Program, list: &mut Vec<(VReg, Hint)>) {
-    for n in 0..program.numbers() {
+fn collect_operands(linear: &LinearFunction, list: &mut Vec<(VReg, Hint)>) {
+    for n in 0..linear.numbers() {
         let early = Point::early(n);
-        let weight = program.freq_at(early);
-        let slots = program.slots(n);
-        for slot in slots {
-            match slot.need {
+        let weight = linear.freq_at(early);
+        let operands = linear.operands(n);
+        for operand in operands {
+            match operand.need {
                 Need::FixedUse { reg, .. } => {
                     list.push((
-                        slot.vreg,
+                        operand.vreg,
                         Hint { at: early.prev(), wish: Wish::Reg(reg), weight, joins: false },
                     ));
                 }
                 Need::FixedDef { reg, .. } => {
                     list.push((
-                        slot.vreg,
+                        operand.vreg,
                         Hint { at: Point::early(n + 1), wish: Wish::Reg(reg), weight, joins: false },
                     ));
                 }
                 Need::TiedDef(index) => {
                     relate(
                         list,
-                        (slots[index as usize].vreg, early.prev()),
-                        (slot.vreg, early),
+                        (operands[index as usize].vreg, early.prev()),
+                        (operand.vreg, early),
                         weight,
                         true,
                     );
                 }
                 _ => {}
             }
-            if let (Some(index), Need::Def) = (slot.prefer, slot.need) {
-                for (i, used) in slots.iter().enumerate().filter(|(_, used)| used.need == Need::Use) {
+            if let (Some(index), Need::Def) = (operand.prefer, operand.need) {
+                for (i, used) in operands.iter().enumerate().filter(|(_, used)| used.need == Need::Use) {
                     let is_first = i == usize::from(index);
                     let weight = weight * if is_first { PREFERENCE } else { OTHER_PREFERENCE };
-                    relate(list, (used.vreg, early), (slot.vreg, Point::late(n)), weight, is_first);
+                    relate(list, (used.vreg, early), (operand.vreg, Point::late(n)), weight, is_first);
                 }
             }
         }

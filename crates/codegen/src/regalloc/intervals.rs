@@ -1,14 +1,14 @@
 //! Live intervals and their pieces.
 //!
-//! A virtual register's interval is cut into pieces, each of which is in one register or in memory (its spill slot,
-//! or nowhere at all if the value can be made again). Pieces of one register are disjoint, ascending, and cover its
-//! interval. Ranges and uses are never copied: a piece is a window onto those of its register, clipped to its
-//! bounds, so cutting takes a binary search.
+//! A virtual register's interval is split into pieces, each of which is in one register or in memory. In memory means
+//! in its spill slot, or nowhere if the value can be rematerialised. The pieces of a register are disjoint, ascending,
+//! and cover its interval. Ranges and uses are never copied. A piece is a window into those of its register, clipped
+//! to its bounds, so a split is a binary search.
 
 use ssa::{IdVec, entity_id};
 
+use super::linear::{LinearFunction, Point};
 use super::liveness::{Lifetimes, Range, Use};
-use super::program::{Point, Program};
 use crate::mir::VReg;
 use crate::registers::PReg;
 
@@ -17,44 +17,44 @@ entity_id! {
     Piece = "p";
 }
 
-/// Where a piece keeps its value.
+/// The location of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Location {
     /// Not decided.
     Open,
     /// In a register.
     Reg(PReg),
-    /// In the spill slot, or made again where it is needed.
+    /// In the spill slot, or rematerialised where it is needed.
     Memory,
 }
 
-/// Why a piece begins where it does.
+/// Why the interval was split at the start of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// The interval begins.
+    /// It was not: the interval begins here.
     Whole,
-    /// The piece before had to leave its register.
+    /// The previous piece had to leave its register.
     Leave,
     /// A use needs a register here.
     Reload,
-    /// A use needs a register later, and this is a colder place to reload.
+    /// A later use needs a register, and this is a colder place to reload.
     HoistedReload,
-    /// The piece before would be too long.
+    /// The previous piece would have been too long.
     Continuation,
 }
 
 /// A piece.
 #[derive(Clone, Copy, Debug)]
 pub struct PieceData {
-    /// Whose interval it belongs to.
+    /// The register whose interval it belongs to.
     pub vreg: VReg,
     /// First point; the register is live there.
     pub from: Point,
-    /// Behind the last point.
+    /// End (exclusive).
     pub to: Point,
-    /// Where it is.
+    /// Its location.
     pub location: Location,
-    /// Why it begins where it does.
+    /// Why it begins at `from`.
     pub origin: Origin,
     first_range: u32,
     end_range: u32,
@@ -77,11 +77,11 @@ pub struct Intervals {
 
 impl Intervals {
     /// One piece for each register that is live anywhere.
-    pub fn new(program: &Program) -> Self {
-        let life = Lifetimes::new(program);
+    pub fn new(linear: &LinearFunction) -> Self {
+        let life = Lifetimes::new(linear);
         let mut pieces = IdVec::new();
         let mut first = IdVec::new();
-        for vreg in program.defs.ids() {
+        for vreg in linear.defs.ids() {
             let (ranges, uses) = (life.range_span(vreg), life.use_span(vreg));
             first.push((!ranges.is_empty()).then(|| {
                 pieces.push(PieceData {
@@ -106,7 +106,7 @@ impl Intervals {
         &self.pieces[piece]
     }
 
-    /// A piece's bounds, location and mark, to change.
+    /// Mutable access to a piece.
     pub fn get_mut(&mut self, piece: Piece) -> &mut PieceData {
         &mut self.pieces[piece]
     }
@@ -124,7 +124,7 @@ impl Intervals {
             .map(move |range| Range { from: range.from.max(data.from), to: range.to.min(data.to) })
     }
 
-    /// Where the range of this index begins, if the piece has so many.
+    /// The start of the range with this index in the piece, if the piece has that many.
     pub fn nth_range(&self, piece: Piece, index: usize) -> Option<Point> {
         let data = &self.pieces[piece];
         let index = data.first_range as usize + index;
@@ -159,8 +159,8 @@ impl Intervals {
     /// The piece of a register at a point where it is live.
     pub fn piece_at(&self, vreg: VReg, point: Point) -> Option<Piece> {
         let pieces = self.pieces_of(vreg);
-        let behind = pieces.partition_point(|&piece| self.pieces[piece].from <= point);
-        pieces[..behind].last().copied()
+        let after = pieces.partition_point(|&piece| self.pieces[piece].from <= point);
+        pieces[..after].last().copied()
     }
 
     /// The location of a register at a point where it is live.
@@ -168,7 +168,7 @@ impl Intervals {
         self.piece_at(vreg, point).map(|piece| self.pieces[piece].location)
     }
 
-    /// The pieces before and behind a piece in its register's interval.
+    /// The previous and the next piece in the register's interval.
     pub fn neighbours(&self, piece: Piece) -> (Option<Piece>, Option<Piece>) {
         let data = &self.pieces[piece];
         let pieces = self.pieces_of(data.vreg);
@@ -176,11 +176,15 @@ impl Intervals {
         (index.checked_sub(1).map(|before| pieces[before]), pieces.get(index + 1).copied())
     }
 
-    /// Cuts a piece at a point strictly inside its bounds and returns the new piece that begins there (or, in a hole,
-    /// where the register is live next).
+    /// Splits a piece at a point strictly inside its bounds. Returns the new piece, which begins there or, if the
+    /// point is in a hole, where the register is live next.
     pub fn split(&mut self, piece: Piece, at: Point, origin: Origin) -> Piece {
         let old = self.pieces[piece];
-        assert!(old.from < at && at < old.to, "{piece} of {} is cut outside at {at:?}", old.vreg);
+        assert!(
+            old.from < at && at < old.to,
+            "{piece} of {} is split outside its bounds, at {at:?}",
+            old.vreg
+        );
         let ranges = &self.life.ranges[old.first_range as usize..old.end_range as usize];
         let tail_range = old.first_range + ranges.partition_point(|range| range.to <= at) as u32;
         let head_end = old.first_range + ranges.partition_point(|range| range.from < at) as u32;
@@ -203,7 +207,7 @@ impl Intervals {
         tail
     }
 
-    /// Enters `tail` behind `piece` in the register's list.
+    /// Inserts `tail` after `piece` in the register's list.
     fn adopt(&mut self, vreg: VReg, piece: Piece, tail: Piece) {
         let family = *self.family[vreg].get_or_insert_with(|| {
             self.families.push(vec![piece]);

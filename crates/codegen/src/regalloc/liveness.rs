@@ -1,34 +1,34 @@
-//! Liveness: where each virtual register is needed, as ranges of points and a list of uses.
+//! Liveness: the live ranges and the uses of each virtual register.
 //!
-//! Every register is treated alone: from each of its uses we walk up the predecessors until its definition. The
-//! work is the number of (register, block it is live in) pairs, which the result contains anyway, so there are no
-//! per-block sets and nothing is quadratic that the answer isn't. The order of blocks is free: a definition may
-//! stand behind its uses on the line.
+//! Each register is handled separately: from each of its uses we walk up the predecessors until its definition. The
+//! work is proportional to the number of (register, block it is live in) pairs, which is the size of the result. So
+//! there are no live-in and live-out sets per block. Blocks may be in any order: a definition may come after its uses
+//! in the linear order.
 
 use ssa::{EntityId, IdVec};
 
-use super::program::{Need, Point, Program};
+use super::linear::{LinearFunction, Need, Point};
 use crate::mir::{Block, VReg};
 
-/// Points where a value is live, half open.
+/// A half-open range of points in which a value is live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     /// First point.
     pub from: Point,
-    /// Behind the last point.
+    /// End (exclusive).
     pub to: Point,
 }
 
-/// A point where something happens to a value.
+/// A use or definition of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Use {
-    /// The point: of the read or write itself, or the one before the gap (or the edge) that reads it.
+    /// The point of the read or write itself, or the point before the gap (or edge) whose moves read it.
     pub at: Point,
-    /// Whether the value must be in a register there; else a move reads it, from anywhere.
+    /// Whether the value must be in a register there. If not, a move reads it, from a register or from memory.
     pub must: bool,
 }
 
-/// The ranges and uses of all registers, each register's in one stretch.
+/// The ranges and uses of all registers, contiguous for each register.
 #[derive(Debug)]
 pub struct Lifetimes {
     /// Ranges, ascending and not touching within a register.
@@ -41,25 +41,25 @@ pub struct Lifetimes {
 
 impl Lifetimes {
     /// Computes liveness.
-    pub fn new(program: &Program) -> Self {
-        let (uses, use_ends) = collect_uses(program);
+    pub fn new(linear: &LinearFunction) -> Self {
+        let (uses, use_ends) = collect_uses(linear);
         let mut this = Self { ranges: Vec::new(), uses, range_ends: IdVec::new(), use_ends };
         let mut walk =
-            Walk { segments: Vec::new(), live_out: vec![None; program.blocks.len()], todo: Vec::new() };
-        for vreg in program.defs.ids() {
-            walk.run(program, vreg, &this.uses[this.use_span(vreg)]);
+            Walk { segments: Vec::new(), live_out: vec![None; linear.blocks.len()], todo: Vec::new() };
+        for vreg in linear.defs.ids() {
+            walk.run(linear, vreg, &this.uses[this.use_span(vreg)]);
             walk.merge_into(&mut this.ranges);
             this.range_ends.push(this.ranges.len() as u32);
         }
         this
     }
 
-    /// Where the ranges of a register stand in [`ranges`](Self::ranges).
+    /// The part of [`ranges`](Self::ranges) for a register.
     pub fn range_span(&self, vreg: VReg) -> std::ops::Range<usize> {
         span(&self.range_ends, vreg)
     }
 
-    /// Where the uses of a register stand in [`uses`](Self::uses).
+    /// The part of [`uses`](Self::uses) for a register.
     pub fn use_span(&self, vreg: VReg) -> std::ops::Range<usize> {
         span(&self.use_ends, vreg)
     }
@@ -80,16 +80,16 @@ fn span(ends: &IdVec<VReg, u32>, vreg: VReg) -> std::ops::Range<usize> {
     start as usize..ends[vreg] as usize
 }
 
-/// Groups all uses by register: count, then fill.
-fn collect_uses(program: &Program) -> (Vec<Use>, IdVec<VReg, u32>) {
-    let mut next: IdVec<VReg, u32> = IdVec::filled(0, program.defs.len());
-    for_each_use(program, &mut |vreg, _| next[vreg] += 1);
+/// Groups all uses by register, with a counting sort.
+fn collect_uses(linear: &LinearFunction) -> (Vec<Use>, IdVec<VReg, u32>) {
+    let mut next: IdVec<VReg, u32> = IdVec::filled(0, linear.defs.len());
+    for_each_use(linear, &mut |vreg, _| next[vreg] += 1);
     let mut total = 0;
     for count in next.values_mut() {
         total += std::mem::replace(count, total);
     }
     let mut uses = vec![Use { at: Point::MAX, must: false }; total as usize];
-    for_each_use(program, &mut |vreg, a_use| {
+    for_each_use(linear, &mut |vreg, a_use| {
         uses[next[vreg] as usize] = a_use;
         next[vreg] += 1;
     });
@@ -97,7 +97,7 @@ fn collect_uses(program: &Program) -> (Vec<Use>, IdVec<VReg, u32>) {
     (uses, ends)
 }
 
-/// Sorts each register's uses and joins those at one point.
+/// Sorts each register's uses and merges those at one point.
 fn merge_equal_points(uses: &mut Vec<Use>, mut ends: IdVec<VReg, u32>) -> IdVec<VReg, u32> {
     let (mut start, mut kept) = (0, 0);
     for end in ends.values_mut() {
@@ -122,87 +122,88 @@ fn merge_equal_points(uses: &mut Vec<Use>, mut ends: IdVec<VReg, u32>) -> IdVec<
     ends
 }
 
-fn for_each_use(program: &Program, f: &mut impl FnMut(VReg, Use)) {
-    for n in 0..program.numbers() {
-        for slot in program.slots(n) {
+fn for_each_use(linear: &LinearFunction, f: &mut impl FnMut(VReg, Use)) {
+    for n in 0..linear.numbers() {
+        for operand in linear.operands(n) {
             let must = |at| Use { at, must: true };
-            match slot.need {
-                Need::Use => f(slot.vreg, must(Point::early(n))),
+            match operand.need {
+                Need::Use => f(operand.vreg, must(Point::early(n))),
                 Need::LateUse | Need::EarlyDef | Need::TiedDef(_) => {
-                    f(slot.vreg, must(Point::early(n)));
-                    f(slot.vreg, must(Point::late(n)));
+                    f(operand.vreg, must(Point::early(n)));
+                    f(operand.vreg, must(Point::late(n)));
                 }
                 Need::Def => {
-                    let must = !program.rematerializable[slot.vreg];
-                    f(slot.vreg, Use { at: Point::late(n), must });
+                    let must = !linear.rematerializable[operand.vreg];
+                    f(operand.vreg, Use { at: Point::late(n), must });
                 }
-                Need::FixedUse { .. } | Need::TiedUse(_) => gap_use(program, slot.vreg, Point::early(n), f),
+                Need::FixedUse { .. } | Need::TiedUse(_) => gap_use(linear, operand.vreg, Point::early(n), f),
                 Need::FixedDef { .. } => {}
             }
         }
     }
-    for edge in &program.edge_args {
-        f(edge.arg, Use { at: program.blocks[edge.pred].last(), must: false });
+    for edge in &linear.edge_args {
+        f(edge.arg, Use { at: linear.blocks[edge.pred].last(), must: false });
     }
 }
 
-/// A use by the move in a gap. A value that appears in that very gap goes from register to register and is never live.
-fn gap_use(program: &Program, vreg: VReg, gap: Point, f: &mut impl FnMut(VReg, Use)) {
-    let def = program.defs[vreg].expect("a value that is used is defined");
+/// A use by a move in a gap. A value that is also defined in this gap (by a fixed definition) is moved from register
+/// to register and never live.
+fn gap_use(linear: &LinearFunction, vreg: VReg, gap: Point, f: &mut impl FnMut(VReg, Use)) {
+    let def = linear.defs[vreg].expect("a value that is used is defined");
     if def.at != gap {
         f(vreg, Use { at: gap.prev(), must: false });
     }
 }
 
-/// The walk for one register.
+/// State of the walk for one register.
 struct Walk {
     segments: Vec<Range>,
-    /// The last register found live at the end of each block.
+    /// The last register found live-out of each block.
     live_out: Vec<Option<VReg>>,
     todo: Vec<Block>,
 }
 
 impl Walk {
-    fn run(&mut self, program: &Program, vreg: VReg, uses: &[Use]) {
-        let Some(def) = program.defs[vreg] else {
+    fn run(&mut self, linear: &LinearFunction, vreg: VReg, uses: &[Use]) {
+        let Some(def) = linear.defs[vreg] else {
             assert!(uses.is_empty(), "{vreg} is used and not defined");
             return;
         };
-        let home = program.block_at(Point::early(def.number));
+        let home = linear.block_at(Point::early(def.number));
         let mut i = 0;
         while i < uses.len() {
-            let block = program.block_at(uses[i].at);
-            let end = program.blocks[block].to;
+            let block = linear.block_at(uses[i].at);
+            let end = linear.blocks[block].to;
             let count = uses[i..].partition_point(|a_use| a_use.at < end);
             let to = uses[i + count - 1].at.next();
             i += count;
             if block == home {
                 self.segments.push(Range { from: def.at, to });
             } else {
-                self.segments.push(Range { from: program.blocks[block].from, to });
-                self.todo.extend_from_slice(&program.blocks[block].preds);
+                self.segments.push(Range { from: linear.blocks[block].from, to });
+                self.todo.extend_from_slice(&linear.blocks[block].preds);
             }
-            self.walk_up(program, vreg, home, def.at);
+            self.walk_up(linear, vreg, home, def.at);
         }
     }
 
-    fn walk_up(&mut self, program: &Program, vreg: VReg, home: Block, def: Point) {
+    fn walk_up(&mut self, linear: &LinearFunction, vreg: VReg, home: Block, def: Point) {
         while let Some(block) = self.todo.pop() {
             if self.live_out[block.index()].replace(vreg) == Some(vreg) {
                 continue;
             }
-            let place = &program.blocks[block];
+            let span = &linear.blocks[block];
             if block == home {
-                self.segments.push(Range { from: def, to: place.to });
+                self.segments.push(Range { from: def, to: span.to });
                 continue;
             }
-            assert!(!place.preds.is_empty(), "{vreg} is used where its definition does not reach");
-            self.segments.push(Range { from: place.from, to: place.to });
-            self.todo.extend_from_slice(&place.preds);
+            assert!(!span.preds.is_empty(), "{vreg} is used where its definition does not reach");
+            self.segments.push(Range { from: span.from, to: span.to });
+            self.todo.extend_from_slice(&span.preds);
         }
     }
 
-    /// Appends the union of the segments and forgets them.
+    /// Appends the union of the segments to `ranges` and clears them.
     fn merge_into(&mut self, ranges: &mut Vec<Range>) {
         self.segments.sort_unstable_by_key(|range| range.from);
         let first = ranges.len();

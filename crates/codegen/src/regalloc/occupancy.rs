@@ -1,19 +1,19 @@
-//! Which piece is in a physical register when, and until when a register is free.
+//! Occupancy of physical registers: by instructions and by placed pieces.
 //!
-//! The scan asks for the first point where a piece would meet another in a register. Instructions' own
-//! reservations are known beforehand and sorted; ranges of placed pieces are kept in an ordered map per register.
-//! The scan moves forward only, so what lies behind it is forgotten and the maps stay small. Afterwards
-//! [`Settled`] is one sorted list per register of everything.
+//! The scan asks for the first point at which a piece would conflict with another user of a register. The reservations
+//! of instructions are known in advance and sorted. The ranges of placed pieces are in an ordered map per register.
+//! The scan only moves forward, so ranges that end before its position are dropped and the maps stay small. When all
+//! pieces are placed, [`Settled`] has one sorted list of ranges per register.
 
 use std::collections::BTreeMap;
 
 use super::intervals::{Intervals, Location, Piece};
+use super::linear::{Point, Reservation};
 use super::liveness::Range;
-use super::program::{Point, Reservation};
 use crate::mir::VReg;
 use crate::registers::PReg;
 
-/// The life of one physical register.
+/// The occupancy of one physical register.
 #[derive(Debug, Default)]
 pub struct Occupancy {
     reservations: Vec<Reservation>,
@@ -23,12 +23,12 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    /// A register that only instructions use.
+    /// A register without placed pieces.
     pub const fn new(reservations: Vec<Reservation>) -> Self {
         Self { reservations, passed: 0, placed: BTreeMap::new() }
     }
 
-    /// Forgets what ends before `point`.
+    /// Drops reservations and ranges that end before `point`.
     fn advance(&mut self, point: Point) {
         while self.reservations.get(self.passed).is_some_and(|reservation| reservation.to <= point) {
             self.passed += 1;
@@ -38,7 +38,7 @@ impl Occupancy {
         }
     }
 
-    /// The first point of the piece where an instruction has the register for something else.
+    /// The first point of the piece at which an instruction reserves the register for something else.
     pub fn first_reserved(&self, intervals: &Intervals, piece: Piece) -> Option<Point> {
         let vreg = intervals.get(piece).vreg;
         let mut rest = &self.reservations[self.passed..];
@@ -52,7 +52,7 @@ impl Occupancy {
         None
     }
 
-    /// The first point of the piece where another piece has the register.
+    /// The first point of the piece at which another piece occupies the register.
     pub fn first_placed(&self, intervals: &Intervals, piece: Piece) -> Option<Point> {
         let (&last, &(end, _)) = self.placed.last_key_value()?;
         for range in intervals.ranges(piece) {
@@ -66,7 +66,7 @@ impl Occupancy {
         None
     }
 
-    /// The pieces that have the register somewhere in the range, ascending, with their first meeting point.
+    /// The pieces that occupy the register in the range, ascending, with the first conflicting point.
     pub fn meeting(&self, range: Range) -> impl Iterator<Item = (Point, Piece)> + '_ {
         let before =
             self.placed.range(..=range.from).next_back().filter(move |(_, entry)| entry.0 > range.from);
@@ -74,7 +74,7 @@ impl Occupancy {
         before.into_iter().chain(after).map(move |(&from, &(_, piece))| (from.max(range.from), piece))
     }
 
-    /// Enters a piece.
+    /// Adds a placed piece.
     pub fn insert(&mut self, intervals: &Intervals, piece: Piece) {
         for range in intervals.ranges(piece) {
             let met = self.placed.insert(range.from, (range.to, piece));
@@ -82,7 +82,7 @@ impl Occupancy {
         }
     }
 
-    /// Takes the part of a piece from `point` on out; the piece itself is not cut yet.
+    /// Removes the part of a piece from `point` on; the piece itself is not split yet.
     pub fn remove_from(&mut self, intervals: &Intervals, piece: Piece, point: Point) {
         for range in intervals.ranges(piece).filter(|range| range.to > point) {
             let entry = self.placed.remove(&range.from);
@@ -94,7 +94,7 @@ impl Occupancy {
     }
 }
 
-/// How many reservations end at or before `point`; most often none or few.
+/// The number of reservations that end at or before `point`; usually none or few.
 fn skip_before(reservations: &[Reservation], point: Point) -> usize {
     let near = reservations.iter().take(4).take_while(|reservation| reservation.to <= point).count();
     if near < 4 {
@@ -121,18 +121,18 @@ impl Registers {
         Self(reservations.iter().map(|list| Occupancy::new(list.clone())).collect())
     }
 
-    /// Forgets what ends before `point`.
+    /// Drops reservations and ranges that end before `point`.
     pub fn advance(&mut self, point: Point) {
         self.0.iter_mut().for_each(|occupancy| occupancy.advance(point));
     }
 }
 
-/// When each physical register is taken: sorted ranges that don't touch.
+/// The final occupancy of each physical register: sorted ranges that don't touch.
 #[derive(Debug)]
 pub struct Settled(Vec<Vec<Range>>);
 
 impl Settled {
-    /// What is taken when all pieces are placed.
+    /// The occupancy when all pieces are placed.
     pub fn new(reservations: &[Vec<Reservation>], intervals: &Intervals) -> Self {
         let as_range = |reservation: &Reservation| Range { from: reservation.from, to: reservation.to };
         let mut taken: Vec<Vec<Range>> =
@@ -155,12 +155,12 @@ impl Settled {
         Self(taken)
     }
 
-    /// Whether nothing has the register at any of the points.
+    /// Whether the register is free at all of the points.
     pub fn is_free_at(&self, reg: PReg, points: [Point; 2]) -> bool {
         let list = &self.0[reg.index()];
         points.iter().all(|&point| {
-            let behind = list.partition_point(|range| range.from <= point);
-            behind == 0 || list[behind - 1].to <= point
+            let after = list.partition_point(|range| range.from <= point);
+            after == 0 || list[after - 1].to <= point
         })
     }
 }

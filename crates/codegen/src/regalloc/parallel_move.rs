@@ -1,42 +1,43 @@
-//! Parallel moves: making many places change at once by moves one after another.
+//! Sequentialising parallel moves.
 //!
-//! Every place is written by at most one move, so the moves form trees whose roots are written last, and cycles.
-//! A move is ready when nobody still reads its destination. We emit ready moves until none is left; what remains
-//! are cycles, and one is broken by saving one of its places elsewhere: in a free register, else in a slot. Then
-//! its readers read the copy, and the move into the place is ready. Each step emits a move or breaks a cycle that
-//! can't come back, so it ends.
+//! Every destination is written by one move, so the moves form trees and cycles. A move is ready when no pending move
+//! reads its destination. We emit ready moves until none is left; the remaining moves are cycles. A cycle is broken by
+//! saving the contents of one destination in a free register, else in a slot. Then the moves that read it read the
+//! copy instead, and the move into the destination is ready.
 //!
-//! A move from memory to memory needs a register: one that a later move of the same batch writes anyway, a free
-//! one, or, if there is neither, any register, which is saved and restored around it.
+//! Termination: each step emits a move or breaks a cycle for good.
+//!
+//! A move from memory to memory needs a register: one that a later move of the same batch overwrites anyway, or a free
+//! one. If there is neither, any register is saved and restored around the move.
 
 use std::collections::BTreeMap;
 
 use crate::mir::{SpillSlot, VReg};
 use crate::registers::{PReg, RegClass, RegSet};
 
-/// A place that a move reads or writes.
+/// The source or destination of a move.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Place {
+pub enum Storage {
     /// A register.
     Reg(PReg),
     /// A spill slot.
     Slot(SpillSlot),
-    /// A value that can be made again; only read.
+    /// A value that can be rematerialised; only a source.
     Remat(VReg),
 }
 
-/// One of the moves that happen at once.
+/// One of the moves that happen in parallel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Move {
-    /// What is read.
-    pub src: Place,
-    /// What is written.
-    pub dst: Place,
+    /// The source.
+    pub src: Storage,
+    /// The destination.
+    pub dst: Storage,
     /// The class of the value.
     pub class: RegClass,
 }
 
-/// A move that one instruction does.
+/// A move that one instruction performs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Register to register.
@@ -60,8 +61,8 @@ pub enum Step {
         /// Read.
         slot: SpillSlot,
     },
-    /// The value's definition again, to another register.
-    Make {
+    /// Rematerialisation: the value's definition, into another register.
+    Remat {
         /// Written.
         dst: PReg,
         /// The value.
@@ -69,17 +70,17 @@ pub enum Step {
     },
 }
 
-/// What moves may use besides their own places.
+/// Registers and slots that moves may use besides their sources and destinations.
 pub trait Spare {
-    /// Registers of a class that hold nothing around the moves.
+    /// Registers of a class that are free before and after the moves.
     fn free(&mut self, class: RegClass) -> RegSet;
     /// Some register of a class.
     fn any(&mut self, class: RegClass) -> PReg;
-    /// A slot that nothing else uses around the moves; another one for each `n`.
+    /// A slot that is unused before and after the moves; a different one for each `n`.
     fn slot(&mut self, class: RegClass, n: usize) -> SpillSlot;
 }
 
-/// Orders moves so that each reads what was there before all of them.
+/// Orders moves so that each reads its source as it was before all of them.
 pub fn sequentialize(moves: &[Move], spare: &mut impl Spare) -> Vec<Step> {
     let mut batch =
         Batch { pending: BTreeMap::new(), readers: BTreeMap::new(), held: RegSet::EMPTY, steps: Vec::new() };
@@ -91,11 +92,11 @@ pub fn sequentialize(moves: &[Move], spare: &mut impl Spare) -> Vec<Step> {
 }
 
 struct Batch {
-    /// Moves to do, by destination.
-    pending: BTreeMap<Place, Move>,
-    /// How many pending moves read a place.
-    readers: BTreeMap<Place, usize>,
-    /// Spare registers that hold a place of a broken cycle.
+    /// Moves not yet emitted, by destination.
+    pending: BTreeMap<Storage, Move>,
+    /// The number of pending moves that read each source.
+    readers: BTreeMap<Storage, usize>,
+    /// Spare registers that hold the saved contents of a broken cycle.
     held: RegSet,
     steps: Vec<Step>,
 }
@@ -103,14 +104,14 @@ struct Batch {
 impl Batch {
     fn add(&mut self, a_move: Move) {
         if let Some(old) = self.pending.insert(a_move.dst, a_move) {
-            assert_eq!(old.src, a_move.src, "two values are moved to one place");
+            assert_eq!(old.src, a_move.src, "two values are moved to one destination");
             return;
         }
         *self.readers.entry(a_move.src).or_default() += 1;
     }
 
     fn run(&mut self, spare: &mut impl Spare) {
-        let mut ready: Vec<Place> = self.pending.keys().copied().filter(|dst| !self.is_read(dst)).collect();
+        let mut ready: Vec<Storage> = self.pending.keys().copied().filter(|dst| !self.is_read(dst)).collect();
         loop {
             while let Some(dst) = next_ready(&mut ready) {
                 let a_move = self.pending.remove(&dst).expect("a ready move is pending");
@@ -123,40 +124,40 @@ impl Batch {
         }
     }
 
-    fn is_read(&self, place: &Place) -> bool {
-        self.readers.get(place).is_some_and(|&count| count > 0)
+    fn is_read(&self, storage: &Storage) -> bool {
+        self.readers.get(storage).is_some_and(|&count| count > 0)
     }
 
-    /// Notes that a place has been read by one of its readers.
-    fn release(&mut self, place: Place, ready: &mut Vec<Place>) {
-        let count = self.readers.get_mut(&place).expect("a place that is read has readers");
+    /// Records that one pending move has read `storage`.
+    fn release(&mut self, storage: Storage, ready: &mut Vec<Storage>) {
+        let count = self.readers.get_mut(&storage).expect("a source has readers");
         *count -= 1;
         if *count > 0 {
             return;
         }
-        if self.pending.contains_key(&place) {
-            ready.push(place);
+        if self.pending.contains_key(&storage) {
+            ready.push(storage);
         }
-        if let Place::Reg(reg) = place {
+        if let Storage::Reg(reg) = storage {
             self.held.remove(reg);
         }
     }
 
-    /// Saves what is in `place` and lets its readers read the copy.
-    fn break_cycle(&mut self, place: Place, class: RegClass, spare: &mut impl Spare) {
+    /// Saves the contents of `storage` and lets the moves that read it read the copy.
+    fn break_cycle(&mut self, storage: Storage, class: RegClass, spare: &mut impl Spare) {
         let free = self.free_register(class, spare);
         let copy = match free {
-            Some(reg) => Place::Reg(reg),
-            None => Place::Slot(spare.slot(class, 0)),
+            Some(reg) => Storage::Reg(reg),
+            None => Storage::Slot(spare.slot(class, 0)),
         };
-        self.emit(Move { src: place, dst: copy, class }, spare);
+        self.emit(Move { src: storage, dst: copy, class }, spare);
         if let Some(reg) = free {
             self.held.insert(reg);
         }
-        for a_move in self.pending.values_mut().filter(|a_move| a_move.src == place) {
+        for a_move in self.pending.values_mut().filter(|a_move| a_move.src == storage) {
             a_move.src = copy;
         }
-        let count = self.readers.remove(&place).expect("a place in a cycle is read");
+        let count = self.readers.remove(&storage).expect("a destination in a cycle is read");
         self.readers.insert(copy, count);
     }
 
@@ -164,8 +165,8 @@ impl Batch {
     fn free_register(&self, class: RegClass, spare: &mut impl Spare) -> Option<PReg> {
         let mut free = spare.free(class).difference(self.held);
         for a_move in self.pending.values() {
-            for place in [a_move.src, a_move.dst] {
-                if let Place::Reg(reg) = place {
+            for storage in [a_move.src, a_move.dst] {
+                if let Storage::Reg(reg) = storage {
                     free.remove(reg);
                 }
             }
@@ -173,33 +174,33 @@ impl Batch {
         free.iter().next()
     }
 
-    /// A register that a pending move is going to write and nobody reads.
-    fn doomed_register(&self, class: RegClass) -> Option<PReg> {
+    /// A register that a pending move will overwrite and that no pending move reads.
+    fn overwritten_register(&self, class: RegClass) -> Option<PReg> {
         self.pending.values().find_map(|a_move| match a_move.dst {
-            Place::Reg(reg) if a_move.class == class && !self.is_read(&a_move.dst) => Some(reg),
+            Storage::Reg(reg) if a_move.class == class && !self.is_read(&a_move.dst) => Some(reg),
             _ => None,
         })
     }
 
     fn emit(&mut self, a_move: Move, spare: &mut impl Spare) {
         match (a_move.src, a_move.dst) {
-            (Place::Reg(src), Place::Reg(dst)) => self.steps.push(Step::Copy { dst, src }),
-            (Place::Reg(src), Place::Slot(slot)) => self.steps.push(Step::Store { slot, src }),
-            (Place::Slot(slot), Place::Reg(dst)) => self.steps.push(Step::Load { dst, slot }),
-            (Place::Remat(vreg), Place::Reg(dst)) => self.steps.push(Step::Make { dst, vreg }),
-            (src, Place::Slot(slot)) => self.emit_to_memory(src, slot, a_move.class, spare),
-            (_, Place::Remat(_)) => unreachable!("a value to make again is only read"),
+            (Storage::Reg(src), Storage::Reg(dst)) => self.steps.push(Step::Copy { dst, src }),
+            (Storage::Reg(src), Storage::Slot(slot)) => self.steps.push(Step::Store { slot, src }),
+            (Storage::Slot(slot), Storage::Reg(dst)) => self.steps.push(Step::Load { dst, slot }),
+            (Storage::Remat(vreg), Storage::Reg(dst)) => self.steps.push(Step::Remat { dst, vreg }),
+            (src, Storage::Slot(slot)) => self.emit_to_memory(src, slot, a_move.class, spare),
+            (_, Storage::Remat(_)) => unreachable!("a rematerialised value is only a source"),
         }
     }
 
-    fn emit_to_memory(&mut self, src: Place, slot: SpillSlot, class: RegClass, spare: &mut impl Spare) {
-        let temp = self.doomed_register(class).or_else(|| self.free_register(class, spare));
+    fn emit_to_memory(&mut self, src: Storage, slot: SpillSlot, class: RegClass, spare: &mut impl Spare) {
+        let temp = self.overwritten_register(class).or_else(|| self.free_register(class, spare));
         let reg = temp.unwrap_or_else(|| spare.any(class));
         let saved = temp.is_none().then(|| spare.slot(class, 1));
         if let Some(saved) = saved {
             self.steps.push(Step::Store { slot: saved, src: reg });
         }
-        self.emit(Move { src, dst: Place::Reg(reg), class }, spare);
+        self.emit(Move { src, dst: Storage::Reg(reg), class }, spare);
         self.steps.push(Step::Store { slot, src: reg });
         if let Some(saved) = saved {
             self.steps.push(Step::Load { dst: reg, slot: saved });
@@ -207,9 +208,9 @@ impl Batch {
     }
 }
 
-/// Takes a ready move to memory if there is one, while registers for it are still to be written; else the last.
-fn next_ready(ready: &mut Vec<Place>) -> Option<Place> {
-    let index = ready.iter().position(|dst| matches!(dst, Place::Slot(_)));
+/// The next ready move. Moves to memory come first, while there are registers still to be overwritten.
+fn next_ready(ready: &mut Vec<Storage>) -> Option<Storage> {
+    let index = ready.iter().position(|dst| matches!(dst, Storage::Slot(_)));
     match index {
         Some(index) => Some(ready.remove(index)),
         None => ready.pop(),

@@ -1,33 +1,33 @@
-//! Recoloring: moving pieces to registers that save moves, once everything is placed.
+//! Recoloring: assigning pieces to registers that save moves, once all pieces are placed.
 //!
-//! The scan chooses a piece's register before it knows those of later pieces, and an eviction may empty a register
-//! for a stretch that lies behind it. Afterwards every vote can be counted: for each piece we sum, per register, the
-//! frequencies of the moves that would disappear, and take the register with most votes if it is free for the whole
-//! piece. Moves only become fewer: a piece moves only if that strictly lowers their cost. A fixed number of rounds
-//! lets chains follow.
+//! The scan chooses a piece's register before it knows those of later pieces. And an eviction may free a register for
+//! a range that the scan has already passed. Afterwards all votes are known. For each piece we sum, per register, the
+//! frequencies of the moves that would become unnecessary. The piece gets the register with most votes if that is free
+//! for the whole piece. A piece changes its register only if that strictly lowers the cost of moves. The rounds are
+//! fixed in number; a second one lets related pieces follow.
 
 use super::hints::{Hints, Wish};
 use super::intervals::{Intervals, Location, Piece};
+use super::linear::{LinearFunction, Point};
 use super::occupancy::Registers;
-use super::program::{Point, Program};
 use crate::mir::VReg;
 use crate::registers::{PReg, RegSet, RegisterInfo};
 
-/// How often all pieces are looked at.
+/// Number of passes over all pieces.
 const ROUNDS: usize = 2;
 
-/// How many blocks of a piece are searched for edges that leave or enter it.
+/// Maximum number of blocks per range that are searched for edges that leave or enter the piece.
 const BLOCKS: usize = 64;
 
-/// Improves a placement. Registers outside of `usable` are not taken.
+/// Recolors the pieces of a placement, using only registers in `usable`.
 pub fn recolor(
-    program: &Program,
+    linear: &LinearFunction,
     info: &RegisterInfo,
     hints: &Hints,
     intervals: &mut Intervals,
     usable: RegSet,
 ) {
-    let mut registers = Registers::new(&program.reservations);
+    let mut registers = Registers::new(&linear.reservations);
     for piece in intervals.ids() {
         if let Location::Reg(reg) = intervals.get(piece).location {
             registers[reg].insert(intervals, piece);
@@ -37,8 +37,8 @@ pub fn recolor(
         for piece in intervals.ids() {
             let data = intervals.get(piece);
             let Location::Reg(old) = data.location else { continue };
-            let votes = votes(program, hints, intervals, piece);
-            let order = info.allocatable(program.classes[data.vreg]);
+            let votes = votes(linear, hints, intervals, piece);
+            let order = info.allocatable(linear.classes[data.vreg]);
             let Some(new) =
                 best(&votes, order, old, usable, |reg| is_free(&registers, intervals, piece, reg))
             else {
@@ -75,8 +75,8 @@ fn best(
     (best != old).then_some(best)
 }
 
-/// Executions of the moves that each register would save.
-fn votes(program: &Program, hints: &Hints, intervals: &Intervals, piece: Piece) -> [f32; 64] {
+/// Executions per call of the moves that each register would save.
+fn votes(linear: &LinearFunction, hints: &Hints, intervals: &Intervals, piece: Piece) -> [f32; 64] {
     let mut votes = [0.0; 64];
     let data = intervals.get(piece);
     for hint in hints.of(data.vreg, data.from, data.to.prev()) {
@@ -86,8 +86,8 @@ fn votes(program: &Program, hints: &Hints, intervals: &Intervals, piece: Piece) 
         }
     }
     if intervals.is_split(data.vreg) {
-        votes_of_neighbours(program, intervals, piece, &mut votes);
-        votes_over_edges(program, intervals, piece, &mut votes);
+        votes_of_neighbours(linear, intervals, piece, &mut votes);
+        votes_over_edges(linear, intervals, piece, &mut votes);
     }
     votes
 }
@@ -98,46 +98,46 @@ fn vote(votes: &mut [f32; 64], intervals: &Intervals, vreg: VReg, at: Point, wei
     }
 }
 
-/// Votes for the registers of the pieces that meet this one inside a block.
-fn votes_of_neighbours(program: &Program, intervals: &Intervals, piece: Piece, votes: &mut [f32; 64]) {
+/// Votes for the registers of the adjacent pieces of the same value, where the split is inside a block.
+fn votes_of_neighbours(linear: &LinearFunction, intervals: &Intervals, piece: Piece, votes: &mut [f32; 64]) {
     let data = intervals.get(piece);
-    let (before, behind) = intervals.neighbours(piece);
+    let (before, after) = intervals.neighbours(piece);
     let meets_before = before.is_some_and(|before| intervals.get(before).to == data.from);
-    if meets_before && !program.is_block_start(data.from) {
-        vote(votes, intervals, data.vreg, data.from.prev(), program.freq_at(data.from));
+    if meets_before && !linear.is_block_start(data.from) {
+        vote(votes, intervals, data.vreg, data.from.prev(), linear.freq_at(data.from));
     }
-    let meets_behind = behind.is_some_and(|behind| intervals.get(behind).from == data.to);
-    if meets_behind && !program.is_block_start(data.to) {
-        vote(votes, intervals, data.vreg, data.to, program.freq_at(data.to));
+    let meets_after = after.is_some_and(|after| intervals.get(after).from == data.to);
+    if meets_after && !linear.is_block_start(data.to) {
+        vote(votes, intervals, data.vreg, data.to, linear.freq_at(data.to));
     }
 }
 
 /// Votes for the registers of the same value at the other end of edges that enter or leave the piece.
-fn votes_over_edges(program: &Program, intervals: &Intervals, piece: Piece, votes: &mut [f32; 64]) {
+fn votes_over_edges(linear: &LinearFunction, intervals: &Intervals, piece: Piece, votes: &mut [f32; 64]) {
     let data = *intervals.get(piece);
     let is_inside = |point: Point| data.from <= point && point < data.to;
-    let defined_at = program.defs[data.vreg].map(|def| def.at);
+    let defined_at = linear.defs[data.vreg].map(|def| def.at);
     for range in intervals.ranges(piece) {
-        let first = program.blocks[program.block_at(range.from)].position as usize;
-        for &block in program.order[first..].iter().take(BLOCKS) {
-            let place = &program.blocks[block];
-            if place.from >= range.to {
+        let first = linear.blocks[linear.block_at(range.from)].position as usize;
+        for &block in linear.order[first..].iter().take(BLOCKS) {
+            let span = &linear.blocks[block];
+            if span.from >= range.to {
                 break;
             }
-            if place.from >= range.from && Some(place.from) != defined_at {
-                let outside = place.preds.iter().filter(|&&pred| !is_inside(program.blocks[pred].last()));
+            if span.from >= range.from && Some(span.from) != defined_at {
+                let outside = span.preds.iter().filter(|&&pred| !is_inside(linear.blocks[pred].last()));
                 for &pred in outside {
-                    let weight = program.edge_freq(pred, block);
-                    vote(votes, intervals, data.vreg, program.blocks[pred].last(), weight);
+                    let weight = linear.edge_freq(pred, block);
+                    vote(votes, intervals, data.vreg, linear.blocks[pred].last(), weight);
                 }
             }
-            if place.last() >= range.to {
+            if span.last() >= range.to {
                 break;
             }
-            for &succ in place.succs.iter().filter(|&&succ| !is_inside(program.blocks[succ].from)) {
-                let start = program.blocks[succ].from;
+            for &succ in span.succs.iter().filter(|&&succ| !is_inside(linear.blocks[succ].from)) {
+                let start = linear.blocks[succ].from;
                 if Some(start) != defined_at && intervals.life.is_live_at(data.vreg, start) {
-                    vote(votes, intervals, data.vreg, start, program.edge_freq(block, succ));
+                    vote(votes, intervals, data.vreg, start, linear.edge_freq(block, succ));
                 }
             }
         }

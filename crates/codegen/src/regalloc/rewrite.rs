@@ -1,10 +1,10 @@
-//! Writing the result: operands in their registers, moves in their gaps.
+//! Rewriting the function: operands get their registers, moves are inserted in their gaps.
 
 use ssa::{IdVec, SourceLoc};
 
 use super::intervals::{Intervals, Location};
+use super::linear::{LinearFunction, Need, Point};
 use super::parallel_move::Step;
-use super::program::{Need, Point, Program};
 use super::resolve::Gap;
 use crate::frame::StackSlot;
 use crate::insts::Insts;
@@ -12,62 +12,62 @@ use crate::mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg};
 use crate::registers::{PReg, RegClass, RegSet};
 use crate::target::Target;
 
-/// The decisions of the allocator, ready to be checked and written.
+/// The result of the allocator, input of the checker and the rewrite.
 #[derive(Debug)]
 pub struct Allocation {
-    /// The register of every operand, in the order of the line.
+    /// The register of every operand, in linear order.
     pub operands: Vec<PReg>,
     /// Moves, sorted by gap.
     pub moves: Vec<(Gap, Step)>,
-    /// Whether the instruction of a number is left out because its value is made where it is needed.
+    /// Whether the instruction of a number is dropped because its value is rematerialised where it is needed.
     pub dropped: Vec<bool>,
     /// Spill slots.
     pub slots: IdVec<SpillSlot, RegClass>,
 }
 
-/// Looks up the register of every operand.
-pub fn assign_operands(program: &Program, intervals: &Intervals) -> (Vec<PReg>, Vec<bool>) {
-    let mut operands = vec![PReg::new(0); program.slot_count()];
-    let mut dropped = vec![false; program.numbers() as usize];
+/// Looks up the register of every operand, and finds the instructions to drop.
+pub fn assign_operands(linear: &LinearFunction, intervals: &Intervals) -> (Vec<PReg>, Vec<bool>) {
+    let mut operands = vec![PReg::new(0); linear.operand_count()];
+    let mut dropped = vec![false; linear.numbers() as usize];
     let reg_at = |vreg: VReg, point: Point| match intervals.location_at(vreg, point) {
         Some(Location::Reg(reg)) => Some(reg),
         _ => None,
     };
-    for n in 0..program.numbers() {
+    for n in 0..linear.numbers() {
         let (early, late) = (Point::early(n), Point::late(n));
-        let first = program.slots_range(n).start;
-        let slots = program.slots(n);
-        let tied = |index: u8| reg_at(slots[index as usize].vreg, early);
-        for (i, slot) in slots.iter().enumerate() {
-            let reg = match slot.need {
-                Need::Use | Need::LateUse | Need::EarlyDef | Need::TiedDef(_) => reg_at(slot.vreg, early),
-                Need::Def => reg_at(slot.vreg, late),
+        let first = linear.operand_range(n).start;
+        let list = linear.operands(n);
+        let tied = |index: u8| reg_at(list[index as usize].vreg, early);
+        for (i, operand) in list.iter().enumerate() {
+            let reg = match operand.need {
+                Need::Use | Need::LateUse | Need::EarlyDef | Need::TiedDef(_) => reg_at(operand.vreg, early),
+                Need::Def => reg_at(operand.vreg, late),
                 Need::TiedUse(index) => tied(index),
                 Need::FixedUse { reg, .. } | Need::FixedDef { reg, .. } => Some(reg),
             };
             match reg {
                 Some(reg) => operands[first + i] = reg,
-                None if slot.need == Need::Def && program.rematerializable[slot.vreg] => {
+                None if operand.need == Need::Def && linear.rematerializable[operand.vreg] => {
                     dropped[n as usize] = true
                 }
-                None => panic!("{} has no register at number {n}", slot.vreg),
+                None => panic!("{} has no register at number {n}", operand.vreg),
             }
         }
     }
     (operands, dropped)
 }
 
-/// Writes the function over physical registers.
+/// Rewrites the function over physical registers.
 pub fn rewrite<T: Target>(
     target: &T,
-    program: &Program,
+    linear: &LinearFunction,
     func: Function<T, VReg>,
     allocation: Allocation,
 ) -> Function<T, PReg> {
     let mut writer = Writer {
-        program,
+        linear,
         allocation: &allocation,
-        definitions: definitions(program, &func, &allocation),
+        definitions: definitions(linear, &func, &allocation),
         next_move: 0,
         written: RegSet::EMPTY,
     };
@@ -75,7 +75,7 @@ pub fn rewrite<T: Target>(
     for &block in &func.order {
         blocks[block] = Some(writer.block(target, &func, block));
     }
-    assert_eq!(writer.next_move, allocation.moves.len(), "every move has a place");
+    assert_eq!(writer.next_move, allocation.moves.len(), "every move is inserted at a gap");
     let written = writer.written;
     Function {
         name: func.name,
@@ -92,9 +92,9 @@ pub fn rewrite<T: Target>(
     }
 }
 
-/// The defining instruction of every value that some move makes again, sorted by value.
+/// The defining instruction of every value that some move rematerialises, sorted by value.
 fn definitions<T: Target>(
-    program: &Program,
+    linear: &LinearFunction,
     func: &Function<T, VReg>,
     allocation: &Allocation,
 ) -> Vec<(VReg, T::Inst<VReg>)> {
@@ -102,23 +102,23 @@ fn definitions<T: Target>(
         .moves
         .iter()
         .filter_map(|(_, step)| match step {
-            Step::Make { vreg, .. } => Some(*vreg),
+            Step::Remat { vreg, .. } => Some(*vreg),
             _ => None,
         })
         .collect();
     made.sort_unstable();
     made.dedup();
     let definition = |vreg: VReg| {
-        let number = program.defs[vreg].expect("a value that is made is defined").number;
-        let block = program.block_at(Point::early(number));
-        let index = number - program.blocks[block].head() - 1;
+        let number = linear.defs[vreg].expect("a rematerialised value has a definition").number;
+        let block = linear.block_at(Point::early(number));
+        let index = number - linear.blocks[block].head() - 1;
         (vreg, func.blocks[block].insts[index as usize].clone())
     };
     made.into_iter().map(definition).collect()
 }
 
 struct Writer<'a, T: Target> {
-    program: &'a Program,
+    linear: &'a LinearFunction,
     allocation: &'a Allocation,
     definitions: Vec<(VReg, T::Inst<VReg>)>,
     next_move: usize,
@@ -128,13 +128,13 @@ struct Writer<'a, T: Target> {
 impl<T: Target> Writer<'_, T> {
     fn block(&mut self, target: &T, func: &Function<T, VReg>, block: Block) -> BlockData<T, PReg> {
         let data = &func.blocks[block];
-        let place = &self.program.blocks[block];
+        let span = &self.linear.blocks[block];
         let mut out = Insts::with_capacity(data.insts.len());
-        // Moves belong to the instruction behind them.
+        // Moves get the location of the instruction after them.
         let first = if data.insts.is_empty() { data.control_loc } else { data.insts.loc(0) };
-        self.moves(place.from, false, first, &mut out);
+        self.moves(span.from, false, first, &mut out);
         for (i, inst) in data.insts.iter().enumerate() {
-            let n = place.head() + 1 + i as u32;
+            let n = span.head() + 1 + i as u32;
             let loc = data.insts.loc(i);
             self.moves(Point::early(n), false, loc, &mut out);
             if self.allocation.dropped[n as usize] {
@@ -146,14 +146,14 @@ impl<T: Target> Writer<'_, T> {
             }
         }
         let control_loc = data.control_loc;
-        self.moves(Point::early(place.control()), false, control_loc, &mut out);
-        let control = self.control(target, &data.control, place.control());
-        self.moves(Point::early(place.control()), true, control_loc, &mut out);
+        self.moves(Point::early(span.control()), false, control_loc, &mut out);
+        let control = self.control(target, &data.control, span.control());
+        self.moves(Point::early(span.control()), true, control_loc, &mut out);
         BlockData { params: Vec::new(), insts: out, control, control_loc, freq: data.freq }
     }
 
     fn inst(&mut self, target: &T, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {
-        let mut regs = self.allocation.operands[self.program.slots_range(n)].iter();
+        let mut regs = self.allocation.operands[self.linear.operand_range(n)].iter();
         let written = &mut self.written;
         let inst = T::map_operands(inst, &mut |_, operand| {
             let reg = *regs.next().expect("an instruction has the operands it had");
@@ -202,7 +202,7 @@ impl<T: Target> Writer<'_, T> {
                 self.written.insert(dst);
                 T::reload(dst, StackSlot::Spill(slot))
             }
-            Step::Make { dst, vreg } => {
+            Step::Remat { dst, vreg } => {
                 self.written.insert(dst);
                 let index = self.definitions.binary_search_by_key(&vreg, |(vreg, _)| *vreg);
                 let (_, inst) = &self.definitions[index.expect("the definition was looked up")];

@@ -1,12 +1,12 @@
-//! Spill slots and stores.
+//! Spill slots and the placement of spill stores.
 //!
-//! A value has one definition, so a slot that was written once stays right. There are two ways to have it written
-//! wherever memory is read: store once behind the definition, or store where the value crosses from a register to
-//! memory. Crossings on rarely executed paths are cheaper than a store that every call pays; a crossing that
-//! another one dominates needs no store. We price both by frequency.
+//! A value has one definition, so a slot that was written once stays valid. It must be written before every reload.
+//! There are two ways: one store after the definition, or a store at each *crossing*, where the value goes from a
+//! register to memory. Crossings on rarely executed paths are cheaper than a store that every call executes. A
+//! crossing that another one dominates needs no store. We compare the cost of both by frequency.
 //!
-//! Slots are shared: values whose intervals don't meet can have the same one. Values that become each other on
-//! edges try to share, which saves the move.
+//! Values whose intervals don't overlap can share a slot. A block parameter and its argument share one if possible,
+//! which saves the move on the edge.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,16 @@ use ssa::{EntityId, IdVec};
 
 use super::dominators::Dominators;
 use super::intervals::{Intervals, Location};
+use super::linear::{LinearFunction, Point};
 use super::linear_scan::Placement;
-use super::program::{Point, Program};
 use crate::mir::{Block, SpillSlot, VReg};
 use crate::registers::RegClass;
 
-/// Where a spilled value is stored.
+/// The positions of the stores of a spilled value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stores {
-    /// Behind its definition (or by its definition, if it is defined in memory).
+    /// After its definition. A value that is in memory from the start (a parameter or a fixed definition) needs no
+    /// further store. The move from its argument or fixed register writes the slot.
     AtDefinition,
     /// In these gaps and on these edges.
     AtCrossings {
@@ -53,32 +54,32 @@ pub struct Spills {
 }
 
 impl Spills {
-    /// Finds the values that need a slot, and plans slots and stores.
-    pub fn new(program: &Program, placement: &Placement) -> Self {
+    /// Finds the values that need a slot, and assigns slots and stores.
+    pub fn new(linear: &LinearFunction, placement: &Placement) -> Self {
         let intervals = &placement.intervals;
         let in_memory = |vreg: &VReg| {
-            !program.rematerializable[*vreg]
+            !linear.rematerializable[*vreg]
                 && intervals
                     .pieces_of(*vreg)
                     .iter()
                     .any(|&piece| intervals.get(piece).location == Location::Memory)
         };
-        let spilled: Vec<VReg> = program.defs.ids().filter(in_memory).collect();
+        let spilled: Vec<VReg> = linear.defs.ids().filter(in_memory).collect();
         let mut this = Self {
-            index: IdVec::filled(None, program.defs.len()),
+            index: IdVec::filled(None, linear.defs.len()),
             spills: Vec::with_capacity(spilled.len()),
             slots: IdVec::new(),
         };
         if spilled.is_empty() {
             return this;
         }
-        let dominators = Dominators::new(program);
+        let dominators = Dominators::new(linear);
         for &vreg in &spilled {
             this.index[vreg] = Some(this.spills.len() as u32);
-            let stores = plan_stores(program, intervals, &dominators, vreg);
+            let stores = plan_stores(linear, intervals, &dominators, vreg);
             this.spills.push(Spill { slot: SpillSlot::new(0), stores });
         }
-        this.choose_slots(program, intervals, spilled);
+        this.choose_slots(linear, intervals, spilled);
         this
     }
 
@@ -87,13 +88,13 @@ impl Spills {
         self.index[vreg].map(|index| &self.spills[index as usize])
     }
 
-    fn choose_slots(&mut self, program: &Program, intervals: &Intervals, mut spilled: Vec<VReg>) {
-        let relatives = relatives(program, self);
+    fn choose_slots(&mut self, linear: &LinearFunction, intervals: &Intervals, mut spilled: Vec<VReg>) {
+        let relatives = relatives(linear, self);
         spilled.sort_by_key(|&vreg| intervals.life.ranges[intervals.life.range_span(vreg).start].from);
         let mut taken: Vec<SlotLife> = Vec::new();
-        let mut chosen: IdVec<VReg, Option<SpillSlot>> = IdVec::filled(None, program.defs.len());
+        let mut chosen: IdVec<VReg, Option<SpillSlot>> = IdVec::filled(None, linear.defs.len());
         for vreg in spilled {
-            let class = program.classes[vreg];
+            let class = linear.classes[vreg];
             let known = relatives.get(&vreg).into_iter().flatten().filter_map(|&other| chosen[other]);
             let newest_first = (0..taken.len()).rev().take(SLOTS_TRIED).map(SpillSlot::new);
             let fits =
@@ -110,13 +111,13 @@ impl Spills {
     }
 }
 
-/// How many slots are tried before there is a new one.
+/// Maximum number of slots tried before a new one is made.
 const SLOTS_TRIED: usize = 64;
 
-/// Spilled values that become each other on edges.
-fn relatives(program: &Program, spills: &Spills) -> BTreeMap<VReg, Vec<VReg>> {
+/// For each spilled value, the spilled parameters and arguments it is connected with by edges.
+fn relatives(linear: &LinearFunction, spills: &Spills) -> BTreeMap<VReg, Vec<VReg>> {
     let mut relatives: BTreeMap<VReg, Vec<VReg>> = BTreeMap::new();
-    for edge in &program.edge_args {
+    for edge in &linear.edge_args {
         if spills.get(edge.param).is_some() && spills.get(edge.arg).is_some() {
             relatives.entry(edge.param).or_default().push(edge.arg);
             relatives.entry(edge.arg).or_default().push(edge.param);
@@ -125,7 +126,7 @@ fn relatives(program: &Program, spills: &Spills) -> BTreeMap<VReg, Vec<VReg>> {
     relatives
 }
 
-/// When a slot is in use: ranges by first point.
+/// The ranges in which a slot is in use, by first point.
 #[derive(Debug, Default)]
 struct SlotLife(BTreeMap<Point, Point>);
 
@@ -144,48 +145,53 @@ impl SlotLife {
     }
 }
 
-/// The blocks a value is live in at the start of, other than as their parameter.
+/// The blocks that a value is live into, other than the block whose parameter it is.
 pub fn live_in_blocks<'a>(
-    program: &'a Program,
+    linear: &'a LinearFunction,
     intervals: &'a Intervals,
     vreg: VReg,
 ) -> impl Iterator<Item = Block> + 'a {
-    let defined_at = program.defs[vreg].map(|def| def.at);
+    let defined_at = linear.defs[vreg].map(|def| def.at);
     intervals.life.ranges[intervals.life.range_span(vreg)].iter().flat_map(move |range| {
-        let first = program.blocks[program.block_at(range.from)].position as usize;
-        program.order[first..]
+        let first = linear.blocks[linear.block_at(range.from)].position as usize;
+        linear.order[first..]
             .iter()
             .copied()
-            .take_while(|&block| program.blocks[block].from < range.to)
+            .take_while(|&block| linear.blocks[block].from < range.to)
             .filter(move |&block| {
-                let from = program.blocks[block].from;
+                let from = linear.blocks[block].from;
                 from >= range.from && Some(from) != defined_at
             })
     })
 }
 
-/// A place where a value crosses from a register to memory.
+/// A position at which a value goes from a register to memory.
 #[derive(Clone, Copy)]
 enum Crossing {
     Gap(Point),
     Edge(Block, Block),
 }
 
-fn plan_stores(program: &Program, intervals: &Intervals, dominators: &Dominators, vreg: VReg) -> Stores {
-    let def = program.defs[vreg].expect("a spilled value is defined");
+fn plan_stores(
+    linear: &LinearFunction,
+    intervals: &Intervals,
+    dominators: &Dominators,
+    vreg: VReg,
+) -> Stores {
+    let def = linear.defs[vreg].expect("a spilled value is defined");
     if intervals.location_at(vreg, def.at) == Some(Location::Memory) {
         return Stores::AtDefinition;
     }
-    let mut crossings = crossings(program, intervals, vreg);
+    let mut crossings = crossings(linear, intervals, vreg);
     if crossings.len() <= PRUNED {
-        drop_dominated(program, dominators, &mut crossings);
+        drop_dominated(linear, dominators, &mut crossings);
     }
     let freq = |crossing: &Crossing| match *crossing {
-        Crossing::Gap(at) => program.freq_at(at),
-        Crossing::Edge(pred, block) => program.edge_freq(pred, block),
+        Crossing::Gap(at) => linear.freq_at(at),
+        Crossing::Edge(pred, block) => linear.edge_freq(pred, block),
     };
     let cost: f32 = crossings.iter().map(freq).sum();
-    if cost >= program.freq_at(Point::early(def.number)) {
+    if cost >= linear.freq_at(Point::early(def.number)) {
         return Stores::AtDefinition;
     }
     let (mut gaps, mut edges) = (Vec::new(), Vec::new());
@@ -198,10 +204,10 @@ fn plan_stores(program: &Program, intervals: &Intervals, dominators: &Dominators
     Stores::AtCrossings { gaps, edges }
 }
 
-/// How many crossings are compared with each other.
+/// Maximum number of crossings that are compared with each other.
 const PRUNED: usize = 32;
 
-fn crossings(program: &Program, intervals: &Intervals, vreg: VReg) -> Vec<Crossing> {
+fn crossings(linear: &LinearFunction, intervals: &Intervals, vreg: VReg) -> Vec<Crossing> {
     let mut crossings = Vec::new();
     for pair in intervals.pieces_of(vreg).windows(2) {
         let (a, b) = (intervals.get(pair[0]), intervals.get(pair[1]));
@@ -209,17 +215,17 @@ fn crossings(program: &Program, intervals: &Intervals, vreg: VReg) -> Vec<Crossi
         let is_stored = a.from == gap
             && intervals.life.is_live_at(vreg, gap.prev())
             && intervals.location_at(vreg, gap.prev()) == Some(Location::Memory);
-        let meets = a.to == b.from && !program.is_block_start(b.from) && !is_stored;
+        let meets = a.to == b.from && !linear.is_block_start(b.from) && !is_stored;
         if meets && matches!(a.location, Location::Reg(_)) && b.location == Location::Memory {
             crossings.push(Crossing::Gap(gap));
         }
     }
-    for block in live_in_blocks(program, intervals, vreg) {
-        if intervals.location_at(vreg, program.blocks[block].from) != Some(Location::Memory) {
+    for block in live_in_blocks(linear, intervals, vreg) {
+        if intervals.location_at(vreg, linear.blocks[block].from) != Some(Location::Memory) {
             continue;
         }
-        for &pred in &program.blocks[block].preds {
-            let end = program.blocks[pred].last();
+        for &pred in &linear.blocks[block].preds {
+            let end = linear.blocks[pred].last();
             if matches!(intervals.location_at(vreg, end), Some(Location::Reg(_))) {
                 crossings.push(Crossing::Edge(pred, block));
             }
@@ -229,11 +235,11 @@ fn crossings(program: &Program, intervals: &Intervals, vreg: VReg) -> Vec<Crossi
 }
 
 /// Removes the crossings that another crossing dominates.
-fn drop_dominated(program: &Program, dominators: &Dominators, crossings: &mut Vec<Crossing>) {
+fn drop_dominated(linear: &LinearFunction, dominators: &Dominators, crossings: &mut Vec<Crossing>) {
     let dominates = |a: Crossing, b: Crossing| match (a, b) {
-        (Crossing::Gap(a), Crossing::Gap(b)) if program.block_at(a) == program.block_at(b) => a < b,
+        (Crossing::Gap(a), Crossing::Gap(b)) if linear.block_at(a) == linear.block_at(b) => a < b,
         _ => {
-            let (a, b) = (end_block(program, a), start_block(program, b));
+            let (a, b) = (end_block(linear, a), start_block(linear, b));
             a.is_some_and(|a| dominators.dominates(a, b))
         }
     };
@@ -241,24 +247,24 @@ fn drop_dominated(program: &Program, dominators: &Dominators, crossings: &mut Ve
     crossings.retain(|&b| !all.iter().any(|&a| dominates(a, b)));
 }
 
-/// A block whose end is reached only through the crossing.
-fn end_block(program: &Program, crossing: Crossing) -> Option<Block> {
+/// A block whose end can be reached only through the crossing.
+fn end_block(linear: &LinearFunction, crossing: Crossing) -> Option<Block> {
     match crossing {
-        Crossing::Gap(at) => Some(program.block_at(at)),
+        Crossing::Gap(at) => Some(linear.block_at(at)),
         Crossing::Edge(pred, block) => {
-            if program.blocks[block].preds.len() == 1 {
+            if linear.blocks[block].preds.len() == 1 {
                 Some(block)
             } else {
-                (program.blocks[pred].succs.len() == 1).then_some(pred)
+                (linear.blocks[pred].succs.len() == 1).then_some(pred)
             }
         }
     }
 }
 
-/// A block such that whatever dominates it without being it dominates the crossing.
-fn start_block(program: &Program, crossing: Crossing) -> Block {
+/// A block such that every block that strictly dominates it also dominates the crossing.
+fn start_block(linear: &LinearFunction, crossing: Crossing) -> Block {
     match crossing {
-        Crossing::Gap(at) => program.block_at(at),
+        Crossing::Gap(at) => linear.block_at(at),
         Crossing::Edge(pred, _) => pred,
     }
 }

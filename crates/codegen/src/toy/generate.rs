@@ -1,8 +1,8 @@
 //! Random toy functions.
 //!
-//! Control flow is a random tree of blocks plus random edges, also backwards and into loops from the side; edges
-//! that are critical are split. A use picks a definition of its block or of a dominator. Operand lists are random
-//! within what the registers of the machine allow.
+//! Control flow is a random tree of blocks plus random edges, including back edges and edges into the middle of loops;
+//! critical edges are split. A use picks a definition in its block or in a dominator. Operand lists are random, as far
+//! as the machine has enough registers for them.
 
 use ssa::{EntityId, IdVec};
 
@@ -16,7 +16,7 @@ use crate::target::Target;
 pub struct Rng(u64);
 
 impl Rng {
-    /// A sequence that depends on nothing but `seed`.
+    /// The sequence for `seed`.
     pub const fn new(seed: u64) -> Self {
         Self(mix(seed))
     }
@@ -38,14 +38,14 @@ impl Rng {
     }
 }
 
-/// How large functions are.
+/// Size parameters of random functions.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Blocks before critical edges are split.
     pub blocks: usize,
-    /// Most instructions of a block.
+    /// Maximum number of instructions of a block.
     pub insts: usize,
-    /// Calls, in percent of the instructions.
+    /// Percentage of calls among the instructions.
     pub calls: usize,
 }
 
@@ -124,7 +124,7 @@ fn split_critical(mut succs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     succs
 }
 
-/// Immediate dominators; the entry is its own.
+/// Immediate dominators; the entry's is the entry itself.
 fn immediate_dominators(succs: &[Vec<usize>], preds: &[Vec<usize>]) -> Vec<usize> {
     let mut order = Vec::new();
     let mut seen = vec![false; succs.len()];
@@ -292,7 +292,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Arguments and results in registers, everything else clobbered, sometimes an operand anywhere.
+    /// A call: arguments and results in fixed registers, caller-saved registers clobbered, sometimes an unconstrained
+    /// operand.
     fn call(&mut self, n: usize) -> ToyInst<VReg> {
         let order = self.toy.registers().order[0].clone();
         let mut operands = Vec::new();
@@ -411,7 +412,7 @@ impl Builder<'_> {
     }
 }
 
-/// Whether an instruction can be given registers whatever surrounds it.
+/// Whether the machine has enough registers for an instruction's operands, whatever the surrounding code.
 fn is_feasible(toy: &Toy, inst: &ToyInst<VReg>) -> bool {
     [RegClass::Int, RegClass::Float].into_iter().all(|class| class_is_feasible(toy, inst, class))
 }

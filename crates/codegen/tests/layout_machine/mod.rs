@@ -1,9 +1,9 @@
-//! A machine without registers, for tests of layout: what it does is a trace of steps.
+//! A machine without registers, for tests of layout; the result of a run is a trace of steps.
 //!
-//! Steps are folded into a state, and the state decides every branch and dispatch. Two functions are the same when
-//! they leave the same trace from many states: so blocks may be moved, joined, shared and copied, but no step may be
-//! lost, repeated or reordered. Code is run in both forms, as blocks and as bytes. Like on PVM a jump may only go
-//! behind a terminator, so labels that control falls into need a mark.
+//! Steps are hashed into a state, and the state decides every branch and dispatch. Two functions are equivalent if
+//! they have the same traces from many initial states. So layout may move, merge and duplicate blocks, but no step may
+//! be lost, repeated or reordered. Code runs in both forms, as blocks and as bytes. As on PVM, a jump may only go to a
+//! position after a terminator, so labels that control falls into must be marked.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -39,15 +39,15 @@ impl Machine {
 /// An instruction.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Inst {
-    /// Leaves a trace.
+    /// Appends a step to the trace.
     Step(u8),
     /// Taken if the state's bit equals `when`.
     Branch { bit: u8, when: bool },
-    /// Goes where the state says.
+    /// Goes to the target that the state selects.
     Dispatch,
-    /// Ends.
+    /// Ends the run.
     Return(u8),
-    /// Ends.
+    /// Ends the run.
     Trap,
 }
 
@@ -185,7 +185,7 @@ impl Target for Machine {
     }
 
     fn encode_jump(&self, to: Block, at: Position, buf: &mut CodeBuffer<Transfer>) {
-        assert_ne!(at.next, Some(to), "no jump to what is next");
+        assert_ne!(at.next, Some(to), "a jump to the next block");
         let label = CodeBuffer::<Transfer>::block_label(to);
         buf.fixup(Transfer(vec![JUMP]), Reference::Label(label));
     }
@@ -207,13 +207,13 @@ impl Target for Machine {
 pub enum End {
     Return(u8),
     Trap,
-    /// Runs in a circle without a step.
+    /// Loops without a step.
     Hangs,
-    /// Made as many steps as were asked for.
+    /// Reached the maximum number of steps.
     Continues,
 }
 
-/// A run being made.
+/// A run in progress.
 struct Run {
     state: u64,
     trace: Vec<u8>,
@@ -242,7 +242,7 @@ impl Run {
         (mix(self.state) >> 32) as usize % len
     }
 
-    /// Counts control instructions; the end of the run, if it is over.
+    /// Counts a control instruction; returns how the run ended, if it is over.
     fn tick(&mut self) -> Option<End> {
         self.idle += 1;
         if self.trace.len() >= MAX_STEPS {
@@ -253,7 +253,7 @@ impl Run {
     }
 
     fn finish(mut self, end: End) -> (Vec<u8>, End) {
-        // A run that made enough steps is compared in these only.
+        // Traces are compared only up to the maximum number of steps.
         if self.trace.len() >= MAX_STEPS {
             self.trace.truncate(MAX_STEPS);
             return (self.trace, End::Continues);
@@ -331,7 +331,7 @@ pub fn run_bytes(fragment: &Fragment<Transfer>, seed: u64) -> (Vec<u8>, End) {
             return run.finish(end);
         }
         pc = goto.unwrap_or_else(|| pc + 1 + starts[pc + 1..].iter().take_while(|&&start| !start).count());
-        assert!(goto.is_none() || enterable[pc], "{pc} is entered and not behind a terminator");
+        assert!(goto.is_none() || enterable[pc], "{pc} is a jump target but not after a terminator");
     }
 }
 
@@ -344,13 +344,13 @@ fn destination(bytes: &[u8], pc: usize, head: usize, form: u8) -> usize {
     (pc as i64 + (offset << shift >> shift)) as usize
 }
 
-/// The places a jump may go to.
+/// The positions that a jump may go to.
 fn block_starts(bytes: &[u8], starts: &[bool]) -> Vec<bool> {
     let mut enterable = vec![false; bytes.len()];
-    let mut behind_terminator = true;
+    let mut after_terminator = true;
     for pc in (0..bytes.len()).filter(|&pc| starts[pc]) {
-        enterable[pc] = behind_terminator;
-        behind_terminator = bytes[pc] != STEP;
+        enterable[pc] = after_terminator;
+        after_terminator = bytes[pc] != STEP;
     }
     enterable
 }
@@ -421,7 +421,7 @@ fn succ<R: Register>(to: usize) -> Succ<R> {
     Succ { block: Block::new(to), args: Vec::new() }
 }
 
-/// A random function in which any block may lead to any other; few different steps, so that many ends are equal.
+/// A random function in which any block may lead to any other. It has few different steps, so many tails are equal.
 pub fn random_function<R: Register>(rng: &mut Rng, max_blocks: usize) -> Function<Machine, R> {
     let blocks = 2 + rng.below(max_blocks - 1);
     let target = |rng: &mut Rng| 1 + rng.below(blocks - 1);
@@ -457,7 +457,8 @@ pub fn structured_function<R: Register>(rng: &mut Rng, statements: usize) -> Fun
     function(builder.blocks)
 }
 
-/// Appends statements to a function; each method gets the block where control is and returns where it is then.
+/// Appends statements to a function; each method takes the current block and returns the block in which control
+/// continues.
 struct Builder<'a, R: Register> {
     rng: &'a mut Rng,
     blocks: Vec<BlockData<Machine, R>>,

@@ -1,8 +1,8 @@
-//! A judge for the block-cost model: the rules of the Gray Paper (appendix A.9) taken literally.
+//! A reference implementation of the block-cost model: the rules of the Gray Paper (appendix A.9), literally.
 //!
-//! The text describes a machine that changes its state by the first rule that applies: decode, start, or
-//! advance by a cycle. Here every rule is one function over a list of entries, without shortcuts, and with
-//! its own view of register ownership, so that it shares nothing with the fast simulator but the table.
+//! The Gray Paper describes a machine that changes its state by the first rule that applies: decode, start, or advance
+//! by a cycle. Here every rule is one function over a list of entries, without shortcuts and with its own tracking of
+//! registers. It shares only the instruction table with the fast simulator.
 
 use std::collections::BTreeSet;
 
@@ -139,7 +139,7 @@ impl Judge<'_> {
     }
 }
 
-/// Decode slots: fewer if the destination is also a source; shifts look at the shifted value only.
+/// Decode slots: fewer if the destination is also a source. For shifts only the shifted value counts as a source.
 fn slots(inst: &Inst) -> u8 {
     let slots = inst.op().cost().slots;
     let in_place = match *inst {

@@ -1,8 +1,8 @@
-//! The machine address space: where everything is, and what it contains.
+//! The machine address space: the addresses of data objects and functions, and the contents of memory.
 
 use crate::{DataId, DataKind, EntityId, FuncId, IdVec, Module};
 
-/// Addresses of everything that has one.
+/// The addresses of data objects and functions.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
     /// Machine address of each data object.
@@ -15,7 +15,7 @@ pub struct Layout {
 const GAP: u32 = 64;
 
 impl Layout {
-    /// Data objects one after the other from 64 KiB on, linear memory last; functions at multiples of 4.
+    /// Data objects in sequence from 64 KiB on, linear memory last; functions at multiples of 4.
     pub fn packed(module: &Module) -> Self {
         let mut data = IdVec::filled(0, module.data.len());
         let mut next = 0x1_0000u32;
@@ -30,7 +30,7 @@ impl Layout {
         Self { data, code }
     }
 
-    /// A function reference: code address below, signature id plus one above.
+    /// A function reference: the code address in the low half, the signature's id plus one in the high half.
     pub fn reference(&self, module: &Module, func: FuncId) -> u64 {
         let sig = module.decls[func].sig.index() as u64 + 1;
         sig << 32 | u64::from(self.code[func])
@@ -45,7 +45,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The initial contents of every data object. Segments outside of linear memory's minimum are cut off.
+    /// The initial contents of every data object. Segments are clipped to the minimum size of linear memory.
     pub fn new(module: &Module, layout: &Layout) -> Self {
         let mut regions: Vec<(u32, Vec<u8>)> =
             module.data.ids().map(|id| (layout.data[id], image(module, layout, id))).collect();

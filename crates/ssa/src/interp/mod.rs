@@ -1,15 +1,15 @@
-//! An interpreter, for tests: the oracle for what a module does.
+//! An interpreter, used in tests as the oracle for the behaviour of a module.
 //!
-//! It runs a module the way a target would: a 32-bit machine address space in which a [`Layout`] has placed every
-//! data object, function references made of code addresses, frame slots below `native_stack` in linear memory.
-//! What a target chooses is configurable, so that results can be compared address by address.
+//! It models a target. A [`Layout`] places every data object in a 32-bit machine address space. Function references
+//! are made of code addresses, and frame slots are below `native_stack` in linear memory. The choices of a target are
+//! options, so results can be compared address by address.
 //!
-//! Values are `u64`: `i32` and floats as their zero-extended bits. Calls use a stack of frames of its own, so deep
-//! recursion ends in [`Stop::StackOverflow`], not in one of the host's. Every instruction costs one unit of fuel,
-//! so every run ends.
+//! Values are `u64`: `i32` and floats as their zero-extended bits. Calls use an explicit stack of frames, so deep
+//! recursion ends in [`Stop::StackOverflow`] and never overflows the host's stack. Every instruction costs one unit of
+//! fuel, which guarantees termination.
 //!
-//! Operations that are unspecified for some operands give the result that falls out here (what PVM gives, where
-//! that is cheap), or stop with [`Stop::Unspecified`] if [`Options::reject_unspecified`] is set.
+//! Operations with unspecified results (for some operands) return an arbitrary result, that of the PVM where it is
+//! cheap to compute. With [`Options::reject_unspecified`] they stop with [`Stop::Unspecified`] instead.
 
 mod memory;
 mod ops;
@@ -33,18 +33,18 @@ pub enum Stop {
     OutOfFuel,
     /// Too many frames, or no room for a frame's slots.
     StackOverflow,
-    /// Something happened that the program must not do or whose result is unspecified.
+    /// The program did something invalid, or an operation with an unspecified result.
     Unspecified(String),
 }
 
-/// What a run may use.
+/// Layout and limits of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where everything is.
+    /// Addresses of data objects and functions.
     pub layout: Layout,
-    /// Instructions to run at most, over all calls.
+    /// Maximum number of instructions, over all calls.
     pub fuel: u64,
-    /// Frames at most.
+    /// Maximum number of frames.
     pub max_depth: usize,
     /// Whether unspecified results stop the run.
     pub reject_unspecified: bool,
@@ -57,7 +57,7 @@ impl Options {
     }
 }
 
-/// Runs imports and intrinsics: gets the memory, the callee and its arguments, returns its results.
+/// Implements imports and intrinsics: takes the memory, the callee and its arguments, returns the results.
 pub type Host<'h> = dyn FnMut(&mut Memory, FuncId, &[u64]) -> Result<Vec<u64>, Stop> + 'h;
 
 /// A module in execution.
@@ -289,7 +289,7 @@ impl<'m> Run<'_, 'm, '_> {
         frame.define(inst, results);
     }
 
-    /// The function of that signature at a code address.
+    /// The function with this signature at a code address.
     fn callee(&self, sig: SigId, address: u64) -> Result<FuncId, Stop> {
         let module = self.machine.module;
         let func = self.machine.code.get(&(address as u32)).copied();

@@ -1,15 +1,15 @@
-//! What the operators compute.
+//! Semantics of the operators.
 //!
-//! Every function takes and returns values as bits. Float results that are NaN are the canonical NaN, which wasm
-//! always allows, so that runs are reproducible.
+//! Every function takes and returns values as bits. A NaN result is the canonical NaN, which wasm always allows, so
+//! runs are reproducible.
 
 use crate::{BinaryOp, Cond, FCond, InstData, Type, UnaryOp, Value};
 
 /// A result that the instruction set leaves open.
 pub(super) struct Unspecified(pub u64);
 
-/// What an integer instruction computes from the bits of its operands, `arg` of which gives them with their types.
-/// `None` if the instruction is no operation on integers, or leaves the result open.
+/// The result of an integer instruction. `arg` returns type and bits of an operand, if they are known. `None` if an
+/// operand is unknown, the instruction is not an integer operation, or its result is unspecified.
 pub fn evaluate(data: &InstData, arg: &mut dyn FnMut(Value) -> Option<(Type, u64)>) -> Option<u64> {
     let bits = match *data {
         InstData::Const { ty, bits } => truncated(ty, bits as u64),
@@ -28,7 +28,7 @@ pub fn evaluate(data: &InstData, arg: &mut dyn FnMut(Value) -> Option<(Type, u64
     Some(bits)
 }
 
-/// The bits that a value of a type has.
+/// `bits` truncated to the width of the type.
 const fn truncated(ty: Type, bits: u64) -> u64 {
     if ty.bits() == 32 { bits & 0xffff_ffff } else { bits }
 }
@@ -151,7 +151,7 @@ macro_rules! int_ops {
             }
         }
 
-        /// The result, or what happens to come out if it is unspecified.
+        /// The result; in `Err`, an arbitrary result if it is unspecified.
         fn $binary(op: BinaryOp, a: $unsigned, b: $unsigned) -> Result<$unsigned, $unsigned> {
             const BITS: u32 = <$unsigned>::BITS;
             let (x, y) = (a as $signed, b as $signed);

@@ -1,7 +1,7 @@
-//! Function bodies.
+//! The parser of function bodies.
 //!
-//! A use may stand before its definition, so instructions are first built with the numbers as written in place
-//! of ids, and [`Raw::finish`] replaces them when all definitions are known.
+//! A use may precede its definition in the text. So instructions are first built with the written numbers in place of
+//! ids, and [`Raw::finish`] replaces them when all definitions are known.
 
 use super::cursor::Cursor;
 use super::lexer::Token;
@@ -26,7 +26,7 @@ pub(super) fn parse_body(
     parser.raw.finish(func)
 }
 
-/// What a body says, with numbers as written.
+/// A parsed body with numbers as written.
 #[derive(Default)]
 struct Raw {
     slots: Vec<(u32, FrameSlotData)>,

@@ -1,4 +1,4 @@
-//! The token cursor: the small questions both halves of the parser ask.
+//! The token cursor, shared by the parsers of modules and of function bodies.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use super::ParseError;
 use super::lexer::{Spanned, Token};
 use crate::{Module, SigId, Signature, Type};
 
-/// A position in the token list. Cloning it is cheap and marks a place to return to.
+/// A position in the token list. A copy marks a position to return to.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'t, 'a> {
     tokens: &'t [Spanned<'a>],
@@ -15,7 +15,7 @@ pub(super) struct Cursor<'t, 'a> {
 }
 
 impl<'t, 'a> Cursor<'t, 'a> {
-    /// At the first of `tokens`, which end in [`Token::End`].
+    /// A cursor at the first of `tokens`, which end in [`Token::End`].
     pub(super) fn new(tokens: &'t [Spanned<'a>]) -> Self {
         Self { tokens, pos: 0 }
     }
@@ -41,8 +41,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
         ParseError { line: self.line(), message: message.into() }
     }
 
-    pub(super) fn expected(&self, what: impl Display) -> ParseError {
-        self.error(format!("expected {what}, found {}", self.peek().describe()))
+    pub(super) fn expected(&self, expected: impl Display) -> ParseError {
+        self.error(format!("expected {expected}, found {}", self.peek().describe()))
     }
 
     pub(super) fn eat(&mut self, c: char) -> bool {
@@ -69,8 +69,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
         }
     }
 
-    pub(super) fn word(&mut self, what: &str) -> Result<&'a str, ParseError> {
-        let word = self.peek_word().ok_or_else(|| self.expected(what))?;
+    pub(super) fn word(&mut self, expected: &str) -> Result<&'a str, ParseError> {
+        let word = self.peek_word().ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(word)
     }
@@ -93,8 +93,9 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// A word that reads as a `T`.
-    pub(super) fn parse<T: FromStr>(&mut self, what: &str) -> Result<T, ParseError> {
-        let word = self.peek_word().and_then(|word| word.parse().ok()).ok_or_else(|| self.expected(what))?;
+    pub(super) fn parse<T: FromStr>(&mut self, expected: &str) -> Result<T, ParseError> {
+        let word =
+            self.peek_word().and_then(|word| word.parse().ok()).ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(word)
     }
@@ -118,8 +119,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// `prefix` directly followed by a number, as in `b12`.
-    pub(super) fn id(&mut self, prefix: char, what: &str) -> Result<u32, ParseError> {
-        let id = self.peek_id(prefix).ok_or_else(|| self.expected(what))?;
+    pub(super) fn id(&mut self, prefix: char, expected: &str) -> Result<u32, ParseError> {
+        let id = self.peek_id(prefix).ok_or_else(|| self.expected(expected))?;
         self.pos += 1;
         Ok(id)
     }
@@ -183,12 +184,12 @@ impl<'t, 'a> Cursor<'t, 'a> {
         Ok(Signature { params, results: self.list('(', ')', Self::ty)? })
     }
 
-    /// A signature of the module: `(i32) -> (f32)`, or `(i32) -> (f32) #1` if another of the form comes before it.
+    /// A signature of the module: `(i32) -> (f32)`, or `(i32) -> (f32) #1` for the second one with this shape.
     pub(super) fn signature_of(&mut self, module: &Module) -> Result<SigId, ParseError> {
         let start = *self;
-        let form = self.signature()?;
+        let shape = self.signature()?;
         let number = if self.eat('#') { self.parse("a number")? } else { 0 };
-        let known = module.numbered_signature(&form, number);
+        let known = module.numbered_signature(&shape, number);
         known.ok_or_else(|| start.error("the module doesn't have this signature"))
     }
 

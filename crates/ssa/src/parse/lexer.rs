@@ -1,7 +1,7 @@
-//! Tokens of the text form.
+//! The lexer of the text form.
 //!
-//! Lines end statements in function bodies, so line ends are tokens; the cursor skips them where they mean
-//! nothing. Every token remembers its line for error messages.
+//! Statements in function bodies end with the line, so line ends are tokens; the cursor skips them where they are
+//! insignificant. Every token has its line for error messages.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub(super) enum Token<'a> {
 }
 
 impl Token<'_> {
-    /// How an error message calls it.
+    /// The token as error messages show it.
     pub(super) fn describe(&self) -> String {
         match self {
             Token::Word(word) => format!("`{word}`"),
@@ -140,7 +140,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The character that `\u{hex}` at the start of `text` stands for, and what follows it.
+/// Decodes `\u{hex}` at the start of `text`; returns the character and the rest of the text.
 fn unescape(text: &str) -> Option<(char, &str)> {
     let (digits, rest) = text.strip_prefix("\\u{")?.split_once('}')?;
     Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, rest))

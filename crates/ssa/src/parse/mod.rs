@@ -1,11 +1,11 @@
-//! The text form, parsing side.
+//! The parser of the text form.
 //!
-//! The grammar is shown in the documentation of the printer. Functions and data objects may be used before they
-//! are declared, so a module is read in two steps: the first collects declarations and skips bodies by matching
-//! braces, the second reads bodies and references with all names known.
+//! The grammar is shown in the documentation of the printer. Functions and data objects may be used before they are
+//! declared, so a module is read in two passes. The first collects declarations and skips bodies by matching braces;
+//! the second reads bodies and references with all names known.
 //!
-//! Values and frame slots are numbered by the rank of the number they are written with, blocks by position; so
-//! hand-written text may leave gaps, and printed text gets back the ids it was printed from.
+//! The id of a value or frame slot is the rank of the number it is written with; the id of a block is its position. So
+//! hand-written text may leave gaps, and parsing printed text gives back the original ids.
 
 mod body;
 mod cursor;
@@ -21,12 +21,12 @@ use crate::{
 use cursor::Cursor;
 use lexer::Token;
 
-/// Why a text is not a module or function, and where.
+/// A syntax error, or a reference to an undeclared name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseError {
     /// Line, counted from 1.
     pub line: u32,
-    /// What is wrong there.
+    /// The error.
     pub message: String,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Reads a module. It is well-formed text, not yet a verified module.
+/// Parses a module, without verifying it.
 pub fn parse_module(text: &str) -> Result<Module, ParseError> {
     let tokens = lexer::lex(text)?;
     let mut parser = ModuleParser::default();
@@ -47,7 +47,7 @@ pub fn parse_module(text: &str) -> Result<Module, ParseError> {
     Ok(parser.module)
 }
 
-/// Reads one function whose callees, data objects and signature are in `module`.
+/// Parses one function whose callees, data objects and signature are in `module`.
 pub fn parse_function(module: &Module, text: &str) -> Result<Function, ParseError> {
     let tokens = lexer::lex(text)?;
     let mut cursor = Cursor::new(&tokens);
@@ -63,7 +63,7 @@ pub fn parse_function(module: &Module, text: &str) -> Result<Function, ParseErro
     if *cursor.peek() != Token::End { Err(cursor.expected("end of text")) } else { Ok(func) }
 }
 
-/// What names mean.
+/// Name resolution: the ids of declared functions and data objects.
 #[derive(Default)]
 struct Names {
     funcs: BTreeMap<String, FuncId>,
@@ -91,7 +91,7 @@ impl Names {
     }
 }
 
-/// The module as far as it is read, and the places to return to when all names are known.
+/// The module read so far, and the positions of the parts left for the second pass, when all names are known.
 #[derive(Default)]
 struct ModuleParser<'t, 'a> {
     module: Module,
@@ -271,10 +271,10 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
         }
     }
 
-    /// Reads a signature, which is added if the module has none of its form.
+    /// Reads a signature, which is added if the module has none with its shape.
     fn declare_signature(&mut self, cursor: &mut Cursor<'t, 'a>) -> Result<SigId, ParseError> {
-        let form = { *cursor }.signature()?;
-        self.module.intern_signature(form);
+        let shape = { *cursor }.signature()?;
+        self.module.intern_signature(shape);
         cursor.signature_of(&self.module)
     }
 

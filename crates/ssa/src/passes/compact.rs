@@ -1,12 +1,12 @@
-//! Renumbering: blocks in reverse postorder, instructions and values in the order of blocks, nothing else left.
+//! Renumbering: blocks in reverse postorder; instructions and values in the order of their blocks.
 //!
-//! Passes leave holes: blocks without predecessors, instructions in no block, values without a definition. Side
-//! tables of later stages are dense, so holes cost memory, and the text form only round-trips without them.
+//! Passes leave dead ids: blocks without predecessors, instructions in no block, values without a definition. Side
+//! tables of later stages are dense, so dead ids cost memory, and the text form round-trips only without them.
 
 use crate::cfg::Cfg;
 use crate::{Block, BlockData, Function, IdVec, Inst, InstData, TrapCode, Value, ValueData, ValueDef};
 
-/// Removes unreachable blocks and everything that is in no block, and numbers the rest in order.
+/// Removes unreachable blocks and all instructions and values outside blocks, and renumbers the rest.
 pub fn compact(func: &mut Function) {
     let order = Cfg::new(func).reverse_postorder(func.entry());
     let mut blocks = IdVec::<Block, Option<Block>>::filled(None, func.blocks.len());

@@ -1,8 +1,8 @@
-//! Critical edges.
+//! Splitting critical edges.
 //!
-//! Code on an edge (moves to block parameters, reloads) is placed at the end of its source if the source has one
-//! successor, or at the start of its target if the target has one predecessor. An edge is critical if neither
-//! holds, and gets a block of its own.
+//! Code on an edge (moves to block parameters, reloads) is placed at the end of its source if that has one successor.
+//! Otherwise it is placed at the start of its target if that has one predecessor. If neither holds, the edge is
+//! critical and gets its own block.
 //!
 //! Edges of one switch with the same target and arguments share that block: it still has one predecessor, and no
 //! parameters.

@@ -1,13 +1,14 @@
-//! Pure instructions and block parameters that nothing needs.
+//! Removal of dead pure instructions and dead block parameters.
 //!
-//! Marking from what has effects reaches a parameter's arguments only if the parameter is needed, so parameters
-//! that only feed each other around a loop go away, with the instructions that compute them.
+//! Values are marked as needed, starting from instructions with effects. Marking reaches the arguments of a parameter
+//! only if the parameter is needed. So parameters that only feed each other around a loop are removed, with the
+//! instructions that compute them.
 
 use super::replace::retain_params;
 use crate::{Function, IdVec, InstData, Value, ValueDef};
 
-/// Removes pure instructions without needed results and parameters that are not needed. The entry block's
-/// parameters stay.
+/// Removes pure instructions without needed results and block parameters that are not needed. The parameters of the
+/// entry block stay.
 pub fn remove_dead(func: &mut Function) {
     let mut needed = needed_values(func);
     for &param in &func.blocks[func.entry()].params {

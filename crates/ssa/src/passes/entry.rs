@@ -1,5 +1,6 @@
-//! A function may loop back to its entry block, but parameters of the entry are the function's: loops get a new
-//! block of their own.
+//! Giving the entry block no predecessors.
+//!
+//! The parameters of the entry are those of the function, so a loop that goes back to the entry gets a new header.
 
 use crate::{BlockCall, BlockData, Function, InstData, Value, ValueDef};
 

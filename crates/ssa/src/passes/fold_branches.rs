@@ -1,9 +1,9 @@
-//! Branches that go one way only become jumps.
+//! Replacing branches that always go to one block by jumps.
 
 use crate::{BlockCall, Function, InstData};
 
-/// Replaces branches and switches on constants, or with one destination, by jumps, and drops switch cases that do
-/// what the default does.
+/// Replaces branches and switches on constants, or with one destination, by jumps. Drops switch cases that equal the
+/// default.
 pub fn fold_branches(func: &mut Function) {
     for block in func.blocks.ids() {
         let last = func.terminator(block);
@@ -16,7 +16,7 @@ pub fn fold_branches(func: &mut Function) {
     }
 }
 
-/// Where a branch or switch goes, if that is known.
+/// The target of a branch or switch, if it is known.
 fn only_target(func: &Function, terminator: &InstData) -> Option<BlockCall> {
     match terminator {
         InstData::Branch { if_true, if_false, .. } if if_true == if_false => Some(if_true.clone()),

@@ -1,14 +1,14 @@
-//! A block and its only successor, whose only predecessor it is, become one.
+//! Merging a block with its only successor if it is that block's only predecessor.
 
 use super::replace::Replacements;
 use crate::cfg::Cfg;
 use crate::{Block, BlockCall, Function, InstData};
 
-/// Appends to every block the blocks it inevitably goes on to and that nothing else goes to. The merged blocks
-/// are left empty of instructions and unreachable except for being kept valid by a trap.
+/// Appends to every block its only successor if that has no other predecessor. The merged blocks become unreachable
+/// and hold only a trap, which keeps them valid.
 ///
-/// A block is visited before the one it absorbs (it dominates it), so every chain is collected at its head and
-/// every instruction moves once.
+/// A block is visited before the one it absorbs (it dominates it). So every chain is collected at its head and every
+/// instruction moves once.
 pub fn merge_blocks(func: &mut Function) {
     let cfg = Cfg::new(func);
     let mut replacements = Replacements::new(func);
@@ -27,7 +27,7 @@ pub fn merge_blocks(func: &mut Function) {
     replacements.apply(func);
 }
 
-/// The block that `head` can absorb, as it is called.
+/// The jump to the block that `head` can absorb.
 fn sole_successor(func: &Function, cfg: &Cfg, head: Block) -> Option<BlockCall> {
     let last = *func.blocks[head].insts.last()?;
     match &func.insts[last] {

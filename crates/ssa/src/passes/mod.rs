@@ -1,8 +1,8 @@
-//! Small clean-ups that make a function keep the promises of the crate.
+//! Clean-up passes that establish the invariants of the crate.
 //!
-//! They are not optimisations, LLVM has done those: they turn whatever the reader of LLVM IR writes down
-//! directly (a block parameter per phi, an edge per branch) into canonical form. Each is a function on a
-//! function, near-linear, deterministic, and free of recursion; [`canonicalize`] is the list in order.
+//! They are not optimisations; LLVM has done those. They bring the direct output of the reader of LLVM IR (one block
+//! parameter per phi, one edge per branch) into canonical form. Each pass takes one function, is near-linear and
+//! deterministic, and doesn't recurse. [`canonicalize`] lists them in order.
 
 mod compact;
 mod critical_edges;
@@ -23,9 +23,8 @@ pub use redundant_params::remove_redundant_params;
 
 use crate::Function;
 
-/// Brings a function into canonical form: every promise of the crate about the shape of functions holds, blocks
-/// are in reverse postorder and ids are dense in that order. The function's blocks end in terminators and its
-/// definitions dominate their uses already.
+/// Brings a function into canonical form: the invariants of the crate hold, blocks are in reverse postorder, and ids
+/// are dense in that order. Before, blocks must already end in terminators and definitions must dominate their uses.
 pub fn canonicalize(func: &mut Function) {
     isolate_entry(func);
     // Twice: a parameter that turns out to be constant or dead may make a branch foldable.

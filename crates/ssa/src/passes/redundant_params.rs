@@ -1,20 +1,23 @@
-//! Block parameters that always have the same value.
+//! Removal of block parameters that always have the same value.
 //!
-//! A parameter is redundant if every argument is one other value or, around a cycle, the parameter itself or a
-//! parameter that is redundant with it. We solve for the largest set: every parameter starts undecided, gets the
-//! common representative of its arguments (undecided ones don't vote), and becomes its own representative when
-//! they disagree. At a fixed point, a parameter's representative is defined on every path to the parameter:
-//! walking any path backwards, each argument has the same representative, until it is the representative.
+//! A parameter is redundant if all its arguments are one other value. Around a cycle, arguments may also be the
+//! parameter itself or parameters that are redundant with it. We solve for the largest such set. Every parameter
+//! starts undecided and gets the common representative of its arguments, where undecided arguments don't count. If the
+//! arguments disagree, it becomes its own representative.
 //!
-//! A representative may become another one when a parameter it went through turns out to be its own. To end in
-//! linear time, a parameter that changed its mind [`MAX_CHANGES`] times stays itself, which is always right.
+//! At the fixed point, a parameter's representative is defined on every path to the parameter. Walking any path
+//! backwards, each argument has the same representative, until an argument is the representative.
+//!
+//! Termination: a parameter's representative changes when a parameter it was derived from becomes its own
+//! representative. After [`MAX_CHANGES`] changes a parameter becomes its own representative for good, which is always
+//! correct. That makes the time linear.
 
 use std::collections::VecDeque;
 
 use super::replace::{Replacements, retain_params};
 use crate::{Block, Function, IdVec, Value, ValueDef};
 
-/// How often a parameter's representative may change before it is kept.
+/// How often a parameter's representative may change before the parameter is kept.
 const MAX_CHANGES: u8 = 6;
 
 /// Removes block parameters that always have the same value. Every block is reachable.
@@ -32,7 +35,7 @@ pub fn remove_redundant_params(func: &mut Function) {
     replacements.apply(func);
 }
 
-/// The value each value always equals; undecided only for parameters that no defined value reaches.
+/// For each value, the representative it always equals; undecided only for parameters that no defined value reaches.
 fn solve(func: &Function) -> IdVec<Value, Option<Value>> {
     let incoming = incoming_args(func);
     let users = users_of_args(func, &incoming);
@@ -95,7 +98,7 @@ fn users_of_args(func: &Function, incoming: &IdVec<Block, Vec<&[Value]>>) -> IdV
     users
 }
 
-/// What all decided arguments of `param` stand for: itself if they differ.
+/// The common representative of all decided arguments of `param`; `param` itself if they disagree.
 fn common_representative(
     func: &Function,
     incoming: &IdVec<Block, Vec<&[Value]>>,

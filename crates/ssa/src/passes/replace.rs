@@ -13,7 +13,7 @@ impl Replacements {
         Self { by: func.values.ids().collect(), any: false }
     }
 
-    /// From now on `value` is `by`.
+    /// Replaces `value` by `by`.
     pub(super) fn insert(&mut self, value: Value, by: Value) {
         self.by[value] = by;
         self.any = true;

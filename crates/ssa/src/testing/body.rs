@@ -1,11 +1,11 @@
-//! Random control flow.
+//! Generation of random control flow.
 //!
-//! Code is generated the way wasm is structured: constructs nest, each has a label that code in it may break to,
-//! with values. So edges leave nests from everywhere (and are critical), values live across loops, joins have
-//! parameters, and still every block's operands can be taken from the values in scope, which dominate it.
+//! The code has the structure of wasm: constructs nest, and each has a label that code inside may break to, with
+//! values. So edges leave nested constructs from any depth (and are critical), values live across loops, and joins
+//! have parameters. Still, every operand can be picked from the values in scope, because they dominate the block.
 //!
-//! Every loop counts down a parameter of its header, on every path back to it; calls go to functions of greater
-//! number only, and through the table only from the lower half of the functions to the upper. So programs end.
+//! Termination: every path back to a loop header decrements a parameter of the header. Direct calls go only to
+//! functions with a higher number; calls through the table go only from the lower half of the functions to the upper.
 
 use super::{Data, Params, Rng};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     MemFlags, MemType, Module, SigId, TrapCode, Type, Value,
 };
 
-/// Iterations of a loop at most.
+/// Maximum number of iterations of a loop.
 const MAX_TRIPS: usize = 5;
 
 pub(super) fn random_body(
@@ -41,17 +41,17 @@ pub(super) fn random_body(
     body.func
 }
 
-/// Where a break may go.
+/// A target of breaks.
 struct Label {
     block: Block,
     params: Vec<Type>,
     /// For a loop header, its counter; its first parameter.
     counter: Option<Value>,
-    /// Whether anything goes there.
+    /// Whether there is an edge to it.
     used: bool,
 }
 
-/// A function in the making.
+/// A function under construction.
 pub(super) struct Body<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) module: &'a Module,
@@ -59,7 +59,7 @@ pub(super) struct Body<'a> {
     pub(super) params: &'a Params,
     id: FuncId,
     pub(super) func: Function,
-    /// Where code is appended.
+    /// The block that code is appended to.
     block: Block,
     /// Whether `block` still needs a terminator.
     open: bool,
@@ -125,7 +125,7 @@ impl Body<'_> {
         self.labels.push(Label { block, params, counter: None, used: false });
     }
 
-    /// Closes the innermost construct: code goes on at its end, with the scope it had at the start.
+    /// Closes the innermost construct: code continues at its end, with the scope from its start.
     fn close_join(&mut self, scope: usize) {
         if self.open {
             let to = self.break_to(self.labels.len() - 1);
@@ -294,7 +294,7 @@ impl Body<'_> {
         self.start(next);
     }
 
-    /// `branch cond, away, next`, then goes on at `next`.
+    /// `branch cond, away, next`, then continues at `next`.
     fn branch_away(&mut self, cond: Value, away: BlockCall) {
         let next = self.func.add_block();
         let stay = BlockCall { block: next, args: Vec::new() };
@@ -392,7 +392,8 @@ impl Body<'_> {
         self.unary(crate::UnaryOp::Trunc, Type::I32, reference)
     }
 
-    /// What the frontend makes of `call_indirect`: the signature is checked before the call.
+    /// A call through the table, as the frontend emits it for `call_indirect`: the signature is checked before the
+    /// call.
     fn call_through_table(&mut self) {
         let Some(data) = self.data else { return };
         if self.id.index() >= super::first_table_callee(self.params) {

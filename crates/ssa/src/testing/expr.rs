@@ -1,8 +1,8 @@
-//! Random computations, loads and stores.
+//! Generation of random computations, loads and stores.
 //!
-//! Operands of operations that are unspecified for some operands are brought into range first: divisors are odd
-//! and, for signed division, positive; shift counts are masked; floats converted to integers come from small
-//! integers. Addresses are masked so that every access is inside of its object.
+//! Operations that are unspecified for some operands get operands in range: divisors are odd and, for signed division,
+//! positive; shift counts are masked; floats converted to integers come from small integers. Addresses are masked so
+//! that every access is inside its object.
 
 use super::body::Body;
 use super::{CONSTANT_BYTES, SCRATCH_BYTES};
@@ -178,7 +178,7 @@ impl Body<'_> {
         self.append_store(InstData::Store { mem, addr, value, flags });
     }
 
-    /// A place of `mem`'s width in some object.
+    /// An address at which some object has room for an access of `mem`'s width.
     fn address(&mut self, mem: MemType, store: bool) -> (Addr, MemFlags) {
         let data = self.data.expect("only called with data objects");
         let volatile = self.rng.one_in(6);

@@ -1,8 +1,8 @@
-//! Random programs, for tests of everything that reads the SSA form.
+//! Random programs, for tests of passes and backends.
 //!
-//! [`random_module`] makes whole programs that pass the verifier, never run for ever, and use unspecified results
-//! nowhere, so that any two ways to run them must agree. Addresses of data, code and frame slots never become part
-//! of a result, so they must agree wherever everything is placed.
+//! [`random_module`] generates whole programs that pass the verifier, terminate, and never use unspecified results.
+//! Addresses of data, code and frame slots never become part of a result. So any two ways to run a program must agree,
+//! whatever layout they use.
 
 mod body;
 mod expr;
@@ -16,28 +16,29 @@ use crate::{
     LinearMemory, Module, Relocation, Segment, Signature, Type, canonicalize, estimate_frequencies,
 };
 
-/// What random programs consist of.
+/// Size and contents of random programs.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// Statements per function, roughly.
+    /// Approximate number of statements per function.
     pub size: usize,
-    /// How deep loops, ifs and switches nest.
+    /// Maximum nesting depth of loops, ifs and switches.
     pub depth: usize,
-    /// Functions with bodies, at least 1.
+    /// Number of functions with bodies, at least 1.
     pub functions: usize,
-    /// Parameters of a function at most.
+    /// Maximum number of parameters of a function.
     pub params: usize,
-    /// Results of a function at most.
+    /// Maximum number of results of a function.
     pub results: usize,
     /// Types of values; `i32` must be among them.
     pub types: Vec<Type>,
-    /// Calls: direct, indirect, tail calls, imports.
+    /// Whether to generate calls: direct, indirect, tail calls, imports.
     pub calls: bool,
-    /// Loads, stores and data objects.
+    /// Whether to generate loads, stores and data objects.
     pub memory: bool,
-    /// Frame slots (and a native stack in linear memory).
+    /// Whether to generate frame slots (and a native stack in linear memory).
     pub frame_slots: bool,
-    /// Bring functions into canonical form; otherwise they have critical edges, unreachable blocks and the like.
+    /// Whether to bring functions into canonical form. Otherwise they have critical edges, unreachable blocks and the
+    /// like.
     pub canonical: bool,
 }
 
@@ -65,7 +66,7 @@ pub const MEMORY_BYTES: u32 = 65536;
 /// Entries of the table.
 const TABLE_ENTRIES: u32 = 8;
 
-/// A random program. Function `f0` is exported as `main`; imports have deterministic answers in [`host`].
+/// A random program. Function `f0` is exported as `main`; [`host`] implements the imports deterministically.
 pub fn random_module(rng: &mut Rng, params: &Params) -> Module {
     let mut module = Module::default();
     let memory = params.memory.then(|| add_data(rng, &mut module, params));
@@ -115,7 +116,7 @@ pub fn random_args(rng: &mut Rng, module: &Module, func: FuncId) -> Vec<u64> {
     module.signature_of(func).params.iter().map(|&ty| random_bits(rng, ty)).collect()
 }
 
-/// Answers imports: every result is a function of the arguments only.
+/// Implements imports: every result is a function of callee and arguments.
 pub fn host(module: &Module) -> Box<Host<'_>> {
     Box::new(|_: &mut Memory, func: FuncId, args: &[u64]| -> Result<Vec<u64>, Stop> {
         let seed = args.iter().fold(func_number(func), |seed, &arg| Rng::new(seed ^ arg).bits());

@@ -1,5 +1,5 @@
-//! A small deterministic random number generator (SplitMix64), so that tests need no dependency and a seed means
-//! the same everywhere.
+//! A small deterministic random number generator (SplitMix64): tests need no dependency, and a seed gives the same
+//! sequence everywhere.
 
 /// A random number generator.
 #[derive(Clone, Debug)]
@@ -8,7 +8,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The generator of a seed.
+    /// The generator for a seed.
     pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }

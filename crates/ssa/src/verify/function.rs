@@ -1,4 +1,4 @@
-//! The shape of a function: ids, blocks, edges and dominance.
+//! Structural checks of a function: ids, blocks, edges and dominance.
 
 use super::{Fault, types};
 use crate::cfg::Cfg;
@@ -22,7 +22,7 @@ pub(super) fn verify(module: &Module, func: &Function) -> Result<(), Fault> {
     check_dominance(func, &places, &dominators)
 }
 
-/// Where each instruction is.
+/// The location of each instruction in the function.
 struct Places {
     /// Block and position in it, for instructions that are in a block.
     inst: IdVec<Inst, Option<(Block, u32)>>,
@@ -67,7 +67,7 @@ impl Places {
     }
 }
 
-/// Parameters are values that say so, and the entry's are the function's.
+/// Checks that block parameters are defined as such, and that those of the entry match the signature.
 fn check_params(module: &Module, func: &Function) -> Result<(), Fault> {
     for (block, data) in func.blocks.iter() {
         for (&value, n) in data.params.iter().zip(0..) {
@@ -109,7 +109,7 @@ fn check_frame(module: &Module, func: &Function) -> Result<(), Fault> {
     Err(Fault::new("it has frame slots, but the linear memory has no native stack"))
 }
 
-/// Results are consecutive values that say so.
+/// Checks that results have consecutive ids and are defined by their instruction.
 fn check_results(func: &Function, inst: Inst) -> Result<(), String> {
     let results = &func.results[inst];
     for (&value, n) in results.iter().zip(0u32..) {
@@ -124,7 +124,7 @@ fn check_results(func: &Function, inst: Inst) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything an instruction names exists.
+/// Checks that every id in an instruction exists.
 fn check_references(module: &Module, func: &Function, inst: Inst) -> Result<(), String> {
     let data = &func.insts[inst];
     let mut missing = None;
@@ -164,7 +164,7 @@ fn check_references(module: &Module, func: &Function, inst: Inst) -> Result<(), 
     missing.map_or(Ok(()), Err)
 }
 
-/// Reachability, the entry, critical edges.
+/// Checks that the entry has no predecessors, every block is reachable, and no edge is critical.
 fn check_edges(func: &Function, cfg: &Cfg, dominators: &Dominators) -> Result<(), Fault> {
     if let Some(pred) = cfg.predecessors(func.entry()).first() {
         return Err(Fault::in_block(*pred, "an edge leads to the entry block"));
@@ -204,7 +204,7 @@ fn check_dominance(func: &Function, places: &Places, dominators: &Dominators) ->
     Ok(())
 }
 
-/// Whether the definition of `value` is before `place` on every path.
+/// Whether `value` is defined before this position of `block` on every path from the entry.
 fn is_available(
     func: &Function,
     places: &Places,

@@ -1,12 +1,12 @@
-//! The verifier: is a value of [`Module`] what the crate promises?
+//! The verifier of [`Module`]s.
 //!
-//! It checks the promises listed at the top of the crate and the documented conditions of every field, and stops
-//! at the first that doesn't hold. Each stage relies on those before it only: references are in range before
-//! anything is looked up, blocks are well-formed before the graph is built, the graph is right before dominance
-//! is asked. Everything is linear but for dominators and name sets (n log n), so it may run after every pass.
+//! It checks the invariants listed in the documentation of the crate and the documented conditions of every field, and
+//! stops at the first violation. Each stage relies only on earlier ones: references are checked before they are
+//! followed, blocks before the graph is built, the graph before dominance. Everything is linear except dominators and
+//! name sets (n log n), so the verifier may run after every pass.
 //!
-//! A condition must be 0 or 1, which types can't express: operands whose definition can be something else at a
-//! glance (other constants, addresses) are refused; the interpreter checks the rest at run time.
+//! A condition must be 0 or 1, which types can't express. The verifier refuses operands that are obviously something
+//! else (other constants, addresses); the interpreter checks the rest at run time.
 
 mod function;
 mod module;
@@ -17,16 +17,16 @@ use std::fmt;
 use crate::text::print_inst;
 use crate::{Block, FuncId, Function, Inst, Module};
 
-/// The first broken promise of a module.
+/// The first violated invariant of a module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyError {
-    /// Name of the function it is in, if it is in one.
+    /// Name of the function it is in, unless it concerns a declaration.
     pub function: Option<String>,
-    /// The block.
+    /// The block, if it concerns one.
     pub block: Option<Block>,
-    /// The text form of the instruction.
+    /// The text form of the instruction, if it concerns one.
     pub inst: Option<String>,
-    /// What is wrong.
+    /// The violation.
     pub message: String,
 }
 
@@ -56,8 +56,7 @@ pub fn verify(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// Checks one function, which need not be in `module.functions` yet. The declarations of `module` are taken to
-/// be right.
+/// Checks one function, which need not be in `module.functions` yet. The declarations of `module` are not checked.
 pub fn verify_function(module: &Module, func: &Function) -> Result<(), VerifyError> {
     verify_body(module, func)
 }
@@ -71,7 +70,7 @@ fn verify_body(module: &Module, func: &Function) -> Result<(), VerifyError> {
     })
 }
 
-/// A broken promise in a function.
+/// A violated invariant of a function.
 struct Fault {
     block: Option<Block>,
     inst: Option<Inst>,
@@ -97,7 +96,7 @@ fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(message()) }
 }
 
-/// A function reference in range, with a usable declaration.
+/// Checks that a function is declared.
 fn check_func(module: &Module, func: FuncId) -> Result<(), String> {
     ensure(module.decls.get(func).is_some(), || format!("{func} doesn't exist"))
 }

@@ -1,4 +1,4 @@
-//! Signatures, declarations, data objects, exports.
+//! Checks of signatures, declarations, data objects and exports.
 
 use std::collections::BTreeSet;
 
@@ -62,13 +62,13 @@ fn check_object(module: &Module, object: &DataObject) -> Result<(), String> {
     for reloc in &object.relocs {
         check_func(module, reloc.func)?;
         ensure(u64::from(reloc.offset) + REFERENCE_BYTES <= size, || {
-            format!("the reference at {} ends behind its {size} bytes", reloc.offset)
+            format!("the reference at {} extends past its {size} bytes", reloc.offset)
         })?;
     }
     for stored in &object.addresses {
         ensure(module.data.get(stored.data).is_some(), || format!("object {} doesn't exist", stored.data))?;
         ensure(u64::from(stored.offset) + ADDRESS_BYTES <= size, || {
-            format!("the address at {} ends behind its {size} bytes", stored.offset)
+            format!("the address at {} extends past its {size} bytes", stored.offset)
         })?;
     }
     match &object.kind {

@@ -1,11 +1,11 @@
-//! Types of operands and results, instruction by instruction.
+//! Type checks of operands and results, instruction by instruction.
 
 use super::ensure;
 use crate::{
     Addr, BlockCall, Function, Inst, InstData, MemFlags, MemType, Module, Signature, Type, UnaryOp, Value,
 };
 
-/// Checks one instruction; everything it names exists.
+/// Checks one instruction, all of whose ids exist.
 pub(super) fn check_inst(module: &Module, func: &Function, inst: Inst) -> Result<(), String> {
     let cx = Context { module, func };
     let data = &func.insts[inst];
@@ -99,7 +99,7 @@ impl Context<'_> {
         ensure(op.accepts(ty, operand), || format!("{op} doesn't make {ty} from {operand}"))
     }
 
-    /// A condition is `i32`; refuses what obviously isn't 0 or 1.
+    /// Checks that a condition is `i32` and not obviously something other than 0 or 1.
     fn check_condition(&self, cond: Value) -> Result<(), String> {
         self.expect(cond, Type::I32)?;
         let def = self.func.def_inst(cond).and_then(|inst| self.func.insts.get(inst));

@@ -1,4 +1,4 @@
-//! Registers, flags and control flow of instructions, by example and by comparison with the model of the operands.
+//! Effects of instructions: by example, and for all instructions in comparison with their register fields.
 
 use crate::support::samples;
 use thumb_isa::{Cond, Flags, Flow, Inst, Opcode, Reg, RegList, Shift, UnitSet, Width};

@@ -1,5 +1,5 @@
-//! Every form of every instruction against LLVM: the assembler gives our bytes for our text, the disassembler gives
-//! our text for our bytes.
+//! Every form of every instruction against LLVM: its assembler must give our bytes for our text, its disassembler our
+//! text for our bytes.
 
 use crate::support::{FULL_CORE, Sample, assemble, disassemble, is_llvm_installed, samples};
 use thumb_isa::{Features, Opcode, Width, decode};
@@ -70,8 +70,8 @@ fn all_half_words_disassemble_alike() {
     report(&wrong, decoded.len());
 }
 
-/// LLVM takes the 16-bit form of a text without `.w` if there is one that does exactly the same. It never replaces the
-/// mnemonic, which [`Inst::narrowed`] may.
+/// For a text without `.w` LLVM chooses an exactly equivalent 16-bit form if there is one. Unlike [`Inst::narrowed`]
+/// it never replaces the mnemonic.
 #[test]
 fn short_forms_are_found_where_llvm_finds_them() {
     if !is_llvm_installed() {
@@ -95,7 +95,7 @@ fn short_forms_are_found_where_llvm_finds_them() {
     report(&wrong, samples.len());
 }
 
-/// Whether a change of opcode shows in the text beyond the sign of a constant.
+/// Whether a change of opcode changes the text in more than the sign of a constant.
 fn renames(from: Opcode, to: Opcode) -> bool {
     let is_sum = |op| matches!(op, Opcode::AddImm | Opcode::SubImm);
     from.mnemonic() != to.mnemonic() && !(is_sum(from) && is_sum(to))

@@ -1,5 +1,5 @@
-//! Short forms do the same: a small model of the arithmetic instructions runs an instruction and what
-//! [`Inst::narrowed`] makes of it.
+//! Equivalence of narrowed instructions: a small model of the arithmetic instructions runs an instruction and the
+//! result of [`Inst::narrowed`].
 
 use crate::support::samples;
 use thumb_isa::testing::Rng;
@@ -30,7 +30,7 @@ impl State {
         self.regs[usize::from(reg.index())]
     }
 
-    /// The state after the instruction; `None` if the model doesn't know it.
+    /// The state after the instruction; `None` if the model doesn't cover it.
     fn after(&self, inst: &Inst) -> Option<State> {
         let outcome = self.run(inst)?;
         let mut next = *self;
@@ -48,7 +48,7 @@ impl State {
     fn run(&self, inst: &Inst) -> Option<Outcome> {
         match *inst {
             Inst::AluImm { op, s, rd, rn, imm } => {
-                // Only a rotated constant has a carry of its own, not a byte or a repeated one.
+                // Only a rotated constant sets the carry, not a byte or repeated bytes.
                 let is_rotated = imm > 0xff && imm != imm.rotate_left(16);
                 let carry = if is_rotated { imm >> 31 == 1 } else { self.c };
                 Some(self.alu(op, self.get(rn), imm, carry)?.to(Some(rd), s))
@@ -159,7 +159,7 @@ impl State {
     }
 }
 
-/// What an instruction computes. A flag that is `None` keeps its value.
+/// The result of an instruction. A flag that is `None` keeps its value.
 struct Outcome {
     rd: Option<Reg>,
     value: u32,
@@ -202,7 +202,7 @@ fn shift(op: Opcode, value: u32, amount: u32) -> Outcome {
     Outcome { carry: Some(carry & 1 == 1), ..Outcome::of(result as u32) }
 }
 
-/// Random instructions, and all of the special cases that have another name.
+/// Random instructions, and all special cases that narrow to another opcode.
 fn instructions() -> Vec<(Inst, Option<Cond>)> {
     let mut found: Vec<_> = samples(200, 5).into_iter().map(|sample| (sample.inst, sample.it)).collect();
     let (low, high) = (Reg::r(1), Reg::r(9));

@@ -17,7 +17,7 @@ fn every_form_has_samples() {
     }
 }
 
-/// The one short form that always sets flags, and so is none in an IT block.
+/// The only short form that always sets flags and so isn't allowed in an IT block.
 fn is_movs(form: Form) -> bool {
     form == Inst::mov_reg(Opcode::MovReg, true, Reg::r(0), Reg::r(1))
         .form(Width::Narrow, None)

@@ -1,4 +1,4 @@
-//! LLVM's assembler and disassembler as a judge, and samples of every form to judge.
+//! LLVM's assembler and disassembler as reference, and samples of every form.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use thumb_isa::testing::Rng;
 use thumb_isa::{Cond, Decoded, Form, Inst, Opcode, Width};
 
-/// The core with everything the table has.
+/// A core with all features in the table.
 pub const FULL_CORE: &[&str] = &["-triple=thumbv7em-none-eabihf", "-mcpu=cortex-m7"];
 
-/// An instruction in one of its forms, perhaps in an IT block of its own.
+/// An instruction in one of its forms, perhaps in its own IT block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Sample {
     pub inst: Inst,
@@ -19,7 +19,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The text, and that of the instructions that must stand before and behind it.
+    /// The text, with the instructions that must come before and after it.
     pub fn lines(&self) -> Vec<String> {
         let it = self.it.map(|cond| format!("it {cond}"));
         let block = self.block().map(|cond| format!("nop{cond}"));
@@ -33,7 +33,7 @@ impl Sample {
         it.into_iter().chain([self.bytes()]).chain(block).collect()
     }
 
-    /// The conditions of the instructions behind it that belong to it.
+    /// The conditions of the instructions after it that belong to its IT block.
     fn block(&self) -> impl Iterator<Item = Cond> {
         let block = match self.inst {
             Inst::It { cond, mask, .. } => Some(mask.conds(cond)),
@@ -49,8 +49,8 @@ impl Sample {
         out
     }
 
-    /// Whether the text stands for this form: no preferred form has the same. LLVM also exchanges the operands of a
-    /// `mul` that is short then.
+    /// Whether an assembler chooses this form for the text: no form that is preferred to it has the same text. LLVM
+    /// also exchanges the operands of a `mul` if that makes it short.
     pub fn is_preferred(&self) -> bool {
         let text = |form| self.inst.asm(form, self.it).to_string();
         let mut forms =
@@ -67,7 +67,7 @@ impl From<Decoded> for Sample {
     }
 }
 
-/// Up to `per_form` different instructions of every form; every second one in an IT block, where it may stand.
+/// Up to `per_form` different instructions of every form; every second one in an IT block, where allowed.
 pub fn samples(per_form: usize, seed: u64) -> Vec<Sample> {
     let mut rng = Rng::new(seed);
     let mut seen = HashSet::new();
@@ -82,7 +82,7 @@ pub fn samples(per_form: usize, seed: u64) -> Vec<Sample> {
     found
 }
 
-/// Whether LLVM's tools are installed. Says so if they aren't.
+/// Whether LLVM's tools are installed; prints a message if they aren't.
 pub fn is_llvm_installed() -> bool {
     let is_installed = Command::new("llvm-mc-22").arg("--version").output().is_ok();
     if !is_installed {
@@ -91,7 +91,7 @@ pub fn is_llvm_installed() -> bool {
     is_installed
 }
 
-/// What LLVM's assembler makes of lines: for each its bytes, or `None` for an error.
+/// Assembles lines with LLVM: the bytes of each, or `None` for an error.
 pub fn assemble(core: &[&str], lines: &[String]) -> Vec<Option<Vec<u8>>> {
     let input = format!(".syntax unified\n{}\n", lines.join("\n"));
     let (_, errors) = llvm_mc(core, &["-show-encoding"], &input);
@@ -108,7 +108,7 @@ pub fn assemble(core: &[&str], lines: &[String]) -> Vec<Option<Vec<u8>>> {
     result
 }
 
-/// What LLVM's disassembler prints for pieces of code, one instruction each. Panics if it doesn't print one line each.
+/// Disassembles pieces of code with LLVM, one instruction each. Panics if it doesn't print one line per piece.
 pub fn disassemble(core: &[&str], pieces: &[Vec<u8>]) -> Vec<String> {
     let hex = |bytes: &Vec<u8>| bytes.iter().map(|b| format!("{b:#04x}")).collect::<Vec<_>>().join(" ");
     let input: Vec<String> = pieces.iter().map(hex).collect();
@@ -120,7 +120,7 @@ pub fn disassemble(core: &[&str], pieces: &[Vec<u8>]) -> Vec<String> {
     lines
 }
 
-/// Single blanks, no comment.
+/// The line with single blanks and without comment.
 fn normalized(line: &str) -> String {
     let code = line.split('@').next().unwrap_or_default();
     code.split_whitespace().collect::<Vec<_>>().join(" ")

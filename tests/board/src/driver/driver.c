@@ -1,7 +1,7 @@
-// The part of a board that obeys: reads requests from the host, executes them, answers.
+// The driver: reads requests from the host, executes them and sends answers.
 //
 // Requests are 64 words, answers 32. Bytes to write follow their request; bytes to read are sent as they are.
-// While a program waits for the answer of an import, all requests but another call are served.
+// While a program waits for the answer of an import, all requests except another call are served.
 #include <stdint.h>
 
 enum { READ = 1, WRITE, FILL, CALL, RESUME, EXIT };
@@ -17,10 +17,10 @@ struct request {
 };
 
 struct answer {
-    uint32_t kind, what; // how a call ended, or which import is called
+    uint32_t kind, what; // IMPORT with the import's number, or ENDED with how the call ended
     uint32_t core[4], floats[16];
     uint32_t sp;
-    uint32_t detail[9]; // trap number; program counter, status and address of a fault; or what register changed
+    uint32_t detail[9]; // trap number or changed register; program counter, status and address of a fault
 };
 
 extern uint32_t expected[], expected_floats[], after[];
@@ -59,7 +59,7 @@ static void receive(void *bytes, uint32_t count) { transfer(6, input, bytes, cou
 
 static volatile uint32_t *const system_tick = (volatile uint32_t *)0xe000e010;
 
-// What a program must leave as it was.
+// Checks the registers that a program must preserve, and takes its results.
 static void check_registers(void) {
     for (uint32_t n = 0; n < 8; n++)
         if (after[4 + n] != expected[n]) ending.what = CORRUPTED, ending.detail[0] = 4 + n;
@@ -87,7 +87,7 @@ static void call(const struct request *request) {
     send(&ending, sizeof ending);
 }
 
-// Whether the program is to be stopped.
+// Handles a fault or a timer tick; returns whether the program must be stopped.
 uint32_t handle(uint32_t exception_return, const uint32_t *frame, uint32_t is_tick) {
     uint32_t is_program = exception_return >> 2 & 1;
     if (is_tick) {

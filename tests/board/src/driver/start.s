@@ -1,7 +1,7 @@
-@ Vectors, faults, the call of a program's function, and what its calls of imports arrive at.
+@ Vectors, exception handlers, calls of a program's functions, and the entry point for its calls of imports.
 @
-@ Programs run on the process stack, the driver on the main stack, so a program that has used up its stack can still be
-@ stopped. The functions here move between the two.
+@ Programs run on the process stack, the driver on the main stack, so a program can be stopped after a stack overflow.
+@ The functions here switch between the two stacks.
     .syntax unified
     .thumb
     .section .vectors, "a"
@@ -23,7 +23,7 @@ vectors:
     .thumb_func
     .global reset
 reset:
-    @ Programs may own the memory at address 0: move the vectors away.
+    @ Programs may use the memory at address 0: move the vectors.
     ldr r0, =vectors
     ldr r1, =moved_vectors
     movs r2, #16
@@ -101,7 +101,7 @@ invoke:
     isb
     pop {r4-r11, pc}
 
-@ Where calls of imports arrive, with the number of the import in r12.
+@ Entry point of all calls of imports; the number of the import is in r12.
     .thumb_func
     .global import_entry
 import_entry:
@@ -132,7 +132,7 @@ import_entry:
     bx lr
     .ltorg
 
-@ A fault, or too much time: the handler says whether to go on; else the driver continues behind the call.
+@ Exception handlers for faults and the timer: `handle` decides whether the program continues. If not, `invoke` returns.
     .thumb_func
 fault:
     movs r2, #0

@@ -1,19 +1,20 @@
 //! Choosing a register that is free for a piece, or for the first part of it.
 //!
-//! Related values vote for registers, see [`hints`](super::super::hints). Among registers that are free long enough
-//! the one with most votes wins, and of equals the one that the target lists first.
+//! Related values vote for registers, see [`hints`](super::super::hints). Among registers that are free long enough,
+//! the one with most votes is chosen; among equals, the one that the target lists first.
 
 use super::{PerReg, Scan, cost::MOVE};
 use crate::regalloc::hints::Wish;
 use crate::regalloc::intervals::{Location, Piece};
-use crate::regalloc::program::Point;
+use crate::regalloc::linear::Point;
 use crate::regalloc::split::best_leave;
 use crate::registers::PReg;
 
-/// What a vote by a web is worth, of a vote by a placed value.
+/// Weight of a web's vote, relative to the vote of a placed value.
 const WEB_VOTE: f32 = 0.5;
 
-/// How much cheaper a later place to leave a register must be to keep it for nothing.
+/// Keeping a register until a later spill position, without a use in between, must cost less than this fraction of
+/// spilling now.
 const LATER: f32 = 0.8;
 
 impl Scan<'_> {
@@ -39,25 +40,25 @@ impl Scan<'_> {
         votes
     }
 
-    /// Votes for where the value is before the piece begins.
+    /// Votes for the registers that hold the value directly before the piece.
     pub(super) fn vote_for_own(&self, piece: Piece, votes: &mut PerReg<f32>) {
         let data = self.intervals.get(piece);
         if !self.intervals.is_split(data.vreg) {
             return;
         }
-        let block = self.program.block_at(data.from);
-        let place = &self.program.blocks[block];
+        let block = self.linear.block_at(data.from);
+        let span = &self.linear.blocks[block];
         let mut vote = |at: Point, weight: f32| {
             if let Some(Location::Reg(reg)) = self.intervals.location_at(data.vreg, at) {
                 votes[reg.index()] += weight;
             }
         };
-        if data.from != place.from {
-            vote(data.from.prev(), place.freq);
+        if data.from != span.from {
+            vote(data.from.prev(), span.freq);
             return;
         }
-        for &pred in place.preds.iter().filter(|&&pred| self.program.blocks[pred].last() < data.from) {
-            vote(self.program.blocks[pred].last(), self.program.edge_freq(pred, block));
+        for &pred in span.preds.iter().filter(|&&pred| self.linear.blocks[pred].last() < data.from) {
+            vote(self.linear.blocks[pred].last(), self.linear.edge_freq(pred, block));
         }
     }
 
@@ -84,7 +85,7 @@ impl Scan<'_> {
         })
     }
 
-    /// A register that is free beyond the first use, for as many uses as possible.
+    /// The register that is free beyond the first use and covers the most uses.
     pub(super) fn part_register(
         &self,
         piece: Piece,
@@ -107,8 +108,8 @@ impl Scan<'_> {
         best.map(|(.., reg)| reg)
     }
 
-    /// A register that is not free until the first use but until a place where it is cheaper to go to memory than
-    /// here, and that place: before a cold path, say.
+    /// A register that is free up to a position at which spilling is cheaper than here, though not up to the first
+    /// use; and that position. Example: a position before a cold path.
     pub(super) fn waiting_register(
         &self,
         piece: Piece,
@@ -126,7 +127,7 @@ impl Scan<'_> {
         let (load, store) = self.unit_costs(data.vreg, data.from);
         let earliest = data.from.next().gap_after();
         let leave = |reg: PReg| {
-            let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, until[reg.index()])?;
+            let cut = best_leave(self.linear, &self.intervals, data.vreg, earliest, until[reg.index()])?;
             let reload = load * self.reload(data.vreg, cut.at, needed).freq;
             Some((store.min(cut.freq) + reload, reg, cut.at))
         };

@@ -1,22 +1,23 @@
-//! Contention: no register is free until a piece's first use, so somebody has to be in memory.
+//! Contention: no register is free until a piece's first use, so some value has to be in memory.
 //!
-//! Whoever costs least per point gained leaves: Belady's rule, weighted by frequency.
+//! The values with the lowest cost per point gained are evicted: Belady's rule, weighted by frequency.
 
 use super::{PerReg, Scan, cost::per_point, is_strong};
 use crate::regalloc::intervals::{Location, Origin, Piece};
+use crate::regalloc::linear::Point;
 use crate::regalloc::liveness::Range;
-use crate::regalloc::program::Point;
 use crate::regalloc::split::best_leave;
 use crate::registers::PReg;
 
-/// What a move that an eviction saves is worth there: little, since which value leaves matters more.
+/// Weight, in loads from the stack, of a move that an eviction saves. Small, since the choice of the evicted value
+/// matters more.
 const MOVE_EVICT: f32 = 0.02;
 
-/// The most pieces that may leave for another.
+/// Maximum number of pieces evicted for one piece.
 const EVICTIONS: usize = 8;
 
 impl Scan<'_> {
-    /// Takes a register from others, or waits in memory, whichever is cheaper.
+    /// Evicts other pieces from a register, or puts the piece in memory, whichever is cheaper.
     pub(super) fn contend(&mut self, piece: Piece, order: &[PReg], votes: &PerReg<f32>) {
         let Some(needed) = self.first_need(piece) else {
             self.spill(piece);
@@ -35,7 +36,7 @@ impl Scan<'_> {
                 continue;
             };
             if self.is_unsaved(reg) {
-                weight += per_point((self.save_cost(), distance.max(self.program.save_span)));
+                weight += per_point((self.save_cost(), distance.max(self.linear.save_span)));
             }
             if weight < best.0 {
                 best = (weight, Some(reg));
@@ -48,7 +49,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The pieces that hold a register while the piece needs it, before `end`, with where they meet it.
+    /// The pieces that occupy a register in the part of `piece` before `end`, with their first conflicting point.
     pub(super) fn holders(&self, piece: Piece, reg: PReg, end: Point) -> Vec<(Point, Piece)> {
         let mut holders: Vec<(Point, Piece)> = Vec::new();
         for range in self.intervals.ranges(piece).take_while(|range| range.from < end) {
@@ -65,7 +66,8 @@ impl Scan<'_> {
         holders
     }
 
-    /// The cost per point gained of making all pieces leave a register, if they can, less the moves it saves.
+    /// The cost per point gained of evicting all pieces from a register, less the moves that saves. `None` if they
+    /// can't be evicted.
     pub(super) fn eviction_weight(&self, piece: Piece, reg: PReg, end: Point, votes: f32) -> Option<f32> {
         if self.registers[reg].first_reserved(&self.intervals, piece).is_some_and(|reserved| reserved < end) {
             return None;
@@ -92,7 +94,8 @@ impl Scan<'_> {
         self.assign_until(piece, reg, self.free_until(piece, reg));
     }
 
-    /// Makes a piece leave its register at a point or, if it is colder, since its last use.
+    /// Evicts a piece from its register at a point or, if that is colder, somewhere after its last use before the
+    /// point.
     pub(super) fn evict(&mut self, piece: Piece, reg: PReg, at: Point) {
         let data = *self.intervals.get(piece);
         let covered = self.covered(piece, at);
@@ -102,35 +105,35 @@ impl Scan<'_> {
             return;
         }
         let earliest = self.earliest_leave(piece, covered);
-        let cut = best_leave(self.program, &self.intervals, data.vreg, earliest, at);
+        let cut = best_leave(self.linear, &self.intervals, data.vreg, earliest, at);
         let at = cut.map_or(at, |cut| cut.at);
         self.registers[reg].remove_from(&self.intervals, piece, at);
         let tail = self.intervals.split(piece, at, Origin::Leave);
         self.spill(tail);
     }
 
-    /// Whether a piece that loses its register behind the first `covered` uses need not have had it.
+    /// Whether a piece that loses its register after the first `covered` uses never needed it.
     pub(super) fn is_wasted(&self, piece: Piece, covered: usize) -> bool {
         let data = self.intervals.get(piece);
         let is_needed = self.first_need(piece).is_some_and(|needed| needed < covered);
         let can_begin_in_memory =
-            self.program.rematerializable[data.vreg] || data.origin == Origin::HoistedReload;
+            self.linear.rematerializable[data.vreg] || data.origin == Origin::HoistedReload;
         !is_needed && can_begin_in_memory
     }
 
-    /// The first gap behind the use before index `covered` that the piece can be cut at.
+    /// The first gap after the first `covered` uses at which the piece can be split.
     pub(super) fn earliest_leave(&self, piece: Piece, covered: usize) -> Point {
         let from = self.intervals.get(piece).from;
         let last = covered.checked_sub(1).map_or(from, |last| self.intervals.uses(piece)[last].at.max(from));
         last.next().gap_after()
     }
 
-    /// Gives a register to an operand that needs both points of an instruction, by moving away operands that need
-    /// one of the points only and so have more registers to choose from.
+    /// Assigns a register to an operand that needs both points of an instruction. It displaces operands that need only
+    /// one of the points, since those have more registers to choose from.
     ///
-    /// There is such a register: an instruction has no more operands for both points than registers that are
-    /// unreserved at both, and each of the others has one of those at most. Who moves at the early point is an
-    /// operand that is read, who moves at the late point one that is written.
+    /// Such a register exists. For each operand at both points the instruction leaves a register that is unreserved at
+    /// both points, and each other operand occupies at most one of these. At the early point the displaced operand is
+    /// one that is read, at the late point one that is written.
     pub(super) fn displace(&mut self, piece: Piece, order: &[PReg], end: Point) {
         let data = *self.intervals.get(piece);
         let is_strong_from = |piece: Piece, at: Point| is_strong(self.intervals.uses_from(piece, at));
@@ -142,7 +145,11 @@ impl Scan<'_> {
         };
         let reg = order.iter().find(can_be_had).filter(|_| is_strong_from(piece, data.from));
         let Some(&reg) = reg else {
-            panic!("number {} needs more registers than there are, for {}", data.from.number(), data.vreg);
+            panic!(
+                "instruction number {} needs more registers than the target has, for {}",
+                data.from.number(),
+                data.vreg
+            );
         };
         for (at, holder) in self.holders(piece, reg, end) {
             if self.must_be_at(holder, at) {
@@ -154,12 +161,12 @@ impl Scan<'_> {
         self.assign_until(piece, reg, self.free_until(piece, reg));
     }
 
-    /// Whether a piece has a use at the point that needs a register.
+    /// Whether a piece has a use at this point that needs a register.
     fn must_be_at(&self, piece: Piece, at: Point) -> bool {
         self.intervals.uses_from(piece, at).first().is_some_and(|next| next.must && next.at == at)
     }
 
-    /// Takes a piece's register from a point on, where it must be in another.
+    /// Takes the register from a piece from a point on, and queues that part again: it must be in another register.
     fn requeue(&mut self, piece: Piece, reg: PReg, at: Point) {
         self.registers[reg].remove_from(&self.intervals, piece, at);
         let moved = if self.intervals.get(piece).from == at {

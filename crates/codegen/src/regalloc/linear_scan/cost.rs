@@ -1,61 +1,62 @@
-//! What it costs to have a value in memory: loads and stores by frequency, in executions of one load.
+//! The cost of having a value in memory. The unit is one execution of a load from the stack, per call.
 
 use super::Scan;
 use crate::mir::VReg;
 use crate::regalloc::hints::{Hint, Wish};
 use crate::regalloc::intervals::{Location, Piece};
+use crate::regalloc::linear::Point;
 use crate::regalloc::liveness::Use;
-use crate::regalloc::program::Point;
 use crate::regalloc::split::{Cut, best_reload, reloads_on_back_edges};
 use crate::target::SAVE;
 
-/// What a move between registers costs, of a load from the stack.
+/// Cost of a move between registers, in loads from the stack.
 pub(super) const MOVE: f32 = 0.1;
 
-/// Points below which a shorter time in a register makes little difference.
+/// Points added to every distance, so that differences between short distances have little weight.
 pub(super) const SOON: f32 = 12.0;
 
-/// How many uses are looked at when a register's worth is estimated.
+/// Maximum number of uses considered in the cost of a piece.
 pub(super) const USES: usize = 64;
 
 impl Scan<'_> {
-    /// The cost of one load of a value, and of storing it if it isn't yet.
+    /// The cost of one load of a value, and of its store if it isn't stored yet.
     pub(super) fn unit_costs(&self, vreg: VReg, at: Point) -> (f32, f32) {
-        if self.program.rematerializable[vreg] {
-            return (self.program.rematerialize[vreg], 0.0);
+        if self.linear.rematerializable[vreg] {
+            return (self.linear.rematerialize[vreg], 0.0);
         }
-        let def = self.program.defs[vreg].expect("a live value is defined");
-        let def_freq = self.program.freq_at(Point::early(def.number));
-        let store = if self.spilled[vreg] { 0.0 } else { def_freq.min(self.program.freq_at(at)) };
+        let def = self.linear.defs[vreg].expect("a live value is defined");
+        let def_freq = self.linear.freq_at(Point::early(def.number));
+        let store = if self.spilled[vreg] { 0.0 } else { def_freq.min(self.linear.freq_at(at)) };
         (1.0, store)
     }
 
-    /// The unit for a value that is stored where it comes in and loaded where the function is left: its store and
-    /// load stand beside those of saved registers and cost as little.
+    /// Cost factor of spilling a value until a use. It is low for a value that arrives in a fixed register at the
+    /// entry and is needed at an exit, such as the return address. Its store and load are adjacent to those of saved
+    /// registers and as cheap.
     pub(super) fn unit_until(&self, vreg: VReg, a_use: Use) -> f32 {
-        let def = self.program.defs[vreg].expect("a live value is defined");
-        let comes_in = def.fixed.is_some() && self.program.block_at(def.at) == self.program.order[0];
-        let place = &self.program.blocks[self.program.block_at(a_use.at)];
-        let goes_out = place.succs.is_empty() && self.is_read_by_control(a_use);
+        let def = self.linear.defs[vreg].expect("a live value is defined");
+        let comes_in = def.fixed.is_some() && self.linear.block_at(def.at) == self.linear.order[0];
+        let span = &self.linear.blocks[self.linear.block_at(a_use.at)];
+        let goes_out = span.succs.is_empty() && self.is_read_by_control(a_use);
         if comes_in && goes_out { SAVE / 2.0 } else { 1.0 }
     }
 
     /// Whether the control of a block reads the value, from its register or through the gap before.
     pub(super) fn is_read_by_control(&self, a_use: Use) -> bool {
-        let control = Point::early(self.program.blocks[self.program.block_at(a_use.at)].control());
+        let control = Point::early(self.linear.blocks[self.linear.block_at(a_use.at)].control());
         a_use.at == control || a_use.at.next() == control
     }
 
-    /// What waiting for a load costs if the value is loaded at `cut` and the control of the same block reads it.
+    /// The cost of waiting for a load if the value is loaded at `cut` and the control of the same block reads it.
     pub(super) fn wait(&self, vreg: VReg, cut: Cut, a_use: Use) -> f32 {
-        let block = self.program.block_at(a_use.at);
+        let block = self.linear.block_at(a_use.at);
         let waits = self.is_read_by_control(a_use)
-            && cut.at > self.program.blocks[block].from
-            && !self.program.rematerializable[vreg];
-        if waits { self.program.control_wait * cut.freq } else { 0.0 }
+            && cut.at > self.linear.blocks[block].from
+            && !self.linear.rematerializable[vreg];
+        if waits { self.linear.control_wait * cut.freq } else { 0.0 }
     }
 
-    /// The cost of a piece that has a register until `from` and is in memory wherever registers are clobbered behind.
+    /// The cost of a piece that has a register until `from` and later is in memory wherever registers are clobbered.
     pub(super) fn cost_in_memory(&self, piece: Piece, from: Option<Point>) -> f32 {
         let data = self.intervals.get(piece);
         let from = from.map_or(data.from, |from| from.max(data.from));
@@ -64,8 +65,8 @@ impl Scan<'_> {
         let mut last = None;
         for a_use in self.intervals.uses_from(piece, from).iter().take(USES) {
             let clobbered = |since: Point| {
-                let next = self.program.clobbers.partition_point(|&point| point < since);
-                self.program.clobbers.get(next).is_some_and(|&point| point < a_use.at)
+                let next = self.linear.clobbers.partition_point(|&point| point < since);
+                self.linear.clobbers.get(next).is_some_and(|&point| point < a_use.at)
             };
             if last.is_none() {
                 let cut = self.reload(data.vreg, from, *a_use);
@@ -73,27 +74,27 @@ impl Scan<'_> {
                 wait += self.wait(data.vreg, cut, *a_use);
                 unit = self.unit_until(data.vreg, *a_use);
             } else if last.is_some_and(clobbered) {
-                freq += self.program.freq_at(a_use.at);
+                freq += self.linear.freq_at(a_use.at);
             }
             last = Some(a_use.at);
         }
-        freq += reloads_on_back_edges(self.program, &self.intervals, data.vreg, from, data.to);
+        freq += reloads_on_back_edges(self.linear, &self.intervals, data.vreg, from, data.to);
         unit * (store + freq * load) + wait
     }
 
-    /// Where a value in memory from `from` on is best reloaded for a use.
+    /// The best position to reload a value for a use, if it is in memory from `from` on.
     pub(super) fn reload(&self, vreg: VReg, from: Point, a_use: Use) -> Cut {
         if self.is_def(vreg, a_use) {
             return Cut { at: a_use.at, freq: 0.0 };
         }
-        best_reload(self.program, &self.intervals, vreg, from, a_use.at.gap_before())
+        best_reload(self.linear, &self.intervals, vreg, from, a_use.at.gap_before())
     }
 
-    /// What it costs to have a piece in memory from `at` until its next use, and how many points that gains.
+    /// The cost of having a piece in memory from `at` until its next use, and the number of points gained.
     pub(super) fn cost_of_leaving(&self, piece: Piece, at: Point) -> (f32, u32) {
         let data = self.intervals.get(piece);
         let (load, store) = self.unit_costs(data.vreg, at);
-        let back = |to: Point| reloads_on_back_edges(self.program, &self.intervals, data.vreg, at, to);
+        let back = |to: Point| reloads_on_back_edges(self.linear, &self.intervals, data.vreg, at, to);
         let mut uses = self.intervals.uses_from(piece, at).iter();
         let (mut unit, mut wait) = (1.0, 0.0);
         let (freq, gained) = match uses.find(|a_use| !self.is_free_in_memory(data.vreg, **a_use)) {
@@ -108,7 +109,7 @@ impl Scan<'_> {
                     let next = self.intervals.get(next);
                     next.from == data.to && next.location != Location::Memory
                 });
-                let end = if goes_on { self.program.freq_at(data.to.prev()) } else { 0.0 };
+                let end = if goes_on { self.linear.freq_at(data.to.prev()) } else { 0.0 };
                 (end + back(data.to), data.to.distance_from(at))
             }
         };
@@ -116,7 +117,7 @@ impl Scan<'_> {
         (unit * (store + load * freq) + wait, gained)
     }
 
-    /// Whether a use costs nothing more if the value is in memory: it becomes parameters that are in memory, too.
+    /// Whether a use is free if the value is in memory, because it is only passed to parameters that are in memory.
     pub(super) fn is_free_in_memory(&self, vreg: VReg, a_use: Use) -> bool {
         let hints = self.hints.of(vreg, a_use.at, a_use.at);
         let in_memory = |hint: &Hint| match hint.wish {
@@ -127,7 +128,7 @@ impl Scan<'_> {
     }
 }
 
-/// A cost by the time it gains.
+/// Cost per point gained.
 pub(super) fn per_point((cost, gained): (f32, u32)) -> f32 {
     cost / (SOON + gained as f32)
 }

@@ -1,19 +1,23 @@
-//! Linear scan: giving each piece of each live interval a register or memory.
+//! Linear scan: assigning each piece of each live interval a register or memory.
 //!
-//! Pieces are placed in order of their first point. A piece takes a register that is free for all of it if there is
-//! one, the one with most votes from hints. Else it takes a register that is free beyond at least its first use, and
-//! is cut before that register's next owner; the rest queues again. Else it contends: either the pieces that hold
-//! some register until its first use leave it, or, if that is dearer, the piece itself waits in memory until its
-//! first use. A piece that leaves is in memory until it is reloaded, in the coldest place before its next use, as a
-//! new piece in the queue.
+//! Pieces are placed in order of their first point:
 //!
-//! Costs are executions of memory operations, by block frequency. The first use of a callee-saved register costs
-//! its save and restore. When all pieces are placed, some move to other registers to save moves.
+//! 1. If a register is free for the whole piece, the piece gets it; among several, the one with most votes from hints.
+//! 2. Else the piece gets a register that is free beyond at least its first use. It is split before that register's
+//!    next occupant, and the rest goes back to the queue.
+//! 3. Else it contends. Either the pieces that occupy some register before its first use are evicted, or the piece
+//!    itself stays in memory until then, whichever is cheaper.
 //!
-//! Why it ends: a piece in memory never returns, cutting makes new pieces only behind the current point, and a
-//! piece that must be in a register where it begins can't be evicted there. (Displacement moves such pieces to
-//! other registers, for an operand that needs both points of an instruction. Each displacement places one such
-//! operand, and those are never displaced.) The line is finite.
+//! An evicted value is in memory until it is reloaded, in the coldest position before its next use, as a new piece in
+//! the queue.
+//!
+//! Costs are executions of memory operations, by block frequency. The first use of a callee-saved register costs its
+//! save and restore. When all pieces are placed, recoloring assigns some to other registers to save moves.
+//!
+//! Termination: a piece in memory is never placed again. Splitting makes new pieces only after the current point. A
+//! piece that must be in a register at its start can't be evicted there. (Displacement moves such pieces to other
+//! registers, for an operand that needs both points of an instruction. Each displacement places one such operand, and
+//! those are never displaced.) The number of points is finite.
 
 mod choose;
 mod contend;
@@ -26,43 +30,43 @@ use ssa::IdVec;
 
 use super::hints::Hints;
 use super::intervals::{Intervals, Location, Origin, Piece};
+use super::linear::{LinearFunction, Point};
 use super::liveness::Use;
 use super::occupancy::{Registers, Settled};
-use super::program::{Point, Program};
 use super::recolor::recolor;
 use super::split::best_leave;
 use crate::mir::VReg;
 use crate::registers::{PReg, RegSet, RegisterInfo};
 
-/// The most ranges of a piece that has been cut.
+/// Maximum number of ranges of a piece made by a split.
 const LONG: usize = 64;
 
-/// Where everything is.
+/// The result of the scan.
 #[derive(Debug)]
 pub struct Placement {
-    /// Pieces with their locations, none open.
+    /// Pieces with their locations; none is open.
     pub intervals: Intervals,
-    /// When which register is taken.
+    /// Occupancy of the physical registers.
     pub registers: Settled,
     /// Callee-saved registers in use.
     pub used: RegSet,
-    /// Pieces given a register, and ranges entered for them, counted each time.
+    /// Number of assignments of pieces to registers, and of their ranges: a measure of work for tests.
     #[cfg(test)]
     pub work: usize,
 }
 
 /// Places every piece.
-pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
-    let intervals = Intervals::new(program);
+pub fn scan(linear: &LinearFunction, info: &RegisterInfo) -> Placement {
+    let intervals = Intervals::new(linear);
     let queue = intervals.ids().map(|piece| Reverse((intervals.get(piece).from, piece))).collect();
     let mut scan = Scan {
-        program,
+        linear,
         info,
-        registers: Registers::new(&program.reservations),
-        hints: Hints::new(program),
-        spilled: IdVec::filled(false, program.defs.len()),
+        registers: Registers::new(&linear.reservations),
+        hints: Hints::new(linear),
+        spilled: IdVec::filled(false, linear.defs.len()),
         saved: RegSet::EMPTY,
-        entry_freq: program.blocks[program.order[0]].freq,
+        entry_freq: linear.blocks[linear.order[0]].freq,
         now: Point::early(0),
         #[cfg(test)]
         work: 0,
@@ -79,8 +83,8 @@ pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
     let Scan { mut intervals, hints, saved, .. } = scan;
     let all: RegSet = info.order.iter().flatten().copied().collect();
     let usable = all.difference(info.callee_saved.difference(saved));
-    recolor(program, info, &hints, &mut intervals, usable);
-    let registers = Settled::new(&program.reservations, &intervals);
+    recolor(linear, info, &hints, &mut intervals, usable);
+    let registers = Settled::new(&linear.reservations, &intervals);
     Placement {
         intervals,
         registers,
@@ -91,18 +95,18 @@ pub fn scan(program: &Program, info: &RegisterInfo) -> Placement {
 }
 
 struct Scan<'a> {
-    program: &'a Program,
+    linear: &'a LinearFunction,
     info: &'a RegisterInfo,
     intervals: Intervals,
     registers: Registers,
     hints: Hints,
     queue: BinaryHeap<Reverse<(Point, Piece)>>,
-    /// Which values have a piece in memory.
+    /// Whether a value has a piece in memory.
     spilled: IdVec<VReg, bool>,
     /// Callee-saved registers in use.
     saved: RegSet,
     entry_freq: f32,
-    /// Where the piece being placed begins; new pieces begin behind it.
+    /// Start of the piece being placed; new pieces start after it.
     now: Point,
     #[cfg(test)]
     work: usize,
@@ -135,10 +139,10 @@ impl<'a> Scan<'a> {
     }
 
     fn order(&self, piece: Piece) -> &'a [PReg] {
-        self.info.allocatable(self.program.classes[self.intervals.get(piece).vreg])
+        self.info.allocatable(self.linear.classes[self.intervals.get(piece).vreg])
     }
 
-    /// The first point where the piece can't have the register, or [`Point::MAX`].
+    /// The first point at which the piece can't have the register, or [`Point::MAX`].
     fn free_until(&self, piece: Piece, reg: PReg) -> Point {
         let register = &self.registers[reg];
         let reserved = register.first_reserved(&self.intervals, piece);
@@ -151,13 +155,13 @@ impl<'a> Scan<'a> {
         self.info.callee_saved.contains(reg) && !self.saved.contains(reg)
     }
 
-    /// What it costs to be the first user of a callee-saved register.
+    /// The cost of being the first user of a callee-saved register.
     fn save_cost(&self) -> f32 {
-        let [first, further] = self.program.save_costs;
+        let [first, further] = self.linear.save_costs;
         self.entry_freq * if self.saved.is_empty() { first } else { further }
     }
 
-    /// The first use that wants the register. Defining a value that can be made again doesn't.
+    /// Index of the first use that needs a register. The definition of a rematerialisable value doesn't.
     fn first_need(&self, piece: Piece) -> Option<usize> {
         let data = self.intervals.get(piece);
         let uses = self.intervals.uses(piece);
@@ -166,17 +170,17 @@ impl<'a> Scan<'a> {
     }
 
     fn is_def(&self, vreg: VReg, a_use: Use) -> bool {
-        self.program.defs[vreg].is_some_and(|def| def.at == a_use.at)
+        self.linear.defs[vreg].is_some_and(|def| def.at == a_use.at)
     }
 
     fn is_dead_remat(&self, piece: Piece) -> bool {
         let vreg = self.intervals.get(piece).vreg;
-        self.program.rematerializable[vreg]
+        self.linear.rematerializable[vreg]
             && !self.intervals.is_split(vreg)
             && self.first_need(piece).is_none()
     }
 
-    /// Whether the piece before is in memory and nothing but its length ended it.
+    /// Whether the previous piece is in memory and was split only because of its length.
     fn continues_in_memory(&self, piece: Piece) -> bool {
         let is_memory = |before: Piece| self.intervals.get(before).location == Location::Memory;
         let data = self.intervals.get(piece);
@@ -187,7 +191,7 @@ impl<'a> Scan<'a> {
             && self.intervals.neighbours(piece).0.is_some_and(is_memory)
     }
 
-    /// How many uses of the piece lie before `until`; a use at both points of an instruction counts as a whole.
+    /// The number of uses of the piece before `until`. A use at both points of an instruction counts only if both are.
     fn covered(&self, piece: Piece, until: Point) -> usize {
         let uses = self.intervals.uses(piece);
         let count = uses.partition_point(|a_use| a_use.at < until);
@@ -195,8 +199,8 @@ impl<'a> Scan<'a> {
         count - usize::from(is_cut)
     }
 
-    /// Queues a new piece. Long ones are cut, since placing a piece takes time by its length and it may have to
-    /// leave again and again.
+    /// Queues a new piece. Long pieces are split first, since placing a piece takes time proportional to its length
+    /// and it may be evicted repeatedly.
     fn enqueue(&mut self, piece: Piece) {
         if let Some(at) = self.intervals.nth_range(piece, LONG) {
             let tail = self.intervals.split(piece, at, Origin::Continuation);
@@ -217,10 +221,10 @@ impl<'a> Scan<'a> {
             self.work += 1 + self.intervals.ranges(piece).count();
         }
         self.registers[reg].insert(&self.intervals, piece);
-        self.hints.note(vreg, reg, self.program.freq_at(from));
+        self.hints.note(vreg, reg, self.linear.freq_at(from));
     }
 
-    /// Gives a register that is free until a point, and cuts the piece before it.
+    /// Assigns a register that is free until a point, and splits the piece before that point.
     fn assign_until(&mut self, piece: Piece, reg: PReg, until: Point) {
         if until == Point::MAX {
             self.assign(piece, reg);
@@ -230,7 +234,7 @@ impl<'a> Scan<'a> {
         let covered = self.covered(piece, until);
         let leave = |covered: usize| {
             let earliest = self.earliest_leave(piece, covered);
-            best_leave(self.program, &self.intervals, vreg, earliest, until)
+            best_leave(self.linear, &self.intervals, vreg, earliest, until)
         };
         let first = self.first_need(piece).map_or(0, |needed| needed + 1);
         let cut = leave(covered).or_else(|| if covered > first { leave(covered - 1) } else { None });
@@ -240,7 +244,7 @@ impl<'a> Scan<'a> {
                 self.assign(piece, reg);
                 self.enqueue(tail);
             }
-            // The last use is at the early point and the register is taken at the late one.
+            // The last use is at the early point, and the register is occupied at the late point.
             None => {
                 let tail = self.intervals.split(piece, until, Origin::Leave);
                 self.assign(piece, reg);
@@ -249,7 +253,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Puts a piece into memory, and cuts it where it is to be reloaded.
+    /// Puts a piece in memory, and splits it where it must be reloaded.
     fn spill(&mut self, piece: Piece) {
         let data = *self.intervals.get(piece);
         self.intervals.get_mut(piece).location = Location::Memory;
@@ -264,7 +268,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Where to reload for a use, if it is worth a register; and whether that is earlier than needed.
+    /// The position of a reload for a use, if the use is worth a register; and whether it is earlier than needed.
     fn worthy_reload(&self, piece: Piece, was_hoisted: bool, a_use: Use) -> Option<(Point, bool)> {
         let data = self.intervals.get(piece);
         let needed = if self.is_def(data.vreg, a_use) { a_use.at } else { a_use.at.gap_before() };
@@ -275,12 +279,12 @@ impl<'a> Scan<'a> {
             return None;
         }
         let cut = self.reload(data.vreg, data.from.max(self.now), a_use);
-        let colder = cut.freq < 0.5 * self.program.freq_at(a_use.at);
-        (a_use.must || (colder && self.program.is_block_start(cut.at))).then_some((cut.at, cut.at < needed))
+        let colder = cut.freq < 0.5 * self.linear.freq_at(a_use.at);
+        (a_use.must || (colder && self.linear.is_block_start(cut.at))).then_some((cut.at, cut.at < needed))
     }
 }
 
-/// Whether the first use is at both points of its instruction.
+/// Whether the first use needs a register at both points of its instruction.
 fn is_strong(uses: &[Use]) -> bool {
     matches!(uses, [first, second, ..] if first.must && second.must && first.at.is_gap() && second.at == first.at.next())
 }

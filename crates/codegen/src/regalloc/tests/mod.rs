@@ -1,10 +1,10 @@
-//! Tests of the allocator on random and special functions of the toy machine.
+//! Tests of the allocator on random and hand-written functions of the toy machine.
 
 mod parallel_moves;
 mod shapes;
 
 use crate::mir::Function;
-use crate::regalloc::program::Program;
+use crate::regalloc::linear::LinearFunction;
 use crate::regalloc::{allocate, linear_scan};
 use crate::registers::PReg;
 use crate::target::Target;
@@ -42,7 +42,7 @@ fn random_functions_keep_their_meaning() {
     check_many(&machines(), 0..5_000);
 }
 
-/// An operand that is written late has the register that an operand for both points needs.
+/// A late definition occupies the register that an operand at both points needs.
 #[test]
 fn a_late_definition_gives_way_to_an_operand_for_both_points() {
     check_many(&machines(), 1_035_120..1_035_121);
@@ -54,7 +54,7 @@ fn many_random_functions_keep_their_meaning() {
     check_many(&machines(), seeds(1_000_000));
 }
 
-/// As few registers as instructions of the toy machine can do with, and kinds of them in all proportions.
+/// Machines with the minimum number of registers, in various proportions of kinds.
 #[test]
 #[ignore = "a long run for the night"]
 fn random_functions_fit_tight_machines() {
@@ -79,15 +79,15 @@ fn the_result_is_always_the_same() {
     }
 }
 
-/// Pieces and ranges handled grow like the function, also where values live through all of it.
+/// The work grows linearly with the function, even if values live through all of it.
 #[test]
 fn work_grows_with_the_function() {
     let toy = Toy::new(12, 2, 0);
     let work = |blocks: usize| {
         let func = random_function(&toy, Shape { blocks, insts: 8, calls: 10 }, 3);
-        let program = Program::new(&toy, &func);
-        let size = program.numbers() as usize;
-        linear_scan::scan(&program, toy.registers()).work as f64 / size as f64
+        let linear = LinearFunction::new(&toy, &func);
+        let size = linear.numbers() as usize;
+        linear_scan::scan(&linear, toy.registers()).work as f64 / size as f64
     };
     let (small, large) = (work(300), work(4_800));
     assert!(large < 3.0 * small, "{small} and {large} per instruction");

@@ -1,11 +1,11 @@
-//! The parallel-move resolver against a simulation: all small cases, and random larger ones.
+//! Sequentialised parallel moves against a simulation: all small cases, and random larger ones.
 
 use std::collections::BTreeMap;
 
 use ssa::EntityId;
 
 use crate::mir::{SpillSlot, VReg};
-use crate::regalloc::parallel_move::{Move, Place, Spare, Step, sequentialize};
+use crate::regalloc::parallel_move::{Move, Spare, Step, Storage, sequentialize};
 use crate::registers::{PReg, RegClass, RegSet};
 use crate::toy::Rng;
 
@@ -26,19 +26,19 @@ impl Spare for Spares {
     }
 }
 
-/// What is in a place; a place that nothing was written to holds itself.
-fn read(state: &BTreeMap<Place, Place>, place: Place) -> Place {
-    state.get(&place).copied().unwrap_or(place)
+/// The contents of a register or slot, named by the register or slot that held them at first.
+fn read(state: &BTreeMap<Storage, Storage>, storage: Storage) -> Storage {
+    state.get(&storage).copied().unwrap_or(storage)
 }
 
-fn simulate(steps: &[Step]) -> BTreeMap<Place, Place> {
+fn simulate(steps: &[Step]) -> BTreeMap<Storage, Storage> {
     let mut state = BTreeMap::new();
     for step in steps {
         let (dst, src) = match *step {
-            Step::Copy { dst, src } => (Place::Reg(dst), Place::Reg(src)),
-            Step::Store { slot, src } => (Place::Slot(slot), Place::Reg(src)),
-            Step::Load { dst, slot } => (Place::Reg(dst), Place::Slot(slot)),
-            Step::Make { dst, vreg } => (Place::Reg(dst), Place::Remat(vreg)),
+            Step::Copy { dst, src } => (Storage::Reg(dst), Storage::Reg(src)),
+            Step::Store { slot, src } => (Storage::Slot(slot), Storage::Reg(src)),
+            Step::Load { dst, slot } => (Storage::Reg(dst), Storage::Slot(slot)),
+            Step::Remat { dst, vreg } => (Storage::Reg(dst), Storage::Remat(vreg)),
         };
         let value = read(&state, src);
         state.insert(dst, value);
@@ -46,44 +46,44 @@ fn simulate(steps: &[Step]) -> BTreeMap<Place, Place> {
     state
 }
 
-/// Checks that destinations hold their sources and that everything else is as it was.
+/// Checks that destinations hold their sources and that nothing else has changed.
 fn check(moves: &[Move], free: RegSet) {
     let steps = sequentialize(moves, &mut Spares(free));
     let state = simulate(&steps);
     for a_move in moves {
         assert_eq!(read(&state, a_move.dst), a_move.src, "{moves:?}\n{steps:?}");
     }
-    for (&place, &value) in &state {
-        let is_spare = match place {
-            Place::Reg(reg) => free.contains(reg),
-            Place::Slot(slot) => slot.index() >= EMERGENCY,
-            Place::Remat(_) => false,
+    for (&storage, &value) in &state {
+        let is_spare = match storage {
+            Storage::Reg(reg) => free.contains(reg),
+            Storage::Slot(slot) => slot.index() >= EMERGENCY,
+            Storage::Remat(_) => false,
         };
-        let is_written = moves.iter().any(|a_move| a_move.dst == place);
-        assert!(is_spare || is_written || value == place, "{place:?} is destroyed\n{moves:?}\n{steps:?}");
+        let is_written = moves.iter().any(|a_move| a_move.dst == storage);
+        assert!(is_spare || is_written || value == storage, "{storage:?} is destroyed\n{moves:?}\n{steps:?}");
     }
 }
 
-fn places(regs: u8, slots: usize) -> Vec<Place> {
-    let regs = (0..regs).map(|n| Place::Reg(PReg::new(n)));
-    regs.chain((0..slots).map(|n| Place::Slot(SpillSlot::new(n)))).collect()
+fn storages(regs: u8, slots: usize) -> Vec<Storage> {
+    let regs = (0..regs).map(|n| Storage::Reg(PReg::new(n)));
+    regs.chain((0..slots).map(|n| Storage::Slot(SpillSlot::new(n)))).collect()
 }
 
-/// Every assignment of nothing, a value to make again, or a place to each place.
+/// Every assignment of a source to each destination: none, a rematerialised value, or a register or slot.
 #[test]
 fn all_small_cases_are_right() {
     for (regs, slots) in [(3, 2), (2, 3), (5, 0), (1, 3)] {
-        let places = places(regs, slots);
-        let choices = places.len() + 2;
-        for mut case in 0..choices.pow(places.len() as u32) {
+        let storages = storages(regs, slots);
+        let choices = storages.len() + 2;
+        for mut case in 0..choices.pow(storages.len() as u32) {
             let mut moves = Vec::new();
-            for &dst in &places {
+            for &dst in &storages {
                 let choice = case % choices;
                 case /= choices;
                 let src = match choice {
                     0 => continue,
-                    1 => Place::Remat(VReg::new(0)),
-                    n => places[n - 2],
+                    1 => Storage::Remat(VReg::new(0)),
+                    n => storages[n - 2],
                 };
                 moves.push(Move { src, dst, class: RegClass::Int });
             }
@@ -97,11 +97,11 @@ fn all_small_cases_are_right() {
 fn random_cases_are_right() {
     let mut rng = Rng::new(1);
     for _ in 0..20_000 {
-        let places = places(1 + rng.below(12) as u8, rng.below(8));
+        let storages = storages(1 + rng.below(12) as u8, rng.below(8));
         let mut moves = Vec::new();
-        for &dst in &places {
+        for &dst in &storages {
             if rng.chance(70) {
-                moves.push(Move { src: places[rng.below(places.len())], dst, class: RegClass::Int });
+                moves.push(Move { src: storages[rng.below(storages.len())], dst, class: RegClass::Int });
             }
         }
         check(&moves, RegSet::EMPTY);
@@ -109,10 +109,10 @@ fn random_cases_are_right() {
     }
 }
 
-/// A cycle of registers with a free register costs one more move than it has places.
+/// With a free register, a cycle of n registers costs n + 1 moves.
 #[test]
 fn a_swap_takes_three_copies() {
-    let [a, b] = [0, 1].map(|n| Place::Reg(PReg::new(n)));
+    let [a, b] = [0, 1].map(|n| Storage::Reg(PReg::new(n)));
     let class = RegClass::Int;
     let moves = [Move { src: a, dst: b, class }, Move { src: b, dst: a, class }];
     let steps = sequentialize(&moves, &mut Spares(RegSet::of(&[PReg::new(9)])));

@@ -252,7 +252,7 @@ fn a_constant_across_a_call_is_made_again() {
     assert_eq!(made.count(), 1, "{func}");
 }
 
-/// A loop with a call in it and a value used before and behind.
+/// A loop with a call in it and a value used before and after the call.
 fn value_across_call(freq: f32, toy: Toy) -> Function<Toy, PReg> {
     let mut b = Builder::new(toy);
     let [x] = b.entry();

@@ -1,15 +1,15 @@
-//! The function as the allocator sees it: a line of points, and what each instruction needs there.
+//! The linearised function: the allocator's view of a function as program points and operand constraints.
 //!
-//! Blocks stand in layout order. Each block takes one number for its head (where parameters appear), one per
-//! instruction and one for its control, also when the control has no instruction. Number `n` has two points:
-//! *early* `2n`, where operands are read, and *late* `2n + 1`, where results are written. The early point is also
-//! the *gap* before the instruction: moves there read what was true at the point before and make what is true at
-//! the gap's own point.
+//! Blocks are in layout order. Each block takes one number for its head, where parameters are defined, one per
+//! instruction, and one for its control (even if that has no instruction). Number `n` has two program points: *early*
+//! `2n`, where operands are read, and *late* `2n + 1`, where results are written. The early point is also the *gap*
+//! before the instruction. Moves in a gap read the locations of the previous point and write those of the gap's own
+//! point.
 //!
-//! Operands are reduced to a [`Need`]. An operand that demands one register never constrains the live range of its
-//! value: the register is reserved at the instruction's points, and a move in the gap before (for a use) or behind
-//! (for a definition) connects it with wherever the value is. A tied use is likewise copied, in the gap, into the
-//! register of the definition it is tied to. Hints make most of these moves disappear.
+//! An operand's constraint is its [`Need`]. An operand in a fixed register never constrains the live range of its
+//! value. The register is reserved at the points of the instruction, and a move connects it with the location of the
+//! value. The move is in the gap before the instruction for a use, after it for a definition. A tied use is copied in
+//! the gap into the register of the definition it is tied to. Hints make most of these moves unnecessary.
 
 use ssa::{EntityId, IdVec};
 
@@ -17,12 +17,12 @@ use crate::mir::{Block, Control, Function, Succ, VReg};
 use crate::registers::{Operand, PReg, RegClass, RegSet, Reuse, Role};
 use crate::target::Target;
 
-/// A point on the line. Ranges are half open.
+/// A program point. Ranges of points are half-open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Point(u32);
 
 impl Point {
-    /// Behind everything.
+    /// After all points of any function.
     pub const MAX: Self = Self(u32::MAX);
 
     /// The early point of number `n`, and the gap before it.
@@ -40,7 +40,7 @@ impl Point {
         self.0 / 2
     }
 
-    /// Whether moves can stand here.
+    /// Whether this is a gap, where moves can be inserted.
     pub const fn is_gap(self) -> bool {
         self.0.is_multiple_of(2)
     }
@@ -50,7 +50,7 @@ impl Point {
         Self(self.0 & !1)
     }
 
-    /// The nearest gap at or behind the point.
+    /// The nearest gap at or after the point.
     pub const fn gap_after(self) -> Self {
         Self(self.0.next_multiple_of(2))
     }
@@ -60,18 +60,18 @@ impl Point {
         Self(self.0 + 1)
     }
 
-    /// The point before.
+    /// The previous point.
     pub const fn prev(self) -> Self {
         Self(self.0 - 1)
     }
 
-    /// How many points `earlier` lies before.
+    /// The number of points from `earlier` to this one.
     pub const fn distance_from(self, earlier: Self) -> u32 {
         self.0 - earlier.0
     }
 }
 
-/// What an operand needs from the allocator.
+/// The constraint of an operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
     /// Its value in a register at the early point.
@@ -88,53 +88,53 @@ pub enum Need {
     EarlyDef,
     /// A register at both points, which holds the operand at this index when the instruction starts.
     TiedDef(u8),
-    /// This register, at the late point or at both; the value moves on in the gap behind.
+    /// This register, at the late point or at both; the value is moved away in the gap after the instruction.
     FixedDef { reg: PReg, early: bool },
 }
 
 /// An operand of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot {
+pub struct AllocOperand {
     /// Its virtual register.
     pub vreg: VReg,
-    /// What it needs.
+    /// Its constraint.
     pub need: Need,
     /// For a definition: the operand whose register would make the instruction cheaper.
     pub prefer: Option<u8>,
 }
 
-/// Where a virtual register is defined.
+/// The definition of a virtual register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Def {
-    /// Where its live range begins.
+    /// The start of its live range.
     pub at: Point,
     /// Number of the defining instruction, or of the block head for a parameter.
     pub number: u32,
-    /// The register it is in just before `at`, for a definition in a fixed register.
+    /// For a definition in a fixed register: this register, which holds the value directly before `at`.
     pub fixed: Option<PReg>,
     /// Whether it is a block parameter.
     pub param: bool,
 }
 
-/// A stretch where a physical register is taken by an instruction itself.
+/// A range of points at which an instruction itself occupies a physical register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reservation {
     /// First point.
     pub from: Point,
-    /// Behind the last point.
+    /// End (exclusive).
     pub to: Point,
-    /// The value that the register holds there, which may live in it.
+    /// The value that the register holds there; a piece of this value doesn't conflict.
     pub holds: Option<VReg>,
 }
 
-/// A block's place on the line.
+/// The points and the control flow of a block.
 #[derive(Clone, Debug)]
-pub struct BlockPlace {
+pub struct BlockSpan {
     /// Position in layout order.
     pub position: u32,
     /// First point.
     pub from: Point,
-    /// Behind the last point.
+    /// End (exclusive).
     pub to: Point,
     /// Estimated executions per call.
     pub freq: f32,
@@ -142,11 +142,11 @@ pub struct BlockPlace {
     pub preds: Vec<Block>,
     /// Successors without repetitions.
     pub succs: Vec<Block>,
-    /// Whether a successor stands at or before the block on the line.
+    /// Whether a successor is at or before the block in the linear order.
     pub goes_back: bool,
 }
 
-impl BlockPlace {
+impl BlockSpan {
     /// Number of the head.
     pub const fn head(&self) -> u32 {
         self.from.number()
@@ -163,12 +163,12 @@ impl BlockPlace {
     }
 }
 
-/// An edge argument: the value `arg` becomes `param` on the way from `pred` to `block`.
+/// An edge argument: the value `arg` is passed to `param` on the edge from `pred` to `block`.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeArg {
-    /// Where the edge starts.
+    /// Source of the edge.
     pub pred: Block,
-    /// Where it ends.
+    /// Target of the edge.
     pub block: Block,
     /// The parameter.
     pub param: VReg,
@@ -176,24 +176,24 @@ pub struct EdgeArg {
     pub arg: VReg,
 }
 
-/// The whole function.
+/// The linearised function, with the target's costs.
 #[derive(Debug)]
-pub struct Program {
+pub struct LinearFunction {
     /// Blocks by id.
-    pub blocks: IdVec<Block, BlockPlace>,
+    pub blocks: IdVec<Block, BlockSpan>,
     /// Blocks in layout order.
     pub order: Vec<Block>,
     /// Definitions; `None` for a register that is never defined.
     pub defs: IdVec<VReg, Option<Def>>,
     /// Classes.
     pub classes: IdVec<VReg, RegClass>,
-    /// Which definitions can be repeated instead of spilled.
+    /// Whether a value can be rematerialised instead of spilled.
     pub rematerializable: IdVec<VReg, bool>,
-    /// Reservations of each physical register in line order.
+    /// Reservations of each physical register, ascending.
     pub reservations: Vec<Vec<Reservation>>,
-    /// Gaps before the instructions that clobber registers, in line order.
+    /// Gaps before the instructions that clobber registers, ascending.
     pub clobbers: Vec<Point>,
-    /// Edge arguments whose parameter is used, in line order of the predecessor's end.
+    /// Edge arguments whose parameter is used, in the order of the predecessors.
     pub edge_args: Vec<EdgeArg>,
     /// Source and destination of copies, with the number of the instruction.
     pub copies: Vec<(VReg, VReg, u32)>,
@@ -205,16 +205,16 @@ pub struct Program {
     pub save_span: u32,
     /// See [`Target::save_costs`].
     pub save_costs: [f32; 2],
-    slots: Vec<Slot>,
-    slots_end: Vec<u32>,
+    operands: Vec<AllocOperand>,
+    operand_ends: Vec<u32>,
     block_of: Vec<Block>,
 }
 
-impl Program {
+impl LinearFunction {
     /// Numbers the function.
     pub fn new<T: Target>(target: &T, func: &Function<T, VReg>) -> Self {
-        let mut program = Self {
-            blocks: places(func),
+        let mut linear = Self {
+            blocks: block_spans(func),
             order: func.order.clone(),
             defs: IdVec::filled(None, func.vregs.len()),
             classes: func.vregs.values().map(|data| data.class).collect(),
@@ -227,36 +227,36 @@ impl Program {
             rematerialize: IdVec::filled(0.0, func.vregs.len()),
             save_span: T::SAVE_SPAN,
             save_costs: target.save_costs(func),
-            slots: Vec::new(),
-            slots_end: Vec::new(),
+            operands: Vec::new(),
+            operand_ends: Vec::new(),
             block_of: Vec::new(),
         };
         for &block in &func.order {
-            program.add_block(target, func, block);
+            linear.add_block(target, func, block);
         }
-        program.add_edge_args(func);
-        program
+        linear.add_edge_args(func);
+        linear
     }
 
     /// The operands of number `n`, in the target's order.
-    pub fn slots(&self, n: u32) -> &[Slot] {
-        &self.slots[self.slots_range(n)]
+    pub fn operands(&self, n: u32) -> &[AllocOperand] {
+        &self.operands[self.operand_range(n)]
     }
 
-    /// Where the operands of number `n` stand among all operands.
-    pub fn slots_range(&self, n: u32) -> std::ops::Range<usize> {
-        let start = if n == 0 { 0 } else { self.slots_end[n as usize - 1] };
-        start as usize..self.slots_end[n as usize] as usize
+    /// The index range of the operands of number `n` among all operands.
+    pub fn operand_range(&self, n: u32) -> std::ops::Range<usize> {
+        let start = if n == 0 { 0 } else { self.operand_ends[n as usize - 1] };
+        start as usize..self.operand_ends[n as usize] as usize
     }
 
-    /// How many operands there are.
-    pub fn slot_count(&self) -> usize {
-        self.slots.len()
+    /// The number of operands.
+    pub fn operand_count(&self) -> usize {
+        self.operands.len()
     }
 
-    /// How many numbers there are.
+    /// The number of numbers: block heads, instructions and controls.
     pub fn numbers(&self) -> u32 {
-        self.slots_end.len() as u32
+        self.operand_ends.len() as u32
     }
 
     /// The block of a point.
@@ -264,12 +264,12 @@ impl Program {
         self.block_of[point.number() as usize]
     }
 
-    /// Estimated executions of a point.
+    /// Estimated executions per call of the block of a point.
     pub fn freq_at(&self, point: Point) -> f32 {
         self.blocks[self.block_at(point)].freq
     }
 
-    /// Estimated executions of an edge; exact because no edge is critical.
+    /// Estimated executions per call of an edge; follows from the blocks because no edge is critical.
     pub fn edge_freq(&self, pred: Block, block: Block) -> f32 {
         match self.blocks[block].preds.len() {
             1 => self.blocks[block].freq,
@@ -277,7 +277,7 @@ impl Program {
         }
     }
 
-    /// Whether `point` is where a block begins.
+    /// Whether `point` is the first point of a block.
     pub fn is_block_start(&self, point: Point) -> bool {
         self.blocks[self.block_at(point)].from == point
     }
@@ -301,19 +301,19 @@ impl Program {
     }
 
     fn end_number(&mut self, block: Block) {
-        self.slots_end.push(self.slots.len() as u32);
+        self.operand_ends.push(self.operands.len() as u32);
         self.block_of.push(block);
     }
 
     fn add_inst<T: Target>(&mut self, target: &T, inst: &T::Inst<VReg>, for_size: bool) {
         let n = self.numbers();
-        let mut operands: Vec<(VReg, Operand)> = Vec::new();
+        let mut described: Vec<(VReg, Operand)> = Vec::new();
         T::map_operands(inst, &mut |reg: VReg, operand| {
-            operands.push((reg, operand));
+            described.push((reg, operand));
             reg
         });
-        let first = self.slots.len();
-        self.slots.extend(operands.iter().map(|&(vreg, operand)| Slot {
+        let first = self.operands.len();
+        self.operands.extend(described.iter().map(|&(vreg, operand)| AllocOperand {
             vreg,
             need: untied_need(operand),
             prefer: match operand.reuse {
@@ -321,11 +321,11 @@ impl Program {
                 _ => None,
             },
         }));
-        tie_operands(&operands, &mut self.slots[first..]);
-        if let ([(dst, operand)], true) = (&operands[..], T::is_rematerializable(inst)) {
+        tie_operands(&described, &mut self.operands[first..]);
+        if let ([(dst, operand)], true) = (&described[..], T::is_rematerializable(inst)) {
             self.rematerializable[*dst] |= operand.role.is_def();
         }
-        if let [(dst, Operand { role: Role::Def, .. })] = operands[..]
+        if let [(dst, Operand { role: Role::Def, .. })] = described[..]
             && self.rematerializable[dst]
         {
             self.rematerialize[dst] = target.rematerialize_cost(inst, for_size);
@@ -336,18 +336,18 @@ impl Program {
         self.reserve(n, first, target.clobbers(inst));
     }
 
-    /// Records the definitions of number `n` and the registers it takes.
+    /// Records the definitions of number `n` and its register reservations.
     fn reserve(&mut self, n: u32, first: usize, clobbers: RegSet) {
         let (early, late, end) = (Point::early(n), Point::late(n), Point::early(n + 1));
-        for i in first..self.slots.len() {
-            if let Slot { vreg, need: Need::FixedUse { reg, late: is_late }, .. } = self.slots[i] {
+        for i in first..self.operands.len() {
+            if let AllocOperand { vreg, need: Need::FixedUse { reg, late: is_late }, .. } = self.operands[i] {
                 let to = if is_late { end } else { late };
                 self.reservations[reg.index()].push(Reservation { from: early, to, holds: Some(vreg) });
             }
         }
-        for i in first..self.slots.len() {
-            let Slot { vreg, need, .. } = self.slots[i];
-            if need != Need::Def || self.slots.len() > first + 1 {
+        for i in first..self.operands.len() {
+            let AllocOperand { vreg, need, .. } = self.operands[i];
+            if need != Need::Def || self.operands.len() > first + 1 {
                 self.rematerializable[vreg] &= !is_definition(need);
             }
             let (at, fixed) = match need {
@@ -374,7 +374,7 @@ impl Program {
         assert!(self.defs[vreg].replace(def).is_none(), "{vreg} is defined twice");
     }
 
-    /// Records the edge arguments that matter.
+    /// Records the edge arguments whose parameters are used.
     fn add_edge_args<T: Target>(&mut self, func: &Function<T, VReg>) {
         let mut all = Vec::new();
         for &pred in &func.order {
@@ -390,13 +390,13 @@ impl Program {
         self.edge_args = all;
     }
 
-    /// Which registers some instruction reads, directly or through parameters.
+    /// The registers that some instruction reads, directly or through parameters.
     fn used_vregs(&self, edges: &[EdgeArg]) -> IdVec<VReg, bool> {
         let mut used = IdVec::filled(false, self.defs.len());
         let mut by_param: Vec<(VReg, VReg)> = edges.iter().map(|edge| (edge.param, edge.arg)).collect();
         by_param.sort_unstable();
-        let is_read = |slot: &&Slot| !is_definition(slot.need);
-        let mut todo: Vec<VReg> = self.slots.iter().filter(is_read).map(|slot| slot.vreg).collect();
+        let is_read = |operand: &&AllocOperand| !is_definition(operand.need);
+        let mut todo: Vec<VReg> = self.operands.iter().filter(is_read).map(|operand| operand.vreg).collect();
         while let Some(vreg) = todo.pop() {
             if std::mem::replace(&mut used[vreg], true) {
                 continue;
@@ -423,14 +423,14 @@ pub fn control_succs<T: Target>(control: &Control<T, VReg>) -> impl Iterator<Ite
     first.into_iter().chain(second)
 }
 
-/// Frequencies are clamped so that sums of costs stay finite.
+/// Upper limit of frequencies, so that sums of costs stay finite.
 const MAX_FREQ: f32 = 1e12;
 
-fn places<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockPlace> {
-    let mut blocks: IdVec<Block, BlockPlace> = func
+fn block_spans<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockSpan> {
+    let mut blocks: IdVec<Block, BlockSpan> = func
         .blocks
         .values()
-        .map(|data| BlockPlace {
+        .map(|data| BlockSpan {
             position: 0,
             from: Point(0),
             to: Point(0),
@@ -442,11 +442,11 @@ fn places<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockPlace> {
         .collect();
     let mut next = 0;
     for (position, &block) in func.order.iter().enumerate() {
-        let place = &mut blocks[block];
-        place.position = position as u32;
-        place.from = Point::early(next);
+        let span = &mut blocks[block];
+        span.position = position as u32;
+        span.from = Point::early(next);
         next += func.blocks[block].insts.len() as u32 + 2;
-        place.to = Point::early(next);
+        span.to = Point::early(next);
         let mut succs = func.blocks[block].control.successors();
         succs.sort_by_key(|succ| succ.index());
         succs.dedup();
@@ -474,26 +474,26 @@ fn untied_need(operand: Operand) -> Need {
     }
 }
 
-/// Applies `Reuse::Must`. A fixed register on either side of a tie fixes both. Further plain uses of a tied value
-/// read the definition's register, too, so that the value need not outlive its own copy.
-fn tie_operands(operands: &[(VReg, Operand)], slots: &mut [Slot]) {
-    for (index, &(_, operand)) in operands.iter().enumerate() {
+/// Applies `Reuse::Must`. If either side of a tie is in a fixed register, both are. Further plain uses of a tied value
+/// also read the definition's register, so that the value need not outlive its copy.
+fn tie_operands(described: &[(VReg, Operand)], operands: &mut [AllocOperand]) {
+    for (index, &(_, operand)) in described.iter().enumerate() {
         let Reuse::Must(tied) = operand.reuse else { continue };
         let tied = tied as usize;
-        let fixed = operand.fixed.or(operands[tied].1.fixed);
+        let fixed = operand.fixed.or(described[tied].1.fixed);
         if let Some(reg) = fixed {
-            slots[index].need = Need::FixedDef { reg, early: true };
-            slots[tied].need = Need::FixedUse { reg, late: false };
+            operands[index].need = Need::FixedDef { reg, early: true };
+            operands[tied].need = Need::FixedUse { reg, late: false };
             continue;
         }
-        slots[index].need = Need::TiedDef(tied as u8);
-        slots[tied].need = Need::TiedUse(index as u8);
+        operands[index].need = Need::TiedDef(tied as u8);
+        operands[tied].need = Need::TiedUse(index as u8);
         if operand.role == Role::EarlyDef {
             continue;
         }
-        let vreg = slots[tied].vreg;
-        for slot in slots.iter_mut().filter(|slot| slot.vreg == vreg && slot.need == Need::Use) {
-            slot.need = Need::TiedUse(index as u8);
+        let vreg = operands[tied].vreg;
+        for operand in operands.iter_mut().filter(|other| other.vreg == vreg && other.need == Need::Use) {
+            operand.need = Need::TiedUse(index as u8);
         }
     }
 }
