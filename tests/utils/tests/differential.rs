@@ -44,3 +44,11 @@ fn random_modules_agree_on_gp_072() {
     }
     assert!(agreed > 0);
 }
+
+/// Programs with a C stack, as compilers write them and otherwise.
+#[test]
+fn stacks_agree_with_the_reference_engine() {
+    for seed in 0..24 {
+        testkit::stacks::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}

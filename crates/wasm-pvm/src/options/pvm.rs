@@ -5,6 +5,7 @@ pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use target_pvm::Goal;
 pub use target_pvm::entries::START_ENTRY;
+use target_pvm::memory_plan::{MACHINE_STACK, MAX_STACK};
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
 use super::{Floats, Options, OptionsError};
@@ -116,6 +117,7 @@ impl PvmOptions {
         };
         llvm_frontend::Options {
             bounds,
+            shadow_stack_limit: Some(self.stack_size.unwrap_or(MAX_STACK - MACHINE_STACK)),
             host_arguments: self.bounds == PvmBounds::Strict && self.entries == EntryMode::Auto,
             ..llvm_frontend::Options::new(target)
         }
