@@ -18,7 +18,11 @@ const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 2] = [("adapters", testkit::adapters::check), ("data", testkit::data::check)];
+pub const TOPICS: [Topic; 3] = [
+    ("adapters", testkit::adapters::check),
+    ("data", testkit::data::check),
+    ("stack", testkit::stacks::check),
+];
 
 /// Checks seeds of a topic until the time is over; the first failure is an error that names its seed.
 pub fn run_topic(name: &str, seconds: u64, seed: u64) -> Result<()> {

@@ -60,8 +60,8 @@ pub enum Bounds {
 /// Where the C stack of the wasm program lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShadowStack {
-    /// [`Native`](Self::Native) if the module's use of the stack pointer allows it, else
-    /// [`Strict`](Self::Strict).
+    /// On the machine stack if the module's use of the stack pointer and of addresses of the stack is that of compilers,
+    /// else [`Strict`](Self::Strict).
     Auto,
     /// On the machine stack; an error if the module's use of the stack pointer does not allow it.
     Native,
@@ -124,6 +124,8 @@ pub struct Options {
     pub shadow_stack_size: Option<u32>,
     /// The shadow stack.
     pub shadow_stack: ShadowStack,
+    /// Bytes of a shadow stack that the machine's stack has room for, if there is a limit.
+    pub shadow_stack_limit: Option<u32>,
     /// Whether code carries where it comes from in the source, if the module says it.
     pub source_locations: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
@@ -151,6 +153,7 @@ impl Options {
             constants: Constants::Auto,
             shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
+            shadow_stack_limit: None,
             source_locations: false,
             threads: 0,
             service_entries: &[],

@@ -84,7 +84,7 @@ const MISFITS: [(&str, &str); 6] = [
             (i32.store (global.get $__stack_pointer) (i32.const 8))
             (i32.load (global.get $__stack_pointer))
             (global.set $__stack_pointer (local.get $old)))"#,
-        "not derived",
+        "not constant",
     ),
     // The caller gets a moved stack pointer.
     (
@@ -135,6 +135,113 @@ fn unusual_functions_keep_the_whole_module_strict() {
         let error = compile(functions, ShadowStack::Native).expect_err("it doesn't fit");
         assert!(error.to_string().contains(reason), "{error}\n{functions}");
         assert!(error.to_string().contains(" in function f "), "{error}");
+    }
+}
+
+/// Functions that use addresses of the stack as compilers don't. `native` assumes that there are none.
+const SUSPICIOUS: [&str; 14] = [
+    // The value at entry is passed, returned, stored, compared, and gets lost where paths meet.
+    r#"(func (export "f") (param i32) (result i32) (call $leaf (global.get $__stack_pointer)) (i32.const 8))"#,
+    r#"(func $sp (result i32) (global.get $__stack_pointer))
+           (func (export "f") (param i32) (result i32) (drop (i32.load (call $sp))) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32)
+            (i32.store (i32.const 4096) (global.get $__stack_pointer)) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32)
+            (drop (i32.load (select (global.get $__stack_pointer) (i32.const 4096) (local.get 0)))) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (local i32)
+            (local.set 1 (i32.const 4096))
+            (loop $again
+              (drop (i32.load (local.get 1)))
+              (local.set 1 (global.get $__stack_pointer))
+              (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (i32.const 8))"#,
+    // An aligned frame is left upwards.
+    r#"(func (export "f") (param i32) (result i32)
+            (drop (i32.load offset=8 (i32.and (global.get $__stack_pointer) (i32.const -16)))) (i32.const 8))"#,
+    // An object is compared with the end of the stack, here and in another function.
+    r#"(func (export "f") (param i32) (result i32)
+            (i32.shl (i32.lt_u (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 4096)) (i32.const 3)))"#,
+    r#"(func $below (param i32 i32) (result i32) (i32.lt_u (local.get 0) (local.get 1)))
+           (func (export "f") (param i32) (result i32)
+            (i32.shl (call $below (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 4096)) (i32.const 3)))"#,
+    // Constants of the region: accessed, filled, passed, with an index, counted up, of an alignment's size.
+    r#"(func (export "f") (param i32) (result i32) (i32.store (i32.const 4000) (i32.const 8)) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32)
+            (memory.fill (i32.const 4000) (i32.const 8) (i32.const 4)) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (call $leaf (i32.const 4000)) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32)
+            (i32.store offset=160 (i32.mul (local.get 0) (i32.const 4)) (i32.const 8)) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (local $p i32)
+            (local.set $p (i32.const 160))
+            (loop $again
+              (i32.store (local.get $p) (i32.const 8))
+              (br_if $again (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (i32.const 200))))
+            (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (call $leaf (i32.const 4)) (i32.const 8))"#,
+];
+
+#[test]
+fn what_compilers_do_not_do_keeps_the_stack_in_memory() {
+    for functions in SUSPICIOUS {
+        let module = compile(functions, ShadowStack::Auto).expect("it compiles");
+        assert!(!is_native(&module), "{functions}");
+        assert_eq!(call(&module, "f", &[1]), Ok(vec![8]), "{functions}");
+        if !functions.contains("i32.const -16") {
+            assert!(compile(functions, ShadowStack::Native).is_ok(), "{functions}");
+        }
+        // Nobody gets there.
+        let unreachable = functions.replace(r#"(export "f")"#, "");
+        let module = compile(&format!("{FITS} {unreachable}"), ShadowStack::Auto).expect("it compiles");
+        assert!(is_native(&module), "{functions}");
+    }
+}
+
+#[test]
+fn pointers_to_the_end_and_empty_slices_fit() {
+    let functions = [
+        r#"(func (export "f") (param i32) (result i32) (local $f i32)
+            (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+            (i32.store (local.get $f) (i32.add (local.get $f) (i32.const 16)))
+            (call $leaf (local.get $f))
+            (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16)))
+            (i32.const 8))"#,
+        r#"(func $first (param i32 i32) (result i32)
+            (if (result i32) (local.get 1) (then (i32.load (local.get 0))) (else (i32.const 8))))
+           (func (export "f") (param i32) (result i32) (call $first (i32.const 4) (i32.const 0)))"#,
+        r#"(func (export "f") (param i32) (result i32)
+            (memory.copy (i32.const 4200) (i32.const 1) (i32.const 0)) (i32.const 8))"#,
+    ];
+    for functions in functions {
+        let module = compile(functions, ShadowStack::Auto).expect("it compiles");
+        assert!(is_native(&module), "{functions}");
+        assert_eq!(call(&module, "f", &[1]), Ok(vec![8]), "{functions}");
+    }
+}
+
+#[test]
+fn a_stack_without_room_stays_in_memory() {
+    for (limit, native) in [(None, true), (Some(4096), true), (Some(4095), false)] {
+        let options = llvm_frontend::Options {
+            shadow_stack_limit: limit,
+            ..with(Floats::Reject, ShadowStack::Auto, OptLevel::O2)
+        };
+        let module = compile_text(&module_with(FITS), &options).expect("it compiles");
+        assert_eq!(is_native(&module), native, "{limit:?}");
+    }
+}
+
+#[test]
+fn statics_below_the_stack_fit() {
+    let text = |address: u32| {
+        module_with(FITS)
+            .replace("(i32.const 4096)) (data (i32.const 4096)", "(i32.const 73728)) (data (i32.const 1024)")
+            .replace("(i32.const 42)", &format!("(i32.load (i32.const {address}))"))
+    };
+    // 64 KiB are stack, zeros may be between data and stack.
+    for (address, native) in [(1024, true), (8000, true), (9000, false), (73720, false), (73728, true)] {
+        let options = with(Floats::Reject, ShadowStack::Auto, OptLevel::O2);
+        let module = compile_text(&text(address), &options).expect("it compiles");
+        assert_eq!(is_native(&module), native, "{address}");
     }
 }
 

@@ -17,5 +17,6 @@ pub mod program;
 pub mod reports;
 pub mod runtimes;
 pub mod spec;
+pub mod stacks;
 pub mod thumb;
 pub mod thumb_corpus;

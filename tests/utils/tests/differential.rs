@@ -62,3 +62,11 @@ fn linked_modules_agree_with_modules_instantiated_one_by_one() {
         (0..SEEDS / 2).map(|seed| agreed(seed).unwrap_or_else(|error| panic!("{error:#}"))).sum();
     assert!(calls > 3 * SEEDS as usize, "{calls} calls were compared");
 }
+
+/// Programs with a C stack, as compilers write them and otherwise.
+#[test]
+fn stacks_agree_with_the_reference_engine() {
+    for seed in 0..24 {
+        testkit::stacks::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}

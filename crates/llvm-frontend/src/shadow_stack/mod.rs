@@ -9,19 +9,34 @@
 //! before anything is translated:
 //! - some global is the stack pointer ([`candidate`]);
 //! - the region below its initial value has no data;
-//! - if nothing tells which toolchain made the module, the region is at the bottom of memory, no function
-//!   accesses it by a constant address, and there are frames in it or data starts where it ends;
-//! - every function that touches the global fits ([`frame::analyse`]): it restores the pointer before it returns,
-//!   moves it only by constants and alignment, and does not address what lies above the pointer it was entered with.
+//! - if nothing tells which toolchain made the module, the region is at the bottom of memory, and there are
+//!   frames in it or data starts where it ends;
+//! - the machine's stack has room for it;
+//! - every function that can be reached restores the pointer before it returns, lowers it only by constants and
+//!   alignments, and accesses nothing above its value at entry;
+//! - none of them uses an address of the stack in a way compilers don't (`auto` only): the value at entry is
+//!   lowered and restored and used for nothing else, it is no bound of comparisons, nothing is accessed at constants of
+//!   the region, or at constants of it plus computed numbers.
+//!
+//! [`steps`] makes these checks on one function, [`flow`] follows values from function to function: constants and
+//! addresses of objects through locals, words of the frame, parameters, results and globals.
 //!
 //! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
 //!
-//! What is assumed and cannot be checked: nobody addresses the stack region except through the pointer, and a
-//! function that hands out the address of a stack object does so for objects of its own frame.
+//! What `auto` assumes: an index into a stack object stays inside that object, and objects are used while their function
+//! runs and read after they are written. The checks for constants don't follow them through other memory; and a
+//! constant that is added to what may be an address is taken for the offset of a field.
 
+mod flow;
 mod frame;
+mod operators;
+mod steps;
+mod value;
 
-pub use frame::memory_access;
+pub use operators::memory_access;
+
+use flow::{Misuse, Subject};
+use value::Region;
 
 use crate::error::Error;
 use crate::libcalls::Libcall;
@@ -37,8 +52,14 @@ const TOOLCHAINS: [&str; 3] = ["clang", "rustc", "LLVM"];
 
 /// The name linkers give the stack pointer.
 const STACK_POINTER: &str = "__stack_pointer";
+/// The end of static data.
+const DATA_END: &str = "__data_end";
 /// Exports that linkers make.
-const LINKER_SYMBOLS: [&str; 2] = ["__heap_base", "__data_end"];
+const LINKER_SYMBOLS: [&str; 2] = ["__heap_base", DATA_END];
+/// Bytes of stack that linkers make unless they are told otherwise.
+const LINKER_STACK: u32 = 1 << 16;
+
+const UNKNOWN_POINTER: &str = "nothing shows that the first global is a stack pointer";
 
 /// A shadow stack that lives on the machine stack.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,30 +146,84 @@ fn recognise(
     let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
     let candidate = candidate(info, options.static_data).map_err(misfit)?;
     check_region(info, candidate).map_err(misfit)?;
-    let low_memory = if candidate.labelled { 0 } else { candidate.initial };
-    let mut frame_sizes = vec![0; info.functions.len()];
-    let mut failures = 0;
-    let mut first = None;
-    let subject = frame::Subject { info, libcalls, global: candidate.global, low_memory };
-    for (function, frame_size) in (0u32..).zip(&mut frame_sizes).skip(info.imported_functions()) {
-        match frame::analyse(&subject, wasm, function) {
-            Ok(size) => *frame_size = size,
-            Err((offset, what)) => {
-                tracing::debug!(function = info.function_name(function), offset, what, "does not fit");
-                failures += 1;
-                first.get_or_insert(Misfit { function: Some(function), offset, what: what.to_owned() });
-            }
-        }
+    let region = region(info, candidate, options);
+    let bytes =
+        if first_data(info).is_some_and(|start| start < region.top) { region.size() } else { region.top };
+    let has_room = options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
+    if options.shadow_stack == ShadowStack::Auto && !has_room {
+        return Err(misfit("the machine stack has no room for it"));
     }
-    if let Some(first) = first {
-        tracing::info!(failures, "functions use the shadow stack in an unusual way");
-        return Err(first);
+    let classes = flow::classes(info);
+    let subject = Subject { info, wasm, libcalls, global: candidate.global, region, classes };
+    let mut usage = flow::analyse(&subject);
+    if options.shadow_stack == ShadowStack::Auto {
+        usage.unframed.append(&mut usage.suspicious);
+        usage.unframed.sort_by_key(|misuse| (misuse.function, misuse.failure));
     }
+    report(info, &usage.unframed)?;
+    let frame_sizes = usage.frame_sizes;
     let used = frame_sizes.iter().any(|size| *size > 0);
     if !candidate.labelled && !used && !data_starts_at(info, candidate.initial) {
-        return Err(misfit("nothing shows that the first global is a stack pointer"));
+        return Err(misfit(UNKNOWN_POINTER));
     }
     Ok(StackPlan { global: candidate.global, initial: candidate.initial, frame_sizes })
+}
+
+/// Logs the functions that don't fit. The first one is the reason.
+fn report(info: &ModuleInfo, misuses: &[Misuse]) -> Result<(), Misfit> {
+    for &Misuse { function, failure: (offset, what) } in misuses {
+        tracing::debug!(function = info.function_name(function), offset, what, "does not fit");
+    }
+    let Some(first) = misuses.first() else { return Ok(()) };
+    tracing::info!(failures = misuses.len(), "functions use the shadow stack in an unusual way");
+    let (offset, what) = first.failure;
+    Err(Misfit { function: Some(first.function), offset, what: what.to_owned() })
+}
+
+/// The addresses that are the stack, as far as the module says. If no data lies below it, nothing is mapped there. Else
+/// it ends at `__data_end`, or is at least as large as linkers make it.
+fn region(info: &ModuleInfo, candidate: Candidate, options: &Options) -> Region {
+    let top = candidate.initial;
+    let bottom = segments(info).map(|(_, end)| end).filter(|&end| end <= top).max().unwrap_or(0);
+    let is_first = first_data(info).is_some_and(|start| start >= top);
+    let floor = match linker_global(info, DATA_END) {
+        _ if is_first || !candidate.labelled => 0,
+        Some(end) if (bottom..top).contains(&end) => end,
+        _ => bottom.max(top.saturating_sub(LINKER_STACK)),
+    };
+    Region { floor, top, is_addressed: !options.static_data || !candidate.labelled }
+}
+
+/// Where the lowest data is.
+fn first_data(info: &ModuleInfo) -> Option<u32> {
+    segments(info).map(|(start, _)| start).min()
+}
+
+/// First and last address of active segments that have bytes.
+fn segments(info: &ModuleInfo) -> impl Iterator<Item = (u32, u32)> {
+    info.data.iter().filter_map(|data| match &data.mode {
+        SegmentMode::Active(_, offset) if !data.bytes.is_empty() => match offset[..] {
+            [ConstOp::I32Const(start)] => {
+                Some((start as u32, (start as u32).saturating_add(data.bytes.len() as u32)))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The value of an immutable global that is exported or named like this.
+fn linker_global(info: &ModuleInfo, name: &str) -> Option<u32> {
+    let exported = info.exports.iter().find_map(|export| match export.kind {
+        ExportKind::Global(global) if export.name == name => Some(global),
+        _ => None,
+    });
+    let named = || (0..info.globals.len() as u32).find(|&global| info.global_name(global) == Some(name));
+    let global = &info.globals[exported.or_else(named)? as usize];
+    match global.init[..] {
+        [ConstOp::I32Const(value)] if !global.mutable => Some(value as u32),
+        _ => None,
+    }
 }
 
 /// What may be the stack pointer.
@@ -221,7 +296,7 @@ fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static 
         }
     }
     if !candidate.labelled && bottom > 0 {
-        return Err("nothing shows that the first global is a stack pointer");
+        return Err(UNKNOWN_POINTER);
     }
     if u64::from(initial) - bottom < u64::from(MIN_STACK) {
         return Err("data lies directly below the stack pointer");

@@ -5,6 +5,7 @@ pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use target_pvm::Goal;
 pub use target_pvm::entries::START_ENTRY;
+use target_pvm::memory_plan::{MACHINE_STACK, MAX_STACK};
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
 use super::{Floats, Options, OptionsError};
@@ -123,6 +124,7 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(pvm_isa::spi::ARGS_START),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
+            shadow_stack_limit: Some(self.stack_size.unwrap_or(MAX_STACK - MACHINE_STACK)),
             ..llvm_frontend::Options::new(target)
         }
     }

@@ -1,0 +1,384 @@
+//! Random programs with a C stack in linear memory, as compilers write them, and with one thing in them that compilers
+//! don't do.
+//!
+//! Functions have frames of many sizes and alignments on `__stack_pointer`: objects whose address is passed, results
+//! through pointers, structures by copy, pointers to the end of an object, loops, recursion, calls through a table,
+//! early returns, tail calls. A *violation* reads or hands out what the frame rule of `--shadow-stack auto` forbids; such
+//! a module is right only if its stack stays in linear memory. `wasmi` says what every module returns.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, ensure};
+use wasm_pvm::{GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stage};
+
+use crate::executor::{Call, CallExit, Executor};
+use crate::fuzz::Random;
+use crate::oracle::{Outcome, Reference, import_result};
+use crate::program::Pvm;
+
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+/// Fuel of the reference engine.
+const FUEL: u64 = 5_000_000;
+/// Functions with frames.
+const FUNCTIONS: usize = 5;
+
+/// A module and what is in it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The text of the module.
+    pub text: String,
+    /// What it does that compilers don't.
+    pub violation: Option<usize>,
+}
+
+/// Functions that every module has: what compilers make of small helpers. `TOP` is the initial stack pointer.
+const HELPERS: &str = r#"
+  (func $fill (param $p i32) (param $n i32) (param $v i32) (local $end i32)
+    (local.set $end (i32.add (local.get $p) (local.get $n)))
+    (loop $l
+      (i32.store (local.get $p) (local.get $v))
+      (local.set $v (i32.mul (i32.add (local.get $v) (i32.const 7)) (i32.const 31)))
+      (br_if $l (i32.ne (local.tee $p (i32.add (local.get $p) (i32.const 4))) (local.get $end)))))
+  (func $sum (param $p i32) (param $end i32) (result i32) (local $s i32)
+    (block $done (loop $l
+      (br_if $done (i32.eq (local.get $p) (local.get $end)))
+      (local.set $s (i32.add (i32.mul (local.get $s) (i32.const 3)) (i32.load (local.get $p))))
+      (local.set $p (i32.add (local.get $p) (i32.const 4)))
+      (br $l)))
+    (local.get $s))
+  (func $read (param $p i32) (result i32) (i32.load (local.get $p)))
+  (func $same (param $p i32) (result i32) (local.get $p))
+  (func $pair (param $out i32) (param $x i32)
+    (i32.store (local.get $out) (local.get $x))
+    (i32.store offset=4 (local.get $out) (i32.xor (local.get $x) (i32.const 85))))
+  (func $leaf (param $x i32) (result i32) (local $p i32)
+    (i32.store offset=8 (local.tee $p (i32.sub (global.get $__stack_pointer) (i32.const 16))) (local.get $x))
+    (i32.store offset=12 (local.get $p) (i32.const 9))
+    (i32.add (i32.load offset=8 (local.get $p)) (i32.load8_u offset=12 (local.get $p))))
+"#;
+
+/// What compilers don't do: functions `$odd`, of a number to a number. They are called with frames of callers in place, which
+/// have words that were written at every multiple of four.
+const VIOLATIONS: [&str; 30] = [
+    // Scans to the end of the stack.
+    "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
+      (local.set $p (global.get $__stack_pointer))
+      (loop $l (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
+        (br_if $l (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (i32.const TOP))))
+      (local.get $s))",
+    "(func $scan (param $p i32) (param $end i32) (result i32) (local $s i32)
+      (loop $l (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
+        (br_if $l (i32.ne (local.tee $p (i32.add (local.get $p) (i32.const 4))) (local.get $end))))
+      (local.get $s))
+     (func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (call $fill (local.get $f) (i32.const 16) (local.get $x))
+      (call $scan (local.get $f) (i32.const TOP))
+      (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16))))",
+    // Reads above the pointer at entry: directly, aligned, by an offset, by a copy.
+    "(func $odd (param $x i32) (result i32) (i32.load (global.get $__stack_pointer)))",
+    "(func $odd (param $x i32) (result i32) (i32.load offset=8 (i32.and (global.get $__stack_pointer) (i32.const -16))))",
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (local.set $f (i32.and (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const -16)))
+      (i32.load offset=20 (local.get $f)))",
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (memory.copy (local.get $f) (i32.add (local.get $f) (i32.const 16)) (i32.const 8))
+      (i32.load (local.get $f))
+      (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16))))",
+    // Hands out the pointer.
+    "(func $current (result i32) (global.get $__stack_pointer))
+     (func $odd (param $x i32) (result i32) (i32.load offset=4 (call $current)))",
+    "(func $current (result i32) (global.get $__stack_pointer))
+     (func $odd (param $x i32) (result i32) (i32.sub (i32.const TOP) (call $current)))",
+    "(func $odd (param $x i32) (result i32) (call $read (global.get $__stack_pointer)))",
+    "(func $odd (param $x i32) (result i32) (call_indirect (type $t) (global.get $__stack_pointer) (i32.const 0)))",
+    "(func $odd (param $x i32) (result i32) (call_indirect (type $t) (global.get $__stack_pointer) (i32.const 1)))",
+    "(func $odd (param $x i32) (result i32) (global.set $other (global.get $__stack_pointer)) (i32.load (global.get $other)))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.store (i32.const STATIC) (global.get $__stack_pointer))
+      (i32.load (i32.load (i32.const STATIC))))",
+    "(func $odd (param $x i32) (result i32) (return_call $read (global.get $__stack_pointer)))",
+    // Compares it, computes with it.
+    "(func $odd (param $x i32) (result i32) (i32.lt_u (global.get $__stack_pointer) (i32.const MIDDLE)))",
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (local.set $f (i32.sub (global.get $__stack_pointer) (i32.const 16)))
+      (i32.lt_u (local.get $f) (i32.const TOP)))",
+    "(func $odd (param $x i32) (result i32) (i32.mul (global.get $__stack_pointer) (i32.const 3)))",
+    // Takes it through control flow.
+    "(func $odd (param $x i32) (result i32)
+      (i32.load (select (global.get $__stack_pointer) (i32.const STATIC) (i32.const 1))))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.load (if (result i32) (i32.and (local.get $x) (i32.const 1))
+        (then (global.get $__stack_pointer)) (else (i32.const STATIC)))))",
+    "(func $odd (param $x i32) (result i32)
+      LOCALS
+      (local.set 75 (global.get $__stack_pointer))
+      (if (i32.and (local.get $x) (i32.const 1)) (then (local.set 75 (i32.const STATIC))))
+      (i32.load (local.get 75)))",
+    "(func $odd (param $x i32) (result i32) (local $p i32) (local $n i32) (local $s i32)
+      (local.set $p (i32.const STATIC))
+      (loop $l
+        (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
+        (local.set $p (global.get $__stack_pointer))
+        (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3))))
+      (local.get $s))",
+    // Addresses the stack by constants.
+    "(func $odd (param $x i32) (result i32) (i32.load (i32.const NEAR)))",
+    "(func $odd (param $x i32) (result i32) (i32.store (i32.const NEAR) (local.get $x)) (local.get $x))",
+    "(func $odd (param $x i32) (result i32) (memory.fill (i32.const NEAR) (local.get $x) (i32.const 8)) (local.get $x))",
+    "(func $odd (param $x i32) (result i32)
+      (memory.copy (i32.const STATIC) (i32.const NEAR) (i32.const 8)) (i32.load (i32.const STATIC)))",
+    "(func $odd (param $x i32) (result i32) (call $read (i32.const NEAR)))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.load offset=NEAR (i32.shl (i32.and (local.get $x) (i32.const 1)) (i32.const 2))))",
+    "(func $odd (param $x i32) (result i32) (local $i i32) (local $s i32)
+      (loop $l
+        (local.set $s (i32.add (local.get $s) (i32.load (i32.add (i32.const NEAR) (i32.mul (local.get $i) (i32.const 4))))))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 3))))
+      (local.get $s))",
+    "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
+      (local.set $p (i32.const NEAR))
+      (loop $l
+        (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
+        (br_if $l (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (i32.const TOP))))
+      (local.get $s))",
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (i32.store offset=12 (local.get $f) (i32.const NEAR))
+      (i32.store offset=8 (local.get $f) (i32.load (i32.load offset=12 (local.get $f))))
+      (i32.load offset=8 (local.get $f))
+      (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16))))",
+];
+
+/// The program of a seed.
+pub fn program(seed: u64) -> Program {
+    let mut random = Random::new(seed);
+    let violation =
+        random.word().is_multiple_of(2).then(|| (random.word() % VIOLATIONS.len() as u64) as usize);
+    let is_first = random.word().is_multiple_of(2);
+    let top = [4096, 16384, 65536, 1 << 20][(random.word() % 4) as usize];
+    let top: u32 = if is_first { top } else { 1536 + (1 << 16) };
+    let statics = if is_first { top } else { 1024 };
+    let mut text = String::from(
+        "(module (type $t (func (param i32) (result i32)))\n  (memory (export \"memory\") 20)\n",
+    );
+    let _ = writeln!(text, "  (global $__stack_pointer (mut i32) (i32.const {top}))");
+    text.push_str("  (global $other (mut i32) (i32.const 0))\n");
+    let _ = writeln!(text, "  (data (i32.const {statics}) \"some static data\")");
+    text.push_str("  (table 4 funcref) (elem (i32.const 0) $read $same $leaf $f4)\n");
+    text.push_str(HELPERS);
+    if let Some(violation) = violation {
+        text.push_str(VIOLATIONS[violation]);
+    }
+    for number in 0..FUNCTIONS {
+        let body = Body::new(&mut random, number, violation.is_some(), statics);
+        text.push_str(&body.text());
+    }
+    text.push_str("  (func (export \"main\") (param i32) (result i32) (call $f0 (local.get 0)))\n)\n");
+    let locals = "(local i32) ".repeat(80);
+    let near = top - 40;
+    let text = text
+        .replace("LOCALS", &locals)
+        .replace("TOP", &top.to_string())
+        .replace("NEAR", &near.to_string())
+        .replace("MIDDLE", &(top - 100).to_string())
+        .replace("STATIC", &(statics + 64).to_string());
+    Program { text, violation }
+}
+
+/// A function with a frame.
+struct Body<'a> {
+    random: &'a mut Random,
+    number: usize,
+    size: u32,
+    align: u32,
+    is_odd: bool,
+    statics: u32,
+}
+
+impl<'a> Body<'a> {
+    fn new(random: &'a mut Random, number: usize, is_odd: bool, statics: u32) -> Self {
+        let size = [16, 32, 48, 96, 160, 272][(random.word() % 6) as usize];
+        let align = [16, 16, 32, 64, 128][(random.word() % 5) as usize];
+        Self { random, number, size, align, is_odd, statics }
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        (self.random.word() % u64::from(n)) as u32
+    }
+
+    /// Offset and size of words in the frame, which may end where the frame does.
+    fn object(&mut self) -> (u32, u32) {
+        let words = self.size / 4;
+        let first = self.below(words);
+        let count = 1 + self.below(words - first);
+        (first * 4, count * 4)
+    }
+
+    fn text(mut self) -> String {
+        let (number, size, align) = (self.number, self.size, self.align);
+        let lowered = format!("(i32.sub (global.get $__stack_pointer) (i32.const {size}))");
+        let frame = match align {
+            16 => lowered,
+            _ => format!("(i32.and {lowered} (i32.const -{align}))"),
+        };
+        let mut text = format!(
+            "  (func $f{number} (param $x i32) (result i32) (local $f i32) (local $old i32) (local $i i32) (local $p i32)\n    \
+             (local.set $old (global.get $__stack_pointer))\n    (global.set $__stack_pointer (local.tee $f {frame}))\n    \
+             (call $fill (local.get $f) (i32.const {size}) (local.get $x))\n"
+        );
+        for _ in 0..2 + self.below(6) {
+            let statement = self.statement();
+            let _ = writeln!(text, "    {statement}");
+        }
+        if self.is_odd && (number == 1 || self.below(3) == 0) {
+            text.push_str("    (local.set $x (i32.add (local.get $x) (call $odd (local.get $x))))\n");
+        }
+        let restore = self.restore();
+        match self.below(4) {
+            0 if number + 1 < FUNCTIONS => {
+                let _ = writeln!(text, "    {restore} (return_call $f{} (local.get $x)))", number + 1);
+            }
+            _ if number + 1 < FUNCTIONS => {
+                let _ = writeln!(
+                    text,
+                    "    (i32.add (local.get $x) (call $f{} (local.get $x))) {restore})",
+                    number + 1
+                );
+            }
+            _ => {
+                let _ = writeln!(text, "    (local.get $x) {restore})");
+            }
+        }
+        text
+    }
+
+    /// Compilers add the size again, or keep the old value where the frame is aligned.
+    fn restore(&mut self) -> String {
+        if self.align == 16 && self.below(2) == 0 {
+            format!("(global.set $__stack_pointer (i32.add (local.get $f) (i32.const {})))", self.size)
+        } else {
+            "(global.set $__stack_pointer (local.get $old))".to_owned()
+        }
+    }
+
+    fn statement(&mut self) -> String {
+        let (at, len) = self.object();
+        let place = format!("(i32.add (local.get $f) (i32.const {at}))");
+        let add = |value: &str| format!("(local.set $x (i32.add (local.get $x) {value}))");
+        match self.below(15) {
+            0 => format!("(call $fill {place} (i32.const {len}) (local.get $x))"),
+            1 => add(&format!("(call $sum {place} (i32.add (local.get $f) (i32.const {})))", at + len)),
+            2 => add(&format!("(i32.load offset={at} (local.get $f))")),
+            3 => format!("(i32.store offset={at} (local.get $f) (local.get $x))"),
+            4 => self.index(at, len),
+            5 => format!("(memory.fill {place} (local.get $x) (i32.const {len}))"),
+            6 => self.copy(at, len),
+            7 if at + 8 <= self.size => format!("(call $pair {place} (local.get $x))"),
+            8 => add("(call $leaf (local.get $x))"),
+            9 => add(&format!("(call_indirect (type $t) {place} (i32.const 0))")),
+            10 => {
+                let restore = self.restore();
+                let n = self.below(16);
+                format!(
+                    "(if (i32.eq (i32.and (local.get $x) (i32.const 15)) (i32.const {n})) (then {restore} (return (local.get $x))))"
+                )
+            }
+            11 => self.statics(),
+            12 => self.recursion(),
+            13 => add(&format!("(call $read (call $same {place}))")),
+            _ => add(&format!(
+                "(call $read (select {place} (local.get $f) (i32.and (local.get $x) (i32.const 1))))"
+            )),
+        }
+    }
+
+    /// A loop over an object.
+    fn index(&mut self, at: u32, len: u32) -> String {
+        format!(
+            "(local.set $i (i32.const 0)) (loop $l
+      (local.set $p (i32.add (i32.add (local.get $f) (i32.const {at})) (i32.shl (local.get $i) (i32.const 2))))
+      (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (local.get $x)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {}))))",
+            len / 4
+        )
+    }
+
+    /// A structure is copied inside the frame.
+    fn copy(&mut self, at: u32, len: u32) -> String {
+        let to = self.below((self.size - len) / 4 + 1) * 4;
+        format!(
+            "(memory.copy (i32.add (local.get $f) (i32.const {to})) (i32.add (local.get $f) (i32.const {at})) (i32.const {len}))"
+        )
+    }
+
+    /// Static data at constant addresses and by an index.
+    fn statics(&mut self) -> String {
+        let at = self.statics + self.below(16) * 4;
+        format!(
+            "(i32.store offset={at} (i32.shl (i32.and (local.get $x) (i32.const 7)) (i32.const 2)) (local.get $x))
+    (local.set $x (i32.xor (local.get $x) (i32.load (i32.const {at}))))"
+        )
+    }
+
+    fn recursion(&mut self) -> String {
+        let number = self.number;
+        format!(
+            "(if (i32.eqz (i32.and (local.get $x) (i32.const 3)))
+      (then (local.set $x (i32.add (call $f{number} (i32.or (local.get $x) (i32.const 1))) (i32.const 1)))))"
+        )
+    }
+}
+
+/// Whether a compilation with these options puts the C stack on the machine's stack.
+fn is_fused(wasm: &[u8], options: &Options) -> Result<bool> {
+    Ok(wasm_pvm::emit(wasm, options, Stage::Ssa)?.contains(" native_stack="))
+}
+
+fn options(level: OptLevel, gp: GpVersion, shadow_stack: ShadowStack) -> Options {
+    let pvm = PvmOptions { gp, ..PvmOptions::default() };
+    Options { level, shadow_stack, threads: 1, ..Options::new(pvm) }
+}
+
+/// Runs `main` on both sides.
+fn compare(wasm: &[u8], options: Options) -> Result<()> {
+    let mut reference = Reference::new(wasm, FUEL)?.context("it has no start function")?;
+    let mut program = Pvm { options }.load(wasm).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+    for arg in [0u64, 1, 5, 1234] {
+        let expected = match reference.invoke("main", &[arg], FUEL)? {
+            Outcome::Returned(words) => words,
+            Outcome::Exhausted => return Ok(()),
+            trapped @ Outcome::Trapped(_) => anyhow::bail!("the generator made a trap: {trapped:?}"),
+        };
+        let call = Call { name: "main", args: &[arg], is_endless: false };
+        let exit = program.call(call, &mut import_result)?;
+        ensure!(
+            exit == CallExit::Returned(expected.clone()),
+            "main({arg}): {exit:x?} instead of {expected:x?}"
+        );
+    }
+    Ok(())
+}
+
+/// Compiles the program of a seed in all modes that are exact for it, and compares what it returns.
+///
+/// # Errors
+/// What disagrees, with the text of the program.
+pub fn check(seed: u64) -> Result<()> {
+    let Program { text, violation } = program(seed);
+    let wasm = wat::parse_str(&text).with_context(|| text.clone())?;
+    let level = LEVELS[(seed % 4) as usize];
+    let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
+    let mut modes = vec![ShadowStack::Auto, ShadowStack::Strict];
+    if violation.is_none() {
+        modes.push(ShadowStack::Native);
+    }
+    for mode in modes {
+        let options = options(level, gp, mode);
+        compare(&wasm, options).with_context(|| format!("seed {seed} {level:?} {gp} {mode:?}\n{text}"))?;
+    }
+    let fused = is_fused(&wasm, &options(level, gp, ShadowStack::Auto))?;
+    ensure!(fused == violation.is_none(), "seed {seed}: fused: {fused}, violation: {violation:?}\n{text}");
+    Ok(())
+}
