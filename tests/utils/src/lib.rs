@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod executor;
 pub mod fuzz;
+pub mod helpers;
 pub mod interface;
 pub mod kernels;
 pub mod machine;

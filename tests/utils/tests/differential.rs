@@ -1,11 +1,14 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::fuzz::{Verdict, compare, module};
+use testkit::helpers;
 use testkit::program::Pvm;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
 const SEEDS: u64 = 150;
+/// Modules with functions that are nearly helpers.
+const HELPER_SEEDS: u64 = 250;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -43,4 +46,14 @@ fn random_modules_agree_on_gp_072() {
         }
     }
     assert!(agreed > 0);
+}
+
+#[test]
+fn near_helpers_keep_their_meaning() {
+    let mut valid = 0;
+    for seed in 0..HELPER_SEEDS {
+        valid += u64::from(helpers::case(seed).is_ok_and(|case| case.is_some()));
+        helpers::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    assert!(valid > HELPER_SEEDS / 2, "most seeds must be modules, {valid} were");
 }
