@@ -18,9 +18,10 @@ const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 3] = [
+pub const TOPICS: [Topic; 4] = [
     ("adapters", testkit::adapters::check),
     ("data", testkit::data::check),
+    ("helpers", testkit::helpers::check),
     ("stack", testkit::stacks::check),
 ];
 

@@ -41,7 +41,10 @@ pub fn declarations(target: Target) -> Vec<(&'static str, Signature, FuncKind)> 
 
 /// The text of the runtime for a program.
 pub fn text(target: Target, memory: Option<MemoryPlan>) -> String {
-    let mut text = include_str!("runtime/common.ll").to_owned();
+    let page = compared_page(target);
+    let mut text = include_str!("runtime/common.ll")
+        .replace("COMPARED_PAGE_MASK", &(page - 1).to_string())
+        .replace("COMPARED_PAGE", &page.to_string());
     let Some(memory) = memory.filter(|memory| memory.grows) else { return text };
     text.push_str(match target {
         Target::PvmV072 => include_str!("runtime/grow_sbrk.ll"),
@@ -50,4 +53,12 @@ pub fn text(target: Target, memory: Option<MemoryPlan>) -> String {
     });
     text.replace("MAX_PAGES", &(memory.max_pages as i32).to_string())
         .replace("PAGE_LOG2", &memory.page_log2.to_string())
+}
+
+/// Bytes that exist or don't exist together: pages of the PVM; of Cortex-M, the finest regions of its memory protection.
+fn compared_page(target: Target) -> u32 {
+    match target {
+        Target::PvmV072 | Target::PvmV08 => 4096,
+        Target::Thumb { .. } => 32,
+    }
 }

@@ -1,4 +1,4 @@
-//! Compiler helpers are recognised by what they do, not by what they are called.
+//! Compiler helpers are recognised by their code, not by what they are called.
 
 mod support;
 
@@ -69,48 +69,46 @@ fn a_memcpy_that_does_nothing_keeps_its_meaning() {
     assert!(!uses_runtime(&module, "__wasm_memmove"));
 }
 
-/// `__multi3` as compiler-rt has it: halves of 32 bits.
-const MULTI3: &str = r#"
-    (local i64 i64 i64 i64 i64 i64)
-    (local.set 5 (i64.and (local.get 1) (i64.const 0xffffffff)))
-    (local.set 6 (i64.shr_u (local.get 1) (i64.const 32)))
-    (local.set 7 (i64.and (local.get 3) (i64.const 0xffffffff)))
-    (local.set 8 (i64.shr_u (local.get 3) (i64.const 32)))
-    (local.set 9 (i64.mul (local.get 5) (local.get 7)))
-    (local.set 10 (i64.add (i64.mul (local.get 6) (local.get 7)) (i64.shr_u (local.get 9) (i64.const 32))))
-    (i64.store (local.get 0) (i64.mul (local.get 1) (local.get 3)))
-    (i64.store offset=8 (local.get 0)
-      (i64.add
-        (i64.add
-          (i64.add (i64.mul (local.get 1) (local.get 4)) (i64.mul (local.get 2) (local.get 3)))
-          (i64.add (i64.mul (local.get 6) (local.get 8)) (i64.shr_u (local.get 10) (i64.const 32))))
-        (i64.shr_u
-          (i64.add (i64.and (local.get 10) (i64.const 0xffffffff)) (i64.mul (local.get 5) (local.get 8)))
-          (i64.const 32))))"#;
+/// Functions of a known body; the first is `$f0`.
+macro_rules! known {
+    ($name:literal) => {
+        functions(include_str!(concat!("../src/libcalls/known/", $name, ".wat")))
+    };
+}
 
-fn multiplying(name: &str, body: &str) -> String {
+fn functions(form: &str) -> String {
+    let start = form.find("(memory 1)").expect("it has a memory") + "(memory 1)".len();
+    let end = form.rfind(')').expect("it is a module");
+    form[start..end].replace("$scratch", "$__stack_pointer")
+}
+
+fn multiplying_by(functions: &str, callee: &str) -> String {
     format!(
-        r#"(module (memory 1)
-          (func ${name} (param i32 i64 i64 i64 i64) {body})
+        r#"(module (memory 1) {functions}
           (func (export "f") (param i64 i64) (result i64 i64)
-            (call ${name} (i32.const 64) (local.get 0) (i64.const 0) (local.get 1) (i64.const 0))
+            (call ${callee} (i32.const 64) (local.get 0) (i64.const 0) (local.get 1) (i64.const 0))
             (i64.load (i32.const 64)) (i64.load (i32.const 72))))"#
     )
+}
+
+fn multiplying(name: &str, body: &str) -> String {
+    multiplying_by(&format!("(func ${name} (param i32 i64 i64 i64 i64) {body})"), name)
 }
 
 #[test]
 fn multi3_becomes_a_multiplication() {
     let (a, b) = (0xdead_beef_1234_5678_u64, 0xfedc_ba98_7654_3210_u64);
     let product = u128::from(a) * u128::from(b);
+    let multi3 = known!("multi3-kernels-O2");
     for options in all_options() {
-        let module = compile_text(&multiplying("__multi3", MULTI3), &options).expect("it compiles");
+        let module = compile_text(&multiplying_by(&multi3, "f0"), &options).expect("it compiles");
         assert_eq!(
             call(&module, "f", &[a, b]),
             Ok(vec![product as u64, (product >> 64) as u64]),
             "{options:?}"
         );
     }
-    let module = compile_text(&multiplying("__multi3", MULTI3), &options(OptLevel::O2)).expect("it compiles");
+    let module = compile_text(&multiplying_by(&multi3, "f0"), &options(OptLevel::O2)).expect("it compiles");
     let body = module.functions[function(&module, "f")].as_ref().expect("it has a body");
     let high = |inst: &InstData| matches!(inst, InstData::Binary { op: ssa::BinaryOp::MulhU, .. });
     assert!(body.insts.values().any(high), "the high half is one instruction");
@@ -145,33 +143,19 @@ fn helpers_in_tables_and_exports_still_work() {
     }
 }
 
+fn dividing(functions: &str) -> String {
+    format!(
+        r#"(module (memory 1) {functions}
+          (func (export "f") (param i64 i64 i64 i64) (result i64 i64)
+            (call $f0 (i32.const 64) (local.get 0) (local.get 1) (local.get 2) (local.get 3))
+            (i64.load (i32.const 64)) (i64.load (i32.const 72))))"#
+    )
+}
+
 #[test]
 fn divisions_by_128_bits() {
-    // The body is shift-and-subtract division; the helper is recognised and computed by our own routine.
-    let body = r#"(local i64 i64 i32)
-        (local.set 7 (i32.const 128))
-        (loop $bit
-          (local.set 6 (i64.or (i64.shl (local.get 6) (i64.const 1)) (i64.shr_u (local.get 5) (i64.const 63))))
-          (local.set 5 (i64.or (i64.shl (local.get 5) (i64.const 1)) (i64.shr_u (local.get 2) (i64.const 63))))
-          (local.set 2 (i64.or (i64.shl (local.get 2) (i64.const 1)) (i64.shr_u (local.get 1) (i64.const 63))))
-          (local.set 1 (i64.shl (local.get 1) (i64.const 1)))
-          (if (i32.or (i64.gt_u (local.get 6) (local.get 4))
-                (i32.and (i64.eq (local.get 6) (local.get 4)) (i64.ge_u (local.get 5) (local.get 3))))
-            (then
-              (local.set 6 (i64.sub (i64.sub (local.get 6) (local.get 4))
-                (i64.extend_i32_u (i64.lt_u (local.get 5) (local.get 3)))))
-              (local.set 5 (i64.sub (local.get 5) (local.get 3)))
-              (local.set 1 (i64.or (local.get 1) (i64.const 1)))))
-          (br_if $bit (local.tee 7 (i32.sub (local.get 7) (i32.const 1)))))
-        (i64.store (local.get 0) (local.get 1))
-        (i64.store offset=8 (local.get 0) (local.get 2))"#;
-    let text = format!(
-        r#"(module (memory 1)
-          (func $__udivti3 (param i32 i64 i64 i64 i64) {body})
-          (func (export "f") (param i64 i64 i64 i64) (result i64 i64)
-            (call $__udivti3 (i32.const 64) (local.get 0) (local.get 1) (local.get 2) (local.get 3))
-            (i64.load (i32.const 64)) (i64.load (i32.const 72))))"#
-    );
+    let udivti3 = known!("udivti3-kernels-O2");
+    let text = dividing(&udivti3);
     let numbers = [
         1u128,
         3,
@@ -196,5 +180,43 @@ fn divisions_by_128_bits() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn a_copy_upwards_repeats_what_overlaps() {
+    // The same without names and with another name.
+    let named = copying("memcpy", COPY_LOOP)
+        .replace("(i32.const 100) (i32.const 16)", "(i32.const 17) (i32.const 16)");
+    let named = named.replace("i64.load (i32.const 100)", "i64.load (i32.const 16)");
+    let nameless = named.replace("(func $memcpy", "(func").replace("call $memcpy", "call 0");
+    for text in [named.clone(), named.replace("$memcpy", "$copy"), nameless] {
+        for options in all_options() {
+            let module = compile_text(&text, &options).expect("it compiles");
+            let copies = ["__wasm_memcpy", "__wasm_memmove"].map(|name| uses_runtime(&module, name));
+            assert!(copies.contains(&true), "{options:?}");
+            assert_eq!(call(&module, "f", &[7]), Ok(vec![u64::from_le_bytes(*b"hhhhhhhh")]), "{options:?}");
+        }
+    }
+}
+
+/// Bodies that differ from a helper for some arguments.
+const NEARLY: [&str; 5] = [
+    "(if (i32.gt_u (local.get 2) (i32.const 1000)) (then (local.set 2 (i32.const 1000))))",
+    "(if (i32.eqz (local.get 0)) (then (return (local.get 0))))",
+    "(if (i32.eq (local.get 2) (i32.const 300)) (then (local.set 2 (i32.const 299))))",
+    "(if (i32.eq (local.get 0) (local.get 1)) (then (return (local.get 0))))",
+    "(local.set 2 (i32.add (local.get 2) (i32.load (i32.const 1024))))",
+];
+
+#[test]
+fn nearly_a_helper_is_none() {
+    for change in NEARLY {
+        let body = COPY_LOOP.replacen("(local i32)", &format!("(local i32) {change}"), 1);
+        let module = compile_text(&copying("memcpy", &body), &options(OptLevel::O0)).expect("it compiles");
+        assert!(
+            !uses_runtime(&module, "__wasm_memcpy") && !uses_runtime(&module, "__wasm_memmove"),
+            "{change}"
+        );
     }
 }

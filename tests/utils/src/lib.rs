@@ -9,6 +9,7 @@ pub mod data;
 pub mod engine;
 pub mod executor;
 pub mod fuzz;
+pub mod helpers;
 pub mod interface;
 pub mod kernels;
 pub mod machine;

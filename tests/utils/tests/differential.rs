@@ -2,6 +2,7 @@
 
 use testkit::adapters::agreed;
 use testkit::fuzz::{Verdict, compare, module};
+use testkit::helpers;
 use testkit::program::Pvm;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
@@ -9,6 +10,8 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 const SEEDS: u64 = 150;
 /// Modules with initial data.
 const DATA_SEEDS: u64 = 100;
+/// Modules with functions that are nearly helpers.
+const HELPER_SEEDS: u64 = 250;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -69,4 +72,14 @@ fn stacks_agree_with_the_reference_engine() {
     for seed in 0..24 {
         testkit::stacks::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
     }
+}
+
+#[test]
+fn near_helpers_keep_their_meaning() {
+    let mut valid = 0;
+    for seed in 0..HELPER_SEEDS {
+        valid += u64::from(helpers::case(seed).is_ok_and(|case| case.is_some()));
+        helpers::check(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    assert!(valid > HELPER_SEEDS / 2, "most seeds must be modules, {valid} were");
 }

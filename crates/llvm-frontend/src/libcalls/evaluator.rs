@@ -135,6 +135,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Whether the last call did not end because it took too long.
+    pub fn has_fuel(&self) -> bool {
+        self.fuel > 0
+    }
+
     fn run(&mut self, function: u32, args: &[u64], depth: usize) -> Option<Vec<u64>> {
         let body = self.body(function)?;
         if depth > MAX_DEPTH {

@@ -4,35 +4,73 @@
 //! has neither bulk memory nor 128-bit arithmetic. Calls to them are replaced by the operation they stand for,
 //! which the optimiser and the target know.
 //!
-//! A function is a helper if it has the helper's name and its exact signature, and if its own body, run on the
-//! vectors of [`vectors`], does what the helper is specified to do. So a function that only shares the name keeps
-//! its meaning. In a module without function names the signature and the behaviour have to do; there
-//! `memcpy` is not looked for, because nothing tells it from a copy loop that is meant to overlap.
+//! A function is a helper if its own code shows it, in one of two ways; what it is called plays no part.
+//! - [`proof`]: it consists of byte loops that are proven to fill, copy or compare, by induction over the loop.
+//! - [`known`]: its form ([`form`]) is that of a known body of a compiler's library. A person has read each of
+//!   these, and the tests run them.
 //!
-//! What the C standard leaves undefined (overlapping `memcpy`, division by zero) is not part of the behaviour
-//! that is compared.
+//! An operation equals a body on a [`Domain`]. Outside of it the body itself runs.
+//!
+//! Where body and operation write memory and then trap, they may differ in what was written before the trap. A
+//! trap ends the program, so the program can't see that.
+//!
+//! Bodies of 128-bit division use the C stack below its pointer for scratch. The operation doesn't, so a
+//! program could tell them apart by reading memory below its stack pointer, or by having no stack left.
 
+#[cfg(test)]
 mod evaluator;
+mod form;
+mod known;
+mod proof;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 
-use crate::module_info::{FuncType, ModuleInfo, ValueType};
+use crate::module_info::{ConstOp, FuncType, ModuleInfo, ValueType};
 use crate::names;
-use evaluator::Evaluator;
 
-/// A helper that the translator replaces by the operation it stands for.
+/// A function that is a compiler helper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Libcall {
+pub struct Libcall {
+    /// The operation it stands for.
+    pub operation: Operation,
+    /// Where it does the same as the operation.
+    pub domain: Domain,
+}
+
+/// The arguments for which a body and its operation are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Domain {
+    /// The two ranges have no byte in common.
+    pub apart: bool,
+    /// The two ranges do not begin at the same address.
+    pub distinct: bool,
+    /// The length is below 2^31.
+    pub short: bool,
+    /// The divisor is not zero.
+    pub nonzero: bool,
+}
+
+impl Domain {
+    /// All arguments.
+    pub const ALL: Self = Self { apart: false, distinct: false, short: false, nonzero: false };
+}
+
+/// What the translator puts in the place of a helper.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operation {
     /// `memcpy(to, from, length) -> to`.
     Memcpy,
     /// `memmove(to, from, length) -> to`.
     Memmove,
     /// `memset(to, byte, length) -> to`.
     Memset,
-    /// `memcmp(a, b, length)`: the difference of the first two bytes that differ.
+    /// `memcmp(a, b, length)`: the difference of the first two bytes that differ. Bytes after them are not read.
     Memcmp,
     /// `__multi3(result, a_low, a_high, b_low, b_high)`: 128-bit product.
     Multi3,
-    /// 128-bit quotient or remainder; arguments as for [`Self::Multi3`].
+    /// 128-bit quotient or remainder; arguments as for [`Self::Multi3`]. Division by zero traps.
     Divide(Division),
 }
 
@@ -64,34 +102,22 @@ impl Division {
 impl Libcall {
     /// Whether the result is the first argument.
     pub fn returns_first_argument(self) -> bool {
-        matches!(self, Self::Memcpy | Self::Memmove | Self::Memset)
+        matches!(self.operation, Operation::Memcpy | Operation::Memmove | Operation::Memset)
     }
 }
 
-/// Names of helpers, with what they are.
-const HELPERS: [(&str, Libcall); 10] = [
-    ("memcpy", Libcall::Memcpy),
-    ("memmove", Libcall::Memmove),
-    ("memset", Libcall::Memset),
-    ("memcmp", Libcall::Memcmp),
-    ("bcmp", Libcall::Memcmp),
-    ("__multi3", Libcall::Multi3),
-    ("__udivti3", Libcall::Divide(Division::UnsignedQuotient)),
-    ("__umodti3", Libcall::Divide(Division::UnsignedRemainder)),
-    ("__divti3", Libcall::Divide(Division::SignedQuotient)),
-    ("__modti3", Libcall::Divide(Division::SignedRemainder)),
-];
-
-/// What a function without a name may be, the strictest behaviour first.
-const NAMELESS: [Libcall; 8] = [
-    Libcall::Memmove,
-    Libcall::Memset,
-    Libcall::Memcmp,
-    Libcall::Multi3,
-    Libcall::Divide(Division::UnsignedQuotient),
-    Libcall::Divide(Division::UnsignedRemainder),
-    Libcall::Divide(Division::SignedQuotient),
-    Libcall::Divide(Division::SignedRemainder),
+/// Names of helpers. A function with such a name that is not recognised is reported.
+const NAMES: [&str; 10] = [
+    "memcpy",
+    "memmove",
+    "memset",
+    "memcmp",
+    "bcmp",
+    "__multi3",
+    "__udivti3",
+    "__umodti3",
+    "__divti3",
+    "__modti3",
 ];
 
 /// For each function the helper it is.
@@ -100,29 +126,38 @@ pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
     if info.memories.is_empty() {
         return found;
     }
-    let mut evaluator = Evaluator::new(info, wasm);
     for index in info.imported_functions() as u32..info.functions.len() as u32 {
-        let candidates = candidates(info, index);
-        let helper = candidates.into_iter().find(|&helper| {
-            has_signature(info.type_of(index), helper) && vectors::confirm(&mut evaluator, index, helper)
-        });
-        if let Some(helper) = helper {
-            tracing::debug!(function = info.function_name(index), ?helper, "recognised a compiler helper");
-            found[index as usize] = Some(helper);
+        let Some(shape) = Shape::of(info.type_of(index)) else { continue };
+        match identify(info, wasm, index, shape) {
+            Some((libcall, why)) => {
+                let (function, helper) = (info.function_name(index), libcall.operation);
+                tracing::info!(function, ?helper, by = why, "recognised a compiler helper");
+                found[index as usize] = Some(libcall);
+            }
+            None => report_unknown(info, index),
         }
     }
     found
 }
 
-fn candidates(info: &ModuleInfo, index: u32) -> Vec<Libcall> {
-    if info.function_names.is_empty() {
-        return NAMELESS.to_vec();
+/// What the function is, and how that is known.
+fn identify(info: &ModuleInfo, wasm: &[u8], index: u32, shape: Shape) -> Option<(Libcall, &'static str)> {
+    if shape == Shape::Memory {
+        if let Some(libcall) = proof::prove(info, wasm, index) {
+            return Some((libcall, "proof"));
+        }
     }
-    let Ok(at) = info.function_names.binary_search_by_key(&index, |(index, _)| *index) else {
-        return Vec::new();
-    };
-    let name = plain_name(&info.function_names[at].1);
-    HELPERS.iter().filter(|(helper, _)| *helper == name).map(|(_, libcall)| *libcall).collect()
+    let known = known::find(info, wasm, index, shape)?;
+    Some((known.libcall(), known.name))
+}
+
+fn report_unknown(info: &ModuleInfo, index: u32) {
+    let named = info.function_names.binary_search_by_key(&index, |(index, _)| *index);
+    let Ok(at) = named else { return };
+    let name = &info.function_names[at].1;
+    if NAMES.contains(&plain_name(name)) {
+        tracing::info!(function = name, reason = "unknown body", "not recognised as a compiler helper");
+    }
 }
 
 /// The last component of a Rust path without its hash: helpers are also found as
@@ -136,14 +171,35 @@ fn plain_name(name: &str) -> &str {
     if is_hash { components.next().unwrap_or(last) } else { last }
 }
 
-fn has_signature(ty: &FuncType, helper: Libcall) -> bool {
-    use ValueType::{I32, I64};
-    match helper {
-        Libcall::Memcpy | Libcall::Memmove | Libcall::Memset | Libcall::Memcmp => {
-            ty.params == [I32, I32, I32] && ty.results == [I32]
-        }
-        Libcall::Multi3 | Libcall::Divide(_) => {
-            ty.params == [I32, I64, I64, I64, I64] && ty.results.is_empty()
+/// The signatures that helpers have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    /// Of the functions for memory.
+    Memory,
+    /// Of 128-bit arithmetic.
+    Wide,
+}
+
+impl Shape {
+    fn of(ty: &FuncType) -> Option<Self> {
+        use ValueType::{I32, I64};
+        if ty.params == [I32, I32, I32] && ty.results == [I32] {
+            Some(Self::Memory)
+        } else if ty.params == [I32, I64, I64, I64, I64] && ty.results.is_empty() {
+            Some(Self::Wide)
+        } else {
+            None
         }
     }
+}
+
+/// Whether a global is the stack pointer of C: it has that name, or no global has a name and it is the first one.
+fn is_stack_pointer(info: &ModuleInfo, global: u32) -> bool {
+    let declared = &info.globals[global as usize];
+    let is_first = info.globals.iter().take(global as usize).all(|global| global.import.is_some());
+    let is_named = info.global_name(global) == Some("__stack_pointer");
+    let is_pointer = declared.mutable && declared.ty == ValueType::I32;
+    is_pointer
+        && matches!(declared.init[..], [ConstOp::I32Const(_)])
+        && (is_named || is_first && info.global_names.is_empty())
 }

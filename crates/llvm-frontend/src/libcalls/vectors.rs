@@ -1,7 +1,7 @@
 //! What helpers are specified to do, as cases to run.
 
 use super::evaluator::Evaluator;
-use super::{Division, Libcall};
+use super::{Division, Operation};
 
 /// Where the memory cases put their areas.
 const AREA: u32 = 0x4000;
@@ -31,15 +31,27 @@ const HALVES: [u64; 10] = [
 ];
 
 /// Whether the function with this index does what the helper is specified to do, on all cases.
-pub fn confirm(evaluator: &mut Evaluator<'_>, function: u32, helper: Libcall) -> bool {
+pub fn confirm(evaluator: &mut Evaluator<'_>, function: u32, helper: Operation) -> bool {
     match helper {
-        Libcall::Memcpy => copies(evaluator, function, &APART),
-        Libcall::Memmove => copies(evaluator, function, &OVERLAPPING) && copies(evaluator, function, &APART),
-        Libcall::Memset => sets(evaluator, function),
-        Libcall::Memcmp => compares(evaluator, function),
-        Libcall::Multi3 => computes(evaluator, function, |a, b| Some(a.wrapping_mul(b))),
-        Libcall::Divide(division) => computes(evaluator, function, |a, b| divide(division, a, b)),
+        Operation::Memcpy => copies(evaluator, function, &APART),
+        Operation::Memmove => {
+            copies(evaluator, function, &OVERLAPPING) && copies(evaluator, function, &APART)
+        }
+        Operation::Memset => sets(evaluator, function),
+        Operation::Memcmp => compares(evaluator, function),
+        Operation::Multi3 => computes(evaluator, function, |a, b| Some(a.wrapping_mul(b))),
+        Operation::Divide(division) => computes(evaluator, function, |a, b| divide(division, a, b)),
     }
+}
+
+/// Whether a division by zero traps.
+pub fn traps_at_zero(evaluator: &mut Evaluator<'_>, function: u32) -> bool {
+    HALVES.iter().all(|&low| {
+        HALVES.iter().all(|&high| {
+            evaluator.reset();
+            evaluator.call(function, &[RESULT.into(), low, high, 0, 0]).is_none() && evaluator.has_fuel()
+        })
+    })
 }
 
 fn divide(division: Division, a: u128, b: u128) -> Option<u128> {

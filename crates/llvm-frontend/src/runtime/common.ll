@@ -402,9 +402,64 @@ done:
 
 declare i64 @llvm.cttz.i64(i64, i1)
 
-; The difference of the first two bytes that differ. Memory is compared by words, the byte at the lowest address in
-; the lowest bits. The last word may overlap the one before: what overlaps is equal.
+; The difference of the first two bytes that differ. What is after them may not exist, so nothing is read from a page
+; before a byte of it is known to be needed: areas are compared in pieces that do not leave the pages they
+; begin in. Nearly all areas are one piece.
 define i32 @__wasm_memcmp(ptr %a, ptr %b, i32 %n) nounwind null_pointer_is_valid "no-builtins" {
+entry:
+  %a.address = ptrtoint ptr %a to i32
+  %b.address = ptrtoint ptr %b to i32
+  %a.in.page = and i32 %a.address, COMPARED_PAGE_MASK
+  %b.in.page = and i32 %b.address, COMPARED_PAGE_MASK
+  %a.later = icmp ugt i32 %a.in.page, %b.in.page
+  %in.page = select i1 %a.later, i32 %a.in.page, i32 %b.in.page
+  %room = sub i32 COMPARED_PAGE, %in.page
+  %fits = icmp ule i32 %n, %room
+  br i1 %fits, label %whole, label %pieces
+
+whole:
+  %whole.result = call i32 @__wasm_memcmp_piece(ptr %a, ptr %b, i32 %n)
+  ret i32 %whole.result
+
+pieces:
+  %pieces.result = call i32 @__wasm_memcmp_pieces(ptr %a, ptr %b, i32 %n)
+  ret i32 %pieces.result
+}
+
+define private i32 @__wasm_memcmp_pieces(ptr %a, ptr %b, i32 %n) nounwind noinline null_pointer_is_valid "no-builtins" {
+entry:
+  br label %loop
+
+loop:
+  %i = phi i32 [ 0, %entry ], [ %i.next, %next ]
+  %a.at = getelementptr i8, ptr %a, i32 %i
+  %b.at = getelementptr i8, ptr %b, i32 %i
+  %a.address = ptrtoint ptr %a.at to i32
+  %b.address = ptrtoint ptr %b.at to i32
+  %a.in.page = and i32 %a.address, COMPARED_PAGE_MASK
+  %b.in.page = and i32 %b.address, COMPARED_PAGE_MASK
+  %a.later = icmp ugt i32 %a.in.page, %b.in.page
+  %in.page = select i1 %a.later, i32 %a.in.page, i32 %b.in.page
+  %room = sub i32 COMPARED_PAGE, %in.page
+  %left = sub i32 %n, %i
+  %last = icmp ule i32 %left, %room
+  %length = select i1 %last, i32 %left, i32 %room
+  %result = call i32 @__wasm_memcmp_piece(ptr %a.at, ptr %b.at, i32 %length)
+  %i.next = add i32 %i, %length
+  %differ = icmp ne i32 %result, 0
+  %over = or i1 %differ, %last
+  br i1 %over, label %done, label %next
+
+next:
+  br label %loop
+
+done:
+  ret i32 %result
+}
+
+; The same of areas that exist. Memory is compared by words, the byte at the lowest address in the lowest bits. The
+; last word may overlap the one before: what overlaps is equal.
+define private i32 @__wasm_memcmp_piece(ptr %a, ptr %b, i32 %n) nounwind null_pointer_is_valid "no-builtins" {
 entry:
   %ge8 = icmp uge i32 %n, 8
   br i1 %ge8, label %words, label %upto7

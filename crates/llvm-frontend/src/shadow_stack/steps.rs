@@ -10,7 +10,7 @@ use super::flow::Sink;
 use super::frame::Analysis;
 use super::operators::{FixedArity, is_comparison, is_narrow_load, is_numeric, memory_access};
 use super::value::{Known, Place, Traits, is_alignment};
-use crate::libcalls::Libcall;
+use crate::libcalls::{Libcall, Operation};
 use crate::module_info::{ConstOp, FuncType};
 
 /// Frames above this size are not moved to the machine stack.
@@ -504,14 +504,12 @@ impl Analysis<'_> {
     fn call(&mut self, callee: u32) {
         let ty = self.subject.info.type_of(callee);
         let args = self.stack.split_off(self.stack.len() - ty.params.len());
-        if let Some(helper) = self.subject.libcalls[callee as usize] {
-            let result = self.helper(helper, &args);
-            self.stack.extend(std::iter::repeat_n(result, ty.results.len()));
-            return;
-        }
         self.note_call();
         self.pass_arguments(callee, &args);
-        let result = Known::Unknown(self.world.results(callee));
+        let result = match self.subject.libcalls[callee as usize] {
+            Some(helper) => self.helper(helper, &args),
+            None => Known::Unknown(self.world.results(callee)),
+        };
         self.stack.extend(std::iter::repeat_n(result, ty.results.len()));
     }
 
@@ -539,18 +537,16 @@ impl Analysis<'_> {
         }
     }
 
-    /// A call of a compiler helper, which is replaced.
+    /// The accesses of a compiler helper, and its result. Where its operation does not do the same as its body, the body
+    /// runs, so the call itself counts as well.
     fn helper(&mut self, helper: Libcall, args: &[Known]) -> Known {
-        for &arg in args {
-            self.plain(arg);
-        }
-        match helper {
-            Libcall::Memset => self.check_range(args[0], args[2]),
-            Libcall::Memcpy | Libcall::Memmove | Libcall::Memcmp => {
+        match helper.operation {
+            Operation::Memset => self.check_range(args[0], args[2]),
+            Operation::Memcpy | Operation::Memmove | Operation::Memcmp => {
                 self.check_range(args[0], args[2]);
                 self.check_range(args[1], args[2]);
             }
-            Libcall::Multi3 | Libcall::Divide(_) => self.check_range(args[0], Known::Constant(16)),
+            Operation::Multi3 | Operation::Divide(_) => self.check_range(args[0], Known::Constant(16)),
         }
         if helper.returns_first_argument() { args[0] } else { Known::NUMBER }
     }

@@ -6,18 +6,13 @@
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
 use inkwell::llvm_sys::LLVMTailCallKind;
-use inkwell::values::{
-    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue,
-};
+use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use ssa::{EntityId, TrapCode};
 use wasmparser::Operator;
 
 use super::Translator;
-use super::ir::Space;
 use crate::error::Error;
-use crate::libcalls::Libcall;
 use crate::module_info::FuncType;
-use crate::names;
 
 /// Translates an operator of this family; false if it is of another.
 pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
@@ -38,8 +33,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         let ty = self.program().info.type_of(index);
         let args = self.arguments(ty)?;
         if let Some(libcall) = self.program().libcalls[index as usize] {
-            let result = self.libcall(libcall, &args);
-            self.stack.extend(result);
+            self.call_helper(index, libcall, &args);
             return Ok(());
         }
         let callee = self.env.function(index);
@@ -79,7 +73,11 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         Ok(self.pop_many(ty.params.len()))
     }
 
-    fn build_call(&self, callee: FunctionValue<'ctx>, args: &[BasicValueEnum<'ctx>]) -> CallSiteValue<'ctx> {
+    pub(super) fn build_call(
+        &self,
+        callee: FunctionValue<'ctx>,
+        args: &[BasicValueEnum<'ctx>],
+    ) -> CallSiteValue<'ctx> {
         let args: Vec<BasicMetadataValueEnum<'ctx>> = args.iter().map(|&arg| arg.into()).collect();
         let call = self.ir().builder.build_call(callee, &args, "").expect("the builder is positioned");
         call.set_call_convention(self.env.call_convention());
@@ -137,76 +135,5 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         let address = self.ir().trunc(reference, i32);
         let ptr = self.ir().context.ptr_type(AddressSpace::default());
         self.ir().builder.build_int_to_ptr(address, ptr, "").expect("the builder is positioned")
-    }
-
-    /// The body of a function that is a compiler helper: the same operation as at its call sites.
-    pub(super) fn libcall_body(&mut self, libcall: Libcall, function: FunctionValue<'ctx>) {
-        let args = function.get_params();
-        let result: Vec<_> = self.libcall(libcall, &args).into_iter().collect();
-        self.emit_return(&result);
-        self.locals.finish();
-    }
-
-    /// The operation a compiler helper stands for.
-    fn libcall(&mut self, libcall: Libcall, args: &[BasicValueEnum<'ctx>]) -> Option<BasicValueEnum<'ctx>> {
-        let ints: Vec<IntValue<'ctx>> = args.iter().map(|arg| arg.into_int_value()).collect();
-        match libcall {
-            Libcall::Memcpy | Libcall::Memmove => {
-                self.check_memory_range(ints[0], ints[2]);
-                self.check_source_range(ints[1], ints[2]);
-                self.move_bytes(ints[0], ints[1], ints[2]);
-                Some(args[0])
-            }
-            Libcall::Memset => {
-                self.check_memory_range(ints[0], ints[2]);
-                self.set_bytes(ints[0], ints[1], ints[2]);
-                Some(args[0])
-            }
-            Libcall::Memcmp => {
-                self.check_source_range(ints[0], ints[2]);
-                self.check_source_range(ints[1], ints[2]);
-                Some(self.compare_bytes(ints[0], ints[1], ints[2]))
-            }
-            Libcall::Multi3 => {
-                let (a, b) = (self.ir().join128(ints[1], ints[2]), self.ir().join128(ints[3], ints[4]));
-                let product = self.ir().mul(a, b);
-                let (low, high) = self.ir().split128(product);
-                self.store_pair(ints[0], low, high);
-                None
-            }
-            Libcall::Divide(division) => {
-                let i64 = self.ir().i64.into();
-                let ty = self.ir().context.struct_type(&[i64, i64], false);
-                let ty = inkwell::types::BasicType::fn_type(&ty, &[i64.into(); 4], false);
-                let function = self.env.helper(division.symbol(), ty);
-                let pair = self.ir().call(function, &args[1..]).expect("the helper returns a pair");
-                self.unpack(pair, 2);
-                let (high, low) = (self.pop_int(), self.pop_int());
-                self.store_pair(ints[0], low, high);
-                None
-            }
-        }
-    }
-
-    fn compare_bytes(
-        &mut self,
-        a: IntValue<'ctx>,
-        b: IntValue<'ctx>,
-        length: IntValue<'ctx>,
-    ) -> BasicValueEnum<'ctx> {
-        let (a, b) = (self.memory_pointer(a), self.memory_pointer(b));
-        let i32 = self.ir().i32;
-        let ptr = self.ir().context.ptr_type(AddressSpace::default());
-        let function =
-            self.env.helper(names::MEMCMP, i32.fn_type(&[ptr.into(), ptr.into(), i32.into()], false));
-        self.ir().call(function, &[a.into(), b.into(), length.into()]).expect("it returns the difference")
-    }
-
-    fn store_pair(&mut self, to: IntValue<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) {
-        self.check_memory_range(to, self.ir().c32(16));
-        let pointer = self.memory_pointer(to);
-        self.ir().store(Space::Memory, pointer, low.into(), 1);
-        let pointer = self.ir().offset_bytes(pointer, self.ir().c32(8));
-        self.ir().store(Space::Memory, pointer, high.into(), 1);
     }
 }

@@ -228,7 +228,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Current size of memory in bytes, an `i32`.
-    fn memory_bytes(&mut self) -> IntValue<'ctx> {
+    pub(super) fn memory_bytes(&mut self) -> IntValue<'ctx> {
         let plan = self.program().memory.expect("validated: there is a memory");
         if !plan.grows {
             return self.ir().c32(plan.min_bytes);
@@ -315,6 +315,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn move_bytes(&mut self, to: IntValue<'ctx>, from: IntValue<'ctx>, length: IntValue<'ctx>) {
         let (to, from) = (self.memory_pointer(to), self.memory_pointer(from));
         self.ir().builder.build_memmove(to, 1, from, 1, length).expect("alignments are powers of two");
+    }
+
+    /// Copies within linear memory between ranges that have no byte in common, without a check.
+    pub(super) fn copy_bytes(&mut self, to: IntValue<'ctx>, from: IntValue<'ctx>, length: IntValue<'ctx>) {
+        let (to, from) = (self.memory_pointer(to), self.memory_pointer(from));
+        self.ir().builder.build_memcpy(to, 1, from, 1, length).expect("alignments are powers of two");
     }
 
     fn memory_fill(&mut self) {

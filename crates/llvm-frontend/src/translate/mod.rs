@@ -21,6 +21,7 @@ pub mod env;
 mod float;
 mod integer;
 mod ir;
+mod libcall;
 mod locals;
 mod memory;
 mod table;
@@ -89,8 +90,9 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         scope,
     };
     if let Some(libcall) = program.libcalls[index as usize] {
-        translator.libcall_body(libcall, function);
-        return Ok(());
+        if translator.helper_entry(libcall, function) {
+            return Ok(());
+        }
     }
     translator.open_function();
     let mut reader = body.get_operators_reader()?;
