@@ -14,8 +14,11 @@ use crate::Target;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
-/// Generators for one topic: a name, and what checks a seed.
-pub const TOPICS: [(&str, fn(u64) -> Result<()>); 1] = [("stack", testkit::stacks::check)];
+/// Checks the module of a seed.
+type Check = fn(u64) -> Result<()>;
+
+/// Generators for one topic.
+pub const TOPICS: [(&str, Check); 1] = [("stack", testkit::stacks::check)];
 
 /// Checks seeds of a topic until the time is over; the first failure is an error that names its seed.
 pub fn run_topic(name: &str, seconds: u64, seed: u64) -> Result<()> {
