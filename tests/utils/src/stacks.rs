@@ -18,7 +18,7 @@ use crate::program::Pvm;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Fuel of the reference engine.
-const FUEL: u64 = 5_000_000;
+const FUEL: u64 = 100_000;
 /// Functions with frames.
 const FUNCTIONS: usize = 5;
 
@@ -369,7 +369,7 @@ pub fn check(seed: u64) -> Result<()> {
     let Program { text, violation } = program(seed);
     let wasm = wat::parse_str(&text).with_context(|| text.clone())?;
     let level = LEVELS[(seed % 4) as usize];
-    let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
+    let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let mut modes = vec![ShadowStack::Auto, ShadowStack::Strict];
     if violation.is_none() {
         modes.push(ShadowStack::Native);
