@@ -106,6 +106,18 @@ fn imports_are_refused_at_once_or_trap() {
 }
 
 #[test]
+fn all_that_is_asked_for_in_vain_is_told_at_once() {
+    let folder = Folder::new("in-vain");
+    let text = r#"(module (import "env" "f" (func $f)) (import "env" "g" (global i32))
+        (func (export "main") (call $f) (drop (f32.sqrt (f32.const 2)))))"#;
+    folder.write("vain.wat", text);
+    let refused = folder.fail(&["compile", "vain.wat"], b"", 1);
+    for part in ["--global env.g=VALUE", "float operator f32.sqrt", "no action for the import env.f"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
 fn results_may_be_left_in_exported_globals() {
     let folder = Folder::new("result-globals");
     for (name, params) in [("main", "i32 i32"), ("refine", "i32"), ("accumulate", "")] {

@@ -460,10 +460,7 @@ mod tests {
         let mut module = module();
         let reachable = all(&module);
         let error = resolve(&mut module, &ImportMap::default(), &reachable).expect_err("unmapped");
-        assert_eq!(
-            error,
-            ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()])
-        );
+        assert_eq!(error, ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()]));
         let auto = ImportMap::default().with_auto(1000);
         let (host_calls, report) = resolve(&mut module, &auto, &reachable).expect("numbered");
         assert!(host_calls.values().flatten().any(|&number| number == 1000));
