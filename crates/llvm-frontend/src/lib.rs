@@ -43,7 +43,7 @@ pub use module_info::{
 };
 pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
 
-pub use survey::ReachedImport;
+pub use survey::{Demands, ReachedImport};
 
 use facts::Facts;
 use program::Program;
@@ -54,17 +54,17 @@ use read::ReadContext;
 /// # Errors
 /// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
-    compile_checked(wasm, options, |_| Ok(()))
+    compile_checked(wasm, options, Demands::check)
 }
 
-/// As [`compile`], asking first whether there will be something for each imported function in reachable code.
+/// As [`compile`], asking first whether the module gets what it asks for.
 ///
 /// # Errors
-/// As for [`compile`], and what `check` refuses.
+/// As for [`compile`], and what `check` refuses. It should refuse at least what [`Demands::check`] does.
 pub fn compile_checked<E: From<Error>>(
     wasm: &[u8],
     options: &Options,
-    check: impl FnOnce(&[ReachedImport]) -> Result<(), E>,
+    check: impl FnOnce(&Demands) -> Result<(), E>,
 ) -> Result<ssa::Module, E> {
     with_program(wasm, options, check, |program| {
         let (names, arguments) = (&program.names, options.host_arguments);
@@ -91,27 +91,21 @@ pub fn compile_checked<E: From<Error>>(
 /// # Errors
 /// As for [`compile`].
 pub fn emit_llvm_ir(wasm: &[u8], options: &Options) -> Result<String, Error> {
-    with_program(
-        wasm,
-        options,
-        |_| Ok(()),
-        |program| {
-            let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
-            let whole = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
-            let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
-            Ok(head.unwrap_or_default() + &texts.join("\n"))
-        },
-    )
+    with_program(wasm, options, Demands::check, |program| {
+        let texts = parts::for_each(program, |module| Ok(module.print_to_string().to_string()))?;
+        let whole = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
+        let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
+        Ok(head.unwrap_or_default() + &texts.join("\n"))
+    })
 }
 
 fn with_program<T, E: From<Error>>(
     wasm: &[u8],
     options: &Options,
-    check: impl FnOnce(&[ReachedImport]) -> Result<(), E>,
+    check: impl FnOnce(&Demands) -> Result<(), E>,
     then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
 ) -> Result<T, E> {
     let info = ModuleInfo::parse(wasm)?;
-    program::check_imported_globals(&info, options)?;
     check(&survey::survey(&info, wasm, options)?)?;
     let facts = Facts::collect(&info, wasm)?;
     let libcalls = libcalls::recognise(&info, wasm);

@@ -1,7 +1,8 @@
 //! What to say about a module that validation refuses.
 //!
 //! A module that would be valid if every proposal were accepted breaks no rule; it asks for what this compiler doesn't
-//! have. In both cases the error names the function it is about, as far as the module can be read.
+//! have. Then the error names all proposals it needs, each with the first place that does: a module that is valid under
+//! all proposals, and isn't without one, needs that one. In both cases the error names the function it is about, as far as the module can be read.
 
 use std::ops::Range;
 
@@ -13,12 +14,48 @@ use crate::error::Error;
 
 /// The error for a module that is not valid under the accepted proposals.
 pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
-    let function = Functions::read(wasm).at(refused.offset());
+    let functions = Functions::read(wasm);
+    let function = functions.at(refused.offset());
     let (offset, message) = (refused.offset() as usize, refused.message().to_owned());
     match Validator::new_with_features(WasmFeatures::all()).validate_all(wasm) {
-        Ok(_) => Error::Proposal { function, offset, message },
+        Ok(_) => {
+            let needed = needed(wasm, &functions);
+            let message = if needed.is_empty() { message } else { format!("{message}; {needed}") };
+            Error::Proposal { function, offset, message }
+        }
         Err(_) => Error::InvalidWasm { function, offset, message },
     }
+}
+
+/// Proposals that are not accepted, with how modules are built without them.
+const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
+    (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
+    (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
+    (WasmFeatures::THREADS, "threads", "no -pthread and no shared memory"),
+    (
+        WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS),
+        "exceptions",
+        "-fno-exceptions, or panic=abort",
+    ),
+    (WasmFeatures::GC, "garbage collection", ""),
+    (WasmFeatures::FUNCTION_REFERENCES, "typed function references", ""),
+    (WasmFeatures::MEMORY64, "64-bit memories", "a target for wasm32"),
+    (WasmFeatures::MULTI_MEMORY, "several memories", ""),
+    (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
+];
+
+/// What a module needs that is valid under all proposals.
+fn needed(wasm: &[u8], functions: &Functions) -> String {
+    let needs = PROPOSALS.iter().filter_map(|&(features, name, way_out)| {
+        let without = WasmFeatures::all().difference(features);
+        let refused = Validator::new_with_features(without).validate_all(wasm).err()?;
+        let function = functions.at(refused.offset());
+        let place = function.map(|function| format!("in function {function} ")).unwrap_or_default();
+        let way_out = if way_out.is_empty() { String::new() } else { format!("; without it: {way_out}") };
+        Some(format!("{name} ({place}at offset {:#x}{way_out})", refused.offset()))
+    });
+    let needs: Vec<String> = needs.collect();
+    if needs.is_empty() { String::new() } else { format!("the module needs {}", needs.join(", ")) }
 }
 
 /// What can be known about the functions of a module that is malformed somewhere.

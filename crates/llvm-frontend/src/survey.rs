@@ -17,6 +17,7 @@ use wasmparser::Operator;
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
 use crate::options::{Floats, Options, Target};
+use crate::program::check_imported_globals;
 use crate::translate;
 
 /// Float operators that an error lists.
@@ -33,11 +34,30 @@ pub struct ReachedImport {
     pub user: Option<(String, usize)>,
 }
 
-/// The imported functions in reachable code, in wasm order.
+/// What a module asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Demands {
+    /// The imported functions that reachable code uses, in wasm order.
+    pub imports: Vec<ReachedImport>,
+    /// What it asks for in vain: values of globals, and float operators if they are rejected.
+    pub refused: Vec<Error>,
+}
+
+impl Demands {
+    /// Refuses the first thing that the frontend refuses.
+    ///
+    /// # Errors
+    /// The first of [`Self::refused`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.refused.first().cloned().map_or(Ok(()), Err)
+    }
+}
+
+/// Walks the reachable code.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for float operators in reachable code, if they are rejected; all of them.
-pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Vec<ReachedImport>, Error> {
+/// [`Error::InvalidWasm`] for a malformed body, which a validated module doesn't have.
+pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Demands, Error> {
     let mut survey = Survey {
         info,
         wasm,
@@ -53,8 +73,9 @@ pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Vec<R
     while let Some(function) = survey.work.pop() {
         survey.body(function)?;
     }
-    survey.refuse_floats()?;
-    Ok(survey.imports())
+    let globals = check_imported_globals(info, options).err();
+    let refused = globals.into_iter().chain(survey.refused_floats()).collect();
+    Ok(Demands { imports: survey.imports(), refused })
 }
 
 /// Where a function is used: in the body of another, at an offset; or elsewhere.
@@ -175,9 +196,9 @@ impl Survey<'_> {
     }
 
     /// The first float operator is the error's place, the others are listed in the order of the input.
-    fn refuse_floats(&mut self) -> Result<(), Error> {
+    fn refused_floats(&mut self) -> Option<Error> {
         self.floats.sort_by_key(|(_, offset, _)| *offset);
-        let Some(((function, offset, name), others)) = self.floats.split_first() else { return Ok(()) };
+        let ((function, offset, name), others) = self.floats.split_first()?;
         let mut what = format!("float operator {name}");
         if !others.is_empty() {
             let place = |(function, offset, name): &(u32, usize, String)| {
@@ -191,7 +212,7 @@ impl Survey<'_> {
         }
         what.push_str(" (--floats trap compiles them to traps)");
         let function = Some(self.info.function_name(*function));
-        Err(Error::Unsupported { function, offset: *offset, what })
+        Some(Error::Unsupported { function, offset: *offset, what })
     }
 
     fn imports(&self) -> Vec<ReachedImport> {

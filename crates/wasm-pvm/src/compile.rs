@@ -63,12 +63,20 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     })
 }
 
-/// The module in SSA. What the target refuses of its imports is found first.
+/// The module in SSA. What it asks for in vain is found first, all of it.
 fn frontend(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
-    llvm_frontend::compile_checked(wasm, &options.frontend(), |imports| {
-        let Target::Pvm(pvm) = &options.target else { return Ok(()) };
-        let uses: Vec<ImportUse<'_>> = imports.iter().map(import_use).collect();
-        check(&uses, &pvm.imports).map_err(|error| target_pvm::Error::from(error).into())
+    llvm_frontend::compile_checked(wasm, &options.frontend(), |demands| {
+        let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
+        if let Target::Pvm(pvm) = &options.target {
+            let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
+            errors
+                .extend(check(&uses, &pvm.imports).err().map(|error| target_pvm::Error::from(error).into()));
+        }
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Error::Several(errors)),
+        }
     })
 }
 

@@ -27,6 +27,9 @@ pub enum Error {
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),
+    /// The module asks for several things that it doesn't get.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Error>),
     /// The PVM can't take the program with these options.
     #[error(transparent)]
     Pvm(#[from] target_pvm::Error),

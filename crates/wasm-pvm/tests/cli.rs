@@ -106,6 +106,55 @@ fn imports_are_refused_at_once_or_trap() {
 }
 
 #[test]
+fn all_that_is_asked_for_in_vain_is_told_at_once() {
+    let folder = Folder::new("in-vain");
+    let text = r#"(module (import "env" "f" (func $f)) (import "env" "g" (global i32))
+        (func (export "main") (call $f) (drop (f32.sqrt (f32.const 2)))))"#;
+    folder.write("vain.wat", text);
+    let refused = folder.fail(&["compile", "vain.wat"], b"", 1);
+    for part in ["--global env.g=VALUE", "float operator f32.sqrt", "no action for the import env.f"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn floats_are_moved_where_they_are_rejected() {
+    let folder = Folder::new("float-moves");
+    let module = |body: &str| {
+        format!(
+            r#"(module (memory 1) (data (i32.const 0) "\01\02\03\04\05\06\f4\ff")
+              (func (export "main") (param i32 i32) (result i64)
+                (f64.store (i32.const 8) (f64.load (i32.const 0))) (f32.store (i32.const 16) (f32.const nan:0x200001))
+                (i64.store (i32.const 20) (i64.reinterpret_f64 (f64.const 2.5))) {body}
+                (i64.const 0x1400000008)))"#
+        )
+    };
+    folder.write("moves.wat", module(""));
+    folder.write("adds.wat", module("(f32.store (i32.const 0) (f32.neg (f32.load (i32.const 4))))"));
+    for level in ["-O0", "-O2", "-Os", "-Oz"] {
+        folder.succeed(&["compile", "moves.wat", level]);
+        let result = "010203040506f4ff0100a07f0000000000000440";
+        assert_eq!(folder.run_json("moves.jam", &[])["result"], result, "{level}");
+        let thumb = [
+            "--target",
+            "thumbv7em",
+            "--cpu",
+            "m4f",
+            "--floats",
+            "reject",
+            "--memory",
+            "symbol",
+            level,
+            "-o",
+            "x.o",
+        ];
+        folder.succeed(&[&["compile", "moves.wat"], &thumb[..]].concat());
+        let refused = folder.fail(&[&["compile", "adds.wat"], &thumb[..]].concat(), b"", 1);
+        assert!(refused.contains("float operator f32.neg ("), "{refused}");
+    }
+}
+
+#[test]
 fn results_may_be_left_in_exported_globals() {
     let folder = Folder::new("result-globals");
     for (name, params) in [("main", "i32 i32"), ("refine", "i32"), ("accumulate", "")] {
