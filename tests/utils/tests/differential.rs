@@ -7,7 +7,7 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 /// Modules per level.
 const SEEDS: u64 = 150;
 /// Modules with initial data.
-const DATA_SEEDS: u64 = 100;
+const DATA_SEEDS: u64 = 80;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
