@@ -362,7 +362,7 @@ fn functions(text: &mut String, size: u32, stack: Stack, counter: Option<u32>, a
         );
     }
     let from = returned_from(stack);
-    let packed = u64::from(size - from) << 32 | u64::from(from);
+    let packed = (u64::from(size - from) << 32) | u64::from(from);
     text.push_str("(func (export \"main\") (param i32 i32) (result i64)\n");
     text.push_str("(global.set $calls (i64.add (global.get $calls) (i64.const 1)))\n");
     text.push_str("(if (i32.eq (local.get 1) (i32.const 77)) (then (call $poke (local.get 0) (local.get 1))");
