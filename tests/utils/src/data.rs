@@ -103,8 +103,12 @@ pub fn check(seed: u64) -> Result<()> {
 fn options(seed: u64, stack: Stack) -> Options {
     let mut random = Random::new(!seed);
     let gp = pick(&mut random, &[GpVersion::V08, GpVersion::V08, GpVersion::V072]);
-    let bounds = pick(&mut random, &[PvmBounds::Guard, PvmBounds::Strict]);
-    let level = pick(&mut random, &[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz]);
+    // Base 0 needs a fused stack, which needs guard pages, and small code.
+    let bounds = pick(&mut random, &[PvmBounds::Guard, PvmBounds::Guard, PvmBounds::Strict]);
+    let level = pick(
+        &mut random,
+        &[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Os, OptLevel::Oz],
+    );
     let mode = pick(&mut random, &[ShadowStack::Auto, ShadowStack::Native, ShadowStack::Strict]);
     // What native promises, that nothing else uses the stack's place, is not so if segments are there.
     let shadow_stack = match stack {
@@ -133,8 +137,8 @@ impl Case {
         let size = match below(random, 8) {
             0 => 1 + below(random, 200),
             1 => 16_000 + below(random, 2000),
-            2 | 3 => (2 << 20) + below(random, 70_000),
-            4 => (1 << 20) + below(random, 3000),
+            2..=4 => (2 << 20) + below(random, 70_000),
+            5 => (1 << 20) + below(random, 3000),
             _ => 65_536 + below(random, 300_000),
         };
         let size = if custom { size } else { size.next_multiple_of(65_536) };
@@ -233,7 +237,7 @@ const fn returned_from(stack: Stack) -> u32 {
 }
 
 fn stack(random: &mut Random, size: u32) -> Stack {
-    let top = match below(random, 4) {
+    let top = match below(random, 6) {
         0 => below(random, size) / 16 * 16,
         1 => below(random, size),
         _ if size > 1 << 20 => 1 << 20,
@@ -241,9 +245,9 @@ fn stack(random: &mut Random, size: u32) -> Stack {
     };
     match below(random, 8) {
         _ if top < FRAME || size - top < 64 => Stack::None,
-        0..=2 => Stack::First(top),
-        3 if top > 16_384 => Stack::Last(top),
-        4 => Stack::Mixed(top),
+        0..=3 => Stack::First(top),
+        4 if top > 16_384 => Stack::Last(top),
+        5 => Stack::Mixed(top),
         _ => Stack::None,
     }
 }
@@ -358,7 +362,7 @@ fn functions(text: &mut String, size: u32, stack: Stack, counter: Option<u32>, a
         );
     }
     let from = returned_from(stack);
-    let packed = u64::from(size - from) << 32 | u64::from(from);
+    let packed = (u64::from(size - from) << 32) | u64::from(from);
     text.push_str("(func (export \"main\") (param i32 i32) (result i64)\n");
     text.push_str("(global.set $calls (i64.add (global.get $calls) (i64.const 1)))\n");
     text.push_str("(if (i32.eq (local.get 1) (i32.const 77)) (then (call $poke (local.get 0) (local.get 1))");

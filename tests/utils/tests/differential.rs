@@ -9,9 +9,9 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 /// Modules per level.
 const SEEDS: u64 = 150;
 /// Modules with initial data.
-const DATA_SEEDS: u64 = 100;
+const DATA_SEEDS: u64 = 80;
 /// Modules with functions that are nearly helpers.
-const HELPER_SEEDS: u64 = 250;
+const HELPER_SEEDS: u64 = 120;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };

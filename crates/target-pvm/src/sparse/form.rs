@@ -219,13 +219,13 @@ mod tests {
 
     #[test]
     fn few_bytes_are_stored_and_many_pieces_share_a_loop() {
-        let tiny: Vec<Segment> = (0..60).map(|n| piece(1 << 20 | n * 40, 4)).collect();
+        let tiny: Vec<Segment> = (0..60).map(|n| piece((1 << 20) + n * 40, 4)).collect();
         let form = cheapest(&tiny, (0, 2 << 20), Goal::Speed);
         assert_eq!((form.stores.len(), form.runs.len()), (60, 0));
         let form = cheapest(&[piece(1 << 20, 1000)], (0, 2 << 20), Goal::Speed);
         assert_eq!((form.runs.len(), form.loops, form.unit), (1, Loops::Each, 32));
         for distance in [60, 400] {
-            let many: Vec<Segment> = (0..500).map(|n| piece(1 << 20 | n * (20 + distance), 20)).collect();
+            let many: Vec<Segment> = (0..500).map(|n| piece((1 << 20) + n * (20 + distance), 20)).collect();
             let form = cheapest(&many, (0, 2 << 20), Goal::Size);
             assert_eq!((form.runs.len(), form.loops, form.unit), (500, Loops::Table, 8));
         }
