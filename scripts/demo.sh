@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job: set-up, then compile a real program (SHA-256, from C through WebAssembly) and run it on the PVM.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd "$(dirname "$0")/.."
 . scripts/setup.sh
 cargo build --release --locked -p wasm-pvm
 target=${CARGO_TARGET_DIR:-target}

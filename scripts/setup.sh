@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need on a Debian-like machine; does nothing when it is there already.
 set -euo pipefail
+# Scripts look for what cargo builds in the folder of the host.
+unset CARGO_BUILD_TARGET
 packages=()
 need() { # command or file, package
   command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || packages+=("$2")
@@ -23,6 +25,12 @@ need c++ g++
 if [ ${#packages[@]} -gt 0 ]; then
   sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"
+  for tool in apt-get $sudo; do
+    command -v "$tool" >/dev/null 2>&1 || {
+      echo "setup: no $tool here: install (Debian's names) ${packages[*]}" >&2
+      exit 1
+    }
+  done
   $sudo apt-get update -q
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${packages[@]}" || {
     echo "setup: can't install ${packages[*]}; where the distribution has no LLVM 22, see https://apt.llvm.org" >&2

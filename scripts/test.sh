@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Passes the tests: set-up, formatting, lints, every test, the specification suite, determinism.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH="" cd "$(dirname "$0")/.."
 . scripts/setup.sh
 cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 cargo fmt --all --check

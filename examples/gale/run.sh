@@ -5,16 +5,24 @@
 #   OUT=FOLDER     where the results go; target/gale by default
 #   CMAKE=FOLDER   build with CMake, by the CMakeLists.txt there, instead of the commands here
 set -euo pipefail
+unset CDPATH
 here="$(cd "$(dirname "$0")" && pwd)"
 out="${OUT:-$here/../../target/gale}"
 mkdir -p "$out"
 out="$(cd "$out" && pwd)"
 if [ -z "${WASM_PVM:-}" ]; then
-  (cd "$here/../.." && cargo build -q --release --locked -p wasm-pvm)
-  WASM_PVM="${CARGO_TARGET_DIR:-$here/../../target}/release/wasm-pvm"
+  # A relative CARGO_TARGET_DIR begins where cargo is called.
+  release="$(
+    unset CARGO_BUILD_TARGET
+    cd "$here/../.." && cargo build -q --release --locked -p wasm-pvm >&2 &&
+      cd "${CARGO_TARGET_DIR:-target}/release" && pwd
+  )"
+  WASM_PVM="$release/wasm-pvm"
 fi
 
 if [ -n "${CMAKE:-}" ]; then
+  # CMake adds these to the flags of the firmware; they are meant for the machine it is built on.
+  unset CFLAGS ASMFLAGS LDFLAGS
   cmake -S "$CMAKE" -B "$out/cmake" -DCMAKE_TOOLCHAIN_FILE="$here/firmware/toolchain.cmake" -DWASM_PVM="$WASM_PVM" >&2
   cmake --build "$out/cmake" >&2
   firmware="$out/cmake/firmware"

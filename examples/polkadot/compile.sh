@@ -11,7 +11,7 @@
 set -euo pipefail
 export LC_ALL=C
 start=$PWD
-cd "$(dirname "$0")/../.."
+CDPATH="" cd "$(dirname "$0")/../.."
 level=${LEVEL:--Oz}
 out=${OUT:-target/polkadot}
 releases=https://api.github.com/repos/polkadot-fellows/runtimes/releases

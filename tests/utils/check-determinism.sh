@@ -8,7 +8,7 @@
 # number from another folder and in an empty environment. Every compilation is a process of its own, so addresses
 # differ, too.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH="" cd "$(dirname "$0")/../.."
 binary=${1:-${CARGO_TARGET_DIR:-target}/release/wasm-pvm}
 runtimes=${RUNTIMES_DIR:-../shared/corpus/runtimes}
 [ -x "$binary" ] || { echo "check-determinism: no binary $binary: cargo build --release" >&2; exit 2; }

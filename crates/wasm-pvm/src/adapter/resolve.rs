@@ -63,6 +63,10 @@ pub fn provider(
     };
     for other in others {
         let Some(export) = modules[other].export(import.name) else { continue };
+        // What main only passes on may be what the wrapper replaces.
+        if wraps && other == MAIN && export.index < modules[MAIN].imported(export.space) {
+            continue;
+        }
         if export.space == space {
             return Ok(Some((other, export.index)));
         }

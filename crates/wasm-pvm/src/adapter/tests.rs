@@ -105,6 +105,8 @@ fn adapters_of_adapters_in_either_order() {
     let wrapper = r#"(module (import "env" "f" (func $f)) (func (export "f") (call $f)))"#;
     assert_eq!(interface(&linked(main, &[wrapper])).0, vec!["env.f".to_owned()]);
     assert_eq!(interface(&linked(main, &[wrapper, upper, base])).0, Vec::<String>::new());
+    let passes_on = r#"(module (import "env" "f" (func $f)) (export "f" (func $f)))"#;
+    assert_eq!(interface(&linked(passes_on, &[wrapper])), (vec!["env.f".to_owned()], vec!["f".to_owned()]));
 }
 
 #[test]

@@ -107,7 +107,14 @@ pub fn wasm_of_c(folder: &Folder, sources: &[&Path], options: &[&str]) -> Option
     let output = folder.path("c.wasm");
     let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-nostdlib", "-o"];
     let mut clang = Command::new("clang-22");
-    let clang = clang.arg("--target=wasm32").args(options).args(link).arg(&output).args(sources).output();
+    // Otherwise clang runs a `wasm-opt` that it finds in the path.
+    let clang = clang
+        .args(["--target=wasm32", "--no-wasm-opt"])
+        .args(options)
+        .args(link)
+        .arg(&output)
+        .args(sources)
+        .output();
     let Ok(clang) = clang else {
         println!("skipped: clang-22 not found");
         return None;
