@@ -114,7 +114,7 @@ fn images(segments: &[Segment]) -> Vec<(u32, Vec<u8>)> {
     let near = u64::from(WORD) * GAP_WORDS as u64;
     for range in ranges {
         match images.last_mut() {
-            Some((start, bytes)) if range.start <= u64::from(*start) + bytes.len() as u64 + near => {
+            Some((start, bytes)) if range.start <= word_end(*start, bytes) + near => {
                 let len = (range.end - u64::from(*start)) as usize;
                 bytes.resize(len.max(bytes.len()), 0);
             }
@@ -128,6 +128,11 @@ fn images(segments: &[Segment]) -> Vec<(u32, Vec<u8>)> {
         bytes[at..at + segment.bytes.len()].copy_from_slice(&segment.bytes);
     }
     images
+}
+
+/// Where the last word of an image ends.
+fn word_end(start: u32, bytes: &[u8]) -> u64 {
+    (u64::from(start) + bytes.len() as u64).next_multiple_of(WORD.into())
 }
 
 /// Adds the runs of an image: without zeros at their ends, and without long rows of zeros.
