@@ -14,6 +14,24 @@ use crate::Target;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
+/// Generators for one topic: a name, and what checks a seed.
+pub const TOPICS: [(&str, fn(u64) -> Result<()>); 2] =
+    [("tails", testkit::tails::check_pvm), ("tails-thumb", testkit::tails::check_board)];
+
+/// Checks seeds of a topic until the time is over; the first failure is an error that names its seed.
+pub fn run_topic(name: &str, seconds: u64, seed: u64) -> Result<()> {
+    let (_, check) = TOPICS.iter().find(|topic| topic.0 == name).context("no such topic")?;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut checked = 0u64;
+    for seed in (seed..).take_while(|_| Instant::now() < end) {
+        let verdict = catch_unwind(AssertUnwindSafe(|| check(seed)));
+        verdict.unwrap_or_else(|_| bail!("seed {seed}: the compiler or an engine panics"))?;
+        checked += 1;
+    }
+    println!("{checked} seeds agreed");
+    Ok(())
+}
+
 /// Compares modules from `seed` on until the time is over; the first disagreement is an error that names its seed.
 pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);

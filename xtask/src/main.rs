@@ -63,6 +63,9 @@ enum Command {
         /// What runs the modules.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
+        /// A generator for one topic instead of modules of every kind.
+        #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(fuzz::TOPICS.map(|topic| topic.0)))]
+        what: Option<String>,
     },
 }
 
@@ -90,6 +93,7 @@ fn main() -> Result<()> {
         }
         Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
         Command::Growth { only, target } => growth::run(&only, target),
-        Command::Fuzz { seconds, seed, target } => fuzz::run(target, seconds, seed),
+        Command::Fuzz { seconds, seed, what: Some(what), .. } => fuzz::run_topic(&what, seconds, seed),
+        Command::Fuzz { seconds, seed, target, what: None } => fuzz::run(target, seconds, seed),
     }
 }

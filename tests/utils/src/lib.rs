@@ -14,5 +14,6 @@ pub mod oracle;
 pub mod program;
 pub mod runtimes;
 pub mod spec;
+pub mod tails;
 pub mod thumb;
 pub mod thumb_corpus;

@@ -2,10 +2,13 @@
 
 use testkit::fuzz::{Verdict, compare, module};
 use testkit::program::Pvm;
+use testkit::tails;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
 const SEEDS: u64 = 150;
+/// Modules of tail calls, at all levels in turn.
+const TAIL_SEEDS: u64 = 64;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -28,6 +31,12 @@ fn random_modules_agree_with_the_reference_engine() {
     }
     println!("{agreed} modules agreed on {calls} calls");
     assert!(agreed > SEEDS, "most random modules must be comparable, {agreed} were");
+}
+
+/// `cargo xtask fuzz --what tails` goes on.
+#[test]
+fn tail_calls_agree_with_the_reference_engine() {
+    (0..TAIL_SEEDS).for_each(|seed| tails::check_pvm(seed).unwrap_or_else(|error| panic!("{error:#}")));
 }
 
 #[test]
