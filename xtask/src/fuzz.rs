@@ -18,11 +18,13 @@ const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 4] = [
+pub const TOPICS: [Topic; 6] = [
     ("adapters", testkit::adapters::check),
     ("data", testkit::data::check),
     ("helpers", testkit::helpers::check),
     ("stack", testkit::stacks::check),
+    ("tails", testkit::tails::check_pvm),
+    ("tails-thumb", testkit::tails::check_board),
 ];
 
 /// Checks seeds of a topic until the time is over; the first failure is an error that names its seed.

@@ -16,9 +16,11 @@ pub enum ArgLoc {
 pub struct CallLayout {
     /// Locations of each parameter.
     pub params: Vec<Vec<ArgLoc>>,
-    /// Locations of each result. Results on the stack are in the caller's outgoing area, behind the arguments.
+    /// Locations of each result. Results on the stack are in the caller's outgoing area, below the arguments, so that
+    /// where they are does not depend on the parameters and a tail call leaves them to its callee.
     pub results: Vec<Vec<ArgLoc>>,
-    /// Bytes of the outgoing area, arguments and results.
+    /// Bytes of arguments and results in the outgoing area. A call may have to make more room: see
+    /// [`crate::ArgumentRoom`].
     pub stack_bytes: u32,
     /// Registers the callee may change (results included).
     pub clobbers: RegSet,

@@ -22,6 +22,7 @@ mod regalloc;
 mod region;
 mod registers;
 mod relax;
+mod room;
 mod switch;
 mod target;
 #[cfg(any(test, feature = "testing"))]
@@ -39,5 +40,6 @@ pub use regalloc::allocate;
 pub use region::{frame_region, predecessors};
 pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 pub use relax::{Code, Placement, relax};
+pub use room::{ArgumentRoom, add_adapter};
 pub use switch::{SwitchBytes, SwitchLimits, expand_switches};
 pub use target::{Position, Target};

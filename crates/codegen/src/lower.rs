@@ -315,10 +315,10 @@ impl<'a, T: Target> Lower<'a, T> {
         self.current.push(inst);
     }
 
-    /// Notes a call whose outgoing area has `stack_bytes`.
-    pub fn note_call(&mut self, stack_bytes: u32) {
+    /// Notes a call that makes `room` bytes for stack arguments and results.
+    pub fn note_call(&mut self, room: u32) {
         self.out.has_calls = true;
-        self.out.outgoing_bytes = self.out.outgoing_bytes.max(stack_bytes);
+        self.out.outgoing_bytes = self.out.outgoing_bytes.max(room);
     }
 
     /// Byte `offset` of the outgoing argument area.

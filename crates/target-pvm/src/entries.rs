@@ -28,6 +28,9 @@
 //! A start function must have run before any export. A wrapper in front of each entry checks a flag, so that it runs
 //! once even if the host keeps the program's memory between calls.
 //!
+//! A host makes room on the stack for the arguments of an entry and for nothing else. A function whose tail calls need
+//! more (see [`codegen::ArgumentRoom`]) is entered through an adapter that makes an ordinary call.
+//!
 //! A call costs a lot beside what a wrapper does. So where an entry is the only use of its function, the function
 //! *becomes* its wrapper: the conversions are written into it, in front of its entry block and into its returns.
 
@@ -38,6 +41,7 @@ use ssa::{
 };
 
 use crate::memory_plan::MemoryPlan;
+use crate::target::{argument_room, call_layout};
 
 /// Bytes of an entry's jump.
 pub const ENTRY_BYTES: u32 = 5;
@@ -106,6 +110,19 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
         entries.push(maker.start_entry());
     }
     entries
+}
+
+/// Puts adapters in front of entries whose tail calls need more room for stack arguments than the host makes.
+pub fn make_room(module: &mut Module, entries: &mut [Entry]) {
+    let room = argument_room(module);
+    for entry in entries {
+        let Some(func) = entry.target else { continue };
+        let sig = module.signature_of(func);
+        if room.of_func(func) > call_layout(sig).stack_bytes {
+            let name = format!("{}.adapter", module.decls[func].name);
+            entry.target = Some(codegen::add_adapter(module, func, name));
+        }
+    }
 }
 
 /// Replaces addresses that a function extends to words by the words, now that addresses are known. Only entries

@@ -161,7 +161,7 @@ struct Prepared {
 
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     let window = sparse::copy_at_start(&mut module, options.goal);
-    let entries = entries::make_entries(&mut module, options.entries, options.result);
+    let mut entries = entries::make_entries(&mut module, options.entries, options.result);
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {
         ExportItem::Data(data) if options.memory.keep_exports => Some(data),
@@ -170,6 +170,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     let reachable = Reachable::new(&module, roots, exported);
     reach::remove_unreachable(&mut module, &reachable);
     let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
+    entries::make_room(&mut module, &mut entries);
     let memory = module.memory().map(|(id, _)| id);
     for func in module.functions.values_mut().flatten() {
         dead_slots::remove_dead_slot_stores(func, memory);
@@ -183,7 +184,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
             bias::bias_pointers(func, memory, plan.linear_base());
         }
     }
-    let target = Pvm::new(options.gp, plan, host_calls);
+    let target = Pvm::new(options.gp, plan, host_calls, &module);
     Ok(Prepared { module, target, entries, imports })
 }
 

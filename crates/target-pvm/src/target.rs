@@ -6,11 +6,11 @@
 //! address is an ordinary value that arrives in r0 and is needed in r0 at each return, so leaf functions keep it there.
 
 use codegen::{
-    ArgLoc, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet,
-    Register, RegisterInfo, Remat, StackSlot, SwitchLimits, Target, Unsupported, VReg,
+    ArgLoc, ArgumentRoom, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass,
+    RegSet, Register, RegisterInfo, Remat, StackSlot, SwitchLimits, Target, Unsupported, VReg,
 };
 use pvm_isa::{GpVersion, Opcode};
-use ssa::{FuncId, IdVec};
+use ssa::{FuncId, IdVec, Module, Signature};
 
 use crate::demand::Facts;
 use crate::fixup::Fixup;
@@ -45,19 +45,27 @@ pub struct Pvm {
     pub plan: MemoryPlan,
     /// For each function, the number of the host call it is, if it is one.
     pub host_calls: IdVec<FuncId, Option<u32>>,
+    /// What calls make room for on the stack.
+    pub room: ArgumentRoom,
     registers: RegisterInfo,
 }
 
 impl Pvm {
     /// The target for a program whose memory is planned and whose imports are resolved.
-    pub fn new(gp: GpVersion, plan: MemoryPlan, host_calls: IdVec<FuncId, Option<u32>>) -> Self {
+    pub fn new(
+        gp: GpVersion,
+        plan: MemoryPlan,
+        host_calls: IdVec<FuncId, Option<u32>>,
+        module: &Module,
+    ) -> Self {
         let registers = RegisterInfo {
             order: [ORDER.to_vec(), Vec::new()],
             callee_saved: CALLEE_SAVED,
             spill_bytes: [WORD, WORD],
             scratch: None,
         };
-        Self { gp, plan, host_calls, registers }
+        let room = argument_room(module);
+        Self { gp, plan, host_calls, room, registers }
     }
 }
 
@@ -83,6 +91,19 @@ fn locations(count: usize, registers: &[PReg], stack: &mut u32) -> Vec<Vec<ArgLo
     (0..count).map(|n| vec![place(n)]).collect()
 }
 
+/// Where a call passes things.
+pub fn call_layout(sig: &Signature) -> CallLayout {
+    let mut stack = 0;
+    let results = locations(sig.results.len(), &RESULTS, &mut stack);
+    let params = locations(sig.params.len(), &ARGS, &mut stack);
+    CallLayout { params, results, stack_bytes: stack, clobbers: CALL_CLOBBERS }
+}
+
+/// What calls in a module make room for on the stack.
+pub fn argument_room(module: &Module) -> ArgumentRoom {
+    ArgumentRoom::new(module, |sig| call_layout(sig).stack_bytes)
+}
+
 impl Target for Pvm {
     type Inst<R: Register> = Inst<R>;
     type Fixup = Fixup;
@@ -99,11 +120,8 @@ impl Target for Pvm {
         &[RegClass::Int]
     }
 
-    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
-        let mut stack = 0;
-        let results = locations(sig.results.len(), &RESULTS, &mut stack);
-        let params = locations(sig.params.len(), &ARGS, &mut stack);
-        CallLayout { params, results, stack_bytes: stack, clobbers: CALL_CLOBBERS }
+    fn call_layout(&self, sig: &Signature) -> CallLayout {
+        call_layout(sig)
     }
 
     fn map_operands<R: Register, S: Register>(inst: &Inst<R>, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
@@ -118,7 +136,7 @@ impl Target for Pvm {
         inst.as_copy()
     }
 
-    fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {
+    fn analyze(&self, _module: &Module, func: &ssa::Function) -> Facts {
         Facts::new(func)
     }
 
@@ -135,7 +153,7 @@ impl Target for Pvm {
         Ok(())
     }
 
-    fn materialize(&self, _module: &ssa::Module, what: Remat, _word: usize, dst: VReg) -> Inst<VReg> {
+    fn materialize(&self, _module: &Module, what: Remat, _word: usize, dst: VReg) -> Inst<VReg> {
         match what {
             Remat::Const(_, value) => Inst::Const { dst, value },
             Remat::Data(data, offset) => {

@@ -5,8 +5,8 @@
 //! - Where the core has a floating-point unit, floats it computes with go to s0–s15 (d0–d7), each to the lowest
 //!   registers that are free, until one doesn't fit.
 //! - One result is in r0, r0:r1 or s0/d0. The standard has no several results; inside the program they go to r0–r3,
-//!   to float registers, and behind the stack arguments, in this order. Exports and imports of such signatures get
-//!   wrappers that pass a pointer (see [`crate::boundary`]).
+//!   to float registers, and to the stack below the arguments, in this order. Exports and imports of such signatures
+//!   get wrappers that pass a pointer (see [`crate::boundary`]).
 
 use codegen::{ArgLoc, CallLayout, PReg, RegClass, RegSet};
 use ssa::{Signature, Type};
@@ -38,9 +38,9 @@ pub const fn value_classes(cpu: Cpu, ty: Type) -> &'static [RegClass] {
 /// The layout of a call.
 pub fn call_layout(cpu: Cpu, sig: &Signature) -> CallLayout {
     let mut places = Places { cpu, words: 0, singles: 0xffff, stack: 0 };
-    let params = sig.params.iter().map(|&ty| places.param(ty)).collect();
-    let mut places = Places { cpu, words: 0, singles: 0xffff, stack: places.stack };
     let results = sig.results.iter().map(|&ty| places.result(ty)).collect();
+    let mut places = Places { cpu, words: 0, singles: 0xffff, stack: places.stack };
+    let params = sig.params.iter().map(|&ty| places.param(ty)).collect();
     let stack_bytes = places.stack.next_multiple_of(STACK_ALIGN);
     CallLayout { params, results, stack_bytes, clobbers: clobbers(cpu) }
 }

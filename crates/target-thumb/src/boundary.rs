@@ -72,13 +72,17 @@ fn pointer_signature(sig: &Signature) -> Signature {
 /// Declares a function; a name that is taken gets a longer one.
 pub(crate) fn add_function(module: &mut Module, name: String, sig: Signature, kind: FuncKind) -> FuncId {
     let sig = module.intern_signature(sig);
-    let is_taken = |name: &str| module.decls.values().any(|decl| decl.name == name);
-    let mut unique = name;
-    while is_taken(&unique) {
-        unique.push('_');
-    }
+    let name = free_name(module, name);
     module.functions.push(None);
-    module.decls.push(FuncDecl { name: unique, sig, kind })
+    module.decls.push(FuncDecl { name, sig, kind })
+}
+
+/// The name, or a longer one if a function has it.
+pub(crate) fn free_name(module: &Module, mut name: String) -> String {
+    while module.decls.values().any(|decl| decl.name == name) {
+        name.push('_');
+    }
+    name
 }
 
 fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> FuncId {

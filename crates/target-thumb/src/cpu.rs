@@ -116,6 +116,12 @@ impl Cpu {
         self.features().contains(Feature::FpDouble)
     }
 
+    /// Whether a load of two words that an interrupt abandons may restart with a base it has changed (erratum 602117).
+    /// Code for Cortex-M3 is also what runs on any other core of ARMv7-M.
+    pub const fn restarts_dual_loads(self) -> bool {
+        matches!(self.architecture(), Architecture::V7M)
+    }
+
     /// LLVM's name of the core, the nearest where it has no exact one.
     pub const fn llvm_name(self) -> &'static str {
         match self {

@@ -68,10 +68,6 @@ pub fn control(inst: Inst<PReg>, out: &mut Out) -> Inst<PReg> {
             Inst::ZeroBranch { reg: a, if_zero: cond == Cond::Eq }
         }
         Inst::Branch(test) => Inst::FlagBranch(flags(test, out)),
-        Inst::TailCall(ref call) => {
-            out.extend(call.singles.iter().map(|&(single, double)| float_move(single, double)));
-            inst
-        }
         other => other,
     }
 }
@@ -80,7 +76,8 @@ fn plain(inst: Machine<PReg>) -> Inst<PReg> {
     Inst::Plain(inst)
 }
 
-fn float_move(dst: PReg, src: PReg) -> Inst<PReg> {
+/// A move between single-precision registers.
+pub fn float_move(dst: PReg, src: PReg) -> Inst<PReg> {
     plain(Machine::reg2(Opcode::VmovF32, dst, src))
 }
 

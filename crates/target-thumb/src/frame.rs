@@ -20,9 +20,11 @@ use codegen::{
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
 use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
+use crate::expand::float_move;
 use crate::immediate::fits_add;
-use crate::inst::{Base, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, alu_reg, core_reg};
+use crate::inst::{Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, alu_reg, core_reg};
 use crate::lower::add_imm;
+use crate::peephole::effects::Effects;
 use crate::target::Thumb;
 
 /// Lays out the frame and writes it into the function.
@@ -46,16 +48,51 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
                     uses.iter().map(|&(_, reg)| reg).filter(|reg| reg.number() < 16).map(core_reg).collect();
                 *pop = frame.epilogue(&mut insts, Some(results));
             }
-            Control::Exit(Inst::TailCall(_)) => {
+            Control::Exit(Inst::TailCall(call)) => {
+                stage_arguments(call, &mut insts);
                 frame.epilogue(&mut insts, None);
             }
             _ => {}
         }
+        debug_assert!(
+            block.control.inst().is_none_or(|exit| reads_nothing_restored(&insts, exit)),
+            "{}: {id} reads a register that its epilogue has restored",
+            func.name
+        );
         block.insts.extend(insts, block.control_loc);
     }
     func.stack_bytes = frame.stack_bytes();
     let prologue = frame.prologue();
     func.blocks[start].insts.prepend(prologue);
+}
+
+/// Moves the arguments of a tail call from the doubles that they were allocated in to their singles: those doubles may
+/// be registers that the epilogue restores.
+fn stage_arguments(call: &mut Call<PReg>, out: &mut Vec<Inst<PReg>>) {
+    let singles = std::mem::take(&mut call.singles);
+    call.args.retain(|(_, at)| singles.iter().all(|(_, double)| double != at));
+    out.extend(singles.into_iter().map(|(single, double)| float_move(single, double)));
+}
+
+/// Whether nothing that an exit reads is in a register that the code in front of it has loaded. The return address is
+/// restored to be read.
+fn reads_nothing_restored(epilogue: &[Inst<PReg>], exit: &Inst<PReg>) -> bool {
+    let mut restored = RegSet::EMPTY;
+    for inst in epilogue {
+        match *inst {
+            Inst::Plain(Machine::FloatStack { first, count, .. }) => {
+                restored = restored.union((0..count as u8).map(|n| PReg::new(first.number() + n)).collect());
+            }
+            _ => restored = restored.union(Effects::of(inst).writes),
+        }
+    }
+    let kept = RegSet::of(&[SP, LR]);
+    let read = match exit {
+        Inst::Return { .. } | Inst::TailCall(_) => Effects::of(exit).reads,
+        _ => RegSet::EMPTY,
+    };
+    let is_staged = !matches!(exit, Inst::TailCall(call) if !call.singles.is_empty());
+    is_staged && read.intersection(restored.difference(kept)).is_empty()
 }
 
 struct Frame {
@@ -211,7 +248,10 @@ impl Frame {
             None => move_sp(Opcode::AddReg, self.size, out),
             Some((_, kept)) => {
                 move_sp(Opcode::AddReg, kept & !0xfff, out);
-                access(Opcode::Ldr, SP, SP, i64::from(kept & 0xfff), out);
+                // Cortex-M3 and M4 may execute a load to the stack pointer twice (erratum 752419). The link register is
+                // restored later.
+                access(Opcode::Ldr, LR, SP, i64::from(kept & 0xfff), out);
+                out.push(Inst::copy(SP, LR));
             }
         }
         if let Some((first, count)) = self.floats {

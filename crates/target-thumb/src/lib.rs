@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ initial ─ boundary ─ doubles ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
+//! Module ─ initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
 //! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod file;
 pub mod object;
 
+mod adapters;
 mod alignment;
 mod boundary;
 mod branches;
@@ -136,12 +137,15 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     let start = initial::place(&mut module, options.memory, options.initial_data);
     boundary::wrap(&mut module);
     doubles::wrap(&mut module, options.cpu);
+    adapters::add(&mut module, options.cpu);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     alignment::lower(&mut module);
     classes::tabulate(&mut module);
     let linear = module.memory().map(|(id, _)| id);
     let is_native = options.memory == MemoryMode::Native;
-    for func in module.functions.values_mut().flatten() {
+    let mut target = Thumb::new(options.cpu, options.memory, &module);
+    for id in module.functions.ids() {
+        let Some(func) = &mut module.functions[id] else { continue };
         merge::stores(func, linear, is_native);
         if let Some(memory) = linear.filter(|_| !is_native) {
             cancel::bases(func, memory);
@@ -149,7 +153,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         }
         widths::narrow_params(func);
         products::join(func);
-        tails::mark(func);
+        tails::mark(func, id, &target.room);
         branches::simplify(func);
         target::expand_switches(func);
         if func.optimize_for_size {
@@ -157,7 +161,6 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);
         }
     }
-    let mut target = Thumb::new(options.cpu, options.memory, &module);
     if let Trap::Handler(symbol) = &options.trap {
         target.trap_handler = Some(declare_handler(&mut module, symbol));
     }

@@ -2,13 +2,20 @@
 //!
 //! The caller's frame is gone while a tail-called function runs, so a function with stack objects keeps its calls: the
 //! callee might have the address of one. A function that saves the return address for another call returns from a call
-//! in fewer bytes than it takes to restore the address first; so where size counts, all calls or none change.
+//! in fewer bytes than it takes to restore the address first; so where size counts, all calls or none change. A call
+//! that needs more room for stack arguments than the function was given stays one.
 
-use ssa::{Block, Function, InstData};
+use codegen::ArgumentRoom;
+use ssa::{Block, FuncId, Function, Inst, InstData};
 
-/// Rewrites the calls in front of returns.
-pub fn mark(func: &mut Function) {
-    let tails: Vec<Block> = func.blocks.ids().filter(|&block| is_tail(func, block)).collect();
+/// Rewrites the calls in front of returns in the function `id`.
+pub fn mark(func: &mut Function, id: FuncId, room: &ArgumentRoom) {
+    let fits = |block: Block| match func.insts[call_of(func, block)] {
+        InstData::Call { func: callee, .. } => room.of_func(callee) <= room.of_func(id),
+        InstData::CallIndirect { sig, .. } => room.of_sig(sig) <= room.of_func(id),
+        ref other => unreachable!("{other:?} is no call"),
+    };
+    let tails: Vec<Block> = func.blocks.ids().filter(|&block| is_tail(func, block) && fits(block)).collect();
     let is_call = |data: &&InstData| matches!(data, InstData::Call { .. } | InstData::CallIndirect { .. });
     let calls =
         func.blocks.values().flat_map(|data| &data.insts).filter(|&&inst| is_call(&&func.insts[inst]));
@@ -17,8 +24,8 @@ pub fn mark(func: &mut Function) {
         return;
     }
     for block in tails {
+        let call = call_of(func, block);
         let insts = &mut func.blocks[block].insts;
-        let call = insts[insts.len() - 2];
         insts.truncate(insts.len() - 2);
         let tail = match func.insts[call].clone() {
             InstData::Call { func, args } => InstData::TailCall { func, args },
@@ -30,6 +37,12 @@ pub fn mark(func: &mut Function) {
     }
     func.source.follow_none();
     ssa::passes::compact(func);
+}
+
+/// The instruction in front of a block's end.
+fn call_of(func: &Function, block: Block) -> Inst {
+    let insts = &func.blocks[block].insts;
+    insts[insts.len() - 2]
 }
 
 /// Whether a block ends with a call and a return of its results, the return perhaps in the next block.

@@ -6,12 +6,13 @@
 //! allocated as d0–d15, and a single lives in the lower half of one.
 
 use codegen::{
-    Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet, Register,
-    RegisterInfo, Remat, StackSlot, SwitchBytes, SwitchLimits, Target, Unsupported, VReg,
+    ArgumentRoom, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet,
+    Register, RegisterInfo, Remat, StackSlot, SwitchBytes, SwitchLimits, Target, Unsupported, VReg,
 };
 use thumb_isa::{Opcode, Reg};
 
 use crate::abi::{self, FIRST_DOUBLE, FIRST_SINGLE};
+use crate::adapters::argument_room;
 use crate::cpu::Cpu;
 use crate::fixup::Fixup;
 use crate::inst::{Base, Inst, LR, Machine, SCRATCH, Symbol, class_of};
@@ -44,6 +45,8 @@ pub struct Thumb {
     pub linear_memory: Option<ssa::DataId>,
     /// The function that traps call, if they don't just stop.
     pub trap_handler: Option<ssa::FuncId>,
+    /// What calls make room for on the stack.
+    pub room: ArgumentRoom,
     registers: RegisterInfo,
 }
 
@@ -65,7 +68,8 @@ impl Thumb {
             scratch: Some(SCRATCH),
         };
         let linear_memory = module.memory().map(|(id, _)| id);
-        Self { cpu, memory, linear_memory, trap_handler: None, registers }
+        let room = argument_room(module, cpu);
+        Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
     }
 
     /// What wasm addresses count from; `None` for machine addresses.

@@ -19,5 +19,6 @@ pub mod reports;
 pub mod runtimes;
 pub mod spec;
 pub mod stacks;
+pub mod tails;
 pub mod thumb;
 pub mod thumb_corpus;

@@ -4,6 +4,7 @@ use testkit::adapters::agreed;
 use testkit::fuzz::{Verdict, compare, module};
 use testkit::helpers;
 use testkit::program::Pvm;
+use testkit::tails;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Modules per level.
@@ -12,6 +13,8 @@ const SEEDS: u64 = 150;
 const DATA_SEEDS: u64 = 80;
 /// Modules with functions that are nearly helpers.
 const HELPER_SEEDS: u64 = 120;
+/// Modules of tail calls, at all levels in turn.
+const TAIL_SEEDS: u64 = 64;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -34,6 +37,12 @@ fn random_modules_agree_with_the_reference_engine() {
     }
     println!("{agreed} modules agreed on {calls} calls");
     assert!(agreed > SEEDS, "most random modules must be comparable, {agreed} were");
+}
+
+/// `cargo xtask fuzz --what tails` goes on.
+#[test]
+fn tail_calls_agree_with_the_reference_engine() {
+    (0..TAIL_SEEDS).for_each(|seed| tails::check_pvm(seed).unwrap_or_else(|error| panic!("{error:#}")));
 }
 
 #[test]

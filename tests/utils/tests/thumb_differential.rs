@@ -2,12 +2,16 @@
 //! run.
 
 use anyhow::Result;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::tails;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, OptLevel};
 
 /// Modules per level.
 const SEEDS: u64 = 150;
+/// Modules of tail calls, on all cores and at all levels in turn.
+const TAIL_SEEDS: u64 = 64;
 
 #[test]
 fn m3_at_o0() {
@@ -44,6 +48,14 @@ fn library_at_o2() {
     agree(Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft), module_with_floats, 6 * SEEDS);
 }
 
+/// `cargo xtask fuzz --what tails-thumb` goes on.
+#[test]
+fn tail_calls() {
+    if Setup::new(Cpu::M4F, OptLevel::O2, Floats::Soft).is_available() {
+        (0..TAIL_SEEDS).for_each(|seed| tails::check_board(seed).unwrap_or_else(|error| panic!("{error:#}")));
+    }
+}
+
 fn agree(setup: Setup, module: fn(u64) -> Result<Vec<u8>>, first: u64) {
     if !setup.is_available() {
         return;
@@ -61,4 +73,71 @@ fn agree(setup: Setup, module: fn(u64) -> Result<Vec<u8>>, first: u64) {
     }
     println!("{context}: {agreed} modules agreed on {calls} calls");
     assert!(agreed > SEEDS / 3, "a third of the random modules must be comparable, {agreed} were");
+}
+
+/// Calls through a table load a function's address and type; both forms keep the index in a register of the pair.
+const TABLE_CALLS: &str = r#"(module
+  (type $t (func (param i32) (result i32)))
+  (table 4 funcref) (elem (i32.const 0) func $f $g)
+  (func $f (type $t) (i32.add (local.get 0) (i32.const 1)))
+  (func $g (type $t) (i32.mul (local.get 0) (i32.const 3)))
+  (func (export "a") (param i32 i32) (result i32)
+    (return_call_indirect (type $t) (local.get 1) (local.get 0)))
+  (func (export "b") (param i32 i32) (result i32)
+    (i32.add (i32.const 1) (call_indirect (type $t) (local.get 1) (local.get 0)))))"#;
+
+/// Loads of two words whose base is one of them, in code of an object, found by their bits.
+fn loads_of_bases(object: &[u8]) -> usize {
+    let file = object::File::parse(object).expect("an object");
+    let mut found = 0;
+    for section in file.sections().filter(|section| section.kind() == object::SectionKind::Text) {
+        let data = section.data().expect("bytes");
+        let half = |at: usize| u16::from_le_bytes([data[at], data[at + 1]]);
+        let mut marks: Vec<(usize, bool)> = file
+            .symbols()
+            .filter(|symbol| symbol.section_index() == Some(section.index()))
+            .filter_map(|symbol| match symbol.name() {
+                Ok("$t") => Some((symbol.address() as usize, true)),
+                Ok("$d") => Some((symbol.address() as usize, false)),
+                _ => None,
+            })
+            .collect();
+        marks.sort_unstable();
+        marks.push((data.len(), false));
+        for pair in marks.windows(2).filter(|pair| pair[0].1) {
+            let mut at = pair[0].0;
+            while at + 2 <= pair[1].0 {
+                let first = half(at);
+                let is_wide = first >> 11 > 0b1_1100;
+                // Without an index and without writing back it would be an exclusive load or a table branch.
+                if is_wide && first & 0xfe50 == 0xe850 && first & 0x0120 != 0 {
+                    let (base, pair) = (first & 15, half(at + 2));
+                    found += usize::from(base == pair >> 12 || base == pair >> 8 & 15);
+                }
+                at += if is_wide { 4 } else { 2 };
+            }
+        }
+    }
+    found
+}
+
+/// Erratum 602117 of Cortex-M3, which other cores don't have: the form is there where it may be.
+#[test]
+fn cortex_m3_never_loads_two_words_to_their_base() {
+    let mut modules = vec![wat::parse_str(TABLE_CALLS).unwrap()];
+    modules.extend((0..24).map(|seed| module(seed).unwrap()));
+    modules.extend((0..24).map(|seed| tails::module(seed, false, true).unwrap()));
+    let count = |cpu| {
+        let mut found = 0;
+        for (level, wasm) in
+            [OptLevel::O0, OptLevel::O2, OptLevel::Oz].iter().cycle().zip(modules.iter().cycle()).take(48)
+        {
+            let setup = Setup::new(cpu, *level, Floats::Reject);
+            let interface = testkit::interface::interface(wasm).unwrap();
+            found += setup.compile(wasm, &interface).map_or(0, |object| loads_of_bases(&object));
+        }
+        found
+    };
+    assert_eq!(count(Cpu::M3), 0);
+    assert!(count(Cpu::M4) > 0, "the test looks for what there is");
 }

@@ -105,6 +105,11 @@ impl Frame {
         data.insts.iter_mut().for_each(|inst| self.resolve(inst, is_framed));
         let leaves = matches!(data.control, Control::Exit(Inst::Return { .. } | Inst::TailCall(_)));
         if leaves && is_framed {
+            debug_assert!(
+                data.control.inst().is_none_or(|exit| self.keeps_operands(exit)),
+                "{}: {block} reads a register that its epilogue has restored",
+                func.name
+            );
             data.insts.extend(self.epilogue(), data.control_loc);
         }
     }
@@ -144,6 +149,12 @@ impl Frame {
         let place =
             |&(reg, offset): &(PReg, u32)| (reg, Mem::Reg(SP, self.distance_from_sp(offset.into(), true)));
         self.layout.saved.iter().map(place)
+    }
+
+    /// Whether the epilogue leaves alone what an exit reads.
+    fn keeps_operands(&self, exit: &Inst<PReg>) -> bool {
+        let reads = crate::peephole::effects::Effects::of(exit).reads;
+        self.layout.saved.iter().all(|&(reg, _)| !reads.contains(reg))
     }
 
     fn prologue(&self) -> Vec<Inst<PReg>> {

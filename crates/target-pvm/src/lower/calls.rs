@@ -1,8 +1,8 @@
 //! Calls, parameters and returns.
 //!
 //! Values that travel in registers are operands of the call, fixed to them; the others are stored to the outgoing
-//! area before and loaded from it afterwards. A tail call writes its stack arguments where our own came in, which is
-//! possible as far as that area reaches: more would need an area our caller didn't make.
+//! area before and loaded from it afterwards. A tail call writes its stack arguments where our own came in: our caller
+//! has made room for them (see [`codegen::ArgumentRoom`]).
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
 use pvm_isa::Opcode;
@@ -25,7 +25,10 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
     match &decl.kind {
         FuncKind::Intrinsic(name) if name == "__pvm_grow_heap" => host(cx, inst, GROW_HEAP, args),
         FuncKind::Intrinsic(name) if name == "__pvm_sbrk" => sbrk(cx, inst, args),
-        FuncKind::Local => call(cx, inst, decl.sig, Callee::Func(callee), args),
+        FuncKind::Local => {
+            cx.note_call(cx.target.room.of_func(callee));
+            call(cx, inst, decl.sig, Callee::Func(callee), args);
+        }
         _ => return Err(cx.unsupported(format!("a call of `{}`", decl.name))),
     }
     Ok(())
@@ -34,6 +37,7 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
 /// Selects a call to a code address.
 pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args: &[Value]) {
     let code = any(cx, callee);
+    cx.note_call(cx.target.room.of_sig(sig));
     call(cx, inst, sig, Callee::Code(code), args);
 }
 
@@ -52,7 +56,6 @@ fn word(cx: &mut Cx<'_>, value: Value) -> VReg {
 fn call(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
     let layout = layout(cx, sig);
     let args = pass(cx, &layout.params, args, StackSlot::Outgoing);
-    cx.note_call(layout.stack_bytes);
     let func = cx.func;
     let mut results = Vec::new();
     let mut loads = Vec::new();
@@ -194,24 +197,21 @@ pub fn tail_direct(cx: &mut Cx<'_>, callee: FuncId, args: &[Value]) -> Result<()
     if decl.kind != FuncKind::Local {
         return Err(cx.unsupported(format!("a tail call of `{}`", decl.name)));
     }
-    tail_call(cx, decl.sig, Callee::Func(callee), args)
+    tail_call(cx, decl.sig, Callee::Func(callee), args);
+    Ok(())
 }
 
 /// Selects a tail call to a code address.
-pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value]) -> Result<(), Unsupported> {
+pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value]) {
     let code = any(cx, callee);
-    tail_call(cx, sig, Callee::Code(code), args)
+    tail_call(cx, sig, Callee::Code(code), args);
 }
 
-fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) -> Result<(), Unsupported> {
-    let ours = layout(cx, cx.func.sig);
+/// Our own stack parameters are where the arguments go; they have been loaded at entry, so nothing reads them here.
+fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
     let theirs = layout(cx, sig);
-    if theirs.stack_bytes > ours.stack_bytes {
-        return Err(cx.unsupported("a tail call with more arguments on the stack than the caller has"));
-    }
     let mut args = pass(cx, &theirs.params, args, StackSlot::Incoming);
     args.insert(0, (return_address(cx), RA));
     let call = Call { callee, args, results: Vec::new(), clobbers: RegSet::EMPTY };
     cx.set_exit(Inst::TailCall(Box::new(call)));
-    Ok(())
 }

@@ -1,9 +1,8 @@
 //! Calls, parameters and returns.
 //!
 //! Words that travel in registers are operands of the call, fixed to them; the others are stored to the outgoing area
-//! before and loaded from it afterwards. A tail call writes its stack arguments where our own came in, which is
-//! possible as far as that area reaches; a call that needs more, or whose results would be elsewhere than ours, is an
-//! ordinary call followed by a return.
+//! before and loaded from it afterwards. A tail call writes its stack arguments where our own came in: our caller has
+//! made room for them (see [`codegen::ArgumentRoom`]). Its results are where ours are to be.
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
@@ -27,6 +26,7 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
         return Err(cx.unsupported(format!("a call of the intrinsic `{name}`")));
     }
     let func = cx.func;
+    cx.note_call(cx.target.room.of_func(callee));
     call(cx, decl.sig, Callee::Func(callee), args, &func.results[inst]);
     Ok(())
 }
@@ -54,6 +54,7 @@ pub fn noreturn(cx: &mut Cx<'_>, callee: FuncId, arg: u32) {
 pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args: &[Value]) {
     let code = word(cx, callee);
     let func = cx.func;
+    cx.note_call(cx.target.room.of_sig(sig));
     call(cx, sig, Callee::Code(code), args, &func.results[inst]);
 }
 
@@ -66,7 +67,6 @@ fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], resul
     let mut layout = layout(cx, sig);
     let singles = stage_singles(cx.target.cpu, &mut layout.params);
     let args = pass(cx, &layout.params, args, StackSlot::Outgoing);
-    cx.note_call(layout.stack_bytes);
     stage_singles(cx.target.cpu, &mut layout.results);
     let mut in_registers = Vec::new();
     let mut loads = Vec::new();
@@ -189,26 +189,13 @@ pub fn return_(cx: &mut Cx<'_>, args: &[Value]) {
 /// Selects a direct tail call.
 pub fn tail_direct(cx: &mut Cx<'_>, callee: FuncId, args: &[Value]) {
     let sig = cx.module.decls[callee].sig;
-    if can_tail_call(cx, sig) {
-        tail_call(cx, sig, Callee::Func(callee), args);
-    } else {
-        call_and_return(cx, sig, Callee::Func(callee), args);
-    }
+    tail_call(cx, sig, Callee::Func(callee), args);
 }
 
 /// Selects a tail call to a code address.
 pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value]) {
     let code = word(cx, callee);
-    if can_tail_call(cx, sig) {
-        tail_call(cx, sig, Callee::Code(code), args);
-    } else {
-        call_and_return(cx, sig, Callee::Code(code), args);
-    }
-}
-
-fn can_tail_call(cx: &Cx<'_>, sig: SigId) -> bool {
-    let (ours, theirs) = (layout(cx, cx.func.sig), layout(cx, sig));
-    theirs.stack_bytes <= ours.stack_bytes && theirs.results == ours.results
+    tail_call(cx, sig, Callee::Code(code), args);
 }
 
 fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
@@ -218,37 +205,4 @@ fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) 
     let args = pass(cx, &layout.params, args, StackSlot::Incoming);
     let call = Call { callee, args, results: Vec::new(), singles, clobbers: RegSet::EMPTY };
     cx.set_exit(Inst::TailCall(Box::new(call)));
-}
-
-/// An ordinary call, and a return of its results.
-fn call_and_return(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
-    let mut layout = layout(cx, sig);
-    let singles = stage_singles(cx.target.cpu, &mut layout.params);
-    let args = pass(cx, &layout.params, args, StackSlot::Outgoing);
-    cx.note_call(layout.stack_bytes);
-    let mut ours = self::layout(cx, cx.func.sig);
-    for list in [&mut layout.results, &mut ours.results] {
-        stage_singles(cx.target.cpu, list);
-    }
-    let types = &cx.module.signatures[sig].results;
-    let (mut received, mut loads) = (Vec::new(), Vec::new());
-    let mut moved = Vec::new();
-    for ((&ty, from), to) in types.iter().zip(&layout.results).zip(&ours.results) {
-        let classes = Target::value_classes(cx.target, ty);
-        let regs: Vec<VReg> = classes.iter().map(|&class| cx.temp(class)).collect();
-        receive(cx, ty, &regs, from, StackSlot::Outgoing, &mut received, &mut loads);
-        let op = transfer(cx, ty, STORES);
-        moved.extend(regs.iter().zip(to).map(|(&reg, &to)| (op, reg, to)));
-    }
-    let clobbers = layout.clobbers.difference(received.iter().map(|&(_, reg)| reg).collect());
-    cx.emit(Inst::Call(Box::new(Call { callee, args, results: received, singles, clobbers })));
-    loads.into_iter().for_each(|load| cx.emit(load));
-    let mut uses = Vec::new();
-    for (op, src, to) in moved {
-        match to {
-            ArgLoc::Reg(reg) => uses.push((src, reg)),
-            ArgLoc::Stack(offset) => cx.emit(Inst::StoreSlot { op, src, slot: StackSlot::Incoming(offset) }),
-        }
-    }
-    cx.set_exit(Inst::Return { uses, pop: RegList::EMPTY });
 }

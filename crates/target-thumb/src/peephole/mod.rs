@@ -8,22 +8,24 @@
 mod accesses;
 mod copies;
 pub(crate) mod effects;
+mod errata;
 mod flags;
 mod islands;
 mod narrow;
 mod pool;
 mod tables;
 
-use codegen::{Control, Function, PReg};
+use codegen::{Control, Function, Insts, PReg};
+use thumb_isa::Opcode;
 
 use crate::expand;
-use crate::inst::Inst;
+use crate::inst::{Inst, Machine, SP};
 use crate::target::Thumb;
 
 pub use pool::Pool;
 
 /// Makes the final instructions of a function.
-pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
+pub fn improve(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let mut pool = Pool::new(func);
     expand_all(func, &mut pool);
     copies::forward(func);
@@ -32,10 +34,34 @@ pub fn improve(_target: &Thumb, func: &mut Function<Thumb, PReg>) {
     flags::share(func);
     accesses::move_on(func);
     accesses::pair(func);
+    if target.cpu.restarts_dual_loads() {
+        errata::split_loads(func);
+    }
     narrow::narrow(func);
     islands::place(func);
     tables::choose(func);
     pool.place(func);
+    debug_assert!(
+        func.blocks.values().all(|block| ends_with_restores(&block.insts)),
+        "{}: something follows registers that are restored",
+        func.name
+    );
+}
+
+/// Whether nothing but restoring registers follows the first that a block restores from the stack: anything else could
+/// read one of them.
+fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
+    let restores = |inst: &Inst<PReg>| {
+        matches!(
+            inst,
+            Inst::Plain(
+                Machine::Stack { op: Opcode::Pop, .. }
+                    | Machine::FloatStack { op: Opcode::VpopF32 | Opcode::VpopF64, .. }
+                    | Machine::MemPost { op: Opcode::LdrPost, rn: SP, .. }
+            )
+        )
+    };
+    insts.iter().skip_while(|inst| !restores(inst)).all(restores)
 }
 
 fn expand_all(func: &mut Function<Thumb, PReg>, pool: &mut Pool) {

@@ -1,0 +1,83 @@
+//! Adapters for what the outside calls.
+//!
+//! The outside makes room on the stack for a function's own arguments, as the procedure call standard has it. A
+//! function whose tail calls need more ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call: for
+//! exports, for the start function, and for references if the outside can read them in an exported table. Calls inside
+//! of the program go to the function itself, except through such a table.
+
+use std::collections::BTreeMap;
+
+use codegen::ArgumentRoom;
+use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
+
+use crate::abi;
+use crate::cpu::Cpu;
+
+/// What calls in a module make room for on the stack.
+pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
+    ArgumentRoom::new(module, |sig| abi::call_layout(cpu, sig).stack_bytes)
+}
+
+/// Adds adapters to a module.
+pub fn add(module: &mut Module, cpu: Cpu) {
+    let room = argument_room(module, cpu);
+    let mut adapters = Adapters { cpu, room, by_func: BTreeMap::new() };
+    for n in 0..module.exports.len() {
+        if let ExportItem::Func(func) = module.exports[n].item {
+            module.exports[n].item = ExportItem::Func(adapters.of(module, func));
+        }
+    }
+    module.start = module.start.map(|func| adapters.of(module, func));
+    if exports_references(module) {
+        adapters.replace_references(module);
+    }
+}
+
+/// Whether the outside can read references to functions.
+fn exports_references(module: &Module) -> bool {
+    module.exports.iter().any(|export| match export.item {
+        ExportItem::Data(data) => {
+            let object = &module.data[data];
+            object.kind == DataKind::Table || !object.relocs.is_empty()
+        }
+        ExportItem::Func(_) => false,
+    })
+}
+
+struct Adapters {
+    cpu: Cpu,
+    room: ArgumentRoom,
+    by_func: BTreeMap<FuncId, FuncId>,
+}
+
+impl Adapters {
+    /// What the outside is to call instead of a function: that itself, or its adapter.
+    fn of(&mut self, module: &mut Module, func: FuncId) -> FuncId {
+        let bytes = abi::call_layout(self.cpu, module.signature_of(func)).stack_bytes;
+        if self.room.of_func(func) == bytes {
+            return func;
+        }
+        *self.by_func.entry(func).or_insert_with(|| {
+            let name = crate::boundary::free_name(module, format!("{}.adapter", module.decls[func].name));
+            codegen::add_adapter(module, func, name)
+        })
+    }
+
+    fn replace_references(&mut self, module: &mut Module) {
+        for data in module.data.ids() {
+            for n in 0..module.data[data].relocs.len() {
+                let func = module.data[data].relocs[n].func;
+                module.data[data].relocs[n].func = self.of(module, func);
+            }
+        }
+        for id in module.functions.ids() {
+            let Some(mut body) = module.functions[id].take() else { continue };
+            for inst in body.insts.ids() {
+                if let InstData::FuncRef { func } = body.insts[inst] {
+                    body.insts[inst] = InstData::FuncRef { func: self.of(module, func) };
+                }
+            }
+            module.functions[id] = Some(body);
+        }
+    }
+}

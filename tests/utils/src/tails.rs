@@ -1,0 +1,382 @@
+//! Random modules of tail calls: functions of few and many parameters of all types that tail-call each other, directly,
+//! through a table, and imports, with their own parameters permuted, with constants and computed values.
+//!
+//! Chains end because a parameter of every function counts them. Before they go on, functions may call others, keep
+//! values alive across that, and leave early. Results are mixed from all parameters, so a word in a wrong place shows.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmOptions};
+
+use crate::fuzz::{Random, compare};
+use crate::program::Pvm;
+use crate::thumb::{Setup, Thumb};
+
+const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+/// Most parameters, of functions of the program and of imports for the PVM, whose host calls take six.
+const MOST_PARAMS: u64 = 21;
+const MOST_WORDS: u64 = 7;
+/// Steps of a chain at most.
+const HOPS: u64 = 63;
+
+/// A number below `end`.
+fn below(random: &mut Random, end: u64) -> usize {
+    ((random.word() >> 11) % end) as usize
+}
+
+fn one_in(random: &mut Random, n: u64) -> bool {
+    below(random, n) == 0
+}
+
+/// Parameters, and which of them counts.
+struct Sig {
+    params: Vec<&'static str>,
+    counter: usize,
+}
+
+struct Maker {
+    random: Random,
+    types: u64,
+    sigs: Vec<Sig>,
+    /// The signature of each function.
+    funcs: Vec<usize>,
+    imports: Vec<Vec<&'static str>>,
+    results: Vec<&'static str>,
+    text: String,
+}
+
+/// The module of a seed, with or without floats. On Cortex-M imports take as many arguments as functions do.
+pub fn module(seed: u64, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let types = if floats { 4 } else { 2 };
+    let count = match below(&mut random, 6) {
+        0 => below(&mut random, 12),
+        1 => 0,
+        _ => 1,
+    };
+    let results = (0..count).map(|_| TYPES[below(&mut random, types)]).collect();
+    let mut maker = Maker {
+        random,
+        types,
+        sigs: Vec::new(),
+        funcs: Vec::new(),
+        imports: Vec::new(),
+        results,
+        text: String::new(),
+    };
+    maker.signatures(wide_imports);
+    maker.module();
+    wat::parse_str(&maker.text).with_context(|| format!("seed {seed}: {}", maker.text))
+}
+
+impl Maker {
+    fn below(&mut self, end: usize) -> usize {
+        below(&mut self.random, end as u64)
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        one_in(&mut self.random, n)
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn types(&mut self, most: u64) -> Vec<&'static str> {
+        let count = self.below(most as usize + 1);
+        // Many of one type fill its registers.
+        let favourite = TYPES[below(&mut self.random, self.types)];
+        let types = self.types;
+        let pick =
+            |_| if one_in(&mut self.random, 2) { favourite } else { TYPES[below(&mut self.random, types)] };
+        (0..count).map(pick).collect()
+    }
+
+    fn signatures(&mut self, wide_imports: bool) {
+        for _ in 0..3 + self.below(4) {
+            let most = if self.one_in(3) { 3 } else { MOST_PARAMS };
+            let mut params = self.types(most);
+            let counter = self.below(params.len() + 1);
+            params.insert(counter, "i32");
+            self.sigs.push(Sig { params, counter });
+        }
+        for _ in 0..4 + self.below(6) {
+            let sig = self.below(self.sigs.len());
+            self.funcs.push(sig);
+        }
+        for _ in 0..self.below(3) {
+            let most = if wide_imports { MOST_PARAMS } else { MOST_WORDS - 1 };
+            let params = self.types(most);
+            self.imports.push(params);
+        }
+    }
+
+    fn module(&mut self) {
+        let results = list("result", &self.results);
+        self.line("(module");
+        for n in 0..self.imports.len() {
+            // One import returns one word at most.
+            let results = if self.results.len() > 1 { "(result i64)" } else { &results };
+            let import = format!(
+                "(import \"env\" \"x{n}\" (func $x{n} {} {results}))",
+                list("param", &self.imports[n])
+            );
+            self.line(&import);
+        }
+        for n in 0..self.sigs.len() {
+            let ty = format!("(type $t{n} (func {} {results}))", list("param", &self.sigs[n].params));
+            self.line(&ty);
+        }
+        let names: Vec<String> = (0..self.funcs.len()).map(|n| format!("$f{n}")).collect();
+        self.line("(memory 1)");
+        self.line("(global $seen (mut i64) (i64.const 0))");
+        let table =
+            format!("(table $table {} funcref) (elem (i32.const 0) {})", names.len(), names.join(" "));
+        self.line(&table);
+        if self.one_in(8) {
+            self.line("(export \"table\" (table $table))");
+        }
+        // Indices come from memory, so that nothing knows them.
+        let indices: String = (0..names.len()).map(|n| format!("\\{n:02x}\\00\\00\\00")).collect();
+        self.line(&format!("(data (i32.const 256) \"{indices}\")"));
+        for n in 0..self.funcs.len() {
+            self.function(n);
+        }
+        for n in 0..4 {
+            self.entry(n);
+        }
+        self.line(")");
+    }
+
+    /// Pushes `value`, a word of type i64, as another type.
+    fn from_word(ty: &str, value: &str) -> String {
+        match ty {
+            "i32" => format!("(i32.wrap_i64 {value})"),
+            "f32" => format!("(f32.reinterpret_i32 (i32.wrap_i64 {value}))"),
+            "f64" => format!("(f64.reinterpret_i64 {value})"),
+            _ => value.to_owned(),
+        }
+    }
+
+    /// The word of a local.
+    fn to_word(ty: &str, local: usize) -> String {
+        match ty {
+            "i32" => format!("(i64.extend_i32_s (local.get {local}))"),
+            "f32" => format!("(i64.extend_i32_u (i32.reinterpret_f32 (local.get {local})))"),
+            "f64" => format!("(i64.reinterpret_f64 (local.get {local}))"),
+            _ => format!("(local.get {local})"),
+        }
+    }
+
+    /// An argument: a local of the type, a constant, or something computed.
+    fn argument(&mut self, ty: &'static str, locals: &[&'static str]) -> String {
+        let same: Vec<usize> = (0..locals.len()).filter(|&n| locals[n] == ty).collect();
+        match self.below(8) {
+            0 => Self::from_word(ty, &format!("(i64.const {})", self.random.edgy() as i64)),
+            1 => {
+                let [a, b] = [0; 2].map(|_| self.below(locals.len()));
+                let (a, b) = (Self::to_word(locals[a], a), Self::to_word(locals[b], b));
+                Self::from_word(ty, &format!("(i64.add {a} (i64.rotl {b} (i64.const 7)))"))
+            }
+            _ if same.is_empty() => {
+                let n = self.below(locals.len());
+                Self::from_word(ty, &Self::to_word(locals[n], n))
+            }
+            _ => format!("(local.get {})", same[self.below(same.len())]),
+        }
+    }
+
+    fn arguments(&mut self, params: &[&'static str], locals: &[&'static str]) -> Vec<String> {
+        params.iter().map(|ty| self.argument(ty, locals)).collect()
+    }
+
+    /// A call or tail call of some function with this many hops left.
+    fn call(&mut self, tail: &str, hops: &str, locals: &[&'static str]) -> String {
+        let callee = self.below(self.funcs.len());
+        let sig = self.funcs[callee];
+        let params = self.sigs[sig].params.clone();
+        let mut args = self.arguments(&params, locals);
+        args[self.sigs[sig].counter] = hops.to_owned();
+        let args = args.join(" ");
+        if self.one_in(2) {
+            let at = 256 + 4 * callee;
+            format!("({tail}call_indirect $table (type $t{sig}) {args} (i32.load (i32.const {at})))")
+        } else {
+            format!("({tail}call $f{callee} {args})")
+        }
+    }
+
+    /// All locals mixed into one word, on top of what the functions before have seen.
+    fn mix(locals: &[&'static str]) -> String {
+        let start = "(global.get $seen)".to_owned();
+        (0..locals.len()).fold(start, |sum, n| {
+            format!("(i64.add (i64.mul {sum} (i64.const 31)) {})", Self::to_word(locals[n], n))
+        })
+    }
+
+    /// Calls something and mixes its results into `$seen`.
+    fn use_results(&mut self, call: &str, results: &[&'static str], locals: &[&'static str]) {
+        self.line(call);
+        // Results go to the locals of their types behind the others.
+        for ty in results.iter().rev() {
+            let local = locals.len() + TYPES.iter().position(|other| other == ty).expect("a type");
+            let word = Self::to_word(ty, local);
+            self.line(&format!("(local.set {local})"));
+            self.line(&format!(
+                "(global.set $seen (i64.xor (i64.rotl (global.get $seen) (i64.const 9)) {word}))"
+            ));
+        }
+    }
+
+    fn ordinary_call(&mut self, hops: &str, locals: &[&'static str]) {
+        if !self.imports.is_empty() && self.one_in(3) {
+            let n = self.below(self.imports.len());
+            self.call_import(n, locals);
+        } else {
+            let call = self.call("", hops, locals);
+            let results = self.results.clone();
+            self.use_results(&call, &results, locals);
+        }
+    }
+
+    fn call_import(&mut self, n: usize, locals: &[&'static str]) {
+        let params = self.imports[n].clone();
+        let args = self.arguments(&params, locals).join(" ");
+        let results = if self.results.len() > 1 { vec!["i64"] } else { self.results.clone() };
+        self.use_results(&format!("(call $x{n} {args})"), &results, locals);
+    }
+
+    fn function(&mut self, n: usize) {
+        let sig = self.funcs[n];
+        let counter = self.sigs[sig].counter;
+        let mut locals = self.sigs[sig].params.clone();
+        let params = locals.len();
+        let is_exported = self.one_in(4);
+        let export = if is_exported { format!("(export \"f{n}\")") } else { String::new() };
+        self.line(&format!("(func $f{n} {export} (type $t{sig})"));
+        let pressure = if self.one_in(3) { self.below(24) } else { 0 };
+        for _ in 0..pressure {
+            locals.push(TYPES[below(&mut self.random, self.types)]);
+        }
+        self.line(&list("local", &[&locals[params..], &TYPES].concat()));
+        self.line(&format!("(local.set {counter} (i32.and (local.get {counter}) (i32.const {HOPS})))"));
+        let words: Vec<String> =
+            self.results.iter().map(|ty| Self::from_word(ty, &Self::mix(&locals[..params]))).collect();
+        self.line(&format!("(if (i32.eqz (local.get {counter})) (then {} return))", words.join(" ")));
+        for local in params..locals.len() {
+            let value = self.argument(locals[local], &locals[..local]);
+            self.line(&format!("(local.set {local} {value})"));
+        }
+        // Another tail call, before anything needs a frame or after.
+        if self.one_in(2) {
+            self.branch_off(counter, &locals);
+        }
+        if self.one_in(2) {
+            // Few hops, so that the work does not multiply.
+            let hops = format!("(i32.and (i32.shr_u (local.get {counter}) (i32.const 5)) (i32.const 1))");
+            self.ordinary_call(&hops, &locals);
+        }
+        if self.one_in(2) {
+            self.branch_off(counter, &locals);
+        }
+        let hops = format!("(i32.sub (local.get {counter}) (i32.const 1))");
+        let call = self.call("return_", &hops, &locals);
+        self.line(&call);
+        self.line(")");
+    }
+
+    /// A tail call under a condition, sometimes of an import.
+    fn branch_off(&mut self, counter: usize, locals: &[&'static str]) {
+        let local = self.below(locals.len());
+        let word = Self::to_word(locals[local], local);
+        let bit = self.below(32);
+        let is_import = !self.imports.is_empty() && self.results.len() <= 1 && self.one_in(2);
+        let call = if is_import {
+            let n = self.below(self.imports.len());
+            let params = self.imports[n].clone();
+            format!("(return_call $x{n} {})", self.arguments(&params, locals).join(" "))
+        } else {
+            let hops = format!("(i32.shr_u (local.get {counter}) (i32.const 1))");
+            self.call("return_", &hops, locals)
+        };
+        let seven = if is_import { 7 } else { 1 };
+        self.line(&format!(
+            "(if (i64.eqz (i64.and (i64.shr_u {word} (i64.const {bit})) (i64.const {seven}))) (then {call}))"
+        ));
+    }
+
+    /// An export of integers that starts a chain and returns everything as one word.
+    fn entry(&mut self, n: usize) {
+        let locals = ["i32", "i64"];
+        self.line(&format!(
+            "(func (export \"e{n}\") (param i32 i64) (result i64) (local i32 i64 f32 f64) (global.set $seen (local.get 1))"
+        ));
+        let call = self.call("", "(local.get 0)", &locals);
+        let results = self.results.clone();
+        self.use_results(&call, &results, &locals);
+        // Numbers of imports are those of the module only if all are used.
+        for import in 0..if n == 0 { self.imports.len() } else { 0 } {
+            self.call_import(import, &locals);
+        }
+        self.line("(global.get $seen))");
+    }
+}
+
+/// `(keyword types)`, or nothing for none.
+fn list(keyword: &str, types: &[&'static str]) -> String {
+    let mut text = String::new();
+    if !types.is_empty() {
+        write!(text, "({keyword} {})", types.join(" ")).expect("strings take anything");
+    }
+    text
+}
+
+/// Compares the module of a seed on the PVM.
+///
+/// # Errors
+/// Where it disagrees with the reference engine.
+pub fn check_pvm(seed: u64) -> Result<()> {
+    let level = LEVELS[seed as usize % 4];
+    let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
+    let pvm = PvmOptions { gp, ..PvmOptions::default() };
+    // Floats are only moved.
+    let options = Options { level, threads: 1, floats: Some(Floats::Trap), ..Options::new(pvm) };
+    let bytes = module(seed, true, false)?;
+    compare(&bytes, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
+    Ok(())
+}
+
+/// The cores that modules run on, by seed.
+const CORES: [(Cpu, Floats); 4] =
+    [(Cpu::M7DP, Floats::Hard), (Cpu::M4F, Floats::Soft), (Cpu::M3, Floats::Trap), (Cpu::M33, Floats::Trap)];
+
+thread_local! {
+    /// Boards that are running.
+    static BOARDS: RefCell<BTreeMap<Cpu, Thumb>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Compares the module of a seed on an emulated board.
+///
+/// # Errors
+/// Where it disagrees with the reference engine.
+pub fn check_board(seed: u64) -> Result<()> {
+    let level = LEVELS[seed as usize % 4];
+    let (cpu, floats) = CORES[(seed / 4) as usize % CORES.len()];
+    let setup = Setup::new(cpu, level, floats);
+    let bytes = module(seed, true, true)?;
+    BOARDS.with_borrow_mut(|boards| {
+        let board = match boards.entry(cpu) {
+            Entry::Occupied(board) => board.into_mut(),
+            Entry::Vacant(place) => place.insert(Thumb::new(setup.clone())?),
+        };
+        let board = board.with_setup(setup);
+        compare(&bytes, seed, &board).with_context(|| format!("seed {seed} {cpu} -{level:?}"))?;
+        Ok(())
+    })
+}
