@@ -41,24 +41,6 @@ fn every_kernel_is_right_everywhere() {
     assert_eq!(runs, 42 * 4 * 3);
 }
 
-/// Programs of `tests/fixtures/reports` that are still wrong, and why. It is an error if one is right.
-const PENDING: &[(&str, &str)] = &[
-    ("two-segments-one-unit.wat", "initial data in pieces"),
-    ("pages1-strict.wat", "initial data at the end of memory"),
-    ("distant-segments-many-loops.wat", "initial data in pieces"),
-    ("memset-clamp.wat", "recognition of helpers"),
-    ("memcpy-overlap.wat", "recognition of helpers"),
-    ("memcmp-early-exit.wat", "recognition of helpers"),
-    ("udivti3-zero.wat", "recognition of helpers"),
-    ("stack-above-aligned.wat", "fusing the shadow stack"),
-    ("stack-scan.wat", "fusing the shadow stack"),
-    ("auto-16M-stack.wat", "fusing the shadow stack"),
-    ("tail-more-stack-args.wat", "tail calls with more stack words"),
-    ("float-moves-rejected.wat", "moves of floats"),
-    ("import-seven-args.wat", "`* = trap` in import maps"),
-    ("result-globals.wat", "results in globals"),
-];
-
 /// Small programs that stand for kinds of bugs do what independent engines do, under all options.
 #[test]
 fn every_report_is_right_everywhere() {
@@ -67,12 +49,8 @@ fn every_report_is_right_everywhere() {
     let mut wrong = Vec::new();
     for report in reports {
         let failures = report.failures().unwrap();
-        let pending = PENDING.iter().find(|(file, _)| *file == report.file);
-        match (failures.first(), pending) {
-            (None, Some((file, why))) => wrong.push(format!("{file} is right, but listed as pending: {why}")),
-            (Some(failure), None) => wrong.push(format!("{} of 32 fail: {failure}", failures.len())),
-            (Some(failure), Some((_, why))) => println!("pending ({why}): {failure}"),
-            (None, None) => {}
+        if let Some(failure) = failures.first() {
+            wrong.push(format!("{} of 32 fail: {failure}", failures.len()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -88,13 +88,6 @@ fn on_the_pvm() {
     check("PVM", &Pvm { options });
 }
 
-/// Programs of `tests/fixtures/reports/cortex-m` that are still wrong, and why. It is an error if one is right.
-const PENDING: &[(&str, &str)] = &[
-    ("exported-import.wat", "exported imports"),
-    ("switch-over-globals.wat", "tables of pointers to globals"),
-    ("tail-odd-singles.wat", "copies after the epilogue of a tail call"),
-];
-
 /// Small programs that stand for kinds of bugs do the same on boards as in the reference engine.
 #[test]
 fn reports_are_right_on_boards() {
@@ -111,15 +104,7 @@ fn reports_are_right_on_boards() {
     for (name, wasm) in programs {
         let failures: Vec<String> =
             boards.iter().flat_map(|board| failures_on(board, &name, &wasm)).collect();
-        let pending = PENDING.iter().find(|(file, _)| *file == name);
-        match (failures.first(), pending) {
-            (None, Some((_, why))) if !boards.is_empty() => {
-                wrong.push(format!("{name} is right, but listed as pending: {why}"));
-            }
-            (Some(failure), None) => wrong.push(format!("{name}: {failure}")),
-            (Some(failure), Some((_, why))) => println!("pending ({why}): {name} {failure}"),
-            (None, _) => {}
-        }
+        wrong.extend(failures.first().map(|failure| format!("{name}: {failure}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

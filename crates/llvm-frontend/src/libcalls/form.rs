@@ -186,12 +186,12 @@ impl Writer<'_> {
 /// Appends a line, in the one way of writing that the form has for it.
 fn append(lines: &mut Vec<String>, line: String) {
     let last = lines.last().map_or("", String::as_str);
-    if let (Some(set), Some(get)) = (last.strip_prefix("local.set "), line.strip_prefix("local.get ")) {
-        if set == get {
-            let tee = format!("local.tee {get}");
-            *lines.last_mut().expect("there is a last line") = tee;
-            return;
-        }
+    if let (Some(set), Some(get)) = (last.strip_prefix("local.set "), line.strip_prefix("local.get "))
+        && set == get
+    {
+        let tee = format!("local.tee {get}");
+        *lines.last_mut().expect("there is a last line") = tee;
+        return;
     }
     for (ty, sub) in [("i32", "i32.sub"), ("i64", "i64.sub")] {
         let constant = last.strip_prefix(ty).and_then(|rest| rest.strip_prefix(".const "));

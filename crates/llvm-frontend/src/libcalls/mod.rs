@@ -142,10 +142,10 @@ pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
 
 /// What the function is, and how that is known.
 fn identify(info: &ModuleInfo, wasm: &[u8], index: u32, shape: Shape) -> Option<(Libcall, &'static str)> {
-    if shape == Shape::Memory {
-        if let Some(libcall) = proof::prove(info, wasm, index) {
-            return Some((libcall, "proof"));
-        }
+    if shape == Shape::Memory
+        && let Some(libcall) = proof::prove(info, wasm, index)
+    {
+        return Some((libcall, "proof"));
     }
     let known = known::find(info, wasm, index, shape)?;
     Some((known.libcall(), known.name))

@@ -89,10 +89,10 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         budget,
         scope,
     };
-    if let Some(libcall) = program.libcalls[index as usize] {
-        if translator.helper_entry(libcall, function) {
-            return Ok(());
-        }
+    if let Some(libcall) = program.libcalls[index as usize]
+        && translator.helper_entry(libcall, function)
+    {
+        return Ok(());
     }
     translator.open_function();
     let mut reader = body.get_operators_reader()?;
