@@ -14,8 +14,8 @@ use ssa::{
 };
 
 use crate::boundary::add_function;
-use crate::object::data::used_objects;
 use crate::target::MemoryMode;
+use crate::uses::used_objects;
 
 /// How linear memory gets its initial data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

@@ -38,6 +38,7 @@ mod rebase;
 mod tails;
 mod target;
 mod test;
+mod uses;
 mod widths;
 
 use codegen::{Stage, Unsupported};

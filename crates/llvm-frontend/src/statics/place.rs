@@ -17,6 +17,7 @@
 //! those of the segments, later ones over earlier ones. A word of them that could be an address, or a global that starts
 //! with one, is refused unless the options say what it is.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
@@ -140,14 +141,14 @@ fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bo
 fn globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<Vec<(DataId, u32)>, Error> {
     let stack = plan.stack.map(|stack| stack.global);
     let mut found = Vec::new();
+    let by_name: BTreeMap<&str, DataId> =
+        module.data.iter().map(|(id, object)| (object.name.as_str(), id)).collect();
     for (index, global) in (0u32..).zip(&program.info.globals) {
         if global.ty != ValueType::I32 || stack == Some(index) {
             continue;
         }
-        let symbol = names::global_symbol(index);
-        let Some((id, object)) = module.data.iter().find(|(_, object)| object.name == symbol) else {
-            continue;
-        };
+        let Some(&id) = by_name.get(names::global_symbol(index).as_str()) else { continue };
+        let object = &module.data[id];
         let value = object.init.first_chunk::<4>().map(|init| u32::from_le_bytes(*init));
         let Some(value) = value.filter(|value| plan.contains(*value)) else { continue };
         if is_address(program, || format!("global {index} starts with {value}, which"))? {
@@ -199,11 +200,10 @@ fn segments<'a>(module: &'a Module, program: &Program<'_>) -> Vec<Segment<'a>> {
 
 /// The objects that static data falls into, in order of their addresses.
 fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference]) -> Vec<Piece> {
-    let mut fixed: Vec<Range<u32>> = segments
-        .iter()
-        .filter(|segment| is_object(segment, segments, references))
-        .map(|segment| segment.start..segment.end())
-        .collect();
+    let layout = Layout::new(segments, references);
+    let objects = (0..segments.len()).filter(|&place| layout.is_object(place));
+    let mut fixed: Vec<Range<u32>> =
+        objects.map(|place| layout.segments[place].start..layout.segments[place].end()).collect();
     // The stack ends data that is below it.
     let crosses = |range: &Range<u32>| plan.stack_top.is_some_and(|top| range.start < top && top < range.end);
     let is_crossed = references.iter().any(|r| crosses(&(r.start..r.end.unwrap_or(r.start))))
@@ -214,7 +214,7 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
     let mut start = 0;
     for range in fixed.iter().cloned().map(Some).chain([None]) {
         let end = range.as_ref().map(|range| range.start);
-        stretch(plan, start, end, segments, references, &mut pieces);
+        stretch(plan, start, end, &layout, &mut pieces);
         let Some(range) = range else { break };
         start = range.end;
         if !range.is_empty() {
@@ -241,43 +241,91 @@ fn at(pieces: &[Piece], address: u32) -> Range<usize> {
     first.min(behind)..behind
 }
 
-/// Whether a segment is an object of its own.
-fn is_object(segment: &Segment<'_>, segments: &[Segment<'_>], references: &[Reference]) -> bool {
-    let (start, end) = (segment.start, segment.end());
-    let overlaps =
-        |other: &Segment<'_>| !std::ptr::eq(other, segment) && other.start < end && start < other.end();
-    // The constant that indices are added to may be that of an array behind the segment whose first indices nobody uses.
-    let is_last =
-        !segments.iter().any(|other| other.start >= end) && !references.iter().any(|r| r.start >= end);
-    let may_be_behind = |r: &Reference| {
-        let may_leave = r.is_indexed && r.reach.is_none_or(|reach| reach >= end);
-        may_leave && !is_last && (start..end).contains(&r.start) && end - r.start <= LARGEST_DISTANCE
-    };
-    let crosses = |r: &Reference| match r.end {
-        Some(r_end) => r.start < end && end < r_end || r.start < start && start < r_end,
-        None => r.start == end || may_be_behind(r),
-    };
-    segment.is_read_only
-        && !segments.iter().any(overlaps)
-        && !references
-            .iter()
-            .any(|r| crosses(r) || r.writes && r.end.is_some() && (start..end).contains(&r.start))
+/// Segments and references in order of their addresses.
+struct Layout<'a> {
+    segments: Vec<&'a Segment<'a>>,
+    references: Vec<&'a Reference>,
+    /// Where the first n segments end, by n.
+    segments_end: Vec<u32>,
+    /// Where what the first n references touch ends, by n.
+    references_end: Vec<u32>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(segments: &'a [Segment<'a>], references: &'a [Reference]) -> Self {
+        let mut segments: Vec<_> = segments.iter().collect();
+        segments.sort_by_key(|segment| segment.start);
+        let mut references: Vec<_> = references.iter().collect();
+        references.sort_by_key(|r| r.start);
+        let segments_end = largest(segments.iter().map(|segment| segment.end()));
+        let references_end = largest(references.iter().map(|r| r.end.unwrap_or(0)));
+        Self { segments, references, segments_end, references_end }
+    }
+
+    /// Those that begin from one address on, up to another.
+    fn segments_in(&self, start: u32, end: Option<u32>) -> &[&'a Segment<'a>] {
+        let before = |address| self.segments.partition_point(|segment| segment.start < address);
+        &self.segments[before(start)..end.map_or(self.segments.len(), before)]
+    }
+
+    fn references_before(&self, address: u32) -> usize {
+        self.references.partition_point(|r| r.start < address)
+    }
+
+    /// Those that begin from one address on, up to another.
+    fn references_in(&self, start: u32, end: Option<u32>) -> &[&'a Reference] {
+        let before = |address| self.references_before(address);
+        &self.references[before(start)..end.map_or(self.references.len(), before)]
+    }
+
+    /// Whether something that a reference touches begins before an address and ends behind it.
+    fn is_crossed(&self, address: u32) -> bool {
+        self.references_end[self.references_before(address)] > address
+    }
+
+    /// Whether the segment at this place shares no byte with others.
+    fn is_apart(&self, place: usize) -> bool {
+        let segment = self.segments[place];
+        self.segments_end[place] <= segment.start
+            && self.segments.get(place + 1).is_none_or(|next| next.start >= segment.end())
+    }
+
+    /// Whether the segment at this place is an object of its own.
+    fn is_object(&self, place: usize) -> bool {
+        let segment = self.segments[place];
+        let (start, end) = (segment.start, segment.end());
+        if !segment.is_read_only || !self.is_apart(place) || self.is_crossed(start) || self.is_crossed(end) {
+            return false;
+        }
+        // The constant that indices are added to may be that of an array behind the segment whose first indices nobody uses.
+        let is_last = self.segments.last().is_none_or(|last| last.start < end)
+            && self.references.last().is_none_or(|last| last.start < end);
+        let may_be_behind = |r: &Reference| {
+            let may_leave = r.is_indexed && r.reach.is_none_or(|reach| reach >= end);
+            may_leave && !is_last && end - r.start <= LARGEST_DISTANCE
+        };
+        let inside = self.references_in(start, Some(end));
+        let at_end = self.references_in(end, end.checked_add(1));
+        at_end.iter().all(|r| r.end.is_some())
+            && !inside.iter().any(|r| if r.end.is_some() { r.writes } else { may_be_behind(r) })
+    }
+}
+
+/// The largest of the first n numbers, by n; 0 of none.
+fn largest(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let running = numbers.scan(0, |largest, number| {
+        *largest = number.max(*largest);
+        Some(*largest)
+    });
+    std::iter::once(0).chain(running).collect()
 }
 
 /// Adds the pieces from `start` to `end`, or to the end of memory.
-fn stretch(
-    plan: &StaticPlan,
-    start: u32,
-    end: Option<u32>,
-    segments: &[Segment<'_>],
-    references: &[Reference],
-    pieces: &mut Vec<Piece>,
-) {
-    let within = |address: u32| start <= address && end.is_none_or(|end| address < end);
-    let inside: Vec<&Reference> = references.iter().filter(|r| within(r.start)).collect();
-    let mut ranges: Vec<Range<u32>> = segments
+fn stretch(plan: &StaticPlan, start: u32, end: Option<u32>, layout: &Layout<'_>, pieces: &mut Vec<Piece>) {
+    let inside = layout.references_in(start, end);
+    let mut ranges: Vec<Range<u32>> = layout
+        .segments_in(start, end)
         .iter()
-        .filter(|segment| within(segment.start))
         .map(|segment| segment.start..segment.end())
         .chain(inside.iter().map(|r| r.start..r.end.unwrap_or(r.start)))
         .collect();
@@ -378,5 +426,80 @@ fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`Layout::is_object`] says, by looking at all segments and references.
+    fn is_object(place: usize, segments: &[Segment<'_>], references: &[Reference]) -> bool {
+        let segment = &segments[place];
+        let (start, end) = (segment.start, segment.end());
+        let mut others = segments.iter().enumerate().filter(|(n, _)| *n != place).map(|(_, other)| other);
+        let overlaps = others.any(|other| other.start < end && start < other.end());
+        let is_last =
+            segments.iter().all(|other| other.start < end) && references.iter().all(|r| r.start < end);
+        let forbids = |r: &Reference| match r.end {
+            Some(to) => {
+                let crosses = |address| r.start < address && address < to;
+                crosses(start) || crosses(end) || r.writes && (start..end).contains(&r.start)
+            }
+            None if r.start == end => true,
+            None => {
+                let is_near = (start..end).contains(&r.start) && end - r.start <= LARGEST_DISTANCE;
+                is_near && !is_last && r.is_indexed && r.reach.is_none_or(|reach| reach >= end)
+            }
+        };
+        segment.is_read_only && !overlaps && !references.iter().any(forbids)
+    }
+
+    #[test]
+    fn objects_are_found_without_looking_at_all_for_each() {
+        let mut state = 0x9e37_79b9_u32;
+        let mut random = |limit: u32| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state % limit
+        };
+        let bytes = [0; 400];
+        let mut seen = [0; 2];
+        for _ in 0..3000 {
+            let mut segments: Vec<_> = (0..random(6))
+                .map(|_| {
+                    let longest = if random(4) == 0 { 400 } else { 40 };
+                    let len = 1 + random(longest) as usize;
+                    Segment { start: random(40) * 32, bytes: &bytes[..len], is_read_only: random(5) != 0 }
+                })
+                .collect();
+            segments.sort_by_key(|segment| segment.start);
+            let references: Vec<_> = (0..random(5))
+                .map(|_| {
+                    let start = random(160) * 8 + random(2);
+                    let end = (random(2) == 0).then(|| start + 1 + random(8));
+                    let writes = random(3) == 0;
+                    let is_indexed = random(2) == 0;
+                    let reach = (random(2) == 0).then(|| start + random(64));
+                    Reference {
+                        data: DataId::new(0),
+                        start,
+                        end,
+                        writes,
+                        is_store: writes,
+                        is_indexed,
+                        reach,
+                    }
+                })
+                .collect();
+            let layout = Layout::new(&segments, &references);
+            for place in 0..segments.len() {
+                let expected = is_object(place, &segments, &references);
+                assert_eq!(layout.is_object(place), expected, "{place}: {references:?}");
+                seen[usize::from(expected)] += 1;
+            }
+        }
+        assert!(seen.iter().all(|&n| n > 500), "{seen:?}");
     }
 }

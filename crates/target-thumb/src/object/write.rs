@@ -16,6 +16,7 @@ use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, d
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
 use crate::target::{MemoryMode, Thumb};
+use crate::uses;
 
 /// Writes one object.
 pub struct Writer<'a> {
@@ -221,8 +222,8 @@ impl<'a> Writer<'a> {
     // ---- Data ----
 
     fn data_objects(&mut self, pending: &mut Vec<Pending>) {
-        let used = data::used_objects(self.module);
-        let written = data::written_objects(self.module);
+        let used = uses::used_objects(self.module);
+        let written = uses::written_objects(self.module);
         for id in self.module.data.ids() {
             let is_elsewhere =
                 self.target.linear_memory == Some(id) && self.target.memory != MemoryMode::Symbol;
