@@ -255,7 +255,13 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
 fn names_that_are_no_symbols_are_refused_with_what_helps() {
     let folder = Folder::new("thumb-names");
     let start = "(func $s (unreachable)) (start $s)";
-    let cases: [(&str, &[&str], &[&str]); 9] = [
+    let imports = "(import \"a\" \"f\" (func $f)) (import \"b\" \"f\" (func $g (param TYPE)))
+        (func (export \"m\") (call $f) (call $g (TYPE.const 1)))";
+    let two_types = imports.replace("TYPE", "i32");
+    let two_modules = imports.replace("(param TYPE)", "").replace("(TYPE.const 1)", "");
+    let cases: [(&str, &[&str], &[&str]); 11] = [
+        (&two_types, &["b.f"], &[]),
+        (&two_modules, &["b.f"], &[]),
         ("(import \"env\" \"_\" (func $f)) (func (export \"_\") (call $f))", &["env._"], &[]),
         ("(func (export \"f\")) (func (export \"g\"))", &["g"], &["--rename", "g=f"]),
         ("(import \"a b\" \"c d\" (func $f)) (func (export \"g\") (call $f))", &["a b.c d"], &[]),
@@ -290,6 +296,18 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
         let renames: Vec<&str> = renames.iter().map(String::as_str).collect();
         folder.succeed(&[&command[..], &renames].concat());
     }
+    folder.write("names.wat", format!("(module {two_modules})"));
+    folder.succeed(&["compile", "names.wat", "--target", "thumbv7m", "--rename", "b.f=f", "-o", "names.o"]);
+    let both = ["--rename", "b.f=same", "--rename", "a.f=same"];
+    folder.write("names.wat", format!("(module {two_types})"));
+    folder.fail(
+        &[&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], &both[..]].concat(),
+        b"",
+        1,
+    );
+    folder.write("names.wat", format!("(module {})", two_types.replace("\"b\"", "\"a\"")));
+    let message = folder.fail(&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], b"", 1);
+    assert!(message.contains("`a.f` is declared with two types"), "{message}");
 }
 
 /// The convention of an exported import is that of the outside, also where the program has another.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module};
+use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
 use super::ObjectOptions;
 use crate::lower::is_runtime_function;
@@ -43,6 +43,12 @@ pub enum NameError {
         /// The option that renames it.
         rename: String,
     },
+    /// An import is declared with two types.
+    #[error("the import `{import}` is declared with two types, and no function has both")]
+    Types {
+        /// Its module and field.
+        import: String,
+    },
 }
 
 /// The symbols of everything.
@@ -78,7 +84,7 @@ impl Names {
             local_data: IdVec::filled(String::new(), module.data.len()),
         };
         let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
-        let mut taken = Taken { by: BTreeMap::new(), exported, options };
+        let mut taken = Taken { by: BTreeMap::new(), elsewhere: BTreeMap::new(), exported, options };
         if let Some((id, _)) = module.memory() {
             let symbol = taken.own(LINEAR_MEMORY);
             names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
@@ -126,39 +132,49 @@ impl Names {
         }
     }
 
-    fn name_imports(
+    fn name_imports<'a>(
         &mut self,
-        module: &Module,
+        module: &'a Module,
         trap_handler: Option<FuncId>,
-        taken: &mut Taken<'_>,
+        taken: &mut Taken<'a>,
     ) -> Result<(), NameError> {
         for (id, decl) in module.decls.iter() {
             if let FuncKind::Import(import) = &decl.kind {
-                let (symbol, name) = match trap_handler == Some(id) {
-                    true => (import.field.clone(), None),
-                    false => (taken.symbol_of(import), Some(format!("{}.{}", import.module, import.field))),
+                let sig = module.signature_of(id);
+                let symbol = match trap_handler == Some(id) {
+                    true => taken.needed(&import.field, sig)?,
+                    false => taken.import(import, sig)?,
                 };
-                self.imports[id] = Some(taken.import(symbol, name)?);
+                self.imports[id] = Some(symbol);
             }
             if let FuncKind::Intrinsic(name) = &decl.kind
                 && is_runtime_function(name)
             {
-                self.imports[id] = Some(taken.import(name.clone(), None)?);
+                self.imports[id] = Some(taken.needed(name, module.signature_of(id))?);
             }
         }
         Ok(())
     }
 }
 
+/// A function that is elsewhere.
+struct Elsewhere<'a> {
+    sig: &'a Signature,
+    /// The import it is the first time; `None` if the code needs it.
+    import: Option<&'a Import>,
+}
+
 /// Symbols in use.
 struct Taken<'a> {
     by: BTreeMap<String, String>,
+    /// Those of functions that are elsewhere.
+    elsewhere: BTreeMap<String, Elsewhere<'a>>,
     /// Names of exports.
     exported: BTreeSet<&'a str>,
     options: &'a ObjectOptions,
 }
 
-impl Taken<'_> {
+impl<'a> Taken<'a> {
     fn renamed(&self, name: &str) -> String {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
@@ -168,14 +184,18 @@ impl Taken<'_> {
         if self.exported.contains(name) { name.to_owned() } else { self.renamed(name) }
     }
 
-    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix. A rename of
-    /// a field that is an export's name is for the export.
+    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix.
     fn symbol_of(&self, import: &Import) -> String {
-        let renames = &self.options.renames;
-        let full = format!("{}.{}", import.module, import.field);
+        let renamed = self.rename_of(import).cloned();
+        renamed.unwrap_or_else(|| format!("{}{}", self.options.import_prefix, import.field))
+    }
+
+    /// A rename of a field that is an export's name is for the export.
+    fn rename_of(&self, import: &Import) -> Option<&'a String> {
+        let options: &'a ObjectOptions = self.options;
         let is_free = !self.exported.contains(import.field.as_str());
-        let renamed = renames.get(&full).or_else(|| renames.get(&import.field).filter(|_| is_free));
-        renamed.cloned().unwrap_or_else(|| format!("{}{}", self.options.import_prefix, import.field))
+        let renamed = options.renames.get(&full_name(import));
+        renamed.or_else(|| options.renames.get(&import.field).filter(|_| is_free))
     }
 
     /// Whether a function is an import that has this symbol.
@@ -209,32 +229,52 @@ impl Taken<'_> {
         symbol
     }
 
-    /// Several imports may be one symbol. `name` is what renames know it by; without, it is what compiled code calls.
-    fn import(&mut self, symbol: String, name: Option<String>) -> Result<String, NameError> {
-        let what = match &name {
-            Some(name) => format!("the import `{name}`"),
-            None => format!("the function `{symbol}` that the code needs"),
-        };
-        let is_import =
-            |other: &String| other.starts_with("the import `") || other.starts_with("the function `");
-        match self.by.get(&symbol) {
-            Some(first) if !is_import(first) => {
-                // What the code needs has its name from the outside; the other one can be renamed.
-                let (first, second, rename) = match name {
-                    Some(name) => (first.clone(), what, name),
-                    None => (what, first.clone(), symbol.clone()),
-                };
-                let rename = format!("--rename {rename}=SYMBOL");
-                return Err(NameError::Twice { symbol, first, second, rename });
+    /// The symbol of a function that compiled code calls. Its name is fixed, so another thing that has it must yield.
+    fn needed(&mut self, symbol: &str, sig: &'a Signature) -> Result<String, NameError> {
+        let what = format!("the function `{symbol}` that the code needs");
+        let rename = format!("--rename {symbol}=SYMBOL");
+        check(symbol, &what, &rename)?;
+        let is_same = self.elsewhere.get(symbol).is_none_or(|first| *first.sig == *sig);
+        match self.by.get(symbol) {
+            Some(first) if !is_same || !self.elsewhere.contains_key(symbol) => {
+                let second = first.clone();
+                return Err(NameError::Twice { symbol: symbol.to_owned(), first: what, second, rename });
             }
             Some(_) => {}
             None => {
-                check(&symbol, &what, &format!("--rename {}=SYMBOL", name.as_ref().unwrap_or(&symbol)))?;
-                self.by.insert(symbol.clone(), what);
+                self.by.insert(symbol.to_owned(), what);
+                self.elsewhere.insert(symbol.to_owned(), Elsewhere { sig, import: None });
             }
         }
+        Ok(symbol.to_owned())
+    }
+
+    /// The symbol of an import. Two imports of one name and type are one function; so are those of one type that a
+    /// rename gives the same symbol.
+    fn import(&mut self, import: &'a Import, sig: &'a Signature) -> Result<String, NameError> {
+        let symbol = self.symbol_of(import);
+        let is_renamed = self.rename_of(import).is_some();
+        let is_same = |first: &Elsewhere<'_>| {
+            let is_meant = is_renamed
+                || first.import.is_none_or(|first| *first == *import || self.rename_of(first).is_some());
+            is_meant && *first.sig == *sig
+        };
+        let full = full_name(import);
+        let what = format!("the import `{full}`");
+        match self.elsewhere.get(&symbol) {
+            Some(first) if is_same(first) => return Ok(symbol),
+            Some(first) if first.import == Some(import) => return Err(NameError::Types { import: full }),
+            _ => {}
+        }
+        let symbol = self.take(symbol, what, &full)?;
+        self.elsewhere.insert(symbol.clone(), Elsewhere { sig, import: Some(import) });
         Ok(symbol)
     }
+}
+
+/// What renames know an import by.
+fn full_name(import: &Import) -> String {
+    format!("{}.{}", import.module, import.field)
 }
 
 fn check(symbol: &str, what: &str, rename: &str) -> Result<(), NameError> {
