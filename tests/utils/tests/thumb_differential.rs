@@ -112,7 +112,7 @@ fn loads_of_bases(object: &[u8]) -> usize {
                 // Without an index and without writing back it would be an exclusive load or a table branch.
                 if is_wide && first & 0xfe50 == 0xe850 && first & 0x0120 != 0 {
                     let (base, pair) = (first & 15, half(at + 2));
-                    found += usize::from(base == pair >> 12 || base == pair >> 8 & 15);
+                    found += usize::from(base == pair >> 12);
                 }
                 at += if is_wide { 4 } else { 2 };
             }
