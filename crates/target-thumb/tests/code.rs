@@ -1,4 +1,4 @@
-//! The shape of generated code where it is promised. That it computes the right thing is tested by running it.
+//! Expected properties of generated code. The differential tests check that the code is correct.
 
 use ssa::{canonicalize, estimate_frequencies, parse_module, verify};
 use target_thumb::{MemoryMode, Options, print};

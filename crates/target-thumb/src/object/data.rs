@@ -1,8 +1,8 @@
 //! Data objects as section contents.
 //!
-//! What is never written goes to read-only sections, what starts as zeros to sections without bytes. A function
-//! reference is the function's address and its signature's number plus one; an address of data is a word. A table is read-only unless some code
-//! stores to it or lets its address go anywhere but into loads.
+//! Data that is never written goes to read-only sections, data that starts as zeros to sections without bytes. A
+//! function reference is the function's address and its signature's number plus one; an address of data is a word. A
+//! table is read-only unless code stores to it or uses its address other than in loads.
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, IdVec, InstData, Module};
 
@@ -12,7 +12,7 @@ use crate::cpu::{Architecture, Cpu};
 /// Bytes of the widest access to linear memory.
 const WIDEST_ACCESS: u64 = 8;
 
-/// Where a data object goes.
+/// The section of a data object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// `.rodata`.
@@ -26,7 +26,7 @@ pub enum Place {
 /// The contents of a data object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Contents {
-    /// Which kind of section.
+    /// The kind of section.
     pub place: Place,
     /// The bytes; none in `.bss`.
     pub bytes: Vec<u8>,
@@ -36,19 +36,19 @@ pub struct Contents {
     pub align: u64,
 }
 
-/// How linear memory is laid out.
+/// Layout of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryLayout {
-    /// Its size, if it isn't what the module declares.
+    /// Its size in bytes, if it isn't the declared one.
     pub bytes: Option<u64>,
-    /// What is around it.
+    /// Its surroundings.
     pub shape: MemoryShape,
-    /// Says what a region of the memory protection unit is.
+    /// The architecture, which defines the regions of its memory protection unit.
     pub architecture: Architecture,
 }
 
 impl MemoryLayout {
-    /// With these options.
+    /// The layout for these options.
     pub const fn new(options: &ObjectOptions, cpu: Cpu) -> Self {
         Self { bytes: options.memory_bytes, shape: options.memory_shape, architecture: cpu.architecture() }
     }
@@ -118,7 +118,7 @@ const fn is_table(object: &DataObject) -> bool {
     matches!(object.kind, DataKind::Table)
 }
 
-/// Which data objects some code may write: also what it reaches through addresses in other objects.
+/// The data objects that code may write, including those it reaches through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut written = IdVec::filled(false, module.data.len());
     for func in module.functions.values().flatten() {
@@ -152,7 +152,7 @@ fn mark_written(func: &Function, written: &mut IdVec<DataId, bool>) {
     }
 }
 
-/// Which data objects the module's code, exports or other objects refer to.
+/// The data objects that the module's code, exports or other objects refer to.
 pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut used = IdVec::filled(false, module.data.len());
     for func in module.functions.values().flatten() {
@@ -180,7 +180,7 @@ pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
     used
 }
 
-/// Adds the objects whose addresses stand in used objects, and in those. Every object is visited once.
+/// Adds the objects whose addresses are stored in used objects, transitively. Every object is visited once.
 fn add_stored(module: &Module, used: &mut IdVec<DataId, bool>) {
     let mut pending: Vec<DataId> = used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
     while let Some(id) = pending.pop() {

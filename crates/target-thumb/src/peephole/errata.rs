@@ -1,9 +1,9 @@
-//! Instructions that a core executes wrongly.
+//! Replacing instructions that a core executes wrongly.
 //!
-//! Erratum 602117 of Cortex-M3: a load of two words to its own base may be abandoned for an interrupt when the base has
-//! changed, and then restarts with the wrong one. Two loads of a word do the same, that of the base last; where both
-//! have short forms they take as many bytes. Passes that rename registers or join loads may make the form at any time,
-//! so this one runs after them.
+//! Erratum 602117 of Cortex-M3: an interrupt may abandon a load of two words to its own base after the base has
+//! changed; the load then restarts with the wrong base. Two loads of a word have the same effect, with the base loaded
+//! last; if both have short forms, they take as many bytes. Passes that rename registers or combine loads may create
+//! the form at any time, so this pass runs after them.
 
 use codegen::{Function, PReg};
 use thumb_isa::Opcode;
@@ -23,7 +23,8 @@ pub fn split_loads(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// Of a load of two words to its own base: the other register with its word's offset, the base, and its word's offset.
+/// For a load of two words to its own base: the other register with the offset of its word, the base, and the offset of
+/// the base's word.
 fn load_of_base(inst: &Inst<PReg>) -> Option<((PReg, i32), PReg, i32)> {
     match *inst {
         Inst::Plain(Machine::Dual { op: Opcode::Ldrd, rt, rt2, rn, offset }) if rt == rn => {
@@ -37,7 +38,7 @@ fn load_of_base(inst: &Inst<PReg>) -> Option<((PReg, i32), PReg, i32)> {
 }
 
 fn split((other, mut other_offset): (PReg, i32), base: PReg, mut offset: i32, out: &mut Vec<Inst<PReg>>) {
-    // A load of two words reaches further down than one of a word.
+    // A load of two words reaches lower than a load of one word.
     let low = offset.min(other_offset);
     if low < -255 {
         out.push(add_imm(base, base, low as u32));
