@@ -3,7 +3,7 @@
 //! Functions that return several words through memory leave such stores after they are inlined. LLVM forwards the words
 //! to their users. It keeps the stores, because for LLVM the object is part of linear memory, which any function may
 //! read. In SSA it is an object of the function's frame. If its address is used in loads and stores only, no other
-//! function can read it, and a store to bytes that no load of the function reads is dead.
+//! function can read it. Then a store to bytes that no load of the function reads is dead.
 //!
 //! The order of loads and stores does not matter, so no data-flow analysis is needed. A first walk collects the loaded
 //! bytes of each object and the objects whose address escapes; a second one removes stores. The stored value may become
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_loaded_is_not_stored() {
+    fn stores_to_bytes_without_loads_are_removed() {
         assert_eq!(stores_left("store.u32 v0, [@m + v1]\nstore.u32 v0, [@m + v4 + 4]"), 0);
         assert_eq!(stores_left("store.u32 v0, [@m + v1] volatile"), 1);
         let overlapping = "store.u32 v0, [@m + v4]\nstore.u32 v0, [@m + v1]\nv9 = load.u8.i32 [@m + v1 + 11]";

@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_forms_keep_what_the_access_does() {
+    fn absolute_forms_access_memory_likewise() {
         for (relative, absolute) in ABSOLUTE_FORMS {
             let name = relative.mnemonic().replace("_ind", "");
             assert_eq!(absolute.mnemonic(), name);

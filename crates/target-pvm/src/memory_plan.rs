@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_in_front_and_constants_fill_the_padding() {
+    fn variables_come_first_and_constants_fill_the_padding() {
         let objects = vec![
             memory(1, &[(0, b"m")], None),
             object("g", DataKind::Variable, 4, &[7]),
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_writes_is_read_only() {
+    fn data_without_stores_is_read_only() {
         let objects = vec![
             object("t", DataKind::Table, 16, &[]),
             object("c", DataKind::Constant, 8, b"constant"),

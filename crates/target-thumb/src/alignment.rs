@@ -163,10 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_whose_bits_are_looked_at_keep_their_alignment() {
+    fn addresses_whose_low_bits_are_used_keep_their_alignment() {
         assert_eq!(alignment("  v1 = const.i32 4\n  v2 = or.i32 v0, v1\n  store.u32 v1, [@m + v2]\n"), 16);
-        assert_eq!(alignment("  store.u32 v0, [@m + v0]\n"), 16, "it may be looked at later");
+        assert_eq!(
+            alignment("  store.u32 v0, [@m + v0]\n"),
+            16,
+            "its low bits may be used after it is loaded"
+        );
         assert_eq!(alignment("  call $stores(v0)\n"), 16);
-        assert_eq!(alignment("  call $reads(v0)\n"), 16, "what recursion does is not known");
+        assert_eq!(alignment("  call $reads(v0)\n"), 16, "the effect of recursion is unknown");
     }
 }

@@ -4,8 +4,8 @@
 //! branch on `a and b` or `a or b` becomes a branch on each. LLVM joins conditions because its cost model takes that
 //! for cheap.
 //!
-//! A switch over a small range of values with one or two targets besides the default, as tests of character classes
-//! have, becomes a shift of a constant by the value and a branch on the lowest bit.
+//! Tests of character classes are switches over a small range of values with one or two targets besides the default.
+//! Such a switch becomes a shift of a constant by the value and a branch on the lowest bit.
 //!
 //! Termination: both only add blocks, and each application leaves fewer joined conditions or switches.
 

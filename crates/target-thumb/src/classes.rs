@@ -180,7 +180,7 @@ impl<'f> Finder<'f> {
     }
 
     fn region(&self, head: Block) -> Option<(Region, Vec<Block>)> {
-        let byte = self.byte_behind(self.deciding(head)?, None)?;
+        let byte = self.deciding_byte(self.deciding(head)?, None)?;
         let blocks = self.blocks(head, byte);
         let mut exits: Vec<BlockCall> = Vec::new();
         let mut table = Vec::with_capacity(VALUES);
@@ -212,7 +212,7 @@ impl<'f> Finder<'f> {
     }
 
     /// The byte that alone determines a value; only `wanted`, if that is given.
-    fn byte_behind(&self, value: Value, wanted: Option<Value>) -> Option<Value> {
+    fn deciding_byte(&self, value: Value, wanted: Option<Value>) -> Option<Value> {
         let mut byte = None;
         let mut todo = vec![value];
         for _ in 0..MAX_DEPTH {
@@ -282,7 +282,7 @@ impl<'f> Finder<'f> {
         let from_inside = self.preds[block].iter().all(|pred| *pred == head || blocks.contains(pred));
         let decides = match &self.func.insts[self.func.terminator(block)] {
             InstData::Jump { .. } => true,
-            _ => self.deciding(block).and_then(|value| self.byte_behind(value, Some(byte))) == Some(byte),
+            _ => self.deciding(block).and_then(|value| self.deciding_byte(value, Some(byte))) == Some(byte),
         };
         let before_last = &data.insts[..data.insts.len() - 1];
         let is_pure = before_last.iter().all(|&inst| self.func.insts[inst].is_pure());

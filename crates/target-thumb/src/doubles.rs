@@ -2,10 +2,10 @@
 //!
 //! Where floats are passed in float registers, the procedure call standard passes doubles in d0–d7 even if the core
 //! can't compute with them. Inside the program such a core has doubles in pairs of core registers. So an export with
-//! doubles gets a wrapper that takes the halves of d registers as singles and joins them, and an import becomes a
-//! function that splits its doubles. The wrapper's parameters are the float registers in order, including unused ones,
-//! followed by the parameters in core registers or on the stack. So the standard itself puts every parameter at its
-//! location: once all float registers are taken, the halves of doubles go to consecutive words of the stack.
+//! doubles gets a wrapper that takes the halves of d registers as singles and joins them. An import becomes a function
+//! that splits its doubles. The wrapper's parameters are the float registers in order, including unused ones, followed
+//! by the parameters in core registers or on the stack. So the standard itself puts every parameter at its location:
+//! once all float registers are taken, the halves of doubles go to consecutive words of the stack.
 
 use codegen::ArgLoc;
 use ssa::{

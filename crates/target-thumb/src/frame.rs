@@ -1,9 +1,9 @@
 //! The stack frame: its layout, prologue and epilogues, and the addresses of stack slots.
 //!
 //! The frame has, from the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float
-//! registers, saved core registers. The caller's outgoing area is above. The prologue pushes exactly the registers that
-//! the function changes; a return pops the return address into the program counter. The stack pointer is a multiple of
-//! 8 where that is required: at calls and for stack objects.
+//! registers, saved core registers. The caller's outgoing area is above. The prologue pushes exactly the
+//! callee-saved registers that the function changes; a return pops the return address into the program counter. The
+//! stack pointer is a multiple of 8 where that is required: at calls and for stack objects.
 //!
 //! Paths that return early have no frame if possible ([`early`], [`frame_region`]). If any register is saved, the
 //! return address is saved with it, so that one instruction restores the registers and returns. When optimising for

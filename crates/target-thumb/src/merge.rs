@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_joined_where_nothing_in_between_sees_it() {
+    fn neighbours_are_merged_unless_code_between_observes_it() {
         assert_eq!(stores_left("", false, "@m + "), 1);
         assert_eq!(stores_left("  v3 = load.u8.i32 [@m + v0 + 6]\n", false, "@m + "), 1);
         assert_eq!(stores_left("  v3 = load.u8.i32 [@m + v0 + 4]\n", false, "@m + "), 2);

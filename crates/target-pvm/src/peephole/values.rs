@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_looked_through() {
+    fn uses_of_copies_use_the_source() {
         let insts = [Inst::copy(r(8), r(7)), add(8, 8, 9), add(10, 8, 7)];
         assert_eq!(run(&insts), [Inst::copy(r(8), r(7)), add(8, 7, 9), add(10, 8, 7)]);
     }

@@ -158,7 +158,7 @@ mod tests {
         let mut fused = module("native_stack=524288 { 524288: 01 }");
         let before = fused.clone();
         copy_at_start(&mut fused, Goal::Speed);
-        assert_eq!(fused, before, "what the fused stack leaves free is no gap");
+        assert_eq!(fused, before, "the range of the fused stack is no gap");
         let mut zeros = module("{ 8: 00, 900000: 0000, 0: 00 }");
         copy_at_start(&mut zeros, Goal::Size);
         assert_eq!((segments(&zeros), zeros.start), (vec![], None));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_is_known_before_segments_change() {
+    fn the_window_is_determined_before_segments_change() {
         let mut last = module("native_stack=900000 { 20000: 01, 100000: 02, 850000: 00 }");
         let window = copy_at_start(&mut last, Goal::Size).expect("there is memory");
         assert_eq!((window.first, window.replaced_stack), (0, 49_999));

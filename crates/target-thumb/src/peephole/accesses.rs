@@ -120,7 +120,7 @@ pub fn move_on(func: &mut Function<Thumb, PReg>) {
     for n in 0..func.order.len() {
         let insts = &mut func.blocks[func.order[n]].insts;
         for at in 0..insts.len() {
-            if behind_access(insts, at) || before_access(insts, at) {
+            if add_after_access(insts, at) || add_before_access(insts, at) {
                 insts[at] = nothing();
             }
         }
@@ -141,7 +141,7 @@ fn addition(inst: &Inst<PReg>) -> Option<(PReg, i32)> {
 }
 
 /// Combines the addition at `at` with an access before it, if possible.
-fn behind_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
+fn add_after_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in (at.saturating_sub(WINDOW)..at).rev() {
         if let Some(joined) = with_addition(&insts[n], pointer, by, true) {
@@ -156,7 +156,7 @@ fn behind_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
 }
 
 /// Combines the addition at `at` with an access after it, if possible.
-fn before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
+fn add_before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in at + 1..insts.len().min(at + WINDOW) {
         if let Some(joined) = with_addition(&insts[n], pointer, by, false) {
