@@ -8,8 +8,8 @@
 //!
 //! All passes before code generation are SSA to SSA. For example, exports and imports with several results get
 //! wrappers, and operations the core lacks become calls of helper functions that are compiled into the object.
-//! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`file`] reads it back, as
-//! assembly or as a summary.
+//! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`mod@file`] reads it back,
+//! as assembly or as a summary.
 
 pub mod abi;
 pub mod cpu;

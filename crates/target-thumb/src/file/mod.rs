@@ -1,6 +1,6 @@
 //! Reading relocatable ELF objects for ARM back: as plain lists of sections, symbols and relocations.
 //!
-//! [`assembly`] prints an object as text for an assembler, [`Summary`] describes its contents. Both work on the
+//! [`assembly()`] prints an object as text for an assembler, [`Summary`] describes its contents. Both work on the
 //! finished bytes, so they can't differ from the object that a linker sees.
 
 mod assembly;
