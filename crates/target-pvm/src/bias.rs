@@ -1,20 +1,21 @@
-//! Biased pointers: adding linear memory's base once instead of in every access.
+//! Biased pointers: adding the base of linear memory once instead of in every access.
 //!
-//! Every access to linear memory carries the base in its displacement, typically three bytes. Where small code is
-//! wanted and a pointer is used often, we add the base to it where it is defined; its accesses then have
-//! displacements of one byte or none. The addition takes about five bytes, so a few accesses pay for it. If the
-//! pointer is also used otherwise, both have to be kept in registers, and more must be gained.
+//! Every access to linear memory has the base in its displacement, which typically takes three bytes. In code that is
+//! optimised for size, a pointer with many accesses gets a biased copy: the pointer plus the base, computed right after
+//! the pointer's definition. Accesses through the copy have displacements of one byte or none. The addition takes about
+//! five bytes, so a few accesses pay for it. If the pointer has other uses as well, pointer and copy both occupy a
+//! register, and the gain must be larger.
 //!
-//! A pointer's accesses are those of all sums of it and a constant. The bias includes a constant such that as many of
-//! them as possible from the lowest on are within a byte's reach.
+//! The accesses of a pointer are those at the pointer plus any constant. The bias includes a constant that brings as
+//! many of them as possible, counted from the lowest, within reach of a one-byte displacement.
 
 use pvm_isa::encode::imm_len;
 use ssa::{BinaryOp, Block, DataId, Function, IdVec, Inst, InstData, Type, Value, ValueDef};
 
-/// Bytes to gain, per addition, for a pointer that is also used otherwise.
+/// Bytes that each addition must save if the pointer has other uses.
 const MIN_GAIN_IF_SHARED: i32 = 8;
 
-/// Biases the pointers of a function where it makes its code smaller. `base` is the address of `memory`'s byte 0.
+/// Biases the pointers of a function where this makes its code smaller. `base` is the address of byte 0 of `memory`.
 pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
     if imm_len(base as i32) < 2 {
         return;
@@ -46,7 +47,7 @@ pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
     }
 }
 
-/// For each value the pointer it is a constant away from, and the constant.
+/// For each value, the pointer it is computed from by adding constants, and the sum of the constants.
 fn roots(func: &Function) -> IdVec<Value, (Value, i32)> {
     let mut roots: IdVec<Value, (Value, i32)> = func.values.ids().map(|value| (value, 0)).collect();
     for &inst in func.reverse_postorder().iter().flat_map(|&block| &func.blocks[block].insts) {
@@ -65,7 +66,7 @@ type Access = (Inst, i32);
 
 struct Uses {
     accesses: IdVec<Value, Vec<Access>>,
-    /// Whether the value is used other than in accesses and in sums with constants.
+    /// Whether the value has uses other than accesses and sums with constants.
     others: IdVec<Value, bool>,
 }
 
@@ -97,7 +98,7 @@ impl Uses {
         uses
     }
 
-    /// Whether a value is a constant or an address that is folded anyway.
+    /// Whether a value is a constant or an address that selection folds anyway.
     fn is_constant(&self, func: &Function, value: Value) -> bool {
         let def = func.def_inst(value).map(|inst| &func.insts[inst]);
         matches!(def, Some(InstData::Const { .. } | InstData::DataAddr { .. } | InstData::FrameAddr { .. }))
@@ -105,14 +106,14 @@ impl Uses {
 }
 
 struct Bias {
-    /// Distance of the biased pointer from the pointer, besides the base.
+    /// Distance of the biased pointer from the pointer, in addition to the base.
     offset: i32,
     /// Bytes saved.
     gain: i32,
 }
 
 impl Bias {
-    /// The bias for some accesses; not empty.
+    /// The best bias for a non-empty list of accesses.
     fn choose(accesses: &[Access], base: i32) -> Self {
         let lowest = accesses.iter().map(|&(_, offset)| offset).min().expect("there are accesses");
         let offset = if (-128..128).contains(&lowest) { 0 } else { lowest };
@@ -129,7 +130,7 @@ impl Bias {
         imm_len(at.wrapping_sub(offset)) <= 1
     }
 
-    /// Adds the biased pointer at a place behind the pointer's definition, and uses it.
+    /// Adds the biased pointer after the pointer's definition, and makes the accesses use it.
     fn apply(
         &self,
         func: &mut Function,

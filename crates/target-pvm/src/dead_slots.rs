@@ -1,28 +1,28 @@
-//! Removing stores to stack objects that nobody loads.
+//! Dead-store elimination for stack objects.
 //!
-//! Functions that return several words through memory leave such stores behind when they are inlined: the words are
-//! forwarded to their users, but the object was linear memory when stores could have been removed, and memory may be
-//! read by anybody. Now it is an object of the function, and if its address goes nowhere but into loads and stores,
-//! those are all there are. A store to bytes that no load of the function reads is dead then.
+//! Functions that return several words through memory leave such stores after they are inlined. LLVM forwards the words
+//! to their users. It keeps the stores, because for LLVM the object is part of linear memory, which any function may
+//! read. In SSA it is an object of the function's frame. If its address is used in loads and stores only, no other
+//! function can read it. Then a store to bytes that no load of the function reads is dead.
 //!
-//! Order does not matter for that, so no data flow is needed: one walk collects the bytes that are loaded, per object,
-//! and the objects whose address escapes; a second one removes stores. A store that goes can make the stored value
-//! unused, which selection notices by itself.
+//! The order of loads and stores does not matter, so no data-flow analysis is needed. A first walk collects the loaded
+//! bytes of each object and the objects whose address escapes; a second one removes stores. The stored value may become
+//! unused, and selection skips unused values.
 
 use ssa::{Addr, BinaryOp, DataId, FrameSlot, Function, IdVec, InstData, Value};
 
-/// Removes dead stores to stack objects; `memory` is linear memory, in which they lie.
+/// Removes dead stores to stack objects. `memory` is linear memory, which contains the objects.
 pub fn remove_dead_slot_stores(func: &mut Function, memory: Option<DataId>) {
     if func.frame_slots.is_empty() {
         return;
     }
-    let places = places(func);
-    let loaded = loaded_bytes(func, &places, memory);
+    let addresses = slot_addresses(func);
+    let loaded = loaded_bytes(func, &addresses, memory);
     let Function { blocks, insts, .. } = func;
     for block in blocks.values_mut() {
         block.insts.retain(|&inst| match &insts[inst] {
             InstData::Store { mem, addr, flags, .. } if !flags.volatile => {
-                let place = access(addr, &places, memory);
+                let place = access(addr, &addresses, memory);
                 place.is_none_or(|(slot, offset)| loaded[slot].overlaps(offset, mem.bytes()))
             }
             _ => true,
@@ -30,31 +30,31 @@ pub fn remove_dead_slot_stores(func: &mut Function, memory: Option<DataId>) {
     }
 }
 
-/// Values that are the address of an object plus a constant.
-type Places = IdVec<Value, Option<(FrameSlot, i32)>>;
+/// For each value that is the address of an object plus a constant, the object and the constant.
+type SlotAddresses = IdVec<Value, Option<(FrameSlot, i32)>>;
 
-fn places(func: &Function) -> Places {
-    let mut places: Places = IdVec::filled(None, func.values.len());
+fn slot_addresses(func: &Function) -> SlotAddresses {
+    let mut addresses: SlotAddresses = IdVec::filled(None, func.values.len());
     for &inst in func.reverse_postorder().iter().flat_map(|&block| &func.blocks[block].insts) {
         let place = match func.insts[inst] {
             InstData::FrameAddr { slot } => Some((slot, 0)),
             InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => {
-                let known = places[a].zip(func.as_const(b));
+                let known = addresses[a].zip(func.as_const(b));
                 known.map(|((slot, offset), constant)| (slot, offset.wrapping_add(constant as i32)))
             }
             _ => None,
         };
         if place.is_some() {
-            places[func.result(inst)] = place;
+            addresses[func.result(inst)] = place;
         }
     }
-    places
+    addresses
 }
 
-/// The bytes of an object that somebody may read.
+/// The bytes of an object that may be read.
 #[derive(Clone, Debug)]
 enum Loaded {
-    /// Anything.
+    /// All bytes.
     All,
     /// These ranges: offset and length.
     Ranges(Vec<(i32, u32)>),
@@ -67,7 +67,7 @@ impl Loaded {
         }
     }
 
-    /// Brings ranges into ascending order without overlaps.
+    /// The same bytes as ascending ranges without overlaps.
     fn merged(self) -> Self {
         let Self::Ranges(mut ranges) = self else { return self };
         ranges.sort_unstable();
@@ -92,29 +92,33 @@ impl Loaded {
     }
 }
 
-/// The object and offset an address names.
-fn access(addr: &Addr, places: &Places, memory: Option<DataId>) -> Option<(FrameSlot, i32)> {
-    let (slot, offset) = places[addr.index?]?;
+/// The object and the offset that an address refers to.
+fn access(addr: &Addr, addresses: &SlotAddresses, memory: Option<DataId>) -> Option<(FrameSlot, i32)> {
+    let (slot, offset) = addresses[addr.index?]?;
     (addr.base.is_some() && addr.base == memory).then(|| (slot, offset.wrapping_add(addr.offset)))
 }
 
-fn loaded_bytes(func: &Function, places: &Places, memory: Option<DataId>) -> IdVec<FrameSlot, Loaded> {
+fn loaded_bytes(
+    func: &Function,
+    addresses: &SlotAddresses,
+    memory: Option<DataId>,
+) -> IdVec<FrameSlot, Loaded> {
     let mut loaded = IdVec::filled(Loaded::Ranges(Vec::new()), func.frame_slots.len());
     for &inst in func.blocks.values().flat_map(|block| &block.insts) {
         let data = &func.insts[inst];
         let accessed = match data {
-            InstData::Load { addr, .. } | InstData::Store { addr, .. } => access(addr, places, memory),
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => access(addr, addresses, memory),
             _ => None,
         };
         if let (InstData::Load { mem, .. }, Some((slot, offset))) = (data, accessed) {
             loaded[slot].add(offset, mem.bytes());
         }
-        let is_place = !func.results[inst].is_empty() && places[func.results[inst][0]].is_some();
+        let is_place = !func.results[inst].is_empty() && addresses[func.results[inst][0]].is_some();
         let mut first = true;
         data.for_each_arg(|arg| {
-            // The address of an access comes first; adding a constant to an address is seen at the sum.
+            // The address of an access is its first operand. A constant added to an address is handled at the sum.
             let is_address = std::mem::replace(&mut first, false) && accessed.is_some();
-            if let Some((slot, _)) = places[arg].filter(|_| !is_address && !is_place) {
+            if let Some((slot, _)) = addresses[arg].filter(|_| !is_address && !is_place) {
                 loaded[slot] = Loaded::All;
             }
         });
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_loaded_is_not_stored() {
+    fn stores_to_bytes_without_loads_are_removed() {
         assert_eq!(stores_left("store.u32 v0, [@m + v1]\nstore.u32 v0, [@m + v4 + 4]"), 0);
         assert_eq!(stores_left("store.u32 v0, [@m + v1] volatile"), 1);
         let overlapping = "store.u32 v0, [@m + v4]\nstore.u32 v0, [@m + v1]\nv9 = load.u8.i32 [@m + v1 + 11]";

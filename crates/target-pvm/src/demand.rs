@@ -1,34 +1,35 @@
-//! In which form each `i32` sits in its 64-bit register.
+//! How each `i32` is extended in its 64-bit register.
 //!
-//! The upper half of a register that holds an `i32` may be anything: 64-bit additions, multiplications and left shifts
-//! leave garbage there, but they cost one cycle and fewer decode slots where the 32-bit ones cost two. The 32-bit
-//! operations sign-extend for free, and comparisons, extensions, calls and returns need an extended form. So for every
-//! value we choose a [`Form`] and [`How`] its definition gets it:
+//! The upper half of a register that holds an `i32` may have any contents. 64-bit additions, multiplications and left
+//! shifts leave garbage there, but take one cycle and fewer decode slots, where the 32-bit ones take two cycles. The
+//! 32-bit operations sign-extend for free. Comparisons, extensions, calls and returns need an extended operand. So
+//! every value gets a [`Form`], and its definition gets a method of computing it ([`How`]):
 //!
-//! 1. [`Demand`] collects for each value how often (by block frequency) somebody needs it sign-extended. A definition
-//!    that is executed at most [`TOLERANCE`] times as often is made to deliver that form; a rarer consumer extends by
-//!    itself. A demanded bitwise operation, select or block parameter passes the demand on to its operands, so that
-//!    extension happens at sources that do it for free. For block parameters this is binding: what comes in must be
-//!    extended.
-//! 2. [`choose_forms`] walks definitions before uses and fixes the forms, given the demands and known widths.
+//! 1. [`Demand`] sums up, for each value, the block frequencies of the consumers that need it sign-extended. If the
+//!    definition is executed at most [`TOLERANCE`] times as often, it must deliver the sign-extended form; otherwise
+//!    each consumer extends by itself. A bitwise operation, select or block parameter with such a demand demands the
+//!    form of its operands too, so that extension happens at definitions that do it for free. For block parameters this
+//!    is binding: all incoming values must be extended.
+//! 2. [`choose_forms`] visits definitions before uses and fixes the forms, given the demands and the known widths.
 //!
-//! Besides that only step 2 matters for correctness: a consumer asks [`Facts`] for the form it finds and extends if it
-//! must.
+//! Correctness depends on the binding rule for block parameters and on step 2 only: a consumer asks [`Facts`] for the
+//! form of its operand and extends if necessary.
 //!
-//! Demand ends because each value is demanded at most once.
+//! Termination: each value is demanded at most once.
 
 use codegen::VReg;
 use ssa::{BinaryOp, Block, Cond, Function, IdVec, InstData, MemType, Type, UnaryOp, Value, ValueDef};
 
-use crate::known_bits::{Known, known_bits};
+use crate::known_bits::{KnownBits, known_bits};
 
-/// How many times more often than its extended uses a definition may be executed and still be made to extend.
+/// Maximum ratio of executions of a definition to those of its uses that need it extended, for the definition to
+/// extend.
 const TOLERANCE: f32 = 2.0;
 
-/// How deep a tree of bitwise operations is searched.
+/// Maximum depth to which a tree of bitwise operations is searched.
 const DEPTH: u32 = 4;
 
-/// What the upper half of a register that holds an `i32` contains.
+/// Contents of the upper half of a register that holds an `i32`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
     /// Anything.
@@ -39,23 +40,23 @@ pub enum Form {
     Zext,
 }
 
-/// How a definition is computed.
+/// Method of computing a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum How {
-    /// By operations that give the form by themselves; arithmetic in 64 bits. Conversions are mere renamings.
+    /// Operations in 64 bits, with the form that results from them. Conversions are mere renamings.
     Wide,
-    /// By 32-bit arithmetic, which sign-extends.
+    /// 32-bit arithmetic, which sign-extends.
     Narrow,
-    /// Like `Wide`, and then sign-extended explicitly.
+    /// Like `Wide`, followed by an explicit sign extension.
     Extend,
 }
 
-/// What is known of a function before selection, and what selection notes.
+/// Results of the analyses that run before selection, and notes of selection itself.
 #[derive(Debug)]
 pub struct Facts {
-    /// The register that holds the return address, once something needs it.
+    /// The register that holds the return address, once selection has needed it.
     pub return_address: Option<VReg>,
-    known: IdVec<Value, Known>,
+    known: IdVec<Value, KnownBits>,
     forms: IdVec<Value, (Form, How)>,
 }
 
@@ -69,12 +70,12 @@ impl Facts {
         Self { return_address: None, known, forms }
     }
 
-    /// The widths of a value.
-    pub fn known(&self, value: Value) -> Known {
+    /// The known widths of a value.
+    pub fn known(&self, value: Value) -> KnownBits {
         self.known[value]
     }
 
-    /// How a value's definition is to be computed.
+    /// The method by which a value's definition is computed.
     pub fn how(&self, value: Value) -> How {
         self.forms[value].1
     }
@@ -90,33 +91,33 @@ impl Facts {
     }
 }
 
-const fn is_sext(form: Form, known: Known) -> bool {
+const fn is_sext(form: Form, known: KnownBits) -> bool {
     matches!(form, Form::Sext) || matches!(form, Form::Zext) && known.unsigned <= 31
 }
 
-const fn is_zext(form: Form, known: Known) -> bool {
+const fn is_zext(form: Form, known: KnownBits) -> bool {
     matches!(form, Form::Zext) || matches!(form, Form::Sext) && known.unsigned <= 31
 }
 
-/// Which values are wanted in which form. See the module documentation.
+/// The demands for extended values. See the module documentation.
 struct Demand<'a> {
     func: &'a Function,
-    known: &'a IdVec<Value, Known>,
+    known: &'a IdVec<Value, KnownBits>,
     /// Frequency of each value's definition.
     freq: IdVec<Value, f32>,
-    /// How often the price of extending a value is paid.
+    /// Frequency at which an extension of each value would be executed: see [`note_prices`](Self::note_prices).
     price_freq: IdVec<Value, f32>,
-    /// Predecessors with their terminators' targets are looked up here: for each block, who jumps to it.
+    /// Predecessors of each block.
     preds: IdVec<Block, Vec<Block>>,
     weight: IdVec<Value, f32>,
     demanded: IdVec<Value, bool>,
-    /// Wanted zero-extended by somebody.
+    /// Whether a consumer wants the value zero-extended.
     zext: IdVec<Value, bool>,
     worklist: Vec<Value>,
 }
 
 impl<'a> Demand<'a> {
-    fn collect(func: &'a Function, rpo: &[Block], known: &'a IdVec<Value, Known>) -> Self {
+    fn collect(func: &'a Function, rpo: &[Block], known: &'a IdVec<Value, KnownBits>) -> Self {
         let values = func.values.len();
         let mut demand = Self {
             func,
@@ -159,7 +160,7 @@ impl<'a> Demand<'a> {
         targets.into_iter().for_each(|to| self.preds[to].push(block));
     }
 
-    /// Somebody executed `freq` times needs `value` sign-extended.
+    /// Records that a consumer executed `freq` times needs `value` sign-extended.
     fn need(&mut self, value: Value, freq: f32) {
         if self.func.values[value].ty != Type::I32 || self.demanded[value] {
             return;
@@ -176,8 +177,8 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// The price of extending is paid where a value is defined; for a block parameter, where the most frequent of the
-    /// values that come in is.
+    /// Computes where extensions are paid for: at a value's definition, or for a block parameter at the most frequent
+    /// definition among its incoming values.
     fn note_prices(&mut self) {
         self.price_freq = self.freq.clone();
         for (block, data) in self.func.blocks.iter() {
@@ -194,7 +195,7 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// What comes in for the `n`-th parameter of a block, edge by edge.
+    /// The incoming values of the `n`-th parameter of a block, one per edge.
     fn incoming(&self, block: Block, n: u32) -> Vec<Value> {
         let edges = self.preds[block].iter().flat_map(|&pred| {
             let targets = self.func.insts[self.func.terminator(pred)].successors();
@@ -215,7 +216,7 @@ impl<'a> Demand<'a> {
         self.func.def_inst(value).map(|inst| &self.func.insts[inst])
     }
 
-    /// What an instruction needs of its operands.
+    /// Records the forms that an instruction needs of its operands.
     fn consumer(&mut self, data: &InstData, freq: f32) {
         match *data {
             InstData::Icmp { cond, args: [a, b], .. } => self.compare(cond, a, b, freq),
@@ -239,8 +240,8 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// Equality and unsigned order hold for two zero-extended values as well, so a load that is compared with a small
-    /// constant stays free to be either.
+    /// Equality and unsigned order also hold between two zero-extended values. So a load that is compared with a small
+    /// constant may have either form.
     fn compare(&mut self, cond: Cond, a: Value, b: Value, freq: f32) {
         let is_signed = matches!(cond, Cond::LtS | Cond::LeS | Cond::GtS | Cond::GeS);
         let is_small = self.func.as_const(b).is_some_and(|value| value >= 0);
@@ -251,12 +252,12 @@ impl<'a> Demand<'a> {
         self.need(b, freq);
     }
 
-    /// A demanded value that is only as extended as its operands makes demands on them.
+    /// Passes the demand for a value on to its operands, if the value is only as extended as they are.
     fn pass_on(&mut self, value: Value) {
         let freq = self.freq[value];
         match self.func.values[value].def {
             ValueDef::Param(block, n) => {
-                // No instruction stands on an edge, so all of them must arrive extended.
+                // An edge has no room for an extension, so all incoming values must be extended.
                 self.incoming(block, n).into_iter().for_each(|arg| self.demand(arg));
             }
             ValueDef::Result(inst, _) => match self.func.insts[inst] {
@@ -282,7 +283,7 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// Whether a value can be had sign-extended without an instruction for it.
+    /// Whether a value can be sign-extended without an additional instruction.
     fn extends_cheaply(&self, value: Value, depth: u32) -> bool {
         match self.def(value) {
             Some(&InstData::Unary { op: UnaryOp::Trunc, arg, .. }) => self.known[arg].signed <= 32,
@@ -299,7 +300,7 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// Whether a value's upper half is zero however it is computed.
+    /// Whether the upper half of a value is zero with every method of computing it.
     fn is_naturally_zext(&self, value: Value, depth: u32) -> bool {
         match self.def(value) {
             Some(&InstData::Const { bits, .. }) => bits >= 0,
@@ -316,16 +317,16 @@ impl<'a> Demand<'a> {
     }
 }
 
-/// Operations that compare whole registers or use both halves of their operands.
+/// Whether the operation compares whole registers or uses both halves of its operands.
 const fn compares(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU | BinaryOp::MulhS)
 }
 
-/// Fixes form and computation of every value, definitions before uses.
+/// Fixes the form and the method of every value, definitions before uses.
 fn choose_forms(
     func: &Function,
     rpo: &[Block],
-    known: &IdVec<Value, Known>,
+    known: &IdVec<Value, KnownBits>,
     demand: &Demand<'_>,
 ) -> IdVec<Value, (Form, How)> {
     let forms = IdVec::filled((Form::Any, How::Wide), func.values.len());
@@ -349,7 +350,7 @@ fn choose_forms(
 
 struct Chooser<'a> {
     func: &'a Function,
-    known: &'a IdVec<Value, Known>,
+    known: &'a IdVec<Value, KnownBits>,
     demand: &'a Demand<'a>,
     forms: IdVec<Value, (Form, How)>,
 }
@@ -422,7 +423,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// A result whose upper half comes from the upper halves of the operands.
+    /// Form and method of a bitwise result, whose upper half comes from the upper halves of the operands.
     fn bitwise(&self, value: Value, a: Value, b: Value) -> (Form, How) {
         if self.is_sext(a) && self.is_sext(b) {
             (Form::Sext, How::Wide)
@@ -435,7 +436,7 @@ impl Chooser<'_> {
         }
     }
 
-    /// A count that is reduced modulo 32 by an instruction: the 32-bit shifts make that one superfluous.
+    /// Whether a shift count is reduced modulo 32 by an instruction, which the 32-bit shifts make superfluous.
     fn is_masked_count(&self, count: Value) -> bool {
         let Some(inst) = self.func.def_inst(count) else { return false };
         match self.func.insts[inst] {

@@ -1,7 +1,7 @@
-//! From final instructions to bytes and fixups.
+//! Encoding: from final instructions to bytes and fixups.
 //!
-//! Jumps may only go to starts of basic blocks, which are the places behind terminators. A block that others jump to
-//! and that is entered by falling out of a plain instruction gets a `fallthrough` in front.
+//! Jumps may only go to starts of basic blocks, which are the places after terminators. If a block is the target of a
+//! jump and control also falls into it from an instruction that is no terminator, a `fallthrough` precedes it.
 
 use codegen::{Block, CodeBuffer, PReg, Reference};
 use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
@@ -11,7 +11,7 @@ use crate::inst::{Call, Callee, Inst};
 
 type Buffer = CodeBuffer<Fixup>;
 
-/// Appends an instruction that is no branch inside the function.
+/// Appends an instruction, except for branches and jumps inside the function.
 pub fn instruction(gp: GpVersion, inst: &Inst<PReg>, buf: &mut Buffer) {
     let Some(machine) = inst.machine() else { return };
     match inst {
@@ -57,7 +57,7 @@ pub fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
     buf.fixup(Fixup::dispatch(machine, table), Reference::None);
 }
 
-/// Makes the current place a block start if somebody jumps to it.
+/// Makes the current place the start of a basic block if it is the target of a jump.
 pub fn begin_block(gp: GpVersion, falls_in: bool, is_target: bool, buf: &mut Buffer) {
     let is_start = buf.last_fixup().is_some_and(Fixup::is_terminator);
     if falls_in && is_target && !is_start {

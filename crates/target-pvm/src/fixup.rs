@@ -1,25 +1,25 @@
-//! Instructions whose bytes depend on where other code is, or on the jump table.
+//! Fixups: instructions whose bytes depend on the place of other code, or on the jump table.
 //!
-//! Two kinds of unknowns meet here. Distances are known only when all code is placed; relaxation settles them with
-//! one to four offset bytes. Jump-table addresses (of return places, referenced functions and dispatch tables) are
-//! numbers that the linker assigns *before* relaxation, because they decide lengths, too: it walks the fixups, asks
-//! each for its [`Fixup::need`] and gives it a value with [`Fixup::set_value`].
+//! Two kinds of numbers are unknown. Distances are known when all code has its place; relaxation chooses one to four
+//! offset bytes for them. Jump-table addresses belong to return places, referenced functions and dispatch tables. The
+//! linker assigns them *before* relaxation, because they decide lengths, too: it asks each fixup for its
+//! [`Fixup::need`] and supplies the address with [`Fixup::set_value`].
 //!
-//! All instructions that occur here have the same number in every version of the Gray Paper.
+//! All instructions that occur here have the same opcode number in every version of the Gray Paper.
 
 use pvm_isa::{GpVersion, Inst, Opcode};
 use ssa::FuncId;
 
-/// A jump-table address a fixup needs.
+/// The jump-table address that a fixup needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
     /// None: a jump or branch.
     Nothing,
-    /// Of the place right behind the fixup: a call.
+    /// The address of the place right after the fixup: a call.
     ReturnPlace,
     /// A function reference: `(signature + 1) << 32` plus the address of the function's entry.
     FuncRef(FuncId),
-    /// Of the first entry of this table of the fragment.
+    /// The address of the first entry of this table of the fragment: a dispatch.
     Table(u32),
 }
 
@@ -56,7 +56,7 @@ impl Fixup {
         Self { inst, need: Need::Table(table), value: None }
     }
 
-    /// What the linker must supply.
+    /// The jump-table address that the linker must supply.
     pub const fn need(&self) -> Need {
         self.need
     }
@@ -74,7 +74,8 @@ impl Fixup {
 
     /// The instruction with the linker's value. Panics if it is missing.
     fn resolved(&self) -> Inst {
-        let value = || self.value.unwrap_or_else(|| panic!("the linker gave {} no value", self.inst));
+        let value =
+            || self.value.unwrap_or_else(|| panic!("the linker has supplied no address for {}", self.inst));
         let address = || i32::try_from(value()).expect("jump-table addresses are below 2^31");
         match (self.need, self.inst) {
             (Need::Nothing, inst) => inst,
@@ -87,7 +88,7 @@ impl Fixup {
                 Ok(imm) => Inst::reg_imm(Opcode::LoadImm, dst, imm),
                 Err(_) => Inst::reg_imm64(Opcode::LoadImm64, dst, value()),
             },
-            (_, inst) => panic!("{inst} takes no value"),
+            (_, inst) => panic!("{inst} takes no jump-table address"),
         }
     }
 

@@ -1,23 +1,23 @@
-//! What becomes of imported functions.
+//! Actions of imported functions.
 //!
-//! The PVM knows one way out: `ecalli N`, with up to six words in r7..r12 and results in r7 and r8. A wasm import
-//! therefore needs an [`ImportAction`], from an [`ImportMap`], from its name, or by numbering:
+//! A PVM program calls the outside in one way: `ecalli N`, with up to six words in r7..r12 and results in r7 and r8. A
+//! wasm import therefore needs an [`ImportAction`], from an [`ImportMap`], from its name, or by automatic numbering:
 //!
 //! | import | action |
 //! |---|---|
-//! | named in the map | what the map says |
-//! | `host_call_0` .. `host_call_6`, with `b` behind for both results; `host_call` | `ecalli` with the first, constant argument as number |
+//! | named in the map | as the map says |
+//! | `host_call_0` .. `host_call_6`, with suffix `b` for both results; `host_call` | `ecalli` with the first, constant argument as number |
 //! | `host_call_r8` | the second result of the last `host_call_Nb` |
 //! | `pvm_ptr` | the PVM address of a wasm address |
 //! | `abort` | trap |
-//! | in a module named in the map (`module.*`), or left over (`*`) | what the map says |
+//! | in a module named in the map (`module.*`), or left over (`*`) | as the map says |
 //! | everything else | the next number of [`ImportMap::auto_base`], or an error |
 //!
-//! Only imports in reachable code need one. [`check`] asks that before anything is compiled.
+//! Only imports in reachable code need an action. [`check`] verifies that they have one before anything is compiled.
 //!
-//! [`resolve`] then writes the actions into the SSA, so that code generation sees plain host calls only: functions of
-//! up to six `i64` parameters and up to two `i64` results whose number is in [`HostCalls`]. `i32` values are passed
-//! zero-extended, as hosts read addresses and lengths; floats as their bits.
+//! [`resolve`] then rewrites the SSA, so that code generation sees plain host calls only. These are functions of up to
+//! six `i64` parameters and up to two `i64` results whose number is in [`HostCalls`]. `i32` values are passed
+//! zero-extended, as hosts expect addresses and lengths, and floats as their bits.
 
 mod map;
 mod rewrite;
@@ -29,15 +29,15 @@ pub use map::{HOST_CALLS, ImportMap, ImportMapError, host_call_number};
 
 use crate::reach::Reachable;
 
-/// For each function, the number of the host call it is, if it is one.
+/// For each function that is a host call, its number.
 pub type HostCalls = IdVec<FuncId, Option<u32>>;
 
-/// The most words a host call takes.
+/// Maximum number of argument words of a host call.
 pub const MAX_ARGS: usize = 6;
-/// The most words a host call returns.
+/// Maximum number of result words of a host call.
 pub const MAX_RESULTS: usize = 2;
 
-/// What calling an import does.
+/// The effect of a call of an import.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportAction {
     /// The program panics.
@@ -60,19 +60,19 @@ pub enum ImportAction {
     PvmPtr,
 }
 
-/// Why imports could not be resolved.
+/// Reasons why imports could not be resolved.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ImportError {
-    /// No action is known; all such imports.
+    /// Imports without an action: all of them.
     #[error(
         "no action for the import{} {}: map them in a file given with --imports, or all that are left with --imports trap",
         plural(.0), listed(.0, ", ")
     )]
     Unmapped(Vec<String>),
-    /// Signatures do not fit a host call or the import's special meaning: each import with what does not fit.
+    /// Signatures that do not fit a host call or the import's special meaning: each import with the reason.
     #[error("{}; the actions trap and nop take any signature, or an adapter can pass less", listed(.0, "; "))]
     Signatures(Vec<String>),
-    /// The number of a host call is not known.
+    /// The number of a host call is not a constant.
     #[error("function `{function}`: the number of a host call must be a constant")]
     NumberNotConstant {
         /// The calling function.
@@ -80,7 +80,7 @@ pub enum ImportError {
     },
 }
 
-/// Imports that an error lists.
+/// Maximum number of imports that an error lists.
 const LISTED: usize = 20;
 
 fn listed(names: &[String], separator: &str) -> String {
@@ -91,18 +91,18 @@ fn listed(names: &[String], separator: &str) -> String {
     text
 }
 
-/// An imported function that reachable code uses, before it is compiled.
+/// A use of an imported function in reachable code, before it is compiled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImportUse<'a> {
     /// The import.
     pub import: &'a Import,
     /// Number of parameters and of results.
     pub arity: (usize, usize),
-    /// A function that uses it, and where.
+    /// A function that uses it, and the byte offset of the use.
     pub user: Option<(&'a str, usize)>,
 }
 
-/// Whether there is an action for each import, and a host call takes what it takes.
+/// Checks that each import has an action, and that its signature fits a host call where it becomes one.
 ///
 /// # Errors
 /// All imports without an action; else all with too many arguments or results.
@@ -128,7 +128,7 @@ pub fn check(uses: &[ImportUse<'_>], map: &ImportMap) -> Result<(), ImportError>
     if too_many.is_empty() { Ok(()) } else { Err(ImportError::Signatures(too_many)) }
 }
 
-/// What an import does by the map or by its name.
+/// The action of an import according to the map or its name.
 fn known_action(map: &ImportMap, import: &Import) -> Option<ImportAction> {
     map.action(import).or_else(|| built_in(import)).or_else(|| map.wildcard(import))
 }
@@ -149,10 +149,10 @@ fn plural(names: &[String]) -> &'static str {
 
 /// Writes the actions of all imports into the reachable functions.
 ///
-/// Returns the host calls that are left, and what became of each import, for the metadata.
+/// Returns the host calls that are left, and the action of each import for the metadata.
 ///
 /// # Errors
-/// If an import has no action or one that does not fit its signature.
+/// If an import has no action, or one that does not fit its signature.
 pub fn resolve(
     module: &mut Module,
     map: &ImportMap,
@@ -207,7 +207,7 @@ fn full_name(import: &Import) -> String {
     format!("{}.{}", import.module, import.field)
 }
 
-/// Imports whose name alone says what they do.
+/// The action of an import that is determined by its name alone.
 fn built_in(import: &Import) -> Option<ImportAction> {
     match import.field.as_str() {
         "abort" => Some(ImportAction::Trap),
@@ -231,15 +231,15 @@ fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), String> 
         ImportAction::Ecalli(_) => words(sig.params.len()),
         ImportAction::HostCall { .. } => match sig.params.split_first() {
             Some((number, words_of_call)) if number.is_int() => words(words_of_call.len()),
-            _ => Err("the first parameter of a host call is its number".to_owned()),
+            _ => Err("the first parameter of a host call must be its number, an integer".to_owned()),
         },
         ImportAction::SecondResult => match (sig.params.as_slice(), sig.results.as_slice()) {
             ([], [Type::I64]) => Ok(()),
-            _ => Err("host_call_r8 takes nothing and returns an i64".to_owned()),
+            _ => Err("host_call_r8 must have no parameter and one i64 result".to_owned()),
         },
         ImportAction::PvmPtr => match (sig.params.len(), sig.results.len()) {
             (1, 1) if integers(&sig.params) && integers(&sig.results) => Ok(()),
-            _ => Err("pvm_ptr takes an integer and returns one".to_owned()),
+            _ => Err("pvm_ptr must have one integer parameter and one integer result".to_owned()),
         },
     }
 }

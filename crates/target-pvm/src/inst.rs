@@ -1,15 +1,15 @@
 //! Machine instructions of the PVM as the code generator sees them.
 //!
-//! Variants follow the operand formats of [`pvm_isa`] and carry its [`Opcode`], so a new machine instruction is a row
-//! there and a lowering arm here. What differs from the bare machine:
+//! Variants follow the operand formats of [`pvm_isa`] and contain its [`Opcode`], so a new machine instruction is a row
+//! there and a lowering arm here. Differences from the bare machine:
 //!
-//! - a memory operand ([`Mem`]) may be a stack slot until the frame is laid out, and one opcode (the register-relative
-//!   one) stands for both addressing forms;
+//! - a memory operand ([`Mem`]) may be a stack slot until the frame is laid out, and the register-relative opcode
+//!   represents both addressing forms;
 //! - a constant is one instruction whatever its width;
-//! - calls, returns and the function's parameters name the values that travel in fixed registers.
+//! - calls, returns and the function's parameters name the values in fixed registers.
 //!
-//! Operands are described once, in [`Inst::map_operands`], uses first. Branches carry no label: the block's control
-//! does. Only `Inst<PReg>` has a machine form ([`Inst::machine`]).
+//! Operands are described once, in [`Inst::map_operands`], uses first. Branches have no label: the block's control has
+//! it. Only `Inst<PReg>` has a machine form ([`Inst::machine`]).
 
 use std::fmt;
 
@@ -28,18 +28,18 @@ const DEF: Operand = Operand::def(INT);
 /// A source of an instruction whose destination is updated: it must not share the destination's register.
 const LATE: Operand = USE.with_role(Role::LateUse);
 
-/// Where a load or store goes, modulo 2^32.
+/// The address of a load or store, modulo 2^32.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mem<R> {
     /// A constant address.
     Abs(i32),
     /// A register plus a constant.
     Reg(R, i32),
-    /// A place in the frame.
+    /// A slot of the frame.
     Slot(StackSlot),
 }
 
-/// What a call calls.
+/// The target of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Callee<R> {
     /// A function of the program.
@@ -53,9 +53,9 @@ pub enum Callee<R> {
 /// A call with the values in its fixed registers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Call<R> {
-    /// What is called.
+    /// The target.
     pub callee: Callee<R>,
-    /// Arguments; in a tail call the return address is one.
+    /// Arguments, in a tail call together with the return address.
     pub args: Vec<(R, PReg)>,
     /// Results.
     pub results: Vec<(R, PReg)>,
@@ -112,7 +112,7 @@ impl<R: Register> Inst<R> {
         Self::Unary { op: Opcode::MoveReg, dst, src }
     }
 
-    /// The one instruction without operands that stops the program.
+    /// The instruction without operands that stops the program.
     pub const TRAP: Self = Self::Plain { op: Opcode::Trap };
 
     /// See [`codegen::Target::map_operands`].
@@ -200,8 +200,8 @@ impl<R: Register> Inst<R> {
     }
 }
 
-/// The register that holds the code address in an indirect tail call: one that carries no argument and that the
-/// epilogue doesn't restore.
+/// The register with the code address of an indirect tail call. It is neither an argument register nor restored by the
+/// epilogue.
 const TAIL_CALLEE: Operand = Operand::fixed_use(INT, PReg::new(2));
 
 impl<R: Register> Mem<R> {
@@ -280,13 +280,13 @@ fn absolute_form(op: Opcode) -> Opcode {
     row.unwrap_or_else(|| panic!("{op} has no form with a constant address")).1
 }
 
-/// The machine's name of a physical register.
+/// The machine's register with the number of a physical register.
 pub fn machine_reg(reg: PReg) -> Reg {
     Reg::new(reg.number()).unwrap_or_else(|| panic!("{reg} is no register of the PVM"))
 }
 
 impl Inst<PReg> {
-    /// The machine instruction, if this is one; code offsets and linker values in it are zero. `Params` has none.
+    /// The machine instruction, with zeros for code offsets and linker values; `None` for `Params`, which is no code.
     /// Stack slots must have been resolved.
     pub fn machine(&self) -> Option<pvm_isa::Inst> {
         use pvm_isa::Inst as M;
@@ -299,7 +299,7 @@ impl Inst<PReg> {
                 Err(_) => M::reg_imm64(Opcode::LoadImm64, reg(dst), value as u64),
             },
             Self::FuncRef { dst, .. } => M::reg_imm64(Opcode::LoadImm64, reg(dst), 0),
-            Self::SlotAddr { slot, .. } => panic!("{slot:?} has no place"),
+            Self::SlotAddr { slot, .. } => panic!("{slot:?} must be resolved before encoding"),
             Self::Unary { op, dst, src } => M::reg2(op, reg(dst), reg(src)),
             Self::BinaryImm { op, dst, src, imm } => M::reg2_imm(op, reg(dst), reg(src), imm),
             Self::Binary { op, dst, a, b } => M::reg3(op, reg(dst), reg(a), reg(b)),
@@ -308,12 +308,12 @@ impl Inst<PReg> {
             Self::Load { op, dst: data, mem } | Self::Store { op, src: data, mem } => match mem {
                 Mem::Abs(address) => M::reg_imm(absolute_form(op), reg(data), address),
                 Mem::Reg(base, offset) => M::reg2_imm(op, reg(data), reg(base), offset),
-                Mem::Slot(slot) => panic!("{slot:?} has no place"),
+                Mem::Slot(slot) => panic!("{slot:?} must be resolved before encoding"),
             },
             Self::StoreImm { op, value, mem } => match mem {
                 Mem::Abs(address) => M::imm2(absolute_form(op), address, value),
                 Mem::Reg(base, offset) => M::reg_imm2(op, reg(base), offset, value),
-                Mem::Slot(slot) => panic!("{slot:?} has no place"),
+                Mem::Slot(slot) => panic!("{slot:?} must be resolved before encoding"),
             },
             Self::BranchImm { op, src, imm } => M::reg_imm_off(op, reg(src), imm, 0),
             Self::Branch { op, a, b } => M::reg2_off(op, reg(a), reg(b), 0),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_forms_keep_what_the_access_does() {
+    fn absolute_forms_access_memory_likewise() {
         for (relative, absolute) in ABSOLUTE_FORMS {
             let name = relative.mnemonic().replace("_ind", "");
             assert_eq!(absolute.mnemonic(), name);

@@ -1,13 +1,18 @@
 //! The PVM target: from an [`ssa::Module`] to a program.
 //!
 //! ```text
-//! Module ─ sparse ─ entries ─ reach ─ imports ─► Module ─ memory plan ─► Pvm ─ codegen ─► Fragments ─ link ─► Program
+//! SSA to SSA:     sparse ─ entries ─ reach ─ imports ─ room for tail calls ─ dead slots ─ switches
+//! addresses:      memory plan ─ addresses folded into entries ─ biased pointers
+//! code:           Pvm ─ codegen ─► Fragments ─ link ─► Program
 //! ```
 //!
-//! Everything up to the memory plan is SSA in, SSA out: distant data is put into place at the start, entry points get
-//! wrappers, what nothing can reach goes, and calls of imports become host calls or plain code. Then addresses of
-//! data are known, [`Pvm`] tells the code generator what the machine is like, and `link` joins the functions' code
-//! with the jump table and initial memory.
+//! Before the memory plan, distant data gets code that copies it at the start and entry points get wrappers.
+//! Unreachable functions and data are removed, and calls of imports become host calls or plain code. Then tail calls
+//! get room for their stack arguments, dead stores to stack objects are removed and switches expanded.
+//!
+//! The memory plan assigns the addresses of data. Two more SSA passes need them: the entries' address computations are
+//! folded, and small code gets pointers that include the base of linear memory. [`Pvm`] describes the machine to the
+//! code generator, and `link` joins the functions' code with the jump table and initial memory.
 
 pub mod entries;
 pub mod imports;
@@ -41,7 +46,7 @@ pub use target::Pvm;
 
 use reach::Reachable;
 
-/// What the output is to be good at.
+/// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Goal {
     /// Little gas.
@@ -53,12 +58,12 @@ pub enum Goal {
     Size,
 }
 
-/// Everything that steers the target.
+/// Options of the target.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// Version of the Gray Paper the program is for.
     pub gp: GpVersion,
-    /// What the output is to be good at.
+    /// The optimisation goal.
     pub goal: Goal,
     /// Which exports can be entered, and how.
     pub entries: EntryMode,
@@ -72,36 +77,36 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// Input that can't become a program with these options.
+/// Reasons why a module can't become a program with these options.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// About imported functions.
+    /// Imported functions without a suitable action.
     #[error(transparent)]
     Imports(#[from] ImportError),
-    /// About memory.
+    /// Memory that does not fit the container.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The target has no code for something.
+    /// An instruction or value that the target has no code for.
     #[error(transparent)]
     Unsupported(#[from] codegen::Unsupported),
 }
 
-/// A compiled program with what is known about it.
+/// A compiled program with names and addresses for tools.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Program {
     /// Code and initial memory.
     pub spi: SpiProgram,
-    /// Entry points; entry `k` is at `5 k`.
+    /// Entry points; entry `k` is at code offset `5 k`.
     pub entries: Vec<Entry>,
-    /// What became of each import.
+    /// The action of each import.
     pub imports: Vec<metadata::Import>,
     /// Start of each compiled function with its name, in ascending order.
     pub functions: Vec<metadata::FunctionName>,
-    /// Names and addresses of all data objects that have a place; linear memory's is that of wasm address 0.
+    /// Names and addresses of all data objects that are in memory; linear memory's is that of wasm address 0.
     pub data: Vec<(String, u32)>,
-    /// Names of exported globals, tables and memories with the index in [`data`](Self::data) of what they name.
+    /// Names of exported globals, tables and memories, each with the index of its object in [`data`](Self::data).
     pub data_exports: Vec<(String, usize)>,
-    /// Whether there is a linear memory that has a place.
+    /// Whether linear memory is used, and so has an address.
     pub has_memory: bool,
     /// `base` in `pvm = wasm + base` modulo 2^32.
     pub linear_base: u32,
@@ -112,7 +117,7 @@ pub struct Program {
 /// Compiles a module.
 ///
 /// # Errors
-/// If imports have no action, memory does not fit the container, or a function needs what the target lacks.
+/// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
     let prepared = prepare(module, options)?;
     let Prepared { module, target, entries, imports } = &prepared;
@@ -138,11 +143,11 @@ pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, 
 
 /// The module as it goes into code generation, as text.
 ///
-/// # Errors
+/// The module before code generation, as text.
 /// As for [`compile`].
 pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
     let mut module = prepare(module, options)?.module;
-    // The printer wants bodies for all local functions; those without were unreachable.
+    // The printer needs bodies for all local functions; those without were unreachable.
     for id in module.functions.ids().collect::<Vec<FuncId>>() {
         if module.functions[id].is_none() && module.decls[id].kind == FuncKind::Local {
             module.decls[id].kind = FuncKind::Intrinsic("unreachable".into());

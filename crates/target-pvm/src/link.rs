@@ -1,16 +1,16 @@
 //! Linking: from compiled functions to a program.
 //!
-//! The code is the entry jumps, then all functions. What is open in a function refers either to other code, which
-//! relaxation settles, or to the jump table, whose addresses are numbers: index `i` is addressed as `2 (i + 1)`. These
-//! numbers are immediates, small ones are shorter, and they must be known before relaxation. So we assign them first:
+//! The code is the entry jumps, followed by all functions. A fixup of a function refers to other code, which relaxation
+//! settles, or to the jump table. The entry with index `i` of the jump table has the address `2 (i + 1)`. These
+//! addresses are immediates whose length depends on their value, so they must be known before relaxation. They are
+//! assigned in this order, so that the smaller addresses go to the immediates that can be shorter:
 //!
-//! 1. return places of calls, in code order: each is named once by its call;
-//! 2. dispatch tables: named once, however many entries they have;
-//! 3. entries of functions whose address is taken: they appear in data and in ten-byte constants, where size is
-//!    fixed.
+//! 1. return places of calls, in code order: each occurs once, in its call;
+//! 2. dispatch tables: each occurs once, however many entries it has;
+//! 3. entries of functions whose address is taken: they occur in data and in ten-byte constants, whose size is fixed.
 //!
-//! The code of a function ends in a transfer, and so does the whole code. [`pvm_isa::validate::check_well_formed`]
-//! is the judge of everything promised here; a program it refuses is a bug of the compiler.
+//! Every function's code ends in a transfer of control, and so does the whole code.
+//! [`pvm_isa::validate::check_well_formed`] checks the finished program; a program it refuses is a bug of the compiler.
 
 use codegen::{Fragment, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
@@ -25,7 +25,7 @@ use crate::memory_plan::MemoryPlan;
 pub struct Linked {
     /// The program.
     pub blob: ProgramBlob,
-    /// Where each function starts, in ascending order.
+    /// Code offset of each function, in ascending order.
     pub functions: Vec<(u32, FuncId)>,
     /// The value of each function reference that occurs in the code or in data; 0 elsewhere.
     pub references: IdVec<FuncId, u64>,
@@ -76,7 +76,7 @@ pub fn link(
     Linked { blob, functions, references: table.references }
 }
 
-/// The function at a position of the code, for a bug report.
+/// The function at an offset of the code, for a bug report.
 fn context(order: &[FuncId], module: &Module, code: &codegen::Code, offset: u32) -> String {
     let at = (0..order.len()).rfind(|&n| code.base(n) <= i64::from(offset));
     at.map_or_else(String::new, |n| {
@@ -84,7 +84,7 @@ fn context(order: &[FuncId], module: &Module, code: &codegen::Code, offset: u32)
     })
 }
 
-/// What a jump-table entry stands for.
+/// The destination of a jump-table entry.
 enum Slot {
     /// A place in a fragment.
     Place(usize, Place),
@@ -120,7 +120,7 @@ struct JumpTable {
 }
 
 impl JumpTable {
-    /// Numbers everything that is reached through the table, and tells the fixups.
+    /// Assigns the jump-table addresses and supplies them to the fixups.
     fn assign(module: &Module, plan: &MemoryPlan, fragments: &mut [Fragment<Fixup>]) -> Self {
         let references = IdVec::filled(0, module.decls.len());
         let mut table = Self { places: Vec::new(), references };

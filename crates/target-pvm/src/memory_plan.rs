@@ -1,68 +1,70 @@
-//! Where every data object lies in the PVM's address space.
+//! The memory plan: addresses of all data objects in the PVM's address space.
 //!
-//! A standard program has a read-only area and a read-write area, each stored as one run of bytes from its start;
-//! zeros behind the read-write bytes are free, zeros between them are stored. The plan therefore keeps everything
-//! that is stored together and lets everything that is zero at first fall behind it.
+//! A standard program has a read-only area and a read-write area, each stored as one run of bytes from its start. Zeros
+//! after the last stored read-write byte cost nothing; zeros between stored bytes are stored. The plan therefore puts
+//! all stored bytes together and all zeros after them.
 //!
 //! ```text
-//! 0x10000      read-only area: constants, and tables and variables nobody writes
+//! 0x10000      read-only area: constants, and tables and variables that are never written
 //! rw_start     variables and written tables │ linear memory from its first live byte, to the end of the heap
 //! ...
 //! 0xfefe0000   end of the machine stack
 //! ```
 //!
-//! - **Linear memory is a window**: `pvm = wasm + base` modulo 2^32, for one constant `base`. It is the last thing in
-//!   the read-write area, so the heap's end is the memory's end: it grows by growing the heap, and in guard mode the
-//!   first page behind it is the first unmapped one. For that the base is page-aligned; with explicit bounds checks
-//!   16 bytes suffice (naturally aligned accesses then still never cross a page), which saves the padding.
-//! - **A fused shadow stack needs no linear memory.** If every segment lies above the initial stack pointer (the
-//!   linker put the stack first), the window begins there and the base may be negative. If data lies below, the
-//!   stack's old place also holds zero-initialised data of unknown size; it costs nothing as it is all zeros behind
-//!   the data, and stays mapped.
+//! - **Linear memory is a window**: `pvm = wasm + base` modulo 2^32, for one constant `base`. It is the last object of
+//!   the read-write area, so it ends where the heap ends and grows by growing the heap. In guard mode the first page
+//!   after it is the first unmapped one, which requires a page-aligned base. With explicit bounds checks an alignment
+//!   of 16 bytes suffices and saves padding: naturally aligned accesses still never cross a page.
+//! - **A fused shadow stack needs no linear memory.** If every segment is above the initial stack pointer (the linker
+//!   put the stack first), the window begins at the stack pointer and the base may be negative. If data is below it,
+//!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
+//!   it is all zeros after the data.
 //! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
-//!   data. [`crate::sparse`] decides whether to copy the data at the start instead of storing it with the hole;
+//!   data. [`crate::sparse`] decides whether code copies the data at the start instead of storing it with the hole;
 //!   [`Window::is_identity`] tells the plan.
-//! - **The padding in front of the window is used**: constants go there when all of them fit.
-//! - **The machine stack** is [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
-//!   shadow stack it replaces. It is not stored, so generosity costs nothing.
+//! - **The padding before the window is used**: constants go there if all of them fit.
+//! - **The machine stack** has [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
+//!   shadow stack it replaces. It is not stored, so a generous size costs nothing.
 //!
-//! Only what code or (on request) exports refer to has a place; asking for anything else's address is a bug.
+//! Only objects that code or (on request) exports refer to get an address; asking for another object's address is a
+//! bug.
 
 use pvm_isa::spi;
 use ssa::{Addr, DataId, DataKind, DataObject, ExportItem, IdVec, InstData, LinearMemory, Module};
 
-/// Bytes of machine stack for what wasm engines keep outside of linear memory.
+/// Bytes of machine stack for values that wasm engines keep outside of linear memory.
 pub const MACHINE_STACK: u32 = 1 << 20;
 
-/// The largest stack: the container's limit, in whole pages.
+/// Maximum size of the stack in bytes: the container's limit, in whole pages.
 pub const MAX_STACK: u32 = spi::MAX_AREA_LEN / spi::PAGE_SIZE * spi::PAGE_SIZE;
 
-/// What the caller chooses about memory.
+/// Memory options.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemoryOptions {
     /// Bytes of machine stack; `None` derives it from the module.
     pub stack_size: Option<u32>,
-    /// The first byte behind linear memory must be unmapped (rounded up to a page): guard mode.
+    /// Whether the first byte after linear memory (rounded up to a page) must be unmapped: guard mode.
     pub guard: bool,
-    /// Give exported globals and tables a place even if no code refers to them.
+    /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
-    /// What is in use of linear memory, if its segments don't tell because [`crate::sparse`] has changed them.
+    /// The part of linear memory in use, if its segments don't tell because [`crate::sparse`] has changed them.
     pub window: Option<Window>,
 }
 
-/// What is in use of linear memory.
+/// The part of linear memory in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
     /// The first wasm address that needs memory.
     pub first: u32,
-    /// Upper bound of the bytes of the shadow stack that the machine stack replaces.
+    /// Upper bound of the size in bytes of the shadow stack that the machine stack replaces.
     pub replaced_stack: u64,
-    /// Wasm addresses are PVM addresses, if everything else fits below: memory has no stored contents.
+    /// Whether wasm addresses are PVM addresses, provided that everything else fits below: memory has no stored
+    /// contents.
     pub is_identity: bool,
 }
 
 impl Window {
-    /// What a memory's segments say: see the module documentation. Zeros in them count, they are in use.
+    /// The window according to a memory's segments: see the module documentation. Zeros in segments count as in use.
     pub fn of(memory: &LinearMemory) -> Self {
         let first = first_live_byte(memory);
         Self { first, replaced_stack: replaced_stack(memory), is_identity: false }
@@ -80,7 +82,7 @@ impl Default for MemoryOptions {
     }
 }
 
-/// Why a module's memory does not fit a standard program.
+/// Reasons why a module's memory does not fit a standard program.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MemoryError {
     /// The read-only data is too large.
@@ -89,7 +91,7 @@ pub enum MemoryError {
     /// The initial read-write data is too large.
     #[error("{0} bytes of initial data exceed the container's limit of {max} bytes", max = spi::MAX_AREA_LEN)]
     ReadWrite(u64),
-    /// The zeros behind the read-write data are too many.
+    /// The zeros after the read-write data are too many.
     #[error(
         "an initial linear memory of {0} bytes exceeds the container's limit of {max} heap pages and {bytes} bytes",
         max = u16::MAX,
@@ -97,15 +99,17 @@ pub enum MemoryError {
     )]
     Heap(u64),
     /// The stack is too large.
-    #[error("a stack of {0} bytes exceeds the container's limit of {MAX_STACK} bytes")]
+    #[error(
+        "a stack of {0} bytes exceeds the container's limit of {MAX_STACK} bytes; set a smaller one with --stack-size"
+    )]
     Stack(u64),
 }
 
-/// Places of all data objects. See the module documentation.
+/// Addresses of all data objects. See the module documentation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemoryPlan {
     addresses: IdVec<DataId, Option<u32>>,
-    /// The object that is linear memory, if it has a place.
+    /// The object that is linear memory, if it has an address.
     memory: Option<DataId>,
     linear_base: u32,
     ro_len: u32,
@@ -122,7 +126,7 @@ pub struct Images {
     pub ro: Vec<u8>,
     /// Read-write bytes, without trailing zeros.
     pub rw: Vec<u8>,
-    /// Zeroed pages behind the read-write bytes.
+    /// Zeroed pages after the read-write bytes.
     pub heap_pages: u16,
 }
 
@@ -176,10 +180,12 @@ impl MemoryPlan {
     /// # Panics
     /// If the object was not referred to when the plan was made.
     pub fn address(&self, data: DataId) -> u32 {
-        self.addresses[data].unwrap_or_else(|| panic!("{data} has no place: nothing referred to it"))
+        self.addresses[data].unwrap_or_else(|| {
+            panic!("{data} has no address: no code referred to it when memory was planned")
+        })
     }
 
-    /// The PVM address of a data object, if it has a place.
+    /// The PVM address of a data object, if it has one.
     pub fn try_address(&self, data: DataId) -> Option<u32> {
         self.addresses.get(data).copied().flatten()
     }
@@ -207,7 +213,7 @@ impl MemoryPlan {
     /// The initial bytes of both areas. `reference` gives the value of a function reference.
     ///
     /// # Errors
-    /// If the zeros behind the stored bytes are too many for the container.
+    /// If the zeros after the stored bytes are too many for the container.
     pub fn images(
         &self,
         module: &Module,
@@ -243,14 +249,14 @@ impl MemoryPlan {
         Ok(Images { ro, rw, heap_pages })
     }
 
-    /// The zeroed pages behind the stored bytes. Those that the container can't count are stored.
+    /// The number of zeroed pages after the stored bytes. Pages beyond the container's maximum are stored instead.
     fn heap_pages(&self, rw: &mut Vec<u8>) -> Result<u16, MemoryError> {
         let stored = spi::page_align(rw.len() as u32);
         let pages = (self.rw_end - self.rw_start - stored) / spi::PAGE_SIZE;
         let Some(excess) = pages.checked_sub(u16::MAX.into()).filter(|&excess| excess > 0) else {
             return Ok(pages as u16);
         };
-        // One byte in the last of them makes a page stored.
+        // A page counts as stored if its first byte is, so the last of these pages needs only one byte.
         let len = stored + (excess - 1) * spi::PAGE_SIZE + 1;
         if len > spi::MAX_AREA_LEN {
             return Err(MemoryError::Heap(u64::from(pages) * u64::from(spi::PAGE_SIZE)));
@@ -263,7 +269,7 @@ impl MemoryPlan {
 /// Alignment of the window when explicit checks guard linear memory.
 const UNGUARDED_ALIGN: u32 = 16;
 
-/// Objects placed behind each other from offset 0.
+/// Objects placed one after the other from offset 0.
 #[derive(Clone, Default)]
 struct Area {
     objects: Vec<(DataId, u32)>,
@@ -278,10 +284,10 @@ impl Area {
     }
 }
 
-/// What code does with each data object.
+/// Uses of each data object by code.
 struct Usage {
     used: IdVec<DataId, bool>,
-    /// It may be written: a store names it, or its address is taken.
+    /// Whether it may be written: a store names it, or its address is taken.
     written: IdVec<DataId, bool>,
 }
 
@@ -304,7 +310,7 @@ impl Usage {
         usage
     }
 
-    /// Objects whose addresses are stored in used ones may be read and written. Every object is visited once.
+    /// Marks objects whose addresses are stored in used ones as read and written. Every object is visited once.
     fn note_stored(&mut self, module: &Module) {
         let mut pending: Vec<DataId> =
             self.used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
@@ -330,7 +336,7 @@ impl Usage {
         }
     }
 
-    /// Appends to `area` every used object but linear memory that is (or is not) read-only.
+    /// Appends to `area` all used objects that are read-only, or all that are not; linear memory excepted.
     fn place(&self, module: &Module, mut area: Area, read_only: bool) -> Area {
         for (id, object) in module.data.iter().filter(|(id, _)| self.used[*id]) {
             let constant = match object.kind {
@@ -362,7 +368,7 @@ fn replaced_stack(memory: &LinearMemory) -> u64 {
     let ends = present.map(|segment| u64::from(segment.offset) + segment.bytes.len() as u64);
     let below = ends.filter(|&end| end <= u64::from(top)).max().unwrap_or(0);
     let bytes = u64::from(top) - below;
-    // With data below, zero-initialised data counts as well, which may be huge.
+    // With data below, zero-initialised data is part of this range, which may be huge.
     if below > 0 { bytes.min(u64::from(MAX_STACK - MACHINE_STACK)) } else { bytes }
 }
 
@@ -396,7 +402,7 @@ fn next_multiple_of(value: i64, align: u32) -> i64 {
     (value + align - 1).div_euclid(align) * align
 }
 
-/// Writes bytes at an offset, with zeros up to it where the image ends before.
+/// Writes bytes at an offset of an image, which is extended with zeros if it ends before.
 fn write_at(image: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     if image.len() < at + bytes.len() {
         image.resize(at + bytes.len(), 0);
@@ -501,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_in_front_and_constants_fill_the_padding() {
+    fn variables_come_first_and_constants_fill_the_padding() {
         let objects = vec![
             memory(1, &[(0, b"m")], None),
             object("g", DataKind::Variable, 4, &[7]),
@@ -521,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_writes_is_read_only() {
+    fn data_without_stores_is_read_only() {
         let objects = vec![
             object("t", DataKind::Table, 16, &[]),
             object("c", DataKind::Constant, 8, b"constant"),

@@ -1,17 +1,17 @@
-//! Which functions and data a program can get to.
+//! Reachability: the functions and data that a program can use.
 //!
-//! Roots are the functions that can be entered from outside. A function reaches what it calls, what it takes the
-//! address of, and the data it names; data reaches the functions whose references stand in it. Everything else is
-//! not compiled: whole libraries are often linked for one function.
+//! Roots are the functions that can be entered from outside. A function reaches its callees, the functions whose
+//! address it takes, and the data it refers to. Data reaches the functions whose references it contains. Everything
+//! else is not compiled: whole libraries are often linked for one function.
 //!
-//! A work list visits every function and object once, so this is linear in the size of the program.
+//! A work list visits every function and object once, so the analysis is linear in the size of the program.
 
 use ssa::{DataId, FuncId, Function, IdVec, InstData, Module};
 
-/// What can be reached.
+/// The reachable functions and data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reachable {
-    /// Functions, by any way.
+    /// Functions that are reachable in any way.
     pub funcs: IdVec<FuncId, bool>,
     /// Functions entered other than by a direct call: roots, and those whose address is taken.
     pub referenced: IdVec<FuncId, bool>,
@@ -20,7 +20,7 @@ pub struct Reachable {
 }
 
 impl Reachable {
-    /// What `roots` and `data_roots` reach.
+    /// Everything that `roots` and `data_roots` reach.
     pub fn new(
         module: &Module,
         roots: impl IntoIterator<Item = FuncId>,

@@ -1,9 +1,10 @@
-//! The PVM as a [`codegen::Target`]: registers, calling convention, and the way into each part of the back end.
+//! The PVM as a [`codegen::Target`]: registers, calling convention, and calls of the parts of the back end.
 //!
-//! Convention of calls inside the program: the first [`ARGS`] words of arguments and the first [`RESULTS`] words of
-//! results travel in registers, further ones in the caller's outgoing area, results first, so that where a result
-//! is does not depend on the parameters and a tail call can leave it there. `i32` words are sign-extended. The return
-//! address is an ordinary value that arrives in r0 and is needed in r0 at each return, so leaf functions keep it there.
+//! The convention for calls inside the program: the first [`ARGS`] words of arguments and the first [`RESULTS`] words
+//! of results are in registers, further ones in the caller's outgoing area. There results come first, so that their
+//! place does not depend on the parameters and a tail call can leave them there. `i32` words are sign-extended. The
+//! return address is an ordinary value that arrives in r0 and must be in r0 at each return, so leaf functions keep it
+//! there.
 
 use codegen::{
     ArgLoc, ArgumentRoom, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass,
@@ -26,9 +27,9 @@ const fn r(n: u8) -> PReg {
 pub const ARGS: [PReg; 8] = [r(7), r(8), r(9), r(10), r(11), r(12), r(3), r(4)];
 /// Registers of the first results.
 pub const RESULTS: [PReg; 6] = [r(7), r(8), r(9), r(10), r(11), r(12)];
-/// Registers a callee leaves as it found them.
+/// Registers that a callee preserves.
 pub const CALLEE_SAVED: RegSet = RegSet::of(&[r(5), r(6)]);
-/// Registers a call may change: all that are allocated and not saved.
+/// Registers a call may change: all that are allocated and not callee-saved.
 pub const CALL_CLOBBERS: RegSet =
     RegSet::of(&[r(0), r(2), r(3), r(4), r(7), r(8), r(9), r(10), r(11), r(12)]);
 /// Allocatable registers, cheapest first.
@@ -36,16 +37,16 @@ const ORDER: [PReg; 12] = [r(2), r(4), r(3), r(12), r(11), r(10), r(9), r(8), r(
 /// Bytes of a machine word.
 pub const WORD: u32 = 8;
 
-/// The PVM target for one program: which version of the machine, and where the program's data is.
+/// The PVM target for one program: the machine's version, and the addresses of the program's data.
 #[derive(Debug)]
 pub struct Pvm {
     /// Version of the Gray Paper.
     pub gp: GpVersion,
     /// Addresses of data objects.
     pub plan: MemoryPlan,
-    /// For each function, the number of the host call it is, if it is one.
+    /// For each function that is a host call, its number.
     pub host_calls: IdVec<FuncId, Option<u32>>,
-    /// What calls make room for on the stack.
+    /// Stack space that calls reserve for arguments.
     pub room: ArgumentRoom,
     registers: RegisterInfo,
 }
@@ -69,8 +70,8 @@ impl Pvm {
     }
 }
 
-/// Turns the switches of a function into branches and into the tables that selection understands. A dispatch costs as
-/// much as one branch and a half and its range check as one more, so few cases are better compared one by one.
+/// Turns the switches of a function into branches and into the dense tables that selection requires. A dispatch costs
+/// as much as one and a half branches, and its range check as one more, so a few cases are better compared one by one.
 pub fn expand_switches(func: &mut ssa::Function) {
     let limits = match func.optimize_for_size {
         true => SwitchLimits { min_clusters: 5, max_sparsity: 2, bytes: None },
@@ -79,7 +80,7 @@ pub fn expand_switches(func: &mut ssa::Function) {
     codegen::expand_switches(func, limits);
 }
 
-/// Locations of `count` words: registers as far as they go, then stack words from `*stack`, which moves on.
+/// Locations of `count` words: registers first, then stack words from `*stack`, which is advanced.
 fn locations(count: usize, registers: &[PReg], stack: &mut u32) -> Vec<Vec<ArgLoc>> {
     let mut place = |n: usize| match registers.get(n) {
         Some(&reg) => ArgLoc::Reg(reg),
@@ -91,7 +92,7 @@ fn locations(count: usize, registers: &[PReg], stack: &mut u32) -> Vec<Vec<ArgLo
     (0..count).map(|n| vec![place(n)]).collect()
 }
 
-/// Where a call passes things.
+/// The locations of a call's arguments and results.
 pub fn call_layout(sig: &Signature) -> CallLayout {
     let mut stack = 0;
     let results = locations(sig.results.len(), &RESULTS, &mut stack);
@@ -99,7 +100,7 @@ pub fn call_layout(sig: &Signature) -> CallLayout {
     CallLayout { params, results, stack_bytes: stack, clobbers: CALL_CLOBBERS }
 }
 
-/// What calls in a module make room for on the stack.
+/// The stack space that each call in a module reserves for arguments.
 pub fn argument_room(module: &Module) -> ArgumentRoom {
     ArgumentRoom::new(module, |sig| call_layout(sig).stack_bytes)
 }
@@ -109,7 +110,8 @@ impl Target for Pvm {
     type Fixup = Fixup;
     type Facts = Facts;
 
-    /// A load takes 25 cycles, and a branch or return 20 to 22 that can run beside it only if they don't wait.
+    /// A load takes 25 cycles. A branch or return takes 20 to 22, which overlap with the load only if it does not wait
+    /// for the loaded value.
     const CONTROL_WAIT: f32 = 0.8;
 
     fn registers(&self) -> &RegisterInfo {

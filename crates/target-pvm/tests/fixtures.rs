@@ -1,7 +1,9 @@
-//! Selected instructions, by example: every `.ssa` file in `tests/select` is compiled, its final instructions are
-//! compared with the text below `; asm:` in it, and the program is run against the SSA interpreter.
+//! Examples of instruction selection.
 //!
-//! `BLESS=1` rewrites the text. It is for reading only; that the code is right is the interpreter's word.
+//! Every `.ssa` file in `tests/select` is compiled, and its final instructions are compared with the text below `;
+//! asm:` in it. Then the program is run against the SSA interpreter.
+//!
+//! `BLESS=1` rewrites the text. The text is for readers; the interpreter decides whether the code is right.
 
 mod machine;
 

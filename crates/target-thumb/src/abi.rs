@@ -1,11 +1,11 @@
-//! The procedure call standard (AAPCS): where arguments and results travel.
+//! The procedure call standard (AAPCS): locations of arguments and results.
 //!
-//! - A word goes to the next of r0–r3, two words to an even-aligned pair of them; when something doesn't fit, it and
-//!   everything later of its kind goes to the stack, where two-word values are 8-aligned.
-//! - Where the core has a floating-point unit, floats it computes with go to s0–s15 (d0–d7), each to the lowest
-//!   registers that are free, until one doesn't fit.
-//! - One result is in r0, r0:r1 or s0/d0. The standard has no several results; inside the program they go to r0–r3,
-//!   to float registers, and to the stack below the arguments, in this order. Exports and imports of such signatures
+//! - A word goes to the next of r0–r3, two words to an even-aligned pair of them. When an argument doesn't fit, it and
+//!   all later ones of its kind go to the stack, where two-word values are 8-aligned.
+//! - Where the core has a floating-point unit, floats that it can compute with go to s0–s15 (d0–d7). Each gets the
+//!   lowest free registers, until one doesn't fit.
+//! - One result is in r0, r0:r1 or s0/d0. The standard doesn't define several results. Inside the program they go to
+//!   r0–r3, then to float registers, then to the stack below the arguments. Exports and imports with such signatures
 //!   get wrappers that pass a pointer (see [`crate::boundary`]).
 
 use codegen::{ArgLoc, CallLayout, PReg, RegClass, RegSet};
@@ -13,11 +13,11 @@ use ssa::{Signature, Type};
 
 use crate::cpu::Cpu;
 
-/// Registers of the first words of arguments and results.
+/// Number of words of arguments or results in core registers.
 const WORDS: u8 = 4;
 /// Bytes of a word.
 pub const WORD: u32 = 4;
-/// The stack pointer is a multiple of this at calls.
+/// Alignment of the stack pointer in bytes at calls.
 pub const STACK_ALIGN: u32 = 8;
 /// Number of s0 in the common numbering of registers.
 pub const FIRST_SINGLE: u8 = 16;
@@ -37,11 +37,11 @@ pub const fn value_classes(cpu: Cpu, ty: Type) -> &'static [RegClass] {
 
 /// The layout of a call.
 pub fn call_layout(cpu: Cpu, sig: &Signature) -> CallLayout {
-    let mut places = Places { cpu, words: 0, singles: 0xffff, stack: 0 };
-    let results = sig.results.iter().map(|&ty| places.result(ty)).collect();
-    let mut places = Places { cpu, words: 0, singles: 0xffff, stack: places.stack };
-    let params = sig.params.iter().map(|&ty| places.param(ty)).collect();
-    let stack_bytes = places.stack.next_multiple_of(STACK_ALIGN);
+    let mut assignment = Assignment { cpu, words: 0, singles: 0xffff, stack: 0 };
+    let results = sig.results.iter().map(|&ty| assignment.result(ty)).collect();
+    let mut assignment = Assignment { cpu, words: 0, singles: 0xffff, stack: assignment.stack };
+    let params = sig.params.iter().map(|&ty| assignment.param(ty)).collect();
+    let stack_bytes = assignment.stack.next_multiple_of(STACK_ALIGN);
     CallLayout { params, results, stack_bytes, clobbers: clobbers(cpu) }
 }
 
@@ -56,8 +56,8 @@ pub fn clobbers(cpu: Cpu) -> RegSet {
     core.chain(floats).map(PReg::new).collect()
 }
 
-/// Where the allocator sees the registers of a list of locations: an upper half of a double, which it doesn't know, is
-/// exchanged for a double that nothing in the list uses. Returns the exchanges, single first.
+/// Replaces upper halves of doubles in a list of locations, because the allocator doesn't know them. Each is exchanged
+/// for a double that the list doesn't use. Returns the exchanges as pairs of single and double.
 pub fn stage_singles(cpu: Cpu, locations: &mut [Vec<ArgLoc>]) -> Vec<(PReg, PReg)> {
     let mut staged = Vec::new();
     if !cpu.has_double() {
@@ -87,8 +87,8 @@ pub fn stage_singles(cpu: Cpu, locations: &mut [Vec<ArgLoc>]) -> Vec<(PReg, PReg
     staged
 }
 
-/// What is still free.
-struct Places {
+/// The state of assigning locations.
+struct Assignment {
     cpu: Cpu,
     /// Core registers taken.
     words: u8,
@@ -98,7 +98,7 @@ struct Places {
     stack: u32,
 }
 
-impl Places {
+impl Assignment {
     fn param(&mut self, ty: Type) -> Vec<ArgLoc> {
         match value_classes(self.cpu, ty) {
             [RegClass::Float] => vec![self.float(ty).unwrap_or_else(|| self.float_on_stack(ty))],
@@ -145,7 +145,7 @@ impl Places {
         Some(ArgLoc::Reg(PReg::new(number)))
     }
 
-    /// Nothing after a float on the stack goes to float registers.
+    /// Puts a float on the stack; all later floats go to the stack, too.
     fn float_on_stack(&mut self, ty: Type) -> ArgLoc {
         self.singles = 0;
         let bytes = ty.bits() / 8;
@@ -170,7 +170,7 @@ mod tests {
         (layout.params.iter().map(of_param).collect(), layout.stack_bytes)
     }
 
-    /// The examples of the facts: what clang does.
+    /// The expected locations are those of clang.
     #[test]
     fn arguments_are_where_clang_puts_them() {
         use Type::{F32, F64, I32, I64};

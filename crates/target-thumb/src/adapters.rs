@@ -1,9 +1,9 @@
-//! Adapters for what the outside calls.
+//! Adapters for functions that callers outside of the program call.
 //!
-//! The outside makes room on the stack for a function's own arguments, as the procedure call standard has it. A
-//! function whose tail calls need more ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call: for
-//! exports, for the start function, and for references if the outside can read them in an exported table. Calls inside
-//! of the program go to the function itself, except through such a table.
+//! Such a caller reserves stack space for the function's own arguments, as the procedure call standard says. A function
+//! whose tail calls need more ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call. Exports and the
+//! start function get it, and so do references that the outside can read in an exported table. Calls inside of the
+//! program go to the function itself, except through such a table.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
 use crate::abi;
 use crate::cpu::Cpu;
 
-/// What calls in a module make room for on the stack.
+/// The stack space that each call in a module reserves for arguments.
 pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
     ArgumentRoom::new(module, |sig| abi::call_layout(cpu, sig).stack_bytes)
 }
@@ -33,7 +33,7 @@ pub fn add(module: &mut Module, cpu: Cpu) {
     }
 }
 
-/// Whether the outside can read references to functions.
+/// Whether the outside can read function references.
 fn exports_references(module: &Module) -> bool {
     module.exports.iter().any(|export| match export.item {
         ExportItem::Data(data) => {
@@ -51,7 +51,7 @@ struct Adapters {
 }
 
 impl Adapters {
-    /// What the outside is to call instead of a function: that itself, or its adapter.
+    /// The function for callers outside of the program: `func` itself, or its adapter.
     fn of(&mut self, module: &mut Module, func: FuncId) -> FuncId {
         let bytes = abi::call_layout(self.cpu, module.signature_of(func)).stack_bytes;
         if self.room.of_func(func) == bytes {

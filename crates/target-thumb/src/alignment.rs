@@ -1,12 +1,13 @@
-//! Alignment of stack objects.
+//! Lowering the alignment of stack objects.
 //!
-//! The stack pointer of a wasm program is a multiple of 16, so its frames are; the machine's is a multiple of 8, and
-//! rounding it down takes instructions in every prologue and epilogue. A program can only tell the difference where it
-//! looks at the low bits of an address: a mask, an `or` in the place of an addition. If every use of an object's
-//! address adds, compares, loads or stores, here and in the functions it is passed to, the machine's alignment does.
-//! An address that is stored, returned, or passed to code we don't see keeps the alignment it has.
+//! The stack pointer of a wasm program is a multiple of 16, so its stack objects are aligned to 16. The machine's stack
+//! pointer is a multiple of 8, and rounding it down takes instructions in every prologue and epilogue. A program can
+//! observe the difference only through the low bits of an address, for example by a mask, or an `or` used as an
+//! addition. If every use of an object's address adds, compares, loads or stores, here and in the functions it is
+//! passed to, the alignment of 8 suffices. An address that is stored, returned, or passed to unknown code keeps its
+//! object's alignment.
 //!
-//! Values are only ever added to what is followed, and a parameter is looked at once, so the search ends.
+//! Termination: values are only added to the set of followed values, and each parameter is examined once.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use ssa::{BinaryOp, BlockCall, FuncId, Function, IdVec, InstData, Module, Value}
 
 use crate::abi::STACK_ALIGN;
 
-/// Lowers the alignment of stack objects to that of the stack where nothing depends on more.
+/// Lowers the alignment of stack objects to that of the stack where no code depends on more.
 pub fn lower(module: &mut Module) {
     let mut lowered = Vec::new();
     let mut search = Search { module, params: BTreeMap::new() };
@@ -26,7 +27,7 @@ pub fn lower(module: &mut Module) {
                 _ => false,
             };
             let addresses: Vec<Value> = func.values.ids().filter(is_address).collect();
-            // More than the wasm stack pointer has is asked for by name.
+            // An alignment above that of the wasm stack pointer was requested explicitly.
             if data.align <= WASM_STACK_ALIGN && search.ignores_low_bits(func, &addresses) {
                 lowered.push((id, slot));
             }
@@ -43,12 +44,12 @@ const WASM_STACK_ALIGN: u32 = 16;
 
 struct Search<'m> {
     module: &'m Module,
-    /// Parameters whose low bits are ignored or not; for one that is being looked at the answer is no.
+    /// Parameters, with whether their low bits are ignored; false for a parameter that is still being examined.
     params: BTreeMap<(FuncId, usize), bool>,
 }
 
 impl Search<'_> {
-    /// Whether no use of addresses and of what is computed from them depends on low bits.
+    /// Whether no use of the addresses, or of values computed from them, depends on low bits.
     fn ignores_low_bits(&mut self, func: &Function, addresses: &[Value]) -> bool {
         let mut followed = IdVec::filled(false, func.values.len());
         addresses.iter().for_each(|&address| followed[address] = true);
@@ -66,7 +67,7 @@ impl Search<'_> {
         }
     }
 
-    /// Whether an instruction does not look at low bits of followed values; what it computes from them is `found`.
+    /// Whether an instruction ignores the low bits of followed values. Results computed from them are added to `found`.
     fn ignores(
         &mut self,
         func: &Function,
@@ -162,10 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_whose_bits_are_looked_at_keep_their_alignment() {
+    fn addresses_whose_low_bits_are_used_keep_their_alignment() {
         assert_eq!(alignment("  v1 = const.i32 4\n  v2 = or.i32 v0, v1\n  store.u32 v1, [@m + v2]\n"), 16);
-        assert_eq!(alignment("  store.u32 v0, [@m + v0]\n"), 16, "it may be looked at later");
+        assert_eq!(
+            alignment("  store.u32 v0, [@m + v0]\n"),
+            16,
+            "its low bits may be used after it is loaded"
+        );
         assert_eq!(alignment("  call $stores(v0)\n"), 16);
-        assert_eq!(alignment("  call $reads(v0)\n"), 16, "what recursion does is not known");
+        assert_eq!(alignment("  call $reads(v0)\n"), 16, "the effect of recursion is unknown");
     }
 }

@@ -1,10 +1,10 @@
-//! Several results at the boundary.
+//! Wrappers for exports and imports with several results.
 //!
-//! The procedure call standard returns one value; C functions that return more get a pointer to memory for them as a
-//! hidden first argument. Inside the program several results travel in registers. So an export with several results
-//! becomes a function that takes the pointer, calls the function and stores its results, and an import becomes a
-//! function that makes room on the stack, calls the import with its address and loads the results. Results lie behind
-//! each other like the members of a C `struct`.
+//! The procedure call standard returns one value. C functions that return more get a pointer to memory for them as a
+//! hidden first argument. Inside the program several results are returned in registers. So an export with several
+//! results becomes a function that takes the pointer, calls the original function and stores its results. An import
+//! becomes a function that reserves stack space, calls the import with its address and loads the results. The results
+//! are laid out like the members of a C `struct`.
 
 use ssa::{
     Addr, BinaryOp, Export, ExportItem, FrameSlotData, FuncDecl, FuncId, FuncKind, Function, InstData,
@@ -30,7 +30,8 @@ pub fn wrap(module: &mut Module) {
     }
 }
 
-/// Lets exports of an import name what it has become: `func` is its wrapper now, whose convention is the program's.
+/// Makes exports of an import refer to the new declaration `import`: `func` is its wrapper now, with the program's
+/// convention.
 pub(crate) fn redirect_exports(module: &mut Module, func: FuncId, import: FuncId) {
     for export in module.exports.iter_mut().filter(|export| export.item == ExportItem::Func(func)) {
         export.item = ExportItem::Func(import);
@@ -69,7 +70,7 @@ fn pointer_signature(sig: &Signature) -> Signature {
     Signature { params, results: Vec::new() }
 }
 
-/// Declares a function; a name that is taken gets a longer one.
+/// Declares a function; a name in use is made longer.
 pub(crate) fn add_function(module: &mut Module, name: String, sig: Signature, kind: FuncKind) -> FuncId {
     let sig = module.intern_signature(sig);
     let name = free_name(module, name);
@@ -77,7 +78,7 @@ pub(crate) fn add_function(module: &mut Module, name: String, sig: Signature, ki
     module.decls.push(FuncDecl { name, sig, kind })
 }
 
-/// The name, or a longer one if a function has it.
+/// The name, made longer while a function has it.
 pub(crate) fn free_name(module: &Module, mut name: String) -> String {
     while module.decls.values().any(|decl| decl.name == name) {
         name.push('_');
@@ -105,7 +106,7 @@ fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> FuncId {
     id
 }
 
-/// The import's place in the module becomes the wrapper, so that references to it stay right.
+/// The wrapper takes the import's id, so that references to it stay valid.
 fn import_wrapper(module: &mut Module, func: FuncId) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();

@@ -1,17 +1,17 @@
-//! Branches on joined conditions, and switches that ask whether a bit is set.
+//! Branches on joined conditions, and switches that test bits.
 //!
-//! Two comparisons are two short branches; as numbers they would have to be made, joined and compared again. So a
-//! branch on `a and b` or `a or b` becomes a branch on each. LLVM joins conditions where that looks cheap, because it
-//! doesn't know that here it isn't.
+//! Two comparisons are two short branches. As numbers they would have to be computed, joined and compared again. So a
+//! branch on `a and b` or `a or b` becomes a branch on each. LLVM joins conditions because its cost model takes that
+//! for cheap.
 //!
-//! A switch over a small range of values with one or two targets beside the default, as tests of character classes
-//! have, becomes a shift of a constant by the value and a branch on the lowest bit.
+//! Tests of character classes are switches over a small range of values with one or two targets besides the default.
+//! Such a switch becomes a shift of a constant by the value and a branch on the lowest bit.
 //!
-//! Both only add blocks, and each leaves fewer joined conditions or switches, so the repetition ends.
+//! Termination: both only add blocks, and each application leaves fewer joined conditions or switches.
 
 use ssa::{BinaryOp, Block, BlockCall, Cond, Function, IdVec, InstData, Type, Value};
 
-/// Ranges of values that make bit tests worth while with one target, and with two.
+/// Minimum number of ranges of values for bit tests with one target, and with two.
 const FEWEST_RANGES: [usize; 2] = [3, 5];
 
 /// Rewrites the branches and switches of a function.
@@ -64,7 +64,7 @@ fn split_branch(func: &mut Function, uses: &IdVec<Value, u32>, block: Block) -> 
         BinaryOp::And => ((to_second, if_false.clone()), if_false.block),
         _ => ((if_true.clone(), to_second), if_true.block),
     };
-    // Half of what is decided is decided at once.
+    // Assumes that the first branch takes half of the executions that are decided.
     func.blocks[second].freq = (here - func.blocks[decided].freq.min(here) / 2.0).max(here / 64.0);
     func.append(second, InstData::Branch { cond: b, if_true, if_false }, &[]);
     func.insts[last] = InstData::Branch { cond: a, if_true: first.0, if_false: first.1 };
@@ -91,7 +91,7 @@ fn is_comparison(func: &Function, value: Value) -> bool {
         .is_some_and(|def| matches!(func.insts[def], InstData::Icmp { .. } | InstData::Fcmp { .. }))
 }
 
-/// Replaces a switch by tests of bits, if it is of that kind.
+/// Replaces a switch by bit tests, if it is suitable.
 fn test_bits(func: &mut Function, block: Block) -> bool {
     let last = func.terminator(block);
     let InstData::Switch { ty: Type::I32, value, cases, default } = func.insts[last].clone() else {
@@ -133,10 +133,10 @@ fn test_bits(func: &mut Function, block: Block) -> bool {
     true
 }
 
-/// For each target, the values that lead to it as bits.
+/// For each target, a bit mask of the values that lead to it.
 type Masks = Vec<(u32, BlockCall)>;
 
-/// Lowest value, number of values and a mask per target, if the switch is worth tests of bits.
+/// Lowest value, number of values and a mask per target, if bit tests pay for the switch.
 fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, Masks)> {
     let cases: Vec<&(i64, BlockCall)> = cases.iter().filter(|(_, to)| to != default).collect();
     let (low, high) = (cases.first()?.0, cases.last()?.0);

@@ -1,10 +1,10 @@
-//! Addresses of stack objects without linear memory's base.
+//! Cancelling the base of linear memory in addresses of stack objects.
 //!
-//! The wasm address of a stack object is its machine address less the base of linear memory, and an access adds the
-//! base again. Where the address of the object itself is accessed, selection sees that; a variable index stands
-//! between. So for everything that is computed from the address of a stack object by adding and subtracting, the same
-//! is computed from its machine address, which is written `base + frame address` and selected as one addition to the
-//! stack pointer. Accesses and other sums with the base use that; what nobody uses is removed.
+//! The wasm address of a stack object is its machine address minus the base of linear memory, and an access adds the
+//! base again. Selection cancels the two if the access uses the object's address directly, but not if a variable index
+//! is added in between. So each sum or difference computed from such an address is also computed from the machine
+//! address. That is written `base + frame address` and selected as one addition to the stack pointer. Accesses, and
+//! other sums with the base, use the machine address; unused values are removed.
 //!
 //! Values are visited once, definitions before uses.
 
@@ -29,12 +29,12 @@ pub fn bases(func: &mut Function, memory: DataId) {
     ssa::passes::remove_dead(func);
 }
 
-/// The machine address of a wasm address, if it is one computed from a stack object.
+/// The machine address for a wasm address computed from a stack object, if it is one.
 fn machine_of(machine: &IdVec<Value, Option<Value>>, value: Value) -> Option<Value> {
     machine.get(value).copied().flatten()
 }
 
-/// Puts machine addresses in the place of sums with the base.
+/// Replaces sums with the base by machine addresses.
 fn rewrite(func: &mut Function, memory: DataId, machine: &IdVec<Value, Option<Value>>, inst: Inst) {
     let base_offset = |func: &Function, value: Value| match func.def_inst(value).map(|def| &func.insts[def]) {
         Some(&InstData::DataAddr { data, offset }) if data == memory => Some(offset),
@@ -62,7 +62,7 @@ fn rewrite(func: &mut Function, memory: DataId, machine: &IdVec<Value, Option<Va
     }
 }
 
-/// New instructions behind one that computes an address from a stack object, for its machine address.
+/// Inserts the machine address for an instruction that computes an address from a stack object, after it.
 fn machine_address(
     func: &mut Function,
     memory: DataId,

@@ -1,15 +1,15 @@
-//! Decisions over a byte.
+//! Replacing decisions over a byte by a table.
 //!
-//! Parsers ask many questions about one byte: is it this one, is it in this range, is it a letter. As long as nothing
-//! but the byte decides, and nothing else happens, such a region of the control flow graph is a function from 256
-//! values to its exits. A table of bytes in read-only memory says the same: one load, and a branch on what it gives.
+//! Parsers ask many questions about one byte: is it this one, is it in this range, is it a letter. If the byte alone
+//! decides, and there are no side effects, such a region of the control-flow graph is a function from 256 values to its
+//! exits. A table of bytes in read-only memory represents it: one load, and a branch on the loaded value.
 //!
-//! A region is a head, whose last instruction begins it, and blocks that can only be reached from it, compute nothing
-//! that is used elsewhere, and end in branches that the byte decides. It is found, tabulated by evaluating it for all
-//! values, and replaced if the table and its uses are smaller than all regions that share it. What is left of the
-//! region is unreachable and removed.
+//! A region starts with the last instruction of a block, its head. It includes blocks that can only be reached from the
+//! head, compute no value that is used elsewhere, and end in branches that the byte decides. The pass evaluates each
+//! region for all values of the byte. It replaces the region if the table and its uses are smaller than all regions
+//! that share the table. The blocks of a replaced region become unreachable and are removed.
 //!
-//! A function is gone through once, from the entry on, and every region found leaves less to look at.
+//! Termination: each function is visited once, from its entry, and each replaced region leaves fewer blocks to visit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,19 +20,19 @@ use ssa::{
 
 /// Values of a byte.
 const VALUES: usize = 256;
-/// Most exits of a region.
+/// Maximum number of exits of a region.
 const MAX_EXITS: usize = 3;
-/// Most blocks of a region, and most instructions a condition is looked through.
+/// Maximum number of blocks of a region, and of instructions searched for the byte that decides a condition.
 const MAX_BLOCKS: usize = 64;
 const MAX_DEPTH: u32 = 16;
-/// Bytes of code, roughly: of a decision, of an instruction in front of it, of loading from the table.
+/// Approximate bytes of code: of a decision, of an instruction before it, of loading from the table.
 const DECISION_BYTES: usize = 4;
 const INST_BYTES: usize = 3;
 const LOOKUP_BYTES: usize = 6;
-/// A region of a fast function is replaced if it has more bytes than this.
+/// Bytes above which a region of a function optimised for speed is replaced.
 const FAST_BYTES: usize = 28;
 
-/// A region worth a table.
+/// A region for which a table pays.
 struct Region {
     func: FuncId,
     head: Block,
@@ -96,7 +96,7 @@ fn add_table(module: &mut Module, table: Vec<u8>) -> DataId {
     })
 }
 
-/// Puts a look-up in the place of a region.
+/// Replaces a region by a table look-up.
 fn replace(func: &mut Function, region: &Region, data: DataId) {
     let head = region.head;
     func.source.follow(func.terminator(head));
@@ -127,7 +127,7 @@ fn replace(func: &mut Function, region: &Region, data: DataId) {
     func.append(rest, InstData::Branch { cond, if_true: two.clone(), if_false: zero.clone() }, &[]);
 }
 
-/// An exit whose constant arguments are made in the head: those of the region are about to go.
+/// The exit with its constant arguments defined in the head, because the region's constants will be removed.
 fn with_own_constants(func: &mut Function, head: Block, exit: &BlockCall) -> BlockCall {
     let mut own = |value: Value| match func.def_inst(value).map(|def| func.insts[def].clone()) {
         Some(data @ InstData::Const { ty, .. }) => func.append_value(head, data, ty),
@@ -143,7 +143,7 @@ struct Finder<'f> {
     /// Blocks that use each value.
     users: IdVec<Value, Vec<Block>>,
     block_of: IdVec<Value, Option<Block>>,
-    /// Regions found so far have these blocks.
+    /// Whether each block belongs to a region found so far.
     taken: IdVec<Block, bool>,
 }
 
@@ -180,7 +180,7 @@ impl<'f> Finder<'f> {
     }
 
     fn region(&self, head: Block) -> Option<(Region, Vec<Block>)> {
-        let byte = self.byte_behind(self.deciding(head)?, None)?;
+        let byte = self.deciding_byte(self.deciding(head)?, None)?;
         let blocks = self.blocks(head, byte);
         let mut exits: Vec<BlockCall> = Vec::new();
         let mut table = Vec::with_capacity(VALUES);
@@ -203,7 +203,7 @@ impl<'f> Finder<'f> {
         (gain > 0).then_some((region, blocks))
     }
 
-    /// What the last instruction of a block looks at.
+    /// The value that a block's terminator branches on.
     fn deciding(&self, block: Block) -> Option<Value> {
         match &self.func.insts[self.func.terminator(block)] {
             InstData::Branch { cond: value, .. } | InstData::Switch { value, .. } => Some(*value),
@@ -211,8 +211,8 @@ impl<'f> Finder<'f> {
         }
     }
 
-    /// The byte that alone decides about a value; only `wanted`, if that is given.
-    fn byte_behind(&self, value: Value, wanted: Option<Value>) -> Option<Value> {
+    /// The byte that alone determines a value; only `wanted`, if that is given.
+    fn deciding_byte(&self, value: Value, wanted: Option<Value>) -> Option<Value> {
         let mut byte = None;
         let mut todo = vec![value];
         for _ in 0..MAX_DEPTH {
@@ -247,7 +247,7 @@ impl<'f> Finder<'f> {
     /// The blocks of the region that begins at the end of `head`, without `head`.
     fn blocks(&self, head: Block, byte: Value) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
-        // A block joins when all its predecessors have; so each round may let in more.
+        // A block joins once all its predecessors have, so each round may admit more.
         loop {
             let candidates = blocks.iter().chain([&head]).flat_map(|&block| self.func.successors(block));
             let new = candidates.into_iter().find(|&block| {
@@ -258,7 +258,7 @@ impl<'f> Finder<'f> {
                 _ => break,
             }
         }
-        // What one of them computes may be used outside of the region: then that block and those behind it stay.
+        // A block with values that are used outside of the region leaves it, together with the blocks after it.
         loop {
             let is_inside = |block: Block| block == head || blocks.contains(&block);
             let bad = blocks.iter().position(|&block| {
@@ -282,14 +282,14 @@ impl<'f> Finder<'f> {
         let from_inside = self.preds[block].iter().all(|pred| *pred == head || blocks.contains(pred));
         let decides = match &self.func.insts[self.func.terminator(block)] {
             InstData::Jump { .. } => true,
-            _ => self.deciding(block).and_then(|value| self.byte_behind(value, Some(byte))) == Some(byte),
+            _ => self.deciding(block).and_then(|value| self.deciding_byte(value, Some(byte))) == Some(byte),
         };
         let before_last = &data.insts[..data.insts.len() - 1];
         let is_pure = before_last.iter().all(|&inst| self.func.insts[inst].is_pure());
         from_inside && decides && is_pure && data.params.is_empty() && !self.taken[block]
     }
 
-    /// Where control leaves the region if the byte has a value.
+    /// The exit that control takes if the byte has this value.
     fn walk(&self, head: Block, blocks: &[Block], byte: Value, value: u64) -> Option<BlockCall> {
         let mut block = head;
         for _ in 0..=blocks.len() {
@@ -323,7 +323,7 @@ impl<'f> Finder<'f> {
         })
     }
 
-    /// Whether two edges do the same.
+    /// Whether two edges have the same target and arguments.
     fn is_same(&self, a: &BlockCall, b: &BlockCall) -> bool {
         let same = |(&x, &y): (&Value, &Value)| {
             x == y || self.func.as_const(x).is_some_and(|bits| self.func.as_const(y) == Some(bits))
@@ -331,7 +331,7 @@ impl<'f> Finder<'f> {
         a.block == b.block && a.args.iter().zip(&b.args).all(same)
     }
 
-    /// Whether what an exit passes on is there without the region.
+    /// Whether the arguments of an exit are available without the region.
     fn is_available(&self, exit: &BlockCall, blocks: &[Block]) -> bool {
         exit.args.iter().all(|&arg| {
             let is_inside = |block: Block| blocks.contains(&block);
@@ -343,7 +343,7 @@ impl<'f> Finder<'f> {
         })
     }
 
-    /// What a block's part in the region takes, roughly.
+    /// Approximate bytes of a block's part in the region.
     fn bytes(&self, block: Block, head: Block) -> usize {
         let data = &self.func.blocks[block];
         let decisions = match &self.func.insts[self.func.terminator(block)] {
@@ -373,7 +373,8 @@ mod tests {
 
     use super::*;
 
-    /// Token characters get 1 and a number, a blank 2, the rest 3; the number is what came in beside the byte.
+    /// Returns 1 plus a number for token characters, 2 for blanks and 3 for the others; the number is the second
+    /// parameter.
     const TOKENS: &str = "\
 sig (i32, i32) -> (i32, i32)
 func $f (i32, i32) -> (i32, i32) optsize {

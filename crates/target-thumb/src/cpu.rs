@@ -1,8 +1,8 @@
-//! The cores code can be made for.
+//! The supported cores.
 //!
-//! A core is a name with the instructions it has and the build attributes that tell linkers about it. Cores without
-//! the main extension of the architecture (Cortex-M0, M0+, M1, M23) lack most of what selection relies on and are not
-//! listed.
+//! A core is a name with its instructions, and with the build attributes that describe it to linkers. Cores without the
+//! main extension of the architecture (Cortex-M0, M0+, M1, M23) lack most instructions that selection relies on and are
+//! not listed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,7 +62,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The core that is meant if nobody says which.
+    /// The default core of this architecture.
     pub const fn default_cpu(self) -> Cpu {
         match self {
             Self::V7M => Cpu::M3,
@@ -116,13 +116,13 @@ impl Cpu {
         self.features().contains(Feature::FpDouble)
     }
 
-    /// Whether a load of two words that an interrupt abandons may restart with a base it has changed (erratum 602117).
-    /// Code for Cortex-M3 is also what runs on any other core of ARMv7-M.
+    /// Whether an interrupted load of two words may restart after it has changed its base (erratum 602117). Code for
+    /// Cortex-M3 must also work on every other core of ARMv7-M.
     pub const fn restarts_dual_loads(self) -> bool {
         matches!(self.architecture(), Architecture::V7M)
     }
 
-    /// LLVM's name of the core, the nearest where it has no exact one.
+    /// LLVM's name of the core, or of the nearest one that LLVM knows.
     pub const fn llvm_name(self) -> &'static str {
         match self {
             Self::M3 => "cortex-m3",

@@ -1,11 +1,11 @@
-//! Doubles at the boundary of cores that compute with singles only.
+//! Wrappers that pass doubles on cores with a single-precision unit only.
 //!
-//! Where floats travel in float registers, the procedure call standard passes doubles in d0–d7 even if the core can't
-//! compute with them. Inside the program such a core has doubles in pairs of core registers. So an export with doubles
-//! gets a wrapper that takes the halves of d registers as singles and puts them together, and an import becomes a
-//! function that takes its doubles apart. The wrapper's parameters are the float registers in order, unused ones
-//! included, and then what travels in core registers or on the stack, so that the standard itself puts everything where
-//! it belongs: once all float registers are taken, halves of doubles go to the stack one behind the other.
+//! Where floats are passed in float registers, the procedure call standard passes doubles in d0–d7 even if the core
+//! can't compute with them. Inside the program such a core has doubles in pairs of core registers. So an export with
+//! doubles gets a wrapper that takes the halves of d registers as singles and joins them. An import becomes a function
+//! that splits its doubles. The wrapper's parameters are the float registers in order, including unused ones, followed
+//! by the parameters in core registers or on the stack. So the standard itself puts every parameter at its location:
+//! once all float registers are taken, the halves of doubles go to consecutive words of the stack.
 
 use codegen::ArgLoc;
 use ssa::{
@@ -46,10 +46,10 @@ fn has_doubles(sig: &Signature) -> bool {
     sig.params.iter().chain(&sig.results).any(|&ty| ty == Type::F64)
 }
 
-/// How the outside sees a signature.
+/// A signature as seen from outside of the program.
 struct Outside {
     sig: Signature,
-    /// Where each parameter is among the outside ones; a double is there and in the next one.
+    /// The index of each parameter among the outside ones; a double is at that index and the next.
     params: Vec<usize>,
 }
 
@@ -80,13 +80,13 @@ const fn is_float(ty: Type) -> bool {
     matches!(ty, Type::F32 | Type::F64)
 }
 
-/// Singles that a float takes.
+/// Number of singles that a float takes.
 const fn words(ty: Type) -> usize {
     if matches!(ty, Type::F64) { 2 } else { 1 }
 }
 
-/// The first single of every float: the lowest that are free, until one doesn't fit. That and all floats behind it go to
-/// the stack.
+/// The first single of every float: the lowest free ones, until one float doesn't fit. That one and all later floats go
+/// to the stack.
 fn float_registers(params: &[Type]) -> Vec<Option<usize>> {
     let mut free = [true; SINGLES];
     let mut place = |&ty: &Type| {
@@ -104,7 +104,7 @@ fn float_registers(params: &[Type]) -> Vec<Option<usize>> {
     params.iter().map(&mut place).collect()
 }
 
-/// Lets the next single on the stack be where a double may begin. No float registers are left.
+/// Pads the stack so that a double may begin at the next single. No float registers are left.
 fn align_stack(cpu: Cpu, outside: &mut Signature) {
     outside.params.push(Type::F32);
     let layout = call_layout(cpu, outside);
@@ -138,7 +138,7 @@ fn export_wrapper(module: &mut Module, cpu: Cpu, func: FuncId, export: &str) -> 
     id
 }
 
-/// The import's place in the module becomes the wrapper, so that references to it stay right.
+/// The wrapper takes the import's id, so that references to it stay valid.
 fn import_wrapper(module: &mut Module, cpu: Cpu, func: FuncId) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();
@@ -182,7 +182,7 @@ fn half(body: &mut Function) -> Value {
     body.append_value(body.entry(), InstData::Const { ty: Type::I64, bits: 32 }, Type::I64)
 }
 
-/// The double with these halves, low first.
+/// The double with these halves, low half first.
 fn join(body: &mut Function, halves: [Value; 2]) -> Value {
     let [low, high] = halves.map(|half| {
         let bits = unary(body, UnaryOp::Bitcast, Type::I32, half);
@@ -194,7 +194,7 @@ fn join(body: &mut Function, halves: [Value; 2]) -> Value {
     unary(body, UnaryOp::Bitcast, Type::F64, bits)
 }
 
-/// Values with the doubles among them as two singles each.
+/// The values, with each double split into two singles.
 fn split_all(body: &mut Function, types: &[Type], values: &[Value]) -> Vec<Value> {
     let mut words = Vec::new();
     for (&ty, &value) in types.iter().zip(values) {

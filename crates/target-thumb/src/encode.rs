@@ -1,4 +1,4 @@
-//! From final instructions to bytes and fixups.
+//! Encoding: from final instructions to bytes and fixups.
 
 use codegen::{Block, CodeBuffer, PReg, Reference};
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg};
@@ -8,7 +8,7 @@ use crate::inst::{Callee, Inst, Literal, SCRATCH, Table, core_reg, to_machine};
 
 type Buffer = CodeBuffer<Fixup>;
 
-/// Appends an instruction that is no branch inside the function.
+/// Appends an instruction, except for branches and jumps inside the function.
 pub fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
     match inst {
         Inst::Plain(machine) => plain(&to_machine(machine), None, buf),
@@ -40,7 +40,7 @@ pub fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
         Inst::Return { pop, .. } => plain(&Machine::stack(Opcode::Pop, *pop), None, buf),
         Inst::Pool { words } => pool(words, buf),
         Inst::Params { .. } => {}
-        other => panic!("`{other}` has not come apart"),
+        other => panic!("`{other}` has not been expanded"),
     }
 }
 

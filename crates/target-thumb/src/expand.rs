@@ -1,25 +1,26 @@
-//! Composite instructions as instructions of the machine.
+//! Expansion of composite instructions into instructions of the machine.
 //!
-//! Runs when registers, frame and block order are settled. Everything that needs the flags comes apart here, and
-//! nothing that is inserted between the parts touches them: moves, loads and wide forms only.
+//! This runs when registers, frame and block order are settled. Every composite that uses the flags is expanded here.
+//! The instructions that allocation inserted between composites don't touch the flags: they are moves, loads and wide
+//! forms only.
 //!
-//! A composite was allocated as if it read everything before it writes anything. Where its first part writes what a
-//! later part reads, the value takes the way over the scratch register, which nothing else uses here.
+//! A composite was allocated as if it read all operands before it writes any result. If its first instruction writes a
+//! register that a later one reads, the value goes through the scratch register, which is otherwise free here.
 
 use codegen::PReg;
 use thumb_isa::value::float_imm_from_f64;
 use thumb_isa::{Cond, ItMask, Opcode, Shift};
 
 use crate::abi::FIRST_DOUBLE;
+use crate::condition::{Compare, Src, Test, Word};
 use crate::immediate::{fits_add, is_modified};
 use crate::inst::{Inst, Literal, MEMORY_BASE, Machine, PairOp, SCRATCH, Symbol, alu_reg};
 use crate::lower::add_imm;
 use crate::peephole::Pool;
-use crate::test::{Compare, Src, Test, Word};
 
 type Out = Vec<Inst<PReg>>;
 
-/// Appends the machine instructions of an instruction that is no control.
+/// Appends the expansion of an instruction that is no control.
 pub fn instruction(inst: Inst<PReg>, pool: &mut Pool, out: &mut Out) {
     match inst {
         Inst::Update { inst, .. } | Inst::UpdatePair { inst, .. } => out.push(Inst::Plain(inst)),
@@ -59,7 +60,7 @@ pub fn instruction(inst: Inst<PReg>, pool: &mut Pool, out: &mut Out) {
     }
 }
 
-/// Appends what must happen before a control, and returns the control.
+/// Appends the instructions that a control needs before it, and returns the control.
 pub fn control(inst: Inst<PReg>, out: &mut Out) -> Inst<PReg> {
     match inst {
         Inst::Branch(Test { cond, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm: 0 }) })
@@ -83,7 +84,7 @@ pub fn float_move(dst: PReg, src: PReg) -> Inst<PReg> {
 
 // ---- Constants ----
 
-/// `dst = value` as one instruction, if there is one.
+/// `dst = value` as one instruction, if a single one can do it.
 pub fn short_constant(dst: PReg, value: u32) -> Option<Machine<PReg>> {
     if is_modified(value) {
         Some(Machine::mov_imm(Opcode::MovImm, false, dst, value))
@@ -162,8 +163,8 @@ fn halves_of(double: PReg) -> [PReg; 2] {
 
 // ---- Two words ----
 
-/// Runs `emit` with where the first of two words is to be written: its own register, or the scratch register if
-/// `is_read` later.
+/// Calls `emit` with the register for the first of two words: its own, or the scratch register if its own `is_read`
+/// later.
 fn in_order(dst: PReg, is_read: bool, out: &mut Out, emit: impl FnOnce(PReg, &mut Out)) {
     if is_read {
         emit(SCRATCH, out);
@@ -181,7 +182,7 @@ fn pair(op: PairOp, dst: [PReg; 2], a: [PReg; 2], b: [Src<PReg>; 2], out: &mut O
     });
 }
 
-/// `dst = a op b`, setting the carry.
+/// `dst = a op b`, also setting the carry.
 fn first_word(op: PairOp, dst: PReg, a: PReg, b: Src<PReg>) -> Machine<PReg> {
     match (op, b) {
         (PairOp::Add, Src::Reg(b)) => Machine::alu_reg(Opcode::AddReg, true, dst, a, b, Shift::NONE),
@@ -217,7 +218,7 @@ fn carry_word(op: PairOp, sets_flags: bool, dst: PReg, a: PReg, b: Src<PReg>) ->
     }
 }
 
-/// `x - 2x` with borrow is `-x` with borrow.
+/// Two-word negation: `x - 2x` with borrow is `-x` with borrow.
 fn negate(dst: [PReg; 2], src: [PReg; 2], out: &mut Out) {
     in_order(dst[0], src[1] == dst[0], out, |low, out| {
         out.push(plain(Machine::alu_imm(Opcode::RsbImm, true, low, src[0], 0)));
@@ -225,7 +226,7 @@ fn negate(dst: [PReg; 2], src: [PReg; 2], out: &mut Out) {
     });
 }
 
-/// The bit that leaves the high word comes into the low one through the carry.
+/// Two-word halving: the bit that leaves the high word enters the low one through the carry.
 fn halve(signed: bool, dst: [PReg; 2], src: [PReg; 2], out: &mut Out) {
     let op = if signed { Opcode::AsrImm } else { Opcode::LsrImm };
     in_order(dst[1], src[0] == dst[1], out, |high, out| {
@@ -236,7 +237,7 @@ fn halve(signed: bool, dst: [PReg; 2], src: [PReg; 2], out: &mut Out) {
 
 // ---- Flags ----
 
-/// Appends what sets the flags for a test; returns the condition.
+/// Appends instructions that set the flags for a test; returns the condition.
 pub fn flags(test: Test<PReg>, out: &mut Out) -> Cond {
     match test.compare {
         Compare::Word(word) => out.push(plain(word_compare(word))),
@@ -287,7 +288,7 @@ fn compare_word(a: PReg, b: Src<PReg>) -> Machine<PReg> {
 
 // ---- Selects ----
 
-/// Destinations with their values for true and false.
+/// Appends a select of `words`: destinations, each with its values for true and false.
 fn select(test: Test<PReg>, words: &[(PReg, Src<PReg>, Src<PReg>)], out: &mut Out) {
     let if_true = moves(words.iter().map(|&(dst, value, _)| (dst, value)).collect());
     let if_false = moves(words.iter().map(|&(dst, _, value)| (dst, value)).collect());
@@ -298,7 +299,7 @@ fn select(test: Test<PReg>, words: &[(PReg, Src<PReg>, Src<PReg>)], out: &mut Ou
     conditional(cond, if_true, if_false, out);
 }
 
-/// Moves that happen at once as moves one after another. There are two at most.
+/// Parallel moves as sequential moves. There are at most two.
 fn moves(list: Vec<(PReg, Src<PReg>)>) -> Vec<Machine<PReg>> {
     let list: Vec<_> = list.into_iter().filter(|&(dst, src)| src != Src::Reg(dst)).collect();
     match list[..] {

@@ -1,8 +1,8 @@
-//! Bytes that depend on where other code is, or on addresses that only the linker of the object knows.
+//! Fixups: bytes that depend on the place of other code, or on addresses that only the linker of the object knows.
 //!
-//! Every function is a section of its own, so distances exist only inside of functions; relaxation settles them. What
-//! refers elsewhere is a fixed number of bytes with a relocation, whose addend stands in the bytes, as ELF for ARM has
-//! it: see [`Fixup::relocation`].
+//! Every function is a section of its own, so distances exist only inside of functions, and relaxation settles them.
+//! References to other sections have a fixed size and a relocation, whose addend is in the bytes, as ELF for ARM
+//! requires: see [`Fixup::relocation`].
 
 use ssa::FuncId;
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg, Shift, Width};
@@ -24,7 +24,7 @@ pub enum RelocationKind {
     MovtAbs,
 }
 
-/// Something that is not final.
+/// Bytes that are not final.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fixup {
     /// A jump in the function.
@@ -33,7 +33,7 @@ pub enum Fixup {
     TableJump,
     /// A branch on the flags.
     Branch(Cond),
-    /// A branch on a low register; forward and near as one instruction, else as a comparison and a branch.
+    /// A branch on a low register; `cbz` or `cbnz` if it goes forward and not far, else a comparison and a branch.
     ZeroBranch { reg: Reg, if_zero: bool },
     /// A call of another function.
     Call(FuncId),
@@ -54,7 +54,7 @@ pub enum Fixup {
 }
 
 impl Fixup {
-    /// What the linker must know of it.
+    /// The linker's relocation for it, with the symbol.
     pub const fn relocation(&self) -> Option<(RelocationKind, Symbol)> {
         match *self {
             Self::Call(func) => Some((RelocationKind::Call, Symbol::Func(func))),
@@ -71,12 +71,12 @@ impl Fixup {
         matches!(self, Self::Word(_) | Self::TableEntry { .. })
     }
 
-    /// The instructions of a form with the distance from each one's own address; data and alignment have none.
+    /// The instructions of a form, given the distance from the address of each; data and alignment have none.
     fn instructions(&self, form: u8, distance: i64) -> Vec<(Machine, Width)> {
         use Width::{Narrow, Wide};
         let offset = |behind: i64| (distance - 4 - behind) as i32;
         let branch = |cond, width, behind| (Machine::branch_cond(Opcode::Bcond, cond, offset(behind)), width);
-        // A branch over the jump that follows it.
+        // A conditional branch over the jump that follows it.
         let over = |cond: Cond, behind: i64| {
             let skip = Machine::branch_cond(Opcode::Bcond, cond.invert(), 2);
             [(skip, Narrow), (Machine::branch(Opcode::B, offset(behind + 2)), Wide)]

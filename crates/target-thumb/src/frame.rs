@@ -1,16 +1,17 @@
-//! The stack frame: prologue, epilogues, and stack slots as addresses.
+//! The stack frame: its layout, prologue and epilogues, and the addresses of stack slots.
 //!
-//! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float registers, saved core
-//! registers, and above them the caller's outgoing area. Exactly the registers that the function changes are pushed;
-//! a return pops the return address into the program counter. The stack pointer is a multiple of 8 wherever that
-//! matters: at calls and where stack objects want it. Paths that leave early do without a frame where that is possible
-//! ([`early`], [`frame_region`]). The return address is saved with the first other register, so
-//! that one instruction restores and returns. Where size counts, registers that hold nothing are pushed to make room
-//! for a small frame.
+//! The frame has, from the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved float
+//! registers, saved core registers. The caller's outgoing area is above. The prologue pushes exactly the
+//! callee-saved registers that the function changes; a return pops the return address into the program counter. The
+//! stack pointer is a multiple of 8 where that is required: at calls and for stack objects.
 //!
-//! A stack object may want more than that. Then the prologue rounds the stack pointer down and keeps the old one in
-//! a slot of its own, from which the epilogue restores it and incoming arguments are found. Interrupts write below
-//! the stack pointer, so the slot is only written when it is above.
+//! Paths that return early have no frame if possible ([`early`], [`frame_region`]). If any register is saved, the
+//! return address is saved with it, so that one instruction restores the registers and returns. When optimising for
+//! size, additional registers are pushed to make room for a small frame.
+//!
+//! A stack object may have a larger alignment. Then the prologue rounds the stack pointer down and keeps the old one in
+//! a slot of its own; the epilogue restores it from there, and incoming arguments are addressed through it. Interrupts
+//! write below the stack pointer, so the slot is only written when it is above.
 
 mod early;
 
@@ -66,15 +67,15 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     func.blocks[start].insts.prepend(prologue);
 }
 
-/// Moves the arguments of a tail call from the doubles that they were allocated in to their singles: those doubles may
-/// be registers that the epilogue restores.
+/// Moves the arguments of a tail call from the doubles they were allocated in to their singles, because the epilogue
+/// may restore those doubles.
 fn stage_arguments(call: &mut Call<PReg>, out: &mut Vec<Inst<PReg>>) {
     let singles = std::mem::take(&mut call.singles);
     call.args.retain(|(_, at)| singles.iter().all(|(_, double)| double != at));
     out.extend(singles.into_iter().map(|(single, double)| float_move(single, double)));
 }
 
-/// Whether nothing that an exit reads is in a register that the code in front of it has loaded. The return address is
+/// Whether an exit reads no register that the code before it has loaded, except for the return address, which is
 /// restored to be read.
 fn reads_nothing_restored(epilogue: &[Inst<PReg>], exit: &Inst<PReg>) -> bool {
     let mut restored = RegSet::EMPTY;
@@ -101,11 +102,13 @@ struct Frame {
     size: u32,
     /// Saved core registers.
     core: RegList,
-    /// First saved float register and how many follow each other.
+    /// First saved float register, and the number of consecutive ones.
     floats: Option<(PReg, u32)>,
-    /// What the stack pointer is rounded down to, and where the old one is kept, from the new one.
+    /// Alignment to which the stack pointer is rounded down, and the offset of the slot with the old one from the new
+    /// one.
     realigned: Option<(u32, u32)>,
-    /// Registers that are pushed only to make room for the frame; all of it if there are any.
+    /// Registers that are pushed only to make room for the frame; together they make room for all of it, if there are
+    /// any.
     room: RegList,
 }
 
@@ -137,13 +140,13 @@ impl Frame {
         frame
     }
 
-    /// What blocks see that run without the frame.
+    /// The frame as seen by blocks that run without it: nothing is saved and the stack pointer has not moved.
     fn outside(&self) -> Self {
         let (core, room) = (RegList::EMPTY, RegList::EMPTY);
         Self { layout: self.layout.clone(), size: 0, core, floats: None, realigned: None, room }
     }
 
-    /// Makes a small frame by pushing registers for nothing, which takes no instruction.
+    /// Makes room for a small frame by pushing additional registers, which takes no instruction.
     fn push_room(&mut self) {
         let words = self.size / WORD;
         let is_small = (1..=4).contains(&words) && self.size.is_multiple_of(WORD);
@@ -158,7 +161,7 @@ impl Frame {
         WORD * self.core.len() as u32 + of_floats
     }
 
-    /// The most that the stack pointer is below where it was on entry.
+    /// Maximum distance of the stack pointer from its value on entry, in bytes.
     fn stack_bytes(&self) -> u32 {
         let rounding = self.realigned.map_or(0, |(align, _)| align - WORD);
         self.size + self.pushed() + rounding
@@ -237,10 +240,10 @@ impl Frame {
         out
     }
 
-    /// Appends what restores the frame; returns the registers a return pops itself. `results` are the registers that
-    /// hold results of a return; `None` at a tail call.
+    /// Appends instructions that remove the frame; returns the registers that a return itself pops. `results` are the
+    /// registers with results of a return; `None` at a tail call.
     fn epilogue(&self, out: &mut Vec<Inst<PReg>>, results: Option<RegList>) -> RegList {
-        // What was pushed for nothing is popped likewise, if nobody needs the registers.
+        // Registers that were pushed to make room are popped as well, if they hold no result.
         let is_unused = |results: RegList| self.room.bits() & results.bits() == 0;
         let pops_room = !self.room.is_empty() && results.is_some_and(is_unused);
         match self.realigned {
@@ -248,8 +251,8 @@ impl Frame {
             None => move_sp(Opcode::AddReg, self.size, out),
             Some((_, kept)) => {
                 move_sp(Opcode::AddReg, kept & !0xfff, out);
-                // Cortex-M3 and M4 may execute a load to the stack pointer twice (erratum 752419). The link register is
-                // restored later.
+                // Cortex-M3 and M4 may execute a load to the stack pointer twice (erratum 752419). So the load goes to
+                // the link register, which is restored later.
                 access(Opcode::Ldr, LR, SP, i64::from(kept & 0xfff), out);
                 out.push(Inst::copy(SP, LR));
             }
@@ -302,13 +305,13 @@ fn pop(list: RegList, out: &mut Vec<Inst<PReg>>) {
     }
 }
 
-/// The only register of a list, if it is one that lists of one can't hold.
+/// The only register of a list, if it is one that the encoding of a list can't contain alone.
 fn single_high(list: RegList) -> Option<PReg> {
     let only = list.iter().next().filter(|_| list.len() == 1)?;
     (!only.is_low() && only != Reg::LR).then(|| PReg::new(only.number()))
 }
 
-/// `sp = sp op bytes`, without another register: at a tail call the scratch register holds the callee.
+/// `sp = sp op bytes`, without a scratch register: at a tail call it holds the callee.
 fn move_sp(op: Opcode, bytes: u32, out: &mut Vec<Inst<PReg>>) {
     let change = |bytes: u32| if op == Opcode::SubReg { bytes.wrapping_neg() } else { bytes };
     if fits_add(change(bytes)) {
@@ -331,7 +334,7 @@ fn add_to_sp(dst: PReg, offset: u32, out: &mut Vec<Inst<PReg>>) {
     }
 }
 
-/// A load or store at a distance from a base register that may be too far for one instruction.
+/// Appends a load or store at a distance from a base register that may be too large for one instruction.
 fn access(op: Opcode, data: PReg, base: PReg, offset: i64, out: &mut Vec<Inst<PReg>>) {
     let offset = i32::try_from(offset).expect("a frame is smaller than 2 GiB");
     let is_float = matches!(op, Opcode::VldrF32 | Opcode::VldrF64 | Opcode::VstrF32 | Opcode::VstrF64);
@@ -342,7 +345,7 @@ fn access(op: Opcode, data: PReg, base: PReg, offset: i64, out: &mut Vec<Inst<PR
     }
     let low = if is_float { offset & 0x3fc } else { offset & 0xfff };
     let high = offset.wrapping_sub(low) as u32;
-    // A load has a register of its own for the address.
+    // A load can use its destination for the address.
     let address = if op == Opcode::Ldr { data } else { SCRATCH };
     if base == SP {
         add_to_sp(address, high, out);

@@ -1,8 +1,8 @@
 //! The C header of an object.
 //!
-//! Prototypes of exports and imports have the wasm types: integers are signed, floats that are carried as bits are
-//! integers, references are `int64_t`. Several results are a structure behind a pointer, which comes first. A symbol that
-//! is no identifier of C, or one of its words, gets an identifier made from it and the symbol as its assembler name.
+//! Prototypes of exports and imports have the wasm types: integers are signed, floats carried as bits are integers, and
+//! references are `int64_t`. Several results are a structure, passed as a pointer that comes first. A symbol that is no
+//! C identifier, or that is a keyword, gets an identifier derived from it, and the symbol as its assembler name.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::object::{NameError, data};
 use crate::target::MemoryMode;
 use crate::{Options, Trap};
 
-/// Words of C and C++, and `main`, whose type C fixes.
+/// Keywords of C and C++, and `main`, whose type C fixes.
 const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const \
      consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do double \
      dynamic_cast else enum explicit export extern false float for friend goto if inline int long main mutable namespace \
@@ -22,7 +22,7 @@ const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break
      return short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try \
      typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq";
 
-/// Writes the header of a module, which is not prepared for code generation yet but for its initial data.
+/// Writes the header of a module. The module has gone through [`crate::initial`] but no other preparation.
 ///
 /// # Errors
 /// If the names of imports and exports can't all be symbols.
@@ -108,7 +108,7 @@ impl Header<'_> {
         }
     }
 
-    /// The type of a data object, and what follows its name.
+    /// The type of a data object, and the declarator's part after its name.
     fn data_type(&self, id: DataId, options: &Options) -> (&'static str, String) {
         let object = &self.module.data[id];
         match &object.kind {
@@ -124,14 +124,14 @@ impl Header<'_> {
         }
     }
 
-    /// A declaration of `symbol` between a type and what follows the name.
+    /// A declaration of `symbol` between a type and the text after the name.
     fn declare(&mut self, before: &str, symbol: &str, after: &str) -> String {
         let name = self.identifier(symbol);
         let label = if name == symbol { String::new() } else { format!(" __asm__({})", quoted(symbol)) };
         format!("{before}{name}{after}{label};\n")
     }
 
-    /// An identifier for a symbol: itself if it is one and free.
+    /// An identifier for a symbol: the symbol itself if it is a valid and free one.
     fn identifier(&mut self, symbol: &str) -> String {
         let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
         let mut name: String = symbol.chars().map(legal).collect();
@@ -146,7 +146,7 @@ impl Header<'_> {
     }
 }
 
-/// A symbol as a string of C.
+/// A symbol as a C string.
 fn quoted(symbol: &str) -> String {
     format!("\"{}\"", symbol.replace('\\', "\\\\").replace('"', "\\\""))
 }

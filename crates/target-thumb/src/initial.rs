@@ -1,12 +1,12 @@
 //! Initial data of linear memory, and the function that firmware calls first.
 //!
-//! A section with all of linear memory in it would store every zero between and after its data. Under
-//! [`InitialData::Copy`] memory begins with zeros instead (`.bss`, or the embedder's memory), and its data is a constant:
-//! a list of runs, each a number of words, the wasm address of the first, and the words. The list ends with a zero.
-//! Runs are joined if no more zeros are between them than another run's head takes.
+//! A section with all of linear memory would contain every zero between and after its data. Under [`InitialData::Copy`]
+//! memory starts as zeros instead (`.bss`, or the embedder's memory), and its data is a constant: a list of runs. Each
+//! run is a number of words, the wasm address of the first, and the words. A zero ends the list. Runs are joined if
+//! there are at most as many zero words between them as another run's header takes.
 //!
-//! `__wasm_start` copies the runs and then calls the module's start function. Bytes of a last, incomplete word of memory
-//! are stored one by one, so nothing outside of memory is written.
+//! `__wasm_start` copies the runs and then calls the module's start function. Bytes of an incomplete last word of
+//! memory are stored one by one, so no byte outside of memory is written.
 
 use ssa::{
     Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncId, FuncKind, Function,
@@ -17,26 +17,26 @@ use crate::boundary::add_function;
 use crate::target::MemoryMode;
 use crate::uses::used_objects;
 
-/// How linear memory gets its initial data.
+/// The method by which linear memory gets its initial data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum InitialData {
     /// `__wasm_start` copies it.
     #[default]
     Copy,
-    /// All of linear memory is a section with it.
+    /// A section with the data is all of linear memory.
     Image,
-    /// The embedder puts it there; the object doesn't have it.
+    /// The embedder writes it; the object doesn't contain it.
     None,
 }
 
 /// Bytes of a word.
 const WORD: u32 = 4;
-/// Zero words between runs that are stored: as many as the head of a run has.
+/// Maximum number of zero words between two runs that are joined: as many as a run's header has.
 const GAP_WORDS: usize = 2;
 /// Name of the constant with the runs.
 pub const RUNS: &str = "__wasm_initial_data";
 
-/// Words in a row.
+/// Consecutive words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Run {
     /// Wasm address of the first word.
@@ -44,23 +44,23 @@ struct Run {
     words: Vec<u32>,
 }
 
-/// What the function does that firmware calls first.
+/// The actions of the function that firmware calls first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Start {
-    /// Bytes of the data that it copies, with where they go.
+    /// Bytes of data that it copies, including addresses and counts of the runs.
     pub copied_bytes: u64,
     /// Whether it is, or calls, the module's start function.
     pub starts: bool,
 }
 
-/// Takes the initial data out of linear memory, and makes the function that copies it the start function.
+/// Removes the initial data from linear memory, and makes the function that copies it the start function.
 pub fn place(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Start {
     let starts = module.start.is_some();
     let copied_bytes = separate(module, mode, initial).unwrap_or(0);
     Start { copied_bytes, starts }
 }
 
-/// As [`place`]; gives the bytes of data that are copied, if any are.
+/// As [`place`]; returns the number of bytes of copied data, if there are any.
 fn separate(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Option<u64> {
     let (memory, _) = module.memory()?;
     if mode == MemoryMode::Native || mode == MemoryMode::Symbol && initial == InitialData::Image {
@@ -83,7 +83,7 @@ fn separate(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Opti
     Some(list.map_or(0, |list| u64::from(module.data[list].size)) + tail.len() as u64)
 }
 
-/// The words of memory that are not zero, and the bytes that are not zero in its last word if that is incomplete.
+/// The words of memory that are not zero, and the bytes that are not zero in an incomplete last word.
 fn runs(segments: &[Segment], bytes: u32) -> (Vec<Run>, Vec<(u32, u8)>) {
     let whole = bytes & !(WORD - 1);
     let mut found = Vec::new();
@@ -102,7 +102,7 @@ fn runs(segments: &[Segment], bytes: u32) -> (Vec<Run>, Vec<(u32, u8)>) {
     (found, tail)
 }
 
-/// What segments write, later ones over earlier ones, as pieces that begin at words and are far from each other.
+/// The contents that segments write, later ones over earlier ones, as word-aligned pieces that are far apart.
 fn images(segments: &[Segment]) -> Vec<(u32, Vec<u8>)> {
     let range = |segment: &Segment| {
         let start = u64::from(segment.offset) & !u64::from(WORD - 1);
@@ -130,12 +130,12 @@ fn images(segments: &[Segment]) -> Vec<(u32, Vec<u8>)> {
     images
 }
 
-/// Where the last word of an image ends.
+/// Address of the end of the last word of an image.
 fn word_end(start: u32, bytes: &[u8]) -> u64 {
     (u64::from(start) + bytes.len() as u64).next_multiple_of(WORD.into())
 }
 
-/// Adds the runs of an image: without zeros at their ends, and without long rows of zeros.
+/// Appends the runs of an image, without zeros at their ends and without long sequences of zeros.
 fn cut(start: u32, words: &[u32], runs: &mut Vec<Run>) {
     let mut zeros = GAP_WORDS + 1;
     for (at, &word) in (start..).step_by(WORD as usize).zip(words) {
@@ -200,7 +200,7 @@ fn add_start(
     id
 }
 
-/// Copies all runs of a list; returns the block behind that.
+/// Copies all runs of a list; returns the block after the loops.
 fn add_copy(body: &mut Function, entry: Block, memory: DataId, list: DataId, is_aligned: bool) -> Block {
     let [head, word, behind] = [(); 3].map(|()| body.add_block());
     let stored = MemFlags { volatile: false, align_log2: 2 };
@@ -251,7 +251,7 @@ fn jump(body: &mut Function, from: Block, to: Block, args: Vec<Value>) {
     body.append(from, InstData::Jump { to: BlockCall { block: to, args } }, &[]);
 }
 
-/// Goes one way if `value` is not zero, else the other.
+/// Ends a block with a branch to `if_true` if `value` is not zero, else to `if_false`.
 fn branch(body: &mut Function, block: Block, value: Value, if_true: BlockCall, if_false: BlockCall) {
     let zero = constant(body, block, 0);
     let cond = InstData::Icmp { cond: Cond::Ne, ty: Type::I32, args: [value, zero] };

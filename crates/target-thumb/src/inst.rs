@@ -1,16 +1,16 @@
 //! Machine instructions of Thumb-2 as the code generator sees them.
 //!
-//! Most are instructions of [`thumb_isa`] as they are, over virtual or physical registers; how their registers are
-//! used is told by its table, so a new instruction there needs nothing here. What differs from the bare machine:
+//! Most are instructions of [`thumb_isa`] over virtual or physical registers. Its table describes the use of their
+//! registers, so a new instruction there needs nothing here. Differences from the bare machine:
 //!
-//! - no instruction sets or reads the flags before expansion; what needs them ([`Test`], carries) is one composite
-//!   instruction that [`crate::expand`] takes apart when registers are settled;
-//! - an instruction that updates a register ([`Inst::Update`]) names the value before as an operand of its own;
-//! - memory in the frame is named by [`StackSlot`] until the frame is laid out;
-//! - a constant or an address is one instruction whatever it takes;
-//! - calls, returns and the function's parameters name the values that travel in fixed registers.
+//! - no instruction sets or reads the flags before expansion; an instruction that needs them ([`Test`], carries) is a
+//!   composite that [`crate::expand`] expands when registers are settled;
+//! - an instruction that updates a register ([`Inst::Update`]) has the old value as a separate operand;
+//! - memory in the frame is a [`StackSlot`] until the frame is laid out;
+//! - a constant or an address is one instruction, whatever its length;
+//! - calls, returns and the function's parameters name the values in fixed registers.
 //!
-//! Operands are described once, in [`Inst::map_operands`]. Branches carry no label: the block's control does.
+//! Operands are described once, in [`Inst::map_operands`]. Branches have no label: the block's control has it.
 
 use std::fmt;
 
@@ -18,12 +18,12 @@ use codegen::{Block, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, St
 use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
-use crate::test::{Src, Test};
+use crate::condition::{Src, Test};
 
 /// An instruction of the machine over registers of type `R`.
 pub type Machine<R> = thumb_isa::Inst<R>;
 
-/// Free for expansions: never allocated, and linkers may change it at calls.
+/// The scratch register of expansions: never allocated, and linkers may change it at calls.
 pub const SCRATCH: PReg = PReg::new(12);
 /// The stack pointer.
 pub const SP: PReg = PReg::new(13);
@@ -41,7 +41,7 @@ pub const fn class_of(reg: PReg) -> RegClass {
     if reg.number() < 16 { RegClass::Int } else { RegClass::Float }
 }
 
-/// Something whose address the linker knows.
+/// An item whose address the linker knows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Symbol {
     /// A data object.
@@ -68,7 +68,7 @@ pub enum PairOp {
     Sub,
 }
 
-/// What a call calls.
+/// The target of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Callee<R> {
     /// A function of the program or an import.
@@ -80,30 +80,30 @@ pub enum Callee<R> {
 /// A call with the values in its fixed registers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Call<R> {
-    /// What is called.
+    /// The target.
     pub callee: Callee<R>,
     /// Arguments.
     pub args: Vec<(R, PReg)>,
     /// Results.
     pub results: Vec<(R, PReg)>,
-    /// Single-precision registers that arguments go to from the double they were allocated in.
+    /// Single-precision registers of arguments, each with the double that the argument was allocated in.
     pub singles: Vec<(PReg, PReg)>,
     /// Registers changed besides the results.
     pub clobbers: RegSet,
 }
 
-/// How a dispatch finds its target.
+/// The form of a dispatch table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Table {
-    /// Bytes: half the distance from behind the instruction.
+    /// Bytes: half the distance from the end of the instruction.
     Bytes,
-    /// Half-words: half the distance from behind the instruction.
+    /// Half-words: half the distance from the end of the instruction.
     Halves,
     /// Jumps.
     Jumps,
 }
 
-/// A word behind the function's code.
+/// A word after the function's code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Literal {
     /// A number.
@@ -117,17 +117,17 @@ pub enum Literal {
 pub enum Inst<R> {
     /// A machine instruction that updates no register.
     Plain(Machine<R>),
-    /// A machine instruction that updates one register, `old` before.
+    /// A machine instruction that updates one register; `old` is its value before.
     Update { inst: Machine<R>, old: R },
-    /// A machine instruction that updates two registers, `old` before.
+    /// A machine instruction that updates two registers; `old` are their values before.
     UpdatePair { inst: Machine<R>, old: [R; 2] },
     /// `dst = value`.
     Const { dst: R, value: u32 },
-    /// `dst` = the float with these bits; `double` says of which width.
+    /// `dst` = the float with these bits; `double` tells its width.
     FloatConst { dst: R, double: bool, bits: u64 },
     /// `dst = address of symbol + offset`.
     Address { dst: R, symbol: Symbol, offset: i32 },
-    /// `dst = memory base + src + offset` where a register holds the base; `src` or `offset` is nothing.
+    /// `dst = memory base + src + offset` where a register holds the base; without `src` or with an offset of 0.
     FromBase { dst: R, src: Option<R>, offset: i32 },
     /// `dst = machine address of slot - address of base`.
     SlotAddr { dst: R, slot: StackSlot, base: Option<Base> },
@@ -149,7 +149,7 @@ pub enum Inst<R> {
     Select { test: Test<R>, dst: R, if_true: Src<R>, if_false: Src<R> },
     /// The same with two words.
     SelectPair { test: Test<R>, dst: [R; 2], if_true: [Src<R>; 2], if_false: [Src<R>; 2] },
-    /// The same with floats; `double` says of which width.
+    /// The same with floats; `double` tells their width.
     SelectFloat { test: Test<R>, double: bool, dst: R, if_true: R, if_false: R },
     /// Branch if the test holds.
     Branch(Test<R>),
@@ -179,7 +179,7 @@ pub enum Inst<R> {
     Pool { words: Vec<Literal> },
 }
 
-/// What wasm addresses count from.
+/// The base that an address is relative to: that of linear memory for wasm addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Base {
     /// A data object.
@@ -188,7 +188,7 @@ pub enum Base {
     Register,
 }
 
-/// The class a register field asks for.
+/// The class that a register field requires.
 const fn slot_class(slot: RegSlot) -> RegClass {
     match slot.class {
         thumb_isa::RegClass::Single | thumb_isa::RegClass::Double => RegClass::Float,
@@ -196,7 +196,7 @@ const fn slot_class(slot: RegSlot) -> RegClass {
     }
 }
 
-/// Formats whose short forms want the destination to be the first source.
+/// Whether the short forms of a format require the destination to be the first source.
 const fn prefers_two_address(format: Format) -> bool {
     matches!(
         format,
@@ -222,8 +222,8 @@ fn map_plain<R: Register, S: Register>(inst: &Machine<R>, f: &mut dyn FnMut(R, O
     })
 }
 
-/// Maps the registers of an instruction whose updated registers, in order, have the old values `old`, which have been
-/// mapped as the first operands.
+/// Maps the registers of an instruction whose updated registers have, in order, the old values `old`, which were mapped
+/// as the first operands.
 fn map_updates<R: Register, S: Register>(
     inst: &Machine<R>,
     f: &mut dyn FnMut(R, Operand) -> S,
@@ -439,15 +439,15 @@ fn map_pair_defs<R: Register, S: Register>(dst: [R; 2], f: &mut dyn FnMut(R, Ope
     [f(dst[0], def_like(Some(0))), f(dst[1], def_like(Some(1)))]
 }
 
-/// What a load or store does with the register it moves.
+/// The role of the register that a load or store transfers.
 fn data_operand(op: Opcode) -> Operand {
     let slot = op.reg_slots()[0];
     let class = slot_class(slot);
     if slot.role.writes() { Operand::def(class) } else { Operand::used(class) }
 }
 
-/// The machine's name of a physical register in a register field. Where the registers of a double-precision unit are
-/// allocated as a whole, a single is the lower half of one.
+/// The machine's register in a register field. Where registers of a double-precision unit are allocated as a whole, a
+/// single is the lower half of one.
 pub fn machine_reg(reg: PReg, slot: RegSlot) -> Reg {
     let reg = Reg::from_number(reg.number());
     match (slot.class, reg.bank()) {
@@ -461,7 +461,7 @@ pub fn to_machine(inst: &Machine<PReg>) -> Machine<Reg> {
     inst.map_regs(&mut machine_reg)
 }
 
-/// The machine's name of a core register.
+/// The machine's register for a core register.
 pub const fn core_reg(reg: PReg) -> Reg {
     Reg::r(reg.number())
 }

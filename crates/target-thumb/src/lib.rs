@@ -1,13 +1,15 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! Module ─ initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tails ─ branches ─ switches ─► Module
-//! Module ─► Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! program:        initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes
+//! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
+//! code:           Thumb ─ codegen ─► Fragments ─ object ─► bytes
 //! ```
 //!
-//! Up to code generation it is SSA in, SSA out: exports and imports with several results get wrappers, operations the
-//! core lacks become calls of helper functions that travel with the program. [`Thumb`] tells the code generator what
-//! the machine is like; [`object`] writes the result, and [`file`] reads it back, as assembly or as a summary.
+//! All passes before code generation are SSA to SSA. For example, exports and imports with several results get
+//! wrappers, and operations the core lacks become calls of helper functions that are compiled into the object.
+//! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`mod@file`] reads it back,
+//! as assembly or as a summary.
 
 pub mod abi;
 pub mod cpu;
@@ -20,6 +22,7 @@ mod boundary;
 mod branches;
 mod cancel;
 mod classes;
+mod condition;
 mod doubles;
 mod encode;
 mod expand;
@@ -35,9 +38,8 @@ mod merge;
 mod peephole;
 mod products;
 mod rebase;
-mod tails;
+mod tail_calls;
 mod target;
-mod test;
 mod uses;
 mod widths;
 
@@ -52,7 +54,7 @@ pub use lower::trap_number;
 pub use object::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use target::{MemoryMode, Thumb};
 
-/// What a trap does.
+/// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Trap {
     /// An undefined instruction `udf` with the number of the trap ([`trap_number`]).
@@ -62,7 +64,7 @@ pub enum Trap {
     Handler(String),
 }
 
-/// Everything that steers the target.
+/// Options of the target.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// The core.
@@ -81,13 +83,13 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// Input that can't become an object with these options.
+/// Reasons why a module can't become an object with these options.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// About the names of imports and exports.
+    /// Names of imports or exports that can't be symbols.
     #[error(transparent)]
     Names(#[from] NameError),
-    /// The target has no code for something.
+    /// An operation that the target has no code for.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
 }
@@ -95,7 +97,7 @@ pub enum Error {
 /// Compiles a module.
 ///
 /// # Errors
-/// If a function needs what the core lacks, or names can't be symbols.
+/// If a function needs an operation that the core lacks, or names can't be symbols.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
@@ -125,7 +127,7 @@ pub fn header(mut module: Module, options: &Options) -> Result<String, Error> {
     Ok(header::header(&module, options)?)
 }
 
-/// The module as it goes into code generation, as text.
+/// The module before code generation, as text.
 ///
 /// # Errors
 /// As for [`compile`].
@@ -154,11 +156,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         }
         widths::narrow_params(func);
         products::join(func);
-        tails::mark(func, id, &target.room);
+        tail_calls::mark(func, id, &target.room);
         branches::simplify(func);
         target::expand_switches(func);
         if func.optimize_for_size {
-            // Every instruction counts once, however often it is executed.
+            // Every instruction counts once for size, however often it is executed.
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);
         }
     }
@@ -168,14 +170,15 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     Ok((module, target, start))
 }
 
-/// Nothing knows the address of linear memory if a register points to it.
+/// Refuses data that contains addresses of linear memory if a register holds its base: such an address is unknown
+/// before the program runs.
 fn refuse_unknown_addresses(module: &Module, options: &Options) -> Result<(), Unsupported> {
     let linear = module.memory().map(|(id, _)| id).filter(|_| options.memory == MemoryMode::Register);
     let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == linear);
     match module.data.values().find(holds) {
         Some(object) => Err(Unsupported {
             function: object.name.clone(),
-            what: "a constant address in a memory that a register points to (`--memory symbol` has one)"
+            what: "initial data with an address of linear memory under `--memory register` (use `--memory symbol`)"
                 .to_owned(),
         }),
         None => Ok(()),

@@ -1,33 +1,33 @@
-//! Stores of constants to neighbouring places become one wider store.
+//! Merging stores of constants to neighbouring addresses into one wider store.
 //!
-//! The cores store half-words and words at any address, so two bytes, or two half-words, need one constant and one
-//! store instead of two of each. Neighbours are known by their addresses: the same base and index, and constants that
-//! follow each other. Only pairs whose constant is a multiple of the wider store's size are joined, as that is where
-//! the short instructions reach and where the sum is most likely aligned.
+//! The cores store half-words and words at any address. So two bytes, or two half-words, need one constant and one
+//! store instead of two of each. Stores are neighbours if they have the same base and index, and their constant offsets
+//! follow each other. A pair is merged only if its offset is a multiple of the wider store's size: short instructions
+//! reach such offsets, and the address is then most likely aligned.
 //!
-//! The first store of a pair moves down to the second. So a store is open only until something follows in its block
-//! that may read or write the same place, or that others see: a call or a volatile access.
+//! The first store of a pair moves down to the second. So a store stays open until an instruction of its block may read
+//! or write the same bytes, or is visible to others: a call or a volatile access.
 //!
 //! With native memory an address may be that of a device, where the width and the number of accesses matter. There only
-//! places that are certainly memory take part: static data and stack objects.
+//! addresses that are certainly memory take part: static data and stack objects.
 //!
-//! Each pair leaves one store less, and a block is walked once, so it ends.
+//! Termination: each block is visited once, and each merge leaves one store less.
 
 use ssa::{Addr, BinaryOp, DataId, Function, Inst, InstData, MemFlags, MemType, Type, Value};
 
-/// A place without the constant part of its address.
+/// An address without its constant part.
 type Root = (Option<DataId>, Option<Value>);
 
-/// Bytes that are read or written.
+/// A range of bytes that an instruction reads or writes.
 #[derive(Clone, Copy)]
-struct Place {
+struct ByteRange {
     root: Root,
     offset: i32,
     bytes: u32,
 }
 
-impl Place {
-    /// Whether it certainly has no byte in common with another.
+impl ByteRange {
+    /// Whether it certainly has no byte in common with another range.
     fn is_apart(&self, other: &Self) -> bool {
         let distance = other.offset.wrapping_sub(self.offset) as u32;
         self.root == other.root && distance >= self.bytes && distance.wrapping_neg() >= other.bytes
@@ -37,13 +37,13 @@ impl Place {
 /// A store of a constant that can still move down.
 struct Open {
     inst: Inst,
-    place: Place,
+    range: ByteRange,
     addr: Addr,
     flags: MemFlags,
     bits: u32,
 }
 
-/// Joins stores of constants. With native memory, linear memory is the whole address space.
+/// Merges stores of constants. With native memory, linear memory is the whole address space.
 pub fn stores(func: &mut Function, linear: Option<DataId>, is_native: bool) {
     for block in func.blocks.ids() {
         let mut open: Vec<Open> = Vec::new();
@@ -51,7 +51,7 @@ pub fn stores(func: &mut Function, linear: Option<DataId>, is_native: bool) {
         for inst in std::mem::take(&mut func.blocks[block].insts) {
             close(func, inst, &mut open);
             if let Some(store) = constant_store(func, inst)
-                && (!is_native || is_memory(func, store.place.root, linear))
+                && (!is_native || is_memory(func, store.range.root, linear))
             {
                 join(func, store, &mut open, &mut insts);
             }
@@ -67,64 +67,64 @@ fn close(func: &Function, inst: Inst, open: &mut Vec<Open>) {
         InstData::Load { mem, addr, flags, .. } | InstData::Store { mem, addr, flags, .. }
             if !flags.volatile =>
         {
-            let place = place(func, addr, mem.bytes());
-            open.retain(|store| store.place.is_apart(&place));
+            let range = range(func, addr, mem.bytes());
+            open.retain(|store| store.range.is_apart(&range));
         }
         other if other.is_pure() => {}
         _ => open.clear(),
     }
 }
 
-/// The store of a constant that an instruction is, if it may be joined with others.
+/// An instruction as a store of a constant that may be merged with others, if it is one.
 fn constant_store(func: &Function, inst: Inst) -> Option<Open> {
     let InstData::Store { mem, addr, value, flags } = func.insts[inst] else { return None };
     if flags.volatile || !matches!(mem, MemType::U8 | MemType::U16) {
         return None;
     }
     let bits = func.as_const(value)? as u32 & ((1 << (8 * mem.bytes())) - 1);
-    let place = place(func, &addr, mem.bytes());
-    Some(Open { inst, place, addr, flags, bits })
+    let range = range(func, &addr, mem.bytes());
+    Some(Open { inst, range, addr, flags, bits })
 }
 
-/// Joins a store with its open neighbours, as often as possible. The result is at `last.inst`.
+/// Merges a store with its open neighbours, as often as possible. The result is at `last.inst`.
 fn join(func: &mut Function, mut last: Open, open: &mut Vec<Open>, insts: &mut Vec<Inst>) {
-    let first = last.place.bytes;
+    let first = last.range.bytes;
     while let Some(n) = open.iter().position(|other| neighbours(other, &last)) {
         let other = open.remove(n);
         insts.retain(|&inst| inst != other.inst);
-        let bytes = last.place.bytes;
-        let is_lower = last.place.offset < other.place.offset;
+        let bytes = last.range.bytes;
+        let is_lower = last.range.offset < other.range.offset;
         let (low, high) = if is_lower { (&last, &other) } else { (&other, &last) };
-        let place = Place { bytes: 2 * bytes, ..low.place };
+        let range = ByteRange { bytes: 2 * bytes, ..low.range };
         let bits = low.bits | high.bits << (8 * bytes);
-        last = Open { inst: last.inst, place, addr: low.addr, flags: low.flags, bits };
+        last = Open { inst: last.inst, range, addr: low.addr, flags: low.flags, bits };
     }
-    if last.place.bytes > first {
+    if last.range.bytes > first {
         let bits = i64::from(last.bits as i32);
         let constant = func.make_inst(InstData::Const { ty: Type::I32, bits }, &[Type::I32]);
         insts.push(constant);
-        let mem = if last.place.bytes == 2 { MemType::U16 } else { MemType::U32 };
+        let mem = if last.range.bytes == 2 { MemType::U16 } else { MemType::U32 };
         let value = func.result(constant);
         func.insts[last.inst] = InstData::Store { mem, addr: last.addr, value, flags: last.flags };
     }
-    if last.place.bytes < 4 {
+    if last.range.bytes < 4 {
         open.push(last);
     }
 }
 
-/// Whether two stores make one of twice the width.
+/// Whether two stores can be merged into one of twice the width.
 fn neighbours(a: &Open, b: &Open) -> bool {
-    let (low, high) = if a.place.offset < b.place.offset { (a, b) } else { (b, a) };
-    let bytes = low.place.bytes;
-    a.place.root == b.place.root
-        && high.place.bytes == bytes
+    let (low, high) = if a.range.offset < b.range.offset { (a, b) } else { (b, a) };
+    let bytes = low.range.bytes;
+    a.range.root == b.range.root
+        && high.range.bytes == bytes
         && bytes < 4
-        && low.place.offset.checked_add(bytes as i32) == Some(high.place.offset)
-        && low.place.offset.rem_euclid(2 * bytes as i32) == 0
+        && low.range.offset.checked_add(bytes as i32) == Some(high.range.offset)
+        && low.range.offset.rem_euclid(2 * bytes as i32) == 0
 }
 
-/// The place of an access, with constants that are added to the index in the offset.
-fn place(func: &Function, addr: &Addr, bytes: u32) -> Place {
+/// The bytes of an access. Constants that are added to the index become part of the offset.
+fn range(func: &Function, addr: &Addr, bytes: u32) -> ByteRange {
     let Addr { base, mut index, mut offset } = *addr;
     while let Some(def) = index.and_then(|index| func.def_inst(index)) {
         match func.insts[def] {
@@ -136,10 +136,10 @@ fn place(func: &Function, addr: &Addr, bytes: u32) -> Place {
             _ => break,
         }
     }
-    Place { root: (base, index), offset, bytes }
+    ByteRange { root: (base, index), offset, bytes }
 }
 
-/// Whether a place is in a stack object or in static data, which is everything but linear memory.
+/// Whether an address is in a stack object or in static data, which is everything except linear memory.
 fn is_memory(func: &Function, (base, index): Root, linear: Option<DataId>) -> bool {
     let is_static = |data: DataId| Some(data) != linear;
     let def = index.and_then(|index| func.def_inst(index)).map(|def| &func.insts[def]);
@@ -176,7 +176,7 @@ mod tests {
         module
     }
 
-    /// Stores left of two neighbouring bytes with something in between.
+    /// Number of stores after merging two neighbouring bytes with `between` between them.
     fn stores_left(between: &str, is_native: bool, base: &str) -> usize {
         let body = format!(
             "  v2 = const.i32 1\n  store.u8 v2, [{base}v0 + 4]\n{between}  store.u8 v2, [{base}v0 + 5]\n"
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_joined_where_nothing_in_between_sees_it() {
+    fn neighbours_are_merged_unless_code_between_observes_it() {
         assert_eq!(stores_left("", false, "@m + "), 1);
         assert_eq!(stores_left("  v3 = load.u8.i32 [@m + v0 + 6]\n", false, "@m + "), 1);
         assert_eq!(stores_left("  v3 = load.u8.i32 [@m + v0 + 4]\n", false, "@m + "), 2);

@@ -1,14 +1,14 @@
-//! Both halves of the product of two 64-bit numbers.
+//! Joining both halves of the product of two 64-bit numbers.
 //!
-//! The lower 64 bits and the upper 64 bits of a product are two operations in SSA, as 128-bit arithmetic has them. On
-//! the way to the upper half the machine computes the lower one. So the two are moved next to each other, where
-//! selection takes them for one.
+//! The lower and the upper 64 bits of a product are two SSA operations; 128-bit arithmetic needs both. The machine
+//! computes the lower half on the way to the upper one. So this pass moves the two operations next to each other, where
+//! selection treats them as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{BinaryOp, Function, Inst, InstData, Type, Value};
 
-/// Moves upper and lower halves of the same products together: lower half first, where the earlier one was.
+/// Makes the two halves of a product adjacent, at the place of the earlier one and with the lower half first.
 pub fn join(func: &mut Function) {
     for block in func.blocks.ids() {
         let insts = &func.blocks[block].insts;
@@ -40,7 +40,7 @@ pub fn join(func: &mut Function) {
     }
 }
 
-/// Values that are the halves of one product, each with the other.
+/// For each value that is one half of such a product, the value that is the other half.
 pub fn pairs(func: &Function) -> BTreeMap<Value, Value> {
     let mut pairs = BTreeMap::new();
     for block in func.blocks.values() {

@@ -1,22 +1,22 @@
-//! Accesses to one place of linear memory from one base.
+//! Sharing a base between accesses to neighbouring addresses of linear memory.
 //!
-//! Where linear memory is at a symbol, `memory + index + offset` takes the symbol's address with the offset in a
-//! register, another register for each offset. A structure or a row of a table is many offsets from one index: there
-//! the sum of symbol and index in a register is better, and offsets go into the instructions, which have room for -255
+//! Where linear memory is at a symbol, `memory + index + offset` needs the symbol's address plus the offset in a
+//! register, a different one for each offset. A structure or a row of a table has many offsets from one index. There
+//! the sum of symbol and index in a register is better, with the offsets in the instructions, which have room for -255
 //! to 4095.
 //!
-//! Accesses are grouped by index and by their offset's nearest multiple of 4096 below. A group gets its sum right
-//! behind the index, if it has at least two accesses and they are executed more often than the index is computed. One
-//! pass, so it ends.
+//! Accesses are grouped by index and by the multiple of 4096 at or below their offset. A group gets its sum right after
+//! the index, if it has at least two accesses and they are executed more often than the index is computed. Termination:
+//! the pass is one walk over the function.
 
 use std::collections::BTreeMap;
 
 use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, Type, Value, ValueDef};
 
-/// Bytes that the offsets of instructions reach over, a power of two; and how far they reach below zero.
+/// Range of the offsets in instructions, in bytes and a power of two; and how far they reach below zero.
 const REACH: i32 = 4096;
 const REACH_BELOW: i32 = 255;
-/// How much more often than the index the accesses must be executed.
+/// Minimum ratio of executions of the accesses to those of the index.
 const LEAST_USE: f32 = 1.5;
 
 /// An access with its offset from the index of its group.
@@ -26,7 +26,7 @@ struct Access {
     freq: f32,
 }
 
-/// Puts sums of linear memory's address and indices in the place of addresses.
+/// Replaces addresses by sums of linear memory's address and an index.
 pub fn group(func: &mut Function, memory: DataId) {
     let mut groups: BTreeMap<(Value, i32), Vec<Access>> = BTreeMap::new();
     for data in func.blocks.values() {
@@ -76,7 +76,7 @@ pub fn group(func: &mut Function, memory: DataId) {
     insert(func, &sums);
 }
 
-/// The index without constants that are added to it, which go into the offset; `None` for places in the frame.
+/// The index without constants that are added to it, and the offset with them; `None` for places in the frame.
 fn root(func: &Function, mut index: Value, mut offset: i32) -> Option<(Value, i32)> {
     while let Some(def) = func.def_inst(index) {
         match func.insts[def] {
@@ -91,7 +91,7 @@ fn root(func: &Function, mut index: Value, mut offset: i32) -> Option<(Value, i3
     Some((index, offset))
 }
 
-/// Inserts instructions behind others, or at the start of blocks.
+/// Inserts instructions after others, or at the start of blocks.
 fn insert(func: &mut Function, new: &BTreeMap<(Block, Option<Inst>), Vec<Inst>>) {
     for block in func.blocks.ids() {
         let old = std::mem::take(&mut func.blocks[block].insts);

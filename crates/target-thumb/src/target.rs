@@ -1,9 +1,9 @@
-//! Cortex-M as a [`codegen::Target`]: registers, and the way into each part of the back end.
+//! Cortex-M as a [`codegen::Target`]: registers, and calls of the parts of the back end.
 //!
-//! Registers are numbered as in [`thumb_isa::reg`]. r12 is never allocated: expansions use it, and so may linkers at
-//! calls. The link register is allocated like a callee-saved one: saving it is what makes returning from its slot
-//! possible, and in a function that calls it is saved anyway. With double-precision hardware the float registers are
-//! allocated as d0–d15, and a single lives in the lower half of one.
+//! Registers are numbered as in [`thumb_isa::reg`]. r12 is never allocated: expansions use it, and linkers may use it
+//! at calls. The link register is allocated like a callee-saved register: a function that saves it can return by
+//! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
+//! registers are allocated as d0–d15, and a single is in the lower half of one.
 
 use codegen::{
     ArgumentRoom, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet,
@@ -18,11 +18,11 @@ use crate::fixup::Fixup;
 use crate::inst::{Base, Inst, LR, Machine, SCRATCH, Symbol, class_of};
 use crate::{encode, frame, lower, peephole};
 
-/// Core registers in the order they are allocated: those that calls may change, then low ones, then high ones. Short
-/// encodings reach r0–r7; r0 and r1 are wanted most for arguments and results.
+/// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
+/// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
 const CORE_ORDER: [u8; 13] = [3, 2, 1, 0, 4, 5, 6, 7, 14, 8, 9, 10, 11];
 
-/// Where linear memory is.
+/// The location of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum MemoryMode {
     /// At address 0: wasm addresses are machine addresses.
@@ -30,7 +30,7 @@ pub enum MemoryMode {
     /// At the symbol `__linear_memory` of the object.
     #[default]
     Symbol,
-    /// Where r11 points on entry.
+    /// At the address in r11 on entry.
     Register,
 }
 
@@ -39,13 +39,13 @@ pub enum MemoryMode {
 pub struct Thumb {
     /// The core.
     pub cpu: Cpu,
-    /// Where linear memory is.
+    /// The location of linear memory.
     pub memory: MemoryMode,
     /// The data object that is linear memory, if there is one.
     pub linear_memory: Option<ssa::DataId>,
-    /// The function that traps call, if they don't just stop.
+    /// The function that traps call, if there is a trap handler.
     pub trap_handler: Option<ssa::FuncId>,
-    /// What calls make room for on the stack.
+    /// Stack space that calls reserve for arguments.
     pub room: ArgumentRoom,
     registers: RegisterInfo,
 }
@@ -72,7 +72,7 @@ impl Thumb {
         Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
     }
 
-    /// What wasm addresses count from; `None` for machine addresses.
+    /// The base of wasm addresses; `None` if they are machine addresses.
     pub fn memory_base(&self) -> Option<Base> {
         match self.memory {
             MemoryMode::Native => None,
@@ -81,17 +81,18 @@ impl Thumb {
         }
     }
 
-    /// What the address of a data object counts from; `None` for linear memory at address 0.
+    /// The base that the address of a data object is relative to; `None` for linear memory at address 0.
     pub fn base_of(&self, data: ssa::DataId) -> Option<Base> {
         if self.linear_memory == Some(data) { self.memory_base() } else { Some(Base::Data(data)) }
     }
 }
 
-/// A subtraction, a comparison, a branch and `tbb`, of which one more byte than it has entries is lost on average; a
-/// comparison and a branch, and one of another two for every fourth to find it.
+/// Bytes of a switch. `dispatch`: a subtraction, a comparison, a branch and `tbb`, and one byte of padding on average.
+/// `entry`: one byte of the table. `test`: a comparison and a branch, and a quarter of another such pair for the binary
+/// search.
 const SWITCH_BYTES: SwitchBytes = SwitchBytes { dispatch: 11, entry: 1, test: 5 };
 
-/// Turns the switches of a function into branches and into the tables that selection understands.
+/// Turns the switches of a function into branches and into the dense tables that selection requires.
 pub fn expand_switches(func: &mut ssa::Function) {
     let limits = match func.optimize_for_size {
         true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(SWITCH_BYTES) },

@@ -1,10 +1,10 @@
-//! Two-word values that are one word.
+//! Narrowing block parameters of two words to one word.
 //!
-//! LLVM makes a parameter of a block as wide as its users want it, though all that arrives are words extended by zeros and
-//! small constants. In two registers the upper one is made zero on every way, and read. So such a parameter becomes a
-//! word that is extended behind the edges, where selection sees the zero.
+//! LLVM makes a parameter of a block as wide as its users need, though all incoming values are zero-extended words and
+//! small constants. In two registers the upper word would be set to zero on every edge, and then read. So such a
+//! parameter becomes a word that is zero-extended in the block, where selection sees the zero.
 //!
-//! Parameters are visited once, in an order with predecessors first but for loops; each is narrowed or stays.
+//! Parameters are visited once, predecessors first except for loops; each is narrowed or remains.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub fn narrow_params(func: &mut Function) {
     }
 }
 
-/// Whether a two-word value is a word that is extended by zeros.
+/// Whether a two-word value is a zero-extended word.
 fn is_one_word(func: &Function, value: Value) -> bool {
     let Some(def) = func.def_inst(value) else { return false };
     match func.insts[def] {
@@ -48,7 +48,7 @@ fn is_one_word(func: &Function, value: Value) -> bool {
     }
 }
 
-/// Makes a parameter a word, and its old value an extension of that.
+/// Makes a parameter a word, and its old value an extension of the word.
 fn narrow(func: &mut Function, preds: &[Block], block: Block, n: usize, param: Value) {
     let word = func.values.push(ValueData { ty: Type::I32, def: ValueDef::Param(block, n as u32) });
     func.blocks[block].params[n] = word;
@@ -72,7 +72,7 @@ fn narrow(func: &mut Function, preds: &[Block], block: Block, n: usize, param: V
     }
 }
 
-/// The word of a value that is one; a constant is made in front of a block's end.
+/// The word of a value that is a zero-extended word; a constant is defined before the block's terminator.
 fn one_word(func: &mut Function, block: Block, value: Value) -> Value {
     let def = func.def_inst(value).expect("it is one word by its definition");
     match func.insts[def] {

@@ -1,4 +1,4 @@
-//! The shape of generated code where it is promised. That it computes the right thing is tested by running it.
+//! Expected properties of generated code. The differential tests check that the code is correct.
 
 use ssa::{canonicalize, estimate_frequencies, parse_module, verify};
 use target_thumb::{MemoryMode, Options, print};
@@ -201,7 +201,7 @@ fn words_of_the_frame_are_accessed_by_twos() {
 }
 
 #[test]
-fn what_leaves_early_saves_no_registers() {
+fn early_exits_save_no_registers() {
     let body = "b0(v0: i32, v1: i32):\n  v2 = const.i32 0\n  v3 = icmp.eq.i32 v0, v2\n  branch v3, b1, b2\nb1:\n  \
                 v4 = const.i32 -1\n  jump b3(v4)\nb2:\n  v5 = call $g(v1)\n  v6 = add.i32 v5, v0\n  jump b3(v6)\n\
                 b3(v7: i32):\n  return v7\n";

@@ -1,8 +1,8 @@
-//! Random programs: compiled code on emulated boards against the SSA interpreter.
+//! Differential tests with random programs: compiled code on emulated boards against the SSA interpreter.
 //!
 //! Results, traps, linear memory and the sequence of import calls with their arguments must agree; callee-saved
-//! registers and the stack pointer must survive. `THUMB_DIFFERENTIAL_SEEDS` and `THUMB_DIFFERENTIAL_FIRST` make long
-//! runs; there, NaNs of the run-time library can differ in sign from the interpreter's.
+//! registers and the stack pointer must be preserved. `THUMB_DIFFERENTIAL_SEEDS` and `THUMB_DIFFERENTIAL_FIRST` select
+//! longer runs; there, NaNs of the run-time library may differ in sign from the interpreter's.
 
 mod idioms;
 
@@ -17,19 +17,19 @@ use target_thumb::{Cpu, InitialData, MemoryMode, ObjectOptions, Options, trap_nu
 const SEEDS: u64 = 60;
 /// Calls of each module.
 const CALLS: usize = 4;
-/// Bytes of linear memory on the board: what random programs access.
+/// Bytes of linear memory on the board: the range that random programs access.
 const MEMORY_BYTES: u32 = SCRATCH_BYTES + 16;
 /// Bytes for several results.
 const STRUCTURE_BYTES: u32 = 256;
 
-/// What is compiled for what.
+/// A configuration of the target.
 #[derive(Clone, Copy)]
 struct Setup {
     cpu: Cpu,
     memory: MemoryMode,
 }
 
-/// What a call did: its results or its trap, calls of imports with their arguments, linear memory.
+/// Observable effects of a call: its results or its trap, calls of imports with their arguments, linear memory.
 #[derive(PartialEq, Eq, Debug)]
 struct Outcome {
     end: Result<Vec<u64>, u32>,
@@ -65,7 +65,7 @@ fn run_modules(setup: Setup, generate: impl Fn(&mut Rng) -> Module) {
             let args = testing::random_args(&mut rng, &module, FuncId::new(0));
             let Some(expected) = interpreted(&module, &args) else { continue };
             let outcome = loaded.call(&args);
-            // Numbers are easier to compare in base 16.
+            // Numbers are easier to compare in hexadecimal.
             let (outcome, expected_text) = (format!("{outcome:x?}"), format!("{expected:x?}"));
             assert_eq!(outcome, expected_text, "seed {seed}, arguments {args:x?}");
             returned += u64::from(expected.end.is_ok());
@@ -74,7 +74,7 @@ fn run_modules(setup: Setup, generate: impl Fn(&mut Rng) -> Module) {
     assert!(returned > seeds, "only {returned} calls returned");
 }
 
-/// What the interpreter says; `None` of what doesn't end.
+/// The outcome in the interpreter; `None` for a program that doesn't end.
 fn interpreted(module: &Module, args: &[u64]) -> Option<Outcome> {
     let mut imports = Vec::new();
     let mut host = testing::host(module);
@@ -98,7 +98,7 @@ fn scratch(interpreter: &Interpreter<'_>) -> Vec<u8> {
     interpreter.linear_memory().get(..SCRATCH_BYTES as usize).unwrap_or_default().to_vec()
 }
 
-/// Arguments without what is above 32-bit values.
+/// The arguments, cut to the width of their types.
 fn words_of(sig: &Signature, args: &[u64]) -> Vec<u64> {
     let word = |(ty, &arg): (&Type, &u64)| if ty.bits() == 32 { u64::from(arg as u32) } else { arg };
     sig.params.iter().zip(args).map(word).collect()
@@ -110,9 +110,9 @@ struct Loaded<'b, 'm> {
     module: &'m Module,
     setup: Setup,
     image: Image,
-    /// Where linear memory is.
+    /// Address of linear memory.
     memory: Option<u32>,
-    /// Where several results go.
+    /// Address of the structure for several results.
     structure: u32,
 }
 
@@ -146,7 +146,7 @@ impl<'b, 'm> Loaded<'b, 'm> {
         Self { board, module, setup, image, memory, structure }
     }
 
-    /// Calls `main` with memory as it was in the beginning.
+    /// Calls `main` with the initial memory.
     fn call(&mut self, args: &[u64]) -> Outcome {
         self.image.restore(self.board).expect("the board listens");
         if let Some(memory) = self.memory.filter(|_| self.setup.memory != MemoryMode::Symbol) {
@@ -192,7 +192,7 @@ fn import(module: &Module, symbol: &str) -> Option<FuncId> {
     module.decls.iter().find(|(_, decl)| is_it(&decl.kind)).map(|(func, _)| func)
 }
 
-/// Answers a call of an import as the interpreter's host does: the import, its arguments, the answer.
+/// Answers a call of an import as the interpreter's host does; returns the import, its arguments and its results.
 fn answered(
     board: &mut Board,
     module: &Module,
@@ -218,7 +218,7 @@ fn answered(
     Ok((func, args, answer))
 }
 
-/// Parameters and arguments as the outside has them: several results go behind a pointer.
+/// Parameters and arguments as seen from outside: several results are passed as a pointer.
 fn outside(sig: &Signature, args: &[u64], structure: u32) -> (Vec<board::Type>, Vec<u64>) {
     let pointer = sig.results.len() > 1;
     let params = pointer.then_some(board::Type::I32).into_iter().chain(types(&sig.params));

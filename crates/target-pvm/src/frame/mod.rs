@@ -1,18 +1,19 @@
-//! The stack frame: where it is set up and torn down, and stack slots as addresses.
+//! The stack frame: its layout, prologue and epilogues, and the addresses of stack slots.
 //!
-//! Displacements from -128 to 127 take one byte, so the stack pointer stands [`BIAS`] bytes above the bottom of the
-//! frame, and the bytes right below it belong to the frame, too; the next frame begins below them. Only a function
-//! that passes arguments on the stack has its stack pointer at the bottom, where the callee expects them.
+//! Displacements from -128 to 127 take one byte. So the stack pointer is [`BIAS`] bytes above the bottom of the frame,
+//! and the next frame begins below the bottom. Only in a function that passes arguments on the stack is the stack
+//! pointer at the bottom, where callees expect the arguments.
 //!
-//! Nothing interrupts a PVM program, so memory below that is safe until the next call: a function that calls nothing
-//! and uses its frame little does not move the stack pointer and finds its frame below the caller's.
+//! Nothing interrupts a PVM program, so memory below the stack pointer is safe until the next call. A function without
+//! calls that uses its frame rarely leaves the stack pointer alone, and its frame is below the caller's.
 //!
 //! A function that returns early on its common path should not pay for a frame that only the rest of it needs: three
-//! stores and three loads are 50 gas. So before the frame is placed we duplicate short blocks ([`tails`]), push copies
-//! and spills down to the branches that need them ([`sink`]), and then put the prologue as late as possible ([`frame_region`]).
+//! stores and three loads are 50 gas. So before the frame is placed, short blocks are duplicated ([`tail_duplication`]), and
+//! copies and spills are sunk to the branches that need them ([`sink`]). Then the prologue is placed as late as
+//! possible ([`frame_region`]).
 
 mod sink;
-mod tails;
+mod tail_duplication;
 
 use codegen::{
     Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
@@ -26,18 +27,18 @@ use crate::target::{CALLEE_SAVED, Pvm};
 
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;
-/// Bytes of every frame that lie below the stack pointer at a call.
+/// Bytes of every frame below the stack pointer at a call.
 const BIAS: i64 = 128;
-/// Uses of the frame from which on a shorter displacement in each is worth moving the stack pointer.
+/// Minimum number of uses of the frame for which shorter displacements are worth moving the stack pointer.
 const MANY_USES: usize = 9;
 
 /// Lays out the frame and writes it into the function.
 pub fn lay_out(target: &Pvm, func: &mut Function<Pvm, PReg>) {
     if !func.optimize_for_size {
-        tails::duplicate(target.gp, func);
+        tail_duplication::duplicate(target.gp, func);
     }
     values::reuse(func);
-    // What the caller relies on is restored by the epilogues, which are not there yet.
+    // Registers of the caller are restored by the epilogues, which are added later: none is live at exits yet.
     dead::remove(func, RegSet::EMPTY);
     sink::sink(func);
     place(target, func);
@@ -71,7 +72,7 @@ fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
     func.blocks[start].insts.prepend(prologue);
 }
 
-/// Whether a block can't do without the frame.
+/// Whether a block needs the frame.
 fn needs_frame(func: &Function<Pvm, PReg>, block: Block) -> bool {
     let data = &func.blocks[block];
     data.insts.iter().chain(data.control.inst()).any(|inst| {
@@ -85,7 +86,7 @@ fn needs_frame(func: &Function<Pvm, PReg>, block: Block) -> bool {
     })
 }
 
-/// How many instructions name a stack slot.
+/// Number of instructions with a stack slot.
 fn slot_uses(func: &Function<Pvm, PReg>) -> usize {
     let insts = func.order.iter().flat_map(|&block| &func.blocks[block].insts);
     insts.filter(|inst| matches!(inst.mem(), Some(Mem::Slot(_)))).count()
@@ -93,12 +94,12 @@ fn slot_uses(func: &Function<Pvm, PReg>) -> usize {
 
 struct Frame {
     layout: FrameLayout,
-    /// How far the prologue lowers the stack pointer.
+    /// Bytes by which the prologue lowers the stack pointer.
     lowered: i64,
 }
 
 impl Frame {
-    /// Resolves the slots of a block and adds the epilogue if it leaves the function.
+    /// Resolves the slots of a block, and adds the epilogue if the block leaves the function.
     fn write(&self, func: &mut Function<Pvm, PReg>, block: Block, framed: &IdVec<Block, bool>) {
         let is_framed = framed[block];
         let data = &mut func.blocks[block];
@@ -114,7 +115,7 @@ impl Frame {
         }
     }
 
-    /// Distance of a byte of the frame from the stack pointer, where the prologue has run and where it hasn't.
+    /// Distance of a byte of the frame from the stack pointer, after the prologue (`is_framed`) or without it.
     fn distance_from_sp(&self, offset: i64, is_framed: bool) -> i32 {
         let above_top = offset - i64::from(self.layout.size);
         let lowered = if is_framed { self.lowered } else { 0 };
@@ -151,7 +152,7 @@ impl Frame {
         self.layout.saved.iter().map(place)
     }
 
-    /// Whether the epilogue leaves alone what an exit reads.
+    /// Whether the epilogue preserves the operands of an exit.
     fn keeps_operands(&self, exit: &Inst<PReg>) -> bool {
         let reads = crate::peephole::effects::Effects::of(exit).reads;
         self.layout.saved.iter().all(|&(reg, _)| !reads.contains(reg))

@@ -1,9 +1,9 @@
-//! Pushing copies and spills from a branching block into the one successor that needs them.
+//! Sinking copies and spills from a branching block into the one successor that needs them.
 //!
 //! Allocation spills a value where it is defined, often the function's parameters and its return address, and copies
-//! parameters to registers that survive calls. If only one way out of a branch reads the copy or the slot, the other
-//! need not pay. A copy moves down if what it reads and writes is untouched behind it; each move goes from a block to
-//! one of its successors that has no other predecessor, so blocks in layout order see everything that arrives.
+//! parameters to registers that survive calls. If only one successor of a branch reads the copy or the slot, the other
+//! should not pay. An instruction sinks if its operands and results are untouched between it and the end of the block.
+//! Each step goes from a block to a successor without other predecessors, so one pass in layout order is enough.
 
 use codegen::{Block, Control, Function, Insts, PReg, RegSet, predecessors};
 
@@ -35,13 +35,13 @@ pub fn sink(func: &mut Function<Pvm, PReg>) {
 /// A successor of a branch.
 struct Way<'a> {
     to: Block,
-    /// What is live at its start.
+    /// Registers and slots live at its start.
     live: &'a Live,
-    /// It has no other predecessor.
+    /// Whether it has no other predecessor.
     is_private: bool,
 }
 
-/// The instructions that may sink, last first, each with the successor that wants it.
+/// The instructions that may sink, last first, each with the successor that reads its result.
 fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Vec<(Inst<PReg>, Block)> {
     let data = &func.blocks[block];
     let (mut read, mut written) = (RegSet::EMPTY, RegSet::EMPTY);
@@ -70,7 +70,7 @@ fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Ve
     found
 }
 
-/// Which of two successors reads what a copy or spill writes, if exactly one does.
+/// The successor that reads the result of a copy or spill, if exactly one does.
 fn wanting<'a>(inst: &Inst<PReg>, effects: &Effects, ways: &'a [Way<'a>; 2]) -> Option<&'a Way<'a>> {
     let wants = |live: &Live| match (inst.as_copy(), spill_access(inst)) {
         (Some(_), _) => Some(!effects.writes.intersection(live.regs).is_empty()),

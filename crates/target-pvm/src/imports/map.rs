@@ -6,13 +6,13 @@
 //! env.debug = nop              # nothing happens, results are zero
 //! seal_input = ecalli 42       # a host call by number; `ecalli:42` is the same
 //! read = read                  # a host call by its name in the Gray Paper
-//! wasi.* = nop                 # what is left of a module
-//! * = trap                     # what is left
+//! wasi.* = nop                 # all other imports of a module
+//! * = trap                     # all other imports
 //! ```
 //!
 //! A name is the import's second level, or both levels with a dot between; the longer form wins. Wildcards are for
-//! imports that neither a line nor their name gives an action. Host-call names are
-//! resolved for the chosen version of the Gray Paper, whose numbers differ.
+//! imports that get an action neither from another line nor from their name. Names of host calls are resolved for the
+//! chosen version of the Gray Paper, as the numbers differ.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub const HOST_CALLS: [(&str, Option<u32>, Option<u32>); 29] = [
     ("log", Some(100), Some(100)),
 ];
 
-/// The number of a host call; `None` if there is none of this name, `Some(None)` if this version lacks it.
+/// The number of a host call; `None` if no version has one of this name, `Some(None)` if this version lacks it.
 pub fn host_call_number(name: &str, gp: GpVersion) -> Option<Option<u32>> {
     let (_, v072, v08) = HOST_CALLS.iter().find(|(known, ..)| *known == name)?;
     Some(match gp {
@@ -63,13 +63,13 @@ pub fn host_call_number(name: &str, gp: GpVersion) -> Option<Option<u32>> {
     })
 }
 
-/// What a line of an import map is about, and why it is wrong.
+/// A line of an import map that is wrong, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct ImportMapError {
     /// Line, counted from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The error.
     pub message: String,
 }
 
@@ -81,7 +81,7 @@ pub struct ImportMap {
 }
 
 impl ImportMap {
-    /// The first number of `--imports auto` unless another is given; above all host calls of the Gray Paper.
+    /// Default first number of `--imports auto`; above all host calls of the Gray Paper.
     pub const DEFAULT_AUTO_BASE: u32 = 1000;
 
     /// Reads a map; see the module documentation for the format.
@@ -110,7 +110,7 @@ impl ImportMap {
         Ok(Self { actions, auto_base: None })
     }
 
-    /// The same map, numbering what is left in import order from `base`.
+    /// The same map, which numbers imports without an action in import order, from `base`.
     #[must_use]
     pub fn with_auto(self, base: u32) -> Self {
         Self { auto_base: Some(base), ..self }
@@ -132,20 +132,20 @@ impl ImportMap {
         self.auto_base
     }
 
-    /// The same map, with an action for what is left.
+    /// The same map, with an action for all other imports.
     #[must_use]
     pub fn with_rest(mut self, action: ImportAction) -> Self {
         self.insert("*", action);
         self
     }
 
-    /// What the map says about what is left of the import's module, or of all.
+    /// The action by wildcard: for other imports of the module, or else for all other imports.
     pub fn wildcard(&self, import: &Import) -> Option<ImportAction> {
         let of_module = self.actions.get(&format!("{}.*", import.module));
         of_module.or_else(|| self.actions.get("*")).copied()
     }
 
-    /// What the map says about an import.
+    /// The action of an import by a line with its name.
     pub fn action(&self, import: &Import) -> Option<ImportAction> {
         let full = format!("{}.{}", import.module, import.field);
         self.actions.get(&full).or_else(|| self.actions.get(&import.field)).copied()

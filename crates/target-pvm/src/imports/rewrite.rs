@@ -1,10 +1,12 @@
 //! Writing the actions of imports into functions.
 //!
-//! Every direct call of an import is replaced in place. An import whose address is taken gets a body of one such
-//! call, so that tables need no special case. Calls that trap end their block, and what becomes unreachable goes.
+//! Every direct call of an import is replaced in place. An import whose address is taken gets a body with one such
+//! call, so that tables need no special case. Calls that trap end their block, and code that becomes unreachable is
+//! removed.
 //!
-//! The second result of a host call is usually asked for right behind it: then it is that call's second result.
-//! Only if some question can't be answered inside of its block does a variable keep the last one.
+//! The second result of a host call is usually requested (`host_call_r8`) right after the call; the request then
+//! becomes that call's second result. A variable keeps the last second result only if some request has no such call
+//! before it in its block.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +60,7 @@ pub(super) fn rewrite(
     Ok(host_calls)
 }
 
-/// A body for an import: it calls itself, which is then replaced.
+/// A body for an import: a call of itself, which is then replaced by the action.
 fn thunk(module: &Module, id: FuncId) -> Function {
     let sig = module.signature_of(id);
     let mut func = Function::new(module.decls[id].name.clone(), module.decls[id].sig);
@@ -82,14 +84,14 @@ fn add_variable(module: &mut Module) -> DataId {
     })
 }
 
-/// What is shared by all functions.
+/// State shared by all functions.
 struct Context<'a> {
     module: &'a mut Module,
     actions: &'a Actions,
     memory: Option<DataId>,
-    /// The variable for second results, if some question needs it.
+    /// The variable for second results, if some request needs it.
     second: Option<DataId>,
-    /// What the functions of the program were before imports got bodies.
+    /// The kinds of the program's functions before imports got bodies.
     imports: IdVec<FuncId, FuncKind>,
     /// Names of imports that are logged.
     import_names: BTreeMap<FuncId, DataId>,
@@ -122,7 +124,7 @@ impl Context<'_> {
         })
     }
 
-    /// The name of an import in memory, and its length.
+    /// The data object with the name of an import, and the name's length in bytes.
     fn name_of(&mut self, import: FuncId) -> (DataId, i64) {
         let FuncKind::Import(ssa::Import { module, field }) = &self.imports[import] else {
             unreachable!("only imports have actions")
@@ -143,7 +145,7 @@ impl Context<'_> {
         (data, length as i64)
     }
 
-    /// The function that stands for `ecalli number`.
+    /// The function that represents `ecalli number`.
     fn host_call(&mut self, number: u32, args: usize, results: usize) -> FuncId {
         if let Some(&known) = self.calls.get(&(number, args, results)) {
             return known;
@@ -159,7 +161,7 @@ impl Context<'_> {
     }
 }
 
-/// What a call was replaced by.
+/// The replacement of a call.
 enum Replacement {
     Values(Vec<Value>),
     Trap,
@@ -207,7 +209,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         Ok(())
     }
 
-    /// Copies or replaces one instruction; returns whether the block goes on.
+    /// Copies or replaces one instruction; returns whether the block continues after it.
     fn instruction(&mut self, inst: Inst) -> Result<bool, ImportError> {
         let data = &self.func.insts[inst];
         let Some(action) = self.cx.action_of(data) else {
@@ -265,7 +267,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         Ok(Replacement::Values(values))
     }
 
-    /// Logs the name of an import, at the level of errors and without a target (JIP-1).
+    /// Logs the name of an import with level "error" and without a target (JIP-1).
     fn log_name(&mut self, import: FuncId) {
         let (data, length) = self.cx.name_of(import);
         let addr = self.value(InstData::DataAddr { data, offset: 0 }, Type::I32);
@@ -366,7 +368,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         inst
     }
 
-    /// Replaces the results of the calls that are gone. Chains arise where an identity was replaced by its operand.
+    /// Replaces the results of removed calls. Chains arise where an identity was replaced by its operand.
     fn replace_values(&mut self) {
         let mut table = IdVec::<Value, Option<Value>>::filled(None, self.func.values.len());
         self.replaced.iter().for_each(|&(old, new)| table[old] = Some(new));

@@ -1,9 +1,9 @@
 //! Addressing: `base + index + offset` as one memory operand.
 //!
-//! Effective addresses are taken modulo 2^32, as is `i32` arithmetic, so constants that are added to the index move
-//! into the displacement whatever their sign, and the index needs no extension. The address of linear memory is a
-//! constant of the program. In the address of a stack object it cancels: the wasm address is the machine address
-//! minus that constant.
+//! Effective addresses are taken modulo 2^32, as `i32` arithmetic is. So a constant that is added to the index moves
+//! into the displacement whatever its sign, and the index needs no extension. The address of linear memory is a
+//! constant of the program. In the address of a stack object it cancels: the wasm address is the machine address minus
+//! that constant.
 
 use ssa::{Addr, BinaryOp, InstData, Value};
 
@@ -37,8 +37,9 @@ pub fn operand(cx: &mut Cx<'_>, addr: &Addr) -> Mem<VReg> {
     }
 }
 
-/// A value that is a sum of something and a constant; conversions that keep the low half are looked through. A sum with
-/// the address of data that is used more than once is a biased pointer, made so that its uses have short displacements.
+/// The summands of a value that is a sum with a constant; conversions that keep the low half are skipped. A sum with
+/// the address of data and several uses is a biased pointer, whose uses shall keep their short displacements, so it is
+/// not split.
 fn split_sum(cx: &Cx<'_>, value: Value) -> Option<(Value, i32)> {
     match *cx.pure_def(super::source(cx, value))? {
         InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => {

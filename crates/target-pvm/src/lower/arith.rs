@@ -1,7 +1,7 @@
 //! Integer arithmetic.
 //!
 //! Most binary operations have the same shape: a 64-bit and a 32-bit opcode, each maybe with an immediate form. Those
-//! are rows of [`ops`]; the rest are functions named after what they do.
+//! are rows of [`ops`]; each of the others has a function of its own.
 
 use codegen::{StackSlot, Unsupported};
 use pvm_isa::Opcode;
@@ -16,11 +16,11 @@ use crate::inst::Inst;
 /// The opcodes of a binary operation, for 64 and for 32 bits.
 struct Ops {
     regs: [Opcode; 2],
-    /// With the second operand constant.
+    /// Opcodes with a constant second operand.
     imm: Option<[Opcode; 2]>,
-    /// With the first operand constant.
+    /// Opcodes with a constant first operand.
     imm_first: Option<[Opcode; 2]>,
-    /// Operands may be exchanged.
+    /// Whether the operands may be exchanged.
     commutes: bool,
 }
 
@@ -73,7 +73,7 @@ const fn ops(op: BinaryOp) -> Option<Ops> {
     })
 }
 
-/// Operations on whole registers; `i32` operands are needed sign-extended, the result is, too.
+/// The opcode of an operation on whole registers: `i32` operands must be sign-extended, and the result is.
 const fn whole_register_op(op: BinaryOp) -> Option<Opcode> {
     Some(match op {
         BinaryOp::MinS => Opcode::Min,
@@ -156,8 +156,8 @@ pub fn common(cx: &mut Cx<'_>, result: Value, op: BinaryOp, ty: Type, a: Value, 
     });
 }
 
-/// The operands with a constant second; else with the one first that probably dies here, because the destination
-/// in its register saves a decode slot.
+/// The operands in the best order: a constant second, else first the one that probably dies here, because a destination
+/// in the same register saves a decode slot.
 pub fn commuted(cx: &Cx<'_>, a: Value, b: Value) -> (Value, Value) {
     let swap = match (constant(cx, a), constant(cx, b)) {
         (_, Some(_)) => false,
@@ -167,7 +167,7 @@ pub fn commuted(cx: &Cx<'_>, a: Value, b: Value) -> (Value, Value) {
     if swap { (b, a) } else { (a, b) }
 }
 
-/// A shift count without what doesn't change its low `bits` bits: masks and conversions.
+/// A shift count without masks and conversions that keep its low `bits` bits.
 fn shift_count(cx: &Cx<'_>, mut count: Value, bits: u32) -> Value {
     let needed = (1 << bits) - 1;
     loop {
@@ -210,7 +210,7 @@ fn shifted_zext(cx: &Cx<'_>, a: Value, count: Value) -> Option<(Value, i32)> {
     }
 }
 
-/// Extends and shifts in one: left by 32, right by what is too much.
+/// Extends and shifts in two instructions: left by 32, then right by the rest.
 fn shift_zext(cx: &mut Cx<'_>, result: Value, a: Value, count: Value) {
     let (arg, count) = shifted_zext(cx, a, count).expect("the caller looked");
     let (dst, src) = (cx.def_reg(result), any(cx, arg));
@@ -261,7 +261,7 @@ pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) 
     Ok(())
 }
 
-/// A conversion somebody wants in a register of its own.
+/// Selects a conversion whose result needs a register of its own.
 fn convert(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
     match op {
         UnaryOp::Zext if !cx.facts.is_zext(arg) => {
@@ -285,7 +285,7 @@ fn convert(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
     }
 }
 
-/// Operations that take several instructions.
+/// Selects operations that take several instructions.
 fn sequence(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -> Result<(), Unsupported> {
     match op {
         UnaryOp::Bswap => {
@@ -302,7 +302,7 @@ fn sequence(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -
     Ok(())
 }
 
-/// The value `v` is the complement of, if the complement is used only here and computed without an extension.
+/// The value whose complement `v` is, if `v` has only this use and needs no extension.
 pub fn complemented(cx: &Cx<'_>, v: Value) -> Option<Value> {
     let [a, b] = single_use_binary(cx, v, BinaryOp::Xor)?;
     (constant(cx, b) == Some(-1) && cx.facts.how(v) != How::Extend).then_some(a)

@@ -1,4 +1,4 @@
-//! Bitwise operations, bit reversal, and what the sign bit of a float can do without float arithmetic.
+//! Bitwise operations, bit reversal, and operations on the sign bit of floats, which need no float arithmetic.
 
 use codegen::VReg;
 use pvm_isa::Opcode;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::inst::Inst;
 
-/// `a & b`: masks of low or high bits are shifts when they don't fit an immediate, and complements are free.
+/// `a & b`: masks of low or high bits that fit no immediate become shifts, and complemented operands are free.
 pub fn and(cx: &mut Cx<'_>, result: Value, ty: Type, a: Value, b: Value) {
     let (a, b) = arith::commuted(cx, a, b);
     let mask = constant(cx, b);
@@ -35,7 +35,7 @@ pub fn and(cx: &mut Cx<'_>, result: Value, ty: Type, a: Value, b: Value) {
     }
 }
 
-/// A mask of consecutive bits from either end that is no immediate, as two shifts by the same count.
+/// A mask of consecutive bits from either end that fits no immediate, as two shifts by the same count.
 fn mask_as_shifts(mask: i64) -> Option<(Opcode, Opcode, i32)> {
     if i32::try_from(mask).is_ok() {
         return None;
@@ -63,7 +63,7 @@ pub fn or(cx: &mut Cx<'_>, result: Value, a: Value, b: Value) {
     }
 }
 
-/// `a ^ b`; a complement of or with another exclusive or is one instruction.
+/// `a ^ b`; the complement of another exclusive or is one instruction.
 pub fn xor(cx: &mut Cx<'_>, result: Value, a: Value, b: Value) {
     let (a, b) = arith::commuted(cx, a, b);
     if constant(cx, b) == Some(-1)
@@ -79,7 +79,7 @@ pub fn xor(cx: &mut Cx<'_>, result: Value, a: Value, b: Value) {
     }
 }
 
-/// The operands of an exclusive or of two registers that is used only here.
+/// The operands of an exclusive or of two registers that has only this use.
 fn plain_xor(cx: &Cx<'_>, value: Value) -> Option<[Value; 2]> {
     let [c, d] = single_use_binary(cx, value, BinaryOp::Xor)?;
     let is_plain = immediate(cx, d).is_none() && cx.facts.how(value) != crate::demand::How::Extend;

@@ -1,8 +1,8 @@
 //! Calls, parameters and returns.
 //!
-//! Values that travel in registers are operands of the call, fixed to them; the others are stored to the outgoing
-//! area before and loaded from it afterwards. A tail call writes its stack arguments where our own came in: our caller
-//! has made room for them (see [`codegen::ArgumentRoom`]).
+//! Values in registers are operands of the call, fixed to their registers. The others are stored to the outgoing area
+//! before the call and loaded from it afterwards. A tail call writes its stack arguments where the function's own came
+//! in; callers have made room for them (see [`codegen::ArgumentRoom`]).
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
 use pvm_isa::Opcode;
@@ -45,7 +45,7 @@ fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
     cx.target.call_layout(&cx.module.signatures[sig])
 }
 
-/// An argument or result in the form the convention asks for.
+/// The register of an argument or result, extended as the convention asks.
 fn word(cx: &mut Cx<'_>, value: Value) -> VReg {
     match cx.ty(value) {
         Type::I32 => sext(cx, value),
@@ -90,7 +90,7 @@ fn emit_call(
     cx.emit(Inst::Call(Box::new(Call { callee, args, results, clobbers })));
 }
 
-/// Stores what goes on the stack and returns what goes in registers.
+/// Stores the stack arguments and returns the register arguments.
 fn pass(
     cx: &mut Cx<'_>,
     locations: &[Vec<ArgLoc>],
@@ -116,7 +116,7 @@ fn pass(
     in_registers
 }
 
-/// A host call: up to six words in, two out; nothing else changes.
+/// Selects a host call: up to six words in, up to two out; no other register changes.
 fn host(cx: &mut Cx<'_>, inst: SsaInst, number: u32, args: &[Value]) {
     assert!(args.len() <= 6, "{}: a host call with {} arguments", cx.func.name, args.len());
     let args = args.iter().zip(ARGS).map(|(&arg, reg)| (word(cx, arg), reg)).collect();
@@ -131,7 +131,7 @@ fn host(cx: &mut Cx<'_>, inst: SsaInst, number: u32, args: &[Value]) {
     emit_call(cx, Callee::Host(number), args, results, clobbers);
 }
 
-/// `sbrk`; the result is an address, so as an `i32` it must be extended.
+/// Selects `sbrk`. The result is an address, so as an `i32` it must be extended.
 fn sbrk(cx: &mut Cx<'_>, inst: SsaInst, args: &[Value]) {
     let result = cx.result(inst);
     let src = word(cx, args[0]);
@@ -157,7 +157,7 @@ fn return_address(cx: &mut Cx<'_>) -> VReg {
     }
 }
 
-/// Selects the definition of the parameters and of the return address, as far as they are used.
+/// Selects the definition of the return address and of the parameters that are used.
 pub fn params(cx: &mut Cx<'_>) {
     let func = cx.func;
     let layout = layout(cx, func.sig);
@@ -207,7 +207,7 @@ pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value])
     tail_call(cx, sig, Callee::Code(code), args);
 }
 
-/// Our own stack parameters are where the arguments go; they have been loaded at entry, so nothing reads them here.
+/// Selects a tail call. Its stack arguments overwrite the function's own stack parameters, which were loaded at entry.
 fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
     let theirs = layout(cx, sig);
     let mut args = pass(cx, &theirs.params, args, StackSlot::Incoming);

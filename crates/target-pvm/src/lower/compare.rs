@@ -1,10 +1,10 @@
 //! Comparisons: as booleans, as conditions of branches, and as tests for conditional moves.
 //!
-//! The machine compares whole registers. Two sign-extended `i32` compare like the `i32`, in signed and in unsigned
-//! order, and immediates are sign-extended, too. Two zero-extended ones do for equality and unsigned order.
+//! The machine compares whole registers. Two sign-extended `i32` compare correctly in signed and in unsigned order, and
+//! immediates are sign-extended, too. Zero extension of both suffices for equality and unsigned order.
 //!
-//! Booleans exist for "less" and "greater" only: equality goes by way of an exclusive or, "at most c" is "less than
-//! c + 1", and two registers are exchanged or the result is flipped.
+//! Only "less" and "greater" have instructions with a boolean result. Equality becomes an exclusive or, and "at most c"
+//! becomes "less than c + 1". Otherwise two registers are exchanged or the result is flipped.
 
 use codegen::VReg;
 use pvm_isa::Opcode;
@@ -23,8 +23,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// A comparison with a constant that fits no immediate may ask for nothing but the high bits: then the shifted
-    /// value is compared with a constant that does fit.
+    /// A comparison with a constant that fits no immediate may depend on the high bits alone. Then the shifted value is
+    /// compared with a shifted constant that fits.
     fn of_high_bits(self, cx: &Cx<'_>) -> Option<HighBits> {
         let constant = constant(cx, self.b).filter(|_| self.ty == Type::I64)?;
         match self.cond {
@@ -55,7 +55,7 @@ impl Comparison {
         }
     }
 
-    /// The comparison that holds exactly when this one doesn't.
+    /// The opposite comparison.
     fn inverse(self) -> Self {
         Self { cond: self.cond.inverse(), ..self }
     }
@@ -67,7 +67,7 @@ impl Comparison {
     /// The left operand for a comparison with an immediate.
     fn left(self, cx: &mut Cx<'_>, imm: i32) -> VReg {
         let is_zext = self.ty == Type::I32 && !self.is_signed() && cx.facts.is_zext(self.a);
-        // The neighbours of the immediate must be the same number in both forms.
+        // The immediate and its neighbours must be the same number in both forms.
         match is_zext && (0..i32::MAX).contains(&imm) {
             true => any(cx, self.a),
             false => sext(cx, self.a),
@@ -85,7 +85,7 @@ impl Comparison {
     }
 }
 
-/// A comparison of an `i64` without its `count` low bits with an immediate; equality only.
+/// An equality comparison of the high bits of an `i64`, without its low `count` bits, with an immediate.
 struct HighBits {
     value: Value,
     count: u32,
@@ -107,7 +107,7 @@ impl HighBits {
     }
 }
 
-/// The operands of a conjunction with a constant.
+/// The operands of a bitwise and with a constant.
 fn masked(cx: &Cx<'_>, value: Value) -> Option<(Value, i64)> {
     match *cx.pure_def(value)? {
         InstData::Binary { op: BinaryOp::And, args: [masked, mask], .. } => {
@@ -117,7 +117,7 @@ fn masked(cx: &Cx<'_>, value: Value) -> Option<(Value, i64)> {
     }
 }
 
-/// Selects a comparison whose result is wanted in a register.
+/// Selects a comparison whose result is needed in a register.
 pub fn boolean(cx: &mut Cx<'_>, result: Value, cond: Cond, ty: Type, args: [Value; 2]) {
     let comparison = Comparison::new(cx, cond, ty, args);
     let dst = cx.def_reg(result);
@@ -194,7 +194,7 @@ fn set_order(cond: Cond, ty: Type, imm: i32) -> (Opcode, i32, bool) {
     }
 }
 
-/// Lets `emit` compute a boolean and flips it into `dst`, or not.
+/// Computes a boolean with `emit` into `dst`, flipped if `flip` is set.
 fn flipped(cx: &mut Cx<'_>, flip: bool, dst: VReg, emit: impl FnOnce(&mut Cx<'_>, VReg)) {
     if flip {
         let opposite = temp(cx);
@@ -221,7 +221,7 @@ fn set_by_registers(cx: &mut Cx<'_>, comparison: Comparison, dst: VReg) {
     flipped(cx, flip, dst, |cx, dst| cx.emit(Inst::Binary { op, dst, a, b }));
 }
 
-/// A condition without negations: the value, and whether it is negated.
+/// A condition without its negations, and whether it is negated.
 fn positive(cx: &Cx<'_>, mut cond: Value) -> (Value, bool) {
     let mut negated = false;
     while let Some(&InstData::Binary { op: BinaryOp::Xor, args: [inner, one], .. }) = cx.pure_def(cond)
@@ -234,7 +234,7 @@ fn positive(cx: &Cx<'_>, mut cond: Value) -> (Value, bool) {
     (cond, negated)
 }
 
-/// The comparison that computes a condition, if it is to be repeated where the condition is used.
+/// The comparison that computes a condition, if it is repeated where the condition is used.
 fn folded(cx: &Cx<'_>, cond: Value) -> Option<Comparison> {
     match *cx.pure_def(cond)? {
         InstData::Icmp { cond: relation, ty, args } => {
@@ -294,16 +294,16 @@ fn branch_if(cx: &mut Cx<'_>, comparison: Comparison) -> Inst<VReg> {
     Inst::Branch { op, a, b }
 }
 
-/// A register that is zero exactly when a condition has one of its values.
+/// A register that decides a condition by being zero or not.
 #[derive(Clone, Copy)]
 pub struct ZeroTest {
     /// The register.
     pub reg: VReg,
-    /// The condition holds when the register is zero; otherwise when it is not.
+    /// Whether the condition holds when the register is zero; otherwise it holds when the register is not.
     pub holds_if_zero: bool,
 }
 
-/// A register that tells whether `cond` is 1, as conditional moves ask it.
+/// A register that tells whether `cond` is 1, in the form that conditional moves test.
 pub fn zero_test(cx: &mut Cx<'_>, cond: Value) -> ZeroTest {
     let (cond, negated) = positive(cx, cond);
     let Some(comparison) = folded(cx, cond).filter(|_| cx.has_one_use(cond)) else {

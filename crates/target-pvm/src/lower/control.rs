@@ -1,7 +1,7 @@
 //! Terminators.
 //!
-//! Switches that reach selection are dense: the pass that runs before has turned the rest into branches. Their cases
-//! are 0, 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
+//! Switches that reach selection are dense: `expand_switches` has turned the others into branches. Their cases are 0,
+//! 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
 
 use codegen::{Unsupported, VReg};
 use pvm_isa::Opcode;
@@ -29,8 +29,8 @@ pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
     Ok(())
 }
 
-/// A jump through a table. Addresses in the jump table are two apart and taken modulo 2^32, so the value needs no
-/// extension.
+/// Selects a jump through a table. Addresses of the jump table are two apart and taken modulo 2^32, so the value needs
+/// no extension.
 fn dispatch(cx: &mut Cx<'_>, value: Value, cases: &[(i64, BlockCall)], default: &BlockCall) {
     let is_dense = (0..).zip(cases).all(|(n, (case, _))| n == *case);
     let targets: Vec<_> = cases.iter().map(|(_, to)| to).chain([default]).collect();

@@ -6,7 +6,7 @@ use ssa::{Addr, MemType, Type, Value};
 use super::{Cx, address, any, constant};
 use crate::inst::Inst;
 
-/// Selects a load. An `i32` of four bytes is loaded in the form its consumers want.
+/// Selects a load. An `i32` of four bytes is loaded in the form that its consumers need.
 pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, volatile: bool) {
     if !volatile && !cx.is_needed(result) {
         return;
@@ -28,7 +28,7 @@ pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, volatile:
     cx.emit(Inst::Load { op, dst, mem });
 }
 
-/// Selects a store; a constant needs no register if it fits an immediate.
+/// Selects a store; a constant that fits an immediate needs no register.
 pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value) {
     let (op, op_imm) = match mem.bytes() {
         1 => (Opcode::StoreIndU8, Opcode::StoreImmIndU8),

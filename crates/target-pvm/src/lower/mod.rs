@@ -1,13 +1,13 @@
 //! Instruction selection.
 //!
-//! One file per family; each function selects one SSA instruction and ends with the machine instruction that defines
-//! its result. What they share is here: operands.
+//! There is one file per family of operations. Each function selects one SSA instruction and ends with the machine
+//! instruction that defines its result. This file has the functions for operands that the families share:
 //!
-//! - [`source`] looks through conversions that move nothing (see [`crate::demand`]), so a value and its renamings
-//!   use one register.
-//! - [`any`], [`sext`] and [`zext`] give the register of an operand in the form the consumer needs, extending it in
-//!   front of the consumer if the definition doesn't deliver it.
-//! - [`immediate`] is the 32-bit constant an operand is, if it is one; addresses of data objects are constants.
+//! - [`source`] skips conversions that move nothing (see [`crate::demand`]), so a value and its renamings use one
+//!   register.
+//! - [`any`], [`sext`] and [`zext`] give the register of an operand in the form the consumer needs. If the definition
+//!   doesn't deliver that form, they extend before the consumer.
+//! - [`immediate`] is the value of an operand that is a 32-bit constant; addresses of data objects are constants.
 
 mod address;
 mod arith;
@@ -69,7 +69,7 @@ fn temp(cx: &mut Cx<'_>) -> VReg {
     cx.temp(RegClass::Int)
 }
 
-/// The value whose register holds `value`, too.
+/// The value whose register also holds `value`.
 fn source(cx: &Cx<'_>, mut value: Value) -> Value {
     while let Some(&InstData::Unary { op, arg, .. }) = cx.def(value) {
         let is_renaming = match op {
@@ -86,13 +86,13 @@ fn source(cx: &Cx<'_>, mut value: Value) -> Value {
     value
 }
 
-/// The register of an operand, in whatever form it is.
+/// The register of an operand, in any form.
 fn any(cx: &mut Cx<'_>, value: Value) -> VReg {
     let source = source(cx, value);
     cx.reg(source)
 }
 
-/// The register of an operand whose value is that of the whole register: an `i32` is sign-extended.
+/// The register of an operand, an `i32` sign-extended.
 fn sext(cx: &mut Cx<'_>, value: Value) -> VReg {
     let reg = any(cx, value);
     match cx.ty(value) == Type::I32 && !cx.facts.is_sext(value) {
@@ -134,8 +134,8 @@ fn unary_temp(cx: &mut Cx<'_>, op: Opcode, src: VReg) -> VReg {
     dst
 }
 
-/// Runs `emit` with the register that `value` is to be computed in: its own, or one that is then sign-extended into
-/// its own.
+/// Calls `emit` with the register in which `value` is computed: its own, or a temporary one that is then sign-extended
+/// into its own.
 fn define(cx: &mut Cx<'_>, value: Value, emit: impl FnOnce(&mut Cx<'_>, VReg)) {
     let dst = cx.def_reg(value);
     if cx.facts.how(value) == How::Extend {
@@ -147,7 +147,7 @@ fn define(cx: &mut Cx<'_>, value: Value, emit: impl FnOnce(&mut Cx<'_>, VReg)) {
     }
 }
 
-/// The constant an operand is: a number or the address of a data object.
+/// The value of an operand that is a number or the address of a data object.
 fn constant(cx: &Cx<'_>, value: Value) -> Option<i64> {
     match *cx.def(value)? {
         InstData::Const { bits, .. } => Some(bits),
@@ -158,12 +158,12 @@ fn constant(cx: &Cx<'_>, value: Value) -> Option<i64> {
     }
 }
 
-/// The constant an operand is, if it fits an immediate.
+/// The value of a constant operand that fits an immediate.
 fn immediate(cx: &Cx<'_>, value: Value) -> Option<i32> {
     constant(cx, value).and_then(|value| i32::try_from(value).ok())
 }
 
-/// The operands of a foldable binary operation that defines `value` for this use only.
+/// The operands of a foldable binary operation that defines `value`, if `value` has only this use.
 fn single_use_binary(cx: &Cx<'_>, value: Value, wanted: ssa::BinaryOp) -> Option<[Value; 2]> {
     match *cx.pure_def(value)? {
         InstData::Binary { op, args, .. } if op == wanted && cx.has_one_use(value) => Some(args),

@@ -1,8 +1,8 @@
 //! `select` as a conditional move.
 //!
-//! A conditional move overwrites the register of the value it may keep. Which of the two values that is can be chosen
-//! with the test's sense; a value that dies here saves a copy, a constant must be the one that is moved. Two
-//! constants next to each other are computed from the condition.
+//! A conditional move keeps the old value of its destination or overwrites it. The sense of the test decides which of
+//! the two values is the old one: a value that dies here saves a copy, and a constant can only be the moved one. Two
+//! neighbouring constants are computed from the condition.
 
 use pvm_isa::Opcode;
 use ssa::{Value, ValueDef};
@@ -34,7 +34,7 @@ pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_fa
     });
 }
 
-/// `dst = moved` if the test's register is zero (or not zero), else `kept`.
+/// `dst = moved` if the register of the test is zero (or not zero), else `kept`.
 fn conditional_move(
     cx: &mut Cx<'_>,
     dst: codegen::VReg,
@@ -55,12 +55,12 @@ fn conditional_move(
     }
 }
 
-/// Whether a value probably needs no register behind its use here.
+/// Whether a value probably needs no register after its use here.
 fn dies(cx: &Cx<'_>, value: Value) -> bool {
     cx.has_one_use(value) && matches!(cx.func.values[value].def, ValueDef::Result(..))
 }
 
-/// One instruction that makes `t` from 1 and `f` from 0.
+/// An instruction that computes `t` from 1 and `f` from 0.
 fn from_boolean(t: i64, f: i64) -> Option<(Opcode, i32)> {
     let imm = |value: i64| i32::try_from(value).ok();
     match (t, f) {

@@ -1,7 +1,7 @@
-//! Long constants in two short instructions.
+//! Splitting long constants into two short instructions.
 //!
-//! A constant that is no immediate takes ten bytes and two decode slots. If it is a shifted immediate, the immediate
-//! and the shift take two slots, too, one cycle more and at most nine bytes, mostly six.
+//! A constant that fits no immediate takes ten bytes and two decode slots. If it is a shifted immediate, the immediate
+//! and the shift also take two slots and one cycle more, but mostly six bytes and at most nine.
 
 use codegen::{Function, PReg};
 use pvm_isa::Opcode;
@@ -9,7 +9,7 @@ use pvm_isa::Opcode;
 use crate::inst::Inst;
 use crate::target::Pvm;
 
-/// Most bytes of the two instructions where speed counts: the extra cycle must buy something.
+/// Maximum number of bytes of the two instructions when optimising for speed: the extra cycle must save bytes.
 const MAX_LEN: usize = 7;
 
 /// Replaces long constants in all blocks.
@@ -21,7 +21,7 @@ pub fn split(func: &mut Function<Pvm, PReg>) {
     }
 }
 
-/// The two instructions for a long constant, if there are such.
+/// The two instructions for a long constant, if it is a shifted immediate.
 fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
     let Inst::Const { dst, value } = *inst else { return None };
     if i32::try_from(value).is_ok() {
@@ -30,7 +30,7 @@ fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
     let left = value.trailing_zeros();
     let right = value.leading_zeros();
     let by_left = i32::try_from(value >> left).ok().map(|imm| (imm, Opcode::ShloLImm64, left));
-    // The bits that are shifted out are free; ones make small negative immediates.
+    // The bits that are shifted out are arbitrary; ones make small negative immediates.
     let filled = value << right | ((1 << right) - 1);
     let by_right = i32::try_from(filled).ok().map(|imm| (imm, Opcode::ShloRImm64, right));
     by_left.into_iter().chain(by_right).find_map(|(imm, op, count)| {

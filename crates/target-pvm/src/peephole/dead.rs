@@ -1,7 +1,7 @@
-//! Removing instructions whose results nobody reads.
+//! Dead-code elimination: removing instructions whose results are not read.
 //!
-//! One backward sweep per block over what is live at its end. Removing an instruction can make others dead in other
-//! blocks, so liveness and sweep repeat until nothing is removed.
+//! One backward sweep per block starts from the registers live at its end. Removing an instruction can make others dead
+//! in other blocks, so liveness analysis and sweep repeat until an iteration removes no instruction.
 
 use codegen::{Function, PReg, RegSet};
 
@@ -10,7 +10,7 @@ use super::liveness::{Live, live_in, live_out, spill_access};
 use crate::inst::{Inst, Mem, SP};
 use crate::target::Pvm;
 
-/// Removes dead instructions; `at_exit` are registers that our caller relies on.
+/// Removes dead instructions. `at_exit` are registers that the caller relies on.
 pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
     loop {
         let live_in = live_in(func, at_exit);
@@ -37,8 +37,8 @@ pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
     }
 }
 
-/// Whether an instruction does nothing that matters. Loads of the program may be wanted for their trap; those of the
-/// frame never trap.
+/// Whether an instruction has no effect that is used. Loads of the program may trap, and the trap is an effect; loads
+/// from the frame never trap.
 fn is_dead(inst: &Inst<PReg>, live: &Live) -> bool {
     if let Some((slot, false)) = spill_access(inst) {
         return !live.has_slot(slot);

@@ -1,4 +1,4 @@
-//! What a final instruction reads, writes and must not be exchanged with.
+//! Effects of final instructions: registers read and written, memory accesses, and barriers to reordering.
 
 use codegen::{PReg, RegSet};
 use pvm_isa::Opcode;

@@ -1,6 +1,6 @@
-//! Which registers and spill slots are live where, in final blocks.
+//! Liveness of registers and spill slots in final blocks.
 //!
-//! Iteration backwards to the fixpoint. Sets only grow, so it ends. Spill slots occur until the frame is laid out;
+//! Backward iteration to the fixpoint. Termination: sets only grow. Spill slots occur until the frame is laid out;
 //! afterwards their sets are empty.
 
 use codegen::{Block, Control, Function, PReg, RegSet, SpillSlot, StackSlot};
@@ -43,7 +43,7 @@ impl Live {
         self.slots.iter_mut().zip(&other.slots).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
-    /// Goes back over an instruction.
+    /// Updates the set from after an instruction to before it.
     pub fn step_back(&mut self, inst: &Inst<PReg>) {
         let effects = Effects::of(inst);
         self.regs = self.regs.difference(effects.writes).union(effects.reads);
@@ -62,7 +62,7 @@ pub fn spill_access(inst: &Inst<PReg>) -> Option<(SpillSlot, bool)> {
     }
 }
 
-/// What is live at the start of each block, if `at_exit` is what our caller relies on.
+/// Registers and slots live at the start of each block. `at_exit` are registers that the caller relies on.
 pub fn live_in(func: &Function<Pvm, PReg>, at_exit: RegSet) -> IdVec<Block, Live> {
     let mut live_in = IdVec::filled(Live::default(), func.blocks.len());
     loop {
@@ -81,7 +81,7 @@ pub fn live_in(func: &Function<Pvm, PReg>, at_exit: RegSet) -> IdVec<Block, Live
     }
 }
 
-/// What is live before a block's control.
+/// Registers and slots live before a block's control.
 pub fn live_out(
     func: &Function<Pvm, PReg>,
     live_in: &IdVec<Block, Live>,

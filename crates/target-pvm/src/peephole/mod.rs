@@ -1,7 +1,7 @@
-//! Improvements of final instructions, when registers, frame and block order are settled.
+//! Peephole passes over final instructions, after registers, frame and block order are settled.
 //!
-//! Each pass is a function on the function; the list below is the order. [`values`] and [`dead`] also run before the
-//! frame is laid out, when spill slots still have names.
+//! Each pass is a function from the function to itself; the list below is the order. [`values`] and [`dead`] also run
+//! before the frame is laid out, when spill slots still have names.
 
 mod constants;
 pub mod dead;
@@ -18,7 +18,7 @@ use pvm_isa::GpVersion;
 
 use crate::target::{CALLEE_SAVED, Pvm};
 
-/// Improves the instructions of a function.
+/// Runs the passes on a function.
 pub fn improve(target: &Pvm, func: &mut Function<Pvm, PReg>) {
     values::reuse(func);
     dead::remove(func, CALLEE_SAVED);

@@ -1,8 +1,8 @@
-//! What the basic blocks of a final function cost in GP 0.8.
+//! Prices of the basic blocks of a final function in GP 0.8.
 //!
-//! The machine's basic blocks are not ours: a call ends one in the middle of a block of ours, and one that nobody
-//! jumps to continues its predecessor's. [`segments`] cuts a function in layout order into the machine's blocks, as
-//! the emitter will write them. Frequencies are those of the block a segment starts in.
+//! The machine's basic blocks differ from those of the function. A call ends one in the middle of a block, and a block
+//! that is no jump target continues its predecessor's. [`segments`] cuts a function in layout order into the machine's
+//! blocks, as the emitter will write them. The frequency of a segment is that of the block it starts in.
 
 use codegen::{Block, Control, Function, PReg};
 use pvm_isa::gas::{self, GasInst};
@@ -16,18 +16,18 @@ use crate::target::Pvm;
 /// A basic block of the machine.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Our block that starts where the segment starts, if one does.
+    /// The block that starts where the segment starts, if one does.
     pub block: Option<Block>,
     /// The instructions, without a final branch.
     pub insts: Vec<pvm_isa::Inst>,
-    /// The final branch, and where it may lead.
+    /// The final branch, and its possible destinations.
     pub branch: Option<(pvm_isa::Inst, [Option<Block>; 2])>,
     /// Executions per call of the function.
     pub freq: f32,
 }
 
 impl Segment {
-    /// The price with or without `unlikely` in front, and with a cheap or an ordinary branch at the end.
+    /// The price in gas, with or without `unlikely` at the start, and with a cheap or an ordinary branch at the end.
     pub fn cost(&self, is_unlikely: bool, cheap_branch: bool) -> u32 {
         let mark = is_unlikely.then(asm::unlikely);
         let insts = mark.iter().chain(&self.insts).map(|inst| GasInst::new(inst, false));
@@ -51,7 +51,7 @@ pub fn segments(func: &Function<Pvm, PReg>) -> Vec<Segment> {
     cutter.segments
 }
 
-/// Blocks that some instruction jumps to.
+/// Blocks that are targets of jumps.
 fn jump_targets(func: &Function<Pvm, PReg>) -> IdVec<Block, bool> {
     let mut targets = IdVec::filled(false, func.blocks.len());
     for (n, &block) in func.order.iter().enumerate() {
@@ -71,7 +71,7 @@ fn jump_targets(func: &Function<Pvm, PReg>) -> IdVec<Block, bool> {
 
 struct Cutter {
     segments: Vec<Segment>,
-    /// The segment being filled, if control can run into what comes next.
+    /// The segment being filled, if control can run into the next instruction.
     open: Option<Segment>,
 }
 

@@ -1,12 +1,12 @@
-//! Ordering the instructions inside a block for the pipeline that GP 0.8 prices.
+//! Scheduling the instructions of a block for the pipeline that GP 0.8 prices.
 //!
-//! The decoder takes four slots per cycle in program order, so what has the longest way to go should be decoded first:
-//! loads, multiplications, whatever a branch waits for. Registers are assigned, so the dependences include writes
-//! after reads; memory accesses keep their order unless they surely touch different bytes (loads may always pass
-//! loads). Calls, host calls and block ends stay where they are.
+//! The decoder takes four slots per cycle in program order. So instructions with the longest latency should be decoded
+//! first: loads, multiplications, and everything a branch waits for. Registers are assigned, so the dependences include
+//! writes after reads. Memory accesses keep their order unless they surely touch different bytes; loads may always pass
+//! loads. Calls, host calls and block ends stay in place.
 //!
-//! Windows between those are list-scheduled by critical path. The price of the whole block decides: a new order is
-//! kept only if the simulator says it is cheaper.
+//! The windows between those are list-scheduled by critical path. A new order is kept only if the simulator prices the
+//! whole block cheaper with it.
 
 use codegen::{Function, PReg};
 use pvm_isa::gas::{self, GasInst};
@@ -15,7 +15,7 @@ use super::effects::{Access, Effects, ends_block, is_barrier};
 use crate::inst::Inst;
 use crate::target::Pvm;
 
-/// Longest run of instructions that is reordered as one.
+/// Maximum number of instructions in a window.
 const WINDOW: usize = 96;
 
 /// Reorders the instructions of every block.
@@ -59,7 +59,7 @@ fn price(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> u32 {
     gas::simulate(machine.map(|inst| GasInst::new(&inst, false)))
 }
 
-/// A window in the order of the longest latency still to come, as far as dependences allow; `end` comes after it.
+/// A window in the order of the longest remaining latency, as far as dependences allow. `end` comes after it.
 fn by_critical_path(window: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<PReg>> {
     let mut graph = Graph::new(window.len() + 1);
     graph.add_register_edges(window.iter().chain(end));
@@ -95,11 +95,11 @@ fn by_critical_path(window: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst
 #[derive(Clone, Copy)]
 struct Edge {
     to: usize,
-    /// Whether `to` waits for the result; otherwise only the order counts.
+    /// Whether `to` waits for the result; otherwise only the order matters.
     is_data: bool,
 }
 
-/// Dependences between the instructions of a window and the one behind it.
+/// Dependences among the instructions of a window and the one after it.
 struct Graph {
     successors: Vec<Vec<Edge>>,
 }
@@ -132,8 +132,8 @@ impl Graph {
         }
     }
 
-    /// Registers in two addresses are compared by name; if the register changed in between, the accesses are ordered
-    /// by way of that change or not at all comparable, so such pairs are kept in order, too.
+    /// Registers in two addresses are compared by name. If such a register changes between the accesses, they are
+    /// ordered through that change or can't be compared, so such pairs keep their order, too.
     fn add_memory_edges(&mut self, window: &[Inst<PReg>]) {
         let mut version = [0u32; 64];
         let mut accesses: Vec<(usize, Access, u32)> = Vec::new();
@@ -156,7 +156,7 @@ impl Graph {
         }
     }
 
-    /// For each instruction the cycles from its start to the end of the longest chain of results behind it.
+    /// For each instruction, the cycles from its start to the end of the longest chain of results after it.
     fn heights(&self, latencies: &[u32]) -> Vec<u32> {
         let mut heights = vec![0; self.successors.len()];
         for n in (0..latencies.len()).rev() {

@@ -1,8 +1,8 @@
-//! Combining stores of constants to neighbouring places.
+//! Combining stores of constants to neighbouring addresses.
 //!
-//! Two stores of the same width, next to each other in memory, with nothing between them that touches memory or
-//! changes their base, are one store of twice the width if the combined value is still an immediate. The same again
-//! on the results, so that eight bytes of zeros become one store.
+//! Two stores of the same width to neighbouring addresses become one store of twice the width if the combined value is
+//! still an immediate. No instruction between them may touch memory or change their base. The pass repeats on its
+//! results, so eight zero bytes become one store.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use super::effects::{Access, Effects, is_barrier};
 use crate::inst::{Inst, Mem};
 use crate::target::Pvm;
 
-/// Store opcodes by width: each has the double width of the one before.
+/// Store opcodes by width; each is twice as wide as the one before.
 const WIDTHS: [Opcode; 4] =
     [Opcode::StoreImmIndU8, Opcode::StoreImmIndU16, Opcode::StoreImmIndU32, Opcode::StoreImmIndU64];
 
@@ -26,10 +26,10 @@ pub fn combine(func: &mut Function<Pvm, PReg>) {
     }
 }
 
-/// Combines what it finds from left to right; whether there was anything. Each time there is one store less.
+/// Combines stores from left to right, and returns whether any were combined. Each combination leaves one store less.
 fn combine_pass(insts: &mut Vec<Inst<PReg>>) -> bool {
     let before = insts.len();
-    // Taking a partner out of a queue moves only what is in front of it.
+    // Removing a partner from a queue moves only the instructions before it.
     let mut rest = VecDeque::from(std::mem::take(insts));
     insts.reserve(before);
     while let Some(first) = rest.front() {
@@ -44,9 +44,9 @@ fn combine_pass(insts: &mut Vec<Inst<PReg>>) -> bool {
     insts.len() < before
 }
 
-/// A later store that can be done together with `store`, the first of the list, and the store of both.
+/// A later store that can be combined with `store`, the first of the list, and the combined store.
 fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, Inst<PReg>)> {
-    /// How far to look.
+    /// Number of instructions searched.
     const WINDOW: usize = 16;
     let Inst::StoreImm { mem, .. } = *store else { return None };
     let first = Access::of(store)?;
@@ -55,7 +55,7 @@ fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, I
             return Some((other, combined));
         }
         let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of(inst).writes.contains(base));
-        // A later store is moved up to here, so it must not pass others.
+        // A later store is moved up to here, so it must not pass a conflicting access.
         let may_pass = match Access::of(inst) {
             Some(access) => {
                 access.is_store && matches!(inst, Inst::StoreImm { .. }) && access.is_disjoint_from(&first)
@@ -72,7 +72,7 @@ fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, I
     None
 }
 
-/// Whether a store lies where a partner of `first` would be: then the partner must not pass it.
+/// Whether a store is at an address where a partner of `first` could be: then the partner must not pass it.
 fn overlaps_neighbourhood(first: &Access, inst: &Inst<PReg>) -> bool {
     let Some(access) = Access::of(inst) else { return false };
     let moved = |by: i64| {
@@ -86,7 +86,7 @@ fn overlaps_neighbourhood(first: &Access, inst: &Inst<PReg>) -> bool {
     moved(first.bytes) || moved(-first.bytes)
 }
 
-/// One store that does what two do, if there is one.
+/// One store with the effect of two, if there is one.
 fn combined(a: &Inst<PReg>, b: &Inst<PReg>) -> Option<Inst<PReg>> {
     let (&Inst::StoreImm { op, value: x, mem: at_a }, &Inst::StoreImm { op: op_b, value: y, mem: at_b }) =
         (a, b)

@@ -1,11 +1,12 @@
 //! Placing `unlikely`.
 //!
-//! In GP 0.8 a branch costs 20, but 1 if one of the two places it can lead to starts with `unlikely` (or `trap`). The
-//! mark itself costs 40 where it stands, though nothing in a block that takes 40 anyway. So marking a block saves in
-//! every block that branches to it and costs whenever the block is entered, from anywhere.
+//! In GP 0.8 a branch costs 20 gas, but 1 if one of its two destinations starts with `unlikely` (or `trap`). The mark
+//! itself costs 40 where it is executed, except in a block that takes 40 or more anyway. So marking a block saves in
+//! every block that branches to it, and costs whenever the block is entered, from anywhere.
 //!
-//! We mark greedily: blocks in the order of what marking each alone would save, each checked again against the marks
-//! made before it, until a round marks nothing. Marks are only added and each lowers the total cost, so this ends.
+//! Marking is greedy: blocks are visited in descending order of the saving of each mark alone, and each saving is
+//! checked again given the marks made so far. This repeats until a round adds no mark. Termination: marks are only
+//! added.
 
 use codegen::{Block, Control, Function, PReg};
 use pvm_isa::Opcode;
@@ -15,10 +16,10 @@ use super::price::{Segment, segments};
 use crate::inst::Inst;
 use crate::target::Pvm;
 
-/// Gas per call that a mark must save where bytes count.
+/// Gas per call that a mark must save when optimising for size.
 const GAIN_FOR_SIZE: f32 = 24.0;
 
-/// Puts `unlikely` in front of blocks where it pays.
+/// Inserts `unlikely` at the start of blocks where it pays.
 pub fn mark(func: &mut Function<Pvm, PReg>) {
     let segments = segments(func);
     let min_gain = if func.optimize_for_size { GAIN_FOR_SIZE } else { 0.0 };
@@ -74,7 +75,7 @@ impl<'a> Marking<'a> {
         Self { segments, start, branches_to, is_cold, marked: IdVec::filled(false, blocks), min_gain }
     }
 
-    /// Price times frequency of a segment under the present marks.
+    /// Price times frequency of a segment, given the current marks.
     fn price(&self, n: usize) -> f32 {
         let segment = &self.segments[n];
         let is_cheap = segment.branch.iter().flat_map(|(_, to)| to).flatten().any(|&to| self.is_cold[to]);
@@ -82,7 +83,7 @@ impl<'a> Marking<'a> {
         segment.cost(is_marked, is_cheap) as f32 * segment.freq
     }
 
-    /// Price of everything that a mark on `block` changes.
+    /// Price of all segments that a mark on `block` affects.
     fn price_around(&self, block: Block) -> f32 {
         let mut affected = self.branches_to[block].clone();
         affected.extend(self.start[block]);
@@ -91,7 +92,7 @@ impl<'a> Marking<'a> {
         affected.into_iter().map(|n| self.price(n)).sum()
     }
 
-    /// What marking a block saves.
+    /// Saving of a mark on a block.
     fn gain(&mut self, block: Block) -> f32 {
         let before = self.price_around(block);
         self.set(block, true);

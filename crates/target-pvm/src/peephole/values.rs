@@ -1,22 +1,23 @@
-//! Reusing values that are in a register already.
+//! Value numbering: reusing values that are already in a register.
 //!
-//! Allocation leaves behind copies, constants that are made twice, reloads of what is still in a register, and
-//! addresses that selection computed for each use. A forward walk numbers the values in registers and spill slots:
-//! equal numbers are equal values. Then
+//! Allocation leaves copies, repeated constants, reloads of values that are still in a register, and addresses that
+//! selection computed for each use. A forward walk numbers the values in registers and spill slots; equal numbers are
+//! equal values. Then
 //!
-//! - an instruction that computes what its destination already holds goes;
-//! - one that computes what another register holds becomes a copy;
+//! - an instruction is removed if its destination already holds its result;
+//! - an instruction becomes a copy if another register holds its result;
 //! - a use of a copy becomes a use of the register that has held the value longest, so that copies die;
-//! - a store of what the slot already holds goes.
+//! - a store is removed if the slot already holds the value.
 //!
-//! Numbers flow into a block that has one predecessor, in layout order; elsewhere everything is unknown.
+//! Numbers flow into a block that has one predecessor, in layout order; at the start of other blocks everything is
+//! unknown.
 //!
-//! Spill slots are known by name until the frame is laid out; then they are eight bytes at a constant distance from
-//! the stack pointer. Other memory is not tracked; if the function has stack objects, any store to an address that is
-//! not known may hit one of them, so it forgets the slots without name.
+//! Spill slots have names until the frame is laid out; then they are eight bytes at a constant distance from the stack
+//! pointer. Other memory is not tracked. If the function has stack objects, a store to an unknown address may hit one
+//! of them, so it invalidates the slots without name.
 //!
-//! Instructions with constant operands are computed here, which happens when a constant comes over an edge, and zeros
-//! are stored without a register.
+//! Instructions with constant operands are folded here, which happens when a constant comes over an edge, and zeros are
+//! stored without a register.
 
 use std::collections::BTreeMap;
 
@@ -28,13 +29,14 @@ use super::effects::{Access, Effects, is_pure};
 use crate::inst::{Inst, Mem, SP};
 use crate::target::Pvm;
 
-/// Slots up to which all known ones go on into the next block. Each block's state is a copy.
+/// Maximum number of slots for which all known ones are carried into the next block. Each block has its own copy of the
+/// state.
 const CARRIED_SLOTS: usize = 256;
 
 /// A value; equal numbers are equal values.
 type Number = u32;
 
-/// Something whose value depends on the numbers in it alone.
+/// An expression whose value depends only on the numbers in it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Expr {
     Const(i64),
@@ -60,7 +62,7 @@ impl Slot {
     }
 }
 
-/// Removes computations of values that are at hand.
+/// Removes computations of values that are already in a register or slot.
 pub fn reuse(func: &mut Function<Pvm, PReg>) {
     let preds = predecessors(func);
     let mut at_end: IdVec<Block, Option<State>> = IdVec::filled(None, func.blocks.len());
@@ -96,7 +98,7 @@ struct State {
     exprs: BTreeMap<Expr, Number>,
     /// Values that are constants.
     constants: BTreeMap<Number, i64>,
-    /// The register that has held a value longest, as far as it still does.
+    /// For each value, the register that has held it longest and still does.
     leaders: BTreeMap<Number, PReg>,
     has_objects: bool,
 }
@@ -114,8 +116,8 @@ impl State {
         }
     }
 
-    /// The state without values that are nowhere any more, so that it doesn't grow along paths. Of very many slots
-    /// only those go on whose value is in a register, too.
+    /// The state without values that no register or slot holds any more, so that it doesn't grow along paths. If there
+    /// are very many slots, only those are kept whose value is in a register, too.
     fn pruned(mut self) -> Self {
         if self.slots.len() > CARRIED_SLOTS {
             self.slots.retain(|_, number| self.regs.contains(number));
@@ -128,7 +130,7 @@ impl State {
         self
     }
 
-    /// The instruction as it should be, if it is needed; and its effect on the state.
+    /// Updates the state, and returns the improved instruction if it is still needed.
     fn step(&mut self, inst: Inst<PReg>, next: &mut Number) -> Option<Inst<PReg>> {
         let inst = self.with_leaders(&inst);
         let inst = self.folded(self.with_immediate(inst));
@@ -161,7 +163,7 @@ impl State {
         Some(self.as_zero_store(inst))
     }
 
-    /// The register to read a value from.
+    /// The register from which to read the value in `reg`.
     fn leader(&mut self, reg: PReg) -> PReg {
         let number = self.regs[reg.index()];
         match self.leaders.get(&number) {
@@ -173,9 +175,9 @@ impl State {
         }
     }
 
-    /// The instruction with every free use replaced by the register that has held the value longest.
+    /// The instruction with every use that is not fixed replaced by the register that has held the value longest.
     fn with_leaders(&mut self, inst: &Inst<PReg>) -> Inst<PReg> {
-        // The value a conditional move keeps must be in its destination.
+        // The value that a conditional move keeps must be in its destination.
         let tied = match inst {
             Inst::Cmov { old, .. } | Inst::CmovImm { old, .. } => Some(*old),
             _ => None,
@@ -220,7 +222,7 @@ impl State {
         Some(self.as_zero_store(inst))
     }
 
-    /// A store of a register that holds zero, without the register.
+    /// A store of a register that holds zero, as a store of the constant.
     fn as_zero_store(&self, inst: Inst<PReg>) -> Inst<PReg> {
         let Inst::Store { op, src, mem } = inst else { return inst };
         let is_zero = self.constants.get(&self.regs[src.index()]) == Some(&0);
@@ -233,7 +235,7 @@ impl State {
         if is_zero { Inst::StoreImm { op, value: 0, mem } } else { inst }
     }
 
-    /// An instruction of two registers one of which is constant, with an immediate.
+    /// An instruction with two source registers of which one holds a constant, with an immediate instead.
     fn with_immediate(&self, inst: Inst<PReg>) -> Inst<PReg> {
         let Inst::Binary { op, dst, a, b } = inst else { return inst };
         let immediate = |reg: PReg| {
@@ -269,12 +271,13 @@ impl State {
             Opcode::ShloRImm64 => (operand as u64 >> (imm & 63)) as i64,
             _ => return inst,
         };
-        // A long constant is worth it only in place of another.
+        // A long constant is only worth replacing another.
         let is_long = |value: i64| i32::try_from(value).is_err();
         if is_long(value) && !is_long(operand) { inst } else { Inst::Const { dst, value } }
     }
 
-    /// Notes that `inst` puts a value into `dst`; says how, if the value may be at hand.
+    /// Records that `inst` writes a value to `dst`, and returns the instruction that still has to do so, if any.
+    /// `is_known` tells whether the value may be in a register already.
     fn define(&mut self, dst: PReg, number: Number, is_known: bool, inst: Inst<PReg>) -> Option<Inst<PReg>> {
         if self.regs[dst.index()] == number {
             return None;
@@ -297,7 +300,7 @@ impl State {
         leader.filter(holds).or_else(|| (0..13).map(PReg::new).find(holds))
     }
 
-    /// The destination of a pure instruction and what it computes.
+    /// The destination of a pure instruction and the expression it computes.
     fn expr(&self, inst: &Inst<PReg>) -> Option<(PReg, Expr)> {
         let number = |reg: PReg| self.regs[reg.index()];
         Some(match *inst {
@@ -310,7 +313,7 @@ impl State {
         })
     }
 
-    /// The effect of any other instruction: what it writes is unknown afterwards.
+    /// Applies the effect of any other instruction: values in its destinations are unknown afterwards.
     fn forget(&mut self, inst: &Inst<PReg>, next: &mut Number) {
         let effects = Effects::of(inst);
         for reg in effects.writes.iter() {
@@ -388,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_looked_through() {
+    fn uses_of_copies_use_the_source() {
         let insts = [Inst::copy(r(8), r(7)), add(8, 8, 9), add(10, 8, 7)];
         assert_eq!(run(&insts), [Inst::copy(r(8), r(7)), add(8, 7, 9), add(10, 8, 7)]);
     }

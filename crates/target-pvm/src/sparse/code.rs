@@ -1,4 +1,4 @@
-//! The function that puts initial data into place.
+//! The function that copies initial data to its addresses.
 
 use ssa::{
     Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind,
@@ -9,10 +9,10 @@ use super::form::{Form, Loops, Word};
 
 /// Bytes that are moved at once.
 const WORD: u32 = 8;
-/// Nothing is promised: PVM allows any alignment.
+/// No alignment is promised: PVM allows any.
 const FLAGS: MemFlags = MemFlags { volatile: false, align_log2: 0 };
 
-/// Adds a function that puts data into place and goes on to the start function, if there is one.
+/// Adds a function that copies the data and then calls the start function, if there is one.
 pub fn add_start(module: &mut Module, memory: DataId, form: Form) -> FuncId {
     let sig = module.intern_signature(Signature::default());
     let mut func = Function::new("__copy_initial_data", sig);

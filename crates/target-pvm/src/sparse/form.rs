@@ -1,31 +1,31 @@
-//! How pieces of initial data get to their places: stores of constants, a loop per run, or one loop over a table.
+//! Forms of copied initial data: stores of constants, a loop per run, or one loop over a table.
 
 use ssa::Segment;
 
 use super::pieces::{end, join};
 use crate::Goal;
 
-/// Distances at which zeros end a piece, and bytes that one iteration of a copy loop moves: what is tried. A copy writes
-/// less than a unit of zeros beyond its piece, so a unit is not larger than the distance.
+/// The combinations that are tried: minimum number of zeros between two pieces, and bytes that one iteration of a copy
+/// loop moves (the unit). A copy writes less than a unit of zeros beyond its piece, so a unit is at most the distance.
 const TRIED: [(u32, &[u32]); 2] = [(MIN_DISTANCE, &[8, 32]), (256, &[8, 32])];
-/// The fewest zeros between two pieces.
+/// The smallest minimum number of zeros between two pieces that is tried.
 pub const MIN_DISTANCE: u32 = 32;
-/// The most stores of constants.
+/// Maximum number of stores of constants.
 const MAX_STORES: usize = 128;
 
-/// Bytes of a store of four constant bytes.
+/// Bytes of the instruction that stores four constant bytes.
 const STORE_BYTES: usize = 11;
 /// Bytes of a record of the table before its data.
 const RECORD_BYTES: usize = 8;
-/// Gas of what surrounds the loop for a record.
+/// Gas for each record of the table outside of the inner loop.
 const RECORD_GAS: usize = 25;
 
-/// Bytes of a loop. The bit mask of its instructions counts, here and below.
+/// Bytes of code of a loop, here and below with the bit mask of its instructions.
 const fn loop_bytes(unit: u32) -> usize {
     12 + unit as usize * 5 / 4
 }
 
-/// Bytes of the loops for a table.
+/// Bytes of code of the loops for a table.
 const fn table_bytes(unit: u32) -> usize {
     56 + unit as usize * 3 / 2
 }
@@ -47,15 +47,15 @@ pub struct Word {
     pub offset: u32,
     /// Bytes stored: 1, 4 or 8.
     pub bytes: u32,
-    /// What is stored, sign-extended.
+    /// The stored value, sign-extended.
     pub value: i32,
 }
 
-/// Which pieces become stores of constants, as long as these aren't too many.
+/// The pieces that become stores of constants, provided there are at most [`MAX_STORES`] stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stores {
     Never,
-    /// Those that are smaller than a record of a table.
+    /// Pieces whose stores are smaller than a record of a table.
     WhereSmaller,
     Always,
 }
@@ -69,8 +69,8 @@ pub enum Loops {
     Table,
 }
 
-/// Initial data in the form in which it is stored in a program. What is written is the data and zeros around it,
-/// inside of memory; so the order does not matter.
+/// Initial data in the form in which it is stored in a program. It writes the data and zeros around it, all inside of
+/// memory and independent of order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Form {
     /// Data that is part of the code.
@@ -84,8 +84,8 @@ pub struct Form {
 }
 
 impl Form {
-    /// The cheapest form for pieces at least [`MIN_DISTANCE`] apart, in memory between two `bounds`. `None` if memory is
-    /// too small for copies in units.
+    /// The cheapest form for pieces at least [`MIN_DISTANCE`] apart, in memory between the two `bounds`. `None` if
+    /// memory is too small for copies in units.
     pub fn cheapest(pieces: &[Segment], bounds: (u32, u64), goal: Goal) -> Option<Self> {
         let mut best: Option<(u64, Self)> = None;
         for (distance, units) in TRIED {
@@ -103,7 +103,7 @@ impl Form {
         best.map(|(_, form)| form)
     }
 
-    /// With the cheaper kind of loops, and the price.
+    /// The form with the cheaper kind of loops, after its price.
     fn with_loops(mut self, goal: Goal) -> (u64, Self) {
         let kinds = [Loops::Each, Loops::Table].map(|loops| {
             self.loops = loops;
@@ -116,7 +116,7 @@ impl Form {
         (price, self)
     }
 
-    /// `None` if a run does not fit into memory.
+    /// The form with one loop per run; `None` if a run does not fit into memory.
     fn new(pieces: &[Segment], bounds: (u32, u64), unit: u32, stores: Stores) -> Option<Self> {
         let mut form = Self { stores: Vec::new(), runs: Vec::new(), loops: Loops::Each, unit };
         for piece in pieces {
@@ -139,7 +139,7 @@ impl Form {
         fits.then_some(form)
     }
 
-    /// Bytes of the program and gas of a start.
+    /// The form's size in bytes, and its gas at a start.
     pub fn price(&self) -> (usize, usize) {
         let runs = self.runs.len();
         let copied: usize = self.runs.iter().map(|run| run.bytes.len()).sum();
@@ -155,7 +155,7 @@ impl Form {
     }
 }
 
-/// Sixty-fourths of a byte that one gas at the start is worth.
+/// The value of one gas at the start, in sixty-fourths of a byte.
 pub const fn gas_weight(goal: Goal) -> u64 {
     match goal {
         Goal::Speed => 32,
@@ -164,8 +164,8 @@ pub const fn gas_weight(goal: Goal) -> u64 {
     }
 }
 
-/// Makes a run whole units long, inside of memory. What it gets are zeros on either side: the run at the end of
-/// memory gets them before its data.
+/// Extends a run with zeros to whole units, inside of memory: after its data, but before it for the run at the end of
+/// memory.
 fn to_units(run: &mut Segment, (low, high): (u32, u64), unit: u32) -> bool {
     run.bytes.resize(run.bytes.len().next_multiple_of(unit as usize), 0);
     let beyond = end(run).saturating_sub(high) as u32;
@@ -177,7 +177,7 @@ fn to_units(run: &mut Segment, (low, high): (u32, u64), unit: u32) -> bool {
     true
 }
 
-/// The stores that give a piece, the zeros in it left out.
+/// The stores that write a piece, without its zeros.
 struct Words<'a> {
     piece: &'a Segment,
     /// The end of memory.
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Writes what a form says, in either order; nothing outside of the bounds.
+    /// Memory after the stores and copies of a form, in either order. Writes outside of the bounds panic.
     fn image(form: &Form, (low, high): (u32, u64), is_reversed: bool) -> Vec<u8> {
         let word =
             |word: &Word| (word.offset, i64::from(word.value).to_le_bytes()[..word.bytes as usize].to_vec());

@@ -1,18 +1,18 @@
-//! Initial data that is put into place at the start instead of being stored there.
+//! Initial data that code copies into place at the start, instead of being stored in place.
 //!
-//! A standard program stores read-write memory as one run of bytes. Two kinds of data don't suit that, and get to their
-//! places by code that runs before anything else:
+//! A standard program stores read-write memory as one run of bytes. For two kinds of data that is expensive, and code
+//! that runs before everything else copies them to their addresses:
 //!
-//! - **Distant data.** A segment after a megabyte of zeros (a shadow stack that stays in memory, for example) would
-//!   cost a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and what follows is copied, if
-//!   the zeros are worth more than the copies.
+//! - **Distant data.** A segment after a megabyte of zeros (for example a shadow stack that stays in memory) would cost
+//!   a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and the data after it is copied, if
+//!   the zeros cost more than the copies.
 //! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
-//!   window free, base 0 is possible, and each access is up to three bytes shorter. But read-write memory begins far
-//!   below the data then. It is done where the goal asks for it: for small code, or if it gains enough.
+//!   window free, base 0 is possible, and each access is up to three bytes shorter. But then read-write memory begins
+//!   far below the data. The data is copied if the goal asks for it: for small code, or if the gain is large enough.
 //!
-//! [`form`] decides between stores, loops and a table. It relies on memory being zero where no segment is. That holds:
-//! the code runs before the start function and before every entry, and once only; what is stored in the file instead
-//! ends [`MIN_GAP`] bytes before what is copied; and nothing is written outside of linear memory.
+//! [`form`] decides between stores, loops and a table. It relies on memory being zero outside of segments. This holds
+//! for three reasons. The code runs once, before the start function and before every entry. Data that stays in the file
+//! ends [`MIN_GAP`] bytes before the copied data. And the code writes inside of linear memory only.
 
 mod code;
 mod form;
@@ -25,11 +25,11 @@ use crate::memory_plan::{Window, lowest_rw_start};
 use form::Form;
 use pieces::{end, pieces};
 
-/// The fewest zeros that are left out of the file.
+/// Minimum number of zeros that are left out of the file.
 pub const MIN_GAP: u32 = 16 << 10;
 
-/// Turns segments into code that puts them into place, where that is better. Returns what the memory plan has to know
-/// of linear memory, if there is one; its segments are disjoint afterwards.
+/// Turns segments into code that copies them, where that is better. Returns the window of linear memory for the memory
+/// plan, if there is a memory; its segments are disjoint afterwards.
 pub fn copy_at_start(module: &mut Module, goal: Goal) -> Option<Window> {
     let (_, memory) = module.memory()?;
     let mut window = Window::of(memory);
@@ -81,18 +81,18 @@ fn best_cut(pieces: &[Segment], first: u32, goal: Goal) -> Option<usize> {
     best.map(|(_, at)| at)
 }
 
-/// Bytes of copying anything at all, and of a piece beside its data.
+/// Bytes of code for copying at all, and bytes for each piece in addition to its data.
 const COPY_BYTES: u64 = 120;
 const PIECE_BYTES: u64 = 16;
-/// Gas of copying a byte, about.
+/// Approximate gas of copying a byte.
 const GAS_PER_BYTE: u64 = 2;
 
-/// Bytes that base 0 saves per access through a pointer, on average.
+/// Average number of bytes that base 0 saves per access through a pointer.
 const SAVED_PER_ACCESS: usize = 2;
-/// Bytes of the flag's check in an entry.
+/// Bytes of code in each entry for checking whether the data has been copied.
 const ENTRY_BYTES: usize = 60;
 
-/// Whether linear memory can stay where wasm has it: everything else fits below the first byte in use.
+/// Whether linear memory can be at its wasm addresses: everything else fits below the first byte in use.
 fn identity_is_possible(module: &Module, pieces: &[Segment], window: &Window) -> bool {
     let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
     let others: u64 = module.data.values().map(|object| u64::from(object.size) + 16).sum();
@@ -158,7 +158,7 @@ mod tests {
         let mut fused = module("native_stack=524288 { 524288: 01 }");
         let before = fused.clone();
         copy_at_start(&mut fused, Goal::Speed);
-        assert_eq!(fused, before, "what the fused stack leaves free is no gap");
+        assert_eq!(fused, before, "the range of the fused stack is no gap");
         let mut zeros = module("{ 8: 00, 900000: 0000, 0: 00 }");
         copy_at_start(&mut zeros, Goal::Size);
         assert_eq!((segments(&zeros), zeros.start), (vec![], None));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_is_known_before_segments_change() {
+    fn the_window_is_determined_before_segments_change() {
         let mut last = module("native_stack=900000 { 20000: 01, 100000: 02, 850000: 00 }");
         let window = copy_at_start(&mut last, Goal::Size).expect("there is memory");
         assert_eq!((window.first, window.replaced_stack), (0, 49_999));

@@ -7,10 +7,10 @@ pub fn end(piece: &Segment) -> u64 {
     u64::from(piece.offset) + piece.bytes.len() as u64
 }
 
-/// The contents that all segments together give, in pieces with fewer than `distance` zeros in a row.
+/// The combined contents of all segments, in pieces with fewer than `distance` zeros in a row.
 ///
-/// Segments are laid over each other first, as later ones overwrite earlier ones. Linear in the bytes of the segments
-/// and in `distance` per piece, beside sorting.
+/// Segments are overlaid first, as later ones overwrite earlier ones. Linear in the bytes of the segments and in
+/// `distance` per piece, apart from sorting.
 pub fn pieces(memory: &LinearMemory, distance: u32) -> Vec<Segment> {
     join(&areas(&memory.segments), distance)
 }

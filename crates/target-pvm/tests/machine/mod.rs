@@ -1,7 +1,7 @@
-//! Runs compiled programs on the `polkavm` interpreter.
+//! Running compiled programs on the `polkavm` interpreter.
 //!
-//! Programs are entered like a call: arguments where the compiler's convention has them, a return address that halts.
-//! Imports are answered by a closure.
+//! Programs are entered as by a call: arguments are where the compiler's convention has them, and the return address
+//! halts. A closure answers host calls.
 
 #![allow(dead_code, reason = "every test uses a part of it")]
 
@@ -73,8 +73,8 @@ impl Machine {
 }
 
 impl Instance {
-    /// Calls the function behind entry number `entry`. `host` gets the number of a host call and its six words and
-    /// returns two.
+    /// Calls the function of entry number `entry`. `host` gets the number of a host call and its six words, and returns
+    /// two.
     pub fn call(
         &mut self,
         entry: u32,
@@ -88,7 +88,7 @@ impl Instance {
         let stack = (result_bytes + on_stack(args.len(), ARGS.len())).next_multiple_of(16);
         let sp = raw.module().default_sp() as u32 - stack;
         for reg in polkavm::Reg::ALL {
-            // Nothing may depend on what other registers hold.
+            // The result must not depend on the contents of other registers.
             raw.set_reg(reg, 0xdead_beef_dead_beef);
         }
         for (n, &arg) in args.iter().enumerate() {

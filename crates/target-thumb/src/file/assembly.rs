@@ -1,10 +1,11 @@
-//! An object as assembly that LLVM's assembler turns into the same object.
+//! Printing an object as assembly, from which LLVM's assembler makes the same object.
 //!
-//! The text is made from the finished bytes. It has a directive for every section, symbol and build attribute, one line
-//! per instruction in the encoding it has, labels where branches and loads go, expressions of labels in jump tables,
-//! and names of symbols where relocations are. Symbols are always quoted, so that no name is taken for a register.
+//! The text is made from the finished bytes. It has a directive for every section, symbol and build attribute, and one
+//! line per instruction, which fixes the encoding. Branches and loads refer to labels, jump tables contain expressions
+//! of labels, and relocations appear as names of symbols. Symbols are always quoted, so that no name is taken for a
+//! register.
 //!
-//! Sections may have equal names; all but the first then are told apart by a number.
+//! Sections may have equal names; all but the first are then distinguished by a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,8 +24,8 @@ const LINE: usize = 16;
 /// The assembly of an object.
 ///
 /// # Errors
-/// If the bytes are no relocatable object for ARM, or if something in it has no assembly: a name that assemblers keep
-/// for themselves, or a kind of relocation that this compiler doesn't make.
+/// If the bytes are no relocatable object for ARM, or if something in it has no assembly: a name that assemblers
+/// reserve, or a kind of relocation that this compiler doesn't make.
 pub fn assembly(bytes: &[u8]) -> Result<String, FileError> {
     let file = File::parse(bytes)?;
     let mut printer =
@@ -41,7 +42,7 @@ pub fn assembly(bytes: &[u8]) -> Result<String, FileError> {
     Ok(printer.text)
 }
 
-/// Sections that relocations refer to as such, or that others are linked to.
+/// Sections that are the target of relocations, or that other sections are linked to.
 fn referred_sections(file: &File) -> BTreeSet<usize> {
     let relocations = file.sections.iter().flat_map(|section| &section.relocations);
     let symbols = relocations.map(|relocation| &file.symbols[relocation.symbol]);
@@ -153,7 +154,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    /// What a relocation refers to, plus a constant.
+    /// The target of a relocation, plus a constant.
     fn place(&self, relocation: &Relocation, addend: i32) -> String {
         let symbol = &self.file.symbols[relocation.symbol];
         let name = match symbol.section {
@@ -183,7 +184,7 @@ struct Body<'p, 'a> {
     printer: &'p mut Printer<'a>,
     section: &'a Section,
     number: usize,
-    /// Symbols that are yet to come, in descending order of their offset.
+    /// Symbols that are still to be printed, in descending order of their offset.
     symbols: Vec<&'a Symbol>,
 }
 
@@ -307,7 +308,7 @@ impl<'a> Body<'_, 'a> {
                 if symbol.is_global || symbol.section != Some(self.section.index) {
                     return Ok(asm.with_label(&place).to_string());
                 }
-                // Assemblers leave no relocation where they know the distance, unless told.
+                // If the distance is known, assemblers resolve it and leave no relocation, unless told otherwise.
                 let is_call = relocation.kind == elf::R_ARM_THM_PC22;
                 let kind = if is_call { "R_ARM_THM_CALL" } else { "R_ARM_THM_JUMP24" };
                 Ok(format!(".reloc ., {kind}, {place}\n\t{asm}"))

@@ -1,7 +1,7 @@
-//! A section of code as instructions and data, with the places that something refers to.
+//! A section of code as instructions and data, with the places that they refer to.
 //!
-//! Mapping symbols tell code from data. Data behind `tbb` and `tbh` is the table of that instruction, up to the first
-//! word that a load refers to; other data is words.
+//! Mapping symbols distinguish code from data. Data after `tbb` and `tbh` is the table of that instruction, up to the
+//! first word that a load refers to; other data is words.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::{File, Section};
 pub enum Item {
     /// An instruction, and the place in the section that it refers to.
     Inst(Decoded, Option<u32>),
-    /// Bytes that are no instruction the table has.
+    /// Bytes that are no instruction of the table of `thumb_isa`.
     Unknown(Vec<u8>),
     /// An entry of a jump table of 1 or 2 bytes, counting half-words from `base`.
     Entry { bytes: u32, base: u32, value: u32 },
@@ -30,12 +30,12 @@ pub enum Item {
 pub struct Code {
     /// Its pieces with their offsets, in order.
     pub items: Vec<(u32, Item)>,
-    /// Places that pieces refer to, and that are the start of one.
+    /// Offsets that pieces refer to and at which a piece starts.
     pub labels: BTreeSet<u32>,
 }
 
 impl Code {
-    /// Takes a section apart.
+    /// Decodes a section.
     pub fn new(file: &File, section: &Section) -> Self {
         let regions = regions(file, section);
         let mut code = Self::default();
@@ -61,7 +61,7 @@ impl Code {
             let item = match decoded {
                 Ok(decoded) => {
                     let target = decoded.inst.offset().map(|offset| target(&decoded.inst, at, offset));
-                    // A relocation says where it goes.
+                    // With a relocation, the target is that of the relocation.
                     Item::Inst(decoded, target.filter(|_| section.relocation_at(at).is_none()))
                 }
                 Err(bytes) => Item::Unknown(bytes.to_vec()),
@@ -109,7 +109,7 @@ impl Code {
         self.items.splice(before..before, new);
     }
 
-    /// Collects the places that are referred to.
+    /// Collects the places that pieces refer to.
     fn label(&mut self) {
         let starts: BTreeSet<u32> = self.items.iter().map(|(at, _)| *at).collect();
         for (_, item) in &self.items {
@@ -125,7 +125,7 @@ impl Code {
     }
 }
 
-/// Where an instruction at `at` with this offset goes or loads from.
+/// The place that an instruction at `at` with this offset branches to or loads from.
 fn target(inst: &Inst, at: u32, offset: i32) -> u32 {
     let is_aligned = matches!(inst, Inst::MemLit { .. } | Inst::Adr { .. });
     let counter = at.wrapping_add(4);
@@ -133,7 +133,7 @@ fn target(inst: &Inst, at: u32, offset: i32) -> u32 {
     counter.wrapping_add_signed(offset)
 }
 
-/// Start, end and whether it is code, for each region of a section.
+/// The regions of a section: start, end and whether it is code.
 fn regions(file: &File, section: &Section) -> Vec<(u32, u32, bool)> {
     let end = section.data.len() as u32;
     let in_section = file.symbols.iter().filter(|symbol| symbol.section == Some(section.index));

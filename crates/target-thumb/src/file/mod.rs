@@ -1,7 +1,7 @@
 //! Reading relocatable ELF objects for ARM back: as plain lists of sections, symbols and relocations.
 //!
-//! [`assembly`] prints an object as text for an assembler, [`Summary`] says what is in it. Both work on the finished
-//! bytes, so they can't differ from what a linker sees.
+//! [`assembly()`] prints an object as text for an assembler, [`Summary`] describes its contents. Both work on the
+//! finished bytes, so they can't differ from the object that a linker sees.
 
 mod assembly;
 mod code;
@@ -18,16 +18,16 @@ pub use assembly::assembly;
 pub use stack::{Depth, Step};
 pub use summary::{ExportStack, FunctionSummary, SectionSummary, Summary, SymbolSummary};
 
-/// Why a file can't be read as an object.
+/// Reasons why a file can't be read as an object.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is no ELF file, or a broken one.
+    /// It is no ELF file, or a broken one; with the defect.
     #[error("broken ELF file: {0}")]
     Broken(String),
-    /// It is for something else.
+    /// It is an ELF file of another kind or for another machine.
     #[error("an ELF file, but no relocatable object for ARM of 32 bits, little endian")]
     Foreign,
-    /// Something in it has no text that an assembler takes.
+    /// An item has no text that an assembler accepts.
     #[error("no assembly for {0}")]
     NoAssembly(String),
 }
@@ -44,7 +44,7 @@ const LITTLE: Endianness = Endianness::Little;
 /// A relocation of a section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Relocation {
-    /// Where, from the start of the section.
+    /// Its place, as an offset from the start of the section.
     pub offset: u32,
     /// Its type in the ABI.
     pub kind: u32,
@@ -63,9 +63,9 @@ pub(crate) struct Section {
     pub align: u32,
     pub link: usize,
     pub size: u32,
-    /// Its bytes; none if it has only a size.
+    /// Its bytes; none for a section without contents in the file.
     pub data: Vec<u8>,
-    /// In the order of their offsets.
+    /// Its relocations in the order of their offsets.
     pub relocations: Vec<Relocation>,
 }
 
@@ -99,12 +99,12 @@ pub(crate) struct Symbol {
 }
 
 impl Symbol {
-    /// Its place in its section; code addresses have bit 0 set.
+    /// Its offset in its section, without bit 0 that marks code addresses.
     pub const fn offset(&self) -> u32 {
         if self.kind == elf::STT_FUNC { self.value & !1 } else { self.value }
     }
 
-    /// Whether it says where code or data begins.
+    /// Whether it is a mapping symbol, which marks where code or data begins.
     pub fn is_mark(&self) -> bool {
         let is_named = |mark: &str| {
             self.name.strip_prefix(mark).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -127,7 +127,7 @@ impl File {
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
         let header = match Header::parse(bytes) {
             Ok(header) if header.is_little_endian() => header,
-            // Of 64 bits, say, but ELF.
+            // For example an ELF file of 64 bits.
             _ if bytes.starts_with(&elf::ELFMAG) => return Err(FileError::Foreign),
             Ok(_) => return Err(FileError::Foreign),
             Err(error) => return Err(error.into()),
@@ -180,7 +180,7 @@ impl File {
     }
 }
 
-/// Whether a section is more than tables of the file.
+/// Whether a section contains more than tables of the file format.
 fn has_contents(section: &SectionHeader32<Endianness>) -> bool {
     let kind = section.sh_type(LITTLE);
     !matches!(kind, elf::SHT_NULL | elf::SHT_SYMTAB | elf::SHT_STRTAB | elf::SHT_SYMTAB_SHNDX)

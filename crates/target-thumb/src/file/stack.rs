@@ -1,19 +1,19 @@
-//! How deep the stack gets: frame sizes summed along the call graph.
+//! Stack depth: frame sizes summed along the call graph.
 //!
-//! Functions that can call each other in a circle form a group (a strongly connected component, found by Tarjan's
-//! algorithm, which gives callees before callers). A group whose circles are all of tail calls uses no more stack the
-//! longer it runs; any other is recursion, has no depth, and every function of it is counted once. A tail call gives the
-//! caller's frame up first. An indirect call goes to any function whose address is taken and that has its type, and is
-//! taken for a call that comes back.
+//! Functions that can call each other in a cycle form a group (a strongly connected component, found by Tarjan's
+//! algorithm, which yields callees before callers). A group whose cycles consist of tail calls uses no more stack the
+//! longer it runs. Any other group is recursive and has no bound; then every function of it is counted once. A tail
+//! call releases the caller's frame first. An indirect call may go to any function with its type whose address is
+//! taken, and is treated as a call that returns.
 
 use std::collections::BTreeSet;
 
-/// Another function that one calls.
+/// A call of another function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Edge {
-    /// Which one.
+    /// The index of the callee.
     pub to: usize,
-    /// Whether the caller's frame is gone by then.
+    /// Whether the caller's frame is released before the call.
     pub is_tail: bool,
 }
 
@@ -22,9 +22,9 @@ pub struct Edge {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Bytes of stack it takes itself, if known; the functions of others have none.
+    /// Bytes of stack of its own frame, if known; functions defined elsewhere have none.
     pub bytes: Option<u32>,
-    /// What it calls, indirect calls included.
+    /// Its calls, including indirect ones.
     pub edges: Vec<Edge>,
     /// Whether it is defined elsewhere.
     pub is_import: bool,
@@ -37,24 +37,24 @@ pub struct Node {
 pub struct Step {
     /// Its name.
     pub function: String,
-    /// Bytes it adds; 0 if it has given its frame up for a tail call.
+    /// Bytes it adds; 0 if a tail call has released its frame.
     pub bytes: u32,
 }
 
-/// How deep the stack gets below a function's caller.
+/// Maximum stack depth below a function's caller.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Depth {
-    /// Bytes; every function of a recursion counted once, functions of others not counted.
+    /// Bytes; every function of a recursion is counted once, and functions defined elsewhere are not counted.
     pub bytes: u32,
-    /// The path that takes them.
+    /// The path of calls with this depth.
     pub path: Vec<Step>,
-    /// Functions that can be reached and that call themselves or each other, by group.
+    /// Reachable functions that call themselves or each other, by group.
     pub recursion: Vec<Vec<String>>,
-    /// Functions that can be reached and that call code addresses.
+    /// Reachable functions that call code addresses.
     pub indirect: Vec<String>,
-    /// Functions of others that can be reached.
+    /// Reachable functions that are defined elsewhere.
     pub imports: Vec<String>,
-    /// Functions that can be reached and whose own size isn't known.
+    /// Reachable functions whose own frame size is unknown.
     pub unknown: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ pub struct Depths<'a> {
     nodes: &'a [Node],
     /// Group of each function.
     group_of: Vec<usize>,
-    /// Callees before callers.
+    /// The groups, callees before callers.
     groups: Vec<Group>,
 }
 
@@ -71,14 +71,14 @@ struct Group {
     members: Vec<usize>,
     is_recursive: bool,
     bytes: u32,
-    /// The functions on the way and what they add.
+    /// The functions on the path, each with the bytes it adds.
     steps: Vec<(usize, u32)>,
-    /// The group it goes on in.
+    /// The group in which the path continues.
     next: Option<usize>,
 }
 
 impl<'a> Depths<'a> {
-    /// Computes them.
+    /// Computes the depths of all functions.
     pub fn new(nodes: &'a [Node]) -> Self {
         let components = components(nodes);
         let mut group_of = vec![0; nodes.len()];
@@ -125,7 +125,7 @@ impl<'a> Depths<'a> {
         depth
     }
 
-    /// The function and all that it can reach, in order.
+    /// The function and all functions it can reach, in order.
     fn reached(&self, function: usize) -> BTreeSet<usize> {
         let mut reached = BTreeSet::from([function]);
         let mut waiting = vec![function];
@@ -136,7 +136,7 @@ impl<'a> Depths<'a> {
         reached
     }
 
-    /// The group of these functions; the groups of all others that they call are known.
+    /// The group of these functions; the groups of all their other callees are known.
     fn group(&self, members: Vec<usize>) -> Group {
         let is_inside = |edge: &Edge| members.contains(&edge.to);
         let edges = members.iter().flat_map(|&member| &self.nodes[member].edges);
@@ -160,7 +160,7 @@ impl<'a> Depths<'a> {
                 (kept.saturating_add(below(edge)), node, kept, Some(self.group_of[edge.to]))
             })
         });
-        // Of equal ones the first, and so the shortest.
+        // Of equal depths the first is taken, which has the shortest path.
         let best = alone.chain(onwards).reduce(|best, new| if new.0 > best.0 { new } else { best });
         let (bytes, node, kept, next) = best.expect("a group has members");
         Group { members, is_recursive, bytes, steps: vec![(node, kept)], next }
@@ -215,7 +215,7 @@ fn components(nodes: &[Node]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
 
-    /// Bytes of a function, and what it calls with whether that is a tail call.
+    /// Bytes of a function, and its callees, each with whether the call is a tail call.
     type Row<'a> = (u32, &'a [(usize, bool)]);
 
     fn nodes(list: &[Row<'_>]) -> Vec<Node> {
@@ -254,7 +254,7 @@ mod tests {
     fn tail_calls_leave_their_frame() {
         assert_eq!(depths(&[(8, &[(1, true)]), (16, &[])]), [16, 16]);
         assert_eq!(depths(&[(24, &[(1, true)]), (16, &[])]), [24, 16]);
-        // A circle of tail calls.
+        // A cycle of tail calls.
         assert_eq!(depths(&[(8, &[(1, true)]), (16, &[(0, true), (2, false)]), (4, &[])]), [20, 20, 4]);
     }
 

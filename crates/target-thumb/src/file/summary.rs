@@ -1,7 +1,7 @@
-//! What is in an object: sections, symbols, settings, and how much stack its functions take.
+//! Summary of an object: sections, symbols, settings, and the stack depth of its functions.
 //!
-//! Direct calls are read from the relocations of the code, frame sizes and indirect calls from the sections that
-//! the writer of objects adds. An object of another compiler has only the parts that every object has.
+//! Direct calls are read from the relocations of the code, frame sizes and indirect calls from sections that this
+//! compiler adds. An object of another compiler has only the parts that every object has.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct SymbolSummary {
     pub section: String,
     /// Bytes.
     pub size: u32,
-    /// Whether others can refer to it.
+    /// Whether it is global, so that other objects can refer to it.
     pub is_global: bool,
     /// Whether it is a function; else it is data.
     pub is_function: bool,
@@ -43,16 +43,16 @@ pub struct SymbolSummary {
 pub struct FunctionSummary {
     /// Its first symbol.
     pub name: String,
-    /// Bytes of stack it takes itself, if the object says.
+    /// Bytes of stack of its own frame, if the object contains them.
     pub stack_bytes: Option<u32>,
 }
 
-/// A function that others can call.
+/// A function that other objects can call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExportStack {
     /// Its symbol.
     pub name: String,
-    /// How deep the stack gets.
+    /// Its stack depth.
     pub depth: Depth,
 }
 
@@ -65,16 +65,16 @@ pub struct LinearMemoryBytes {
     pub flash: u64,
 }
 
-/// What is in an object.
+/// The contents of an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
-    /// The core of the build attributes.
+    /// The core according to the build attributes.
     pub core: Option<String>,
-    /// How the object was made, by name; empty if this compiler did not.
+    /// The compiler's settings, by name; empty if the object is not from this compiler.
     pub settings: Vec<(String, String)>,
     /// Bytes by kind of section.
     pub sizes: Sizes,
-    /// How much of them is linear memory.
+    /// The share of linear memory in them.
     pub linear_memory: LinearMemoryBytes,
     /// Sections that are loaded, in order.
     pub sections: Vec<SectionSummary>,
@@ -82,7 +82,7 @@ pub struct Summary {
     pub debug: Vec<SectionSummary>,
     /// Defined symbols, in order.
     pub symbols: Vec<SymbolSummary>,
-    /// Undefined symbols but those of the run-time ABI, in order.
+    /// Undefined symbols except those of the run-time ABI, in order.
     pub imports: Vec<String>,
     /// Undefined symbols of the run-time ABI.
     pub helpers: Vec<String>,
@@ -93,7 +93,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Bytes that the object takes of flash: what is executed, read or copied from there.
+    /// Bytes of flash that the object takes: contents that are executed, read or copied from there.
     pub const fn flash(&self) -> u64 {
         self.sizes.text + self.sizes.rodata + self.sizes.data
     }
@@ -103,7 +103,7 @@ impl Summary {
         self.sizes.data + self.sizes.bss
     }
 
-    /// The symbol of what must be called before all others.
+    /// The symbol of the function that must be called before all others.
     pub fn first_call(&self) -> Option<&str> {
         let found = self.settings.iter().find(|(name, _)| name == FIRST_CALL);
         found.map(|(_, symbol)| symbol.as_str())
@@ -144,7 +144,7 @@ fn loaded(file: &File) -> impl Iterator<Item = &Section> {
     file.sections.iter().filter(|section| section.has(elf::SHF_ALLOC))
 }
 
-/// Whether a section tells debuggers something.
+/// Whether a section is for debuggers.
 fn is_debug(section: &Section) -> bool {
     !section.has(elf::SHF_ALLOC) && section.name.starts_with(".debug_")
 }
@@ -227,7 +227,7 @@ impl Graph {
             if let Some(section) = symbol.section {
                 let place = (section, symbol.offset());
                 if let Some(&known) = graph.defined.get(&place) {
-                    // Of several symbols the first global one is the name.
+                    // Of several symbols the first global one gives the name.
                     let is_local = |name: &String| {
                         file.symbols.iter().any(|other| other.name == *name && !other.is_global)
                     };
@@ -264,7 +264,7 @@ impl Graph {
         })
     }
 
-    /// The function that a symbol plus an offset is.
+    /// The function at a symbol plus an offset.
     fn function(&self, file: &File, symbol: usize, addend: u32) -> Option<usize> {
         let target = &file.symbols[symbol];
         match target.section {

@@ -1,11 +1,11 @@
-//! Build attributes, read: the counterpart of `object/attributes.rs`.
+//! Reading build attributes: the inverse of `object/attributes.rs`.
 
 /// The value of a tag.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Value {
     /// A number.
     Number(u32),
-    /// A text.
+    /// A string.
     Text(String),
 }
 
@@ -16,7 +16,7 @@ pub const FP_ARCH: u32 = 10;
 /// `Tag_ABI_HardFP_use`.
 pub const HARD_FP: u32 = 27;
 
-/// Tags about the whole file with their values, in order; what can't be read ends the list.
+/// Tags of the whole file with their values, in order; unreadable bytes end the list.
 pub fn read(section: &[u8]) -> Vec<(u32, Value)> {
     // Version, length of the subsection, its vendor, then `Tag_File` and its length.
     let vendor = b"aeabi\0";
@@ -33,7 +33,7 @@ pub fn read(section: &[u8]) -> Vec<(u32, Value)> {
     tags
 }
 
-/// The text of a tag.
+/// The string of a tag.
 pub fn text_of(tags: &[(u32, Value)], wanted: u32) -> Option<&str> {
     tags.iter().find_map(|(tag, value)| match value {
         Value::Text(text) if *tag == wanted => Some(text.as_str()),
@@ -41,7 +41,7 @@ pub fn text_of(tags: &[(u32, Value)], wanted: u32) -> Option<&str> {
     })
 }
 
-/// The number of a tag, 0 if it isn't there.
+/// The number of a tag; 0 if it is absent.
 pub fn number_of(tags: &[(u32, Value)], wanted: u32) -> u32 {
     let numbers = tags.iter().find_map(|(tag, value)| match value {
         Value::Number(number) if *tag == wanted => Some(*number),

@@ -1,11 +1,12 @@
-//! Paths that leave early.
+//! Early exits: preparing paths that leave the function early, so that they need no frame.
 //!
-//! What leaves a function before it does much should not save registers for the rest. Allocation copies parameters to
-//! registers that survive calls right at the entry; so a branch reads the parameter itself, copies move down to the way
-//! that needs them, and what leaves early gets an end of its own.
+//! A path that leaves a function early should not save registers for the rest. Allocation copies parameters at the
+//! entry to registers that survive calls. So a branch is made to read the parameter itself, and copies are sunk to the
+//! successor that needs them. An early exit gets its own copy of the block with the return.
 //!
-//! A copy moves if only one way out of the block reads its destination, that way has no other way in, and nothing behind
-//! the copy touches its registers. Only blocks at the beginning that nothing joins are visited, a limited number.
+//! A copy sinks if exactly one successor of the block reads its destination, that successor has no other predecessor,
+//! and no later instruction of the block touches its registers. Only blocks at the beginning of the function, before
+//! paths join, are visited, and a limited number of them.
 
 use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
 use ssa::IdVec;
@@ -14,13 +15,13 @@ use crate::inst::Inst;
 use crate::peephole::effects::{Effects, live_in};
 use crate::target::Thumb;
 
-/// Most blocks that copies leave.
+/// Maximum number of blocks from which copies sink.
 const MAX_BLOCKS: usize = 16;
 
-/// Most instructions of an end that is copied.
+/// Maximum number of instructions of a returning block that is duplicated.
 const MAX_EXIT_INSTS: usize = 2;
 
-/// Moves copies at the function's beginning out of the way of branches.
+/// Sinks copies at the function's beginning below its branches.
 pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
     let preds = predecessor_counts(func);
     let mut live = live_in(func);
@@ -49,7 +50,7 @@ fn predecessor_counts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
     counts
 }
 
-/// Lets a block's branch read what copies in the block read, where that is still there.
+/// Makes a block's branch read the sources of the block's copies, where they still hold the value.
 fn read_sources(func: &mut Function<Thumb, PReg>, block: Block) {
     let data = &mut func.blocks[block];
     let mut copies: Vec<(PReg, PReg)> = Vec::new();
@@ -64,7 +65,7 @@ fn read_sources(func: &mut Function<Thumb, PReg>, block: Block) {
     }
 }
 
-/// The copies of a block that may move, last first, each with where it goes.
+/// The copies of a block that may sink, last first, each with the successor it goes to.
 fn sinkable(
     func: &Function<Thumb, PReg>,
     block: Block,
@@ -97,9 +98,8 @@ fn sinkable(
     found
 }
 
-/// For each block whether it does so little before it leaves the function that others may have a copy of it. Where size
-/// counts, it must do nothing, and those that jump to it must do something different each, or they would become one block
-/// otherwise.
+/// For each block, whether it returns after so few instructions that blocks may get a copy of it. When optimising for
+/// size it must be empty. The blocks that jump to it must then differ, because equal ones would otherwise be merged.
 pub fn short_ends(func: &Function<Thumb, PReg>) -> IdVec<Block, bool> {
     let mut jumping: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for &block in &func.order {
@@ -126,7 +126,7 @@ pub fn short_ends(func: &Function<Thumb, PReg>) -> IdVec<Block, bool> {
     func.blocks.ids().map(is_short).collect()
 }
 
-/// Gives blocks without the frame that jump to an end with it their own copy of that end.
+/// Gives blocks without the frame their own copy of a returning block that has the frame, if they jump to it.
 pub fn detach_ends(
     func: &mut Function<Thumb, PReg>,
     framed: &IdVec<Block, bool>,
@@ -146,7 +146,7 @@ pub fn detach_ends(
     }
 }
 
-/// Whether a block can't do without the frame, `saved` being the registers it keeps.
+/// Whether a block needs the frame, given the callee-saved registers `saved` that the function changes.
 pub fn needs_frame(func: &Function<Thumb, PReg>, saved: RegSet, block: Block) -> bool {
     let data = &func.blocks[block];
     data.insts.iter().chain(data.control.inst()).any(|inst| {

@@ -1,4 +1,4 @@
-//! Division of two words by two words: a call that gives quotient and remainder.
+//! Division of 64-bit integers: a call that returns quotient and remainder.
 //!
 //! In one block, quotient and remainder of the same operands come from one call.
 

@@ -1,8 +1,8 @@
 //! Float operations that the core has no instruction for.
 //!
-//! - Operations on bits (sign, copying a sign) and wasm's minimum and maximum are spelled out everywhere the hardware
-//!   lacks them, which for the latter is everywhere.
-//! - Conversions to and from 64-bit integers, and rounding on units that lack it, are helpers that work on bits.
+//! - Operations on bits (sign, copying a sign) are expanded inline where the hardware lacks them. So are wasm's minimum
+//!   and maximum, which all hardware lacks.
+//! - Conversions to and from 64-bit integers, and rounding on units that lack it, are helper functions on bits.
 //! - Arithmetic and comparisons without hardware are calls of the run-time ABI, if allowed.
 
 use codegen::Unsupported;
@@ -71,8 +71,8 @@ impl Rewriter<'_> {
         self.float(ty, joined)
     }
 
-    /// The lesser (greater) if they differ; both bits joined (common) if they are equal, for the sign of zero; the sum,
-    /// which is NaN, if they are not ordered.
+    /// Minimum or maximum: the lesser (or greater) one if they differ. If they are equal, the result is the or (and) of
+    /// their bits, for the sign of zero; if unordered, their sum, which is NaN.
     fn extremum(&mut self, op: BinaryOp, ty: Type, [a, b]: [Value; 2]) -> Result<Value, Unsupported> {
         let (cond, join) = match op {
             BinaryOp::Fmin => (FCond::Olt, BinaryOp::Or),
@@ -102,7 +102,7 @@ impl Rewriter<'_> {
         if self.in_hardware(ty) {
             return Ok(None);
         }
-        // The relation that is asked, and whether its opposite is wanted.
+        // The relation to test, and whether the result must be inverted.
         let (name, inverted) = match cond {
             FCond::Oeq => ("eq", false),
             FCond::Une => ("eq", true),
@@ -200,7 +200,7 @@ impl Rewriter<'_> {
 
     // ---- Conversions ----
 
-    /// Sign and magnitude are converted apart.
+    /// Sign and magnitude are converted separately.
     fn integer_to_float(&mut self, signed: bool, ty: Type, from: Type, arg: Value) -> Value {
         let extend = if signed { UnaryOp::Sext } else { UnaryOp::Zext };
         let wide = if from == Type::I32 { self.unary(extend, Type::I64, arg) } else { arg };

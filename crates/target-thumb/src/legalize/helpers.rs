@@ -1,4 +1,4 @@
-//! The helper functions, added to a module when something calls them.
+//! Helper functions, which are added to a module when a replacement calls them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use ssa::{
     estimate_frequencies, parse_module,
 };
 
-/// The helpers and which of them a module has.
+/// The helpers, and the ones that a module has already.
 pub struct Helpers {
     source: Module,
     added: BTreeMap<FuncId, FuncId>,
@@ -25,14 +25,14 @@ impl Helpers {
         Self { source, added: BTreeMap::new(), made: BTreeMap::new() }
     }
 
-    /// The function of a helper in `module`, which gets it with all it calls if it is new.
+    /// The id of a helper in `module`. A new helper is added together with its callees.
     pub fn get(&mut self, module: &mut Module, name: &str) -> FuncId {
         let found = self.source.decls.iter().find(|(_, decl)| decl.name == name).map(|(id, _)| id);
         self.add(module, found.unwrap_or_else(|| panic!("there is no helper `{name}`")))
     }
 
-    /// The function called `name` in `module`, which gets it from `make` (by name and signature, from bits to bits of one
-    /// type) if it is new.
+    /// The id of the function called `name` in `module`. A new one is made by `make` from its name and signature, which
+    /// is from bits to bits of one type.
     pub fn get_or_make(
         &mut self,
         module: &mut Module,

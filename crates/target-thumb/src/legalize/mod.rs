@@ -1,12 +1,12 @@
-//! Replacing what the machine lacks by what it has, in SSA.
+//! Legalisation: replacing operations that the machine lacks, in SSA.
 //!
-//! Operations that take many instructions become calls of helper functions, which are SSA, too (`helpers.ssa` and
-//! [`round`]), and are compiled into the object as local functions: nothing is left for the linker to find. The one
-//! exception is float arithmetic on cores without the hardware, which the caller must have asked for: it calls the
-//! functions of the run-time ABI (`__aeabi_dadd` and so on) that every C toolchain has.
+//! Operations that take many instructions become calls of helper functions. These are SSA, too (`helpers.ssa` and
+//! [`round`]), and are compiled into the object as local functions, so the linker needs no library for them. The
+//! exception is float arithmetic on cores without the hardware, which is an option: it calls the functions of the
+//! run-time ABI (`__aeabi_dadd` and so on) that every C toolchain has.
 //!
-//! Each function is rewritten in one pass over its instructions. A replacement is built from instructions that are
-//! legalized on their way in, so a rule may use operations that have rules of their own.
+//! Each function is rewritten in one pass over its instructions. The instructions of a replacement are themselves
+//! legalised when they are appended, so a rule may use operations that have rules of their own.
 
 mod divide;
 mod float;
@@ -21,8 +21,8 @@ use ssa::{BinaryOp, Cond, FuncId, Function, IdVec, Inst, InstData, Module, Type,
 use crate::cpu::Cpu;
 use helpers::Helpers;
 
-/// Rewrites a module so that selection has an answer to everything in it. `soft_floats` allows calls of the run-time
-/// ABI for float arithmetic that the core lacks.
+/// Rewrites a module so that selection supports all its operations. `soft_floats` allows calls of the run-time ABI for
+/// float arithmetic that the core lacks.
 ///
 /// # Errors
 /// If a function computes with floats that the core has no hardware for.
@@ -53,11 +53,11 @@ struct Rewriter<'a> {
     helpers: &'a mut Helpers,
     cpu: Cpu,
     soft_floats: bool,
-    /// What stands for each value of the original function.
+    /// The new value for each value of the original function.
     renamed: IdVec<Value, Value>,
     /// The block being written.
     out: Vec<Inst>,
-    /// Quotient and remainder that the block has: see [`divide`].
+    /// Quotients and remainders already computed in the block: see [`divide`].
     divisions: BTreeMap<(bool, Value, Value), [Value; 2]>,
 }
 
@@ -82,7 +82,7 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// Rewrites operands: a replaced value may have been used by instructions in front of it in the list of blocks.
+    /// Rewrites operands: a replaced value may have been used by instructions earlier in the list of blocks.
     fn rename(&mut self) {
         let renamed = &self.renamed;
         let resolve = |mut value: Value| {
@@ -94,7 +94,7 @@ impl Rewriter<'_> {
         self.func.insts.values_mut().for_each(|data| data.map_args(resolve));
     }
 
-    /// What computes the result of an instruction instead, if something must.
+    /// The value that replaces the result of an instruction, if it is replaced.
     fn replacement(&mut self, data: &InstData) -> Result<Option<Value>, Unsupported> {
         match *data {
             InstData::Binary { op, ty: Type::I64, args } => Ok(self.division(op, args)),
@@ -114,7 +114,7 @@ impl Rewriter<'_> {
         self.func.results[inst][0]
     }
 
-    /// Appends an instruction, or what replaces it.
+    /// Appends an instruction or its replacement.
     fn emit(&mut self, data: InstData, ty: Type) -> Result<Value, Unsupported> {
         match self.replacement(&data)? {
             Some(value) => Ok(value),

@@ -1,16 +1,16 @@
-//! Rounding floats to integral floats on their bits.
+//! Rounding floats to integral floats by operations on their bits.
 //!
-//! With the exponent between 0 and the width of the fraction, the lowest bits of the number, as the exponent tells how
-//! many, are its fraction. Truncation clears them; the other directions first add something to the magnitude: all ones
-//! away from zero, all ones but the highest, plus the lowest kept bit, to nearest even. Carries run into the exponent,
-//! as they should. A smaller exponent leaves zero or one with the number's sign, a larger one the number itself; NaN
-//! becomes the canonical one.
+//! If the exponent is between 0 and the width of the fraction, it tells how many of the lowest bits are below the
+//! binary point. Truncation clears those bits. The other directions first add to the magnitude: all ones to round away
+//! from zero; for nearest-even all ones but the highest, plus the lowest kept bit. Carries into the exponent give the
+//! right result. A smaller exponent gives zero or one with the number's sign, a larger one the number itself. NaN
+//! becomes the canonical NaN.
 
 use ssa::{BinaryOp, Cond, Function, InstData, SigId, Type, UnaryOp, Value, estimate_frequencies};
 
 use super::float::bits_type;
 
-/// The function from bits to bits of `ty` that does `op`.
+/// The function from bits to bits of `ty` that performs `op`.
 pub fn function(name: &str, sig: SigId, op: UnaryOp, ty: Type) -> Function {
     let mut func = Function::new(name, sig);
     let block = func.add_block();
@@ -74,7 +74,7 @@ impl Rounding {
         let magnitude = self.with(BinaryOp::And, self.x, !sign_bit);
         let sign = self.with(BinaryOp::And, self.x, sign_bit);
         let stored = self.with(BinaryOp::ShrU, magnitude, fraction);
-        // Kept in range for the shift; out of range the result is not used.
+        // Kept in the range of the shift; the result is unused if it was outside.
         let exponent = self.with(BinaryOp::Sub, stored, bias);
         let exponent = self.with(BinaryOp::And, exponent, i64::from(self.ty.bits()) - 1);
         let ones = self.constant((1 << fraction) - 1);
@@ -94,7 +94,7 @@ impl Rounding {
         self.select(is_large, itself, rounded)
     }
 
-    /// What is added to the magnitude, and the magnitude of the result for numbers below one.
+    /// The number added to the magnitude, and the magnitude of the result for numbers below one.
     fn direction(
         &mut self,
         op: UnaryOp,

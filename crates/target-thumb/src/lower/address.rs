@@ -1,18 +1,18 @@
 //! Addressing: `base + index + offset` as an operand of a load or store.
 //!
 //! Addresses are computed modulo 2^32, so constants that are added to the index move into the offset whatever their
-//! sign. What remains is matched with what the machine has: a register and a constant from -255 to 4095, two
-//! registers of which one may be shifted by up to 3, or a place in the frame. A wasm address of a stack object is its
-//! machine address less the base of linear memory, so there the base cancels.
+//! sign. The rest is matched with the machine's operands: a register and a constant from -255 to 4095, two registers of
+//! which one may be shifted by up to 3, or a stack slot. A wasm address of a stack object is its machine address minus
+//! the base of linear memory, so there the base cancels.
 
 use codegen::{StackSlot, VReg};
 use ssa::{Addr, BinaryOp, DataId, InstData, Value};
 use thumb_isa::{Opcode, Shift};
 
-use super::{Cx, Part, arith, constant, part, reg, temp, word};
+use super::{Cx, WordSource, arith, constant, part, reg, temp, word};
 use crate::inst::{Base, Inst, alu_reg};
 
-/// What a load or store addresses.
+/// The operand of a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mem {
     /// A register plus a constant.
@@ -23,38 +23,38 @@ pub enum Mem {
     BaseIndex(VReg),
     /// The base register plus a constant.
     BaseOffset(i32),
-    /// A place in the frame.
+    /// A slot of the frame.
     Slot(StackSlot),
 }
 
-/// Offsets an access can have.
+/// The offsets that an access can have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reach {
-    /// Least.
+    /// The lowest.
     pub min: i32,
-    /// Greatest.
+    /// The highest.
     pub max: i32,
-    /// Distance between offsets, a power of two.
+    /// Their distance from each other, a power of two.
     pub step: i32,
     /// Whether a second register can be added.
     pub indexed: bool,
 }
 
 impl Reach {
-    /// Of integer accesses of a word or less.
+    /// Integer accesses of a word or less.
     pub const WORD: Self = Self { min: -255, max: 4095, step: 1, indexed: true };
-    /// Of two accesses to neighbouring words.
+    /// Two accesses to neighbouring words.
     pub const TWO_WORDS: Self = Self { min: -255, max: 4091, step: 1, indexed: false };
-    /// Of an access of a double word.
+    /// An access of a double word.
     pub const DUAL: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
-    /// Of float accesses.
+    /// Float accesses.
     pub const FLOAT: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
 
     const fn contains(self, offset: i32) -> bool {
         self.min <= offset && offset <= self.max && offset & (self.step - 1) == 0
     }
 
-    /// A reachable offset whose distance from `offset` is likely to be a short constant.
+    /// A reachable offset that leaves a rest of `offset` which is likely to be a short constant.
     const fn low_part(self, offset: i32) -> i32 {
         let mask = self.max.unsigned_abs().next_power_of_two() as i32 - 1;
         let low = offset & mask & -self.step;
@@ -78,7 +78,7 @@ pub fn operand(cx: &mut Cx<'_>, addr: &Addr, reach: Reach) -> Mem {
     }
 }
 
-/// A sum being taken apart.
+/// The parts of a sum.
 struct Sum {
     base: Option<DataId>,
     index: Option<Value>,
@@ -89,7 +89,7 @@ impl Sum {
     /// Moves constants and a symbol from the index to their places.
     fn fold(&mut self, cx: &Cx<'_>) {
         while let Some(value) = self.index {
-            if let Part::Imm(imm) = part(cx, value) {
+            if let WordSource::Imm(imm) = part(cx, value) {
                 self.offset = self.offset.wrapping_add(imm as i32);
                 self.index = None;
             } else if let Some((rest, imm)) = split_constant(cx, value)
@@ -107,7 +107,7 @@ impl Sum {
         }
     }
 
-    /// A data object's address in the index, if there is none beside it yet.
+    /// The address of a data object in the index, if the sum has no base yet.
     fn split_symbol(&self, cx: &Cx<'_>, value: Value) -> Option<(DataId, i32, Option<Value>)> {
         if self.base.is_some() {
             return None;
@@ -124,7 +124,7 @@ impl Sum {
         found.map(|((data, offset), rest)| (data, offset, Some(rest)))
     }
 
-    /// The stack object the address is in, if its wasm address is used as one.
+    /// The stack object that contains the address, if its wasm address is used as one.
     fn frame_slot(&self, cx: &Cx<'_>) -> Option<StackSlot> {
         let (slot, base) = frame_address(cx, self.index?, self.offset)?;
         let counts_from = self.base.and_then(|data| cx.target.base_of(data));
@@ -132,8 +132,8 @@ impl Sum {
     }
 }
 
-/// Whether a sum takes the place of what a constant is added to: it is needed behind, as a pointer that moves on is, and
-/// the other one isn't.
+/// Whether to add to a sum with a constant instead of to its other operand `rest`: the sum is needed in a register
+/// anyway, as a pointer that is incremented is, and `rest` isn't.
 fn replaces(cx: &Cx<'_>, sum: Value, rest: Value) -> bool {
     let is_free = |data: &InstData| codegen::Remat::of(data).is_some();
     cx.is_needed(sum)
@@ -142,7 +142,7 @@ fn replaces(cx: &Cx<'_>, sum: Value, rest: Value) -> bool {
         && frame_address(cx, rest, 0).is_none()
 }
 
-/// The place in a stack object that a value plus `offset` is, and what the address counts from.
+/// The slot at a value plus `offset`, and the base that its address is relative to.
 pub fn frame_address(cx: &Cx<'_>, value: Value, offset: i32) -> Option<(StackSlot, Option<Base>)> {
     match *cx.def(value)? {
         InstData::FrameAddr { slot } => Some((StackSlot::Object { slot, offset }, cx.target.memory_base())),
@@ -159,14 +159,14 @@ pub fn frame_address(cx: &Cx<'_>, value: Value, offset: i32) -> Option<(StackSlo
     }
 }
 
-/// The place whose machine address is the sum of linear memory's base and the wasm address of a stack object.
+/// The slot whose machine address is the sum of linear memory's base and the wasm address of a stack object.
 pub fn frame_sum(cx: &Cx<'_>, [base, address]: [Value; 2]) -> Option<StackSlot> {
     let &InstData::FrameAddr { slot } = cx.def(address)? else { return None };
     let &InstData::DataAddr { data, offset } = cx.def(base)? else { return None };
     (cx.target.linear_memory == Some(data)).then_some(StackSlot::Object { slot, offset })
 }
 
-/// A value that is a sum of something and a constant.
+/// The summands of a value that is a sum with a constant.
 fn split_constant(cx: &Cx<'_>, value: Value) -> Option<(Value, i32)> {
     let InstData::Binary { op, args: [a, b], .. } = *cx.pure_def(value)? else { return None };
     let imm = part(cx, b).imm()? as i32;
@@ -209,7 +209,7 @@ fn indexed(cx: &mut Cx<'_>, index: Value, offset: i32, reach: Reach) -> Mem {
     Mem::Offset(sum, low)
 }
 
-/// An address that is the sum of a register and a shifted register.
+/// The operands of an address that is the sum of a register and a shifted register.
 fn two_registers(cx: &mut Cx<'_>, index: Value) -> Option<(VReg, VReg, u32)> {
     let [a, b] = super::single_use_binary(cx, index, BinaryOp::Add)?;
     for (plain, other) in [(a, b), (b, a)] {
@@ -222,7 +222,7 @@ fn two_registers(cx: &mut Cx<'_>, index: Value) -> Option<(VReg, VReg, u32)> {
 
 fn symbol(cx: &mut Cx<'_>, data: DataId, offset: i32, reach: Reach) -> Mem {
     let is_memory = cx.target.linear_memory == Some(data);
-    // Neighbouring places share their anchor; single objects are their own.
+    // Neighbouring places share an anchor; a single object is its own.
     let low = match (is_memory, reach.contains(offset)) {
         (false, true) => offset,
         _ => reach.low_part(offset),

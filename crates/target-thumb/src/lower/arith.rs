@@ -4,11 +4,13 @@ use codegen::VReg;
 use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, address, assign, bits, constant, part, reg, shift, single_use_binary, temp, word};
+use super::{
+    Cx, WordSource, address, assign, bits, constant, part, reg, shift, single_use_binary, temp, word,
+};
+use crate::condition::{Compare, Src, Test};
 use crate::immediate::{fits_add, is_modified};
 use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 use crate::target::MemoryMode;
-use crate::test::{Compare, Src, Test};
 
 /// Selects a binary operation on words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
@@ -45,14 +47,14 @@ const fn divide(signed: bool, dst: VReg, a: VReg, b: VReg) -> Inst<VReg> {
     Inst::Plain(Machine::Reg3 { op, rd: dst, rn: a, rm: b })
 }
 
-/// `dst[1]:dst[0] = a * b`, full product.
-pub fn mul_long(cx: &mut Cx<'_>, signed: bool, dst: [VReg; 2], [a, b]: [Part; 2]) {
+/// `dst[1]:dst[0] = a * b`, the full product.
+pub fn mul_long(cx: &mut Cx<'_>, signed: bool, dst: [VReg; 2], [a, b]: [WordSource; 2]) {
     let op = if signed { Opcode::Smull } else { Opcode::Umull };
     let (a, b) = (reg(cx, a), reg(cx, b));
     cx.emit(Inst::Plain(Machine::mul_long(op, dst[0], dst[1], a, b)));
 }
 
-/// An operand that is a register shifted by a constant, for this use only or for all of its uses.
+/// The operands of a register shifted by a constant, if this is its only use or all its uses take shifted operands.
 pub fn shifted(cx: &Cx<'_>, value: Value) -> Option<(Value, Shift)> {
     let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
     if !cx.has_one_use(value) && !cx.facts.operands.contains(&value) {
@@ -76,7 +78,7 @@ fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
         return;
     }
     match [part(cx, a), part(cx, b)] {
-        [a, Part::Imm(imm)] | [Part::Imm(imm), a] => return add_constant(cx, dst, a, imm),
+        [a, WordSource::Imm(imm)] | [WordSource::Imm(imm), a] => return add_constant(cx, dst, a, imm),
         _ => {}
     }
     for (other, base) in [(a, b), (b, a)] {
@@ -97,7 +99,7 @@ fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
     commutative(cx, dst, Opcode::AddReg, [a, b]);
 }
 
-/// `dst = other + base` where `base` is linear memory's address in a register of its own.
+/// `dst = other + base`, if `base` is the address of linear memory and a dedicated register holds it.
 fn add_to_base(cx: &mut Cx<'_>, dst: VReg, other: Value, base: Value) -> bool {
     let Some(&InstData::DataAddr { data, offset: 0 }) = cx.def(base) else { return false };
     if cx.target.memory != MemoryMode::Register || cx.target.linear_memory != Some(data) {
@@ -109,16 +111,16 @@ fn add_to_base(cx: &mut Cx<'_>, dst: VReg, other: Value, base: Value) -> bool {
 }
 
 /// `dst = a + imm`.
-pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
+pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: WordSource, imm: u32) {
     if let Some(value) = a.imm() {
-        assign(cx, dst, Part::Imm(value.wrapping_add(imm)));
+        assign(cx, dst, WordSource::Imm(value.wrapping_add(imm)));
         return;
     }
     if imm == 0 {
         assign(cx, dst, a);
         return;
     }
-    if let Part::Word(value) = a
+    if let WordSource::Word(value) = a
         && let Some((slot, base)) = address::frame_address(cx, value, imm as i32)
     {
         cx.emit(Inst::SlotAddr { dst, slot, base });
@@ -149,7 +151,7 @@ pub fn add_imm<R: codegen::Register>(dst: R, a: R, imm: u32) -> Inst<R> {
     }
 }
 
-/// `op dst, a, b`, either operand shifted.
+/// `op dst, a, b`, with either operand shifted.
 fn commutative(cx: &mut Cx<'_>, dst: VReg, op: Opcode, [a, b]: [Value; 2]) {
     for (plain, other) in [(a, b), (b, a)] {
         if let Some((arg, shift)) = shifted(cx, other) {
@@ -164,8 +166,8 @@ fn commutative(cx: &mut Cx<'_>, dst: VReg, op: Opcode, [a, b]: [Value; 2]) {
 
 fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
     match [part(cx, a), part(cx, b)] {
-        [left, Part::Imm(imm)] => return add_constant(cx, dst, left, imm.wrapping_neg()),
-        [Part::Imm(imm), _] if is_modified(imm) => {
+        [left, WordSource::Imm(imm)] => return add_constant(cx, dst, left, imm.wrapping_neg()),
+        [WordSource::Imm(imm), _] if is_modified(imm) => {
             let src = word(cx, b);
             cx.emit(alu_imm(Opcode::RsbImm, dst, src, imm));
             return;
@@ -190,7 +192,7 @@ fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
 
 fn mul(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
     match [part(cx, a), part(cx, b)] {
-        [factor, Part::Imm(imm)] | [Part::Imm(imm), factor] => mul_constant(cx, dst, factor, imm),
+        [factor, WordSource::Imm(imm)] | [WordSource::Imm(imm), factor] => mul_constant(cx, dst, factor, imm),
         [n, m] => {
             let (n, m) = (reg(cx, n), reg(cx, m));
             cx.emit(reg3_s(Opcode::Mul, dst, n, m));
@@ -198,8 +200,8 @@ fn mul(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
     }
 }
 
-/// `dst = a * imm`; by neighbours of powers of two with one shifted operand.
-fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
+/// `dst = a * imm`, by one operation with a shifted operand where `imm` is next to a power of two.
+fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: WordSource, imm: u32) {
     let n = reg(cx, a);
     let below = imm.wrapping_sub(1);
     let above = imm.wrapping_add(1);
@@ -219,7 +221,7 @@ fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: Part, imm: u32) {
 
 fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     match [part(cx, a), part(cx, b)] {
-        [other, Part::Imm(imm)] | [Part::Imm(imm), other] => {
+        [other, WordSource::Imm(imm)] | [WordSource::Imm(imm), other] => {
             if op == BinaryOp::And && bits::field_of(cx, dst, other, imm) {
                 return;
             }
@@ -248,15 +250,15 @@ fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     commutative(cx, dst, reg_op, [a, b]);
 }
 
-/// What `value` is the complement of, for this use only.
+/// The operand whose complement `value` is, if `value` has only this use.
 fn inverted(cx: &Cx<'_>, value: Value) -> Option<Value> {
     let [a, b] = single_use_binary(cx, value, BinaryOp::Xor)?;
-    (part(cx, b) == Part::Imm(u32::MAX)).then_some(a)
+    (part(cx, b) == WordSource::Imm(u32::MAX)).then_some(a)
 }
 
 /// `dst = a op imm` for a bitwise operation.
-pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, imm: u32) {
-    if let Some(part) = super::logic_identity(op, a, Part::Imm(imm)) {
+pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, imm: u32) {
+    if let Some(part) = super::logic_identity(op, a, WordSource::Imm(imm)) {
         assign(cx, dst, part);
         return;
     }
@@ -280,9 +282,11 @@ pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, imm: 
 }
 
 /// `dst = op a, b` for a bitwise operation on two words.
-pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, b: Part) {
+pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, b: WordSource) {
     match (a, b) {
-        (other, Part::Imm(imm)) | (Part::Imm(imm), other) => bitwise_constant(cx, dst, op, other, imm),
+        (other, WordSource::Imm(imm)) | (WordSource::Imm(imm), other) => {
+            bitwise_constant(cx, dst, op, other, imm)
+        }
         _ => {
             let reg_op = match op {
                 BinaryOp::And => Opcode::AndReg,
@@ -295,7 +299,7 @@ pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, b: Part)
     }
 }
 
-/// A minimum of a maximum, or the other way round, that brings a signed number into the range of numbers with so many
+/// A minimum of a maximum, or the reverse, that limits a signed number to the range of numbers with a certain number of
 /// bits: the number, the opcode and the bits.
 fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, Opcode, u32)> {
     let InstData::Binary { op: inner, args: [value, other], .. } = *cx.pure_def(a)? else { return None };
@@ -327,14 +331,14 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         BinaryOp::MinU => Cond::Lo,
         _ => Cond::Hi,
     };
-    if let Part::Imm(imm) = part(cx, b) {
+    if let WordSource::Imm(imm) = part(cx, b) {
         let a = word(cx, a);
         let compare = super::compare::with_constant(cx, a, imm);
-        // A constant that the comparison needs in a register is there.
+        // A constant that the comparison needs in a register is available there.
         let in_register = !crate::immediate::fits_compare(imm);
         let if_false = match in_register {
             true => Src::Reg(constant(cx, imm)),
-            false => super::src(cx, Part::Imm(imm), crate::immediate::fits_select),
+            false => super::src(cx, WordSource::Imm(imm), crate::immediate::fits_select),
         };
         cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false });
         return;

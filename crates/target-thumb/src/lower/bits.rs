@@ -4,10 +4,10 @@ use codegen::VReg;
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, constant, half, part, reg, temp, word};
+use super::{Cx, WordSource, constant, half, part, reg, temp, word};
+use crate::condition::{Compare, Src, Test};
 use crate::immediate::is_modified;
 use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
-use crate::test::{Compare, Src, Test};
 
 /// Selects a unary operation on a word.
 pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
@@ -28,7 +28,7 @@ const fn sext_width(op: UnaryOp) -> u32 {
     if matches!(op, UnaryOp::Sext8) { 8 } else { 16 }
 }
 
-/// The value and count of a logical or arithmetic right shift by a constant, for this use only.
+/// The value and count of a logical or arithmetic right shift by a constant that has only this use.
 fn shifted_right(cx: &Cx<'_>, value: Value) -> Option<(Value, u32)> {
     match *cx.pure_def(value)? {
         InstData::Binary { op: BinaryOp::ShrU | BinaryOp::ShrS, args: [arg, count], .. }
@@ -68,7 +68,7 @@ fn extend(op: Opcode, dst: VReg, src: VReg) -> Inst<VReg> {
     Inst::Plain(Machine::extend(op, dst, src, 0))
 }
 
-/// In each byte, how many bits of that byte of `src` are set.
+/// For each byte of `src`, the number of its set bits, in the same byte of the result.
 fn byte_counts(cx: &mut Cx<'_>, src: VReg) -> VReg {
     const PAIRS: u32 = 0x5555_5555;
     const NIBBLES: u32 = 0x3333_3333;
@@ -107,7 +107,7 @@ pub fn unary_pair(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
     let dst = cx.def_regs(result).pair();
     match op {
         UnaryOp::Clz | UnaryOp::Ctz => {
-            // The word that is looked at first, and the other.
+            // The word that is tested first, and the other.
             let (first, second) = if op == UnaryOp::Clz { (1, 0) } else { (0, 1) };
             let [first, second] = [first, second].map(|which| half(cx, arg, which));
             count_zeros(cx, op, dst[0], first, second);
@@ -141,8 +141,8 @@ pub fn unary_pair(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
     }
 }
 
-/// `dst` = zeros before the first one, looking at `first`, then at `second`.
-fn count_zeros(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, first: Part, second: Part) {
+/// `dst` = the number of zeros before the first one, in `first` and then in `second`.
+fn count_zeros(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, first: WordSource, second: WordSource) {
     let (first, second) = (reg(cx, first), reg(cx, second));
     let [near, far, sum] = [(); 3].map(|()| temp(cx));
     word_unary(cx, op, near, first);
@@ -153,9 +153,9 @@ fn count_zeros(cx: &mut Cx<'_>, op: UnaryOp, dst: VReg, first: Part, second: Par
     cx.emit(Inst::Select { test, dst, if_true: Src::Reg(sum), if_false: Src::Reg(near) });
 }
 
-/// `dst = (a >> low) & mask` as a bit field, if `part` is such a shift and the mask one of low bits.
-pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: Part, imm: u32) -> bool {
-    let Part::Word(value) = from else { return false };
+/// `dst = (a >> low) & mask` as a bit field, if `from` is such a shift and the mask consists of low bits.
+pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: WordSource, imm: u32) -> bool {
+    let WordSource::Word(value) = from else { return false };
     let Some((inner, low)) = shifted_right(cx, value) else { return false };
     let width = imm.trailing_ones();
     let is_low_mask = imm != 0 && u64::from(imm) + 1 == 1 << width;
@@ -167,7 +167,7 @@ pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: Part, imm: u32) -> bool {
     true
 }
 
-/// `dst = a | b` as the insertion of a bit field, if one operand leaves room for what the other has.
+/// `dst = a | b` as the insertion of a bit field, if one operand is zero where the other is not.
 pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
     for (kept, field) in [(a, b), (b, a)] {
         if let Some((old, low, width)) = cleared(cx, kept)
@@ -182,23 +182,23 @@ pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
     false
 }
 
-/// The value of which `value` clears one run of bits, with that run, for this use only.
+/// If `value` clears one run of bits of a value and has only this use: that value, and the run.
 fn cleared(cx: &Cx<'_>, value: Value) -> Option<(Value, u32, u32)> {
     let [old, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
     let (low, width) = one_run(!part(cx, mask).imm()?)?;
     Some((old, low, width))
 }
 
-/// The value whose low `width` bits are all that `value` has, at bit `low`; for this use only.
+/// The value whose low `width` bits `value` consists of, at bit `low`, if it has only this use.
 fn field_at(cx: &Cx<'_>, value: Value, low: u32, width: u32) -> Option<Value> {
     let run = u32::MAX >> (32 - width);
     let unmasked = |value: Value, run: u32| {
         let [inner, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
-        (part(cx, mask) == Part::Imm(run)).then_some(inner)
+        (part(cx, mask) == WordSource::Imm(run)).then_some(inner)
     };
     let unshifted = |value: Value| {
         let [inner, count] = super::single_use_binary(cx, value, BinaryOp::Shl)?;
-        (part(cx, count) == Part::Imm(low)).then_some(inner)
+        (part(cx, count) == WordSource::Imm(low)).then_some(inner)
     };
     if low == 0 {
         return unmasked(value, run);
@@ -207,11 +207,12 @@ fn field_at(cx: &Cx<'_>, value: Value, low: u32, width: u32) -> Option<Value> {
         return unshifted(shifted);
     }
     let inner = unshifted(value)?;
-    // What is shifted out needs no mask.
+    // Bits that are shifted out need no mask.
     unmasked(inner, run).or_else(|| (low + width == 32).then_some(inner))
 }
 
-/// `dst = n & imm` without the constant in a register, where `and` and `bic` can't hold it or there is a short form.
+/// `dst = n & imm` without loading the constant, where `and` and `bic` can't hold it or there is a short form. Returns
+/// false if neither applies.
 pub fn mask(cx: &mut Cx<'_>, dst: VReg, n: VReg, imm: u32) -> bool {
     let width = imm.trailing_ones();
     let is_low_mask = u64::from(imm) + 1 == 1 << width;
@@ -231,7 +232,7 @@ pub fn mask(cx: &mut Cx<'_>, dst: VReg, n: VReg, imm: u32) -> bool {
     true
 }
 
-/// Lowest bit and length of the only run of ones.
+/// Lowest bit and length of the run of ones, if there is only one.
 fn one_run(value: u32) -> Option<(u32, u32)> {
     let low = value.trailing_zeros();
     let width = value.checked_shr(low)?.trailing_ones();

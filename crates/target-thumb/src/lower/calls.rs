@@ -1,8 +1,9 @@
 //! Calls, parameters and returns.
 //!
-//! Words that travel in registers are operands of the call, fixed to them; the others are stored to the outgoing area
-//! before and loaded from it afterwards. A tail call writes its stack arguments where our own came in: our caller has
-//! made room for them (see [`codegen::ArgumentRoom`]). Its results are where ours are to be.
+//! Words in registers are operands of the call, fixed to their registers. The others are stored to the outgoing area
+//! before the call and loaded from it afterwards. A tail call writes its stack arguments where the function's own came
+//! in; callers have made room for them (see [`codegen::ArgumentRoom`]). Its results are where those of the function are
+//! expected.
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
@@ -31,7 +32,7 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
     Ok(())
 }
 
-/// Calls a function of one word that doesn't return.
+/// Selects a call, with a constant word as argument, of a function that doesn't return.
 pub fn noreturn(cx: &mut Cx<'_>, callee: FuncId, arg: u32) {
     let layout = layout(cx, cx.module.decls[callee].sig);
     let &[ArgLoc::Reg(reg)] = &layout.params[0][..] else {
@@ -58,7 +59,7 @@ pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args:
     call(cx, sig, Callee::Code(code), args, &func.results[inst]);
 }
 
-/// Whether an intrinsic is a function of the run-time ABI, which is called by this name.
+/// Whether an intrinsic is a function of the run-time ABI, which has the intrinsic's name.
 pub fn is_runtime_function(name: &str) -> bool {
     name.starts_with("__aeabi_")
 }
@@ -110,7 +111,7 @@ fn receive(
     }
 }
 
-/// The opcode that moves a register of a value of this type: of a core, single- or double-precision register.
+/// The opcode that transfers a register of a value of this type: of a core, single- or double-precision register.
 fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcode {
     match ty {
         _ if is_in_core(cx, ty) => core,
@@ -121,8 +122,8 @@ fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcod
 
 const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
 
-/// The registers of a value's words. The address of a stack object is made for each call: that costs no more than moving
-/// it to the argument's register, and it needs no register before.
+/// The registers of a value's words. The address of a stack object is rematerialised for each call: that costs no more
+/// than a move to the argument's register, and occupies no register before.
 fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
     let ty = cx.ty(value);
     if !is_in_core(cx, ty) {
@@ -138,7 +139,7 @@ fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
     }
 }
 
-/// Stores what goes on the stack and returns what goes in registers.
+/// Stores the stack arguments and returns the register arguments.
 fn pass(
     cx: &mut Cx<'_>,
     locations: &[Vec<ArgLoc>],
@@ -160,7 +161,7 @@ fn pass(
     in_registers
 }
 
-/// Selects the definition of the parameters, as far as they are used.
+/// Selects the definition of the parameters that are used.
 pub fn params(cx: &mut Cx<'_>) {
     let func = cx.func;
     let mut layout = layout(cx, func.sig);
@@ -201,7 +202,7 @@ pub fn tail_indirect(cx: &mut Cx<'_>, sig: SigId, callee: Value, args: &[Value])
 fn tail_call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value]) {
     let mut layout = layout(cx, sig);
     let singles = stage_singles(cx.target.cpu, &mut layout.params);
-    // Our own stack parameters are where the arguments go; they have been loaded at entry, so nothing reads them here.
+    // The arguments overwrite the function's own stack parameters, which were loaded at entry.
     let args = pass(cx, &layout.params, args, StackSlot::Incoming);
     let call = Call { callee, args, results: Vec::new(), singles, clobbers: RegSet::EMPTY };
     cx.set_exit(Inst::TailCall(Box::new(call)));

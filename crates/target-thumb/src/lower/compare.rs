@@ -1,15 +1,15 @@
 //! Comparisons as tests.
 //!
-//! A comparison whose result only decides something never becomes a number: whoever decides takes it as a [`Test`].
-//! It is repeated for every user, which costs nothing where flags can't be kept.
+//! A comparison whose result only decides a branch, select or the like is never computed as a number: its user takes it
+//! as a [`Test`]. It is repeated for every user, which costs nothing where the flags are not preserved between users.
 
 use codegen::VReg;
 use ssa::{BinaryOp, Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, arith, float, halves, part, reg, src, word};
+use super::{Cx, WordSource, arith, float, halves, part, reg, src, word};
+use crate::condition::{Compare, Test};
 use crate::immediate::{fits_carry, fits_compare, is_modified};
-use crate::test::{Compare, Test};
 
 /// The machine's name of a condition.
 const fn machine_cond(cond: SsaCond) -> Cond {
@@ -34,7 +34,7 @@ pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
         Some(&InstData::Icmp { cond, args, .. }) => pairs(cx, cond, args),
         Some(&InstData::Fcmp { cond, ty, args }) => float::test(cx, cond, ty, args),
         Some(&InstData::Binary { op: BinaryOp::Xor, args: [inner, one], .. })
-            if part(cx, one) == Part::Imm(1) && is_boolean(cx, inner) =>
+            if part(cx, one) == WordSource::Imm(1) && is_boolean(cx, inner) =>
         {
             test(cx, inner).invert()
         }
@@ -47,8 +47,8 @@ pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
     }
 }
 
-/// Both or one of two comparisons of words, where the second needs to be made only if the first doesn't decide: the
-/// flags the first leaves then say what is wanted.
+/// A conjunction or disjunction of two comparisons of words. The second is executed only if the first doesn't decide;
+/// the flags of the last one executed then give the result.
 fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> {
     let is_word = |value: Value| {
         let is_comparison = matches!(cx.pure_def(value), Some(InstData::Icmp { ty: Type::I32, .. }));
@@ -57,8 +57,8 @@ fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> 
     if !args.into_iter().all(is_word) {
         return None;
     }
-    // Which conditions there will be is known only when the tests are there; they need nothing that the conditions as
-    // numbers wouldn't need.
+    // The conditions are known only after the tests are made. If the chain is not possible, the tests have requested no
+    // more registers than the comparisons as numbers would.
     let tests = args.map(|arg| test(cx, arg));
     for [first, second] in [tests, [tests[1], tests[0]]] {
         let (Compare::Word(one), Compare::Word(two)) = (first.compare, second.compare) else { return None };
@@ -77,8 +77,8 @@ fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> 
     None
 }
 
-/// Whether flags with one condition always have another. Where they come from a bitwise operation instead of a
-/// subtraction, carry and overflow say nothing.
+/// Whether flags with one condition always satisfy another. For flags of a bitwise operation instead of a subtraction,
+/// carry and overflow are undefined.
 fn implies(condition: Cond, other: Cond, subtracts: bool) -> bool {
     let weaker: &[Cond] = match condition {
         Cond::Eq if subtracts => &[Cond::Hs, Cond::Ls, Cond::Ge, Cond::Le],
@@ -97,7 +97,9 @@ fn implies(condition: Cond, other: Cond, subtracts: bool) -> bool {
 fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
     match cx.def(value) {
         Some(InstData::Icmp { .. } | InstData::Fcmp { .. }) => true,
-        Some(&InstData::Binary { op: BinaryOp::And, args: [_, mask], .. }) => part(cx, mask) == Part::Imm(1),
+        Some(&InstData::Binary { op: BinaryOp::And, args: [_, mask], .. }) => {
+            part(cx, mask) == WordSource::Imm(1)
+        }
         _ => false,
     }
 }
@@ -120,7 +122,7 @@ fn words(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
     if left.imm().is_some() && right.imm().is_none() {
         return words(cx, cond.swapped(), [b, a]);
     }
-    if let Part::Imm(imm) = right {
+    if let WordSource::Imm(imm) = right {
         return word_with_constant(cx, cond, a, imm);
     }
     let cond_code = machine_cond(cond);
@@ -145,7 +147,7 @@ fn word_with_constant(cx: &mut Cx<'_>, cond: SsaCond, a: Value, imm: u32) -> Tes
         return against_zero(cx, a, machine_cond(cond));
     }
     let cond = match (cond, imm) {
-        // The sign alone.
+        // Depends on the sign alone.
         (SsaCond::LtS, 0) => Cond::Mi,
         (SsaCond::GeS, 0) => Cond::Pl,
         _ => machine_cond(cond),
@@ -154,7 +156,7 @@ fn word_with_constant(cx: &mut Cx<'_>, cond: SsaCond, a: Value, imm: u32) -> Tes
     Test { cond, compare: with_constant(cx, a, imm) }
 }
 
-/// The same comparison with a neighbouring constant where that fits an instruction better.
+/// The same comparison with a neighbouring constant, where an instruction encodes that better.
 fn encodable(cond: SsaCond, imm: u32) -> (SsaCond, u32) {
     let is_short = |imm: u32| imm <= 0xff;
     let (down, up) = (imm.wrapping_sub(1), imm.wrapping_add(1));
@@ -179,16 +181,16 @@ fn encodable(cond: SsaCond, imm: u32) -> (SsaCond, u32) {
     if better { neighbour } else { (cond, imm) }
 }
 
-/// The test whether a word is zero (`eq`) or not (`ne`); masks and differences need no register.
+/// The test whether a word is zero (`eq`) or not (`ne`); masks and differences are not computed into a register.
 fn against_zero(cx: &mut Cx<'_>, value: Value, cond: Cond) -> Test<VReg> {
     let masked = super::single_use_binary(cx, value, BinaryOp::And);
     if let Some([a, b]) = masked {
         match part(cx, b) {
-            Part::Imm(imm) if is_modified(imm) => {
+            WordSource::Imm(imm) if is_modified(imm) => {
                 let a = word(cx, a);
                 return Test { cond, compare: Compare::imm(Opcode::TstImm, a, imm) };
             }
-            Part::Imm(_) => {}
+            WordSource::Imm(_) => {}
             _ => {
                 let (a, b, shift) = match arith::shifted(cx, b) {
                     Some((inner, shift)) => (word(cx, a), word(cx, inner), shift),
@@ -211,7 +213,7 @@ fn pairs(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
     let (cond, right) = match cx.constant(b) {
         Some(bits) => {
             let (cond, bits) = orderable(cond, bits);
-            (cond, [Part::Imm(bits as u32), Part::Imm((bits >> 32) as u32)])
+            (cond, [WordSource::Imm(bits as u32), WordSource::Imm((bits >> 32) as u32)])
         }
         None => (cond, right),
     };
@@ -223,7 +225,7 @@ fn pairs(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
     }
 }
 
-/// Comparisons with constants as less or greater-or-equal, which subtraction decides.
+/// A comparison with a constant as less or greater-or-equal, which subtraction decides.
 fn orderable(cond: SsaCond, bits: i64) -> (SsaCond, i64) {
     match cond {
         SsaCond::LeS if bits != i64::MAX => (SsaCond::LtS, bits + 1),
@@ -239,11 +241,11 @@ fn orderable(cond: SsaCond, bits: i64) -> (SsaCond, i64) {
 }
 
 /// The test `a cond b` for equality, `lo`, `hs`, `lt` and `ge`.
-pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VReg> {
+pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [WordSource; 2], b: [WordSource; 2]) -> Test<VReg> {
     match (cond, b) {
         (Cond::Eq | Cond::Ne, _) => return equality(cx, cond, a, b),
-        // The sign is in the high word; a low word of zero borrows nothing.
-        (Cond::Lt | Cond::Ge | Cond::Lo | Cond::Hs, [Part::Imm(0), Part::Imm(imm)]) => {
+        // The sign is in the high word; subtracting a low word of zero does not borrow.
+        (Cond::Lt | Cond::Ge | Cond::Lo | Cond::Hs, [WordSource::Imm(0), WordSource::Imm(imm)]) => {
             let high = reg(cx, a[1]);
             let cond = match (cond, imm) {
                 (Cond::Lt, 0) => Cond::Mi,
@@ -252,10 +254,10 @@ pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
             };
             return Test { cond, compare: with_constant(cx, high, imm) };
         }
-        (Cond::Lo | Cond::Hs, [low, Part::Imm(0)]) if a[1] == Part::Imm(0) => {
+        (Cond::Lo | Cond::Hs, [low, WordSource::Imm(0)]) if a[1] == WordSource::Imm(0) => {
             let left = reg(cx, a[0]);
             let compare = match low {
-                Part::Imm(imm) => with_constant(cx, left, imm),
+                WordSource::Imm(imm) => with_constant(cx, left, imm),
                 _ => {
                     let right = reg(cx, low);
                     Compare::regs(Opcode::CmpReg, left, right, Shift::NONE)
@@ -270,15 +272,15 @@ pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
     Test { cond, compare: Compare::Pair { a, b } }
 }
 
-fn equality(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VReg> {
-    // Where both high (or low) words are the same constant, the others decide.
+fn equality(cx: &mut Cx<'_>, cond: Cond, a: [WordSource; 2], b: [WordSource; 2]) -> Test<VReg> {
+    // If both high (or low) words are the same constant, the others decide.
     for (which, other) in [(1, 0), (0, 1)] {
-        if let (Part::Imm(x), Part::Imm(y)) = (a[which], b[which])
+        if let (WordSource::Imm(x), WordSource::Imm(y)) = (a[which], b[which])
             && x == y
         {
             let left = reg(cx, a[other]);
             let compare = match b[other] {
-                Part::Imm(imm) => with_constant(cx, left, imm),
+                WordSource::Imm(imm) => with_constant(cx, left, imm),
                 part => {
                     let right = reg(cx, part);
                     Compare::regs(Opcode::CmpReg, left, right, Shift::NONE)
@@ -289,7 +291,7 @@ fn equality(cx: &mut Cx<'_>, cond: Cond, a: [Part; 2], b: [Part; 2]) -> Test<VRe
     }
     let a = a.map(|part| reg(cx, part));
     let compare = match b {
-        [Part::Imm(0), Part::Imm(0)] => Compare::PairZero { a },
+        [WordSource::Imm(0), WordSource::Imm(0)] => Compare::PairZero { a },
         _ => Compare::Pair { a, b: [src(cx, b[0], fits_compare), src(cx, b[1], fits_compare)] },
     };
     Test { cond, compare }

@@ -1,7 +1,7 @@
 //! Terminators.
 //!
-//! Switches that reach selection are dense: the pass that runs before has turned the rest into branches. Their cases
-//! are 0, 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
+//! Switches that reach selection are dense: `expand_switches` has turned the others into branches. Their cases are 0,
+//! 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
 
 use codegen::Unsupported;
 use ssa::{BlockCall, InstData, TrapCode, Type, Value};
@@ -29,7 +29,7 @@ pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
     Ok(())
 }
 
-/// The number that tells why a program stopped: the operand of `udf`, and the argument of a handler.
+/// The number of the reason for a trap: the operand of `udf`, and the argument of a handler.
 pub const fn trap_number(code: TrapCode) -> u32 {
     match code {
         TrapCode::Unreachable => 0,
@@ -44,7 +44,7 @@ pub const fn trap_number(code: TrapCode) -> u32 {
     }
 }
 
-/// Stops. A handler is called without saving the link register: nobody returns from here.
+/// Selects a trap. A handler is called without saving the link register, because it does not return.
 fn trap(cx: &mut Cx<'_>, code: TrapCode) {
     let number = trap_number(code);
     if let Some(handler) = cx.target.trap_handler {

@@ -1,17 +1,17 @@
-//! Floats on cores that compute with them.
+//! Float operations on cores with a floating-point unit.
 //!
-//! What the hardware lacks has been replaced before selection (see [`crate::legalize`]): here every operation is one
-//! instruction or a few. Conversions go through a single-precision register that holds the integer. The flags after
-//! `vcmp` are those of integers with "unordered" as carry and overflow; two of the conditions are a disjunction of two
-//! of the machine's.
+//! [`crate::legalize`] has replaced operations that the hardware lacks, so every operation here is one instruction or a
+//! few. Conversions go through a single-precision register that holds the integer. `vcmp` sets the flags like an
+//! integer comparison, with carry and overflow for "unordered". Two of the conditions are a disjunction of two of the
+//! machine's.
 
 use codegen::{RegClass, Unsupported, VReg};
 use ssa::{BinaryOp, FCond, Type, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, assign, halves, is_in_core, part, reg, temp, word};
+use crate::condition::{Compare, Src, Test};
 use crate::inst::{Inst, Machine, alu_reg};
-use crate::test::{Compare, Src, Test};
 
 /// Selects the reinterpretation of bits.
 pub fn bitcast(cx: &mut Cx<'_>, result: Value, arg: Value) {
@@ -55,7 +55,7 @@ const fn of_width(ty: Type, single: Opcode, double: Opcode) -> Opcode {
     if matches!(ty, Type::F32) { single } else { double }
 }
 
-/// Selects a unary operation with a float on some side.
+/// Selects a unary operation with a float operand or result.
 pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -> Result<(), Unsupported> {
     let from = cx.ty(arg);
     let in_hardware = |ty: Type| ty.is_int() || !is_in_core(cx, ty);

@@ -1,7 +1,8 @@
 //! Loads and stores.
 //!
-//! The cores load and store words and half-words at any address; the instructions that move two words at once want a
-//! multiple of 4, and float instructions do, too. What is not known to be aligned goes through core registers.
+//! The cores load and store words and half-words at any address. Instructions that transfer two words at once, and
+//! those of the floating-point unit, need a multiple of 4. Other accesses that are not known to be aligned go through
+//! core registers.
 
 use codegen::{StackSlot, VReg};
 use ssa::{Addr, MemFlags, MemType, Type, Value};
@@ -11,7 +12,7 @@ use super::address::{self, Mem, Reach};
 use super::{Cx, half, is_in_core, part, reg, temp};
 use crate::inst::{Inst, Machine, shift_imm};
 
-/// The opcodes that move one kind of datum: with a constant and with a register in the address.
+/// The opcodes that transfer one kind of data: with a constant and with a register in the address.
 #[derive(Clone, Copy)]
 struct Access {
     offset: Opcode,
@@ -39,7 +40,7 @@ const fn store_access(mem: MemType) -> Access {
     }
 }
 
-/// Whether the machine takes the access for aligned to words.
+/// Whether the machine may treat the access as aligned to words.
 const fn is_word_aligned(flags: MemFlags) -> bool {
     flags.align_log2 >= 2
 }
@@ -146,12 +147,12 @@ fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
     }
 }
 
-/// The word to store; a mask of bits that are not stored is looked through, and constants are made short.
-fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::Part {
+/// The word to store, without masks of bits that are not stored, and with short constants.
+fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::WordSource {
     let bits = 8 * mem.bytes();
     let kept = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
     match part(cx, value) {
-        super::Part::Imm(imm) => super::Part::Imm(imm & kept),
+        super::WordSource::Imm(imm) => super::WordSource::Imm(imm & kept),
         other => match super::single_use_binary(cx, value, ssa::BinaryOp::And) {
             Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
                 part(cx, inner)

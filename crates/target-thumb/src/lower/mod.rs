@@ -1,12 +1,12 @@
 //! Instruction selection.
 //!
-//! One file per family; each function selects one SSA instruction and ends with the machine instructions that define
-//! its result. What they share is here: operands.
+//! There is one file per family of operations. Each function selects one SSA instruction and ends with the machine
+//! instructions that define its result. This file has the functions for operands that the families share.
 //!
-//! The unit of selection is the machine word. A [`Part`] says where a word comes from without asking for it: a
-//! constant, a one-word value, or a half of a two-word value, looked through everything that only moves words (a
-//! truncation is the low half; the high half of a zero-extension is 0). Asking for its register marks the value behind
-//! it as needed.
+//! The unit of selection is the machine word. A [`WordSource`] tells where a word comes from without requiring a
+//! register for it: a constant, a one-word value, or a half of a two-word value. It skips operations that only move
+//! words: a truncation is the low half, and the high half of a zero-extension is 0. A request for the register of a
+//! source marks its value as needed.
 
 mod address;
 mod arith;
@@ -25,9 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use codegen::{Lower, RegClass, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
 
+use crate::condition::Src;
 use crate::inst::Inst;
 use crate::target::Thumb;
-use crate::test::Src;
 
 pub use arith::add_imm;
 pub use calls::{is_runtime_function, params};
@@ -36,12 +36,12 @@ pub use control::{terminator, trap_number};
 /// The context of lowering one function.
 pub type Cx<'a> = Lower<'a, Thumb>;
 
-/// What selection knows of a function.
+/// Results of the analyses that selection uses.
 #[derive(Debug)]
 pub struct Facts {
-    /// Values that are the halves of one product, each with the other.
+    /// For each value that is one half of a product, the value that is the other half.
     products: BTreeMap<Value, Value>,
-    /// Shifted words that every user takes as a shifted operand, so that they need no register.
+    /// Shifted words that all users take as a shifted operand, so that they need no register.
     operands: BTreeSet<Value>,
 }
 
@@ -108,10 +108,10 @@ fn temp(cx: &mut Cx<'_>) -> VReg {
     cx.temp(RegClass::Int)
 }
 
-/// Where a word comes from.
+/// The source of a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Part {
-    /// It is this number.
+enum WordSource {
+    /// A constant.
     Imm(u32),
     /// A one-word value.
     Word(Value),
@@ -119,7 +119,7 @@ enum Part {
     Half(Value, usize),
 }
 
-impl Part {
+impl WordSource {
     const fn imm(self) -> Option<u32> {
         match self {
             Self::Imm(imm) => Some(imm),
@@ -133,48 +133,50 @@ fn is_in_core(cx: &Cx<'_>, ty: Type) -> bool {
     codegen::Target::value_classes(cx.target, ty)[0] == RegClass::Int
 }
 
-/// Where a one-word value in core registers comes from.
-fn part(cx: &Cx<'_>, value: Value) -> Part {
+/// The source of a one-word value in core registers.
+fn part(cx: &Cx<'_>, value: Value) -> WordSource {
     match cx.def(value) {
-        Some(&InstData::Const { bits, .. }) => Part::Imm(bits as u32),
+        Some(&InstData::Const { bits, .. }) => WordSource::Imm(bits as u32),
         Some(&InstData::Unary { op: UnaryOp::Trunc, arg, .. }) => half(cx, arg, 0),
         Some(&InstData::Unary { op: UnaryOp::Bitcast, arg, .. }) if is_in_core(cx, cx.ty(arg)) => {
             part(cx, arg)
         }
-        _ => Part::Word(value),
+        _ => WordSource::Word(value),
     }
 }
 
-/// Where a half of a two-word value comes from.
-fn half(cx: &Cx<'_>, value: Value, which: usize) -> Part {
+/// The source of a half of a two-word value.
+fn half(cx: &Cx<'_>, value: Value, which: usize) -> WordSource {
     half_at(cx, value, which, 0)
 }
 
-/// Both halves.
-fn halves(cx: &Cx<'_>, value: Value) -> [Part; 2] {
+/// The sources of both halves.
+fn halves(cx: &Cx<'_>, value: Value) -> [WordSource; 2] {
     [half(cx, value, 0), half(cx, value, 1)]
 }
 
-/// How many definitions are looked through.
+/// Maximum number of definitions that are skipped.
 const DEPTH: u32 = 8;
 
-fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> Part {
-    let itself = Part::Half(value, which);
+fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> WordSource {
+    let itself = WordSource::Half(value, which);
     let Some(def) = cx.def(value).filter(|_| depth < DEPTH) else { return itself };
     let deeper = |value, which| half_at(cx, value, which, depth + 1);
     match *def {
-        InstData::Const { bits, .. } => Part::Imm((bits >> (32 * which)) as u32),
-        InstData::Unary { op: UnaryOp::Zext, .. } if which == 1 => Part::Imm(0),
+        InstData::Const { bits, .. } => WordSource::Imm((bits >> (32 * which)) as u32),
+        InstData::Unary { op: UnaryOp::Zext, .. } if which == 1 => WordSource::Imm(0),
         InstData::Unary { op: UnaryOp::Zext | UnaryOp::Sext, arg, .. } if which == 0 => part(cx, arg),
         InstData::Unary { op: UnaryOp::Bitcast, arg, .. } if is_in_core(cx, cx.ty(arg)) => deeper(arg, which),
-        InstData::Load { mem: MemType::U8 | MemType::U16 | MemType::U32, .. } if which == 1 => Part::Imm(0),
+        InstData::Load { mem: MemType::U8 | MemType::U16 | MemType::U32, .. } if which == 1 => {
+            WordSource::Imm(0)
+        }
         InstData::Binary { op: BinaryOp::Shl, args, .. } => match (cx.constant(args[1]), which) {
-            (Some(32..), 0) => Part::Imm(0),
+            (Some(32..), 0) => WordSource::Imm(0),
             (Some(32), _) => deeper(args[0], 0),
             _ => itself,
         },
         InstData::Binary { op: BinaryOp::ShrU, args, .. } => match (cx.constant(args[1]), which) {
-            (Some(32..), 1) => Part::Imm(0),
+            (Some(32..), 1) => WordSource::Imm(0),
             (Some(32), _) => deeper(args[0], 1),
             _ => itself,
         },
@@ -195,26 +197,27 @@ fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> Part {
     }
 }
 
-/// The word a bitwise operation on two words just passes on, if it does.
-const fn logic_identity(op: BinaryOp, a: Part, b: Part) -> Option<Part> {
+/// The operand that a bitwise operation on two words passes on unchanged, if it does.
+const fn logic_identity(op: BinaryOp, a: WordSource, b: WordSource) -> Option<WordSource> {
     match (op, a, b) {
-        (BinaryOp::And, Part::Imm(0), _) | (BinaryOp::And, _, Part::Imm(0)) => Some(Part::Imm(0)),
-        (BinaryOp::And, other, Part::Imm(u32::MAX)) | (BinaryOp::And, Part::Imm(u32::MAX), other) => {
-            Some(other)
+        (BinaryOp::And, WordSource::Imm(0), _) | (BinaryOp::And, _, WordSource::Imm(0)) => {
+            Some(WordSource::Imm(0))
         }
-        (BinaryOp::Or, _, Part::Imm(u32::MAX)) => Some(Part::Imm(u32::MAX)),
-        (BinaryOp::Or | BinaryOp::Xor, other, Part::Imm(0))
-        | (BinaryOp::Or | BinaryOp::Xor, Part::Imm(0), other) => Some(other),
+        (BinaryOp::And, other, WordSource::Imm(u32::MAX))
+        | (BinaryOp::And, WordSource::Imm(u32::MAX), other) => Some(other),
+        (BinaryOp::Or, _, WordSource::Imm(u32::MAX)) => Some(WordSource::Imm(u32::MAX)),
+        (BinaryOp::Or | BinaryOp::Xor, other, WordSource::Imm(0))
+        | (BinaryOp::Or | BinaryOp::Xor, WordSource::Imm(0), other) => Some(other),
         _ => None,
     }
 }
 
 /// The register of a word.
-fn reg(cx: &mut Cx<'_>, part: Part) -> VReg {
+fn reg(cx: &mut Cx<'_>, part: WordSource) -> VReg {
     match part {
-        Part::Imm(imm) => constant(cx, imm),
-        Part::Word(value) => cx.reg(value),
-        Part::Half(value, which) => cx.regs(value).pair()[which],
+        WordSource::Imm(imm) => constant(cx, imm),
+        WordSource::Word(value) => cx.reg(value),
+        WordSource::Half(value, which) => cx.regs(value).pair()[which],
     }
 }
 
@@ -234,18 +237,18 @@ fn constant(cx: &mut Cx<'_>, value: u32) -> VReg {
     cx.constant_reg(Type::I32, i64::from(value as i32))
 }
 
-/// A word as an operand, a constant only if `fits`.
-fn src(cx: &mut Cx<'_>, part: Part, fits: fn(u32) -> bool) -> Src<VReg> {
+/// A word as an operand: a constant only if `fits`.
+fn src(cx: &mut Cx<'_>, part: WordSource, fits: fn(u32) -> bool) -> Src<VReg> {
     match part {
-        Part::Imm(imm) if fits(imm) => Src::Imm(imm),
+        WordSource::Imm(imm) if fits(imm) => Src::Imm(imm),
         _ => Src::Reg(reg(cx, part)),
     }
 }
 
 /// Appends `dst = part`.
-fn assign(cx: &mut Cx<'_>, dst: VReg, part: Part) {
+fn assign(cx: &mut Cx<'_>, dst: VReg, part: WordSource) {
     match part {
-        Part::Imm(value) => cx.emit(Inst::Const { dst, value }),
+        WordSource::Imm(value) => cx.emit(Inst::Const { dst, value }),
         _ => {
             let from = reg(cx, part);
             cx.emit(Inst::copy(dst, from));
@@ -253,7 +256,7 @@ fn assign(cx: &mut Cx<'_>, dst: VReg, part: Part) {
     }
 }
 
-/// The operands of a foldable binary operation that defines `value` for this use only.
+/// The operands of a foldable binary operation that defines `value`, if `value` has only this use.
 fn single_use_binary(cx: &Cx<'_>, value: Value, wanted: BinaryOp) -> Option<[Value; 2]> {
     match *cx.pure_def(value)? {
         InstData::Binary { op, args, .. } if op == wanted && cx.has_one_use(value) => Some(args),

@@ -1,13 +1,13 @@
-//! Choices: `select`, and comparisons as numbers.
+//! Selects, and comparisons as numbers.
 
 use codegen::VReg;
 use ssa::{Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::Cond;
 
-use super::{Cx, Part, bits, compare, half, halves, is_in_core, part, reg, src, temp};
+use super::{Cx, WordSource, bits, compare, half, halves, is_in_core, part, reg, src, temp};
+use crate::condition::{Compare, Src, Test, Word};
 use crate::immediate::fits_select;
 use crate::inst::{Inst, alu_imm, alu_reg, shift_imm};
-use crate::test::{Compare, Src, Test, Word};
 use thumb_isa::Opcode;
 
 /// Selects a `select`.
@@ -29,24 +29,30 @@ pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_fa
     }
 }
 
-fn word(cx: &mut Cx<'_>, test: Test<VReg>, dst: VReg, if_true: Part, if_false: Part) {
+fn word(cx: &mut Cx<'_>, test: Test<VReg>, dst: VReg, if_true: WordSource, if_false: WordSource) {
     let if_true = known(test, if_true).unwrap_or_else(|| src(cx, if_true, fits_select));
     let if_false = known(test.invert(), if_false).unwrap_or_else(|| src(cx, if_false, fits_select));
     cx.emit(Inst::Select { test, dst, if_true, if_false });
 }
 
-/// The register that is known to hold a constant where a test holds.
-fn known(test: Test<VReg>, part: Part) -> Option<Src<VReg>> {
+/// A register that holds the constant `part` whenever a test holds, if there is one.
+fn known(test: Test<VReg>, part: WordSource) -> Option<Src<VReg>> {
     match test {
         Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm }) } => {
-            (part == Part::Imm(imm)).then_some(Src::Reg(a))
+            (part == WordSource::Imm(imm)).then_some(Src::Reg(a))
         }
         _ => None,
     }
 }
 
-fn pair(cx: &mut Cx<'_>, test: Test<VReg>, dst: [VReg; 2], if_true: [Part; 2], if_false: [Part; 2]) {
-    // Where both ways have the same word, there is nothing to choose.
+fn pair(
+    cx: &mut Cx<'_>,
+    test: Test<VReg>,
+    dst: [VReg; 2],
+    if_true: [WordSource; 2],
+    if_false: [WordSource; 2],
+) {
+    // A word with the same source on both sides needs no select.
     for (same, other) in [(0, 1), (1, 0)] {
         if if_true[same] == if_false[same] {
             word(cx, test, dst[other], if_true[other], if_false[other]);
@@ -59,7 +65,7 @@ fn pair(cx: &mut Cx<'_>, test: Test<VReg>, dst: [VReg; 2], if_true: [Part; 2], i
     cx.emit(Inst::SelectPair { test, dst, if_true, if_false });
 }
 
-/// Selects a comparison whose result is wanted as 0 or 1.
+/// Selects a comparison whose result is needed as 0 or 1.
 pub fn boolean(cx: &mut Cx<'_>, result: Value) {
     let dst = cx.def_reg(result);
     if sign(cx, dst, result) {
@@ -75,7 +81,7 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value) {
     }
 }
 
-/// `dst` is 1 if a comparison finds a difference: where it finds none, the difference is 0 itself.
+/// `dst` = 1 if the operands of a comparison differ, else 0: the difference itself is that 0.
 fn differs(cx: &mut Cx<'_>, dst: VReg, compare: Word<VReg>) {
     let mut difference = temp(cx);
     match compare {
@@ -88,7 +94,7 @@ fn differs(cx: &mut Cx<'_>, dst: VReg, compare: Word<VReg>) {
     cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Reg(difference) });
 }
 
-/// What computes the number that a comparison compares with 0: with a constant and with a register.
+/// The opcodes that compute the number which a comparison compares with 0: with a constant and with a register.
 fn computing(op: Opcode) -> [Opcode; 2] {
     match op {
         Opcode::CmpImm | Opcode::CmpReg => [Opcode::SubImm, Opcode::SubReg],
@@ -99,7 +105,7 @@ fn computing(op: Opcode) -> [Opcode; 2] {
     }
 }
 
-/// Whether a value is negative is its highest bit.
+/// Selects a test for a negative word as a shift of its highest bit.
 fn sign(cx: &mut Cx<'_>, dst: VReg, result: Value) -> bool {
     let Some(&InstData::Icmp { cond: SsaCond::LtS, ty, args: [a, b] }) = cx.def(result) else { return false };
     if cx.constant(b) != Some(0) {

@@ -1,10 +1,10 @@
 //! Shifts and rotations.
 //!
-//! The machine's shifts by a register look at the low byte of the count, and shift everything out when it is 32 or
-//! more. That makes two-word shifts by a variable count branch-free: each word of the result is the or of what comes
-//! from the same word, from the other word when the count is below 32, and from the other word when it is not; the
-//! parts that don't apply are zero because their counts are out of range. Only the arithmetic shift needs a choice,
-//! because what it shifts out leaves the sign.
+//! The machine's shifts by a register use the low byte of the count, and shift all bits out if it is 32 or more. That
+//! makes two-word shifts by a variable count branch-free. Each word of the result is the or of three parts: from the
+//! same word, from the other word for counts below 32, and from the other word for counts from 32. Parts that don't
+//! apply are zero because their counts are out of range. Only the arithmetic shift needs a select, because shifting all
+//! bits out leaves the sign.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use codegen::VReg;
 use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, assign, half, halves, part, reg, temp, word};
+use super::{Cx, WordSource, assign, half, halves, part, reg, temp, word};
+use crate::condition::{Compare, Src, Test};
 use crate::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
-use crate::test::{Compare, Src, Test};
 
-/// Shifted words whose users are additions, subtractions and bitwise operations with another register, which shift an
-/// operand for nothing. Short forms of these don't; so where size counts that is done with rotations, which have no short
-/// form themselves, and two users.
+/// Shifted words that are selected as shifted operands of their users: additions, subtractions and bitwise operations
+/// with another register, which shift for free. Short forms can't shift an operand. So when optimising for size this
+/// applies only to rotations by a constant, which have no short form themselves, with at most two uses.
 pub fn operands(func: &Function) -> BTreeSet<Value> {
     let shift = |value: Value| match func.insts[func.def_inst(value)?] {
         InstData::Binary { op, ty: Type::I32, args: [_, count] } if is_shift(op) => {
@@ -65,7 +65,7 @@ fn takes_shifted(
 /// Selects a shift or rotation of a word.
 pub fn shift(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     let value = part(cx, a);
-    if let Part::Imm(count) = part(cx, b) {
+    if let WordSource::Imm(count) = part(cx, b) {
         return shift_constant(cx, dst, op, value, count & 31);
     }
     let n = reg(cx, value);
@@ -85,7 +85,7 @@ pub fn shift(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
 }
 
 /// `dst = a op count`, the count below 32.
-fn shift_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, count: u32) {
+fn shift_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, count: u32) {
     if count == 0 {
         return assign(cx, dst, a);
     }
@@ -102,11 +102,11 @@ fn shift_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: Part, count: u32)
     });
 }
 
-/// A mask whose bits are all shifted out is not needed.
-fn shift_of_masked(cx: &mut Cx<'_>, dst: VReg, a: Part, count: u32) -> bool {
-    let Part::Word(value) = a else { return false };
+/// Selects a shift of a masked word without the mask, if all masked bits are shifted out.
+fn shift_of_masked(cx: &mut Cx<'_>, dst: VReg, a: WordSource, count: u32) -> bool {
+    let WordSource::Word(value) = a else { return false };
     let Some([inner, mask]) = super::single_use_binary(cx, value, BinaryOp::And) else { return false };
-    let Part::Imm(mask) = part(cx, mask) else { return false };
+    let WordSource::Imm(mask) = part(cx, mask) else { return false };
     if !mask << count != 0 {
         return false;
     }
@@ -120,7 +120,7 @@ pub fn shift_pair(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value;
     let value = halves(cx, a);
     let count = half(cx, b, 0);
     match (op, count) {
-        (_, Part::Imm(count)) => pair_by_constant(cx, dst, op, value, count & 63),
+        (_, WordSource::Imm(count)) => pair_by_constant(cx, dst, op, value, count & 63),
         (BinaryOp::Shl, _) => {
             let value = value.map(|part| reg(cx, part));
             let count = reg(cx, count);
@@ -144,8 +144,8 @@ pub fn shift_pair(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value;
     }
 }
 
-/// `near` is the word that gets bits from the other, `far` the one that gets zeros: of a left shift, the high word is
-/// near. `ops` shift in the direction of the whole and against it.
+/// Selects a logical two-word shift. `near` is the word that receives bits from the other, `far` the one that receives
+/// zeros: in a left shift, the high word is near. `ops` shift in the direction of the whole and against it.
 fn logical(
     cx: &mut Cx<'_>,
     [near_dst, far_dst]: [VReg; 2],
@@ -178,7 +178,7 @@ fn arithmetic(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VR
     cx.emit(reg3_s(Opcode::AsrReg, dst[1], high, count));
 }
 
-/// A rotation by 32 exchanges the words; what is left is below 32 and takes from both words.
+/// A rotation by 32 exchanges the words; the rest of the count is below 32 and combines both words.
 fn rotate(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VReg, left: bool) {
     let [first, second, below, rest] = [(); 4].map(|()| temp(cx));
     let compare = Compare::imm(Opcode::TstImm, count, 32);
@@ -203,7 +203,7 @@ fn rotate(cx: &mut Cx<'_>, dst: [VReg; 2], [low, high]: [VReg; 2], count: VReg, 
     }
 }
 
-fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [Part; 2], count: u32) {
+fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [WordSource; 2], count: u32) {
     let [low, high] = value;
     match (op, count) {
         (_, 0) => {
@@ -255,10 +255,10 @@ fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [Part;
 }
 
 /// `dst` = the high word of `(high:low) << left`, where `left` is 1 to 31.
-fn funnel(cx: &mut Cx<'_>, dst: VReg, high: Part, low: Part, left: u32) {
+fn funnel(cx: &mut Cx<'_>, dst: VReg, high: WordSource, low: WordSource, left: u32) {
     match (high, low) {
-        (Part::Imm(0), _) => return shift_constant(cx, dst, BinaryOp::ShrU, low, 32 - left),
-        (_, Part::Imm(0)) => return shift_constant(cx, dst, BinaryOp::Shl, high, left),
+        (WordSource::Imm(0), _) => return shift_constant(cx, dst, BinaryOp::ShrU, low, 32 - left),
+        (_, WordSource::Imm(0)) => return shift_constant(cx, dst, BinaryOp::Shl, high, left),
         _ => {}
     }
     let (high, low) = (reg(cx, high), reg(cx, low));
@@ -267,8 +267,8 @@ fn funnel(cx: &mut Cx<'_>, dst: VReg, high: Part, low: Part, left: u32) {
     cx.emit(alu_reg(Opcode::OrrReg, dst, upper, low, Shift::Lsr(32 - left as u8)));
 }
 
-/// Selects word `which` of a bitwise operation on two-word values, one of which is shifted by a constant for this use
-/// only: shifted words are operands. `false` if it is not of that kind.
+/// Selects word `which` of a bitwise operation on two-word values of which one is shifted by a constant, with only this
+/// use: shifted words are operands. Returns `false` if the operation is not of that kind.
 pub fn bitwise_with_shift(
     cx: &mut Cx<'_>,
     dst: VReg,
@@ -300,12 +300,12 @@ pub fn bitwise_with_shift(
     false
 }
 
-/// Word `which` of a two-word value that is shifted by a constant for one use: one or two shifted words whose bits don't
-/// meet.
-fn shifted_words(cx: &Cx<'_>, value: Value, which: usize) -> Option<Vec<(Part, Shift)>> {
+/// Word `which` of a two-word value that is shifted by a constant and has one use: one or two shifted words without
+/// common bits.
+fn shifted_words(cx: &Cx<'_>, value: Value, which: usize) -> Option<Vec<(WordSource, Shift)>> {
     let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
     let count = u8::try_from(cx.constant(count)?).ok().filter(|count| (1..64).contains(count))?;
-    // Addition and halving move one bit in fewer bytes.
+    // Addition and halving shift by one bit in fewer bytes.
     if !cx.has_one_use(value) || cx.for_size() && (count == 1 || count == 63) {
         return None;
     }
@@ -329,6 +329,6 @@ fn shifted_words(cx: &Cx<'_>, value: Value, which: usize) -> Option<Vec<(Part, S
         (BinaryOp::ShrU | BinaryOp::ShrS, 1, ..32) => vec![(high, signed(count))],
         _ => return None,
     };
-    let words: Vec<_> = words.into_iter().filter(|&(word, _)| word != Part::Imm(0)).collect();
+    let words: Vec<_> = words.into_iter().filter(|&(word, _)| word != WordSource::Imm(0)).collect();
     (!words.is_empty() && words.iter().all(|(word, _)| word.imm().is_none())).then_some(words)
 }

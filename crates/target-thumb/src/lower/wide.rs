@@ -4,10 +4,10 @@ use codegen::{Unsupported, VReg};
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, Part, arith, assign, compare, half, halves, part, reg, shift, src, temp, words};
+use super::{Cx, WordSource, arith, assign, compare, half, halves, part, reg, shift, src, temp, words};
+use crate::condition::Src;
 use crate::immediate::{fits_carry, fits_compare};
 use crate::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
-use crate::test::Src;
 
 /// Selects the extension of a word.
 pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
@@ -16,7 +16,9 @@ pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
     assign(cx, dst[0], low);
     match (signed, low) {
         (false, _) => cx.emit(Inst::Const { dst: dst[1], value: 0 }),
-        (true, Part::Imm(imm)) => cx.emit(Inst::Const { dst: dst[1], value: (imm as i32 >> 31) as u32 }),
+        (true, WordSource::Imm(imm)) => {
+            cx.emit(Inst::Const { dst: dst[1], value: (imm as i32 >> 31) as u32 })
+        }
         (true, _) => {
             let low = reg(cx, low);
             cx.emit(shift_imm(Opcode::AsrImm, dst[1], low, 31));
@@ -27,7 +29,7 @@ pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
 /// Selects a binary operation on two words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) -> Result<(), Unsupported> {
     let dst = cx.def_regs(result).pair();
-    // The other half of the same product, if it is computed here, too.
+    // The other half of the same product, if it is also computed here.
     let other = cx.facts.products.get(&result).copied().filter(|&other| cx.is_needed(other));
     match op {
         BinaryOp::Add => add(cx, dst, args),
@@ -60,13 +62,13 @@ pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) ->
 }
 
 /// The operands of a widening multiplication.
-fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [Part; 2])> {
+fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [WordSource; 2])> {
     let extended = |value: Value| match cx.def(value) {
         Some(&InstData::Unary { op: op @ (UnaryOp::Sext | UnaryOp::Zext), arg, .. }) => {
             Some((op == UnaryOp::Sext, part(cx, arg)))
         }
         Some(&InstData::Const { bits, .. }) if i64::from(bits as i32) == bits => {
-            Some((true, Part::Imm(bits as u32)))
+            Some((true, WordSource::Imm(bits as u32)))
         }
         _ => None,
     };
@@ -74,7 +76,7 @@ fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [Part; 2])
         (Some((true, a)), Some((true, b))) => Some((true, [a, b])),
         _ => {
             let [low, high] = [0, 1].map(|which| [half(cx, a, which), half(cx, b, which)]);
-            (high == [Part::Imm(0); 2]).then_some((false, low))
+            (high == [WordSource::Imm(0); 2]).then_some((false, low))
         }
     }
 }
@@ -86,8 +88,10 @@ fn mul(cx: &mut Cx<'_>, dst: [VReg; 2], args: [Value; 2]) {
     let [[al, ah], [bl, bh]] = args.map(|arg| halves(cx, arg));
     let mut high = temp(cx);
     arith::mul_long(cx, false, [dst[0], high], [al, bl]);
-    let crossed: Vec<_> =
-        [(al, bh), (ah, bl)].into_iter().filter(|(a, b)| *a != Part::Imm(0) && *b != Part::Imm(0)).collect();
+    let crossed: Vec<_> = [(al, bh), (ah, bl)]
+        .into_iter()
+        .filter(|(a, b)| *a != WordSource::Imm(0) && *b != WordSource::Imm(0))
+        .collect();
     let count = crossed.len();
     for (n, (a, b)) in crossed.into_iter().enumerate() {
         let sum = if n + 1 == count { dst[1] } else { temp(cx) };
@@ -116,7 +120,7 @@ fn product(cx: &mut Cx<'_>, lower: [VReg; 2], upper: [VReg; 2], args: [Value; 2]
     cx.emit(Inst::Pair { op: PairOp::Add, dst: upper, a: [low, high], b: [Src::Reg(last), Src::Imm(0)] });
 }
 
-/// The signed high product is the unsigned one less each factor whose other factor is negative.
+/// The signed high product is the unsigned one minus each factor whose other factor is negative.
 fn mul_high_signed(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
     let [lower, mut product] = [[(); 2]; 2].map(|words| words.map(|()| temp(cx)));
     self::product(cx, lower, product, [a, b]);
@@ -144,8 +148,8 @@ fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
         }
     }
     let (a, b) = match halves(cx, a) {
-        // A constant goes to the right.
-        constant @ ([Part::Imm(_), _] | [_, Part::Imm(_)]) if cx.constant(a).is_some() => {
+        // A constant becomes the second operand.
+        constant @ ([WordSource::Imm(_), _] | [_, WordSource::Imm(_)]) if cx.constant(a).is_some() => {
             (halves(cx, b), constant)
         }
         other => (other, halves(cx, b)),
@@ -153,8 +157,8 @@ fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
     add_parts(cx, dst, a, b);
 }
 
-/// `dst = addend + n * m`, with the full product of two words.
-fn add_product(cx: &mut Cx<'_>, dst: [VReg; 2], addend: Value, signed: bool, factors: [Part; 2]) {
+/// `dst = addend + n * m`, with the two-word product of two words.
+fn add_product(cx: &mut Cx<'_>, dst: [VReg; 2], addend: Value, signed: bool, factors: [WordSource; 2]) {
     let op = if signed { Opcode::Smlal } else { Opcode::Umlal };
     let old = words(cx, addend);
     let [n, m] = factors.map(|factor| reg(cx, factor));
@@ -163,28 +167,30 @@ fn add_product(cx: &mut Cx<'_>, dst: [VReg; 2], addend: Value, signed: bool, fac
 }
 
 /// `dst = a + b`.
-fn add_parts(cx: &mut Cx<'_>, dst: [VReg; 2], a: [Part; 2], b: [Part; 2]) {
+fn add_parts(cx: &mut Cx<'_>, dst: [VReg; 2], a: [WordSource; 2], b: [WordSource; 2]) {
     match b {
-        [Part::Imm(0), high] => {
+        [WordSource::Imm(0), high] => {
             assign(cx, dst[0], a[0]);
             add_words(cx, dst[1], a[1], high);
         }
-        [Part::Imm(low), Part::Imm(high)] => {
+        [WordSource::Imm(low), WordSource::Imm(high)] => {
             // The constant or its negation, whichever has the shorter low word.
             let negated = (u64::from(high) << 32 | u64::from(low)).wrapping_neg();
             let (op, value) = match (negated as u32) < low {
                 true => (PairOp::Sub, negated),
                 false => (PairOp::Add, u64::from(high) << 32 | u64::from(low)),
             };
-            pair(cx, op, dst, a, [Part::Imm(value as u32), Part::Imm((value >> 32) as u32)]);
+            pair(cx, op, dst, a, [WordSource::Imm(value as u32), WordSource::Imm((value >> 32) as u32)]);
         }
         _ => pair(cx, PairOp::Add, dst, a, b),
     }
 }
 
-fn add_words(cx: &mut Cx<'_>, dst: VReg, a: Part, b: Part) {
+fn add_words(cx: &mut Cx<'_>, dst: VReg, a: WordSource, b: WordSource) {
     match (a, b) {
-        (other, Part::Imm(imm)) | (Part::Imm(imm), other) => arith::add_constant(cx, dst, other, imm),
+        (other, WordSource::Imm(imm)) | (WordSource::Imm(imm), other) => {
+            arith::add_constant(cx, dst, other, imm)
+        }
         _ => {
             let (a, b) = (reg(cx, a), reg(cx, b));
             cx.emit(alu_reg(Opcode::AddReg, dst, a, b, Shift::NONE));
@@ -193,7 +199,7 @@ fn add_words(cx: &mut Cx<'_>, dst: VReg, a: Part, b: Part) {
 }
 
 /// Appends two-word arithmetic; constants go into the instruction where they fit.
-fn pair(cx: &mut Cx<'_>, op: PairOp, dst: [VReg; 2], a: [Part; 2], b: [Part; 2]) {
+fn pair(cx: &mut Cx<'_>, op: PairOp, dst: [VReg; 2], a: [WordSource; 2], b: [WordSource; 2]) {
     let a = a.map(|part| reg(cx, part));
     let b = [src(cx, b[0], fits_compare), src(cx, b[1], fits_carry)];
     cx.emit(Inst::Pair { op, dst, a, b });
@@ -202,15 +208,20 @@ fn pair(cx: &mut Cx<'_>, op: PairOp, dst: [VReg; 2], a: [Part; 2], b: [Part; 2])
 fn sub(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
     let (left, right) = (halves(cx, a), halves(cx, b));
     match (left, right) {
-        (_, [Part::Imm(low), Part::Imm(high)]) => {
+        (_, [WordSource::Imm(low), WordSource::Imm(high)]) => {
             let negated = (u64::from(high) << 32 | u64::from(low)).wrapping_neg();
-            add_parts(cx, dst, left, [Part::Imm(negated as u32), Part::Imm((negated >> 32) as u32)]);
+            add_parts(
+                cx,
+                dst,
+                left,
+                [WordSource::Imm(negated as u32), WordSource::Imm((negated >> 32) as u32)],
+            );
         }
-        ([Part::Imm(0), Part::Imm(0)], _) => {
+        ([WordSource::Imm(0), WordSource::Imm(0)], _) => {
             let src = right.map(|part| reg(cx, part));
             cx.emit(Inst::PairNeg { dst, src });
         }
-        (_, [Part::Imm(0), high]) => {
+        (_, [WordSource::Imm(0), high]) => {
             assign(cx, dst[0], left[0]);
             let (n, m) = (reg(cx, left[1]), reg(cx, high));
             cx.emit(alu_reg(Opcode::SubReg, dst[1], n, m, Shift::NONE));

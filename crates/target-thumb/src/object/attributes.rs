@@ -1,12 +1,12 @@
-//! Build attributes: which core and which conventions the code is for.
+//! Build attributes: the core and the conventions of the code.
 //!
 //! The section `.ARM.attributes` is a version byte and one subsection of vendor `aeabi` about the whole file: tags in
 //! ascending order with values as ULEB128 numbers, or strings. Linkers compare them between objects. (ABI for the Arm
 //! Architecture, Addenda, chapter 3.)
 //!
-//! The sizes of `wchar_t` and of enumerations are left out: the objects have neither, so they link with objects of every
-//! choice, and an attribute would be compared. For the same reason there is no `.note.GNU-stack`: if one object has that
-//! section, GNU linkers warn about all that don't, and objects of GCC and its libraries for these cores don't.
+//! The sizes of `wchar_t` and of enumerations are left out. The objects use neither, so they link with objects of every
+//! choice, and an attribute would be compared. For the same reason there is no `.note.GNU-stack`: if one object has
+//! that section, GNU linkers warn about all that don't, and objects of GCC and its libraries for these cores don't.
 
 use crate::cpu::{Architecture, Cpu};
 

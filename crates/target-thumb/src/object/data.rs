@@ -1,8 +1,8 @@
 //! Data objects as section contents.
 //!
-//! What is never written goes to read-only sections, what starts as zeros to sections without bytes. A function
-//! reference is the function's address and its signature's number plus one; an address of data is a word. A table is read-only unless some code
-//! stores to it or lets its address go anywhere but into loads.
+//! Data that is never written goes to read-only sections, data that starts as zeros to sections without bytes. A
+//! function reference is the function's address and its signature's number plus one; an address of data is a word. A
+//! table is read-only unless code stores to it or uses its address other than in loads.
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Module};
 
@@ -12,7 +12,7 @@ use crate::cpu::{Architecture, Cpu};
 /// Bytes of the widest access to linear memory.
 const WIDEST_ACCESS: u64 = 8;
 
-/// Where a data object goes.
+/// The section of a data object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// `.rodata`.
@@ -26,7 +26,7 @@ pub enum Place {
 /// The contents of a data object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Contents {
-    /// Which kind of section.
+    /// The kind of section.
     pub place: Place,
     /// The bytes; none in `.bss`.
     pub bytes: Vec<u8>,
@@ -36,19 +36,19 @@ pub struct Contents {
     pub align: u64,
 }
 
-/// How linear memory is laid out.
+/// Layout of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryLayout {
-    /// Its size, if it isn't what the module declares.
+    /// Its size in bytes, if it isn't the declared one.
     pub bytes: Option<u64>,
-    /// What is around it.
+    /// Its surroundings.
     pub shape: MemoryShape,
-    /// Says what a region of the memory protection unit is.
+    /// The architecture, which defines the regions of its memory protection unit.
     pub architecture: Architecture,
 }
 
 impl MemoryLayout {
-    /// With these options.
+    /// The layout for these options.
     pub const fn new(options: &ObjectOptions, cpu: Cpu) -> Self {
         Self { bytes: options.memory_bytes, shape: options.memory_shape, architecture: cpu.architecture() }
     }

@@ -1,13 +1,13 @@
-//! Debug sections: DWARF that says which function and line of the source code belongs to.
+//! Debug sections: DWARF that maps code to functions and lines of the source.
 //!
-//! There is a unit for each unit of the source that has code, with an entry per function and a line program. Each
-//! function is a section, so it is a sequence of its own that begins at a relocated address. Where functions are is said
-//! by lists of ranges alone: of functions that a linker drops it leaves entries behind, and it makes the ranges of
-//! those empty, while an address becomes 0, where there may be code. Types and variables are not described: where the values of
-//! variables are after optimisation is not known.
+//! Each compilation unit of the source that has code gets a unit with an entry per function and a line program. Each
+//! function is a section, so it is a sequence of its own that begins at a relocated address. The places of functions
+//! are given by range lists only. When a linker drops a function, it leaves the function's entry but makes its ranges
+//! empty; an address would become 0, where there may be code. Types and variables are not described: the locations of
+//! variables after optimisation are unknown.
 //!
-//! An address without a location of its own belongs to the line in front of it, or to the line where the function
-//! begins. Nothing here is loaded, and nothing about the code depends on it.
+//! An address without a location of its own belongs to the line before it, or to the line where the function begins. No
+//! debug section is loaded, and the code does not depend on debug information.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ use gimli::{Encoding, Format, LineEncoding, LittleEndian, constants as dw};
 use object::write::SymbolId;
 use ssa::{SourceFile, SourceLoc, SourceUnit, Sources, Subprogram};
 
-/// DWARF 4 is what every tool for Cortex-M reads, and linkers make empty ranges of dead ones in it.
+/// The DWARF version. All tools for Cortex-M read version 4, and linkers make the ranges of dropped functions empty in
+/// it.
 const ENCODING: Encoding = Encoding { format: Format::Dwarf32, version: 4, address_size: 4 };
 
 /// Instructions have two bytes or four.
@@ -31,7 +32,7 @@ const LINE_ENCODING: LineEncoding = LineEncoding {
     line_range: 14,
 };
 
-/// A function with code of its own that is one of the source.
+/// A function with code that corresponds to a function of the source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Function {
     /// The symbol of its section.
@@ -40,26 +41,26 @@ pub struct Function {
     pub size: u32,
     /// Its first symbol.
     pub symbol: String,
-    /// Whether others can refer to it.
+    /// Whether other objects can refer to it.
     pub is_global: bool,
     /// The function of the source.
     pub subprogram: Subprogram,
-    /// Where code begins that comes from a place, in ascending order.
+    /// Code offsets at which a source location begins, in ascending order.
     pub lines: Vec<(u32, SourceLoc)>,
 }
 
-/// A section, complete but for its relocations.
+/// A section, complete except for its relocations.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
-    /// Which.
+    /// Its kind.
     pub id: gimli::SectionId,
     /// Its bytes; addends are in place.
     pub bytes: Vec<u8>,
-    /// Offsets of words and what is added to them.
+    /// Offsets of words, each with the target whose address is added to it.
     pub relocations: Vec<(u64, Target)>,
 }
 
-/// What is added to a word.
+/// The target of a relocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     /// The address of a section of code.
@@ -169,12 +170,12 @@ impl<'a> UnitWriter<'a> {
         }
         entry.set(dw::DW_AT_name, text(name));
         entry.set(dw::DW_AT_comp_dir, text(directory));
-        // Ranges of the unit count from here.
+        // The ranges of the unit are relative to this address.
         entry.set(dw::DW_AT_low_pc, AttributeValue::Address(Address::Constant(0)));
         Self { dwarf, sources, functions, unit, files: BTreeMap::new() }
     }
 
-    /// Adds a function; returns where its code is.
+    /// Adds a function; returns the range of its code.
     fn function(&mut self, n: usize) -> Range {
         let function = &self.functions[n];
         let begin = Address::Symbol { symbol: n, addend: 0 };
@@ -257,7 +258,7 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::String(text.into())
 }
 
-/// The lines of a function of `size` bytes: of several locations at one address the last one counts.
+/// The lines of a function of `size` bytes. Of several locations at one address the last one counts.
 pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
     let mut lines: Vec<(u32, SourceLoc)> = Vec::new();
     for (address, loc) in located {

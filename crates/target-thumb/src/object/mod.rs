@@ -1,15 +1,16 @@
 //! The relocatable ELF object.
 //!
-//! Every function is a section `.text.<name>`, every data object one of `.rodata`, `.data` or `.bss`, so that a linker
-//! can drop what nobody uses. Exports are global under their wasm names, what must be called first as `__wasm_start`,
-//! linear memory as `__linear_memory`; everything else is local. Imports are undefined under their field names, and
-//! nothing else is undefined. An export of an import is a jump to it.
+//! Every function is a section `.text.<name>`, and every data object one of `.rodata`, `.data` or `.bss`, so that a
+//! linker can drop unused ones. Exports are global under their wasm names, the function that must be called first as
+//! `__wasm_start`, linear memory as `__linear_memory`. Everything else is local. Imports are undefined under their
+//! field names; no other symbol is undefined, except functions of the run-time ABI and a trap handler. An export of an
+//! import is a jump to it.
 //!
-//! Sections that are not loaded tell `info` what the code doesn't: see [`notes`]; and debuggers: see [`debug`].
+//! Additional sections that are not loaded contain facts for `info` (see [`notes`]) and for debuggers (see [`debug`]).
 //!
-//! Mapping symbols tell code (`$t`) from data (`$d`), function symbols have bit 0 set, relocations keep their addends
-//! in the code (`REL`), and build attributes say which core the code is for. Symbols and sections stand in the order of
-//! the module, so the same input gives the same bytes.
+//! Mapping symbols distinguish code (`$t`) from data (`$d`), function symbols have bit 0 set, relocations have their
+//! addends in the code (`REL`), and build attributes describe the core. Symbols and sections are in the order of the
+//! module, so the same input gives the same bytes.
 
 mod attributes;
 pub(crate) mod data;
@@ -30,30 +31,30 @@ use crate::target::Thumb;
 pub use names::NameError;
 pub use notes::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES};
 
-/// How linear memory is laid out.
+/// The surroundings of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MemoryShape {
-    /// As large as it is.
+    /// Exactly its size.
     #[default]
     Plain,
-    /// With room behind it for an access that begins at its last byte.
+    /// With space after it for an access that begins at its last byte.
     Slack,
-    /// As one region of the memory protection unit.
+    /// One region of the memory protection unit.
     Region,
 }
 
-/// What steers the object beside the code.
+/// Options of the object that don't change code.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ObjectOptions {
-    /// Bytes of linear memory; `None` for what the module declares.
+    /// Bytes of linear memory; `None` for the size that the module declares.
     pub memory_bytes: Option<u64>,
-    /// How linear memory is laid out.
+    /// The surroundings of linear memory.
     pub memory_shape: MemoryShape,
-    /// Put in front of every import's symbol.
+    /// Prefix of the symbols of imports.
     pub import_prefix: String,
-    /// Symbols of imports and exports by wasm name, where they are not the name itself.
+    /// Symbols of imports and exports that differ from their wasm names, by wasm name.
     pub renames: BTreeMap<String, String>,
-    /// What else the object is to say about how it was made: names and values without white space in the names.
+    /// Further settings to record in the object: names, which contain no white space, and values.
     pub settings: Vec<(String, String)>,
 }
 
@@ -66,7 +67,7 @@ pub struct FunctionInfo {
     pub name: String,
     /// Bytes of code with its literals.
     pub size: u32,
-    /// Most bytes of stack it takes itself, without what it calls.
+    /// Bytes of stack of its own frame at most, without its callees.
     pub stack_bytes: u32,
 }
 
@@ -90,13 +91,13 @@ pub struct Sizes {
 pub struct FirstCall {
     /// Its symbol.
     pub symbol: String,
-    /// Bytes of initial data that it copies, with where they go.
+    /// Bytes of initial data that it copies, including addresses and counts of the runs.
     pub copied_bytes: u64,
     /// Whether it is, or calls, the module's start function.
     pub starts: bool,
 }
 
-/// An object with what is known about it.
+/// An object with facts about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
     /// The ELF file.
@@ -107,7 +108,7 @@ pub struct Object {
     pub imports: Vec<String>,
     /// Sizes of its sections, without padding between them.
     pub sizes: Sizes,
-    /// What must be called before all others, if anything.
+    /// The function that must be called before all others, if there is one.
     pub first_call: Option<FirstCall>,
 }
 

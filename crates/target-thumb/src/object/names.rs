@@ -1,8 +1,8 @@
 //! Symbol names.
 //!
-//! Exports and imports have the names the outside knows; those must be symbols a linker takes (no control characters,
-//! not empty) and must not name two things. Everything else is local; a local symbol has a number behind its name where
-//! the name is another symbol's, so that assembly can tell all of them apart.
+//! Exports and imports have the names by which the outside knows them. Such a name must be a symbol that linkers accept
+//! (no control characters, not empty), and no two items may have the same one. All other symbols are local. A local
+//! symbol gets a number after its name if the name is in use, so that all symbols in assembly are distinct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,29 +16,29 @@ const START: &str = "__wasm_start";
 /// Name of linear memory's symbol.
 const LINEAR_MEMORY: &str = "__linear_memory";
 
-/// A name that can't be the symbol it has to be.
+/// A name that can't be the required symbol.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
-    /// A linker would not take it.
+    /// Linkers don't accept it.
     #[error("the name {name:?} is no symbol; give {what} one with `{rename}`")]
     Illegal {
         /// The name.
         name: String,
-        /// What has the name.
+        /// The item with the name.
         what: String,
         /// The option that renames it.
         rename: String,
     },
-    /// Two things would have the same symbol.
+    /// Two items would have the same symbol.
     #[error(
         "the symbol `{symbol}` would name both {first} and {second}; give {second} another with `{rename}`"
     )]
     Twice {
         /// The symbol.
         symbol: String,
-        /// What has it already.
+        /// The item that has it already.
         first: String,
-        /// What else wants it.
+        /// The other item.
         second: String,
         /// The option that renames it.
         rename: String,
@@ -51,14 +51,14 @@ pub enum NameError {
     },
 }
 
-/// The symbols of everything.
+/// The symbols of all functions and data objects.
 #[derive(Debug)]
 pub struct Names {
-    /// Global symbols of functions. An import has them if it is exported: then they are jumps to it.
+    /// Global symbols of functions. An exported import has some: they are jumps to it.
     pub functions: IdVec<FuncId, Vec<String>>,
-    /// What must be called first.
+    /// The symbol of the function that must be called first.
     pub start: Option<String>,
-    /// Symbols of imported functions that something refers to.
+    /// Symbols of imported functions that are referred to.
     pub imports: IdVec<FuncId, Option<String>>,
     /// Global symbols of data objects.
     pub data: IdVec<DataId, Vec<String>>,
@@ -69,7 +69,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Names a module.
+    /// Chooses the symbols of a module.
     pub fn new(
         module: &Module,
         options: &ObjectOptions,
@@ -107,7 +107,7 @@ impl Names {
         for export in &module.exports {
             let symbol = taken.renamed(&export.name);
             let symbols = match export.item {
-                // The outside has it already.
+                // The export has the import's own symbol, which the outside already defines.
                 ExportItem::Func(func) if taken.is_import(module, func, &symbol) => continue,
                 ExportItem::Func(func) => &mut self.functions[func],
                 ExportItem::Data(data) => &mut self.data[data],
@@ -179,7 +179,8 @@ impl<'a> Taken<'a> {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
 
-    /// A symbol of our own; a rename of an export with this name is not for it.
+    /// A symbol that the compiler itself defines, renamed on request. If an export has the same name, the rename applies
+    /// to the export only.
     fn own(&self, name: &str) -> String {
         if self.exported.contains(name) { name.to_owned() } else { self.renamed(name) }
     }
@@ -203,7 +204,7 @@ impl<'a> Taken<'a> {
         matches!(&module.decls[func].kind, FuncKind::Import(import) if self.symbol_of(import) == symbol)
     }
 
-    /// `name` is what renames know it by.
+    /// Reserves a symbol for the item described by `what`. `name` is the name that an option `--rename` refers to.
     fn take(&mut self, symbol: String, what: String, name: &str) -> Result<String, NameError> {
         let rename = format!("--rename {name}=SYMBOL");
         check(&symbol, &what, &rename)?;
@@ -214,8 +215,8 @@ impl<'a> Taken<'a> {
         Ok(symbol)
     }
 
-    /// A local symbol that nothing else has. Assemblers don't keep names that begin with `.L`, and those with `$` are
-    /// marks.
+    /// A local symbol that is not in use. Names that begin with `.L` or `$` are avoided: assemblers drop the former, and
+    /// the latter are mapping symbols.
     fn local(&mut self, name: &str) -> String {
         let mut wanted: String =
             name.chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect();

@@ -1,13 +1,14 @@
-//! What the object says beside code and data, in sections that are not loaded.
+//! Notes: facts about the object, in sections that are not loaded.
 //!
 //! | section | contents |
 //! |---|---|
-//! | `.stack_sizes` | one per function, linked to its section, as LLVM has it: the function's address, and as ULEB128 the bytes of stack it takes itself |
-//! | `.wasm_pvm` | lines `name value`: how the object was made |
+//! | `.stack_sizes` | one per function, linked to its section, in LLVM's format: the function's address, and as ULEB128 the bytes of its own frame |
+//! | `.wasm_pvm` | lines `name value`: the compiler's settings |
 //! | `.wasm_pvm.references` | pairs of words: a function's address, and `2 × type` if the function calls code addresses of that type, `2 × type + 1` if its own address is taken and it has that type |
 //!
-//! With the relocations of the code, which tell direct calls, that is the call graph. The last two are marked to be left
-//! out of what is linked; the first has the form other tools know, and linkers drop the ones of dropped functions.
+//! Together with the relocations of the code, which give direct calls, this is the call graph. The last two sections
+//! are marked to be excluded from the linked file. The first has the format that other tools know, and linkers drop
+//! those of dropped functions.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ pub const STACK_SIZES: &str = ".stack_sizes";
 pub const SETTINGS: &str = ".wasm_pvm";
 /// Name of the section with references to code.
 pub const REFERENCES: &str = ".wasm_pvm.references";
-/// Name of the setting with the symbol of what must be called first.
+/// Name of the setting with the symbol of the function that must be called first.
 pub const FIRST_CALL: &str = "first-call";
 /// Bytes of a reference.
 pub const REFERENCE_BYTES: u64 = 8;
@@ -60,7 +61,7 @@ pub fn settings(target: &Thumb, first_call: Option<&FirstCall>, options: &Object
     text
 }
 
-/// What a function has to do with code addresses.
+/// A use of code addresses by a function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Reference {
     /// It calls addresses of this type.
@@ -104,8 +105,8 @@ pub fn reference_bytes(references: &BTreeSet<(FuncId, Reference)>) -> Vec<u8> {
     words.flat_map(|word| [[0; 4], word.to_le_bytes()].concat()).collect()
 }
 
-/// Links every section that wants to stand like another one to the code before it. The writer of ELF files has no way to
-/// say so.
+/// Sets the link of every section with stack sizes to the section of code before it. The writer of ELF files has no way
+/// to set it.
 pub fn link_stack_sizes(file: &mut [u8]) {
     /// Offset of `sh_link` in a section header.
     const LINK: usize = 24;

@@ -29,11 +29,11 @@ pub struct Writer<'a> {
     functions: IdVec<FuncId, Option<SymbolId>>,
     data: IdVec<DataId, Option<SymbolId>>,
     sizes: Sizes,
-    /// Functions of the source.
+    /// Functions that correspond to functions of the source.
     located: Vec<debug::Function>,
 }
 
-/// A relocation in a section that is not added yet.
+/// A relocation in a section that has not been added yet.
 struct Pending {
     section: SectionId,
     offset: u64,
@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
         info
     }
 
-    /// A jump to an import, with the symbols under which it is exported. Both sides of it have the same convention.
+    /// Adds a jump to an import, with the symbols under which it is exported. Both sides have the same convention.
     fn exported_import(&mut self, id: FuncId, pending: &mut Vec<Pending>) -> FunctionInfo {
         let globals = std::mem::take(&mut self.names.functions[id]);
         let jump = Fixup::TailCall(id);
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Marks where code and data begin.
+    /// Adds mapping symbols where code and data begin.
     fn map_symbols(&mut self, section: SectionId, fragment: &Fragment<Fixup>, code: &Code) {
         let mut marks = vec![(0, "$t")];
         let mut last_end = 0;
@@ -263,7 +263,7 @@ impl<'a> Writer<'a> {
             let (offset, symbol) = (u64::from(reloc.offset), inst::Symbol::Func(reloc.func));
             pending.push(Pending { section, offset, kind: RelocationKind::Abs32, symbol });
         }
-        // Linear memory that is the machine's begins at 0: the addend is the address.
+        // Linear memory at address 0 has no symbol: the addend is the address.
         let is_number =
             |data| self.target.linear_memory == Some(data) && self.target.memory == MemoryMode::Native;
         for stored in object.addresses.iter().filter(|stored| !is_number(stored.data)) {
@@ -288,7 +288,7 @@ impl<'a> Writer<'a> {
 
     // ---- The rest ----
 
-    /// A section; its name is without what object files, linker scripts or assembly can't have in one.
+    /// Adds a section. Characters that object files, linker scripts or assembly don't accept are left out of its name.
     fn section(&mut self, name: String, kind: SectionKind) -> SectionId {
         let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '"' | '\\');
         let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
@@ -303,14 +303,14 @@ impl<'a> Writer<'a> {
         section
     }
 
-    /// Says how much stack the function of a section takes.
+    /// Records the frame size of the function in a section.
     fn stack_size(&mut self, code: SectionId, bytes: u32) {
         let symbol = self.elf.section_symbol(code);
         let section = self.note(notes::STACK_SIZES, elf::SHF_LINK_ORDER, &notes::stack_size(bytes));
         self.absolute(section, 0, symbol);
     }
 
-    /// Says how the object was made, and what indirect calls can reach.
+    /// Records the compiler's settings, and the possible targets of indirect calls.
     fn notes(&mut self) {
         let settings = notes::settings(self.target, self.first_call.as_ref(), self.options);
         self.note(notes::SETTINGS, elf::SHF_EXCLUDE, settings.as_bytes());
@@ -325,7 +325,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Says where functions come from in the source.
+    /// Adds the debug sections.
     fn debug_sections(&mut self) {
         let Some(sources) = self.module.sources.as_ref().filter(|_| !self.located.is_empty()) else { return };
         let sections = debug::sections(sources, &self.located);
@@ -353,7 +353,7 @@ impl<'a> Writer<'a> {
         self.elf.add_relocation(section, relocation).expect("relocations are known to the writer");
     }
 
-    /// Adds relocations, and undefined symbols as they are needed; returns their names.
+    /// Adds relocations, and undefined symbols as needed; returns the names of the latter.
     fn relocations(&mut self, pending: Vec<Pending>) -> Vec<String> {
         let mut imports: Vec<(String, SymbolId)> = Vec::new();
         for Pending { section, offset, kind, symbol } in pending {
@@ -417,8 +417,8 @@ const fn scope(is_global: bool) -> SymbolScope {
     if is_global { SymbolScope::Dynamic } else { SymbolScope::Compilation }
 }
 
-/// What a function's start must be a multiple of: words in it are loaded relative to the program counter rounded down,
-/// and fast code begins at a word.
+/// The alignment of a function's start. Its words are loaded relative to the program counter rounded down, and a
+/// function optimised for speed begins at a word.
 fn alignment(fragment: &Fragment<Fixup>, func: Option<&ssa::Function>) -> u64 {
     let has_words = fragment.fixups.iter().any(|site| {
         matches!(site.fixup, Fixup::Align(4) | Fixup::LoadLiteral { .. } | Fixup::TableAddress { .. })

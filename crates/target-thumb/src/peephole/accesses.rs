@@ -1,12 +1,12 @@
-//! Loads and stores that do more at once: two words, or moving the pointer on as well.
+//! Combining loads and stores: two words in one instruction, or an access that also moves its pointer.
 //!
-//! - Two words that lie side by side in the stack frame, which is aligned to words, are loaded or stored by one
-//!   instruction. Code in between may be passed if nothing in it touches the registers or the places.
-//! - An addition to a pointer becomes part of an access through it: behind the access if that is at the pointer itself,
-//!   before it if it is where the pointer points afterwards.
+//! - Two neighbouring words of the stack frame, which is aligned to words, are loaded or stored by one instruction. One
+//!   access moves to the other if no instruction between them touches its registers or its bytes.
+//! - An addition to a pointer becomes part of an access through it: with post-indexing if the access precedes the
+//!   addition, with pre-indexing if it follows.
 //!
-//! Neither makes code larger: the short forms of what is replaced have as many bytes together. Each application leaves
-//! one instruction less.
+//! Neither makes code larger: the short forms of the replaced instructions have as many bytes together. Termination:
+//! each application leaves one instruction less.
 
 use codegen::{Function, PReg};
 use thumb_isa::{Flags, Opcode};
@@ -16,7 +16,7 @@ use super::is_nothing;
 use crate::inst::{Inst, Machine, SP, to_machine};
 use crate::target::Thumb;
 
-/// Instructions looked at from one on.
+/// Number of instructions searched from each one.
 const WINDOW: usize = 16;
 
 /// Joins accesses to neighbouring words of the frame.
@@ -35,7 +35,7 @@ pub fn pair(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// What stands in the place of an instruction that goes, until all that go are removed at once.
+/// A placeholder for a removed instruction, until all of them are dropped at once.
 const fn nothing() -> Inst<PReg> {
     Inst::Params { defs: Vec::new(), singles: Vec::new() }
 }
@@ -52,7 +52,7 @@ fn frame_word(inst: &Inst<PReg>) -> Option<(Opcode, PReg, i32)> {
     }
 }
 
-/// One instruction for two of a block, and in which one's place it comes: loads are done early and stores late.
+/// One instruction for two of a block, and the index it goes to: loads move to the first one, stores to the second.
 fn dual(insts: &[Inst<PReg>], first: usize, second: usize) -> Option<(usize, Machine<PReg>)> {
     let (op, a, at) = frame_word(&insts[first])?;
     let (other, b, then) = frame_word(&insts[second])?;
@@ -71,7 +71,7 @@ fn dual(insts: &[Inst<PReg>], first: usize, second: usize) -> Option<(usize, Mac
     to_machine(&dual).shortest_form(None).map(|_| (to, dual))
 }
 
-/// Whether an access of a word in the frame may go to the other side of an instruction.
+/// Whether an access of a word in the frame may move across an instruction.
 fn may_pass(inst: &Inst<PReg>, is_load: bool, reg: PReg, place: i32) -> bool {
     let effects = Effects::of(inst);
     if effects.writes.contains(SP) || effects.writes.contains(reg) || is_load && effects.reads.contains(reg) {
@@ -79,7 +79,7 @@ fn may_pass(inst: &Inst<PReg>, is_load: bool, reg: PReg, place: i32) -> bool {
     }
     match inst {
         Inst::Plain(Machine::Mem { rn: SP, offset, .. } | Machine::Dual { rn: SP, offset, .. }) => {
-            // The widest access ends 8 bytes behind its start.
+            // The widest access ends 8 bytes after its start.
             *offset >= place + 4 || offset + 8 <= place
         }
         Inst::Plain(machine) => is_arithmetic(machine),
@@ -120,7 +120,7 @@ pub fn move_on(func: &mut Function<Thumb, PReg>) {
     for n in 0..func.order.len() {
         let insts = &mut func.blocks[func.order[n]].insts;
         for at in 0..insts.len() {
-            if behind_access(insts, at) || before_access(insts, at) {
+            if add_after_access(insts, at) || add_before_access(insts, at) {
                 insts[at] = nothing();
             }
         }
@@ -128,7 +128,7 @@ pub fn move_on(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// The register that an instruction adds a constant to, and the constant, if nobody wants the flags.
+/// The register to which an instruction adds a constant, and the constant, if its flags are unused.
 fn addition(inst: &Inst<PReg>) -> Option<(PReg, i32)> {
     let (rd, rn, imm) = match *inst {
         Inst::Plain(Machine::AluImm { op: Opcode::AddImm, s: false, rd, rn, imm }) => (rd, rn, imm as i32),
@@ -140,8 +140,8 @@ fn addition(inst: &Inst<PReg>) -> Option<(PReg, i32)> {
     (rd == rn && rd != SP && imm.unsigned_abs() < 256).then_some((rd, imm))
 }
 
-/// The access that comes before the addition at `at` does it, too.
-fn behind_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
+/// Combines the addition at `at` with an access before it, if possible.
+fn add_after_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in (at.saturating_sub(WINDOW)..at).rev() {
         if let Some(joined) = with_addition(&insts[n], pointer, by, true) {
@@ -155,8 +155,8 @@ fn behind_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     false
 }
 
-/// The access that comes behind the addition at `at` does it first.
-fn before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
+/// Combines the addition at `at` with an access after it, if possible.
+fn add_before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
     let Some((pointer, by)) = addition(&insts[at]) else { return false };
     for n in at + 1..insts.len().min(at + WINDOW) {
         if let Some(joined) = with_addition(&insts[n], pointer, by, false) {
@@ -179,7 +179,7 @@ fn leaves_alone(inst: &Inst<PReg>, reg: PReg) -> bool {
     is_simple && !effects.reads.contains(reg) && !effects.writes.contains(reg)
 }
 
-/// An access through a pointer that also adds to it; the addition `follows` or precedes.
+/// An access through a pointer that also adds to it; the addition comes after the access if `follows`, else before it.
 fn with_addition(inst: &Inst<PReg>, pointer: PReg, by: i32, follows: bool) -> Option<Machine<PReg>> {
     let Inst::Plain(machine @ Machine::Mem { op, rt, rn, offset }) = *inst else { return None };
     if rn != pointer || rt == pointer || machine.flags_read() != Flags::NONE {
@@ -196,7 +196,7 @@ fn with_addition(inst: &Inst<PReg>, pointer: PReg, by: i32, follows: bool) -> Op
     to_machine(&joined).shortest_form(None).map(|_| joined)
 }
 
-/// The opcodes that write the address back, behind the access and before it.
+/// The opcodes that write the address back, after the access and before it.
 const fn writing_back(op: Opcode) -> Option<(Opcode, Opcode)> {
     Some(match op {
         Opcode::Ldr => (Opcode::LdrPost, Opcode::LdrPre),

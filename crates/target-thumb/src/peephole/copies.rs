@@ -1,8 +1,8 @@
-//! Copies of what was just computed, and results nobody reads.
+//! Copy coalescing, and removal of instructions whose results are unused.
 //!
-//! Moves on edges and into fixed registers often copy a register that dies there. Where the instruction that computes
-//! it stands in the same block, and nothing between uses either register otherwise, it can as well write the copy's
-//! destination. A constant can be made in the place of the copy.
+//! Moves on edges and into fixed registers often copy a register that dies there. If the same block computes the
+//! register, and no instruction in between uses source or destination otherwise, the computation writes the destination
+//! of the copy directly. A constant is computed in place of the copy.
 
 use codegen::{Function, PReg, RegSet};
 
@@ -47,12 +47,12 @@ pub fn forward(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// Whether a register is one the allocator hands out.
+/// Whether the allocator may assign a register.
 const fn is_free(reg: PReg) -> bool {
     reg.number() < 12 || reg.number() == LR.number()
 }
 
-/// Makes the last instruction that writes `src` write `dst`, if that changes nothing else.
+/// Makes the last instruction that writes `src` write `dst`, if no other instruction is affected.
 fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
     for n in (0..insts.len()).rev() {
         let effects = Effects::of(&insts[n]);
@@ -71,7 +71,7 @@ fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
     false
 }
 
-/// The instruction that makes the constant in a register that nobody reads behind it.
+/// The instruction that loads a constant into a register that is not read afterwards.
 fn constant_of(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
     for (n, inst) in insts.iter().enumerate().rev() {
         let effects = Effects::of(inst);
@@ -86,7 +86,7 @@ fn constant_of(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
     None
 }
 
-/// The same instruction with another destination, for instructions whose registers are all named and free to choose.
+/// The same instruction with another destination, if all its registers are explicit and not fixed.
 fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg>> {
     match inst {
         Inst::Plain(machine) => {
@@ -106,7 +106,7 @@ fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg
     }
 }
 
-/// Whether an instruction only computes core registers that nobody reads, and sets no flags.
+/// Whether an instruction only computes core registers that are not live, and sets no flags.
 fn is_dead(inst: &Inst<PReg>, live: RegSet) -> bool {
     let is_pure = match inst {
         Inst::Plain(machine) => is_pure(machine),
@@ -117,7 +117,7 @@ fn is_dead(inst: &Inst<PReg>, live: RegSet) -> bool {
     is_pure && !writes.is_empty() && !writes.contains(SP) && writes.intersection(live).is_empty()
 }
 
-/// Whether an instruction does nothing but compute core registers. Loads may be wanted for their faults.
+/// Whether an instruction only computes core registers. Loads may be needed for their faults.
 fn is_pure(machine: &Machine<PReg>) -> bool {
     let computes = matches!(
         machine,

@@ -1,4 +1,4 @@
-//! Which core registers an instruction reads and writes.
+//! Effects of final instructions on core registers, and liveness of core registers.
 
 use codegen::{Block, Control, Function, PReg, RegSet};
 use ssa::IdVec;
@@ -10,9 +10,9 @@ use crate::target::Thumb;
 /// Registers read and written by one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Effects {
-    /// Registers whose value matters.
+    /// Registers whose old value matters.
     pub reads: RegSet,
-    /// Registers that may have another value afterwards.
+    /// Registers that may change.
     pub writes: RegSet,
 }
 
@@ -27,7 +27,8 @@ impl Effects {
         });
         match inst {
             Inst::Plain(machine) => effects.add_implied(machine),
-            // What may stay as it was is read; so is what an instruction in the block updates.
+            // An IT block may leave its destinations unchanged, and its instructions may update them, so it reads them,
+            // too.
             Inst::It { .. } => effects.reads = effects.reads.union(effects.writes),
             Inst::AddressHalf { op: Opcode::Movt, dst, .. } => effects.reads.insert(*dst),
             Inst::Return { pop, .. } if pop.is_empty() => effects.reads.insert(LR),
@@ -62,7 +63,7 @@ impl Effects {
     }
 }
 
-/// The registers of an instruction with what happens to them.
+/// The registers of an instruction with their roles.
 fn registers(machine: &Machine<PReg>) -> Vec<(PReg, thumb_isa::Role)> {
     let mut list = Vec::new();
     machine.map_regs(&mut |reg, slot| list.push((reg, slot.role)));
@@ -99,7 +100,7 @@ pub fn live_out(func: &Function<Thumb, PReg>, live_in: &IdVec<Block, RegSet>, bl
     control.inst().map_or(after, |inst| before(inst, after))
 }
 
-/// Registers that are live before an instruction, if `after` are live behind it.
+/// Registers that are live before an instruction, if those in `after` are live after it.
 pub fn before(inst: &Inst<PReg>, after: RegSet) -> RegSet {
     let effects = Effects::of(inst);
     after.difference(effects.writes).union(effects.reads)

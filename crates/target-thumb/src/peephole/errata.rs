@@ -1,4 +1,4 @@
-//! Instructions that a core executes wrongly.
+//! Replacing instructions that a core executes wrongly.
 //!
 //! Erratum 602117 of Cortex-M3: a load of two words whose first register is its own base may be abandoned, for an
 //! interrupt or a fault of the second word, when the base has changed, and then restarts with the wrong one. If the base

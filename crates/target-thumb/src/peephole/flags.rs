@@ -1,13 +1,14 @@
-//! Comparisons with zero that the instruction before has made.
+//! Removing comparisons whose flags are already available.
 //!
-//! Most arithmetic can set the flags for its result, and sets negative and zero as a comparison with zero would. So
-//! such a comparison goes if the instruction that computed the register is asked to set the flags, nothing between
-//! them touches flags, and only those two flags are looked at.
+//! Most arithmetic can set the flags for its result, with negative and zero as a comparison with zero would set them.
+//! So such a comparison is removed if three conditions hold: the instruction that computed the register can set the
+//! flags, no instruction between them touches flags, and only those two flags are used.
 //!
-//! A comparison is not repeated while its flags are still there; that goes along an edge to a block that has no other.
+//! A comparison is also removed if an equal one before it has left its flags; this extends along an edge to a block
+//! without other predecessors.
 //!
-//! A test of one bit of a register that nobody needs any more becomes a shift, which has a short form: the bit becomes
-//! the sign.
+//! A test of one bit of a register that is dead afterwards becomes a shift, which has a short form: the bit becomes the
+//! sign.
 
 use codegen::{Block, BlockData, Control, Function, PReg};
 use ssa::IdVec;
@@ -44,15 +45,15 @@ pub fn reuse(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// Whether the branch of the n-th block goes to it or to one before it.
+/// Whether the branch of the n-th block goes to this block or an earlier one.
 fn goes_back(func: &Function<Thumb, PReg>, position: &IdVec<Block, usize>, n: usize) -> bool {
     let Control::Branch { taken, other, .. } = &func.blocks[func.order[n]].control else { return false };
     let is_next = func.order.get(n + 1) == Some(&taken.block);
     position[if is_next { other } else { taken }.block] <= n
 }
 
-/// A branch on zero takes the flags of the instruction in front of it that computes the register: if nothing is longer
-/// for it, or if the branch goes back, where it would take a comparison.
+/// Makes a branch on zero use the flags of the instruction that computes the register in the same block: if no
+/// instruction becomes longer, or if the branch goes backwards, where it would need a comparison.
 fn compare_at_end(data: &mut BlockData<Thumb, PReg>, is_back: bool, for_size: bool) {
     let Control::Branch { inst, .. } = &mut data.control else { return };
     let Inst::ZeroBranch { reg, if_zero } = *inst else { return };
@@ -70,7 +71,7 @@ fn compare_at_end(data: &mut BlockData<Thumb, PReg>, is_back: bool, for_size: bo
     *inst = Inst::FlagBranch(if if_zero { Cond::Eq } else { Cond::Ne });
 }
 
-/// Whether nothing behind an instruction depends on it or changes what it reads.
+/// Whether no later instruction depends on the one at `at` or changes its operands.
 fn can_move_to_end(insts: &[Inst<PReg>], at: usize) -> bool {
     let moved = effects::Effects::of(&insts[at]);
     insts[at + 1..].iter().all(|inst| {
@@ -80,7 +81,7 @@ fn can_move_to_end(insts: &[Inst<PReg>], at: usize) -> bool {
     })
 }
 
-/// Whether an instruction is no shorter for setting flags.
+/// Whether setting flags does not make an instruction longer.
 fn keeps_width(inst: &Inst<PReg>) -> bool {
     matches!(inst, Inst::Plain(Machine::Mem { .. } | Machine::MemReg { .. } | Machine::MovReg { .. }))
 }
@@ -92,7 +93,7 @@ fn compared_with_zero(inst: &Inst<PReg>) -> Option<PReg> {
     }
 }
 
-/// The last instruction, which defines a register and can set the flags for it, if flags are not used behind it.
+/// The last instruction that defines a register, if it can set the flags for it and flags are not used after it.
 fn definition(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
     for (at, inst) in insts.iter().enumerate().rev() {
         if effects::Effects::of(inst).writes.contains(reg) {
@@ -126,7 +127,7 @@ fn set_flags(inst: &mut Inst<PReg>) {
     }
 }
 
-/// Removes comparisons whose flags are there already, from the same block or from the only one in front of it.
+/// Removes comparisons whose flags are available from the same block or from its only predecessor.
 pub fn share(func: &mut Function<Thumb, PReg>) {
     let preds = only_predecessors(func);
     let mut at_end: IdVec<Block, Option<Machine<PReg>>> = IdVec::filled(None, func.blocks.len());
@@ -141,13 +142,13 @@ pub fn share(func: &mut Function<Thumb, PReg>) {
             }
             !is_known
         });
-        // Such a branch reads flags, so nothing in front of it is turned into an instruction that changes them.
+        // Such a branch reads flags, so no instruction before it may be turned into one that changes them.
         let keeps = matches!(data.control, Control::Branch { inst: Inst::FlagBranch(_), .. });
         at_end[block] = known.filter(|_| keeps);
     }
 }
 
-/// The comparison that the flags come from behind an instruction.
+/// The comparison whose flags are available after an instruction.
 fn flags_after(inst: &Inst<PReg>, before: Option<Machine<PReg>>) -> Option<Machine<PReg>> {
     match inst {
         Inst::Plain(compare @ (Machine::CmpImm { .. } | Machine::CmpReg { .. })) => Some(*compare),
@@ -161,7 +162,7 @@ fn flags_after(inst: &Inst<PReg>, before: Option<Machine<PReg>>) -> Option<Machi
     }
 }
 
-/// For each block its predecessor in the order, if there is exactly one edge to it.
+/// For each block its predecessor in the order, if exactly one edge leads to it.
 fn only_predecessors(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<Block>> {
     let mut preds = IdVec::filled(None, func.blocks.len());
     let mut edges = IdVec::filled(0, func.blocks.len());
@@ -177,7 +178,7 @@ fn only_predecessors(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<Block>
     preds
 }
 
-/// Makes tests of one bit of a dead register shifts.
+/// Turns tests of one bit of a dead register into shifts.
 pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
     let live_in = effects::live_in(func);
     for n in 0..func.order.len() {
@@ -205,7 +206,7 @@ pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// The condition on the sign for one on zero of a single bit.
+/// The condition on the sign that corresponds to one on zero of a single bit.
 const fn sign_condition(cond: Cond) -> Option<Cond> {
     match cond {
         Cond::Eq => Some(Cond::Pl),

@@ -1,12 +1,11 @@
-//! Jumps that far branches share.
+//! Branch islands: jumps that far branches share.
 //!
-//! A conditional branch has 2 bytes if its target is within 256 bytes, else 4. Where many branches leave for one far
-//! block, as all the errors of a parser do, each pays. So where size counts they branch to a jump nearby, which stands
-//! behind a block that control doesn't leave by its end and so costs its own bytes only.
+//! A conditional branch has 2 bytes if its target is within 256 bytes, else 4. If many branches leave for one far
+//! block, as for the errors of a parser, each pays. So when optimising for size they branch to a nearby jump, the
+//! island. It is placed after a block that does not fall through, so it costs its own bytes only.
 //!
-//! Distances are estimated, with a margin for what is added in between. If one turns out too long after all, relaxation
-//! chooses the long form, so nothing depends on the estimate but size. For each target the branches are gone through
-//! once.
+//! Distances are estimated, with a margin for inserted code. If one is too long after all, relaxation chooses the long
+//! form, so the estimate affects size only. Termination: the branches to each target are visited once.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +15,16 @@ use ssa::IdVec;
 use crate::inst::{Callee, Inst, to_machine};
 use crate::target::Thumb;
 
-/// How far a short conditional branch reaches, how far a short jump does, and how far from a branch its island is put.
+/// In bytes: reach of a short conditional branch, reach of a short jump, and maximum distance of an island from a
+/// branch.
 const BRANCH_REACH: i64 = 250;
 const JUMP_REACH: i64 = 2000;
 const NEAR: i64 = 200;
 
-/// Rounds of estimating which forms branches have.
+/// Number of rounds of estimating the forms of branches.
 const ROUNDS: usize = 3;
 
-/// Gives branches to far blocks islands.
+/// Makes far branches use islands.
 pub fn place(func: &mut Function<Thumb, PReg>) {
     if !func.optimize_for_size {
         return;
@@ -66,13 +66,13 @@ fn redirect(func: &mut Function<Thumb, PReg>, block: Block, from: Block, to: Blo
     }
 }
 
-/// Where things are, roughly.
+/// Estimated addresses.
 struct Map {
-    /// Where blocks start.
+    /// Addresses of blocks.
     starts: IdVec<Block, i64>,
-    /// Where their conditional branches are.
+    /// Addresses of their conditional branches.
     branches: IdVec<Block, i64>,
-    /// Places behind blocks that control doesn't leave by the end, with the block's position in the order.
+    /// Addresses of the ends of blocks that don't fall through, with the block's position in the order.
     gaps: Vec<(i64, usize)>,
 }
 
@@ -86,7 +86,7 @@ impl Map {
         map
     }
 
-    /// Adds up sizes; all branches are short in the first round, and as far as distances say later.
+    /// Sums up sizes. If `all_short`, branches are assumed to be short; else distances of the previous round decide.
     fn measure(&mut self, func: &Function<Thumb, PReg>, all_short: bool) {
         let before = (self.starts.clone(), self.branches.clone());
         self.gaps.clear();
@@ -123,7 +123,7 @@ impl Map {
         }
     }
 
-    /// Branches out of reach by their targets, in the order of their addresses.
+    /// Branches that are too far from their targets, by target, in the order of their addresses.
     fn far_branches(&self, func: &Function<Thumb, PReg>) -> BTreeMap<Block, Vec<(i64, Block)>> {
         let mut far: BTreeMap<Block, Vec<(i64, Block)>> = BTreeMap::new();
         for (n, &block) in func.order.iter().enumerate() {
@@ -139,7 +139,7 @@ impl Map {
     }
 }
 
-/// Where the conditional branch of a block goes.
+/// The target of a block's conditional branch.
 fn branch_target(taken: Block, other: Block, next: Option<Block>) -> Block {
     if next == Some(taken) { other } else { taken }
 }

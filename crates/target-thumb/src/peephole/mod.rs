@@ -1,9 +1,9 @@
-//! From final instructions over registers to instructions of the machine, and improving those.
+//! From final instructions over registers to improved instructions of the machine.
 //!
-//! Registers, frame and block order are settled. Composite instructions come apart first; then each pass is a function
-//! on the function, in the order of the list below. What decides about sizes comes last: tables and the literal pool
-//! need to know how far the code reaches at most, and short forms are chosen when nobody adds a reader of the flags
-//! any more.
+//! Registers, frame and block order are settled. Composite instructions are expanded first. Then each pass is a
+//! function from the function to itself, in the order of the list below. Decisions about sizes come last. Dispatch
+//! tables and the literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds
+//! an instruction that reads flags.
 
 mod accesses;
 mod copies;
@@ -24,7 +24,7 @@ use crate::target::Thumb;
 
 pub use pool::Pool;
 
-/// Makes the final instructions of a function.
+/// Expands and improves the instructions of a function.
 pub fn improve(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let mut pool = Pool::new(func);
     expand_all(func, &mut pool);
@@ -48,8 +48,8 @@ pub fn improve(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     );
 }
 
-/// Whether nothing but restoring registers follows the first that a block restores from the stack: anything else could
-/// read one of them.
+/// Whether a block only restores registers after the first one it restores from the stack: another instruction could
+/// read a restored register.
 fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
     let restores = |inst: &Inst<PReg>| {
         matches!(
@@ -81,7 +81,7 @@ fn expand_all(func: &mut Function<Thumb, PReg>, pool: &mut Pool) {
     }
 }
 
-/// Whether an instruction does nothing.
+/// Whether an instruction has no effect.
 fn is_nothing(inst: &Inst<PReg>) -> bool {
     matches!(inst, Inst::Params { .. }) || inst.as_copy().is_some_and(|(dst, src)| dst == src)
 }

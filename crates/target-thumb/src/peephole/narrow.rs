@@ -1,8 +1,8 @@
 //! Choosing the 16-bit forms.
 //!
-//! Most 16-bit forms set the flags. Walking each block backwards we know which flags somebody still reads; where
-//! nobody does, an instruction may become one that sets them. Flags live across an edge only behind a branch that reads
-//! flags itself, so that nothing between it and what sets them may change any.
+//! Most 16-bit forms set the flags. A backward walk over each block tracks the live flags; where none is live, an
+//! instruction may become one that sets them. Flags live across an edge only after a branch that reads flags itself, so
+//! no instruction between that branch and the one that sets them may change any.
 
 use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};
@@ -30,14 +30,14 @@ pub fn live_at_end(control: &Control<Thumb, PReg>) -> Flags {
     }
 }
 
-/// Flags that are read at or behind an instruction, if `after` are read behind.
+/// Flags that are live before an instruction, if `after` are live after it.
 pub fn live_before(inst: &Inst<PReg>, after: Flags) -> Flags {
     match inst {
         Inst::Plain(machine) => after.difference(machine.flags_written()).union(machine.flags_read()),
         Inst::It { cond, body, .. } => {
             body.iter().fold(after.union(cond.flags()), |flags, machine| flags.union(machine.flags_read()))
         }
-        // Nothing keeps flags across a call.
+        // Calls don't preserve flags.
         Inst::Call(_) => Flags::NONE,
         _ => after,
     }

@@ -1,8 +1,8 @@
-//! The literal pool: words behind the code that instructions load.
+//! The literal pool: words after the code that instructions load.
 //!
-//! A load of a literal takes two bytes and the word four, which several loads share; `movw` and `movt` take eight. So
-//! small code prefers the pool. It stands behind the last block, which is in reach of every load if the function is
-//! small; larger functions do without.
+//! A load of a literal takes two bytes, and the word four, which several loads share; `movw` and `movt` take eight. So
+//! code optimised for size prefers the pool. The pool is after the last block, which all loads of a small function can
+//! reach; larger functions have no pool.
 
 use codegen::{Block, BlockData, Control, Function, PReg};
 use ssa::EntityId as _;
@@ -11,13 +11,13 @@ use super::tables::most_bytes;
 use crate::inst::{Inst, Literal};
 use crate::target::Thumb;
 
-/// Code of this many bytes is in reach of the loads in it, with room for the pool.
+/// Maximum size of code in bytes for which all loads reach the pool, with a margin for the pool itself.
 const REACH: u32 = 3500;
 
-/// The words a function loads from behind its code.
+/// The words that a function loads from after its code.
 #[derive(Debug)]
 pub struct Pool {
-    /// The block it will be, if there is anything in it.
+    /// The id of the pool's block, if it has any words.
     block: Block,
     words: Vec<Literal>,
     is_wanted: bool,
@@ -25,7 +25,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool for a function whose composite instructions have not come apart.
+    /// An empty pool for a function whose composite instructions are not expanded yet.
     pub fn new(func: &Function<Thumb, PReg>) -> Self {
         let is_in_reach = most_bytes(func) < REACH;
         Self {
@@ -62,7 +62,7 @@ impl Pool {
             return;
         }
         let control = Control::Exit(Inst::Pool { words: self.words });
-        // Blocks that were added since come before it, so their ids are taken.
+        // Passes may have added blocks, so their ids are taken, but they come before it in the code.
         let block = func.blocks.push(BlockData::new(control, 0.0));
         if block != self.block {
             rename(func, self.block, block);

@@ -1,8 +1,8 @@
 //! Choosing the form of dispatch tables.
 //!
-//! `tbb` and `tbh` jump forward by twice an entry of a table that follows them. Entries are bytes or half-words if all
-//! targets are surely in reach: code is counted with the longest forms it can take. A target that stands before the
-//! dispatch gets a jump to it behind the code. Where even half-words don't reach, the table is one of jumps.
+//! `tbb` and `tbh` jump forward by twice an entry of the table that follows them. Entries are bytes or half-words if
+//! all targets are surely in reach, given the longest possible forms of all code. A target before the dispatch gets a
+//! jump to it after the code. If half-words don't reach either, the table consists of jumps.
 
 use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::{EntityId as _, IdVec};
@@ -45,7 +45,7 @@ fn is_dispatch(func: &Function<Thumb, PReg>, block: Block) -> bool {
     matches!(func.blocks[block].control, Control::Dispatch { .. })
 }
 
-/// Gives targets at or before a dispatch a jump behind the code.
+/// Gives targets at or before a dispatch a jump after the code.
 fn land_forward(func: &mut Function<Thumb, PReg>, block: Block) {
     let mut position: IdVec<Block, usize> = IdVec::filled(usize::MAX, func.blocks.len());
     func.order.iter().enumerate().for_each(|(at, &block)| position[block] = at);
@@ -66,7 +66,7 @@ fn land_forward(func: &mut Function<Thumb, PReg>, block: Block) {
     }
 }
 
-/// Where each block starts at most, from the function's start.
+/// Maximum offset of each block from the function's start.
 fn most_starts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
     let mut starts = IdVec::filled(0, func.blocks.len());
     let mut at = 0;
@@ -77,7 +77,7 @@ fn most_starts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
     starts
 }
 
-/// Bytes of a function at most.
+/// Maximum size of a function in bytes.
 pub fn most_bytes(func: &Function<Thumb, PReg>) -> u32 {
     func.order.iter().map(|&block| most_block_bytes(func, block)).sum()
 }
@@ -93,7 +93,7 @@ fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
     data.insts.iter().map(most_inst_bytes).sum::<u32>() + control
 }
 
-/// Bytes of an instruction at most, whether it has come apart or not.
+/// Maximum size of an instruction in bytes, whether it is expanded or not.
 fn most_inst_bytes(inst: &Inst<PReg>) -> u32 {
     match inst {
         Inst::Plain(_) | Inst::Update { .. } | Inst::UpdatePair { .. } => 4,
@@ -106,9 +106,9 @@ fn most_inst_bytes(inst: &Inst<PReg>) -> u32 {
         Inst::Params { singles, .. } => 4 * singles.len() as u32,
         Inst::Const { .. } | Inst::StoreSlot { .. } | Inst::LoadSlot { .. } => 8,
         Inst::Pair { .. } | Inst::PairNeg { .. } | Inst::PairHalve { .. } => 12,
-        // Two comparisons in an IT block, and a move for each way in another.
+        // Two comparisons in an IT block, and one move for each outcome in another.
         Inst::Select { .. } => 20,
-        // Two comparisons with an IT block, two ways of three moves each with their IT blocks.
+        // Two comparisons with an IT block, and for each outcome three moves with their IT blocks.
         _ => 40,
     }
 }

@@ -1,6 +1,9 @@
-//! Random programs made of what selection has single instructions for, and random programs seldom have: insertions of
-//! bit fields, products that are added, both halves of products, saturation, shifted words, constants that are stored
-//! side by side, stack objects with variable indices, pointers that move on, words in wide parameters.
+//! Random programs from idioms that selection has special instructions for, and that general random programs seldom
+//! contain.
+//!
+//! The idioms are: bit-field insertion, multiply-accumulate, both halves of products, saturation, shifted operands,
+//! constant stores to neighbouring addresses, stack objects with variable indices, incremented pointers, and words in
+//! wide parameters.
 
 use std::fmt::Write as _;
 
@@ -58,7 +61,7 @@ impl Body {
     }
 }
 
-/// Bits of one word among those of another; now and then the masks don't fit each other.
+/// Bits of one word inserted between those of another; sometimes with masks that don't fit each other.
 fn insertion(rng: &mut Rng, body: &mut Body, old: &str) -> String {
     let low = rng.below(32) as u32;
     let width = if rng.one_in(3) { 32 - low } else { 1 + rng.below(32 - low as usize) as u32 };
@@ -94,7 +97,7 @@ fn product(rng: &mut Rng, body: &mut Body, factors: [&str; 2], sum: &str) -> Str
     body.value(&format!("add.i64 {a}, {b}"))
 }
 
-/// Constants in bytes and half-words that lie together.
+/// Stores of constant bytes and half-words to neighbouring addresses.
 fn stores(rng: &mut Rng, body: &mut Body, index: &str) {
     for _ in 0..4 {
         let width = rng.pick(&["u8", "u8", "u16"]);
@@ -131,7 +134,7 @@ fn element(rng: &mut Rng, body: &mut Body, frame: &str, word: &str) -> String {
     body.value(&format!("add.i32 {loaded}, {word}"))
 }
 
-/// The upper half of a product, and mostly the lower one, before it or behind it.
+/// The upper half of a product, and usually the lower one, before or after it.
 fn full_product(rng: &mut Rng, body: &mut Body, sum: &str) -> String {
     let [a, b] = if rng.one_in(2) { [sum, "v2"] } else { ["v2", sum] };
     let upper_first = rng.one_in(2);
@@ -154,7 +157,7 @@ fn shifted(rng: &mut Rng, body: &mut Body, sum: &str) -> String {
     body.value(&format!("add.i64 {result}, {sum}"))
 }
 
-/// A number brought into the range of fewer bits, now and then into another range.
+/// A number limited to the range of fewer bits, sometimes to another range.
 fn saturation(rng: &mut Rng, body: &mut Body, word: &str) -> String {
     let high = (1i64 << rng.below(32)) - 1 - i64::from(rng.one_in(6));
     let low = if rng.one_in(2) { 0 } else { -high - 1 };
@@ -171,7 +174,7 @@ fn saturation(rng: &mut Rng, body: &mut Body, word: &str) -> String {
     body.value(&format!("add.i32 {bounded}, v1"))
 }
 
-/// A loop over a few elements that are changed; the pointer is moved before or behind the access.
+/// A loop that changes a few elements; the pointer is incremented before or after the access.
 fn walk(rng: &mut Rng, body: &mut Body, start: &str, word: &str) -> String {
     let step = rng.pick(&["1", "2", "4", "-4", "8"]);
     let (load, store) =
@@ -201,7 +204,7 @@ fn walk(rng: &mut Rng, body: &mut Body, start: &str, word: &str) -> String {
     more
 }
 
-/// A program that is made for size and leaves from many places for one far end.
+/// A program optimised for size that branches from many places to one far block.
 pub fn far_ends(rng: &mut Rng) -> Module {
     let mut body = Body { text: String::new(), next: 4 };
     let mut word = "v0".to_owned();
@@ -248,7 +251,7 @@ fn rotated(rng: &mut Rng, body: &mut Body, word: &str) -> String {
     sum
 }
 
-/// A wide parameter that constants and a word arrive in; some of the constants are wide, too.
+/// A wide parameter with a word and constants as incoming values; some of the constants are wide, too.
 fn arrival(rng: &mut Rng, body: &mut Body, word: &str) -> String {
     let limit = body.value(&format!("const.i32 {}", rng.bits() as i32));
     let low = body.value(&format!("icmp.lt_u.i32 {word}, {limit}"));

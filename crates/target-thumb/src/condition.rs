@@ -1,8 +1,8 @@
-//! Conditions with the comparison they look at.
+//! Tests: conditions with the comparison that sets the flags for them.
 //!
-//! The flags are not a register the allocator knows, and instructions it inserts may stand anywhere. So a comparison
-//! is never an instruction of its own before allocation: branches and selects hold the whole [`Test`], which becomes
-//! instructions when registers are settled (see [`crate::expand`]).
+//! The allocator does not know the flags as a register, and it may insert instructions anywhere. So a comparison is
+//! never a separate instruction before allocation: branches and selects contain the whole [`Test`], which is expanded
+//! when registers are settled (see [`crate::expand`]).
 
 use std::fmt;
 
@@ -87,30 +87,30 @@ impl<R: fmt::Display> fmt::Display for Word<R> {
     }
 }
 
-/// What sets the flags.
+/// The instructions that set the flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Compare<R> {
     /// One word, with `cmp`, `cmn`, `tst` or `teq`.
     Word(Word<R>),
-    /// Two comparisons, of which the second is made if the first has the result `run`.
+    /// Two comparisons; the second is executed only if the flags of the first satisfy `run`.
     Chain { first: Word<R>, run: Cond, second: Word<R> },
     /// Two words against two words, low first. For equality, or for `lo`, `hs`, `lt`, `ge`; the low constant fits
     /// `cmp` or `cmn`, the high one `cmp` (for equality) or `sbc` or its complement `adc`.
     Pair { a: [R; 2], b: [Src<R>; 2] },
     /// Two words against zero, for equality.
     PairZero { a: [R; 2] },
-    /// `vcmp` of two floats; `double` says of which width.
+    /// `vcmp` of two floats; `double` tells their width.
     Float { double: bool, a: R, b: R },
     /// `vcmp` of a float with zero.
     FloatZero { double: bool, a: R },
 }
 
-/// A comparison and what must hold of it.
+/// A comparison, and the condition on its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Test<R> {
     /// The condition.
     pub cond: Cond,
-    /// What sets the flags.
+    /// The comparison.
     pub compare: Compare<R>,
 }
 
@@ -148,7 +148,7 @@ impl<R: Register> Compare<R> {
         }
     }
 
-    /// How many registers it reads.
+    /// Number of registers it reads.
     pub fn register_count(&self) -> u8 {
         let is_reg = |src: &Src<R>| u8::from(matches!(src, Src::Reg(_)));
         match self {
@@ -167,7 +167,7 @@ impl<R: Register> Test<R> {
         Test { cond: self.cond, compare: self.compare.map(f) }
     }
 
-    /// The test that holds exactly when this one doesn't.
+    /// The opposite test.
     pub const fn invert(self) -> Self {
         Self { cond: self.cond.invert(), compare: self.compare }
     }

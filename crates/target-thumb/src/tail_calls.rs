@@ -1,14 +1,14 @@
-//! Calls whose results are returned as they are become tail calls.
+//! Turning calls whose results are returned unchanged into tail calls.
 //!
 //! The caller's frame is gone while a tail-called function runs, so a function with stack objects keeps its calls: the
 //! callee might have the address of one. A function that saves the return address for another call returns from a call
-//! in fewer bytes than it takes to restore the address first; so where size counts, all calls or none change. A call
-//! that needs more room for stack arguments than the function was given stays one.
+//! in fewer bytes than restoring the address first takes. So when optimising for size, all its calls before returns
+//! change or none. A call that needs more room for stack arguments than its function has got remains a call.
 
 use codegen::ArgumentRoom;
 use ssa::{Block, FuncId, Function, Inst, InstData};
 
-/// Rewrites the calls in front of returns in the function `id`.
+/// Turns the calls before returns in the function `id` into tail calls.
 pub fn mark(func: &mut Function, id: FuncId, room: &ArgumentRoom) {
     let fits = |block: Block| match func.insts[call_of(func, block)] {
         InstData::Call { func: callee, .. } => room.of_func(callee) <= room.of_func(id),
@@ -39,7 +39,7 @@ pub fn mark(func: &mut Function, id: FuncId, room: &ArgumentRoom) {
     ssa::passes::compact(func);
 }
 
-/// The instruction in front of a block's end.
+/// The instruction before a block's terminator.
 fn call_of(func: &Function, block: Block) -> Inst {
     let insts = &func.blocks[block].insts;
     insts[insts.len() - 2]

@@ -1,12 +1,12 @@
-//! Tail duplication: giving a block that ends in a jump its own copy of a short block behind it.
+//! Tail duplication: replacing a jump to a short block by a copy of the block.
 //!
-//! In GP 0.8 a jump costs 15, and a block that is cut in two costs the sum of two maxima: loads in both halves don't
-//! overlap. After allocation nothing but registers connects blocks, so a copy is just as good as the original.
-//! Candidates are taken hottest first, as long as what the simulator says a copy saves, times how often, is worth its
-//! bytes, and within a budget of bytes per function.
+//! In GP 0.8 a jump costs 15 gas. A block cut in two costs the sum of two maxima, because loads in the two halves don't
+//! overlap. After allocation, blocks are connected by registers only, so a copy is as good as the original. Candidates
+//! are taken hottest first. A copy is made if the gas it saves according to the simulator, times its frequency, is
+//! worth its bytes, within a budget of bytes per function.
 //!
-//! Short blocks that return are copied on every common path: a path that needs no frame can only do without it if it
-//! shares no block with one that does.
+//! Short blocks that return are copied into every common path: a path needs no frame only if it shares no block with
+//! one that does.
 
 use codegen::{Block, Control, Function, PReg, predecessors};
 use pvm_isa::gas::{self, GasInst};
@@ -16,18 +16,18 @@ use crate::inst::{Inst, Mem, SP};
 use crate::peephole::effects::ends_block;
 use crate::target::Pvm;
 
-/// Most instructions in a block worth having twice.
+/// Maximum number of instructions in a block that is duplicated.
 const MAX_INSTS: usize = 14;
-/// Most instructions in a returning block that is copied anyway.
+/// Maximum number of instructions in a returning block that is duplicated whatever it saves.
 const MAX_EXIT_INSTS: usize = 6;
-/// Executions per call from which on a path is common.
+/// Minimum number of executions per call for which a path is common.
 const COMMON: f32 = 0.05;
-/// Bytes a function may grow by, besides a quarter of its size.
+/// Bytes by which a function may grow, in addition to a quarter of its size.
 const ALLOWANCE: usize = 96;
-/// Gas per call of the function that a byte must save.
+/// Gas per call of the function that each added byte must save.
 const GAS_PER_BYTE: f32 = 2.0;
 
-/// Copies blocks into those that jump to them.
+/// Duplicates blocks into those that jump to them.
 pub fn duplicate(gp: GpVersion, func: &mut Function<Pvm, PReg>) {
     let size: usize = func.order.iter().map(|&block| bytes(func, block)).sum();
     let mut budget = ALLOWANCE + size / 4;
@@ -75,11 +75,11 @@ fn is_short_exit(func: &Function<Pvm, PReg>, block: Block) -> bool {
 /// Whether a copy of `target` at the end of `block` saves enough.
 fn pays(func: &Function<Pvm, PReg>, preds: &[Block], block: Block, target: Block, bytes: usize) -> bool {
     let (data, behind) = (&func.blocks[block], &func.blocks[target]);
-    // Edges through an empty block will lead past it.
+    // Edges to an empty block will be redirected to its successor.
     if preds.len() < 2 || data.insts.is_empty() || matches!(behind.control, Control::Jump(_)) {
         return false;
     }
-    // Of the blocks that jump here the most frequent will fall through.
+    // The most frequent of the blocks that jump here will fall through instead.
     let jumps = |pred: Block| {
         let data = &func.blocks[pred];
         matches!(data.control, Control::Jump(_)) && !data.insts.is_empty()
@@ -101,7 +101,7 @@ fn price<'a>(insts: impl Iterator<Item = &'a Machine>) -> u32 {
     gas::simulate(insts.map(|inst| GasInst::new(inst, false)))
 }
 
-/// The machine instruction as it will be once slots have places, but for displacements.
+/// The machine instruction for prices: slots still have no place, so their displacements are arbitrary.
 fn machine(inst: &Inst<PReg>) -> Option<Machine> {
     let mut inst = inst.clone();
     if let Inst::SlotAddr { dst, .. } = inst {
@@ -112,14 +112,14 @@ fn machine(inst: &Inst<PReg>) -> Option<Machine> {
     inst.machine()
 }
 
-/// About how many bytes a block takes.
+/// Approximate size of a block in bytes.
 fn bytes(func: &Function<Pvm, PReg>, block: Block) -> usize {
     let data = &func.blocks[block];
     let insts = data.insts.iter().chain(data.control.inst()).filter_map(machine);
     insts.map(|inst| inst.encoded_len()).sum()
 }
 
-/// Takes blocks without predecessors out of the order.
+/// Removes blocks without predecessors from the order.
 fn remove_unreachable(func: &mut Function<Pvm, PReg>) {
     let mut reached = ssa::IdVec::filled(false, func.blocks.len());
     let mut stack = vec![func.order[0]];
