@@ -1,11 +1,9 @@
 //! Resolves every entry of every index space to a definition in one of the modules, or to a remaining import.
 //!
 //! An import is replaced by an export of the same name and kind. For the main module's imports, adapters are searched
-//! in
-//! their order. For an adapter's imports, the main module is searched first, then the adapters after it, then those
+//! in their order. For an adapter's imports, the main module is searched first, then the adapters after it, then those
 //! before it. An adapter that exports the name it imports wraps the outer function of this name, so the adapters
-//! before it
-//! are not searched.
+//! before it are not searched.
 
 use std::collections::BTreeSet;
 

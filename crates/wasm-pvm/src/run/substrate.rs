@@ -1,9 +1,8 @@
 //! The host functions of Substrate that pure runtime entry points need.
 //!
 //! A runtime does not manage its heap: it asks its host for memory. This allocator hands out blocks whose size is a
-//! power
-//! of two, from free lists per size, else from the end of the memory, which it grows. It begins after the program's
-//! initial memory, so its blocks overlap none of the program's data.
+//! power of two, from free lists per size, else from the end of the memory, which it grows. It begins after the
+//! program's initial memory, so its blocks overlap none of the program's data.
 //!
 //! Pointers are wasm addresses; byte slices are `address | length << 32`.
 
