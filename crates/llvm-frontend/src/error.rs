@@ -1,20 +1,20 @@
-//! What can be wrong with an input.
+//! Errors of the input.
 //!
-//! Errors say whose fault it is: [`Error::InvalidWasm`] is a module that breaks the WebAssembly rules,
-//! [`Error::Proposal`] and [`Error::Unsupported`] a valid module that asks for what this compiler or the chosen options
-//! do not offer. A broken invariant of the compiler itself is a panic, never an `Error`.
+//! Errors tell whose fault it is: [`Error::InvalidWasm`] is a module that breaks the WebAssembly rules.
+//! [`Error::Proposal`] and [`Error::Unsupported`] are a valid module that needs a feature which this compiler or the
+//! chosen options lack. A broken invariant of the compiler itself is a panic, never an `Error`.
 
-/// Why a module was refused.
+/// The reason why a module was refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no valid module.
+    /// The bytes are not a valid module.
     #[error("invalid WebAssembly{} at offset {offset:#x}: {message}", in_function(.function))]
     InvalidWasm {
         /// Name of the function; `None` outside functions.
         function: Option<String>,
         /// Byte offset in the input.
         offset: usize,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
     /// Valid only with a proposal other than the accepted ones.
@@ -24,7 +24,7 @@ pub enum Error {
         function: Option<String>,
         /// Byte offset in the input.
         offset: usize,
-        /// What the validator says.
+        /// The validator's message.
         message: String,
     },
     /// Valid, but not supported with these options.
@@ -34,7 +34,7 @@ pub enum Error {
         function: Option<String>,
         /// Byte offset in the input.
         offset: usize,
-        /// What is not supported.
+        /// The unsupported feature.
         what: String,
     },
     /// An active segment does not fit: instantiation would trap.
@@ -44,23 +44,23 @@ pub enum Error {
         kind: &'static str,
         /// Index of the segment.
         index: u32,
-        /// Where it starts, in bytes or entries.
+        /// Its start, in bytes or entries.
         offset: u64,
-        /// How long it is, in bytes or entries.
+        /// Its length, in bytes or entries.
         length: u64,
         /// Initial size of the memory or table, in bytes or entries.
         size: u64,
-        /// Whether it is of a memory that is imported: a host may provide a larger one.
+        /// Whether it is a segment of an imported memory: the host may provide a larger one.
         is_imported_memory: bool,
     },
-    /// Globals are imported whose values the options do not give.
+    /// Imported globals have no value in the options.
     #[error("the imported global{} no value: give {}", named(.0), given(.0))]
     MissingGlobals(
         /// Name and type of each.
         Vec<(String, &'static str)>,
     ),
     /// The options give an imported global a value of another type.
-    #[error("the imported global {module}.{field} is given a value that is no {ty}")]
+    #[error("the imported global {module}.{field} is given a value that is not of type {ty}")]
     GlobalType {
         /// First level of the import name.
         module: String,
@@ -83,7 +83,7 @@ fn named(globals: &[(String, &'static str)]) -> String {
     }
 }
 
-/// The options that give globals values.
+/// The options that would give the globals values.
 fn given(globals: &[(String, &'static str)]) -> String {
     let option = |(name, ty): &(String, &'static str)| match *ty {
         "i32" => format!("--global {name}=VALUE"),

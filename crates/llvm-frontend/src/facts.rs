@@ -1,7 +1,7 @@
-//! What the function bodies of a module do, as far as decisions need it that hold for the whole module.
+//! Facts about a module's function bodies, for decisions that hold for the whole module.
 //!
-//! One pass over all operators, before any translation. Parts are translated apart from each other, so anything
-//! they must agree on (is this global ever written? can this table grow?) is decided here.
+//! They are collected in one pass over all operators, before any translation. Parts are translated separately, so every
+//! decision they must agree on (is this global ever written? can this table grow?) is based on these facts.
 
 use wasmparser::Operator;
 
@@ -25,7 +25,7 @@ pub struct Facts {
     pub element_used: Vec<bool>,
     /// Element segments that an `elem.drop` names.
     pub element_dropped: Vec<bool>,
-    /// Functions that something other than a direct call may reach: exports, the start function, references.
+    /// Functions that may be reached other than by a direct call: exports, the start function, references.
     pub referenced: Vec<bool>,
     /// Direct callees of each function, sorted, without repetitions.
     pub callees: Vec<Vec<u32>>,

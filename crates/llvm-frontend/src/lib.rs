@@ -1,11 +1,10 @@
 //! WebAssembly to `ssa`, by way of LLVM IR and LLVM's optimiser.
 //!
-//! A module is validated and its declarations are collected ([`ModuleInfo`]); facts that hold for the whole
-//! module are gathered and everything with an id gets one. Then its functions are cut into parts, and
-//! every part is translated to LLVM IR, optimised, and read back into `ssa` on a thread of its own. What leaves
-//! this crate is plain data.
+//! A module is validated and its declarations are collected ([`ModuleInfo`]). Facts about the whole module are
+//! gathered, and every entity gets an id. Then its functions are cut into parts, and every part is translated to LLVM
+//! IR, optimised, and read back into `ssa` on a thread of its own. The result is plain data.
 //!
-//! This is the only crate that knows LLVM.
+//! This is the only crate that uses LLVM.
 
 mod error;
 mod options;
@@ -52,15 +51,15 @@ use read::ReadContext;
 /// Compiles a wasm binary to an `ssa` module.
 ///
 /// # Errors
-/// [`Error`] says what is wrong with the input, or what of it is not supported with these options.
+/// [`Error`] names the fault in the input, or the part that is not supported with these options.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     compile_checked(wasm, options, Demands::check)
 }
 
-/// As [`compile`], asking first whether the module gets what it asks for.
+/// As [`compile`], after `check` has seen the module's requirements.
 ///
 /// # Errors
-/// As for [`compile`], and what `check` refuses. It should refuse at least what [`Demands::check`] does.
+/// As for [`compile`], and the errors of `check`. It should refuse at least what [`Demands::check`] refuses.
 pub fn compile_checked<E: From<Error>>(
     wasm: &[u8],
     options: &Options,
@@ -85,8 +84,8 @@ pub fn compile_checked<E: From<Error>>(
     })
 }
 
-/// Compiles a wasm binary to optimised LLVM IR, as text. Parts follow each other. A comment in front says where static
-/// data is, to which the IR refers by distances from its start.
+/// Compiles a wasm binary to optimised LLVM IR, as text. Parts follow each other. A comment at the start names the
+/// range of static data, to which the IR refers by distances from its start.
 ///
 /// # Errors
 /// As for [`compile`].
@@ -114,7 +113,7 @@ fn with_program<T, E: From<Error>>(
     Ok(then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)?)
 }
 
-/// LLVM made something that has no form in `ssa`.
+/// The error for LLVM IR that has no form in `ssa`.
 fn unreadable(refused: &read::Unsupported, program: &Program<'_>) -> Error {
     tracing::info!(symbol = refused.function, instruction = refused.instruction, "not readable");
     let index = names::function_index(&refused.function);

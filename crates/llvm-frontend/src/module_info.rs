@@ -1,10 +1,10 @@
-//! What a wasm module declares, as plain data.
+//! The declarations of a wasm module, as plain data.
 //!
 //! [`ModuleInfo::parse`] validates the whole binary against the accepted feature set and then collects the
-//! sections. Function bodies and segments stay where they are in the input; the tables here hold their byte
+//! sections. Function bodies and segments stay in the input; the tables here hold their byte
 //! ranges, so the size of a `ModuleInfo` is proportional to the number of declarations.
 //!
-//! Invariant: everything behind this boundary is validated. Later stages index without checking and treat a
+//! Invariant: everything in a `ModuleInfo` is validated. Later stages index without checking and treat a
 //! malformed operator as a bug.
 
 use std::ops::Range;
@@ -56,7 +56,7 @@ pub struct TableInfo {
     pub import: Option<ssa::Import>,
     /// Entries at start.
     pub min: u64,
-    /// Most entries ever.
+    /// Maximum number of entries.
     pub max: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ pub struct MemoryInfo {
     pub import: Option<ssa::Import>,
     /// Pages at start.
     pub min_pages: u64,
-    /// Most pages ever.
+    /// Maximum number of pages.
     pub max_pages: Option<u64>,
     /// log2 of the page size: 16, or 0 with custom page sizes.
     pub page_log2: u32,
@@ -108,10 +108,10 @@ pub enum ConstOp {
     I64Mul,
 }
 
-/// When a segment is copied.
+/// The time at which a segment is copied.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SegmentMode {
-    /// On request.
+    /// When an instruction copies it.
     Passive,
     /// At start, into the memory or table with this index.
     Active(u32, ConstExprOps),
@@ -122,7 +122,7 @@ pub enum SegmentMode {
 /// A data segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataInfo {
-    /// When it is copied.
+    /// The time at which it is copied.
     pub mode: SegmentMode,
     /// Its bytes in the input.
     pub bytes: Range<usize>,
@@ -131,13 +131,13 @@ pub struct DataInfo {
 /// An element segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ElementInfo {
-    /// When it is copied.
+    /// The time at which it is copied.
     pub mode: SegmentMode,
     /// One constant operator per entry: `RefNull`, `RefFunc` or `GlobalGet`.
     pub items: Vec<ConstOp>,
 }
 
-/// What an export names, by wasm index.
+/// The entity that an export names, by wasm index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are those of the specification")]
 pub enum ExportKind {
@@ -152,7 +152,7 @@ pub enum ExportKind {
 pub struct ExportInfo {
     /// Its name.
     pub name: String,
-    /// What it names.
+    /// The entity it names.
     pub kind: ExportKind,
 }
 
@@ -187,7 +187,7 @@ pub struct ModuleInfo {
     pub producers: Vec<String>,
     /// Byte offset of the code section's contents.
     pub code_start: usize,
-    /// Names of the custom sections, with the byte ranges of what follows the name.
+    /// Names of the custom sections, with the byte ranges of their contents after the name.
     pub custom_sections: Vec<(String, Range<usize>)>,
 }
 

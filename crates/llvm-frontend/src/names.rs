@@ -1,12 +1,13 @@
 //! The names by which translated LLVM IR refers to entities of the [`ssa::Module`].
 //!
-//! LLVM IR names things by strings and `ssa` by dense ids. The driver numbers every function and data object
-//! of the program once, before any part is translated, and records here which symbol stands for which id. The
-//! translator takes the strings from the functions below, the reader looks the strings up again; nobody else
-//! spells a symbol.
+//! LLVM IR names entities by strings and `ssa` by dense ids. The driver numbers every function and data object of the
+//! program once, before any part is translated, and records here the id of each symbol. The translator and the reader
+//! take symbols from this file only. Three other places spell symbols as text: `MEMORY_BASE` in [`crate::passes`],
+//! which exists only while LLVM's passes run; the LLVM IR of [`crate::runtime`]; and the names of the objects that
+//! [`crate::statics`] cuts static data into.
 //!
-//! Invariant: the table is complete before the first part is read and is never changed after that, so parts on
-//! different threads agree on every id. Iteration order is never used, only look-up.
+//! Invariant: the table is complete before the first part is read and never changes afterwards, so parts on
+//! different threads agree on every id. The table is only used for look-up; its iteration order has no effect.
 
 use std::collections::HashMap;
 
@@ -21,12 +22,12 @@ pub const TRAP: &str = "__wasm_trap";
 /// `i32 (i32 size, i32 align)`: wasm address of a fresh stack object; both operands are constants.
 pub const FRAME: &str = "__wasm_frame";
 /// `i32 (i32 value, i32 offset, i32 function)`: a constant that may be an address of static data; all operands are
-/// constants. None is left when LLVM optimises.
+/// constants. All such calls are resolved before LLVM optimises.
 pub const LITERAL: &str = "__wasm_literal";
 /// `i64 (i32 low, i32 high, i32 offset, i32 function)`: as [`LITERAL`], for a constant of 64 bits.
 pub const LITERAL_WIDE: &str = "__wasm_literal_wide";
-/// `i32 (i32 object, i32 offset)`: where a byte of static data is; the operands are constants. The object is one of
-/// [`static_symbol`].
+/// `i32 (i32 object, i32 offset)`: the address of a byte of static data; the operands are constants. The object is one
+/// of [`static_symbol`].
 pub const STATIC_ADDRESS: &str = "__wasm_static_address";
 /// Symbol of static data until it is cut into objects.
 pub const STATICS: &str = "__wasm_statics";
@@ -68,12 +69,12 @@ pub fn function_index(symbol: &str) -> Option<u32> {
     symbol.strip_prefix("f.")?.split('.').next()?.parse().ok()
 }
 
-/// The symbol of the `i64 ()` that stands for `ref.func index`.
+/// The symbol of the `i64 ()` that represents `ref.func index`.
 pub fn ref_func_symbol(index: u32) -> String {
     format!("__wasm_ref_func.{index}")
 }
 
-/// The symbol of an object of static data: with relocations each has its number, without them all is number 0.
+/// The symbol of an object of static data. With relocations objects are numbered; without them all are number 0.
 pub fn static_symbol(object: u32) -> String {
     format!("__wasm_statics.{object}")
 }
@@ -113,7 +114,7 @@ pub fn element_size_symbol(index: u32) -> String {
     format!("element.{index}.size")
 }
 
-/// What a called LLVM function is.
+/// The meaning of a called LLVM function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Callee {
     /// A function of the program: local, imported, of the runtime or an intrinsic of the target.
@@ -141,7 +142,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// A table that knows the calls that stand for `ssa` instructions only.
+    /// A table with only the calls that represent `ssa` instructions.
     pub fn new() -> Self {
         let callees = [
             (TRAP, Callee::Trap),
@@ -166,12 +167,12 @@ impl Names {
         self.data.insert(symbol.into(), data);
     }
 
-    /// Records a signature. Of several ids with the same form the first is the one that look-up finds.
+    /// Records a signature. Of several ids with the same shape, look-up finds the first.
     pub fn add_signature(&mut self, signature: Signature, id: SigId) {
         self.signatures.entry(signature).or_insert(id);
     }
 
-    /// What calling `symbol` means; `None` for LLVM's own intrinsics.
+    /// The meaning of a call of `symbol`; `None` for LLVM's own intrinsics.
     pub fn callee(&self, symbol: &str) -> Option<Callee> {
         self.callees.get(symbol).copied()
     }

@@ -1,4 +1,4 @@
-//! What a caller can choose.
+//! Options of the frontend.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub enum Target {
     },
 }
 
-/// How much work goes into the code, and towards what.
+/// The optimisation level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum OptLevel {
     /// Translate only.
@@ -31,7 +31,7 @@ pub enum OptLevel {
     Oz,
 }
 
-/// What happens to float operators.
+/// Treatment of float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Floats {
     /// Float arithmetic, comparisons and conversions in reachable code are errors; loads, stores, constants and
@@ -44,16 +44,16 @@ pub enum Floats {
     Native,
 }
 
-/// Who notices an access outside of linear memory.
+/// Detection of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bounds {
-    /// The machine's memory map. Addresses are computed modulo 2^32, and an access whose result is unused may
+    /// By the machine's memory map. Addresses are computed modulo 2^32, and an access whose result is unused may
     /// be dropped.
     Guard,
-    /// A comparison in front of every access.
+    /// By a comparison before every access.
     Strict,
-    /// Addresses are taken modulo the size of memory, which must be a power of two and can't change. Ranges of bulk
-    /// operations are compared.
+    /// None: addresses are taken modulo the size of memory, which must be a power of two and can't change. Ranges of
+    /// bulk operations are compared.
     Mask,
 }
 
@@ -69,11 +69,11 @@ pub enum ShadowStack {
     Strict,
 }
 
-/// What a constant is that could be an address of static data or a number, when nothing in the module tells.
+/// Treatment of ambiguous constants: those that could be addresses of static data or numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Constants {
-    /// An address, with a warning, if it is only passed to imports that get no other constants there, or stored and in a
-    /// data segment; else an error.
+    /// An address, with a warning, if it is only passed to imports that get no other constants as that argument, or
+    /// stored and in a data segment; else an error.
     Auto,
     /// An address.
     Address,
@@ -100,7 +100,7 @@ pub enum ConstValue {
     Func(u32),
 }
 
-/// Everything that steers the frontend.
+/// All options of the frontend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// The machine.
@@ -111,30 +111,31 @@ pub struct Options {
     pub floats: Floats,
     /// Bounds checks of linear memory.
     pub bounds: Bounds,
-    /// Bytes there are for linear memory: less than the module declares, or more for it to grow into. On PVM, bytes it
-    /// has at the start, if the module declares less. `None` is what the module declares; on PVM also what the machine
-    /// gives.
+    /// Bytes available for linear memory: less than the module declares, or more for it to grow into. On PVM, bytes it
+    /// has at the start, if the module declares less. `None` is the declared size; on PVM, memory can then grow as far
+    /// as the machine allows.
     pub memory_bytes: Option<u32>,
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
     /// addresses of it become references.
     pub static_data: bool,
-    /// What constants are that could be addresses of static data or numbers.
+    /// Treatment of ambiguous constants.
     pub constants: Constants,
-    /// Bytes of a shadow stack in static data; `None` for as many as the module has.
+    /// Bytes of a shadow stack in static data; `None` for the module's own size.
     pub shadow_stack_size: Option<u32>,
     /// The shadow stack.
     pub shadow_stack: ShadowStack,
-    /// Bytes of a shadow stack that the machine's stack has room for, if there is a limit.
+    /// Maximum size in bytes of a shadow stack that can move to the machine's stack, if there is a limit.
     pub shadow_stack_limit: Option<u32>,
-    /// Whether code carries where it comes from in the source, if the module says it.
+    /// Whether instructions carry their source locations, if the module has DWARF.
     pub source_locations: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
-    /// Export names by which a program can be entered, in groups: of each group the first that is exported. If none is,
-    /// all exports can be entered.
+    /// Export names of possible entries, in groups: of each group the first that is exported is an entry. If none is
+    /// exported, all exports are entries.
     pub service_entries: &'static [&'static [&'static str]],
-    /// Machine address of the argument bytes of entries. With [`Bounds::Strict`], loads and the sources of copies may be
-    /// there: the module gets [`ssa::Module::host_arguments`], if it has a memory and an export may take a pointer.
+    /// Machine address of the argument bytes of entries. With [`Bounds::Strict`], loads and the sources of copies may
+    /// be in them: the module gets [`ssa::Module::host_arguments`], if it has a memory and an export may take a
+    /// pointer.
     pub host_arguments: Option<u32>,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,

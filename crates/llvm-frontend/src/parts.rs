@@ -1,10 +1,9 @@
-//! Splitting a program into parts, and working on them in parallel.
+//! Splitting a program into parts, which are processed in parallel.
 //!
 //! LLVM works on a module with one thread, and its memory use grows with the module. So functions are cut, in wasm
-//! order, into parts of roughly equal code size; every part has an LLVM context of its own, is translated,
-//! optimised and read on one thread, and leaves only `ssa` behind. Where the cuts are depends on the input alone,
-//! never on the number of threads, and results are joined in part order, so the output does not depend on
-//! scheduling.
+//! order, into parts of roughly equal code size. Every part has an LLVM context of its own and is translated,
+//! optimised and read on one thread; only its `ssa` is kept. The cuts depend on the input alone, never on the number of
+//! threads, and results are joined in part order, so the output does not depend on scheduling.
 //!
 //! A small callee in another part is copied into the caller's part for inlining only (`available_externally`).
 //!
@@ -30,7 +29,7 @@ use crate::translate::translate_function;
 
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
-/// Native stack of a worker. It is reserved, not touched.
+/// Native stack of a worker, in bytes of address space; only the pages in use take memory.
 const WORKER_STACK: usize = 256 << 20;
 /// Callees of other parts with a body up to this many bytes are copied for inlining.
 const COPIED_BODY_BYTES: usize = 96;
@@ -38,7 +37,7 @@ const COPIED_BODY_BYTES: usize = 96;
 /// Programs with up to this many bytes of wasm code may grow for speed.
 const SMALL_PROGRAM_BYTES: usize = 256 << 10;
 
-/// What a part contains.
+/// The contents of a part.
 enum Part {
     /// Functions of the module, by wasm index.
     Functions(Range<u32>),
@@ -46,11 +45,11 @@ enum Part {
     Runtime,
 }
 
-/// What all parts need to know of the whole program.
+/// Facts about the whole program that all parts need.
 struct Whole {
     /// By function: whether another part calls it.
     called_across: Vec<bool>,
-    /// What parts with functions contain.
+    /// The kind of code in parts with functions.
     content: Content,
 }
 
@@ -86,7 +85,7 @@ pub fn for_each<T: Send>(
             thread.spawn_scoped(scope, work).expect("the system has room for a thread");
         }
     });
-    // Parts behind a failed one may be missing; the error comes first.
+    // Parts after a failed one may be missing; the error comes first.
     let results = results.into_iter().map(|slot| slot.into_inner().expect("no worker panicked"));
     results.map_while(|result| result).collect()
 }

@@ -1,16 +1,16 @@
 //! The pass pipelines.
 //!
-//! Wasm has been optimised once already, so what pays here is what the producer could not do: inlining with our
+//! Wasm has been optimised once already. The passes here do what the producer could not: inlining with our
 //! cost model, redundancy elimination across calls that became inline, and shapes that suit the target. The
-//! pipelines are explicit and short, texts in the notation of `opt -passes`. Time stays near linear in the module
+//! pipelines are explicit and short, in the notation of `opt -passes`. Time stays nearly linear in the module
 //! because inlining has a budget and functions beyond a size get fewer passes.
 //!
-//! LLVM looks through all users of a pointer when it searches for an address computation, and all accesses of a
+//! LLVM walks all users of a pointer when it searches for an address computation, and all accesses of a
 //! module would be users of `@__linear_memory`: time would be quadratic. So while the passes run, every function
-//! gets the base of linear memory from a call that has no effects, and [`run`] puts the global in its place at the
-//! end.
+//! gets the base of linear memory from a call without side effects. At the end [`run`] replaces these calls by the
+//! global.
 //!
-//! No pass that makes vectors runs, and `instcombine` never verifies its fixpoint, which would abort the process.
+//! No vectorising pass runs, and `instcombine` never verifies its fixpoint, which would abort the process.
 
 mod growth;
 mod limits;
@@ -28,13 +28,13 @@ use inkwell::values::{AnyValueEnum, BasicValue, FunctionValue};
 use crate::names;
 use crate::options::{OptLevel, Target};
 
-/// `ptr ()`: the address of linear memory, before [`run`] is done.
+/// `ptr ()`: the address of linear memory, until the end of [`run`].
 pub const MEMORY_BASE: &str = "__wasm_memory_base";
 
-/// LLVM's description of the machine that is the nearest relative of the target.
+/// LLVM's description of the target machine.
 ///
-/// For PVM that is RISC-V with the extensions whose instructions PVM has, too. `no-default-unroll` replaces LLVM's
-/// default, which unrolls nothing at run time, by the heuristics of the target.
+/// LLVM has no PVM target, so the PVM is described as RISC-V with the extensions whose instructions PVM has, too.
+/// `no-default-unroll` replaces LLVM's default, which unrolls nothing at run time, by the heuristics of the target.
 struct Machine {
     triple: &'static str,
     cpu: &'static str,
@@ -55,7 +55,7 @@ fn machine(target: Target) -> Machine {
     }
 }
 
-/// Makes LLVM's description of the target's relative.
+/// Makes LLVM's description of the target machine.
 fn target_machine(machine: &Machine) -> TargetMachine {
     static INITIALIZED: Once = Once::new();
     INITIALIZED.call_once(|| {
@@ -77,56 +77,56 @@ fn target_machine(machine: &Machine) -> TargetMachine {
         .expect("the target has a machine")
 }
 
-/// What is in a module.
+/// The kind of code in a module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Content {
     /// Functions of a small program: speed is worth more than size.
     SmallProgram,
-    /// Functions of a program that is near the size limits of containers.
+    /// Functions of a program that may come near the size limits of containers.
     LargeProgram,
-    /// The runtime, whose loops are as they should be.
+    /// The runtime, whose loops are not to be changed.
     Runtime,
 }
 
-/// The texts of the pipelines that run one after the other.
+/// The pipelines in LLVM's notation, in the order in which they run.
 struct Pipelines {
-    /// Makes functions small enough to be weighed.
+    /// Simplifies functions, so that their size is known before inlining.
     early: String,
-    /// Inlines, and simplifies what was inlined.
+    /// Inlines, and simplifies the inlined code.
     inline: String,
-    /// Loops, and the form that selection likes.
+    /// Loop passes, and the forms that suit instruction selection.
     late: String,
     /// The late pipeline for a function with too many loops.
     late_without_loops: String,
-    /// All that a function gets that is too large for anything that takes more than linear time.
+    /// The only pipeline of a huge function: passes that take linear time.
     huge: String,
 }
 
 impl Pipelines {
     /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
-    /// interpreter's cases. At size levels loops are left alone, and common tails are joined.
+    /// interpreter's cases. At size levels no loop passes run, and common tails are joined.
     fn new(target: Target, level: OptLevel, content: Content) -> Self {
         let combine = "instcombine<no-verify-fixpoint>";
-        let number = "gvn<no-pre;no-load-pre>";
+        let gvn = "gvn<no-pre;no-load-pre>";
         let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
         let (loops, finish, sink) = match (level, content) {
             (OptLevel::O2, Content::SmallProgram) => (
-                format!("{loops},loop-unroll<O2>,{number},"),
+                format!("{loops},loop-unroll<O2>,{gvn},"),
                 ",loop(loop-reduce),early-cse",
                 "no-sink-common-insts",
             ),
             (OptLevel::O2, _) => {
-                (format!("{loops},loop(loop-unroll-full),{number},"), "", "no-sink-common-insts")
+                (format!("{loops},loop(loop-unroll-full),{gvn},"), "", "no-sink-common-insts")
             }
             _ => (String::new(), "", "sink-common-insts"),
         };
-        let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{number},dse,simplifycfg");
+        let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{gvn},dse,simplifycfg");
         let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
         let last = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
-        let constants = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
+        let propagation = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
         Self {
             early: format!("function(sroa,early-cse,simplifycfg,{combine},simplifycfg)"),
-            inline: format!("{constants}cgscc(inline,function({inlined})),globaldce"),
+            inline: format!("{propagation}cgscc(inline,function({inlined})),globaldce"),
             late: format!("function({loops}{combine},adce,{last}{finish})"),
             late_without_loops: format!("{combine},adce,{last}"),
             huge: format!("sroa,early-cse<memssa>,simplifycfg,instsimplify,adce,{last}"),
@@ -172,7 +172,7 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
     resolve_memory_base(module);
 }
 
-/// Makes SSA values of local variables.
+/// Promotes local variables to SSA values.
 pub fn promote(module: &Module<'_>, target: Target) {
     let target_machine = target_machine(&machine(target));
     let options = PassBuilderOptions::create();

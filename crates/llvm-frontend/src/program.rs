@@ -1,12 +1,12 @@
-//! The program as all parts see it: ids, symbols, sizes and initial contents.
+//! The plan of the program, shared by all parts: ids, symbols, sizes and initial contents.
 //!
-//! [`Program::new`] numbers everything before anything is translated. Functions keep their wasm index as
-//! [`FuncId`]; runtime functions and intrinsics of the target follow. Whatever has an address becomes a data
+//! [`Program::new`] numbers all entities before translation. Functions keep their wasm index as
+//! [`FuncId`]; runtime functions and intrinsics of the target follow. Every entity with an address becomes a data
 //! object. Sizes that can't change at run time are plain numbers in the plans here, and the translator writes
 //! them into the code as constants.
 //!
-//! Signatures are numbered per distinct *wasm* type, so that `call_indirect` tells apart types that differ in
-//! wasm but look the same after lowering (an `externref` and an `i64`).
+//! Signatures are numbered per distinct *wasm* type, so that `call_indirect` distinguishes types that differ in
+//! wasm but are equal after lowering (an `externref` and an `i64`).
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ use crate::statics::{self, LINKER_GLOBALS, StaticPlan};
 /// growing further fails.
 pub const TABLE_RESERVE: u64 = 8192;
 
-/// How a global is reached.
+/// The representation of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GlobalPlan {
     /// It never changes.
@@ -51,10 +51,10 @@ pub enum SizePlan {
     Variable,
 }
 
-/// How a table is laid out.
+/// The layout of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TablePlan {
-    /// Entries there is room for.
+    /// Maximum number of entries.
     pub capacity: u32,
     /// Current size in entries.
     pub size: SizePlan,
@@ -73,16 +73,16 @@ pub struct MemoryPlan {
     pub grows: bool,
 }
 
-/// Everything that is known before translation. Read-only from then on, and shared by all threads.
+/// All facts that are known before translation. Read-only from then on, and shared by all threads.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The input.
     pub wasm: &'a [u8],
     /// Its declarations.
     pub info: &'a ModuleInfo,
-    /// What its functions do.
+    /// Facts about its functions.
     pub facts: &'a Facts,
-    /// What the caller wants.
+    /// The caller's options.
     pub options: &'a Options,
     /// Symbols to ids.
     pub names: Names,
@@ -106,7 +106,7 @@ pub struct Program<'a> {
     pub stack: Option<StackPlan>,
     /// Static data, if linear memory is the machine's memory.
     pub statics: Option<StaticPlan>,
-    /// Where the code comes from in the source, if that is wanted and known.
+    /// The source locations of the code, if they are requested and known.
     pub source_map: Option<SourceMap>,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Program<'a> {
     /// Plans the program.
     ///
     /// # Errors
-    /// A segment out of bounds, an imported global without a value, or a size beyond what any target has.
+    /// A segment out of bounds, an imported global without a value, or a size that no target supports.
     pub fn new(
         wasm: &'a [u8],
         info: &'a ModuleInfo,
@@ -200,7 +200,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Whether loads may be of the argument bytes of an entry.
+    /// Whether loads may read the argument bytes of an entry.
     fn reads_host_arguments(&self) -> bool {
         let takes_pointer = |export: &ExportInfo| match export.kind {
             ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
@@ -418,7 +418,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Static data as one object, in whose place [`crate::statics::place`] puts others, and the stack in it.
+    /// Adds static data as one object, which [`crate::statics::place`] later replaces by others, and the stack in it.
     fn add_statics(&mut self) {
         let Some(plan) = self.statics.clone() else { return };
         match &plan.relocations {
@@ -439,7 +439,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// An exported constant with a symbol's name and address is the address of that symbol.
+    /// Resolves an exported constant with a symbol's name and address to the address of that symbol.
     fn add_exported_addresses(&mut self, relocations: &Relocations) {
         for export in &self.info.exports {
             let (ExportKind::Global(index), Some(address)) =
@@ -482,8 +482,8 @@ impl<'a> Program<'a> {
 
 /// The limits of a memory with these options.
 ///
-/// Where the linker gives memory, there is what the module declares unless the options say how much. Under
-/// [`Bounds::Mask`] all of it is there from the start.
+/// Where the linker places memory, its size is the declared one unless the options set another. Under
+/// [`Bounds::Mask`] all of it exists from the start.
 fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> Result<MemoryPlan, Error> {
     let unsupported = |what: String| Error::Unsupported { function: None, offset: 0, what };
     let page_log2 = memory.page_log2;
@@ -498,7 +498,7 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
         let min_pages = memory.min_pages.max(wanted);
         if min_pages > u64::from(max_pages) {
             let most = u64::from(max_pages) << page_log2;
-            return Err(unsupported(format!("a memory of more than the {most} bytes that it may have")));
+            return Err(unsupported(format!("a memory of more than its maximum of {most} bytes")));
         }
         let min_bytes = (min_pages << page_log2) as u32;
         let grows = wants_to_grow && u64::from(max_pages) > min_pages;
@@ -508,7 +508,7 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
     if options.bounds == Bounds::Mask {
         if !bytes.is_power_of_two() {
             return Err(unsupported(format!(
-                "masked addresses in a memory of {bytes} bytes, which is no power of two"
+                "masked addresses in a memory of {bytes} bytes, which is not a power of two"
             )));
         }
         return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
@@ -522,7 +522,7 @@ fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> R
     Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows })
 }
 
-/// How a value type is represented: references are opaque 64-bit integers, and floats are integers of their
+/// The representation of a value type: references are opaque 64-bit integers, and floats are integers of their
 /// width unless the target computes with them.
 pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
     let native = floats == Floats::Native;
@@ -554,7 +554,7 @@ fn size_plan(mode: &SegmentMode, length: u32, dropped: bool) -> SizePlan {
     }
 }
 
-/// Refuses imported globals without a value, all of them.
+/// Refuses imported globals without a value, and lists all of them.
 pub fn check_imported_globals(info: &ModuleInfo, options: &Options) -> Result<(), Error> {
     let imported = info.globals.iter().filter_map(|global| Some((global.import.as_ref()?, global)));
     let missing: Vec<_> =

@@ -1,8 +1,8 @@
-//! Dropping what a program cannot reach.
+//! Removing unreachable functions and data.
 //!
 //! After inlining, many functions have no caller left; runtime functions, imports and tables may have none from
-//! the start. What exports, the start function and linear memory do not reach, through code and through
-//! references in data, is removed, and the rest is renumbered in its old order. Signatures stay: their numbers
+//! the start. The roots are exports, the start function and linear memory. Whatever they don't reach, through code and
+//! through references in data, is removed, and the rest is renumbered in its old order. Signatures stay: their numbers
 //! are part of the code.
 
 use ssa::{DataId, DataKind, DataObject, EntityId, ExportItem, FuncId, Function, IdVec, InstData, Module};
@@ -56,7 +56,7 @@ impl Live {
         }
     }
 
-    /// Every function and object is visited once.
+    /// Marks reachable functions and objects, each once.
     fn mark_reachable(&mut self, module: &Module) {
         loop {
             if let Some(func) = self.pending_functions.pop() {
@@ -111,7 +111,7 @@ impl<I: EntityId> Renumbering<I> {
     }
 
     fn apply(&self, id: &mut I) {
-        // Instructions that are in no block may still name what is gone; they are never looked at.
+        // Instructions outside of all blocks may still name removed entities; they are never read.
         *id = self.new[*id].unwrap_or(I::new(0));
     }
 }

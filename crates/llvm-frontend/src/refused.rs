@@ -1,8 +1,9 @@
-//! What to say about a module that validation refuses.
+//! The error messages for modules that validation refuses.
 //!
-//! A module that would be valid if every proposal were accepted breaks no rule; it asks for what this compiler doesn't
-//! have. Then the error names all proposals it needs, each with the first place that does: a module that is valid under
-//! all proposals, and isn't without one, needs that one. In both cases the error names the function it is about, as far as the module can be read.
+//! A module that would be valid if every proposal were accepted breaks no rule; it needs a feature that this compiler
+//! lacks. Then the error names all proposals it needs, each with the first place that needs it. A module needs a
+//! proposal if it is valid under all proposals, but not under all others. In both cases the error names the function,
+//! as far as the module can be read.
 
 use std::ops::Range;
 
@@ -27,7 +28,7 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
     }
 }
 
-/// Proposals that are not accepted, with how modules are built without them.
+/// Proposals that are not accepted, with the way to build modules without them.
 const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
     (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
     (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
@@ -44,7 +45,7 @@ const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
     (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
 ];
 
-/// What a module needs that is valid under all proposals.
+/// The proposals needed by a module that is valid under all proposals.
 fn needed(wasm: &[u8], functions: &Functions) -> String {
     let needs = PROPOSALS.iter().filter_map(|&(features, name, way_out)| {
         let without = WasmFeatures::all().difference(features);
@@ -58,7 +59,7 @@ fn needed(wasm: &[u8], functions: &Functions) -> String {
     if needs.is_empty() { String::new() } else { format!("the module needs {}", needs.join(", ")) }
 }
 
-/// What can be known about the functions of a module that is malformed somewhere.
+/// The functions of a possibly malformed module, as far as it can be read.
 #[derive(Default)]
 struct Functions {
     imported: u32,
@@ -68,7 +69,7 @@ struct Functions {
 }
 
 impl Functions {
-    /// Reads up to the first thing that can't be read.
+    /// Reads up to the first malformed section.
     fn read(wasm: &[u8]) -> Self {
         let mut functions = Self::default();
         for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {

@@ -1,6 +1,6 @@
 //! Functions that compiled code calls and no wasm module contains.
 //!
-//! They are written in LLVM IR, one text for what all targets share and one per way of growing memory, and go
+//! They are written in LLVM IR: one text shared by all targets, and one for each way of growing memory. They go
 //! through the same passes and the same reader as translated code. A program contains those it uses.
 
 use ssa::{FuncKind, Signature, Type};
@@ -55,7 +55,7 @@ pub fn text(target: Target, memory: Option<MemoryPlan>) -> String {
         .replace("PAGE_LOG2", &memory.page_log2.to_string())
 }
 
-/// Bytes that exist or don't exist together: pages of the PVM; of Cortex-M, the finest regions of its memory protection.
+/// Granularity in bytes of accessible memory: the page of the PVM; on Cortex-M, the finest region of memory protection.
 fn compared_page(target: Target) -> u32 {
     match target {
         Target::PvmV072 | Target::PvmV08 => 4096,

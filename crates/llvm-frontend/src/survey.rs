@@ -1,15 +1,15 @@
-//! What a module asks for, found before anything is translated.
+//! The requirements of a module, collected before translation.
 //!
-//! A large module takes minutes to compile, and what it asks for in vain is often visible at once: an import without an
-//! action, a float operator where floats are rejected. One walk over the operators finds all of it, in the code that
-//! can be reached from where the program is entered:
+//! A large module takes minutes to compile, and requirements that can't be met are often visible at once: an import
+//! without an action, a float operator where floats are rejected. One walk over the operators finds all of them, in the
+//! code that is reachable from the entries:
 //!
-//! - A function reaches what it calls, what it takes the address of, the tables it calls through or reads, the element
-//!   segments it copies and the globals it gets.
-//! - Tables and globals reach the functions whose references are in them.
+//! - A function reaches the functions it calls or takes the address of, the tables it calls through or reads, the
+//!   element segments it copies and the globals it reads.
+//! - Tables and globals reach the functions in their references.
 //! - Operators after an unconditional transfer count only if a branch leads to the end of their block, as in translation.
 //!
-//! This is a superset of what is compiled in the end: it doesn't know what LLVM removes.
+//! This is a superset of the compiled code, since LLVM removes more.
 
 use ssa::Import;
 use wasmparser::Operator;
@@ -20,7 +20,7 @@ use crate::options::{Floats, Options, Target};
 use crate::program::check_imported_globals;
 use crate::translate;
 
-/// Float operators that an error lists.
+/// Maximum number of float operators that an error lists.
 const LISTED: usize = 8;
 
 /// An imported function that reachable code uses.
@@ -34,17 +34,17 @@ pub struct ReachedImport {
     pub user: Option<(String, usize)>,
 }
 
-/// What a module asks for.
+/// The requirements of a module.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Demands {
     /// The imported functions that reachable code uses, in wasm order.
     pub imports: Vec<ReachedImport>,
-    /// What it asks for in vain: values of globals, and float operators if they are rejected.
+    /// Requirements that can't be met: values of globals, and float operators if they are rejected.
     pub refused: Vec<Error>,
 }
 
 impl Demands {
-    /// Refuses the first thing that the frontend refuses.
+    /// Refuses a module with a requirement that the frontend can't meet.
     ///
     /// # Errors
     /// The first of [`Self::refused`].
@@ -229,7 +229,7 @@ impl Survey<'_> {
     }
 }
 
-/// Which operators of a body can be executed.
+/// Finds the operators of a body that can be executed.
 struct Flow {
     frames: Vec<Frame>,
     /// Whether the next operator can be executed.
@@ -244,7 +244,7 @@ struct Frame {
     is_loop: bool,
     /// Whether it is an `if` without an `else` so far, whose condition leads to its end.
     lacks_else: bool,
-    /// Whether something other than running into it leads to the end.
+    /// Whether its end is reached other than by falling through.
     reaches_end: bool,
 }
 
@@ -255,7 +255,7 @@ impl Default for Flow {
 }
 
 impl Flow {
-    /// Goes on by one operator; whether it can be executed.
+    /// Advances by one operator; returns whether it can be executed.
     fn executes(&mut self, op: &Operator<'_>) -> Result<bool, Error> {
         let was_live = self.live;
         match op {

@@ -1,4 +1,4 @@
-//! Operators that have corners, executed at every level.
+//! Corner cases of operators, executed at every level.
 
 mod support;
 

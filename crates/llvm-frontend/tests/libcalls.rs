@@ -1,4 +1,4 @@
-//! Compiler helpers are recognised by their code, not by what they are called.
+//! Compiler helpers are recognised by their code, not by their names.
 
 mod support;
 
@@ -29,7 +29,7 @@ fn copying(name: &str, body: &str) -> String {
     )
 }
 
-/// Whether `f` or what it calls uses our copy function.
+/// Whether `f` or one of its callees uses our copy function.
 fn uses_runtime(module: &Module, name: &str) -> bool {
     let runtime = |func| module.decls[func].name == name;
     module.functions.values().flatten().any(|body| {

@@ -1,4 +1,4 @@
-//! When the shadow stack moves to the machine stack, and when it must not.
+//! Modules whose shadow stack moves to the machine stack, and modules whose stack must not.
 
 mod support;
 
@@ -74,7 +74,7 @@ fn frames_in_loops_and_branches_fit() {
     assert_eq!(call(&module, "f", &[3]), Ok(vec![126]));
 }
 
-/// Function bodies that do not fit, each with the words of the reason.
+/// Function bodies that can't be fused, each with words of the reason.
 const MISFITS: [(&str, &str); 6] = [
     // A dynamic allocation.
     (
@@ -113,7 +113,7 @@ const MISFITS: [(&str, &str); 6] = [
             (i32.const 8))"#,
         "loop moves",
     ),
-    // It reads what its caller has on the stack.
+    // It reads an object on its caller's stack.
     (
         r#"(func (export "f") (param i32) (result i32)
             (i32.add (i32.const 8) (i32.load (global.get $__stack_pointer))) (i32.const -1) (i32.and) (drop) (i32.const 8))"#,
@@ -138,7 +138,7 @@ fn unusual_functions_keep_the_whole_module_strict() {
     }
 }
 
-/// Functions that use addresses of the stack as compilers don't. `native` assumes that there are none.
+/// Functions that use addresses of the stack unlike compilers. `native` assumes that there are none.
 const SUSPICIOUS: [&str; 14] = [
     // The value at entry is passed, returned, stored, compared, and gets lost where paths meet.
     r#"(func (export "f") (param i32) (result i32) (call $leaf (global.get $__stack_pointer)) (i32.const 8))"#,
@@ -189,7 +189,7 @@ fn what_compilers_do_not_do_keeps_the_stack_in_memory() {
         if !functions.contains("i32.const -16") {
             assert!(compile(functions, ShadowStack::Native).is_ok(), "{functions}");
         }
-        // Nobody gets there.
+        // This code is unreachable.
         let unreachable = functions.replace(r#"(export "f")"#, "");
         let module = compile(&format!("{FITS} {unreachable}"), ShadowStack::Auto).expect("it compiles");
         assert!(is_native(&module), "{functions}");
@@ -237,7 +237,7 @@ fn statics_below_the_stack_fit() {
             .replace("(i32.const 4096)) (data (i32.const 4096)", "(i32.const 73728)) (data (i32.const 1024)")
             .replace("(i32.const 42)", &format!("(i32.load (i32.const {address}))"))
     };
-    // 64 KiB are stack, zeros may be between data and stack.
+    // 64 KiB are stack; there may be zeros between data and stack.
     for (address, native) in [(1024, true), (8000, true), (9000, false), (73720, false), (73728, true)] {
         let options = with(Floats::Reject, ShadowStack::Auto, OptLevel::O2);
         let module = compile_text(&text(address), &options).expect("it compiles");
@@ -247,7 +247,7 @@ fn statics_below_the_stack_fit() {
 
 #[test]
 fn a_counter_is_no_stack_pointer() {
-    // Nothing tells the toolchain, and nothing looks like a stack.
+    // Neither the toolchain nor a stack can be recognised.
     for functions in [
         r#"(func (export "f") (result i32) (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g))"#,
         r#"(func (export "f") (result i32) (i32.store (i32.const 100) (i32.const 1)) (global.get $g))"#,

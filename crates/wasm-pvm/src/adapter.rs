@@ -1,19 +1,20 @@
-//! Linking adapters: modules whose exports replace imports of another.
+//! Linking adapters: modules whose exports replace imports of another module.
 //!
-//! An import map gives an import a fixed action; some imports need code in between, for example to read a string's
-//! length from memory before a host call. Such code is a wasm module of its own, the *adapter*. Adapters are linked with
-//! the *main* module into one before compilation, so the optimiser sees through them.
+//! An import map gives an import a fixed action. Some imports need code as well, for example to read a string's length
+//! from memory before a host call. Such code is a wasm module of its own, the *adapter*. Adapters are linked with the
+//! *main* module into one module before compilation, so the optimiser can inline them.
 //!
-//! The result does what an engine does that instantiates the adapters, then the main module, and gives each the exports
-//! of the others. Beyond that, modules may import from each other in circles, as long as nothing is its own definition.
+//! The result behaves as if an engine instantiated the adapters, then the main module, and gave each the exports of
+//! the others. Unlike in an engine, modules may import from each other in circles, as long as no import is its own
+//! definition.
 //!
 //! - An import is replaced by an export of the same kind whose name is the import's second level ([`resolve`]). Types
-//!   must match as WebAssembly's linking wants it. Imports of one name that are left are one import.
+//!   must match by the rules of WebAssembly's linking. Remaining imports of one name become one import.
 //! - Constant expressions get the values of globals that replace imports ([`constants`]).
 //! - Segments are written and start functions run in the order of instantiation ([`start`]).
-//! - There is one memory, the main module's if it has one. An adapter may use it without declaring it; a memory of its
-//!   own that has no pages, or that its code doesn't look at, stands for that one. Two others are an error.
-//! - The result exports what the main module exports. Everything else is put side by side ([`layout`]).
+//! - There is one memory, the main module's if it has one. An adapter may use it without declaring it. A memory that an
+//!   adapter declares is replaced by that one if it has no pages or is never accessed. Two other memories are an error.
+//! - The result exports the main module's exports. All other entries of the modules are concatenated ([`layout`]).
 //!
 //! No module is validated here: the frontend validates the result.
 
@@ -41,11 +42,11 @@ pub enum AdapterError {
     /// One of the modules is malformed.
     #[error("{module}: malformed at offset {offset:#x}: {message}")]
     Malformed {
-        /// Which.
+        /// The module.
         module: String,
         /// Byte offset in the module.
         offset: u64,
-        /// What is wrong.
+        /// The reason.
         message: String,
     },
     /// An index is out of range.
@@ -54,13 +55,13 @@ pub enum AdapterError {
     /// The export and the import have different types.
     #[error("{} imports {} as {}, but {} has {}", .0.one.0, .0.import, .0.one.1, .0.other.0, .0.other.1)]
     Type(Box<Disagreement>),
-    /// Two modules want different things from the host under one name.
+    /// Two modules import one name from the host with different types.
     #[error(
         "{} imports {} as {}, but {} imports it as {}: give them the same type, or different names",
         .0.one.0, .0.import, .0.one.1, .0.other.0, .0.other.1
     )]
     Clash(Box<Disagreement>),
-    /// Two modules have a memory of their own.
+    /// Two modules have a memory each.
     #[error(
         "{one} and {other} have a memory each, and there can be one: let {other} import its memory from {one}, \
          such as `(import \"env\" \"memory\" (memory 0))`"
@@ -71,19 +72,19 @@ pub enum AdapterError {
         /// The module with another.
         other: String,
     },
-    /// Imports and exports lead in a circle.
+    /// Imports and exports form a circle without a definition.
     #[error("the import {0} is its own definition")]
     Circular(String),
     /// A constant expression refers to a mutable global.
     #[error("{1}: a constant expression refers to the mutable global {0}")]
     Mutable(String, String),
-    /// A constant expression that depends on globals of the host is very long.
+    /// A constant expression that depends on globals of the host exceeds a limit of its length.
     #[error("{0}: a constant expression is too long")]
     Constant(String),
     /// Exceptions are not supported.
     #[error("{0}: tags are not supported")]
     Tags(String),
-    /// Anything else the encoder refuses.
+    /// Any other input that the encoder refuses.
     #[error("{0}: {1}")]
     Other(String, String),
 }
@@ -93,9 +94,9 @@ pub enum AdapterError {
 pub struct Disagreement {
     /// Full name of the import.
     pub import: String,
-    /// The module that imports it, and the type it wants.
+    /// The importing module, and the type it requires.
     pub one: (String, String),
-    /// The other module, and the type it has or wants.
+    /// The other module, and the type that it exports or requires.
     pub other: (String, String),
 }
 

@@ -24,16 +24,16 @@ const STACK_BYTES: usize = 1 << 30;
 pub struct Output {
     /// The file: a PVM program in the form of [`PvmOptions::format`], or an ELF object.
     pub bytes: Vec<u8>,
-    /// What is known about it.
+    /// Measurements and facts about it.
     pub report: Report,
 }
 
-/// A stage whose text can be looked at.
+/// A stage whose text can be printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// LLVM IR after the passes.
     LlvmIr,
-    /// SSA as it goes into code generation.
+    /// SSA at the start of code generation.
     Ssa,
     /// Machine instructions over virtual registers.
     Mir,
@@ -47,7 +47,7 @@ pub enum Stage {
 /// Compiles a module: WebAssembly, its text format or a compressed Substrate runtime.
 ///
 /// # Errors
-/// [`Error`] says what is wrong with the input or what of it is not supported with these options.
+/// [`Error`] names the fault in the input, or the part that is not supported with these options.
 pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     options.check()?;
     on_large_stack(|| {
@@ -63,7 +63,7 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     })
 }
 
-/// The module in SSA. What it asks for in vain is found first, all of it.
+/// The module in SSA. First all requirements that can't be met are collected into one error.
 fn frontend(wasm: &[u8], options: &Options) -> Result<ssa::Module, Error> {
     llvm_frontend::compile_checked(wasm, &options.frontend(), |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
@@ -111,13 +111,13 @@ fn compile_thumb(
             (bytes, false) => format!("copies {bytes} bytes of initial data"),
             (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
         };
-        tracing::warn!("the firmware must call `{symbol}` before anything else of the module: it {why}");
+        tracing::warn!("the firmware must call `{symbol}` before any other function of the module: it {why}");
     }
     let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call };
     Ok((bytes, Details::Thumb(report)))
 }
 
-/// Compiles up to a stage and gives its text.
+/// Compiles up to a stage and returns its text.
 ///
 /// # Errors
 /// As for [`compile`].
@@ -164,7 +164,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
     })
 }
 
-/// Runs `work` on a thread with a large stack; panics go on here.
+/// Runs `work` on a thread with a large stack and propagates its panics.
 fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
@@ -187,7 +187,7 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, 
     adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
 }
 
-/// The output file and how much of it is metadata.
+/// The output file and the number of its bytes that are metadata.
 fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> (Vec<u8>, usize) {
     let spi: SpiProgram = program.spi.clone();
     let (container, metadata_bytes) = match options.format {
@@ -249,7 +249,7 @@ fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
     }
 }
 
-/// Measures phases and tells the log about them.
+/// Measures phases and logs them.
 #[derive(Default)]
 struct Clock {
     phases: Vec<(&'static str, Duration)>,

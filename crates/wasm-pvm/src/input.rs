@@ -11,23 +11,25 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-/// What Substrate puts in front of a zstd-compressed runtime.
+/// The prefix of a zstd-compressed Substrate runtime.
 pub const SUBSTRATE_MAGIC: [u8; 8] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05];
 /// First bytes of a WebAssembly binary.
 pub const WASM_MAGIC: [u8; 4] = *b"\0asm";
-/// Bytes 6 and 7 of a component, which has another layer than a module.
+/// Bytes 6 and 7 of a component; a module has 0 there.
 pub const COMPONENT_LAYER: [u8; 2] = [1, 0];
-/// The most bytes a compressed input may unpack to.
+/// Maximum size of an unpacked input, in bytes.
 pub const MAX_UNPACKED: u64 = 256 << 20;
 
-/// Why an input is no WebAssembly.
+/// The reason why an input is not WebAssembly.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InputError {
     /// It is empty.
     #[error("the input is empty")]
     Empty,
     /// It has none of the known forms.
-    #[error("the input is neither WebAssembly nor its text format nor a compressed runtime")]
+    #[error(
+        "the input is neither a WebAssembly binary, nor its text format, nor a compressed Substrate runtime"
+    )]
     Unknown,
     /// It is a component.
     #[error(
@@ -38,7 +40,7 @@ pub enum InputError {
     /// The compressed part can't be unpacked.
     #[error("the compressed runtime is damaged: {0}")]
     Compression(String),
-    /// It unpacks to too much.
+    /// Its unpacked size exceeds [`MAX_UNPACKED`].
     #[error("the compressed runtime unpacks to more than {MAX_UNPACKED} bytes")]
     TooLarge,
     /// The text is not well-formed.
@@ -48,7 +50,7 @@ pub enum InputError {
         line: usize,
         /// Column, counted from 1.
         column: usize,
-        /// What is wrong.
+        /// The parser's message.
         message: String,
     },
 }
@@ -56,7 +58,7 @@ pub enum InputError {
 /// The WebAssembly binary in an input of any form.
 ///
 /// # Errors
-/// If the input has no known form. Whether the binary is valid is not looked at.
+/// If the input has no known form. The binary is not validated.
 pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
     if input.is_empty() {
         return Err(InputError::Empty);
@@ -88,7 +90,7 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, InputError> {
     if unpacked.len() as u64 > MAX_UNPACKED {
         return Err(InputError::TooLarge);
     }
-    // A runtime inside of a runtime would let one file unpack many times over.
+    // Nested compressed runtimes could unpack to an unbounded size.
     if unpacked.starts_with(&SUBSTRATE_MAGIC) {
         return Err(InputError::Unknown);
     }

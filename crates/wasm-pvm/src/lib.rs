@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`compile`] is the pipeline: input in any form ([`input`]), adapters linked in ([`adapter`]), the frontend and the
-//! target of [`Options`], the container or object. [`emit`] stops at a stage and gives its text. Everything is a
+//! target of [`Options`], the container or object. [`emit`] stops at a stage and returns its text. Everything is a
 //! function of its arguments: the same input and options give the same bytes in every process and with any number of
 //! threads.
 
@@ -17,7 +17,7 @@ pub mod adapter;
 pub mod input;
 pub mod run;
 
-/// Cortex-M objects, read back.
+/// Reading Cortex-M objects.
 pub mod object {
     pub use target_thumb::file::{
         Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,

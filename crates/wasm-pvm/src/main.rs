@@ -1,7 +1,7 @@
 //! The command-line tool `wasm-pvm`.
 //!
-//! Exit codes: 0 success, 1 the input can't be used or something failed, 2 the command line is wrong, 3 a program that
-//! was run did not halt. Errors are one line on standard error; a command that fails writes no output file.
+//! Exit codes: 0 success; 1 the input can't be used or an operation failed; 2 the command line is wrong; 3 `run` ran
+//! the program and it did not halt. Errors are one line on standard error; a command that fails writes no output file.
 
 mod cli;
 

@@ -1,8 +1,7 @@
-//! What a caller can choose. There are no switches for single optimisations.
+//! Options of the library. There are no switches for single optimisations.
 //!
-//! [`Options`] has what every compilation can choose; the rest is in the options of its target, so that a choice
-//! another target doesn't know can't be expressed. What only some combinations allow is checked before the input is
-//! looked at ([`OptionsError`]).
+//! [`Options`] has the options of every compilation. Options of one target only are in that target's struct, so they
+//! can't be given for another. Combinations are checked before the input is read ([`OptionsError`]).
 
 mod pvm;
 mod thumb;
@@ -20,7 +19,7 @@ pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 
-/// What happens to float operators.
+/// Treatment of float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Floats {
     /// Float arithmetic, comparisons and conversions in reachable code are errors; loads, stores, constants and
@@ -29,7 +28,7 @@ pub enum Floats {
     /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
     /// reinterpretations move bits.
     Trap,
-    /// Calls of the run-time ABI's functions (`__aeabi_dadd` and so on) for what the core lacks. Cortex-M only.
+    /// Calls of the run-time ABI's functions (`__aeabi_dadd` and so on) for operators the core lacks. Cortex-M only.
     Soft,
     /// Instructions of the core's floating-point unit; an operator it lacks is an error. Cortex-M only.
     Hard,
@@ -72,14 +71,14 @@ impl From<ThumbOptions> for Target {
     }
 }
 
-/// Everything that steers a compilation.
+/// All options of a compilation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// The machine.
     pub target: Target,
-    /// How much work goes into the code, and towards what.
+    /// The optimisation level.
     pub level: OptLevel,
-    /// What happens to float operators; `None` is hardware where the core has some, else [`Floats::Reject`].
+    /// Treatment of float operators; `None` is hardware where the core has some, else [`Floats::Reject`].
     pub floats: Option<Floats>,
     /// Where the C stack of the wasm program lives.
     pub shadow_stack: ShadowStack,
@@ -103,14 +102,14 @@ impl Default for Options {
 pub struct OptionsError(String);
 
 impl OptionsError {
-    /// With what contradicts what.
+    /// With a description of the contradiction.
     pub const fn new(what: String) -> Self {
         Self(what)
     }
 }
 
 impl Options {
-    /// The defaults for a target: `-O2`, what the target has for floats, as many threads as processors.
+    /// The defaults for a target: `-O2`, the target's default for floats, as many threads as processors.
     pub fn new(target: impl Into<Target>) -> Self {
         Self {
             target: target.into(),
@@ -139,10 +138,10 @@ impl Options {
         }
     }
 
-    /// Whether the options fit each other.
+    /// Checks that the options are consistent.
     ///
     /// # Errors
-    /// Which don't.
+    /// With the first contradiction.
     pub fn check(&self) -> Result<(), OptionsError> {
         match &self.target {
             Target::Pvm(options) => options.check(self),
@@ -150,7 +149,7 @@ impl Options {
         }
     }
 
-    /// What happens to float operators, with the default resolved.
+    /// Treatment of float operators, with the default resolved.
     pub fn resolved_floats(&self) -> Floats {
         let default = match &self.target {
             Target::Thumb(options) if options.cpu.has_single() => Floats::Hard,

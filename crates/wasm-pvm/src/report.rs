@@ -1,11 +1,11 @@
-//! What is known about a compilation besides its output.
+//! Measurements and facts about a compilation, besides its output.
 
 use std::time::Duration;
 
 use pvm_isa::{GpVersion, SpiProgram, metadata};
 use target_pvm::Entry;
 
-/// Sizes of a program's parts in bytes, unless said otherwise.
+/// Sizes of a program's parts, in bytes unless another unit is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sizes {
     /// The whole file.
@@ -24,7 +24,7 @@ pub struct Sizes {
     pub ro_data: usize,
     /// Initial read-write data.
     pub rw_data: usize,
-    /// Zeroed pages behind the read-write data, of 4096 bytes each.
+    /// Zeroed pages after the read-write data, of 4096 bytes each.
     pub heap_pages: usize,
     /// The stack.
     pub stack: usize,
@@ -52,18 +52,18 @@ impl Sizes {
     }
 }
 
-/// What is known about a compilation.
+/// Measurements of a compilation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// Bytes of the WebAssembly binary, unpacked, adapters included.
     pub wasm_bytes: usize,
     /// Wall time of each phase, in order.
     pub phases: Vec<(&'static str, Duration)>,
-    /// What depends on the target.
+    /// The part that depends on the target.
     pub details: Details,
 }
 
-/// What is known about the output of a target.
+/// Facts about the output of a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Details {
     /// A PVM program.
@@ -73,7 +73,7 @@ pub enum Details {
 }
 
 impl Report {
-    /// What is known about a PVM program, if the output is one.
+    /// The report on a PVM program, if the output is one.
     pub const fn pvm(&self) -> Option<&PvmReport> {
         match &self.details {
             Details::Pvm(report) => Some(report),
@@ -81,7 +81,7 @@ impl Report {
         }
     }
 
-    /// What is known about a Cortex-M object, if the output is one.
+    /// The report on a Cortex-M object, if the output is one.
     pub const fn thumb(&self) -> Option<&ThumbReport> {
         match &self.details {
             Details::Thumb(report) => Some(report),
@@ -90,7 +90,7 @@ impl Report {
     }
 }
 
-/// What is known about a Cortex-M object.
+/// Facts about a Cortex-M object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ThumbReport {
     /// Bytes of the file.
@@ -101,24 +101,24 @@ pub struct ThumbReport {
     pub functions: Vec<target_thumb::FunctionInfo>,
     /// Its undefined symbols in order.
     pub imports: Vec<String>,
-    /// What must be called before all others, if anything.
+    /// The function that must be called before all others, if there is one.
     pub first_call: Option<target_thumb::FirstCall>,
 }
 
-/// What is known about a PVM program.
+/// Facts about a PVM program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PvmReport {
     /// Sizes of the output.
     pub sizes: Sizes,
     /// Entry points; entry `k` is at `5 k`.
     pub entries: Vec<Entry>,
-    /// What became of each imported function.
+    /// The action of each imported function.
     pub imports: Vec<metadata::Import>,
     /// Start and name of each compiled function, in ascending order.
     pub functions: Vec<metadata::FunctionName>,
     /// Names and PVM addresses of all data objects that have a place.
     pub data: Vec<(String, u32)>,
-    /// Names of exported globals, tables and memories, with the index in [`data`](Self::data) of what they name.
+    /// Names of exported globals, tables and memories, with the index of their object in [`data`](Self::data).
     pub data_exports: Vec<(String, usize)>,
     /// `base` in `pvm = wasm + base` modulo 2^32.
     pub linear_base: u32,
@@ -133,7 +133,7 @@ impl PvmReport {
         Some(self.data[*index].1)
     }
 
-    /// Where an exported function is entered.
+    /// The position at which an exported function is entered.
     pub fn entry_pc(&self, name: &str) -> Option<u32> {
         let index = self.entries.iter().position(|entry| entry.target.is_some() && entry.name == name)?;
         Some(index as u32 * target_pvm::entries::ENTRY_BYTES)

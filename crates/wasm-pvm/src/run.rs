@@ -1,17 +1,17 @@
-//! Running a compiled program, and answering what it asks of its host.
+//! Running a compiled program and answering its host calls.
 //!
-//! The program is a file as [`compile`](crate::compile()) writes it, or any other standard program. It is entered at
-//! one of its entries with the argument bytes, as a JAM host does, and runs until it halts or a host call comes that
-//! nobody answers:
+//! The program is a file that [`compile`](crate::compile()) wrote, or any other standard program. It is entered at one
+//! of its entries with the argument bytes, as by a JAM host, and runs until it halts or makes an unknown host call.
+//! Known are:
 //!
 //! | host call | answer |
 //! |---|---|
-//! | `gas` (0) | what is left |
+//! | `gas` (0) | the remaining gas |
 //! | `grow_heap` (1, GP 0.8) | grows the heap |
 //! | `log` (100, JIP-1) | the message is kept in [`Outcome::log`] |
 //! | with [`Host::Substrate`]: imports by name | see [`substrate`] |
 //!
-//! Host calls are charged as the Gray Paper says, beyond what the engine charges for the `ecalli` itself.
+//! Host calls cost the gas of the Gray Paper, in addition to the engine's charge for the `ecalli` itself.
 
 pub mod machine;
 
@@ -26,47 +26,47 @@ pub use machine::{Backend, Exit, Machine};
 use host::{Answer, HostState};
 use machine::reg;
 
-/// What stands behind host calls.
+/// The host calls that are answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Host {
-    /// Only what every JAM host has in every context.
+    /// Those that every JAM host has in every context.
     #[default]
     Jam,
     /// Also the allocator and logging functions of Substrate, by the names of the imports.
     Substrate,
 }
 
-/// Where to enter a program.
+/// The place at which a program is entered.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum EntryPoint {
     /// At position 0.
     #[default]
     First,
-    /// By the name of an export.
+    /// At the export with this name.
     Name(String),
     /// At a position of the code.
     Pc(u32),
 }
 
-/// Everything that steers a run.
+/// All options of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunOptions {
-    /// Where to enter.
+    /// The entry.
     pub entry: EntryPoint,
     /// Argument bytes.
     pub args: Vec<u8>,
-    /// What the run may use.
+    /// Limit of gas.
     pub gas: u64,
-    /// How the engine executes.
+    /// Execution by interpretation or recompilation.
     pub backend: Backend,
-    /// What stands behind host calls.
+    /// The host calls that are answered.
     pub host: Host,
     /// The version of the Gray Paper; `None` takes it from the metadata, or 0.8 where there is none.
     pub gp: Option<GpVersion>,
 }
 
 impl RunOptions {
-    /// As much gas as a run gets unless said otherwise.
+    /// The default limit of gas.
     pub const DEFAULT_GAS: u64 = 1 << 60;
 }
 
@@ -83,26 +83,26 @@ impl Default for RunOptions {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Status {
-    /// By itself.
+    /// The program halted.
     Halt,
-    /// With a panic or page fault.
+    /// A panic or page fault.
     Panic,
-    /// For lack of gas.
+    /// The gas limit was reached.
     OutOfGas,
-    /// With a host call that nobody answers.
+    /// An unknown host call.
     HostCall {
         /// Its number.
         number: u32,
-        /// The import it stands for, if the metadata says.
+        /// The import with this number, if the metadata has it.
         name: Option<String>,
     },
 }
 
 impl Status {
-    /// One word for it.
+    /// One word for the status.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Halt => "halt",
@@ -118,32 +118,32 @@ impl Status {
 pub struct LogLine {
     /// Level: 0 fatal, 1 warning, 2 info, 3 helpful, 4 pedantic.
     pub level: u64,
-    /// Who writes; may be empty.
+    /// The writer's name; may be empty.
     pub target: String,
-    /// What.
+    /// The text.
     pub message: String,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// The way it ended.
     pub status: Status,
-    /// What it used.
+    /// The gas it used.
     pub gas: u64,
     /// The result bytes; empty unless it halted and they are readable.
     pub result: Vec<u8>,
-    /// What it logged.
+    /// The lines it logged.
     pub log: Vec<LogLine>,
 }
 
-/// Why a program could not be run.
+/// The reason why a program could not be run.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RunError {
-    /// The file is no program.
+    /// The file is not a program.
     #[error("not a PVM program: {0}")]
     Parse(pvm_isa::ParseError),
-    /// The program is not valid, or the engine does not take it.
+    /// The program is not valid, or the engine does not support it.
     #[error("the program is refused: {0}")]
     Refused(String),
     /// The engine failed.
@@ -152,12 +152,12 @@ pub enum RunError {
     /// There is no such entry.
     #[error("the program has no entry `{name}`; it has {known}")]
     UnknownEntry {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The existing names.
         known: String,
     },
-    /// More arguments than fit.
+    /// The argument bytes exceed the limit.
     #[error("{0} bytes of arguments exceed the limit of 16 MiB")]
     ArgumentsTooLarge(usize),
 }
@@ -165,7 +165,7 @@ pub enum RunError {
 /// Runs a program file.
 ///
 /// # Errors
-/// If it is no program that the engine can run, or has no such entry.
+/// If it is not a program that the engine can run, or has no such entry.
 pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
     let container = Container::parse(bytes).map_err(RunError::Parse)?;
     let extension = Metadata::parse(container.metadata()).extension.unwrap_or_default();
@@ -206,7 +206,7 @@ fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, 
     }
 }
 
-/// The result of a halted run: what r7 and r8 describe, empty if it is not readable.
+/// The result of a halted run, described by r7 and r8; empty if it is not readable.
 fn result_bytes(machine: &mut Machine, convention: ResultConvention) -> Vec<u8> {
     let (start, second) = (machine.reg(reg::A0), machine.reg(reg::A1));
     let len = match convention {

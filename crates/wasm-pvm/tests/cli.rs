@@ -59,7 +59,7 @@ fn imported_globals_have_the_given_values() {
     assert!(missing.contains("globals env.a, env.b have no value: give --global env.a=VALUE"), "{missing}");
     let wrong = [&compile[..], &["--global", "env.b=1", "-o", "x"]].concat();
     let wrong = folder.fail(&wrong, b"", 1);
-    assert!(wrong.contains("the imported global env.b is given a value that is no i64"), "{wrong}");
+    assert!(wrong.contains("the imported global env.b is given a value that is not of type i64"), "{wrong}");
     assert_eq!(folder.files(), ["globals.jam", "globals.wat"]);
 }
 
@@ -468,7 +468,7 @@ fn threads_do_not_change_the_output() {
     assert_eq!(read("one.jam"), read("two.jam"));
 }
 
-/// A segment behind much empty memory neither fills the file nor gets lost.
+/// A segment after much empty memory neither fills the file nor gets lost.
 #[test]
 fn distant_data_is_not_stored_as_zeros() {
     let folder = Folder::new("distant");
@@ -490,7 +490,7 @@ fn distant_data_is_not_stored_as_zeros() {
     );
 }
 
-/// The byte behind the memory is not there, in both bounds modes, before and after it has grown.
+/// The byte after the end of memory is not accessible, in both bounds modes, before and after it has grown.
 #[test]
 fn memory_ends_where_it_ends() {
     let folder = Folder::new("bounds");

@@ -1,4 +1,4 @@
-//! The example for gale is built and run, by its script and by CMake; the script compares what the firmware prints.
+//! The example for gale is built and run, by its script and by CMake; the script compares the firmware's output.
 
 mod support;
 

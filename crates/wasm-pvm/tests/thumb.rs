@@ -166,7 +166,7 @@ fn conflicting_options_are_usage_errors() {
         (&["--bounds", "check"], "guard or strict"),
         (&["--floats", "soft"], "PVM"),
         (&["--target", "thumbv6m"], "thumbv6m"),
-        (&["--target", "riscv64"], "known are"),
+        (&["--target", "riscv64"], "expected pvm"),
         (&["--target", "thumbv7m", "--cpu", "cortex-m0"], "cortex-m0"),
         (&["--target", "thumbv8m.main", "--cpu", "cortex-m23"], "cortex-m23"),
         (&["--target", "thumbv7m", "--cpu", "cortex-a8"], "unknown core"),
@@ -250,7 +250,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
 }
 
-/// Names that would be two symbols, or none: the message names the option that helps, and with that it compiles.
+/// Invalid and clashing symbols: the message names the option that resolves them, and with that the module compiles.
 #[test]
 fn names_that_are_no_symbols_are_refused_with_what_helps() {
     let folder = Folder::new("thumb-names");
@@ -310,7 +310,7 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
     assert!(message.contains("`a.f` is declared with two types"), "{message}");
 }
 
-/// The convention of an exported import is that of the outside, also where the program has another.
+/// An exported import has the standard convention, also where the program uses another internally.
 #[test]
 fn exported_imports_jump_to_the_import() {
     let folder = Folder::new("thumb-reexport");

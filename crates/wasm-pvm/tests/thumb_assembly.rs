@@ -1,4 +1,4 @@
-//! `--emit asm` for Cortex-M, judged by LLVM's assembler: it makes the same object of the text.
+//! `--emit asm` for Cortex-M, judged by LLVM's assembler: it assembles the text to the same object.
 
 mod support;
 
@@ -91,7 +91,7 @@ fn long() -> String {
     text + "(local.get 0)))"
 }
 
-/// What a relocation refers to: the name of what is global, and the place of what is local.
+/// The target of a relocation: the name of a global symbol, or the place of a local one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Target {
     Symbol(String),
@@ -119,8 +119,9 @@ struct Symbol {
     section: Option<usize>,
 }
 
-/// An object without what assemblers are free in: the order of symbols and relocations, string tables, the empty
-/// section that they always make, and marks in sections without code. Sections are numbered by name and then in order.
+/// An object without the parts that assemblers may choose: the order of symbols and relocations, string tables, the
+/// empty section that they always emit, and mapping symbols in sections without code. Sections are numbered by name and
+/// then in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Content {
     flags: u32,

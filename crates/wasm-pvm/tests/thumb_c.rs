@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use support::{Folder, text};
 
-/// Static data of every kind, several results, 64-bit arguments, and names that are no identifiers of C.
+/// Static data of every kind, several results, 64-bit arguments, and names that are not C identifiers.
 const MODULE: &str = r#"(module
   (import "env" "fill" (func $fill (param i32 i32)))
   (import "env" "log:line" (func $log (param i32 i64) (result i32)))
@@ -233,7 +233,7 @@ __attribute__((section(".vectors"), used)) static void *const vectors[] = {
     (void *)0x20100000, reset, fault, fault, fault, fault, fault};
 "#;
 
-/// Compiles the program with a compiler that is there and these options.
+/// Compiles the program with an installed compiler and these options.
 fn compile_linked(folder: &Folder, compiler: &str, flags: &[&str]) {
     let mut args = vec!["-O1", "-ffreestanding", "-mthumb", "-c", "main.c", "-o", "main.o"];
     if compiler == "clang-22" {
@@ -265,7 +265,7 @@ fn what_an_engine_links_links_without_a_warning() {
         folder.succeed(&[&options[..], &["--emit", "header", "-o", "kernel.h"]].concat());
         compile_linked(&folder, "clang-22", &["-mcpu=cortex-m3"]);
         for linker in linkers() {
-            // Objects of clang say that no stack is executed; GNU linkers want it of all objects then.
+            // Objects of clang have `.note.GNU-stack`; GNU linkers then expect it of all objects.
             let link = ["--fatal-warnings", "-z", "noexecstack", "-T", "script.ld", "-e", "reset"];
             let files = ["main.o", "kernel.o", "-o", "image.elf"];
             assert_eq!(run(&folder, linker, &[&link[..], &files].concat()), Some(0), "{linker}");
@@ -302,7 +302,7 @@ fn attributes_agree_with_every_object_for_the_core() {
         for compiler in ["clang-22", "arm-none-eabi-gcc"].into_iter().take(1 + usize::from(has_gcc)) {
             for sizes in [["-fshort-enums", "-fshort-wchar"], ["-fno-short-enums", "-fno-short-wchar"]] {
                 compile_linked(&folder, compiler, &[flags, &sizes].concat());
-                // GNU linkers warn where only some objects say that no stack is executed; those of clang do.
+                // GNU linkers warn if only some objects have `.note.GNU-stack`; those of clang do.
                 let stack: &[&str] = if compiler == "clang-22" { &["-z", "noexecstack"] } else { &[] };
                 for (linker, objects) in linkers().into_iter().flat_map(|linker| {
                     [["main.o", "kernel.o"], ["kernel.o", "main.o"]].map(|objects| (linker, objects))

@@ -1,5 +1,5 @@
-//! Debug sections of Cortex-M objects, judged by LLVM's and GNU's tools: what they say of addresses is what the source
-//! has at these lines, in objects and in what linkers make of them.
+//! Debug sections of Cortex-M objects, judged by LLVM's and GNU's tools: they map addresses to the lines of the source
+//! that the code comes from, both in objects and in linked files.
 
 mod support;
 
@@ -13,7 +13,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
 use support::{Folder, LINES, dwarf_module, text, wasm_of_c};
 use wasm_pvm::{Cpu, Debug, MemoryMode, OptLevel, Options, ThumbOptions};
 
-/// What the functions of the source call.
+/// The imports of the source.
 const EXTERNAL: &str = "int ext(int x) { return x; }";
 
 const LINKERS: [&str; 2] = ["ld.lld-22", "arm-none-eabi-ld"];
@@ -49,7 +49,7 @@ fn compile(module: &[u8], level: OptLevel, debug: Debug, threads: usize) -> Vec<
     wasm_pvm::compile(module, &options).unwrap_or_else(|error| panic!("{error}")).bytes
 }
 
-/// Links an object with what it imports. What `entry` doesn't need is dropped.
+/// Links an object with its imports. Sections that `entry` doesn't need are dropped.
 fn link(folder: &Folder, linker: &str, object: &Path, entry: &str) -> String {
     let external = folder.path("external.o");
     let external = external.to_str().expect("a path");
@@ -60,7 +60,7 @@ fn link(folder: &Folder, linker: &str, object: &Path, entry: &str) -> String {
     }
     let output = folder.path("linked.elf").to_str().expect("a path").to_owned();
     let object = object.to_str().expect("a path");
-    // Objects of clang say that no stack is executed; GNU linkers want it of all objects then.
+    // Objects of clang have `.note.GNU-stack`; GNU linkers then expect it of all objects.
     let args = ["--gc-sections", "-z", "noexecstack", "-Ttext=0x20000", "-e", entry, object, external];
     let said = run(linker, &[&args[..], &["-o", &output]].concat());
     assert_eq!(said, "", "{linker}");
@@ -74,7 +74,7 @@ struct Inst {
     text: String,
 }
 
-/// Where functions end. Linkers pad what is between them.
+/// The end addresses of functions. Linkers pad the gaps between them.
 fn function_ends(file: &str) -> BTreeMap<String, u32> {
     let bytes = fs::read(file).expect("readable");
     let file = object::File::parse(&*bytes).expect("an ELF file");
@@ -104,7 +104,7 @@ fn disassemble(file: &str) -> Vec<Inst> {
     insts
 }
 
-/// Where LLVM's symbolizer says that addresses come from: function, file and line.
+/// The results of LLVM's symbolizer for addresses: function, file and line.
 fn symbolize(file: &str, insts: &[Inst]) -> Vec<(String, String, u32)> {
     let addresses: Vec<String> = insts.iter().map(|inst| format!("{:#x}", inst.address)).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
@@ -208,7 +208,7 @@ fn rows_begin_at_instructions() {
             for entry in ["run", "spare"] {
                 let linked = link(&folder, LINKERS[0], &object, entry);
                 let starts: BTreeSet<u32> = disassemble(&linked).iter().map(|inst| inst.address).collect();
-                // Rows of what the linker dropped are at the start of memory.
+                // Rows of dropped functions are at address 0.
                 let rows: BTreeSet<u32> = table(&linked).into_iter().filter(|&row| row >= 0x20000).collect();
                 assert!(rows.len() > 1 && rows.is_subset(&starts), "{level:?} {entry}: {rows:x?}");
             }
@@ -289,7 +289,7 @@ fn functions_have_the_names_of_the_source() {
     assert_eq!(entries, expected.map(|entry| entry.map(str::to_owned)).into(), "{listing}");
 }
 
-/// A library of Rust that calls what panics.
+/// A Rust library that calls functions which panic.
 const RUST: &str = r#"#![no_std]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! { core::arch::wasm32::unreachable() }
@@ -441,7 +441,7 @@ fn kernels_have_lines_and_the_same_code() {
             let starts: BTreeSet<u32> = insts.iter().map(|inst| inst.address).collect();
             let rows: BTreeSet<u32> = table(&linked).into_iter().filter(|&row| row >= 0x20000).collect();
             assert!(rows.len() > 20 && rows.is_subset(&starts), "{name} {level:?}");
-            // The linker keeps helpers of the compiler, which come from no source.
+            // The linker keeps helpers of the compiler, which have no source.
             let located: Vec<Inst> =
                 insts.into_iter().filter(|inst| !inst.function.starts_with("__")).collect();
             let places = symbolize(&linked, &located);
@@ -451,7 +451,7 @@ fn kernels_have_lines_and_the_same_code() {
     }
 }
 
-/// The custom sections of a module, with where their contents are.
+/// The custom sections of a module, with the offsets of their contents.
 fn customs(module: &[u8]) -> BTreeMap<String, Range<usize>> {
     let payloads = wasmparser::Parser::new(0).parse_all(module);
     let custom = |payload| match payload {

@@ -16,7 +16,7 @@ const SHAPES: &str = include_str!("support/shapes.wat");
 fn run(tool: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(tool).args(args).output().ok()?;
     assert!(output.status.success(), "{tool}: {}", text(&output.stderr));
-    // Warnings would mean that the object is not what the tool expects.
+    // A warning would mean that the tool expects another object.
     assert_eq!(text(&output.stderr), "", "{tool}");
     Some(text(&output.stdout))
 }
@@ -33,7 +33,7 @@ fn export<'a>(info: &'a Value, name: &str) -> &'a Value {
     exports.iter().find(|export| export["name"] == name).unwrap_or_else(|| panic!("{name}: {info}"))
 }
 
-/// Bytes of stack that a disassembled function takes: the largest sum of what its prologue pushes and subtracts.
+/// Bytes of stack that a disassembled function takes: the largest sum of its prologue's pushes and subtractions.
 fn stack_of_disassembly(lines: &[&str]) -> u32 {
     let mut taken = 0;
     for line in lines {
@@ -144,7 +144,7 @@ fn depths_name_what_they_do_not_count() {
     assert_eq!(calls["stack"], own["calls"] + own["large"]);
     assert_eq!(calls["not_counted"], json!(["far", "notify"]));
     assert_eq!(calls["path"][1], json!({ "function": "large", "stack": own["large"] }));
-    // Through the table go functions of the type, and the deepest counts.
+    // Calls through the table may reach all functions of the type, and the deepest counts.
     let table = export(&info, "table");
     assert_eq!(table["stack"], own["table"] + own["large"].max(own["small"]));
     assert_eq!(table["indirect"], json!(["table"]));
@@ -275,7 +275,7 @@ fn other_files_are_one_line_errors() {
     for len in 0..object.len() {
         assert!(Summary::read(&object[..len]).is_err(), "{len} bytes");
     }
-    // What a broken file means doesn't matter, but reading it comes to an end.
+    // The values read from a broken file don't matter, but reading has to terminate.
     for at in 0..object.len() {
         for value in [0, 1, 0x7f, 0xff] {
             let mut broken = object.clone();
@@ -309,6 +309,9 @@ fn flash_and_ram_are_told_with_what_memory_takes_of_them() {
         assert_eq!(info["first_call"], first, "{initial}");
         let printed = folder.succeed(&["info", "shapes.o"]);
         assert!(printed.contains(&format!("{flash} of them for linear memory")), "{printed}");
-        assert_eq!(printed.contains("__wasm_start must be called before anything else"), initial == "copy");
+        assert_eq!(
+            printed.contains("__wasm_start must be called before any other function"),
+            initial == "copy"
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! Stack depths that `wasm-pvm info` reports, judged by an emulated board: a harness fills the memory below the stack
-//! pointer with a pattern, calls a function and looks how far down the pattern is gone.
+//! pointer with a pattern, calls a function and measures how much of the pattern is overwritten.
 
 mod support;
 
@@ -98,7 +98,7 @@ fn succeed(command: &mut Command) -> String {
     text(&output.stdout)
 }
 
-/// Links the object with the harness and gives what the calls take.
+/// Links the object with the harness and returns the measured depths.
 fn measured(folder: &Folder) -> Vec<u64> {
     let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/gale/firmware");
     let sources =

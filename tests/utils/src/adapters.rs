@@ -30,7 +30,7 @@ pub fn check(seed: u64) -> Result<()> {
     agreed(seed).map(|_| ())
 }
 
-/// The same; how many calls agreed.
+/// The same; returns the number of calls that agreed.
 ///
 /// # Errors
 /// A disagreement with the reference engine.

@@ -1,11 +1,11 @@
-//! Initial memory at random: modules whose segments are of every size and distance that a compiler could treat
-//! differently, judged before and after their entries run.
+//! Random initial memory: modules whose segments have all sizes and distances that a compiler could treat differently,
+//! judged before and after their entries run.
 //!
-//! What memory must hold is computed here from the segments alone, and `wasmi` must say the same. The program is then
+//! The expected memory is computed here from the segments alone, and `wasmi` must agree. The program is then
 //! compiled twice. Entered raw, its memory is read as soon as the module is instantiated. As a service, its entry
-//! counts up one byte and returns all of memory; a second call must find what the first left.
+//! increments one byte and returns all of memory; a second call must find the state that the first left.
 //!
-//! Everything derives from one seed, options included, so a seed is a bug report.
+//! Everything derives from one seed, options included, so the seed reproduces a failure.
 
 use std::fmt::Write as _;
 
@@ -37,16 +37,16 @@ const DISTANCES: [i64; 30] = [
 /// Starts of the first segment, before a random shift.
 const STARTS: [u32; 8] = [0, 0, 4096, 16_370, 40_000, 65_500, 131_072, 1 << 20];
 
-/// Where the C stack is.
+/// The place of the C stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stack {
-    /// There is none.
+    /// None.
     None,
     /// Below all segments, ends here.
     First(u32),
     /// Above all segments, ends here.
     Last(u32),
-    /// Segments may lie anywhere, in the stack as well.
+    /// Segments may be anywhere, in the stack as well.
     Mixed(u32),
 }
 
@@ -59,12 +59,12 @@ impl Stack {
     }
 }
 
-/// A module with what its memory must hold.
+/// A module with its expected memory.
 struct Case {
     text: String,
     /// Memory after instantiation.
     image: Vec<u8>,
-    /// The byte that the entry counts up.
+    /// The address of the byte that the entry increments.
     counter: Option<u32>,
     stack: Stack,
 }
@@ -110,7 +110,7 @@ fn options(seed: u64, stack: Stack) -> Options {
         &[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Os, OptLevel::Oz],
     );
     let mode = pick(&mut random, &[ShadowStack::Auto, ShadowStack::Native, ShadowStack::Strict]);
-    // What native promises, that nothing else uses the stack's place, is not so if segments are there.
+    // `native` promises that no other code uses the stack's place, which is false if segments are there.
     let shadow_stack = match stack {
         Stack::None | Stack::Mixed(_) if mode == ShadowStack::Native => ShadowStack::Auto,
         _ => mode,
@@ -119,7 +119,7 @@ fn options(seed: u64, stack: Stack) -> Options {
     Options { level, shadow_stack, threads: 1, ..Options::new(target) }
 }
 
-/// The first byte that differs.
+/// The first difference.
 fn compare(actual: &[u8], expected: &[u8], from: u32) -> Result<()> {
     ensure!(actual.len() == expected.len(), "{} bytes instead of {}", actual.len(), expected.len());
     match actual.iter().zip(expected).position(|(a, b)| a != b) {
@@ -198,7 +198,7 @@ impl Case {
         compare(&memory[from as usize..], &self.image[from as usize..], from)
     }
 
-    /// What two calls of the entry return.
+    /// The results of two calls of the entry.
     fn check_service(&self, wasm: &[u8], options: &Options) -> Result<()> {
         let output = wasm_pvm::compile(wasm, options)?;
         let Container::Jam { program, .. } = Container::parse_jam(&output.bytes)? else {
@@ -320,7 +320,7 @@ fn head(custom: bool, size: u32, stack: Stack, segments: &[(u32, Vec<u8>)]) -> S
     text
 }
 
-/// A start function that writes a passive segment to `target` if what is there is what the module said.
+/// A start function that writes a passive segment to `target` if memory holds the declared bytes there.
 fn start(text: &mut String, image: &mut [u8], target: u32) {
     let at = target as usize;
     let expected = u32::from(image[at]) + 1;

@@ -1,4 +1,4 @@
-//! The independent engine in a target's place: it judges scripts, whose expectations are then right.
+//! The independent engine as an executor: it runs scripts to check that their expectations are right.
 //!
 //! Imports are answered by [`crate::oracle::import_result`].
 

@@ -1,11 +1,11 @@
-//! What tests ask of a target: to compile a module, load it, and call it like a wasm instance.
+//! The interface of a target to tests: compile a module, load it, and call it like a wasm instance.
 //!
 //! Values cross as machine words: an `i32` or `f32` sign-extended, a reference as its 64 bits. The specification runner
 //! and the differential tests are written against these traits, so each target is judged by the same code.
 
 use anyhow::Result;
 
-/// Why a program stopped, as the WebAssembly specification tells traps apart.
+/// The reason why a program stopped, in the categories of the WebAssembly specification.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Trap {
     /// `unreachable`.
@@ -27,7 +27,7 @@ pub enum Trap {
 }
 
 impl Trap {
-    /// Whether it is what the suite calls `message`.
+    /// Whether it is the trap that the suite calls `message`.
     pub fn is_called(self, message: &str) -> bool {
         let names: &[&str] = match self {
             Self::Unreachable => &["unreachable"],
@@ -43,14 +43,14 @@ impl Trap {
     }
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallExit {
     /// Returned these words.
     Returned(Vec<u64>),
-    /// Stopped; `None` if the machine does not tell why, in which case it may also have used up the stack.
+    /// Trapped; `None` if the machine does not tell the reason, in which case the stack may have overflowed, too.
     Trapped(Option<Trap>),
-    /// Used up its stack, or its time.
+    /// Exhausted its stack, or its time.
     Exhausted,
 }
 
@@ -64,20 +64,20 @@ pub struct Call<'a> {
     pub name: &'a str,
     /// Argument words.
     pub args: &'a [u64],
-    /// Whether it is expected to go on for ever.
+    /// Whether it is expected not to terminate.
     pub is_endless: bool,
 }
 
-/// Why a module was refused.
+/// The reason why a module was refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It is no valid module.
+    /// It is not a valid module.
     Invalid(String),
     /// It can't be run here: it needs more memory than the machine has.
     NoRoom,
-    /// It needs floats that the target has not.
+    /// It needs floats, which the target lacks.
     Floats,
-    /// Something else.
+    /// Any other reason.
     Other(String),
 }
 
@@ -96,19 +96,19 @@ pub trait Executor {
     /// Whether the compiler accepts a binary.
     ///
     /// # Errors
-    /// Why it doesn't.
+    /// The reason of a refusal.
     fn validate(&self, wasm: &[u8]) -> Result<(), Refusal>;
 
     /// Compiles a module and loads it. Before its first call, [`Executable::start`] must have run.
     ///
     /// # Errors
-    /// Why it can't.
+    /// The reason of a refusal.
     fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal>;
 
     /// Whether float operators are executed; else they trap.
     fn has_floats(&self) -> bool;
 
-    /// All loaded programs are done with.
+    /// Called when all loaded programs are finished.
     fn clear(&self) {}
 }
 
@@ -126,7 +126,7 @@ pub trait Executable {
     /// If there is none, or the machine fails, or the program breaks the calling convention.
     fn call(&mut self, call: Call<'_>, host: Host<'_>) -> Result<CallExit>;
 
-    /// Whether its memory can grow by less than the module allows.
+    /// Whether its memory can't grow as far as the module allows.
     fn is_limited(&self) -> bool {
         false
     }
@@ -137,7 +137,7 @@ pub trait Executable {
     /// If the machine fails.
     fn memory(&mut self, len: u32) -> Result<Vec<u8>>;
 
-    /// Names of exported memories that can be looked at.
+    /// Names of exported memories that can be read.
     fn memory_exports(&self) -> Vec<String>;
 
     /// The low `bytes` bytes of an exported global; `None` if it has no address.

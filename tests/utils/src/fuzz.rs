@@ -1,9 +1,9 @@
 //! Differential testing: random modules, compiled and in the reference engine.
 //!
-//! `wasm-smith` makes a module from random bytes, limited to what the compiler supports and guaranteed to end. Its
+//! `wasm-smith` makes a module from random bytes, limited to the supported features and guaranteed to terminate. Its
 //! exports are called with random arguments, on both sides in the same order on one instance. Results, traps, calls
 //! of imports with their arguments, the memory and the globals must agree after every call. Everything derives from
-//! one seed, so that a seed is a bug report.
+//! one seed, so the seed reproduces a failure.
 
 use anyhow::{Context, Result, bail, ensure};
 use arbitrary::Unstructured;
@@ -17,7 +17,7 @@ const CALLS: usize = 8;
 /// Fuel of the reference engine per call.
 const FUEL: u64 = 200_000;
 
-/// What a seed led to.
+/// The outcome of a seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Both sides agreed on this many calls, at least one.
@@ -56,7 +56,7 @@ impl Random {
     }
 }
 
-/// A valid module that always ends, from a seed.
+/// A valid, terminating module from a seed.
 pub fn module(seed: u64) -> Result<Vec<u8>> {
     module_of(seed, |config| config)
 }
@@ -156,10 +156,10 @@ pub fn compare(bytes: &[u8], seed: u64, executor: &dyn Executor) -> Result<Verdi
 enum Step {
     /// Both returned the same.
     Agreed,
-    /// Both trapped for the same reason: the instance is dead on the PVM, and what it wrote just before need not be in
-    /// memory on any target.
+    /// Both trapped for the same reason: the instance is dead on the PVM, and its last writes before the trap need not
+    /// be in memory on any target.
     Trapped,
-    /// The reference gave up.
+    /// The reference ran out of fuel or stack.
     Unknown,
 }
 

@@ -1,10 +1,10 @@
-//! Differential testing of functions that are, or nearly are, helpers of compilers.
+//! Differential testing of functions that are, or nearly are, compiler helpers.
 //!
-//! A seed picks a body that the compiler knows (the files of `llvm-frontend`'s `libcalls/known`) and, most of the
-//! time, changes it: one constant, operator, offset or local, or a few operators in front that clamp the length,
-//! read a global, treat null, zero, a length, a distance or an alignment in another way. It has the helper's name or
-//! none. Calls with constants and with numbers only known at run time overlap, touch the end of memory, and
-//! have all small lengths. A compiler that replaces such a function must keep what it does.
+//! A seed picks a body that the compiler knows (the files of `llvm-frontend`'s `libcalls/known`) and usually changes
+//! it: one constant, operator, offset or local, or a few operators before the body that clamp the length, read a
+//! global, or treat null, zero, a length, a distance or an alignment differently. It has the helper's name or none.
+//! Calls have constant arguments or ones that are only known at run time; their ranges overlap, touch the end of
+//! memory, and have all small lengths. A compiler that replaces such a function must preserve its behaviour.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,18 +19,18 @@ use crate::program::Pvm;
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Fuel for instantiating a module.
 const FUEL: u64 = 10_000;
-/// The stack pointer; below it is scratch, which calls clear afterwards.
+/// The stack pointer; below it is scratch memory, which calls clear afterwards.
 const STACK: u32 = 4096;
 const SCRATCH: u32 = 512;
-/// What calls read and write, in the middle of memory and at its end.
+/// Addresses that calls read and write, in the middle of memory and at its end.
 const MIDDLE: u32 = 0x4000;
 const END: u32 = 0x1_0000;
 
-/// A module with a helper, and what may be done with it.
+/// A module with a helper, and the bounds mode that suits it.
 pub struct Case {
     /// The module.
     pub wasm: Vec<u8>,
-    /// Whether calls stay inside of memory, so that the machine's memory map need not notice anything.
+    /// Whether calls stay inside of memory, so that guard pages are never reached.
     pub is_inside: bool,
     /// The text of the module.
     pub text: String,
@@ -98,7 +98,7 @@ fn known_bodies() -> Result<Vec<(String, String)>> {
     Ok(bodies)
 }
 
-/// Gives functions and globals the names that compilers give them, or takes all names away.
+/// Gives functions and globals the names that compilers give them, or removes all names.
 fn rename(text: &str, helper: &str, named: bool) -> String {
     let has_stack = text.contains("(global $scratch");
     if named {
@@ -117,7 +117,7 @@ fn rename(text: &str, helper: &str, named: bool) -> String {
     text
 }
 
-/// Memory with few different bytes, so that comparisons go on for a while.
+/// Memory with few different byte values, so that comparisons run for a while.
 fn data(random: &mut Random) -> String {
     let mut text = String::new();
     for start in [MIDDLE, END - 0x300] {
@@ -135,7 +135,7 @@ fn pick<T: Copy>(random: &mut Random, list: &[T]) -> T {
     list[(random.word() % list.len() as u64) as usize]
 }
 
-/// Exports that call a function for memory with constants, and one whose argument says the rest.
+/// Exports that call a memory function with constants, and one whose argument selects the other arguments.
 fn memory_calls(random: &mut Random, is_inside: bool) -> String {
     const LENGTHS: [u32; 26] = [
         0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 100, 200, 255, 256, 257, 0x80,
@@ -205,7 +205,7 @@ fn wide_calls(random: &mut Random) -> String {
     text
 }
 
-/// Operators in front of the body that change it for some arguments.
+/// Operators before the body that change it for some arguments.
 fn insert_variant(lines: &mut Vec<String>, random: &mut Random, is_wide: bool) {
     let number = pick(random, &[1u32, 3, 8, 64, 128, 200, 255, 256]);
     let variant = if is_wide {

@@ -1,4 +1,4 @@
-//! What a module shows to the outside, read from its binary by `wasmparser`.
+//! The interface of a module, read from its binary by `wasmparser`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,9 +26,9 @@ pub struct Interface {
     pub memory_exports: Vec<String>,
     /// Names of exported globals and tables.
     pub data_exports: Vec<String>,
-    /// How many memories there are.
+    /// Number of memories.
     pub memories: u32,
-    /// Least and largest bytes of the first memory.
+    /// Minimum and maximum bytes of the first memory.
     pub memory_bytes: [Option<u64>; 2],
     /// Whether a function may grow a memory.
     pub grows: bool,
@@ -36,10 +36,10 @@ pub struct Interface {
     pub constant_globals: BTreeMap<String, u64>,
 }
 
-/// Reads the interface of a module; what an invalid one says is taken as far as it makes sense.
+/// Reads the interface of a module; that of an invalid one as far as possible.
 ///
 /// # Errors
-/// If it isn't one.
+/// If it is not a module.
 pub fn interface(wasm: &[u8]) -> wasmparser::Result<Interface> {
     let mut reader = Reader::default();
     for payload in Parser::new(0).parse_all(wasm) {

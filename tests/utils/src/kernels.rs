@@ -16,7 +16,7 @@ const GAS: i64 = 1 << 40;
 pub struct Kernel {
     /// Name of the kernel.
     pub name: String,
-    /// How the wasm was made: `O2`, `Os` or `O2-wide`.
+    /// The variant of the wasm: `O2`, `Os` or `O2-wide`.
     pub variant: String,
     /// The wasm.
     pub wasm: Vec<u8>,
@@ -26,7 +26,7 @@ pub struct Kernel {
     pub expected: Vec<u8>,
 }
 
-/// What a compiled kernel costs.
+/// Measurements of a compiled kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Measure {
     /// Bytes of code.

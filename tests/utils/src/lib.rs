@@ -1,7 +1,7 @@
 //! Test runners, engines and generators shared by the tests, the benchmarks and the sweeps.
 //!
 //! Everything here judges the compiler from outside: programs are compiled through the public API and executed on an
-//! engine that knows nothing of us, and what they should do is said by the WebAssembly specification suite or by an
+//! independent engine. Their expected behaviour comes from the WebAssembly specification suite or from another
 //! independent engine.
 
 pub mod adapters;

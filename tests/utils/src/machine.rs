@@ -1,4 +1,4 @@
-//! A PVM to run programs on: the `polkavm` engine of either version of the Gray Paper, behind one interface.
+//! A PVM for running programs: the `polkavm` engine for either version of the Gray Paper, with one interface.
 //!
 //! The interface is the machine's own: registers, memory, gas, and a run that stops for a reason. State survives
 //! between runs, so a test can call several exports of one instance. `grow_heap` (GP 0.8) is answered here,
@@ -7,20 +7,20 @@
 use anyhow::{Context, Result, bail};
 use pvm_isa::{GpVersion, SpiProgram};
 
-/// Why a run stopped.
+/// The reason why a run stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// Jumped to the halt address.
     Halt,
     /// Panic or page fault.
     Trap,
-    /// The next block costs more than is left.
+    /// The next block costs more than the remaining gas.
     OutOfGas,
     /// A host call with this number.
     HostCall(u32),
 }
 
-/// How the engine executes, and how it charges.
+/// An engine with its way of charging gas.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Engine {
     /// GP 0.7.2 on `polkavm` 0.30's interpreter; one gas per instruction.
@@ -54,7 +54,7 @@ enum Instance {
     Gp08(Box<gp08::Instance>),
 }
 
-/// Runs the same expression on whichever instance there is.
+/// Evaluates the same expression on either kind of instance.
 macro_rules! on_instance {
     ($machine:expr, $instance:ident => $body:expr) => {
         match &mut $machine.instance {
@@ -81,7 +81,7 @@ impl Machine {
         Ok(Self { instance, heap_end_page, heap_limit_page: layout.heap_limit_page() })
     }
 
-    /// Prepares a run from `pc` as the argument-invocation of the Gray Paper does: `args` in the argument area.
+    /// Prepares a run from `pc` as in the argument invocation of the Gray Paper: `args` in the argument area.
     pub fn enter_with_bytes(&mut self, pc: u32, args: &[u8]) -> Result<()> {
         let address = on_instance!(self, it => it.set_args(args))?;
         self.enter(pc, &[u64::from(address), args.len() as u64]);
@@ -96,7 +96,7 @@ impl Machine {
         }
     }
 
-    /// Runs until something stops it. `gas` is what it may use.
+    /// Runs until the program stops, at the latest after `gas`.
     pub fn run(&mut self) -> Result<Exit> {
         loop {
             match on_instance!(self, it => it.run())? {
@@ -121,7 +121,7 @@ impl Machine {
         self.reg(SP)
     }
 
-    /// What is left of the gas.
+    /// The remaining gas.
     pub fn gas(&mut self) -> i64 {
         on_instance!(self, it => it.gas())
     }
@@ -141,7 +141,7 @@ impl Machine {
         on_instance!(self, it => it.write(address, bytes))
     }
 
-    /// The result of a halted run: the memory that r7 and r8 describe, empty if it isn't readable.
+    /// The result of a halted run: the memory described by r7 and r8, empty if it isn't readable.
     pub fn result(&mut self) -> Vec<u8> {
         let (address, len) = (self.reg(FIRST_ARG), self.reg(FIRST_ARG + 1));
         match (u32::try_from(address), u32::try_from(len)) {
@@ -150,7 +150,7 @@ impl Machine {
         }
     }
 
-    /// What the engine charges for the block that starts at `pc`, under GP 0.8; `None` where it sees no block.
+    /// The engine's gas of the block that starts at `pc`, under GP 0.8; `None` if no block starts there.
     pub fn gas_of_block(&self, pc: u32) -> Option<i64> {
         match &self.instance {
             Instance::Gp07(_) => None,

@@ -12,21 +12,21 @@ use wasmi::{
 
 use crate::executor::Trap;
 
-/// What a call did.
+/// The outcome of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Returned these words.
     Returned(Vec<u64>),
     /// Trapped.
     Trapped(Trap),
-    /// Ran out of stack or fuel: no statement about the program.
+    /// Ran out of stack or fuel: no judgement about the program.
     Exhausted,
 }
 
 /// A call of an import: its index among the imported functions, and its arguments.
 pub type ImportCall = (u32, Vec<u64>);
 
-/// What imports return: by the import, its arguments, and how many calls were before.
+/// The results of imports: by the import, its arguments, and the number of calls before.
 pub type Answers = fn(u32, &[u64], usize) -> u64;
 
 /// An instance in the reference engine.
@@ -51,7 +51,7 @@ pub struct Export {
     pub results: Vec<bool>,
 }
 
-/// The word an import returns: any fixed function of index and arguments will do, as long as both sides use it.
+/// The word an import returns: an arbitrary fixed function of index and arguments, the same on both sides.
 pub fn import_result(index: u32, args: &[u64]) -> u64 {
     let seed = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(u64::from(index) + 1);
     args.iter().fold(seed, |hash, arg| (hash ^ arg).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29))
@@ -64,7 +64,7 @@ impl Reference {
         Self::with(bytes, fuel, |index, args, _| import_result(index, args), None)
     }
 
-    /// The same with other answers of imports, and memory of at most so many bytes.
+    /// The same with other results of imports, and memory of at most this many bytes.
     pub fn with(
         bytes: &[u8],
         fuel: u64,
@@ -128,7 +128,7 @@ impl Reference {
         self.invoke(&export.name, args, fuel)
     }
 
-    /// Calls an exported function of numbers, floats among them, by its name.
+    /// Calls an exported function on numbers, including floats, by its name.
     pub fn invoke(&mut self, name: &str, args: &[u64], fuel: u64) -> Result<Outcome> {
         let func = self.instance.get_func(&self.store, name).context("no such export")?;
         let ty = func.ty(&self.store);
@@ -145,7 +145,7 @@ impl Reference {
         }
     }
 
-    /// Calls of imports since the last time this was asked.
+    /// Calls of imports since this was last called.
     pub fn take_import_calls(&mut self) -> Vec<ImportCall> {
         std::mem::take(&mut self.store.data_mut().calls)
     }

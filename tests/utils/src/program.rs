@@ -2,7 +2,7 @@
 //!
 //! Exports are entered raw, under the calling convention of the target (`docs/src/using.md`): the first eight words of
 //! arguments in r7–r12, r3, r4, the first six words of results in r7–r12, the rest on the stack, results first. State
-//! lives on between calls.
+//! survives between calls.
 
 use anyhow::{Context, Result, ensure};
 use llvm_frontend::Error as FrontendError;
@@ -21,9 +21,9 @@ const WORD: usize = 8;
 /// Host-call numbers of imports begin here.
 const FIRST_IMPORT: u32 = 1000;
 
-/// Gas of a call unless it is expected to go on for ever.
+/// Gas of a call that is expected to terminate.
 const GAS: i64 = 1 << 32;
-/// Gas of a call that is.
+/// Gas of a call that is not.
 const ENDLESS_GAS: i64 = 1 << 28;
 
 /// A compiled module with state.
@@ -68,7 +68,7 @@ impl Program {
         Ok(Self { machine, report, interface: interface(wasm)? })
     }
 
-    /// Whether a function can be entered by this name.
+    /// Whether an entry has this name.
     pub fn has_entry(&self, name: &str) -> bool {
         self.report.entry_pc(name).is_some()
     }
@@ -167,7 +167,7 @@ fn is_wide(ty: &ValType) -> bool {
 /// Compiles modules for the PVM and loads them on an engine.
 #[derive(Clone, Debug)]
 pub struct Pvm {
-    /// How modules are compiled.
+    /// Options of compilation.
     pub options: Options,
 }
 
@@ -190,10 +190,10 @@ impl Executor for Pvm {
     }
 }
 
-/// Whose fault an error is.
+/// Classifies an error by its fault.
 pub(crate) fn refusal(error: Error) -> Refusal {
     match error {
-        // What another proposal would make valid is invalid without it.
+        // A module that is valid under another proposal is invalid without it.
         Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })
         | Error::Input(_) => Refusal::Invalid(error.to_string()),
         error => Refusal::Other(error.to_string()),
@@ -222,7 +222,7 @@ impl Executable for Program {
         for at in (0..len).step_by(CHUNK as usize) {
             let size = CHUNK.min(len - at);
             let chunk = self.machine.read(base.wrapping_add(at), size);
-            // Bytes the program has no memory for are zero: nothing was written there.
+            // Bytes outside of the program's memory are zero: they were never written.
             bytes.extend(chunk.unwrap_or_else(|_| vec![0; size as usize]));
         }
         Ok(bytes)

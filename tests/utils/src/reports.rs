@@ -1,5 +1,5 @@
-//! Programs that stand for kinds of bugs, in `tests/fixtures/reports`: each with the result that independent engines
-//! give, to be run under every option that must not change it.
+//! Small programs, one per kind of bug, in `tests/fixtures/reports`: each with the result of independent engines, to be
+//! run under every option that must not change it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::machine::{Engine, Exit, Machine};
 /// Enough gas for every program.
 const GAS: i64 = 1 << 32;
 
-/// What a program must do.
+/// The expected behaviour of a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ending {
     /// Halt with this result.
@@ -27,11 +27,11 @@ pub enum Ending {
 pub struct Report {
     /// Name of the file.
     pub file: String,
-    /// What it must do.
+    /// Its expected behaviour.
     pub ending: Ending,
     /// Command-line options it needs.
     pub arguments: Vec<String>,
-    /// The most bytes of code, where that is the point.
+    /// Maximum bytes of code, for programs that test size.
     pub code_bytes: Option<usize>,
 }
 
@@ -57,7 +57,7 @@ fn report(line: &str) -> Result<Report> {
     Ok(Report { file, ending, arguments, code_bytes: None })
 }
 
-/// Programs that `expected.txt` doesn't list, because their point is another than the result alone.
+/// Programs that are not in `expected.txt`, because they test more than the result.
 pub fn unlisted() -> Vec<Report> {
     let program = |file: &str, ending, arguments: &[&str], code_bytes| Report {
         file: file.to_owned(),
@@ -74,7 +74,7 @@ pub fn unlisted() -> Vec<Report> {
     ]
 }
 
-/// Every combination of options that must not change what a program does.
+/// Every combination of options that must not change the behaviour of a program.
 pub fn combinations() -> Vec<Options> {
     let mut combinations = Vec::new();
     for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
@@ -92,7 +92,7 @@ pub fn combinations() -> Vec<Options> {
 }
 
 impl Report {
-    /// Under which options it does something else, and what.
+    /// The options under which its behaviour differs, with the difference.
     ///
     /// # Errors
     /// If files are missing or don't follow their format.

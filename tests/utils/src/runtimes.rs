@@ -1,17 +1,17 @@
 //! Polkadot runtimes: reading them, and calling their entry points in the reference engine.
 //!
 //! A runtime imports its memory and its host functions from `env`. The few that pure entry points need (allocator,
-//! logging) are answered; every other one stops the call with an error that names it.
+//! logging) are implemented; any other one stops the call with an error that names it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use wasmi::{Caller, Engine, Extern, ExternType, Linker, Memory, Module, Store, Val};
 
-/// What Substrate puts before a zstd-compressed runtime.
+/// Prefix of a zstd-compressed Substrate runtime.
 pub const COMPRESSED: [u8; 8] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05];
 
-/// Where the corpus is when it is there: beside the repository.
+/// The corpus's place, if it is there: beside the repository.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/runtimes")
 }

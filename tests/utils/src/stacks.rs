@@ -1,10 +1,9 @@
-//! Random programs with a C stack in linear memory, as compilers write them, and with one thing in them that compilers
-//! don't do.
+//! Random programs with a C stack in linear memory: as compilers write them, or with one violation of their rules.
 //!
 //! Functions have frames of many sizes and alignments on `__stack_pointer`: objects whose address is passed, results
 //! through pointers, structures by copy, pointers to the end of an object, loops, recursion, calls through a table,
-//! early returns, tail calls. A *violation* reads or hands out what the frame rule of `--shadow-stack auto` forbids; such
-//! a module is right only if its stack stays in linear memory. `wasmi` says what every module returns.
+//! early returns, tail calls. A *violation* reads or hands out memory in a way that the frame rule of `--shadow-stack
+//! auto` forbids; such a module is right only if its stack stays in linear memory. `wasmi` gives the expected results.
 
 use std::fmt::Write as _;
 
@@ -22,16 +21,16 @@ const FUEL: u64 = 100_000;
 /// Functions with frames.
 const FUNCTIONS: usize = 5;
 
-/// A module and what is in it.
+/// A module and its properties.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The text of the module.
     pub text: String,
-    /// What it does that compilers don't.
+    /// The violation it contains, if any.
     pub violation: Option<usize>,
 }
 
-/// Functions that every module has: what compilers make of small helpers. `TOP` is the initial stack pointer.
+/// Functions that every module has, in the form that compilers give small helpers. `TOP` is the initial stack pointer.
 const HELPERS: &str = r#"
   (func $fill (param $p i32) (param $n i32) (param $v i32) (local $end i32)
     (local.set $end (i32.add (local.get $p) (local.get $n)))
@@ -57,8 +56,8 @@ const HELPERS: &str = r#"
     (i32.add (i32.load offset=8 (local.get $p)) (i32.load8_u offset=12 (local.get $p))))
 "#;
 
-/// What compilers don't do: functions `$odd`, of a number to a number. They are called with frames of callers in place, which
-/// have words that were written at every multiple of four.
+/// Violations: functions `$odd`, from a number to a number. They are called with frames of callers in place, which hold
+/// words at every multiple of four.
 const VIOLATIONS: [&str; 30] = [
     // Scans to the end of the stack.
     "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
@@ -361,10 +360,10 @@ fn compare(wasm: &[u8], options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the program of a seed in all modes that are exact for it, and compares what it returns.
+/// Compiles the program of a seed in all modes that are exact for it, and compares the results.
 ///
 /// # Errors
-/// What disagrees, with the text of the program.
+/// The disagreement, with the text of the program.
 pub fn check(seed: u64) -> Result<()> {
     let Program { text, violation } = program(seed);
     let wasm = wat::parse_str(&text).with_context(|| text.clone())?;

@@ -2,7 +2,7 @@
 //! through a table, and imports, with their own parameters permuted, with constants and computed values.
 //!
 //! Chains end because a parameter of every function counts them. Before they go on, functions may call others, keep
-//! values alive across that, and leave early. Results are mixed from all parameters, so a word in a wrong place shows.
+//! values live across that, and return early. Results are mixed from all parameters, so a misplaced word changes them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use crate::thumb::{Setup, Thumb};
 
 const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
-/// Most parameters, of functions of the program and of imports for the PVM, whose host calls take six.
+/// Maximum number of parameters of functions of the program, and of imports for the PVM, whose host calls take six.
 const MOST_PARAMS: u64 = 21;
 const MOST_WORDS: u64 = 7;
-/// Steps of a chain at most.
+/// Maximum number of steps of a chain.
 const HOPS: u64 = 63;
 
 /// A number below `end`.
@@ -33,7 +33,7 @@ fn one_in(random: &mut Random, n: u64) -> bool {
     below(random, n) == 0
 }
 
-/// Parameters, and which of them counts.
+/// Parameters, and the index of the one that counts.
 struct Sig {
     params: Vec<&'static str>,
     counter: usize,
@@ -121,7 +121,7 @@ impl Maker {
         let results = list("result", &self.results);
         self.line("(module");
         for n in 0..self.imports.len() {
-            // One import returns one word at most.
+            // An import returns at most one word.
             let results = if self.results.len() > 1 { "(result i64)" } else { &results };
             let import = format!(
                 "(import \"env\" \"x{n}\" (func $x{n} {} {results}))",
@@ -142,7 +142,7 @@ impl Maker {
         if self.one_in(8) {
             self.line("(export \"table\" (table $table))");
         }
-        // Indices come from memory, so that nothing knows them.
+        // Indices come from memory, so that the compiler can't know them.
         let indices: String = (0..names.len()).map(|n| format!("\\{n:02x}\\00\\00\\00")).collect();
         self.line(&format!("(data (i32.const 256) \"{indices}\")"));
         for n in 0..self.funcs.len() {
@@ -174,7 +174,7 @@ impl Maker {
         }
     }
 
-    /// An argument: a local of the type, a constant, or something computed.
+    /// An argument: a local of the type, a constant, or a computed value.
     fn argument(&mut self, ty: &'static str, locals: &[&'static str]) -> String {
         let same: Vec<usize> = (0..locals.len()).filter(|&n| locals[n] == ty).collect();
         match self.below(8) {
@@ -212,7 +212,7 @@ impl Maker {
         }
     }
 
-    /// All locals mixed into one word, on top of what the functions before have seen.
+    /// All locals mixed into one word, with the results of the functions before.
     fn mix(locals: &[&'static str]) -> String {
         let start = "(global.get $seen)".to_owned();
         (0..locals.len()).fold(start, |sum, n| {
@@ -220,10 +220,10 @@ impl Maker {
         })
     }
 
-    /// Calls something and mixes its results into `$seen`.
+    /// Calls a function and mixes its results into `$seen`.
     fn use_results(&mut self, call: &str, results: &[&'static str], locals: &[&'static str]) {
         self.line(call);
-        // Results go to the locals of their types behind the others.
+        // Results go to the locals of their types after the others.
         for ty in results.iter().rev() {
             let local = locals.len() + TYPES.iter().position(|other| other == ty).expect("a type");
             let word = Self::to_word(ty, local);
@@ -273,7 +273,7 @@ impl Maker {
             let value = self.argument(locals[local], &locals[..local]);
             self.line(&format!("(local.set {local} {value})"));
         }
-        // Another tail call, before anything needs a frame or after.
+        // Another tail call, before or after code that needs a frame.
         if self.one_in(2) {
             self.branch_off(counter, &locals);
         }
@@ -311,7 +311,7 @@ impl Maker {
         ));
     }
 
-    /// An export of integers that starts a chain and returns everything as one word.
+    /// An export with integer parameters that starts a chain and returns everything as one word.
     fn entry(&mut self, n: usize) {
         let locals = ["i32", "i64"];
         self.line(&format!(
@@ -328,7 +328,7 @@ impl Maker {
     }
 }
 
-/// `(keyword types)`, or nothing for none.
+/// `(keyword types)`, or the empty text for no types.
 fn list(keyword: &str, types: &[&'static str]) -> String {
     let mut text = String::new();
     if !types.is_empty() {
@@ -340,7 +340,7 @@ fn list(keyword: &str, types: &[&'static str]) -> String {
 /// Compares the module of a seed on the PVM.
 ///
 /// # Errors
-/// Where it disagrees with the reference engine.
+/// The disagreement with the reference engine.
 pub fn check_pvm(seed: u64) -> Result<()> {
     let level = LEVELS[seed as usize % 4];
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
@@ -364,7 +364,7 @@ thread_local! {
 /// Compares the module of a seed on an emulated board.
 ///
 /// # Errors
-/// Where it disagrees with the reference engine.
+/// The disagreement with the reference engine.
 pub fn check_board(seed: u64) -> Result<()> {
     let level = LEVELS[seed as usize % 4];
     let (cpu, floats) = CORES[(seed / 4) as usize % CORES.len()];

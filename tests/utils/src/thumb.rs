@@ -17,30 +17,30 @@ use crate::executor::{Call, CallExit, Executable, Executor, Host, Refusal, Trap}
 use crate::interface::{Function, Interface, interface};
 use crate::program::refusal;
 
-/// What is put in front of the symbols of imports.
+/// Prefix of the symbols of imports.
 const IMPORT_PREFIX: &str = "import_";
-/// Hundredths of a second that a call which is expected not to end gets.
+/// Time limit of a call that is expected not to terminate, in hundredths of a second.
 const ENDLESS_TICKS: u32 = 50;
-/// Bytes that a memory may grow by.
+/// Maximum growth of a memory, in bytes.
 const MOST_GROWTH: u64 = 0x20_0000;
-/// Bytes for several results.
+/// Bytes reserved for several results.
 const STRUCTURE_BYTES: u32 = 1024;
 
-/// How modules are compiled.
+/// Options of compilation.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The core.
     pub cpu: Cpu,
     /// The optimisation level.
     pub level: OptLevel,
-    /// What happens to float operators.
+    /// Treatment of float operators.
     pub floats: Floats,
     /// Values of imported globals.
     pub imported_globals: BTreeMap<ssa::Import, wasm_pvm::ConstValue>,
 }
 
 impl Setup {
-    /// A core, a level, and what happens to float operators.
+    /// A core, a level, and the treatment of float operators.
     pub const fn new(cpu: Cpu, level: OptLevel, floats: Floats) -> Self {
         Self { cpu, level, floats, imported_globals: BTreeMap::new() }
     }
@@ -55,7 +55,7 @@ impl Setup {
         self.executes_floats() && board_core(self.cpu).has_floats()
     }
 
-    /// Whether it can be run here; prints what is missing.
+    /// Whether it can be run here; prints the missing tools.
     pub fn is_available(&self) -> bool {
         let mut missing = board::missing_tools();
         if self.floats == Floats::Soft && board::runtime_library(board_core(self.cpu)).is_none() {
@@ -70,7 +70,7 @@ impl Setup {
     /// Compiles a module to an object.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// The reason of a refusal.
     pub fn compile(&self, wasm: &[u8], interface: &Interface) -> Result<Vec<u8>, Refusal> {
         let thumb = ThumbOptions {
             memory: MemoryMode::Symbol,
@@ -111,8 +111,8 @@ pub const fn board_core(cpu: Cpu) -> Core {
     }
 }
 
-/// Symbols for exports whose names need not be any. A name that is also an import's stays, because a rename would be
-/// for both.
+/// Symbols for exports, whose names need not be valid symbols. The name of an export that is also an import's is kept,
+/// because a rename would apply to both.
 fn renames(interface: &Interface) -> BTreeMap<String, String> {
     let functions = interface.functions.keys();
     let exports: BTreeSet<&String> =
@@ -142,7 +142,7 @@ impl Thumb {
         Ok(Self { setup, board: Rc::new(RefCell::new(board)) })
     }
 
-    /// How modules are compiled.
+    /// Options of compilation.
     pub const fn setup(&self) -> &Setup {
         &self.setup
     }
@@ -210,7 +210,7 @@ struct Loaded {
     image: Image,
     interface: Interface,
     renames: BTreeMap<String, String>,
-    /// Where several results go.
+    /// The address for several results.
     structure: u32,
     /// Whether floats are passed in float registers.
     has_floats: bool,
@@ -259,13 +259,15 @@ impl Loaded {
             Ending::Exhausted => CallExit::Exhausted,
             Ending::TimedOut(_) if is_endless => CallExit::Exhausted,
             Ending::TimedOut(at) => bail!("no end, at {at:#x}"),
-            Ending::Corrupted(register) => bail!("register {register} is not what it was before the call"),
+            Ending::Corrupted(register) => {
+                bail!("register {register} has another value than before the call")
+            }
             Ending::Faulted(fault) => bail!("a fault: {fault:x?}"),
         })
     }
 }
 
-/// The trap that an operand of `udf` stands for.
+/// The trap of an operand of `udf`.
 pub(crate) fn trap(number: u8) -> Result<Trap> {
     Ok(match number {
         0 => Trap::Unreachable,
@@ -299,7 +301,7 @@ fn answer(
     Ok(Answer { core: [words.core[0], words.core[1]], floats: [words.floats[0], words.floats[1]] })
 }
 
-/// 32-bit values sign-extended.
+/// Sign-extends 32-bit values.
 pub(crate) fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
     let extend = |(ty, value): (&Type, u64)| match ty.words() {
         1 => i64::from(value as i32) as u64,
@@ -308,7 +310,7 @@ pub(crate) fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
     types.iter().zip(values).map(extend).collect()
 }
 
-/// Types as the procedure call standard has them.
+/// Types of the procedure call standard.
 pub(crate) fn types(types: &[ValType]) -> Vec<Type> {
     let lower = |ty: &ValType| match ty {
         ValType::I32 => Type::I32,

@@ -1,13 +1,12 @@
 //! The corpus for Cortex-M: modules of kernels, compiled, linked, and compared with the reference engine.
 //!
-//! In native mode wasm addresses are machine addresses. So a board has the module's memory at address 0, which is RAM
-//! there, and the reference engine has the same bytes at the same addresses. What programs are given pointers to is
-//! one region at the end of memory, where the module has nothing of its own: it is filled the same on both sides,
-//! and compared after each call. Static data and the stack are elsewhere in native mode; they are compared by what
-//! the program makes of them.
+//! In native mode wasm addresses are machine addresses. So a board has the module's memory at address 0, where it has
+//! RAM, and the reference engine has the same bytes at the same addresses. Pointer arguments point into one region at
+//! the end of memory that the module doesn't use itself. It is filled the same on both sides, and compared after each
+//! call. Static data and the stack are elsewhere in native mode; they are compared through their effects on results.
 //!
-//! Calls follow each other on one instance until one traps. Where the reference engine finds an access out of bounds
-//! there is nothing to compare, because nobody checks bounds in native mode.
+//! Calls follow each other on one instance until one traps. If the reference engine finds an access out of bounds,
+//! the call is not compared, because native mode checks no bounds.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -43,7 +42,7 @@ pub struct Module {
     interface: Interface,
 }
 
-/// How many calls were compared.
+/// Numbers of calls.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Compared {
     /// Calls that returned, or trapped, with the same effects.
@@ -52,7 +51,7 @@ pub struct Compared {
     pub unknown: usize,
 }
 
-/// Where the corpus is when it is there: beside the repository.
+/// The corpus's place, if it is there: beside the repository.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/thumb")
 }
@@ -77,7 +76,7 @@ impl Module {
     /// A module.
     ///
     /// # Errors
-    /// If it is no wasm.
+    /// If it is not wasm.
     pub fn new(name: &str, wasm: Vec<u8>) -> Result<Self> {
         Ok(Self { name: name.to_owned(), interface: interface(&wasm)?, wasm })
     }
@@ -93,11 +92,11 @@ impl Module {
         Ok(wasm_pvm::compile(&self.wasm, &options)?.bytes)
     }
 
-    /// The undefined symbols of the object must be imports of the module. (An import that no call is left of needs none;
-    /// [`Self::compare`] notices calls that are missing.)
+    /// Checks that the undefined symbols of the object are imports of the module. (An import without remaining calls
+    /// needs no symbol; [`Self::compare`] notices missing calls.)
     ///
     /// # Errors
-    /// If there is another, or an exported function has no symbol.
+    /// If there is another one, or an exported function has no symbol.
     pub fn check_symbols(&self, object: &[u8]) -> Result<()> {
         let elf = object::File::parse(object)?;
         let undefined: BTreeSet<&str> = elf
@@ -178,14 +177,14 @@ impl Module {
     }
 }
 
-/// What native memory is filled with where the module must not look.
+/// The byte that fills native memory where the module must not read.
 const POISON: u8 = 0xa5;
-/// Bytes at address 0 that small numbers taken for addresses may change.
+/// Bytes at address 0 that may change, because small numbers are used as addresses.
 const LOW: u32 = 0x1_0000;
-/// Where machine addresses of static data and the stack are on the board.
+/// Machine addresses of static data and the stack on the board.
 const BOARD_MEMORY: u64 = 0x2000_0000;
 
-/// Where things are in the module's memory.
+/// Layout of the module's memory.
 struct Place {
     /// Size of memory.
     bytes: u32,
@@ -206,7 +205,7 @@ impl Place {
         Ok(Self { bytes, region, base })
     }
 
-    /// Puts memory into its initial state. In native mode no code may look for static data where wasm has it.
+    /// Puts memory into its initial state. In native mode no code may read static data at its wasm address.
     fn restore(&self, module: &Module, board: &mut Board, image: &Image, memory: MemoryMode) -> Result<()> {
         image.restore(board)?;
         if let Some(start) = image.address("__wasm_start") {
@@ -230,7 +229,7 @@ impl Place {
     }
 }
 
-/// A part of memory that the module has nothing of its own in.
+/// A part of memory that the module doesn't use itself.
 fn region(wasm: &[u8], bytes: u32) -> Result<u32> {
     let taken = taken(wasm)?;
     let candidates = (1..16).map(|n| bytes - n * REGION);
@@ -238,7 +237,7 @@ fn region(wasm: &[u8], bytes: u32) -> Result<u32> {
     candidates.into_iter().find(is_free).context("no free part of memory")
 }
 
-/// Data segments, and the stacks below what the first mutable globals are to begin with.
+/// Data segments, and the stacks below the initial values of the first mutable globals.
 fn taken(wasm: &[u8]) -> Result<Vec<Range<u32>>> {
     const STACK: u32 = 0x4000;
     let mut taken = segments(wasm)?;
@@ -256,7 +255,7 @@ fn taken(wasm: &[u8]) -> Result<Vec<Range<u32>>> {
     Ok(taken)
 }
 
-/// Where data segments go.
+/// The wasm addresses of data segments.
 fn segments(wasm: &[u8]) -> Result<Vec<Range<u32>>> {
     let mut segments = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -272,7 +271,7 @@ fn segments(wasm: &[u8]) -> Result<Vec<Range<u32>>> {
     Ok(segments)
 }
 
-/// What imports return: small numbers and addresses of the region at the end of 64 KiB, by the order of calls.
+/// The results of imports: small numbers and addresses of the region at the end of 64 KiB, by the order of calls.
 fn answer(index: u32, _args: &[u64], calls: usize) -> u64 {
     let mut random = Random::new((u64::from(index) << 32 | calls as u64) + 99);
     match random.word() % 3 {
@@ -282,7 +281,7 @@ fn answer(index: u32, _args: &[u64], calls: usize) -> u64 {
     }
 }
 
-/// Results or why there are none, and the calls of imports.
+/// Results or the reason why there are none, and the calls of imports.
 type Ours = (std::result::Result<Vec<u64>, Ending>, Vec<ImportCall>);
 
 /// One call.
@@ -337,7 +336,7 @@ impl<'a> Trial<'a> {
         Ok(Verdict::Returned)
     }
 
-    /// Results or why there are none, and the calls of imports.
+    /// Results or the reason why there are none, and the calls of imports.
     fn call(&self, sides: &mut Sides<'_>) -> Result<Ours> {
         let interface = &sides.module.interface;
         let (_, function) = &interface.functions[&self.export.name];
@@ -371,7 +370,7 @@ fn compare_calls(place: &Place, made: &[ImportCall], expected: &[ImportCall]) ->
     Ok(())
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     /// Both sides returned the same.
@@ -418,11 +417,11 @@ impl Sides<'_> {
     }
 }
 
-/// What a linked image has at a symbol: name, address, bytes.
+/// A symbol of a linked image: name, address, bytes.
 pub type Linked = (String, u64, Vec<u8>);
 
-/// Links an object with a linker, with a stub for each import, and gives its functions and data objects. (What is between
-/// them is up to the linker.)
+/// Links an object with a linker, with a stub for each import, and returns its functions and data objects. (The
+/// contents between them are up to the linker.)
 ///
 /// # Errors
 /// If a tool is missing or fails, or warns.
@@ -461,7 +460,7 @@ fn link_in(folder: &Path, linker: &str, object: &[u8], imports: &[&str]) -> Resu
         let Some(section) = symbol.section_index() else { continue };
         let at = symbol.address() & !u64::from(symbol.kind() == object::SymbolKind::Text);
         let bytes = elf.section_by_index(section)?.data_range(at, symbol.size())?;
-        // One of the linkers takes what follows `@` for a version and leaves it away.
+        // One of the linkers takes the text after `@` for a version and drops it.
         let name = symbol.name()?.split('@').next().unwrap_or_default().to_owned();
         linked.push((name, at, bytes.unwrap_or_default().to_vec()));
     }

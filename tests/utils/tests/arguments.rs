@@ -1,7 +1,7 @@
-//! Arguments of entries under exact bounds: they can be read to the byte, and nothing else about memory changes.
+//! Arguments of entries under exact bounds: they can be read to the byte, and memory behaves as without them.
 //!
-//! No engine knows the convention, so what is expected is computed here. Each module has one entry per access and place,
-//! and is compiled at all levels, for both versions, with memories of several kinds.
+//! No engine knows the convention, so expected results are computed here. Each module has one entry per access and
+//! place, and is compiled at all levels, for both versions, with memories of several kinds.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use wasm_pvm::{Details, Format, GpVersion, OptLevel, Options, PvmBounds, PvmOpti
 
 const ARGS: &[u8] = &[0x81, 0x92, 0x23, 0xf4, 0x05, 0x96, 0x87, 0x78, 0xe9, 0x5a, 0xcb, 0x3c, 0xfd];
 
-/// Loads with their type, width and whether they extend the sign.
+/// Loads with their type, width and extension.
 const LOADS: [(&str, &str, usize, bool); 12] = [
     ("i32.load", "i32", 4, false),
     ("i64.load", "i64", 8, false),
@@ -110,7 +110,7 @@ fn growing(min: u32) -> String {
     )
 }
 
-/// A program in a machine, which is entered again and again.
+/// A program in a machine, which is entered repeatedly.
 struct Program {
     machine: Machine,
     entries: Vec<String>,

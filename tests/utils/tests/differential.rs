@@ -75,7 +75,7 @@ fn linked_modules_agree_with_modules_instantiated_one_by_one() {
     assert!(calls > 3 * SEEDS as usize, "{calls} calls were compared");
 }
 
-/// Programs with a C stack, as compilers write them and otherwise.
+/// Programs with a C stack, with and without violations.
 #[test]
 fn stacks_agree_with_the_reference_engine() {
     for seed in 0..24 {

@@ -1,5 +1,5 @@
-//! The gas simulator against the engine's own, on every block of everything the kernels compile to. (The
-//! specification suite and the differential tests check it on everything they compile, too.)
+//! The gas simulator against the engine's own, on every block of the compiled kernels. (The
+//! specification suite and the differential tests check it on all their programs, too.)
 
 use pvm_isa::Container;
 use testkit::kernels::all;

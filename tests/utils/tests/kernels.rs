@@ -5,7 +5,7 @@ use testkit::machine::Engine;
 use testkit::reports::{Report, listed, unlisted};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
-/// Bounds checks let no access out of linear memory, where the host puts the arguments.
+/// The host puts the arguments outside of linear memory, where bounds checks allow no access.
 #[test]
 fn every_kernel_is_right_with_bounds_checks() {
     for kernel in all().unwrap() {
@@ -41,7 +41,7 @@ fn every_kernel_is_right_everywhere() {
     assert_eq!(runs, 42 * 4 * 3);
 }
 
-/// Small programs that stand for kinds of bugs do what independent engines do, under all options.
+/// Small programs, one per kind of bug, have the results of independent engines under all options.
 #[test]
 fn every_report_is_right_everywhere() {
     let reports: Vec<Report> = listed().unwrap().into_iter().chain(unlisted()).collect();

@@ -1,4 +1,4 @@
-//! The specification suite at every level on the PVM, against the record of what passes.
+//! The specification suite at every level on the PVM, against the record of passing assertions.
 
 use testkit::program::Pvm;
 use testkit::spec::{check, imported_globals};

@@ -121,7 +121,7 @@ fn loads_of_bases(object: &[u8]) -> usize {
     found
 }
 
-/// Erratum 602117 of Cortex-M3, which other cores don't have: the form is there where it may be.
+/// Erratum 602117 of Cortex-M3, which other cores don't have: they use the form.
 #[test]
 fn cortex_m3_never_loads_two_words_to_their_base() {
     let mut modules = vec![wat::parse_str(TABLE_CALLS).unwrap()];
@@ -139,5 +139,5 @@ fn cortex_m3_never_loads_two_words_to_their_base() {
         found
     };
     assert_eq!(count(Cpu::M3), 0);
-    assert!(count(Cpu::M4) > 0, "the test looks for what there is");
+    assert!(count(Cpu::M4) > 0, "the program contains the form where it is allowed");
 }

@@ -72,13 +72,13 @@ fn with_single_precision_and_library() {
     on_board(Cpu::M4F, Floats::Soft);
 }
 
-/// The scripts themselves are right.
+/// The expectations of the scripts are right.
 #[test]
 fn on_the_reference_engine() {
     check("reference", &Engine);
 }
 
-/// The other target agrees with them.
+/// The PVM agrees with them.
 #[test]
 fn on_the_pvm() {
     let options = Options {
@@ -88,7 +88,7 @@ fn on_the_pvm() {
     check("PVM", &Pvm { options });
 }
 
-/// Small programs that stand for kinds of bugs do the same on boards as in the reference engine.
+/// Small programs, one per kind of bug, behave on boards as in the reference engine.
 #[test]
 fn reports_are_right_on_boards() {
     let programs = cortex_m().unwrap();
@@ -109,7 +109,7 @@ fn reports_are_right_on_boards() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// At which levels a program does something else on a board than in the reference engine, and what.
+/// The levels at which a program behaves on a board unlike in the reference engine, with the difference.
 fn failures_on(board: &Thumb, name: &str, wasm: &[u8]) -> Vec<String> {
     let mut failures = Vec::new();
     for level in LEVELS {

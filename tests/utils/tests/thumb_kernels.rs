@@ -14,7 +14,7 @@ const TICKS: u32 = 6000;
 /// Bytes at the end of linear memory that no kernel uses.
 const SPARE: u32 = 4096;
 
-/// Runs all kernels; gives the names of those that are refused because of a constant that may be an address or a number.
+/// Runs all kernels; returns the names of those that are refused because of an ambiguous constant.
 fn run_all(thumb: &ThumbOptions) -> BTreeSet<String> {
     run_all_but("", thumb)
 }
@@ -48,7 +48,7 @@ fn run_all_but(excluded: &str, thumb: &ThumbOptions) -> BTreeSet<String> {
     refused
 }
 
-/// Calls `main(address, length)`, which gives the address of its output and, in the upper half, the length.
+/// Calls `main(address, length)`, which returns the address of its output and, in the upper half, the length.
 fn run(board: &mut Board, kernel: &Kernel, memory: MemoryMode, object: &[u8]) -> Result<()> {
     board.clear();
     let image = Image::load(board, object, &mut |_| None)?;
@@ -104,14 +104,14 @@ fn in_memory_with_checks() {
     assert!(run_all(&ThumbOptions { bounds: Some(ThumbBounds::Check), ..thumb }).is_empty());
 }
 
-/// Static data has addresses of its own. Kernels return the address of their output, which nothing tells from a number;
-/// the option does, but for `keccak`, which has numbers of 64 bits that look like addresses.
+/// Static data has addresses of its own. Kernels return the address of their output, which is ambiguous. The option
+/// decides it, except for `keccak`, which has numbers of 64 bits that look like addresses.
 #[test]
 fn in_native_memory() {
     let refused =
         run_all_but("keccak", &ThumbOptions { constants: Constants::Address, ..ThumbOptions::new(Cpu::M3) });
     println!("refused: {refused:?}");
-    // Sums with what could be a pointer or an index.
+    // Sums with a possible pointer or index.
     assert!(refused.iter().all(|name| name == "quicksort"), "{refused:?}");
     let refused = run_all(&ThumbOptions::new(Cpu::M3));
     println!("refused without the option: {refused:?}");

@@ -1,4 +1,4 @@
-//! What options change, on emulated boards: bounds, growth, traps, linear memory in a register, the start function,
+//! Effects of options, on emulated boards: bounds, growth, traps, linear memory in a register, the start function,
 //! static data and devices of native memory.
 
 use board::{Answer, Board, Call, Ending, Image, Undefined, Words};
@@ -18,11 +18,11 @@ const PAGE: u32 = 65536;
 struct Program<'a> {
     board: &'a mut Board,
     image: Image,
-    /// What r11 is.
+    /// The value of r11.
     base: u32,
 }
 
-/// How a call ends that does not return: by trap number.
+/// The end of a call that does not return: the trap number.
 const UNREACHABLE: Ending = Ending::Trapped(0);
 const MEMORY: Ending = Ending::Trapped(3);
 const TABLE: Ending = Ending::Trapped(4);
@@ -38,7 +38,7 @@ impl<'a> Program<'a> {
         self.image.address(symbol).unwrap_or_else(|| panic!("no symbol {symbol}"))
     }
 
-    /// Does what the firmware does before anything else.
+    /// Does the firmware's part before the first call.
     fn start(&mut self) {
         if self.image.address("__wasm_start").is_some() {
             assert!(self.call("__wasm_start", &[]).is_ok());
@@ -137,7 +137,7 @@ fn masked_accesses_wrap_around() {
         assert_eq!(program.call("load_at_8", &[4 * PAGE]), Ok(0x4433_2211));
         assert!(program.call("store", &[u32::MAX - 3, 0x0a0b_0c0d]).is_ok());
         assert_eq!(program.call("load", &[PAGE - 4]), Ok(0x0a0b_0c0d));
-        // Up to seven bytes behind the memory there is room.
+        // There is room for up to seven bytes after the memory.
         assert!(program.call("store_wide", &[PAGE - 1]).is_ok());
         assert_eq!(program.call("load_byte", &[PAGE - 1]), Ok(0xff));
         assert_eq!(program.call("load_byte", &[0]), Ok(0));
@@ -166,7 +166,7 @@ fn unchecked_accesses_go_where_they_go() {
     }
 }
 
-/// Lets code reach the board's own memory and a region, and nothing else but the system's registers.
+/// Lets code access the board's own memory and a region, and nothing else but the system's registers.
 fn protect(board: &mut Board, cpu: Cpu, region: [u32; 2]) {
     const CONTROL: u32 = 0xe000_ed94;
     const NUMBER: u32 = 0xe000_ed98;
@@ -338,7 +338,7 @@ fn indirect_calls_are_checked_in_every_mode() {
     }
 }
 
-/// The handler writes its argument to memory and ends with a number that no module makes.
+/// The handler writes its argument to memory and ends with a trap number that no module has.
 #[test]
 fn the_trap_handler_is_called_with_the_number() {
     const ENDED: u8 = 0xaa;
@@ -396,7 +396,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Any size, data near both ends, near and upon other data, with zeros in it, and far from it.
+    /// Any size; data near both ends, near or over other data, with zeros in it, and far from it.
     fn random(random: &mut Random) -> Self {
         let mut below = |limit: u32| (random.word() % u64::from(limit)) as u32;
         let size = [1 + below(40), 64 + below(200), 4096 + below(5000), 100_000][below(4) as usize];
@@ -431,7 +431,7 @@ impl Layout {
         )
     }
 
-    /// What is in memory in the beginning.
+    /// The initial contents of memory.
     fn bytes(&self) -> Vec<u8> {
         let mut memory = vec![0; self.size as usize];
         for (at, bytes) in &self.segments {
@@ -441,7 +441,7 @@ impl Layout {
     }
 }
 
-/// `THUMB_INITIAL_SEEDS` is how many memories there are.
+/// `THUMB_INITIAL_SEEDS` is the number of memories.
 #[test]
 fn memory_begins_as_the_segments_say() {
     const AROUND: u32 = 32;
@@ -486,7 +486,7 @@ fn memory_begins_as_the_segments_say() {
     }
 }
 
-/// What is far apart is stored without the zeros between, and what is near with them.
+/// Data far apart is stored without the zeros between, and data close together with them.
 #[test]
 fn initial_data_takes_no_more_flash_than_it_has_bytes() {
     let text = r#"(module (memory (export "memory") 16)
@@ -568,7 +568,7 @@ fn static_data_of_native_memory_is_what_the_segments_say() {
                 let named = |name: object::Result<&str>| name.is_ok_and(|name| name.starts_with(prefix));
                 elf.sections().filter(|section| named(section.name())).map(|section| section.size()).sum()
             };
-            assert_eq!(size(".rodata"), 16, "what is only read, of two segments that overlap, too");
+            assert_eq!(size(".rodata"), 16, "data that is only read, also of two overlapping segments");
             let stack_bytes = if stack == ShadowStack::Strict { 1024 } else { 0 };
             assert!((stack_bytes..PAGE.into()).contains(&size(".bss")), "{}", size(".bss"));
             check_statics(Program::load(board, object, Undefined::Import(0)));
@@ -576,8 +576,8 @@ fn static_data_of_native_memory_is_what_the_segments_say() {
     }
 }
 
-/// Registers of the interrupt controller: enabling one interrupt after the other enables both, and a register that is
-/// read is one that may have changed.
+/// Registers of the interrupt controller: enabling one interrupt after the other enables both, and a register may
+/// change between two reads.
 const DEVICE: &str = r#"(module
   (memory 1)
   (func (export "enable") (result i32)

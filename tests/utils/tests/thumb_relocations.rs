@@ -13,7 +13,7 @@ const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
 /// Calls of each export.
 const CALLS: usize = 40;
 
-/// A folder that goes away.
+/// A temporary folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -115,7 +115,7 @@ fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
     wasm_pvm::compile(wasm, &options).map(|output| output.bytes).map_err(|error| error.to_string())
 }
 
-/// Where relocated addresses are in the file.
+/// The offsets of relocated addresses in the file.
 fn places(wasm: &[u8]) -> Vec<usize> {
     let (mut starts, mut places) = (Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
@@ -138,8 +138,8 @@ fn places(wasm: &[u8]) -> Vec<usize> {
     places
 }
 
-/// Without relocations the tables of pointers are refused. So a module that is refused for that reason is one whose
-/// relocations were not believed.
+/// Without relocations the tables of pointers are refused. So if a module is refused for that reason, its relocations
+/// were rejected.
 fn is_not_believed(wasm: &[u8]) -> bool {
     compile(wasm).is_err_and(|error| error.contains("could be an address of static data"))
 }
@@ -157,7 +157,7 @@ fn relocations_that_do_not_fit_are_not_used() {
     for at in places {
         let mut wasm = module.wasm.clone();
         wasm[at] ^= 4;
-        // Where the change makes the module invalid there is nothing to compile.
+        // A change that makes the module invalid is not compiled.
         let is_valid = wasmparser::Validator::new().validate_all(&wasm).is_ok();
         assert!(!is_valid || is_not_believed(&wasm), "a change at {at:#x} was not noticed");
     }

@@ -1,5 +1,5 @@
-//! The specification suite on emulated boards, against the records of what passes: all integer assertions at every
-//! level, and floats in hardware, by the run-time library, and mixed.
+//! The specification suite on emulated boards, against the records of passing assertions: all integer assertions at
+//! every level, and floats in hardware, by the run-time library, and mixed.
 
 use testkit::spec::{check, imported_globals};
 use testkit::thumb::{Setup, Thumb};

@@ -1,5 +1,5 @@
-//! Static data and devices of native memory in modules without relocations: which constants are addresses, what is refused,
-//! what is warned about, and which accesses are those of devices.
+//! Static data and devices of native memory in modules without relocations: which constants are addresses, which are
+//! refused or cause a warning, and which accesses are those of devices.
 
 use board::{Board, Call, Ending, Image, Undefined, Words};
 use object::{Object as _, ObjectSection as _};
@@ -29,7 +29,7 @@ fn module(functions: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// What constants there are in the SSA of a module, and how many addresses of static data.
+/// The constants in the SSA of a module, and the number of addresses of static data.
 fn judged(functions: &str, constants: Constants) -> Result<String, String> {
     wasm_pvm::emit(&module(functions), &options(constants, OptLevel::O0), Stage::Ssa)
         .map_err(|error| error.to_string())
@@ -95,7 +95,7 @@ fn what_is_computed_with_is_a_number() {
         (func (export "f") (result i32) (call $inner (i32.const 65540)))"#,
         "65540",
     );
-    // How often a loop runs whose counter is an index of what a pointer points to.
+    // The number of turns of a loop whose counter is an index added to a pointer.
     assert_number(
         r#"(func (export "f") (param i32) (local i32)
         (loop (i32.store8 (i32.add (local.get 0) (local.get 1)) (i32.const 0))
@@ -132,7 +132,7 @@ const HELD: &str =
     r#"(global $held (mut i32) (i32.const 65540)) (func (export "set") (global.set $held (i32.const 0)))"#;
 const WORD: &str = r#"(data (i32.const 65560) "\04\00\01\00") (func (export "word") (result i32) (i32.load (i32.const 65560)))"#;
 
-/// Follows the advice of a message; panics if that doesn't help. Gives whether anything was refused.
+/// Follows the advice of a message; panics if that doesn't help. Returns whether the module was refused.
 fn follow_advice(wasm: &[u8], thumb: &ThumbOptions, depth: u32) -> bool {
     let compile = |thumb: ThumbOptions| {
         let options = Options { level: OptLevel::O0, threads: 1, ..Options::new(thumb) };
@@ -158,7 +158,7 @@ fn follow_advice(wasm: &[u8], thumb: &ThumbOptions, depth: u32) -> bool {
     true
 }
 
-/// What a refusal says helps, helps.
+/// The advice of each refusal works.
 #[test]
 fn refusals_name_what_helps() {
     let mut random = Random::new(13);
@@ -203,7 +203,7 @@ fn what_could_be_both_is_refused() {
     let neither = [
         // Other constants are given to the import.
         r#"(func (export "f") (call $take (i32.const 65540)) (call $take (i32.const 3)))"#,
-        // Compared with something of which nothing is known.
+        // Compared with an unknown value.
         r#"(func (export "f") (param i32) (result i32) (i32.eq (local.get 0) (i32.const 65540)))"#,
         r#"(func (export "f") (param i32) (result i32) (i32.lt_u (local.get 0) (i32.const 65540)))"#,
         // Returned, widened, or stored and in no segment.
@@ -216,7 +216,8 @@ fn what_could_be_both_is_refused() {
         r#"(func (export "f") (call $take_wide (i64.const 65540)))"#,
         r#"(func (export "f") (call $take_wide (i64.const 0x1000400000003)))"#,
         r#"(func (export "f") (result i64) (i64.const 65540))"#,
-        // What could be a mask or a size, though the same is an address elsewhere, and is given to imports with others.
+        // A possible mask or size, though the same constant is an address elsewhere, and is passed to imports with
+        // others.
         r#"(func (export "f") (call $take (i32.const 65536)) (call $take (i32.const 1)) (i32.store (i32.const 65536) (i32.const 1)))"#,
     ];
     for functions in neither {
@@ -230,7 +231,7 @@ fn what_could_be_both_is_refused() {
     }
 }
 
-/// Without a stack pointer and segments nothing shows where static data is: zeros need neither.
+/// Without a stack pointer and segments the place of static data is unknown: zeros need neither.
 #[test]
 fn what_nothing_shows_is_data_if_it_is_accessed() {
     let judged = |function: &str, constants| {
@@ -247,12 +248,12 @@ fn what_nothing_shows_is_data_if_it_is_accessed() {
         assert!(ssa.contains("@__wasm_data"), "{ssa}");
     }
     let numbers = [
-        // A field, what is returned, stored, passed on.
+        // A field; a constant that is returned, stored, passed on.
         r#"(func (export "f") (param i32) (result i32) (i32.load offset=2048 (local.get 0)))"#,
         r#"(func (export "f") (result i32) (i32.const 2048))"#,
         r#"(func (export "f") (param i32) (i32.store (local.get 0) (i32.const 2048)))"#,
         r#"(func (export "f") (result i64) (i64.const 2048))"#,
-        // Vectors, and devices behind the memory.
+        // Vectors, and devices after the memory.
         r#"(func (export "f") (result i32) (i32.load (i32.const 4)))"#,
         r#"(func (export "f") (result i32) (i32.load (i32.const 0x40002048)))"#,
     ];
@@ -260,7 +261,7 @@ fn what_nothing_shows_is_data_if_it_is_accessed() {
         let ssa = judged(function, Constants::Auto).unwrap();
         assert!(!ssa.contains("@__wasm_data"), "{ssa}");
     }
-    // A stack pointer that nothing calls so, and a stack that can't move.
+    // A stack pointer without a name, and a stack that can't move.
     let stack = r#"(global $g (mut i32) (i32.const 65536))
         (func (export "f") (param i32) (i32.store (global.get $g) (i32.const 1))
         (global.set $g (i32.add (global.get $g) (local.get 0))))"#;
@@ -270,7 +271,7 @@ fn what_nothing_shows_is_data_if_it_is_accessed() {
     assert!(!judged(far, Constants::Number).unwrap().contains("@__wasm_data"));
 }
 
-/// An address is stored in pieces, and what lies there is read.
+/// An address is stored in pieces, and the memory at it is read.
 const IN_PIECES: &str = r#"(func $read (param i32) (result i32) (i32.load (i32.load (local.get 0))))
     (func (export "f") (result i32)
       (i32.store8 (i32.const 65600) (i32.const 65540))
@@ -294,7 +295,7 @@ fn an_address_in_pieces_is_whole_again() {
     }
 }
 
-/// Taken for addresses by default, with a warning.
+/// Treated as addresses by default, with a warning.
 #[test]
 fn what_is_likely_an_address_is_refused_on_request() {
     let likely = [
@@ -389,7 +390,7 @@ fn accesses_through_variables_with_device_addresses_are_all_made() {
     }
 }
 
-/// Words of data and globals that could be addresses are what the option says.
+/// The option decides words of data and globals that could be addresses.
 #[test]
 fn words_of_data_and_globals_are_what_the_option_says() {
     let functions = r#"(data $.data.table (i32.const 65552) "\04\00\01\00")
@@ -423,8 +424,8 @@ fn sizes(functions: &str, memory_bytes: Option<u32>) -> Result<Vec<u64>, String>
     Ok(elf.sections().filter(|s| s.name().is_ok_and(is_data)).map(|section| section.size()).collect())
 }
 
-/// An object whose address goes out may be as large as memory, unless somebody says where data ends; and nobody may say
-/// that it ends before what is accessed.
+/// An object whose address escapes may be as large as memory, unless the end of data is given. The given end must not
+/// be before a visible access.
 #[test]
 fn an_end_that_is_given_is_the_end() {
     let passed = r#"(func (export "f") (call $take (i32.const 65600)))"#;
@@ -435,13 +436,13 @@ fn an_end_that_is_given_is_the_end() {
     assert_eq!(sizes(accessed, Some(65604)), Ok(vec![4]));
     for (functions, end) in [(accessed, 65602), (accessed, 65552), (accessed, 65600)] {
         let error = sizes(functions, Some(end)).unwrap_err();
-        assert!(error.contains("behind the end") && error.contains(&end.to_string()), "{error}");
+        assert!(error.contains("after the end") && error.contains(&end.to_string()), "{error}");
     }
-    // Nothing is there, so it is a number.
+    // There is no data, so it is a number.
     assert_eq!(sizes(passed, Some(65568)), Ok(vec![]));
 }
 
-/// Older linkers put data below the stack. What is there ends where the stack does.
+/// Older linkers put data below the stack. That data ends at the stack.
 #[test]
 fn data_below_the_stack_does_not_reach_beyond_it() {
     let text = r#"(module
@@ -456,7 +457,7 @@ fn data_below_the_stack_does_not_reach_beyond_it() {
     assert_eq!(elf.section_by_name(".data.__wasm_data.65536").unwrap().size(), 70000 - 65536);
 }
 
-/// An array whose first index is 32, as compilers make it of characters: the constant is 32 bytes in front of the array.
+/// An array whose first index is 32, as compilers make it of characters: the constant is 32 bytes before the array.
 #[test]
 fn a_constant_just_below_static_data_is_refused() {
     let functions = r#"(func (export "f") (param i32) (result i32)
@@ -473,7 +474,7 @@ fn a_constant_just_below_static_data_is_refused() {
     );
 }
 
-/// The same in front of a segment that follows another: the two stay together.
+/// The same before a segment that follows another: the two stay together.
 #[test]
 fn an_array_behind_a_segment_stays_behind_it() {
     let text = r#"(module

@@ -1,4 +1,4 @@
-//! `call_indirect` tells apart types that differ in wasm, also where their machine words look the same.
+//! `call_indirect` distinguishes types that differ in wasm, also where their machine words are equal.
 
 use testkit::executor::CallExit;
 use testkit::program::Program;

@@ -1,11 +1,11 @@
-//! Line programs: for each sequence of code, where its pieces come from.
+//! Line programs: the source locations of each sequence of code.
 //!
-//! Linkers leave the sequences of dropped functions, with addresses outside of the code. Tools that change code after it
-//! was linked may leave all sequences, with addresses of something else. A sequence is believed if it begins in the body
-//! of a function, behind all sequences before it, and ends exactly where the body of a function does: compilers give
-//! each function a sequence, and it ends with it.
+//! Linkers keep the sequences of dropped functions, with addresses outside of the code. Tools that change linked code
+//! may keep all sequences, with addresses that are no longer those of functions. A sequence is accepted only if it
+//! begins in the body of a function, after all earlier sequences, and ends exactly at the end of a function's body:
+//! compilers make a sequence per function, which ends with it.
 //!
-//! Within a sequence the last row of an address counts, and line 0 means that the code comes from nowhere.
+//! Within a sequence the last row of an address counts, and line 0 means that the code has no source location.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,12 +15,12 @@ use ssa::{FileName, Position, SourceFile, SourceLoc, SourceUnit, Sources};
 
 use super::{Bytes, Row};
 
-/// Code without gaps, and where it comes from.
+/// Code without gaps, and its source locations.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sequence {
     /// The unit that it belongs to.
     pub unit: SourceUnit,
-    /// Ascending by address; the last has no place and is the end.
+    /// Ascending by address; the last row has no location and marks the end.
     rows: Vec<Row>,
 }
 
@@ -30,12 +30,12 @@ impl Sequence {
         self.rows[0].address
     }
 
-    /// Address behind the last byte.
+    /// Address after the last byte.
     pub fn end(&self) -> u64 {
         self.rows[self.rows.len() - 1].address
     }
 
-    /// Where its pieces come from.
+    /// The rows that have a location, and the end.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         self.rows.iter().copied()
     }
@@ -68,9 +68,9 @@ pub fn of_functions(mut sequences: Vec<Sequence>, bodies: &[Range<u64>]) -> Vec<
     sequences
 }
 
-/// The ids of files and places so far.
+/// The ids assigned so far to files and positions.
 #[derive(Default)]
-pub struct Places {
+pub struct SourceIds {
     files: HashMap<FileName, SourceFile>,
     locs: HashMap<Position, SourceLoc>,
 }
@@ -79,24 +79,24 @@ pub struct Places {
 pub struct Reader<'r, 'a> {
     /// The unit.
     pub unit: gimli::UnitRef<'r, Bytes<'a>>,
-    places: &'r mut Places,
-    /// What ids stand for.
+    ids: &'r mut SourceIds,
+    /// The meanings of ids.
     pub sources: &'r mut Sources,
     /// Files by their number in the line program.
     files: HashMap<u64, Option<SourceFile>>,
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
-    /// A reader of a unit; `places` have ids already, and `sources` says what they stand for.
+    /// A reader of a unit. `ids` are those assigned so far, and `sources` has their meanings.
     pub fn new(
         unit: gimli::UnitRef<'r, Bytes<'a>>,
-        places: &'r mut Places,
+        ids: &'r mut SourceIds,
         sources: &'r mut Sources,
     ) -> Self {
-        Self { unit, places, sources, files: HashMap::new() }
+        Self { unit, ids, sources, files: HashMap::new() }
     }
 
-    /// The sequences of a line program, as they stand in it.
+    /// The sequences of a line program, in its order.
     pub fn sequences(
         &mut self,
         unit: SourceUnit,
@@ -107,7 +107,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let mut reader = program.rows();
         while let Some((header, row)) = reader.next_row()? {
             let (address, is_end) = (row.address(), row.end_sequence());
-            let loc = if is_end { None } else { self.place(header, row)? };
+            let loc = if is_end { None } else { self.location(header, row)? };
             match rows.last_mut() {
                 Some(last) if last.address == address => last.loc = loc,
                 Some(last) if last.loc == loc && !is_end => {}
@@ -123,8 +123,8 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(sequences)
     }
 
-    /// The place that a row names.
-    fn place(
+    /// The source location that a row names.
+    fn location(
         &mut self,
         header: &LineProgramHeader<Bytes<'a>>,
         row: &LineRow,
@@ -134,9 +134,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(file.map(|file| self.loc(Position { file, line, column: column(row.column()) })))
     }
 
-    /// The id of a place.
+    /// The id of a source position.
     fn loc(&mut self, position: Position) -> SourceLoc {
-        *self.places.locs.entry(position).or_insert_with(|| self.sources.positions.push(position))
+        *self.ids.locs.entry(position).or_insert_with(|| self.sources.positions.push(position))
     }
 
     /// Line `line` of a file of the line program.
@@ -160,7 +160,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             return Ok(known);
         }
         let name = header.file(index).map(|file| self.file_name(header, file)).transpose()?;
-        let (files, sources) = (&mut self.places.files, &mut *self.sources);
+        let (files, sources) = (&mut self.ids.files, &mut *self.sources);
         let name = name.filter(|name| !name.name.is_empty());
         let file =
             name.map(|name| *files.entry(name).or_insert_with_key(|name| sources.files.push(name.clone())));

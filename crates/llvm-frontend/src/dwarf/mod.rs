@@ -1,15 +1,14 @@
-//! Where wasm code comes from in the source, by the DWARF sections of the input.
+//! Source locations of wasm code, from the DWARF sections of the input.
 //!
 //! Compilers put DWARF into custom sections of the same names as in object files; an address in them is a byte offset
-//! in the code section. Linkers leave what belonged to dropped functions in place, with addresses that are no code, and
-//! tools that change linked modules may leave DWARF as it was, which then names the wrong places: see [`lines`].
+//! in the code section. Linkers keep the DWARF of dropped functions, with addresses outside of the code. Tools that
+//! change linked modules may keep DWARF unchanged, so that its addresses are wrong: see [`lines`].
 //!
-//! [`SourceMap::read`] decides once for each piece of a function's body which place in the source it comes from. From
-//! then on only ids of places travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers
-//! ([`crate::translate`]), so two instructions that come from one place are of one line for it, and the reader takes
-//! them back.
+//! [`SourceMap::read`] assigns a source location to each piece of a function's body, once. From then on only ids of
+//! locations travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers ([`crate::translate`]), so
+//! two instructions from one location are on one line for LLVM, and the reader converts the line numbers back.
 //!
-//! Debug information decides nothing about code. So what is wrong in it is a warning, and the code is then without.
+//! Debug information never influences code. So faulty DWARF causes a warning, and the code then has no locations.
 
 mod lines;
 mod names;
@@ -19,19 +18,19 @@ use ssa::{SourceLoc, Sources, Subprogram, SubprogramData};
 use crate::module_info::ModuleInfo;
 use lines::Sequence;
 
-/// What DWARF readers work on.
+/// The input of DWARF readers.
 type Bytes<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;
 
-/// Where code begins that comes from another place than what is in front of it.
+/// An address at which the source location changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Row {
     /// Byte offset in the code section.
     address: u64,
-    /// The place, if it has one.
+    /// The location of the code from here on, if it has one.
     loc: Option<SourceLoc>,
 }
 
-/// The place in the source of every byte of code.
+/// The source location of every byte of code.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SourceMap {
     /// Byte offset of the code section in the input.
@@ -43,7 +42,7 @@ pub struct SourceMap {
 }
 
 impl SourceMap {
-    /// Reads the DWARF of a module; nothing if it has none or if it is malformed, which is warned about.
+    /// Reads the DWARF of a module; `None` if it has none, or, with a warning, if it is malformed.
     pub fn read(info: &ModuleInfo, wasm: &[u8]) -> Option<(Self, Sources)> {
         let section = |name: &str| {
             let known = info.custom_sections.iter().find(|(known, _)| known == name);
@@ -57,7 +56,7 @@ impl SourceMap {
         match result {
             Ok((map, sources)) => (!map.rows.is_empty()).then_some((map, sources)),
             Err(error) => {
-                tracing::warn!("the DWARF sections are malformed and ignored: {error}");
+                tracing::warn!("the DWARF sections are malformed and are ignored: {error}");
                 None
             }
         }
@@ -67,14 +66,14 @@ impl SourceMap {
         let mut sources = Sources::default();
         let mut sequences = Vec::new();
         let mut names = names::Names::default();
-        let mut places = lines::Places::default();
+        let mut ids = lines::SourceIds::default();
         let mut units = dwarf.units();
         while let Some(header) = units.next()? {
             let unit = dwarf.unit(header)?;
             if let Some(program) = unit.line_program.clone() {
                 let unit_ref = unit.unit_ref(dwarf);
                 let id = sources.units.push(names::unit(unit_ref)?);
-                let mut reader = lines::Reader::new(unit_ref, &mut places, &mut sources);
+                let mut reader = lines::Reader::new(unit_ref, &mut ids, &mut sources);
                 sequences.extend(reader.sequences(id, program.clone())?);
                 names.read(&mut reader, program.header())?;
             }
@@ -117,17 +116,17 @@ impl SourceMap {
         }
     }
 
-    /// The function of the source that a wasm function is.
+    /// The source function that corresponds to a wasm function.
     pub fn subprogram(&self, function: u32) -> Option<Subprogram> {
         self.subprograms[function as usize]
     }
 
-    /// The place of the operator at a byte offset of the input.
+    /// The location of the operator at a byte offset of the input.
     pub fn loc_at(&self, offset: usize) -> Option<SourceLoc> {
         self.loc((offset as u64).checked_sub(self.code_start)?)
     }
 
-    /// The first place of the code between two addresses.
+    /// The first location of the code between two addresses.
     fn first_loc(&self, start: u64, end: u64) -> Option<SourceLoc> {
         let from = self.rows.partition_point(|row| row.address < start);
         self.rows[from..].iter().take_while(|row| row.address < end).find_map(|row| row.loc)

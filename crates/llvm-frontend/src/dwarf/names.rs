@@ -1,7 +1,7 @@
 //! The names of units and functions.
 //!
-//! An entry for a function has its address, but may leave its name to another entry: the declaration in a class, or the
-//! abstract form that its inlined copies share. References are followed a few steps, which is more than compilers make.
+//! An entry for a function has its address, but may refer to another entry for its name: the declaration in a class, or
+//! the abstract instance of its inlined copies. A limited number of references is followed, more than compilers emit.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use ssa::{SourceLoc, UnitData};
 use super::Bytes;
 use super::lines::Reader;
 
-/// How many references are followed.
+/// Maximum number of references that are followed.
 const MOST_REFERENCES: u32 = 4;
 
 type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
 
-/// What is known of a function's name.
+/// The name of a function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Name {
-    /// In the source.
+    /// The name in the source.
     pub name: Option<String>,
-    /// For linkers, if that is another one.
+    /// The name for linkers, if it differs.
     pub linkage_name: Option<String>,
-    /// Where it is declared.
+    /// The location of the declaration.
     pub declaration: Option<SourceLoc>,
 }
 
@@ -68,7 +68,7 @@ impl Names {
     }
 }
 
-/// What entries say of a function, the first that says something.
+/// The name of a function, collected from its entries. The first entry that has an attribute counts.
 #[derive(Default)]
 struct Said<'a> {
     name: Option<AttributeValue<Bytes<'a>>>,
@@ -78,7 +78,7 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Adds what an entry says, and what those say that it refers to.
+    /// Adds the attributes of an entry and of the entries it refers to.
     fn collect(
         &mut self,
         unit: UnitRef<'_, Bytes<'a>>,
@@ -101,7 +101,7 @@ impl<'a> Said<'a> {
     }
 }
 
-/// What a unit says of itself.
+/// The attributes of a unit.
 pub fn unit(unit: UnitRef<'_, Bytes<'_>>) -> gimli::Result<UnitData> {
     let mut entries = unit.entries();
     let root = entries.next_dfs()?.ok_or(gimli::Error::MissingUnitDie)?;

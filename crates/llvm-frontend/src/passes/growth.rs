@@ -1,13 +1,13 @@
 //! A budget for inlining.
 //!
-//! LLVM's inliner weighs every call by itself, and simplifies a function again after something was inlined into it.
-//! So a caller grows by as many copies as it has calls, and in a chain of functions that are called once each, the
+//! LLVM's inliner weighs every call by itself, and simplifies a function again after each inlining into it.
+//! So a caller grows by as many copies as it has calls. In a chain of functions that are called once each, the
 //! code of the last is simplified as often as the chain is long.
 //!
-//! Before inlining, the call graph is walked from callees to callers. Every function is given the size it has when
-//! all calls are inlined that LLVM is likely to inline, and the work: instructions times how often they are
-//! simplified. A call that makes its caller too large, or its code too often simplified, is forbidden (`noinline`).
-//! The budget is far beyond what the functions of ordinary programs reach.
+//! Before inlining, the call graph is walked from callees to callers. For every function two numbers are computed: its
+//! size after all calls that LLVM is likely to inline are inlined, and the work, that is instructions times the number
+//! of their simplifications. A call is forbidden (`noinline`) if it would make its caller too large or the work too
+//! much. The budget is far beyond that of functions in ordinary programs.
 //!
 //! Every function and call is visited once. Calls on a cycle, to a function that is still open, don't count.
 
@@ -19,16 +19,16 @@ use inkwell::values::{CallSiteValue, FunctionValue, InstructionOpcode};
 
 use super::limits::{MANY_BLOCKS, Size};
 
-/// Instructions up to which a callee with several callers may be inlined: LLVM's threshold for its cost, with room
-/// for arguments that are known.
+/// Maximum instructions of a callee with several callers that may be inlined: LLVM's cost threshold, plus the savings
+/// by constant arguments.
 const SMALL: usize = 80;
-/// Instructions up to which a callee with one caller may be inlined.
+/// Maximum instructions of a callee with one caller that may be inlined.
 const SINGLE: usize = 4000;
-/// Instructions up to which a caller may grow in any case; beyond it, it may double.
+/// Instructions to which any caller may grow; a larger one may double.
 const CALLER: usize = 20_000;
-/// How often the code of a function may be simplified on average on its way to the last caller.
+/// Maximum average number of simplifications of a function's code on its way to the last caller.
 const ROUNDS: usize = 8;
-/// Instructions of a function that may be simplified more often.
+/// Instructions of a function that are exempt from that maximum.
 const FREE: usize = 500;
 
 /// A function with a body.
@@ -36,13 +36,13 @@ struct Func<'ctx> {
     /// Calls of functions with a body, by index.
     calls: Vec<(CallSiteValue<'ctx>, usize)>,
     own: Size,
-    /// Whether it can go when its only call is inlined.
+    /// Whether it can be deleted after its only call is inlined.
     is_single: bool,
-    /// Once it is visited.
+    /// The result, after the function is visited.
     result: Option<Grown>,
 }
 
-/// A function with everything likely inlined.
+/// A function after likely inlining.
 #[derive(Clone, Copy)]
 struct Grown {
     size: Size,
@@ -64,7 +64,7 @@ pub fn bound_inlining(module: &Module<'_>) {
     }
 }
 
-/// The size of a function when it has inlined what it likely will, and the calls that it must not.
+/// The size of a function after likely inlining, and the calls that must not be inlined.
 fn grow<'ctx>(funcs: &[Func<'ctx>], index: usize) -> (Grown, Vec<CallSiteValue<'ctx>>) {
     let func = &funcs[index];
     let most_insts = CALLER.max(2 * func.own.insts);
@@ -77,7 +77,7 @@ fn grow<'ctx>(funcs: &[Func<'ctx>], index: usize) -> (Grown, Vec<CallSiteValue<'
         if grown.size.insts > if callee.is_single { SINGLE } else { SMALL } {
             continue;
         }
-        // Its first block becomes a part of the caller's.
+        // The callee's entry block becomes part of the caller's block.
         let next = size + Size { blocks: grown.size.blocks - 1, ..grown.size };
         let next_before = before + if callee.is_single { grown.work } else { 0 };
         if next.insts > most_insts
@@ -126,7 +126,7 @@ fn measure<'ctx>(function: FunctionValue<'ctx>, indices: &HashMap<FunctionValue<
     func
 }
 
-/// Indices such that callees come before their callers, but for cycles.
+/// Indices such that callees come before their callers, except on cycles.
 fn callees_first(funcs: &[Func<'_>]) -> Vec<usize> {
     let mut order = Vec::with_capacity(funcs.len());
     let mut seen = vec![false; funcs.len()];

@@ -1,8 +1,8 @@
 //! Functions that are too large for some passes.
 //!
-//! Several of LLVM's passes take time by the square of a function's blocks or loops: the search for the stores that
-//! a load may read, what all branches on a value say about it, what is known of a loop from the branches in front of
-//! it. For ordinary functions that is nothing; a function of thousands of blocks would take minutes.
+//! Several of LLVM's passes are quadratic in a function's blocks or loops. They search for the stores that a load may
+//! read, for the facts about a value that all branches on it imply, or for the facts about a loop that earlier branches
+//! imply. For ordinary functions that time is negligible; a function of thousands of blocks would take minutes.
 //!
 //! A function that is too large is *set aside* while a pipeline runs over the module: it gets `optnone` and
 //! `noinline`, which LLVM requires together, and is brought back for a pipeline of its own.
@@ -20,13 +20,13 @@ use crate::read::raw::{self, Block, Value};
 pub const MANY_BLOCKS: usize = 2000;
 /// Instructions of a function beyond which it gets passes that take linear time only.
 const MANY_INSTS: usize = 100_000;
-/// Loops of a function beyond which no pass looks at loops.
+/// Loops of a function beyond which it gets no loop passes.
 const MANY_LOOPS: usize = 150;
 
 /// The attributes of a function that is set aside.
 const ASIDE: [&str; 2] = ["noinline", "optnone"];
 
-/// How large a function is.
+/// The size of a function.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Size {
     /// Its basic blocks.
@@ -83,7 +83,7 @@ pub fn bring_back(function: FunctionValue<'_>) {
     }
 }
 
-/// How many blocks of a function are the target of an edge from a block behind them in a depth-first walk.
+/// The number of loop headers: blocks that are the target of a back edge of a depth-first walk.
 fn loops(function: Value<'_>) -> usize {
     let Some(entry) = function.entry_block() else { return 0 };
     let mut heads = 0;
@@ -110,13 +110,13 @@ fn loops(function: Value<'_>) -> usize {
     heads
 }
 
-/// Where a walk is with a block.
+/// The state of a block in the walk.
 enum State {
     /// On the path.
     Open,
-    /// On the path, and known as the head of a loop.
+    /// On the path, and known as the header of a loop.
     Head,
-    /// Left for good.
+    /// Finished.
     Closed,
 }
 
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// How many functions are set aside.
+    /// The number of functions that are set aside.
     fn count_aside(text: &str, set_aside: impl Fn(&Module<'_>)) -> usize {
         let context = Context::create();
         let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "test");
@@ -141,7 +141,7 @@ mod tests {
         functions.len()
     }
 
-    /// Loops one behind the other, or one in the other; and a function without any.
+    /// Loops in sequence or nested; and a function without any.
     fn with_loops(count: usize, nested: bool) -> String {
         let mut text = String::from("define void @other() {\n ret void\n}\n");
         text.push_str("define void @f(i1 %c) {\n br label %l0\n");

@@ -1,11 +1,11 @@
 //! Appending `ssa` instructions, with the simplifications that keep expansions small.
 //!
-//! The families of the reader expand one LLVM instruction into several and often with constant or already
+//! The instruction families of the reader expand one LLVM instruction into several, often with constant or already
 //! extended operands. The builder folds constants, drops identities and redundant extensions and keeps
 //! constants on the right, so that the families can be written plainly.
 //!
-//! Constants are made once per block and at their first use there: long live ranges of constants help nobody,
-//! and a constant next to its use folds into an immediate.
+//! Constants are made once per block, at their first use there: a longer live range has no benefit, and a constant
+//! next to its use folds into an immediate.
 //!
 //! Invariant: [`Builder::known`] is sound for every value made so far.
 
@@ -15,14 +15,14 @@ use ssa::{
 };
 
 use super::hash::LookupMap;
-use super::known::Known;
+use super::known::KnownBits;
 
 /// A function under construction and the block that instructions go to.
 pub struct Builder {
-    /// What was built so far.
+    /// The function so far.
     pub func: Function,
     block: Block,
-    known: IdVec<Value, Known>,
+    known: IdVec<Value, KnownBits>,
     consts: LookupMap<(u32, Type, i64), Value>,
     addresses: LookupMap<(u32, DataId, i32), Value>,
 }
@@ -49,8 +49,8 @@ impl Builder {
         self.block
     }
 
-    /// Appends a parameter of which `known` holds.
-    pub fn param(&mut self, block: Block, ty: Type, known: Known) -> Value {
+    /// Appends a parameter for which `known` holds.
+    pub fn param(&mut self, block: Block, ty: Type, known: KnownBits) -> Value {
         self.known.push(known);
         self.func.add_param(block, ty)
     }
@@ -59,12 +59,12 @@ impl Builder {
     pub fn inst(&mut self, data: InstData, results: &[Type]) -> Vec<Value> {
         let inst = self.func.append(self.block, data, results);
         for ty in results {
-            self.known.push(Known::nothing(ty.bits()));
+            self.known.push(KnownBits::nothing(ty.bits()));
         }
         self.func.results[inst].clone()
     }
 
-    fn value(&mut self, data: InstData, ty: Type, known: Known) -> Value {
+    fn value(&mut self, data: InstData, ty: Type, known: KnownBits) -> Value {
         self.known.push(known);
         self.func.append_value(self.block, data, ty)
     }
@@ -74,8 +74,8 @@ impl Builder {
         self.func.values[value].ty
     }
 
-    /// What is known of a value's upper bits.
-    pub fn known(&self, value: Value) -> Known {
+    /// The known facts about a value's upper bits.
+    pub fn known(&self, value: Value) -> KnownBits {
         self.known[value]
     }
 
@@ -91,7 +91,7 @@ impl Builder {
         if let Some(&value) = self.consts.get(&key) {
             return value;
         }
-        let known = if ty.is_int() { Known::of_const(bits, ty) } else { Known::nothing(ty.bits()) };
+        let known = if ty.is_int() { KnownBits::of_const(bits, ty) } else { KnownBits::nothing(ty.bits()) };
         let value = self.value(InstData::Const { ty, bits }, ty, known);
         self.consts.insert(key, value);
         value
@@ -103,12 +103,12 @@ impl Builder {
         if let Some(&value) = self.addresses.get(&key) {
             return value;
         }
-        let value = self.value(InstData::DataAddr { data, offset }, Type::I32, Known::nothing(32));
+        let value = self.value(InstData::DataAddr { data, offset }, Type::I32, KnownBits::nothing(32));
         self.addresses.insert(key, value);
         value
     }
 
-    /// The constant a value is.
+    /// The value of a constant.
     pub fn as_const(&self, value: Value) -> Option<i64> {
         self.func.as_const(value)
     }
@@ -121,7 +121,7 @@ impl Builder {
         if let Some(value) = self.simplify_unary(op, ty, arg) {
             return value;
         }
-        let known = Known::of_unary(op, ty, self.known(arg));
+        let known = KnownBits::of_unary(op, ty, self.known(arg));
         self.value(InstData::Unary { op, ty, arg }, ty, known)
     }
 
@@ -166,7 +166,7 @@ impl Builder {
         let ty = self.ty(a);
         debug_assert_eq!(ty, self.ty(b), "{}: {op:?} {a} {b}", self.func.name);
         if !ty.is_int() {
-            return self.value(InstData::Binary { op, ty, args: [a, b] }, ty, Known::nothing(ty.bits()));
+            return self.value(InstData::Binary { op, ty, args: [a, b] }, ty, KnownBits::nothing(ty.bits()));
         }
         let (a, b) = if is_commutative(op) && self.as_const(a).is_some() && self.as_const(b).is_none() {
             (b, a)
@@ -180,7 +180,7 @@ impl Builder {
         if let Some(value) = constant.and_then(|c| self.simplify_binary(op, a, c)) {
             return value;
         }
-        let known = Known::of_binary(op, ty, self.known(a), self.known(b), constant);
+        let known = KnownBits::of_binary(op, ty, self.known(a), self.known(b), constant);
         self.value(InstData::Binary { op, ty, args: [a, b] }, ty, known)
     }
 
@@ -235,7 +235,7 @@ impl Builder {
             },
             _ => {}
         }
-        self.value(InstData::Icmp { cond, ty, args: [a, b] }, Type::I32, Known::below(1, 32))
+        self.value(InstData::Icmp { cond, ty, args: [a, b] }, Type::I32, KnownBits::below(1, 32))
     }
 
     /// An integer comparison with a constant.
@@ -261,7 +261,7 @@ impl Builder {
         if if_true == if_false {
             return if_true;
         }
-        let known = Known::either(self.known(if_true), self.known(if_false));
+        let known = KnownBits::either(self.known(if_true), self.known(if_false));
         if known.unsigned <= 1
             && ty == Type::I32
             && let Some(value) = self.select_boolean(cond, if_true, if_false)
@@ -292,17 +292,17 @@ impl Builder {
 
     /// A load.
     pub fn load(&mut self, mem: MemType, ty: Type, addr: Addr, flags: MemFlags) -> Value {
-        self.value(InstData::Load { mem, ty, addr, flags }, ty, Known::of_load(mem, ty))
+        self.value(InstData::Load { mem, ty, addr, flags }, ty, KnownBits::of_load(mem, ty))
     }
 
-    /// An instruction with one result, of which nothing is known.
+    /// An instruction with one result, without known facts.
     pub fn opaque(&mut self, data: InstData, ty: Type) -> Value {
-        self.value(data, ty, Known::nothing(ty.bits()))
+        self.value(data, ty, KnownBits::nothing(ty.bits()))
     }
 
     /// A comparison that is not of integers: its result is 0 or 1.
     pub fn boolean(&mut self, data: InstData) -> Value {
-        self.value(data, Type::I32, Known::below(1, 32))
+        self.value(data, Type::I32, KnownBits::below(1, 32))
     }
 
     /// The low `bits` bits of `value`, zeros above.

@@ -1,4 +1,4 @@
-//! Calls: of functions of the program, of code addresses, and of the frontend's markers.
+//! Calls of functions of the program and of code addresses, and the calls that represent `ssa` instructions.
 
 use ssa::{Addr, BinaryOp, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp, Value};
 
@@ -98,7 +98,7 @@ impl<'m> Reader<'_, '_, 'm> {
     fn static_address(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
         let operand = |n: usize| inst.arguments().get(n).and_then(|arg| arg.const_int());
         let (Some(object), Some(offset)) = (operand(0), operand(1)) else {
-            return Err("an address of static data that is no constant".into());
+            return Err("an address of static data that is not constant".into());
         };
         let data = self.part.cx.names.data(&names::static_symbol(object as u32));
         let data = data.ok_or("static data in a program without any")?;
@@ -131,7 +131,7 @@ impl<'m> Reader<'_, '_, 'm> {
         Ok(Repr::One(self.b.icmp(Cond::LeU, end, limit)))
     }
 
-    /// How far a wasm address plus an offset is behind the start of the arguments, modulo 2^32.
+    /// The distance of a wasm address plus an offset from the start of the arguments, modulo 2^32.
     fn distance_in_arguments(&mut self, address: Value, offset: u32) -> Result<Value, Refused> {
         let names = self.part.cx.names;
         let memory = names.data(names::LINEAR_MEMORY).ok_or("an access without a memory")?;

@@ -1,15 +1,15 @@
-//! Properties that phis and selects have if everything that flows into them has.
+//! Properties that phis and selects have if all their inputs have them.
 //!
-//! A property of a web of phis can't be found by looking at one phi: a loop's phi has it if the value from
-//! outside and the value from the loop have it, and that one may be the phi itself. The largest set of phis
-//! and selects that is closed under the property is found by starting with all of them, removing those with
-//! an input that lacks the property, and then what depends on the removed. Each is removed at most once, so
-//! the work is linear in the number of inputs.
+//! A property of a web of phis can't be found by looking at one phi. A loop's phi has it if the value from outside and
+//! the value from the loop have it, and the latter may be the phi itself. So the largest set of phis and selects that
+//! is closed under the property is computed: start with all of them, remove those with an input that lacks the
+//! property, then those that depend on removed ones. Each is removed at most once, so the work is linear in the number
+//! of inputs.
 
 use super::hash::LookupMap;
 use super::raw::{self as llvm, Opcode};
 
-/// What an input says about the property.
+/// The state of an input with respect to the property.
 pub enum Input<'m> {
     /// It has the property.
     Has,
@@ -46,7 +46,7 @@ pub fn closed_set<'m>(
     members
 }
 
-/// What a phi or select chooses from.
+/// The values that a phi or select chooses from.
 fn inputs<'m>(choice: llvm::Value<'m>) -> Vec<llvm::Value<'m>> {
     match choice.opcode() {
         Some(Opcode::LLVMSelect) => vec![choice.operand(1), choice.operand(2)],

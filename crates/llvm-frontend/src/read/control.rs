@@ -170,7 +170,7 @@ impl<'m> Reader<'_, '_, 'm> {
         self.b.func.add_block()
     }
 
-    /// Ends the block with a trap. If the code is not a constant, it is looked at.
+    /// Ends the block with a trap. If the code is not a constant, a switch on it selects the trap.
     pub(super) fn trap(&mut self, code: llvm::Value<'m>) -> Result<(), Refused> {
         if let Some(bits) = code.const_int() {
             self.terminate(InstData::Trap { code: trap_code(bits)? });
@@ -199,7 +199,7 @@ impl<'m> Reader<'_, '_, 'm> {
         block
     }
 
-    /// A trap that different places go to belongs to the function as a whole.
+    /// A trap shared by several places has the location of the whole function.
     fn share(&mut self, trap: Block) {
         let inst = self.b.func.terminator(trap);
         let source = &mut self.b.func.source;
@@ -210,7 +210,7 @@ impl<'m> Reader<'_, '_, 'm> {
     }
 }
 
-/// Whether LLVM promises that a block is never entered. The frontend's own traps are calls.
+/// Whether a block is unreachable according to LLVM. The frontend's own traps are calls.
 fn is_never_reached(block: llvm::Block<'_>) -> bool {
     block.instructions().next().and_then(llvm::Value::opcode) == Some(Opcode::LLVMUnreachable)
 }

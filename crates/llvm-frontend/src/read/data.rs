@@ -1,18 +1,18 @@
 //! Global variables: objects of the program, and constants that LLVM made.
 //!
-//! LLVM turns switches that compute a value into look-ups in a constant array. Such an array becomes a data object with
-//! the bytes of its initializer. Pointers in it, and integers made of pointers, become addresses that the target fills
-//! in ([`StoredAddress`]), so it doesn't matter which objects they point into or how the array is read.
+//! LLVM turns switches that compute a value into look-ups in a constant array. Such an array becomes a data object
+//! with the bytes of its initialiser. Pointers in it, and integers made of pointers, become addresses that the target
+//! fills in ([`StoredAddress`]). So the objects they point into and the way the array is read don't matter.
 //!
 //! The base of linear memory is a call while LLVM makes such constants ([`crate::passes::MEMORY_BASE`]), and so are
-//! references to functions; neither can be in one.
+//! references to functions; so neither occurs in a constant.
 
 use ssa::{Addr, DataId, DataKind, DataObject, EntityId as _, StoredAddress};
 
 use super::function::Reader;
 use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape};
-use super::{Part, Refused};
+use super::{PartReader, Refused};
 
 /// Bytes above which a constant is refused: LLVM makes tables from code, so they are no larger than code.
 const MAX_CONSTANT_BYTES: u64 = 1 << 24;
@@ -41,8 +41,8 @@ impl Word {
     }
 }
 
-impl<'m> Part<'_, 'm> {
-    /// The object a global variable is.
+impl<'m> PartReader<'_, 'm> {
+    /// The object of a global variable.
     fn global(&mut self, global: llvm::Value<'m>) -> Result<DataId, Refused> {
         if let Some(&known) = self.globals.get(&global) {
             return Ok(known);
@@ -148,7 +148,7 @@ impl<'m> Part<'_, 'm> {
                     Some(Opcode::LLVMGetElementPtr) => self.constant_element(value)?,
                     _ => return Err(refused()),
                 };
-                // An address that lost its upper bits is no address.
+                // A truncated address is not an address.
                 if word.base.is_some() && bits < u32::BITS {
                     return Err(refused());
                 }
@@ -158,7 +158,7 @@ impl<'m> Part<'_, 'm> {
         }
     }
 
-    /// A sum or difference of which at most one side is an address, or a distance in one object.
+    /// A sum or difference with an address on at most one side, or a distance within one object.
     fn constant_sum(&mut self, op: Opcode, value: llvm::Value<'m>) -> Result<Word, Refused> {
         let (a, b) = (self.constant_word(value.operand(0))?, self.constant_word(value.operand(1))?);
         match (op, a.base, b.base) {

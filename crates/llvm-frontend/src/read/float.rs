@@ -76,7 +76,7 @@ impl<'m> Reader<'_, '_, 'm> {
         Ok(Repr::One(value))
     }
 
-    /// Reads an intrinsic on floats; `None` if it is none of them.
+    /// Reads an intrinsic on floats; `None` if it is not one.
     pub(super) fn float_intrinsic(
         &mut self,
         inst: llvm::Value<'m>,

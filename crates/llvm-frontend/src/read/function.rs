@@ -1,35 +1,34 @@
 //! Reading one function: block order, operands, and the dispatch to the families of instructions.
 //!
-//! Blocks reachable from the entry are numbered and read in reverse postorder. A definition dominates its
-//! uses, so every operand has been read before, except what flows into phis: those become block parameters,
-//! created for all blocks before any instruction is read, and an edge's arguments are read with the
-//! terminator it leaves by.
+//! Blocks reachable from the entry are numbered and read in reverse postorder. A definition dominates its uses, so
+//! every operand has been read before it is used. The exception is inputs of phis. Phis become block parameters,
+//! created for all blocks before any instruction is read, and an edge's arguments are read with its terminator.
 //!
-//! The families append to the current block through the [`Builder`] and return how the result is represented.
-//! Afterwards [`ssa::canonicalize`] drops what turned out to be unused and splits critical edges.
+//! The families append to the current block through the [`Builder`] and return the representation of the result.
+//! Afterwards [`ssa::canonicalize`] drops unused values and splits critical edges.
 
 use ssa::{Block, Function, IdVec, Signature, Type, Value};
 
 use super::builder::Builder;
 use super::choices::closed_set;
 use super::hash::LookupMap;
-use super::known::Known;
+use super::known::KnownBits;
 use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, StructId};
-use super::{Part, Refused, Unsupported};
+use super::{PartReader, Refused, Unsupported};
 use crate::names::Callee;
 use crate::translate::debug;
 
 /// The state of reading one function.
 pub struct Reader<'p, 'a, 'm> {
-    pub(super) part: &'p mut Part<'a, 'm>,
+    pub(super) part: &'p mut PartReader<'a, 'm>,
     pub(super) b: Builder,
     pub(super) values: LookupMap<llvm::Value<'m>, Repr>,
     pub(super) structs: Vec<Vec<Repr>>,
     pub(super) blocks: LookupMap<llvm::Block<'m>, Block>,
-    /// What flows into the phis of the second block on the edge from the first.
+    /// The inputs of the phis of the second block on the edge from the first.
     pub(super) incoming: LookupMap<(Block, Block), Vec<llvm::Value<'m>>>,
-    /// For each block how its phis are passed.
+    /// For each block the way its phis are passed.
     pub(super) phis: IdVec<Block, Vec<Passing>>,
     /// Phis and selects of pointers into linear memory.
     pub(super) relative: LookupMap<llvm::Value<'m>, ()>,
@@ -39,11 +38,11 @@ pub struct Reader<'p, 'a, 'm> {
     pub(super) traps: LookupMap<llvm::Block<'m>, TrapCall<'m>>,
     /// The block for each trap code, once there is one.
     pub(super) trap_blocks: LookupMap<u8, Block>,
-    /// The current block has its terminator; what follows in LLVM's block is dead.
+    /// The current block has its terminator; the rest of LLVM's block is dead.
     pub(super) terminated: bool,
 }
 
-/// How the value of a phi is passed along an edge.
+/// The way the value of a phi is passed along an edge.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Passing {
     /// As it is.
@@ -59,12 +58,15 @@ pub enum Passing {
 pub enum TrapCall<'m> {
     /// Always this one.
     Code(llvm::Value<'m>),
-    /// What flows into its n-th phi.
+    /// The input of its n-th phi.
     Phi(usize),
 }
 
 /// Reads the body of `function`.
-pub(super) fn read<'m>(part: &mut Part<'_, 'm>, function: llvm::Value<'m>) -> Result<Function, Unsupported> {
+pub(super) fn read<'m>(
+    part: &mut PartReader<'_, 'm>,
+    function: llvm::Value<'m>,
+) -> Result<Function, Unsupported> {
     let refuse =
         |what: Refused, instruction: String| Unsupported { function: function.name(), instruction, what };
     let signature = signature_of(function).map_err(|what| refuse(what, "its signature".into()))?;
@@ -200,7 +202,7 @@ impl<'m> Reader<'_, '_, 'm> {
         self.zero_extended = closed_set(&integers, super::integer::is_zero_extended);
     }
 
-    /// Records a block whose first instruction behind the phis is a trap.
+    /// Records a block whose first instruction after the phis is a trap.
     fn note_trap(&mut self, block: llvm::Block<'m>, phis: &[llvm::Value<'m>]) {
         if block.terminator().opcode() != Some(Opcode::LLVMUnreachable) {
             return;
@@ -247,7 +249,8 @@ impl<'m> Reader<'_, '_, 'm> {
         let shape = Shape::of(value.ty())?;
         let repr = self.assemble(&shape, &mut |b, ty, bits| {
             let extended = bits == 1 || passing == Passing::ZeroExtended(bits);
-            let known = if extended { Known::below(bits, ty.bits()) } else { Known::nothing(ty.bits()) };
+            let known =
+                if extended { KnownBits::below(bits, ty.bits()) } else { KnownBits::nothing(ty.bits()) };
             b.param(block, ty, known)
         });
         match (passing, repr) {
@@ -300,7 +303,7 @@ impl<'m> Reader<'_, '_, 'm> {
         }
     }
 
-    /// How an operand is represented; constants are made here.
+    /// The representation of an operand; constants are made here.
     pub(super) fn repr(&mut self, value: llvm::Value<'m>) -> Result<Repr, Refused> {
         match self.values.get(&value) {
             Some(&repr) => Ok(repr),

@@ -1,7 +1,7 @@
 //! A fast hash for small keys that are not chosen by an adversary: pointers, ids and small numbers.
 //!
-//! LLVM's values have no dense numbers, so the reader maps their addresses. Addresses differ from run to run,
-//! so these maps are only ever looked up in, never iterated; the hash then can't reach the output.
+//! LLVM's values have no dense numbers, so the reader maps their addresses. Addresses differ from run to run. These
+//! maps are only used for look-up and never iterated, so the hash can't influence the output.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -1,8 +1,8 @@
 //! Integer operations of any width up to 128 bits, comparisons, selects and conversions.
 //!
-//! Bits above a narrow integer's width are unspecified. Operations whose low result bits depend on low
-//! operand bits only run on the promoted operands as they are; the others extend their operands first, by
-//! zeros or by the sign as they need.
+//! Bits above a narrow integer's width are unspecified. Some operations, such as addition, need only the low bits of
+//! their operands for the low bits of the result; they use the promoted operands unchanged. The others first extend
+//! their operands, by zeros or by the sign as needed.
 
 use ssa::{Addr, BinaryOp, Cond, Type, UnaryOp, Value};
 
@@ -13,7 +13,7 @@ use super::raw::{self as llvm, IntPredicate, Opcode};
 use super::repr::{Repr, container};
 use crate::names;
 
-/// How an operand must be extended.
+/// The extension an operand needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extension {
     None,
@@ -92,7 +92,7 @@ impl<'m> Reader<'_, '_, 'm> {
         Ok(Repr::One(self.b.binary(op, a, b)))
     }
 
-    /// The negation of a boolean. A comparison with another use stays as it is, so that it isn't made twice.
+    /// The negation of a boolean. A comparison with other uses is kept and negated, so that it isn't made twice.
     fn negation(&mut self, source: llvm::Value<'m>, value: Value) -> Value {
         if source.users().nth(1).is_none() {
             self.b.not(value)
@@ -306,7 +306,7 @@ impl<'m> Reader<'_, '_, 'm> {
         y: llvm::Value<'m>,
     ) -> Result<Value, Refused> {
         let (a, b) = (self.address(x)?, self.address(y)?);
-        // A common base doesn't change whether two sums are equal; it may change their order, as sums wrap.
+        // A common base doesn't change the equality of two sums; it may change their order, as sums wrap.
         let (a, b) = if a.base == b.base && matches!(cond, Cond::Eq | Cond::Ne) {
             (Addr { base: None, ..a }, Addr { base: None, ..b })
         } else {
@@ -330,8 +330,8 @@ pub(super) const fn unsigned(cond: Cond) -> Cond {
 
 /// Whether the representation of a narrow integer has zeros above its width without an extension.
 ///
-/// This is a prediction from LLVM's instructions that only has to be right mostly: edges extend what flows
-/// into a phi that is taken to be extended, at no cost if it is.
+/// This is a prediction from LLVM's instructions, and only the cost of code depends on it: edges extend the input of a
+/// phi that is predicted to be extended, and the extension is free if the prediction is right.
 pub(super) fn is_zero_extended(value: llvm::Value<'_>) -> Input<'_> {
     match value.opcode() {
         Some(Opcode::LLVMPHI | Opcode::LLVMSelect) => Input::If(value),

@@ -1,7 +1,7 @@
 //! LLVM's intrinsics.
 //!
-//! An integer pipeline produces a known set of intrinsics; each is a small expansion here, on operands
-//! extended as it needs. Hints are dropped. Everything else is refused by name.
+//! An integer pipeline produces a known set of intrinsics. Each is expanded here, on operands
+//! that are extended as needed. Hints are dropped. Everything else is refused by name.
 
 use ssa::{BinaryOp, Cond, Type, UnaryOp, Value};
 
@@ -92,7 +92,7 @@ impl<'m> Reader<'_, '_, 'm> {
         }
     }
 
-    /// The size of an object that nothing is known of: the largest or smallest number.
+    /// The size of an unknown object: the largest or smallest number.
     fn object_size(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
         let wants_minimum = inst.arguments().get(1).and_then(|arg| arg.const_int()) == Some(1);
         let ty = container(Self::width(inst)?);
@@ -396,7 +396,7 @@ impl<'m> Reader<'_, '_, 'm> {
     }
 }
 
-/// Why an intrinsic is refused.
+/// The reason for refusing an intrinsic.
 pub(super) fn unknown(base: &str) -> Refused {
     format!("no lowering for the intrinsic `{base}`")
 }

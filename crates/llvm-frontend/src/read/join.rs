@@ -1,14 +1,14 @@
-//! Putting the output of a part into the program.
+//! Joining the output of a part to the program.
 //!
-//! A part numbers what it adds from the lengths of the program it was shown. Joining appends the additions to
-//! the program as it is by then and shifts exactly those ids. Parts are joined in part order, so the result
+//! A part numbers its additions from the lengths of the program it was given. Joining appends the additions to the
+//! program in its current state and shifts exactly those ids. Parts are joined in part order, so the result
 //! doesn't depend on which thread finished first.
 
 use ssa::{DataId, EntityId, FuncId, Function, InstData, Module, SigId};
 
 use super::{ReadContext, ReadOutput};
 
-/// Lengths of the program that a part was shown: ids below them need no change.
+/// Lengths of the program that a part was given: ids below them need no change.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     functions: usize,
@@ -17,7 +17,7 @@ pub struct Seen {
 }
 
 impl ReadContext<'_> {
-    /// What [`ReadOutput::join`] must know of the program that the part was shown.
+    /// The facts about the program given to the part that [`ReadOutput::join`] needs.
     pub fn seen(&self) -> Seen {
         Seen {
             functions: self.program.decls.len(),
@@ -28,21 +28,23 @@ impl ReadContext<'_> {
 }
 
 /// Final ids of a part's additions.
-struct Places {
+struct FinalIds {
     functions: Vec<FuncId>,
     data: Vec<DataId>,
     signatures: Vec<SigId>,
 }
 
 impl ReadOutput {
-    /// Moves the part into `module`, which has grown from the program that was `seen` only by joining other
-    /// parts.
+    /// Moves the part into `module`. Since it was `seen`, `module` has grown only by joining other parts.
     pub fn join(self, seen: Seen, module: &mut Module) {
         let signatures = self.signatures.into_iter().map(|sig| module.intern_signature(sig)).collect();
         let data: Vec<DataId> = (module.data.len()..).map(DataId::new).take(self.data.len()).collect();
         for mut object in self.data {
             object.name = format!("{}.{}", object.name, module.data.len());
-            object.addresses.iter_mut().for_each(|stored| stored.data = place(stored.data, seen.data, &data));
+            object
+                .addresses
+                .iter_mut()
+                .for_each(|stored| stored.data = final_id(stored.data, seen.data, &data));
             module.data.push(object);
         }
         let functions = self.decls.into_iter().map(|decl| {
@@ -50,11 +52,11 @@ impl ReadOutput {
             module.functions.push(None);
             module.decls.push(ssa::FuncDecl { name, ..decl })
         });
-        let places = Places { functions: functions.collect(), data, signatures };
+        let ids = FinalIds { functions: functions.collect(), data, signatures };
         for (id, mut body) in self.functions {
-            places.apply(seen, &mut body);
-            let id = place(id, seen.functions, &places.functions);
-            // LLVM knows the form of a signature only; of several ids with this form the declared one stays.
+            ids.apply(seen, &mut body);
+            let id = final_id(id, seen.functions, &ids.functions);
+            // LLVM knows only the shape of a signature; of several ids with this shape the declared one stays.
             let declared = module.decls[id].sig;
             if module.signatures[declared] == module.signatures[body.sig] {
                 body.sig = declared;
@@ -68,26 +70,26 @@ impl ReadOutput {
     }
 }
 
-fn place<I: EntityId>(id: I, seen: usize, places: &[I]) -> I {
-    id.index().checked_sub(seen).map_or(id, |added| places[added])
+fn final_id<I: EntityId>(id: I, seen: usize, ids: &[I]) -> I {
+    id.index().checked_sub(seen).map_or(id, |added| ids[added])
 }
 
-impl Places {
+impl FinalIds {
     fn apply(&self, seen: Seen, body: &mut Function) {
-        body.sig = place(body.sig, seen.signatures, &self.signatures);
+        body.sig = final_id(body.sig, seen.signatures, &self.signatures);
         for inst in body.insts.values_mut() {
             match inst {
-                InstData::DataAddr { data, .. } => *data = place(*data, seen.data, &self.data),
+                InstData::DataAddr { data, .. } => *data = final_id(*data, seen.data, &self.data),
                 InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                    addr.base = addr.base.map(|data| place(data, seen.data, &self.data));
+                    addr.base = addr.base.map(|data| final_id(data, seen.data, &self.data));
                 }
                 InstData::Call { func, .. }
                 | InstData::TailCall { func, .. }
                 | InstData::FuncRef { func } => {
-                    *func = place(*func, seen.functions, &self.functions);
+                    *func = final_id(*func, seen.functions, &self.functions);
                 }
                 InstData::CallIndirect { sig, .. } | InstData::TailCallIndirect { sig, .. } => {
-                    *sig = place(*sig, seen.signatures, &self.signatures);
+                    *sig = final_id(*sig, seen.signatures, &self.signatures);
                 }
                 _ => {}
             }

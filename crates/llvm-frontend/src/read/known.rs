@@ -1,28 +1,28 @@
-//! What is known of the upper bits of a value.
+//! Known facts about the upper bits of a value.
 //!
-//! LLVM's narrow integers live in the low bits of an `i32` or `i64`, and the bits above are unspecified, so
-//! that additions, logic and left shifts need no care. An instruction that looks at the whole register (a
+//! LLVM's narrow integers are in the low bits of an `i32` or `i64`, and the bits above are unspecified, so
+//! that additions, logic and left shifts need no extension. An instruction that uses the whole register (a
 //! comparison, a right shift, a widening) extends its operands first. Most extensions are redundant: the
-//! value was loaded with extension, masked, or is a comparison. [`Known`] records two facts per `ssa` value
-//! from which the builder sees that.
+//! value was loaded with extension, masked, or is a comparison. [`KnownBits`] records two facts per `ssa` value
+//! from which the builder recognises them.
 //!
-//! The facts are derived from the `ssa` instructions themselves, never from LLVM's flags: a flag that is
-//! wrong makes the result poison, which a later `freeze` turns into an arbitrary but well-formed narrow
-//! value, and a fact derived from the flag would not hold for it.
+//! The facts are derived from the `ssa` instructions themselves, never from LLVM's flags. A wrong flag makes the
+//! result poison, which a later `freeze` turns into an arbitrary but well-formed narrow value. A fact derived from the
+//! flag would not hold for that value.
 
 use ssa::{BinaryOp, MemType, Type, UnaryOp};
 
 /// Facts about one integer value of `width` bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Known {
+pub struct KnownBits {
     /// The value is below `2^unsigned`, as an unsigned number.
     pub unsigned: u32,
     /// The value is in `-2^(signed-1) .. 2^(signed-1)`, as a signed number.
     pub signed: u32,
 }
 
-impl Known {
-    /// Nothing is known of a value of `width` bits.
+impl KnownBits {
+    /// No facts about a value of `width` bits.
     pub const fn nothing(width: u32) -> Self {
         Self { unsigned: width, signed: width }
     }
@@ -45,7 +45,7 @@ impl Known {
         Self { unsigned: 64 - masked.leading_zeros(), signed: signed.min(width) }
     }
 
-    /// What an instruction with one operand gives.
+    /// Facts about the result of an instruction with one operand.
     pub fn of_unary(op: UnaryOp, ty: Type, arg: Self) -> Self {
         let width = ty.bits();
         match op {
@@ -64,7 +64,7 @@ impl Known {
         }
     }
 
-    /// What an instruction with two operands gives; `count` is the second operand if it is a constant.
+    /// Facts about the result of an instruction with two operands; `count` is the second operand if it is a constant.
     pub fn of_binary(op: BinaryOp, ty: Type, a: Self, b: Self, count: Option<i64>) -> Self {
         let width = ty.bits();
         let count = count.and_then(|c| u32::try_from(c).ok()).filter(|&c| c < width);
@@ -97,12 +97,12 @@ impl Known {
         }
     }
 
-    /// What a choice between two values gives.
+    /// Facts about a choice between two values.
     pub fn either(a: Self, b: Self) -> Self {
         Self { unsigned: a.unsigned.max(b.unsigned), signed: a.signed.max(b.signed) }
     }
 
-    /// What a load gives.
+    /// Facts about a loaded value.
     pub const fn of_load(mem: MemType, ty: Type) -> Self {
         let width = ty.bits();
         match mem {

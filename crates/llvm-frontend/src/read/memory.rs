@@ -10,7 +10,7 @@ use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, container};
 use super::{Refused, names};
 
-/// The longest block operation that is expanded, in bytes. A move must hold all of it in registers at once.
+/// Maximum size in bytes of a block operation that is expanded. A move must hold all of it in registers at once.
 struct InlineLimits {
     copy: u64,
     overlapping: u64,
@@ -20,7 +20,7 @@ struct InlineLimits {
 const FAST: InlineLimits = InlineLimits { copy: 64, overlapping: 32, fill: 64 };
 const SMALL: InlineLimits = InlineLimits { copy: 16, overlapping: 16, fill: 24 };
 
-/// How many pieces of a copy are loaded before they are stored.
+/// Maximum number of pieces of a copy that are loaded before they are stored.
 const COPY_BATCH: usize = 4;
 
 impl<'m> Reader<'_, '_, 'm> {
@@ -79,7 +79,7 @@ impl<'m> Reader<'_, '_, 'm> {
                 let mem = if ty == Type::F32 { MemType::F32 } else { MemType::F64 };
                 Repr::One(self.b.load(mem, ty, addr, flags))
             }
-            // The bits above a byte's first are not trusted: an `i1` must be exactly 0 or 1.
+            // Memory may hold other bits above a byte's first, but an `i1` must be exactly 0 or 1.
             Shape::Int(1) => {
                 let byte = self.b.load(MemType::U8, Type::I32, addr, flags);
                 Repr::One(self.b.zero_extend(byte, 1))
@@ -246,7 +246,7 @@ impl<'m> Reader<'_, '_, 'm> {
     }
 }
 
-/// The address `bytes` later, and what is known of accesses there.
+/// The address `bytes` later, and the flags of accesses there.
 fn behind(addr: Addr, flags: MemFlags, bytes: u32) -> (Addr, MemFlags) {
     let offset = addr.offset.wrapping_add(bytes.cast_signed());
     let align_log2 =

@@ -1,13 +1,13 @@
 //! Reading optimised LLVM IR into [`ssa`].
 //!
 //! LLVM's IR is an open world: hundreds of intrinsics, integers of any width, pointers, structs, constant
-//! expressions. Code generation wants the closed list of [`ssa::InstData`]. The reader turns the one into the
-//! other, once, on the thread that ran the passes, and refuses whatever is not on its list with the function
-//! and the printed instruction ([`Unsupported`]); it never panics on an input that LLVM's verifier accepts.
+//! expressions. Code generation needs the closed list of [`ssa::InstData`]. The reader converts the one into the
+//! other, once, on the thread that ran the passes. It refuses IR outside of its list with the function
+//! and the printed instruction ([`Unsupported`]), and never panics on input that LLVM's verifier accepts.
 //!
-//! How LLVM values are represented ([`repr`]):
+//! Representation of LLVM values ([`repr`]):
 //! - integers up to 32 bits are an `i32`, up to 64 an `i64`, with unspecified bits above their width
-//!   ([`known`] says where an extension can be left out); `i1` is always exactly 0 or 1;
+//!   ([`known`] finds redundant extensions); `i1` is always exactly 0 or 1;
 //! - integers up to 128 bits are two `i64`, low half first ([`wide`]);
 //! - pointers are machine addresses, kept as `base + index + offset` until a value is needed ([`memory`]);
 //! - structs are the list of their fields.
@@ -15,9 +15,9 @@
 //! Functions are read one by one, blocks in reverse postorder, so that every operand except a phi's is read
 //! before its use ([`function`]). Work is linear in the size of the IR.
 //!
-//! Parts of a program are read independently. Whatever the reader adds to the program (constant arrays that
-//! LLVM made from switches, functions that LLVM split off, signatures it changed) gets ids above those of the
-//! program as the part saw it, and [`ReadOutput::join`] moves them to their final place, in part order.
+//! Parts of a program are read independently. The reader may add to the program: constant arrays that LLVM made from
+//! switches, functions that LLVM split off, signatures that it changed. Their ids follow those of the
+//! program as the part saw it, and [`ReadOutput::join`] gives them their final ids, in part order.
 
 mod builder;
 mod calls;
@@ -46,10 +46,10 @@ use self::hash::LookupMap;
 use self::raw as llvm;
 use crate::names::{self, Callee, Names};
 
-/// What the reader is told of the program a part belongs to.
+/// The reader's view of the program that a part belongs to.
 #[derive(Clone, Copy)]
 pub struct ReadContext<'a> {
-    /// Which symbol is which id.
+    /// The ids of symbols.
     pub names: &'a Names,
     /// The program without bodies: all signatures, declarations and data objects that `names` refers to.
     pub program: &'a ssa::Module,
@@ -57,7 +57,7 @@ pub struct ReadContext<'a> {
     pub arguments: Option<u32>,
 }
 
-/// What reading a part gives. Ids at or above the program's lengths refer to the lists here.
+/// The result of reading a part. Ids at or above the program's lengths refer to the lists here.
 #[derive(Debug, Default)]
 pub struct ReadOutput {
     /// The bodies, in the order of the LLVM module.
@@ -78,11 +78,11 @@ pub struct Unsupported {
     pub function: String,
     /// The instruction, as LLVM prints it.
     pub instruction: String,
-    /// Why it is refused.
+    /// The reason.
     pub what: String,
 }
 
-/// Why an instruction is refused; the place is added by [`function`].
+/// The reason why an instruction is refused; [`function`] adds the place.
 type Refused = String;
 
 /// Reads all function bodies of a module on which the passes have run.
@@ -94,7 +94,7 @@ pub fn read_functions(
     module: &inkwell::module::Module<'_>,
     cx: &ReadContext<'_>,
 ) -> Result<ReadOutput, Unsupported> {
-    let mut part = Part::new(module, *cx);
+    let mut part = PartReader::new(module, *cx);
     let bodies = part.declare();
     for (id, function) in bodies {
         let body = function::read(&mut part, function)?;
@@ -103,7 +103,7 @@ pub fn read_functions(
     Ok(part.output)
 }
 
-/// What a function symbol means to the reader.
+/// The meaning of a function symbol.
 #[derive(Clone, Debug)]
 enum Target {
     Callee(Callee),
@@ -112,8 +112,8 @@ enum Target {
     Unknown,
 }
 
-/// The state of reading one part.
-struct Part<'a, 'm> {
+/// The reader of one part.
+struct PartReader<'a, 'm> {
     cx: ReadContext<'a>,
     module: llvm::Module<'m>,
     targets: LookupMap<llvm::Value<'m>, Target>,
@@ -121,7 +121,7 @@ struct Part<'a, 'm> {
     output: ReadOutput,
 }
 
-impl<'a, 'm> Part<'a, 'm> {
+impl<'a, 'm> PartReader<'a, 'm> {
     fn new(module: &'m inkwell::module::Module<'_>, cx: ReadContext<'a>) -> Self {
         Self {
             cx,
@@ -155,7 +155,7 @@ impl<'a, 'm> Part<'a, 'm> {
         bodies
     }
 
-    /// A function of the module that the program doesn't have; its signature is set when it is read.
+    /// Declares a function that LLVM added; its signature is set when it is read.
     fn add_function(&mut self, name: String) -> FuncId {
         let id = FuncId::new(self.cx.program.decls.len() + self.output.decls.len());
         let kind = ssa::FuncKind::Local;

@@ -2,9 +2,8 @@
 //!
 //! A wasm access is a `getelementptr` on `@__linear_memory` with an index and an offset, and [`ssa::Addr`]
 //! has the same form, so most pointers never become values. Phis and selects of pointers would lose the form:
-//! the sum would be computed on every incoming edge. If everything that flows into such a web of phis and
-//! selects points into linear memory, they carry the wasm address instead (the distance from the base), and
-//! accesses keep the base.
+//! the sum would be computed on every incoming edge. If all inputs of such a web of phis and selects point into linear
+//! memory, they carry the wasm address instead (the distance from the base), and accesses keep the base.
 
 use ssa::{Addr, BinaryOp, DataId, Type, Value};
 
@@ -113,8 +112,7 @@ impl<'m> Reader<'_, '_, 'm> {
         Ok(Addr { index: Some(index), ..addr })
     }
 
-    /// An index as a value and a constant that are added. A sum that has other uses is computed anyway and
-    /// stays.
+    /// Splits an index into a value and a constant to add. A sum with other uses is computed anyway and is not split.
     fn split_sum(&self, source: llvm::Value<'m>, value: Value) -> (Option<Value>, i32) {
         use ssa::InstData;
         if let Some(bits) = self.b.as_const(value) {
@@ -132,7 +130,7 @@ impl<'m> Reader<'_, '_, 'm> {
     }
 }
 
-/// Whether a pointer points into linear memory, or (undef) nowhere.
+/// Whether a pointer points into linear memory, or is undefined.
 pub(super) fn points_into_memory(mut pointer: llvm::Value<'_>) -> Input<'_> {
     loop {
         match pointer.opcode() {

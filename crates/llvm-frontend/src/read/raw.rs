@@ -502,7 +502,7 @@ impl<'m> Value<'m> {
         exists.then(|| Value::new(unsafe { LLVMGetSwitchCaseValue(self.raw(), successor) })).flatten()
     }
 
-    /// What a call calls.
+    /// The callee of a call.
     pub fn callee(self) -> Option<Value<'m>> {
         // SAFETY: it is a call.
         self.is_inst(Opcode::LLVMCall)
@@ -567,14 +567,14 @@ impl<'m> Value<'m> {
         self.is_memory_access() && unsafe { LLVMIsAtomic(self.raw()) != 0 }
     }
 
-    /// Whether a `zext` or `uitofp` says that its operand is not negative.
+    /// Whether a `zext` or `uitofp` has the flag that its operand is not negative.
     pub fn is_nneg(self) -> bool {
         let may_have = self.is_inst(Opcode::LLVMZExt) || self.is_inst(Opcode::LLVMUIToFP);
         // SAFETY: it is an instruction with that flag.
         may_have && unsafe { LLVMGetNNeg(self.raw()) != 0 }
     }
 
-    /// Whether an `or` says that its operands have no bit in common.
+    /// Whether an `or` has the flag that its operands have no bit in common.
     pub fn is_disjoint(self) -> bool {
         // SAFETY: it is an instruction with that flag.
         self.is_inst(Opcode::LLVMOr) && unsafe { LLVMGetIsDisjoint(self.raw()) != 0 }

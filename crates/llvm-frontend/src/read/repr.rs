@@ -1,4 +1,4 @@
-//! How LLVM values and types are represented in `ssa`.
+//! Representation of LLVM values and types in `ssa`.
 
 use ssa::{Addr, Type, Value};
 

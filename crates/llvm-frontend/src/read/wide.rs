@@ -1,8 +1,8 @@
 //! Integers of 65 to 128 bits as two `i64`, low half first.
 //!
 //! Bits above the width are unspecified in the high half, as in narrow integers; [`Builder::wide_extend`]
-//! defines them for the operations that look at them. Multiplication knows operands that are extended from 64
-//! bits, which is what wide arithmetic in wasm programs mostly is.
+//! defines them for the operations that need them. Multiplication has a special case for operands extended from 64
+//! bits, the usual ones of wide arithmetic in wasm programs.
 
 use ssa::{BinaryOp, Cond, InstData, Type, UnaryOp, Value};
 
@@ -163,7 +163,7 @@ impl Builder {
             let difference = self.binary(BinaryOp::Or, low, high);
             return self.icmp_const(cond, difference, 0);
         }
-        // With the right low half on one side, the high halves alone decide.
+        // With a suitable low half on one side, the high halves alone decide.
         let decided_high = matches!(
             (unsigned(cond), self.as_const(b[0])),
             (Cond::LtU | Cond::GeU, Some(0)) | (Cond::GtU | Cond::LeU, Some(-1))

@@ -131,7 +131,7 @@ impl<'m> Reader<'_, '_, 'm> {
     }
 
     /// The number that a signed result out of range saturates to. A result of 128 bits has wrapped and has
-    /// the wrong sign, a narrower one has the right sign.
+    /// the wrong sign; a narrower one has the right sign.
     fn wide_limit(&mut self, [_, high]: Halves, bits: u32) -> Halves {
         let sign = self.b.binary_const(BinaryOp::ShrS, high, 63);
         let low = if bits == 128 { sign } else { self.b.binary_const(BinaryOp::Xor, sign, -1) };
@@ -151,10 +151,10 @@ impl<'m> Reader<'_, '_, 'm> {
         (value, self.b.binary(BinaryOp::Or, overflow, too_wide))
     }
 
-    /// The unsigned product modulo 2^128, and whether there is more of it.
+    /// The unsigned product modulo 2^128, and whether it overflows.
     ///
-    /// If both high halves are set, the product is too large. Else at most one cross product is not 0, and it
-    /// must fit in 64 bits together with what is carried into it.
+    /// If both high halves are nonzero, the product is too large. Otherwise at most one cross product is nonzero, and
+    /// it must fit in 64 bits together with the carry into it.
     fn multiply_full(&mut self, a: Halves, b: Halves) -> (Halves, Value) {
         let low = self.b.binary(BinaryOp::Mul, a[0], b[0]);
         let carried = self.b.high_product(a[0], b[0]);
@@ -174,8 +174,7 @@ impl<'m> Reader<'_, '_, 'm> {
         ([low, high], self.b.binary(BinaryOp::Or, overflow, wrapped))
     }
 
-    /// The signed product by way of the magnitudes: its sign must come out as the operands' signs say, unless
-    /// it is 0.
+    /// The signed product of the magnitudes: its sign must be the one that the operands' signs give, unless it is 0.
     fn multiply_magnitudes(&mut self, a: Halves, b: Halves) -> (Halves, Value) {
         let [sign_a, sign_b] = [a, b].map(|x| self.b.binary_const(BinaryOp::ShrS, x[1], 63));
         let (a, b) = (self.negate_if(a, sign_a), self.negate_if(b, sign_b));

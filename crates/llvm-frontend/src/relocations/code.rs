@@ -1,7 +1,7 @@
-//! Relocations of code: which operator each belongs to, and whether it fits.
+//! Relocations of code: the operator of each, and the check that its bytes match.
 //!
-//! Linkers that keep relocations write immediates they may change in five bytes, whatever the value. A tool that encodes
-//! code anew writes as few as it needs, so what it left of relocations is noticed at the first one.
+//! Linkers that keep relocations write relocatable immediates in five bytes, whatever the value. A tool that re-encodes
+//! code writes as few bytes as needed, so the check of the first relocation finds such a change.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,21 +32,21 @@ pub fn check(
             let bytes = offset as usize..reader.original_position() as usize;
             while let Some(entry) = entries.next_if(|entry| start + (entry.offset as usize) < bytes.end) {
                 let at = start + entry.offset as usize;
-                let place = Place { info, wasm, symbols, function, op: &op, bytes: bytes.clone(), at };
-                if let Some(target) = place.check(entry)? {
+                let site = Site { info, wasm, symbols, function, op: &op, bytes: bytes.clone(), at };
+                if let Some(target) = site.check(entry)? {
                     addresses.insert(bytes.start, target);
                 }
             }
         }
     }
     match entries.next() {
-        Some(entry) => Err(Problem::Stale(format!("a relocation behind the code, at {:#x}", entry.offset))),
+        Some(entry) => Err(Problem::Stale(format!("a relocation after the code, at {:#x}", entry.offset))),
         None => Ok(addresses),
     }
 }
 
 /// The place of a relocation.
-struct Place<'a> {
+struct Site<'a> {
     info: &'a ModuleInfo,
     wasm: &'a [u8],
     symbols: &'a Symbols<'a>,
@@ -54,11 +54,11 @@ struct Place<'a> {
     op: &'a Operator<'a>,
     /// The bytes of the operator.
     bytes: Range<usize>,
-    /// Where the immediate is.
+    /// The offset of the immediate.
     at: usize,
 }
 
-impl Place<'_> {
+impl Site<'_> {
     fn stale(&self, what: &str) -> Problem {
         let name = self.info.function_name(self.function);
         Problem::Stale(format!("{what} at offset {:#x}, in function {name}", self.at))
@@ -68,7 +68,7 @@ impl Place<'_> {
         if found == expected { Ok(()) } else { Err(self.stale(&format!("{found} instead of {expected}"))) }
     }
 
-    /// Whether a relocation fits; symbol and value if it is an address.
+    /// Checks that a relocation matches; returns symbol and value if it is an address.
     fn check(&self, entry: &RelocationEntry) -> Result<Option<(u32, u32)>, Problem> {
         use RelocationType as Type;
         if self.at <= self.bytes.start || !self.is_padded() {
@@ -102,7 +102,7 @@ impl Place<'_> {
             (Type::TableIndexSleb | Type::TableIndexRelSleb, Some(Symbol::Function(_))) => Ok(None),
             (Type::TableNumberLeb | Type::EventIndexLeb, _) => Ok(None),
             (Type::FunctionIndexLeb | Type::TableIndexSleb | Type::TableIndexRelSleb, _) => {
-                Err(self.stale("a function that is none"))
+                Err(self.stale("an index that is not a function"))
             }
             (other, _) => {
                 let function = Some(self.info.function_name(self.function));
@@ -149,7 +149,7 @@ impl Place<'_> {
             Some([ConstOp::I32Const(value)]) if matches!(self.op, Operator::GlobalGet { .. }) => {
                 Ok(*value as u32)
             }
-            _ => Err(self.stale("no constant global")),
+            _ => Err(self.stale("a global that is not constant")),
         }
     }
 }

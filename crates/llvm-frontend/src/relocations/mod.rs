@@ -1,21 +1,22 @@
 //! Relocations that a linker left in a linked module (`wasm-ld --emit-relocs`).
 //!
-//! Without them, a linked module has numbers where its program had names of data. With them it is known which numbers are
-//! addresses, of which symbol, and where each symbol begins and ends: nothing has to be found out by looking at code.
+//! A linked module has numbers in place of the addresses of symbols. Relocations tell which numbers are
+//! addresses, of which symbol, and where each symbol begins and ends, so the code need not be analysed.
 //!
 //! The linker leaves a symbol table (custom section `linking`) and one list of relocations per section (`reloc.CODE`,
-//! `reloc.DATA`). A relocation says that the bytes at an offset of the section hold the value of a symbol plus an addend.
-//! In code these are immediates of five bytes, in data words of four.
+//! `reloc.DATA`). A relocation means that the bytes at an offset of the section hold the value of a symbol plus an
+//! addend. In code these are immediates of five bytes, in data words of four.
 //!
-//! [`read`] makes of that
-//! - the *objects*: the extents of data symbols. Symbols that share bytes, as strings with common ends do, are one object.
-//!   A symbol without a size, or the linker's begin or end of a section of data, says nothing about an extent: then the
-//!   whole segment is one object.
-//! - the operators and words of data that are addresses, each with its object. The address may be outside of the object.
+//! [`read`] derives from them
+//! - the *objects*: the extents of data symbols. Symbols that share bytes, as strings with common ends do, are one
+//!   object. A symbol without a size, or the linker's start or end symbol of a section, has no extent: then the whole
+//!   segment is one object;
+//! - the operators and words of data that are addresses, each with its object. The address may be outside of the
+//!   object.
 //!
-//! Invariant: all of it fits the module. Tools that change code and leave custom sections as they are make relocations
-//! *stale*. So every one is compared with what stands at its place, and if one does not fit, none is used: the constants
-//! are judged as those of a module without relocations, and a warning says so.
+//! Invariant: all relocations match the module. Tools that change code and keep custom sections make relocations
+//! *stale*. So each is compared with the bytes at its place. If one does not match, none is used: constants are
+//! classified as in a module without relocations, and a warning reports it.
 
 mod code;
 mod symbols;
@@ -29,16 +30,16 @@ use crate::error::Error;
 use crate::module_info::{ModuleInfo, features};
 use symbols::{Symbol, Symbols};
 
-/// What the relocations of a module say.
+/// The contents of a module's relocations.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relocations {
     /// Objects in the order of their addresses; they share no bytes.
     pub objects: Vec<Object>,
     /// Words of data that are addresses, in the order of their places.
     pub words: Vec<(u32, Address)>,
-    /// Addresses of symbols that other files may know, by name.
+    /// Addresses of global symbols, by name.
     pub symbols: BTreeMap<String, Address>,
-    /// What operators have an address as their immediate, by offset in the input.
+    /// Addresses that are immediates of operators, by offset of the operator in the input.
     operators: BTreeMap<usize, Address>,
 }
 
@@ -58,7 +59,7 @@ pub struct Object {
 /// An address of static data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Address {
-    /// What it belongs to.
+    /// The object it belongs to.
     pub object: usize,
     /// The wasm address; not always within the object.
     pub value: u32,
@@ -71,11 +72,11 @@ impl Relocations {
     }
 }
 
-/// Why relocations are not used.
+/// The reason why relocations are not used.
 enum Problem {
-    /// They don't fit the module, or are malformed.
+    /// They don't match the module, or are malformed.
     Stale(String),
-    /// They fit, and say something that has no meaning in an object.
+    /// They match, and contain an address that has no meaning in an object.
     Error(Error),
 }
 
@@ -85,10 +86,10 @@ impl From<wasmparser::BinaryReaderError> for Problem {
     }
 }
 
-/// Reads the relocations of a module; `None` if there are none that fit.
+/// Reads the relocations of a module; `None` if it has none that match.
 ///
 /// # Errors
-/// An address that an object can't have, such as that of the heap.
+/// An address that has no meaning in an object, such as that of the heap.
 pub fn read(info: &ModuleInfo, wasm: &[u8]) -> Result<Option<Relocations>, Error> {
     let sections = match Sections::find(info, wasm) {
         Ok(Some(sections)) => sections,
@@ -110,20 +111,20 @@ fn unusable(problem: Problem) -> Result<Option<Relocations>, Error> {
         Problem::Error(error) => Err(error),
         Problem::Stale(reason) => {
             tracing::warn!(
-                "the module's relocations do not fit it, so they are not used: {reason}; \
-                 something changed the module after it was linked"
+                "the module's relocations do not match it and are ignored: {reason}; \
+                 a tool changed the module after it was linked"
             );
             Ok(None)
         }
     }
 }
 
-/// The sections that matter.
+/// The sections with relocations.
 struct Sections<'a> {
     symbols: Symbols<'a>,
-    /// Where the contents of the code section begin, and its relocations.
+    /// The offset of the code section's contents, and its relocations.
     code: (usize, Vec<RelocationEntry>),
-    /// The same of the data section.
+    /// The same for the data section.
     data: (usize, Vec<RelocationEntry>),
 }
 
@@ -139,8 +140,7 @@ impl<'a> Sections<'a> {
         let entries = |reader: BinaryReader<'a>, wanted: u8| -> Result<_, Problem> {
             let reader = RelocSectionReader::new(reader)?;
             let start = starts.get(reader.section_index() as usize).filter(|(id, _)| *id == wanted);
-            let start =
-                start.ok_or_else(|| Problem::Stale("they are those of another section".to_owned()))?.1;
+            let start = start.ok_or_else(|| Problem::Stale("they belong to another section".to_owned()))?.1;
             let mut entries = reader.entries().into_iter().collect::<Result<Vec<_>, _>>()?;
             entries.sort_by_key(|entry| entry.offset);
             Ok((start, entries))

@@ -1,4 +1,4 @@
-//! The symbol table of a linked module, and the objects that its symbols of data make up.
+//! The symbol table of a linked module, and the objects that its data symbols form.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::module_info::ModuleInfo;
 use crate::statics::{LINKER_GLOBALS, constant_offset};
 
-/// The largest alignment that static data has.
+/// Maximum alignment of static data.
 const MAX_ALIGN: u32 = 16;
 
-/// What a symbol is.
+/// The meaning of a symbol.
 pub enum Symbol<'a> {
     /// The function with this index.
     Function(u32),
@@ -20,17 +20,17 @@ pub enum Symbol<'a> {
     Global(u32),
     /// Bytes of a segment.
     Data { name: &'a str, segment: usize, range: Range<u32>, is_local: bool },
-    /// An address of no segment.
+    /// An address outside of all segments.
     Absolute { name: &'a str, value: u32 },
-    /// Data that nobody defines; its address is 0, which only weak symbols mean.
+    /// Data without a definition; its address is 0, which only weak symbols allow.
     Undefined { name: &'a str, is_weak: bool },
-    /// Anything else.
+    /// Any other symbol.
     Other,
 }
 
 /// An active segment that is not empty.
 pub struct Segment<'a> {
-    /// What the linker calls it.
+    /// The linker's name for it.
     pub name: &'a str,
     /// Its first wasm address.
     pub start: u32,
@@ -64,12 +64,13 @@ impl<'a> Symbols<'a> {
             }
         }
         if named.len() != info.data.len() {
-            return Err(Problem::Stale("they tell of other segments".to_owned()));
+            return Err(Problem::Stale("their symbols are in other segments".to_owned()));
         }
         let segments = info.data.iter().zip(&named).map(|(data, segment)| {
             let start = constant_offset(&data.mode)
                 .filter(|start| u64::from(*start) + data.bytes.len() as u64 <= u64::from(u32::MAX));
-            let start = start.ok_or_else(|| Problem::Stale("a segment without a fixed place".to_owned()))?;
+            let start =
+                start.ok_or_else(|| Problem::Stale("a segment without a constant address".to_owned()))?;
             let align = 1u32.checked_shl(segment.alignment).unwrap_or(MAX_ALIGN).min(MAX_ALIGN);
             Ok(Segment { name: segment.name, start, bytes: data.bytes.clone(), align })
         });
@@ -83,7 +84,7 @@ impl<'a> Symbols<'a> {
         self.symbols.get(index as usize)
     }
 
-    /// Symbols of data that are not local, with names and addresses.
+    /// Global data symbols, with names and addresses.
     pub fn global(&self) -> impl Iterator<Item = (u32, &'a str, u32)> {
         (0..).zip(&self.symbols).filter_map(|(index, symbol)| match symbol {
             Symbol::Data { name, range, is_local: false, .. } => Some((index, *name, range.start)),
@@ -91,21 +92,21 @@ impl<'a> Symbols<'a> {
         })
     }
 
-    /// The address that a relocation against a symbol gives.
+    /// The value of a relocation against a symbol.
     pub fn value(&self, index: u32, addend: i64) -> Result<u32, String> {
         let start = match self.get(index) {
             Some(Symbol::Data { range, .. }) => range.start,
             Some(Symbol::Absolute { value, .. }) => *value,
             Some(Symbol::Undefined { .. }) => 0,
-            _ => return Err("an address of what is no data".to_owned()),
+            _ => return Err("an address of a symbol that is not data".to_owned()),
         };
         Ok(start.wrapping_add(addend as u32))
     }
 
-    /// A symbol that an address of static data is relative to; `None` if the address is a plain number.
+    /// The symbol that an address of static data is relative to; `None` if the address is a plain number.
     ///
     /// # Errors
-    /// What only linkers know, such as the begin of the heap.
+    /// An address that only linkers know, such as the start of the heap.
     pub fn located(
         &self,
         info: &ModuleInfo,
@@ -120,28 +121,28 @@ impl<'a> Symbols<'a> {
         match self.get(index) {
             Some(Symbol::Data { .. }) => Ok(Some(index)),
             Some(Symbol::Absolute { name, .. }) if self.bounded(name).is_some() => Ok(Some(index)),
-            // What position-independent code adds to relative addresses is 0, and tables stay where they are.
+            // Position-independent code adds a base of 0 to relative addresses, and tables keep their indices.
             Some(Symbol::Absolute { value: 0, .. } | Symbol::Absolute { name: "__table_base", .. }) => {
                 Ok(None)
             }
             Some(Symbol::Absolute { name, .. }) if LINKER_GLOBALS.contains(name) => error(format!(
-                "the address of `{name}`, which means nothing where data is in sections of its own; `--memory symbol` \
+                "the address of `{name}`, which has no meaning where data is in sections; `--memory symbol` \
                      keeps the layout of memory"
             )),
             Some(Symbol::Undefined { name, is_weak: false }) => error(format!(
-                "the address of `{name}`, which the module does not define: link what defines it into the module"
+                "the address of `{name}`, which the module does not define; link its definition into the module"
             )),
             _ => Ok(None),
         }
     }
 
-    /// The segment whose begin or end a symbol of the linker is.
+    /// The segment whose start or end a linker-defined symbol marks.
     fn bounded(&self, name: &str) -> Option<usize> {
         let section = name.strip_prefix("__start_").or_else(|| name.strip_prefix("__stop_"))?;
         self.segments.iter().position(|segment| segment.name == section)
     }
 
-    /// The segment that must not be cut because a symbol's extent is not known.
+    /// The segment that must not be cut because the extent of a symbol is not known.
     fn whole(&self, index: u32) -> Option<usize> {
         match self.get(index)? {
             Symbol::Data { segment, range, .. } if range.is_empty() => Some(*segment),
@@ -150,7 +151,7 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// The objects that segments are cut into, given the symbols that something refers to.
+    /// The objects that segments are cut into, given the symbols that are referred to.
     pub fn objects(&self, referred: impl Iterator<Item = u32>) -> Vec<Object> {
         let mut is_whole = vec![false; self.segments.len()];
         referred.filter_map(|symbol| self.whole(symbol)).for_each(|segment| is_whole[segment] = true);

@@ -458,7 +458,7 @@ done:
 }
 
 ; The same of areas that exist. Memory is compared by words, the byte at the lowest address in the lowest bits. The
-; last word may overlap the one before: what overlaps is equal.
+; last word may overlap the one before: the bytes in both are equal.
 define private i32 @__wasm_memcmp_piece(ptr %a, ptr %b, i32 %n) nounwind null_pointer_is_valid "no-builtins" {
 entry:
   %ge8 = icmp uge i32 %n, 8

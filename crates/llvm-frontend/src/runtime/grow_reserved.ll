@@ -1,5 +1,5 @@
 
-; memory.grow for targets whose memory is given by the linker: it succeeds within what is reserved, which is zero.
+; memory.grow for targets whose memory is placed by the linker: it succeeds within the reserved memory, which is zero.
 
 @__memory_bytes = external global i32
 

@@ -2,7 +2,7 @@
 ; memory.grow for PVM of the Gray Paper 0.7.2.
 ;
 ; Linear memory ends at its base plus its size, modulo 2^32. `sbrk(0)` is the current end of the heap everywhere;
-; what `sbrk(n)` returns differs between engines (old or new end), except that 0 is failure.
+; the result of `sbrk(n)` differs between engines (old or new end), except that 0 is failure.
 
 @__linear_memory = external global [0 x i8]
 @__memory_bytes = external global i32

@@ -1,20 +1,22 @@
-//! Telling addresses from numbers, in modules without relocations.
+//! Classification of constants as addresses or numbers, in modules without relocations.
 //!
-//! Every constant that could be an address of static data is a *literal* here, a call of [`names::LITERAL`]. What becomes
-//! of it gives signs ([`super::signs`]), and the signs decide:
+//! Every constant that could be an address of static data is a *literal* here, a call of [`names::LITERAL`]. The uses
+//! of its value give it signs ([`super::signs`]), and the signs decide. For example, a literal that is the address of
+//! a load has the sign of an address; one that is a factor of a product has the sign of a number.
 //!
-//! | signs | it is |
+//! | signs | decision |
 //! |---|---|
 //! | of an address only | an address |
 //! | of a number only | a number |
 //! | of both | refused |
-//! | of neither, and the same constant is clearly an address elsewhere in the module, and is no round number | an address |
-//! | of neither | what the options say |
+//! | of neither, but the same constant is clearly an address elsewhere, and no multiple of 4096 | an address |
+//! | of neither | by the options |
 //!
-//! By default what is of neither is refused, unless all that becomes of it is that imports get it which get no other
-//! constants at that place, or that it is stored, and is in a data segment: then it is an address, with a warning.
+//! By default a literal with signs of neither is refused, with two exceptions, which are addresses with a warning.
+//! Either it is only passed to imports that get no other constants as that argument. Or it is only stored, and in a
+//! data segment.
 //!
-//! Literals of 64 bits have an address in one half. They are numbers or refused, unless the options say something else.
+//! Literals of 64 bits could have an address in one half. They are numbers or refused, unless the options decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,10 +32,10 @@ use crate::options::Constants;
 use crate::program::Program;
 use crate::read::raw;
 
-/// Constants that are multiples of this occur as numbers: sizes, limits, flags.
+/// Multiples of this are often numbers, such as sizes, limits and flags, even where they are addresses elsewhere.
 const ROUND: u32 = 1 << 12;
 
-/// Structures are smaller in modules that have no static data.
+/// Upper bound of field offsets in modules that show no static data.
 const LARGEST_FIELD: u64 = 1 << 12;
 
 /// One constant.
@@ -65,7 +67,7 @@ impl Literal {
         }
     }
 
-    /// What the signs say; `None` if they say nothing.
+    /// The decision by the signs; `None` if they are of neither.
     fn clear(&self) -> Option<Verdict> {
         let is_number = self.signs.has(Signs::NUMBER);
         if self.signs.has(Signs::ADDRESS) {
@@ -76,8 +78,8 @@ impl Literal {
         (is_number || is_unused).then_some(Verdict::Number)
     }
 
-    /// What it is where nothing shows that there is static data: a number if it isn't used as an address, or if it may be
-    /// the distance of a field from a pointer.
+    /// The decision in a module that shows no static data: a number if it isn't used as an address, or if it may be
+    /// the offset of a field.
     fn where_nothing_shows_data(&self) -> Verdict {
         let is_distance = self.signs.has(Signs::DOUBTFUL) && self.value < LARGEST_FIELD;
         match self.clear() {
@@ -94,8 +96,8 @@ enum Verdict {
     Supposed,
     Number,
     Refused,
-    /// An address behind the end that the options give.
-    Behind,
+    /// An address beyond the end that the options give.
+    Beyond,
 }
 
 /// Replaces all literals by addresses or numbers.
@@ -121,7 +123,7 @@ pub fn resolve(
         graph.literals.iter().zip(of_literals).map(|(&call, signs)| Literal::new(call, signs)).collect();
     let constants = program.options.constants;
     let verdicts = verdicts(&literals, plan, program, constants);
-    let is_error = |verdict: Verdict| matches!(verdict, Verdict::Refused | Verdict::Behind);
+    let is_error = |verdict: Verdict| matches!(verdict, Verdict::Refused | Verdict::Beyond);
     // The options with which the module would compile.
     let deciding = || -> Vec<Constants> {
         let compiles = |constants: &Constants| {
@@ -152,7 +154,7 @@ pub fn resolve(
     Ok(())
 }
 
-/// What all literals are with an option.
+/// The decisions about all literals under an option.
 fn verdicts(
     literals: &[Literal],
     plan: &StaticPlan,
@@ -191,10 +193,10 @@ fn verdicts(
         }
         Verdict::Refused
     };
-    // Behind the end that the options give is nothing that an address could be of.
+    // No address can be beyond the end that the options give.
     let within = |literal: &Literal| match decide(literal) {
         verdict if literal.is_wide || plan.is_data(literal.value as u32) => verdict,
-        Verdict::Address if literal.clear() == Some(Verdict::Address) => Verdict::Behind,
+        Verdict::Address if literal.clear() == Some(Verdict::Address) => Verdict::Beyond,
         Verdict::Refused if literal.clear() == Some(Verdict::Refused) => Verdict::Refused,
         _ => Verdict::Number,
     };
@@ -217,10 +219,10 @@ fn unclear(
     deciding: &[Constants],
 ) -> Error {
     let (value, end) = (literal.value, plan.end);
-    let what = if verdict == Verdict::Behind {
+    let what = if verdict == Verdict::Beyond {
         format!(
-            "the constant {value} is an address behind the end of static data, which is given as {end}; \
-             `--memory-bytes` must be more, or be left out"
+            "the constant {value} is an address after the end of static data, which `--memory-bytes` sets to {end}; \
+             give more bytes, or leave the option out"
         )
     } else {
         format!("the constant {value} could be an address of static data or a number; {}", advice(deciding))
@@ -235,7 +237,7 @@ fn report(program: &Program<'_>, literals: &[Literal], verdicts: &[Verdict]) {
         let (function, offset) = (program.info.function_name(literal.function), literal.offset);
         let value = literal.value;
         let what = match verdict {
-            // Nothing depends on it.
+            // It is unused.
             _ if literal.signs == Signs::default() => continue,
             Verdict::Number => "number",
             _ => "address",
@@ -244,7 +246,7 @@ fn report(program: &Program<'_>, literals: &[Literal], verdicts: &[Verdict]) {
         if *verdict == Verdict::Supposed && warned.insert((literal.function, value)) {
             tracing::warn!(
                 "the constant {value} in function {function} at offset {offset:#x} is only passed on or stored; \
-                 it is taken for an address of static data; relocations, or --constants, say what it is"
+                 it is treated as an address of static data; link with `--emit-relocs`, or decide with `--constants`"
             );
         }
     }
@@ -264,7 +266,7 @@ fn replace(module: &Module<'_>, plan: &StaticPlan, literals: &[Literal], verdict
         let pointer = function.as_global_value().as_pointer_value();
         while let Some(next) = pointer.get_first_use() {
             let AnyValueEnum::IntValue(call) = next.get_user() else {
-                unreachable!("only calls use the function that stands for literals")
+                unreachable!("only calls use the function of literals")
             };
             let inst = call.as_instruction().expect("a call is an instruction");
             let operand = |n| {

@@ -1,8 +1,9 @@
-//! Which values of a module are made of which others.
+//! Data flow of a module: which values are computed from which others.
 //!
-//! One pass over all instructions makes a graph: values that can hold addresses, an edge from each to what is made of it
-//! by addition, alignment, choice, variables, calls of functions of the module and returns; and notes of every other use.
-//! Parameters of imports and results of functions are nodes, too. All later work is on the graph, and linear in it.
+//! One pass over all instructions makes a graph. Its nodes are values that can hold addresses, parameters of imports
+//! and results of functions. An edge leads from a value to each value computed from it by addition, alignment, choice,
+//! variables, and calls and returns of functions of the module. Every other use is recorded as a use. All later work
+//! is on the graph, and linear in it.
 
 use ssa::EntityId as _;
 
@@ -12,13 +13,13 @@ use crate::program::Program;
 use crate::read::hash::LookupMap;
 use crate::read::raw::{self, IntPredicate, Opcode, ValueKind};
 
-/// Objects are as far from a multiple of this as they were in linear memory.
+/// Objects keep their addresses modulo this.
 const KEPT_ALIGNMENT: u128 = 16;
 
 /// Number of a node.
 pub type Node = usize;
 
-/// How a value is made of another.
+/// The way a value is computed from another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// It is the same, a choice, an alignment, or the sum with a constant.
@@ -29,7 +30,7 @@ pub enum Step {
     Less(Node),
 }
 
-/// How two values are brought together.
+/// The way two values are related.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Comparison {
     /// They are compared.
@@ -38,20 +39,20 @@ pub enum Comparison {
     Difference,
 }
 
-/// A use that carries nothing on.
+/// A use that ends the flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
     /// The address of an access, alone or with constants.
     Address,
-    /// An operand of what is done with numbers only.
+    /// An operand of an operation on numbers.
     Number,
     /// It is stored.
     Stored,
-    /// It is returned to the outside, widened, or passed to what isn't known.
+    /// It is returned to the outside, widened, or passed to an unknown function.
     Kept,
 }
 
-/// What a node is from the start.
+/// The origin of a node's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// A literal, by its number.
@@ -62,11 +63,11 @@ pub enum Origin {
     ImportParam,
     /// The sum of the indices of an access.
     Access,
-    /// Scaled, masked, widened: a number that is no address.
+    /// Scaled, masked, widened: a number that is not an address.
     Index,
-    /// A choice or sum of what its inputs are.
+    /// A choice or sum: its inputs decide.
     Inputs,
-    /// Anything else.
+    /// Any other value.
     Unknown,
 }
 
@@ -78,17 +79,17 @@ pub struct Graph<'m> {
     params: LookupMap<(raw::Value<'m>, usize), Node>,
     /// By node.
     pub origins: Vec<Origin>,
-    /// By node: what is made of it.
+    /// By node: the values computed from it.
     pub steps: Vec<Vec<(Node, Step)>>,
-    /// By node: what it is compared with, or subtracted from or by.
+    /// By node: the values it is compared with, or subtracted from or by.
     pub compared: Vec<Vec<(Node, Comparison)>>,
     /// Other uses.
     pub uses: Vec<(Node, Use)>,
-    /// Constants that nodes are made of.
+    /// Constants that nodes are computed from.
     pub constants: Vec<(Node, u32)>,
     /// The wasm function of each constant, if it is in one.
     pub functions: Vec<Option<u32>>,
-    /// That of the instructions that are looked at.
+    /// The wasm function of the current instructions.
     function: Option<u32>,
     /// Literals: their calls.
     pub literals: Vec<raw::Value<'m>>,
@@ -96,7 +97,7 @@ pub struct Graph<'m> {
     pub accesses: Vec<Access>,
 }
 
-/// Where a load or store goes.
+/// The address of a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// Not to linear memory.
@@ -108,7 +109,7 @@ pub enum Access {
 }
 
 impl<'m> Graph<'m> {
-    /// The graph of a module whose local variables are values.
+    /// The graph of a module whose local variables have been promoted to values.
     pub fn new(module: &'m inkwell::module::Module<'_>, program: &Program<'_>) -> Self {
         let mut graph = Self::default();
         for function in raw::Module::new(module).functions() {
@@ -252,7 +253,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    /// A mask that clears low bits gives an address of an address; others ask for the number.
+    /// A mask that clears low bits of an address gives an address; other masks compute a number.
     fn mask(&mut self, inst: raw::Value<'m>, to: Node) {
         let is_alignment = |mask: u128| {
             let mask = mask as u32;
@@ -288,7 +289,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    /// What a pointer's indices add up to.
+    /// The sum of a pointer's indices.
     fn pointer(&mut self, mut pointer: raw::Value<'m>) -> Access {
         let mut indices = Vec::new();
         while pointer.opcode() == Some(Opcode::LLVMGetElementPtr) {
@@ -346,7 +347,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    /// A helper or intrinsic takes pointers as such and numbers.
+    /// A pointer argument of a helper or intrinsic is the address of an access, the others are numbers.
     fn helper_argument(&mut self, value: raw::Value<'m>) {
         if value.opcode() == Some(Opcode::LLVMGetElementPtr) {
             self.pointer(value);
@@ -368,8 +369,8 @@ impl<'m> Graph<'m> {
     }
 }
 
-/// Whether a value is a literal or its upper bytes. Compilers store an address in pieces if what they store there on
-/// another way is smaller; operations on numbers they compute themselves.
+/// Whether a value is a literal or its upper bytes. Compilers store an address in pieces if another path stores smaller
+/// values to the same place. They compute operations on constant numbers themselves.
 fn is_piece(value: raw::Value<'_>) -> bool {
     match value.opcode() {
         Some(Opcode::LLVMCall) => {
@@ -386,7 +387,7 @@ fn is_piece(value: raw::Value<'_>) -> bool {
     }
 }
 
-/// Whether something outside of the module's direct calls may call a function, and get its result.
+/// Whether a function may be called other than by direct calls of the module, and return its result there.
 fn is_known_outside(name: &str, program: &Program<'_>) -> bool {
     match program.names.callee(name) {
         Some(Callee::Function(id)) => program.facts.referenced.get(id.index()).copied().unwrap_or(true),

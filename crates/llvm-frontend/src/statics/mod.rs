@@ -1,17 +1,17 @@
 //! Static data of modules whose linear memory is the machine's memory.
 //!
-//! If wasm addresses are machine addresses, a module's data can't stay at the addresses the module gives it: it becomes
-//! sections of the object, and constants that are addresses of it become references. So it has to be known which
-//! constants those are. The stages:
-//! - [`StaticPlan`] says where static data is: from the initial stack pointer (or the first segment, if that is lower) to
-//!   the end of memory. Constants outside of that are machine addresses or numbers, and stay what they are.
+//! If wasm addresses are machine addresses, a module's data can't stay at the addresses the module gives it: it
+//! becomes sections of the object, and constants that are addresses of it become references. So these constants have
+//! to be found. The stages:
+//! - [`StaticPlan`] has the range of static data: from the initial stack pointer (or the first segment, if that is
+//!   lower) to the end of memory. Constants outside of it are machine addresses or numbers, and are not changed.
 //! - The translator makes a call of [`crate::names::LITERAL`] of every `i32.const` and every access's offset in that
 //!   range.
-//! - [`classify`] looks at what becomes of each, before LLVM optimises: it is an address or a number, or an error.
-//! - [`place`] looks at all references that are left at the end, cuts static data into objects and gives each the bytes
+//! - [`classify`] examines the uses of each before LLVM optimises, and decides: an address, a number, or an error.
+//! - [`place`] collects all references that remain at the end, cuts static data into objects and gives each the bytes
 //!   of its segments.
 //!
-//! Nothing is guessed: what has signs of both is refused, with function and offset.
+//! No constant is guessed: one with signs of both kinds is refused, with function and offset.
 
 mod classify;
 mod flow;
@@ -35,7 +35,7 @@ use inkwell::values::InstructionOpcode;
 use crate::passes;
 use crate::program::{Program, data_object};
 
-/// Looks at all code of a part before LLVM optimises: accesses to devices become volatile, and literals what they are.
+/// Processes all code of a part before LLVM optimises: makes accesses to devices volatile, and classifies literals.
 ///
 /// # Errors
 /// A literal that could be an address or a number.
@@ -76,8 +76,8 @@ pub fn place(module: ssa::Module, plan: &StaticPlan, program: &Program<'_>) -> R
     }
 }
 
-/// What helps if it can't be known what a constant is. `deciding` are the options that decide it, and with which nothing
-/// else of the module is refused.
+/// Advice for an error about an ambiguous constant. `deciding` are the options that resolve it without another error
+/// in the module.
 fn advice(deciding: &[Constants]) -> String {
     let option = |constants: &Constants| match constants {
         Constants::Address => "`--constants address`",
@@ -86,13 +86,15 @@ fn advice(deciding: &[Constants]) -> String {
     let options: Vec<&str> = deciding.iter().map(option).collect();
     let decision = match options[..] {
         [] => "no `--constants` decides it".to_owned(),
-        [one] => format!("{one} decides it for all"),
-        _ => format!("{} decide it for all", options.join(" and ")),
+        [one] => format!("{one} decides it for all such constants"),
+        _ => format!("{} decide it for all such constants", options.join(" and ")),
     };
-    format!("a module linked with `--emit-relocs` tells, {decision}, and `--memory symbol` needs no decision")
+    format!(
+        "linking the module with `--emit-relocs` decides it, {decision}, `--memory symbol` needs no decision"
+    )
 }
 
-/// Globals by which linkers tell where things are. They mean nothing once data is somewhere else.
+/// Globals that linkers define to describe the layout of memory. They are meaningless once data is elsewhere.
 pub const LINKER_GLOBALS: [&str; 11] = [
     "__stack_pointer",
     "__stack_low",
@@ -107,25 +109,26 @@ pub const LINKER_GLOBALS: [&str; 11] = [
     "__wasm_first_page_end",
 ];
 
-/// Where static data is.
+/// The range of static data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StaticPlan {
     /// Its first byte.
     pub start: u32,
-    /// From here on something shows that there is static data. Below, only what is clearly used as an address is one.
+    /// The first address for which there is evidence of static data. Below it, only constants that are clearly used as
+    /// addresses are.
     pub certain: u32,
-    /// Behind its last byte, as far as is known: what the options or the linker say, else the end of memory.
+    /// The address after its last byte, as far as known: from the options or the linker, else the end of memory.
     pub end: u32,
-    /// Constants up to here may be addresses. If the options give a smaller end than the module has, what is behind that is
-    /// noticed.
+    /// Constants up to here may be addresses. If the options give a smaller end than the module has, this finds
+    /// addresses beyond it.
     pub limit: u32,
-    /// The initial stack pointer. The stack is below it, so nothing reaches across.
+    /// The initial stack pointer. The stack is below it, so no object extends across it.
     pub stack_top: Option<u32>,
-    /// Whether somebody said that nothing lies behind [`end`](Self::end).
+    /// Whether the options or the linker give [`end`](Self::end).
     pub is_end_known: bool,
     /// The stack, if it isn't the machine's.
     pub stack: Option<StaticStack>,
-    /// What the linker left of what it knew.
+    /// The linker's relocations.
     pub relocations: Option<Relocations>,
 }
 
@@ -150,15 +153,15 @@ impl StaticPlan {
     }
 }
 
-/// Linkers put no data below. On the machine, vectors are there.
+/// Linkers put no data below this address. On the machine, vectors are there.
 const LOWEST: u32 = 1 << 10;
-/// The stack begins at a multiple of this if it is in front of all data, and hardly if it is behind.
+/// The initial stack pointer is a multiple of this if the stack is before all data, and rarely if it is after data.
 const STACK_SIZES: u32 = 1 << 12;
 
 /// Finds the static data of a module; `None` if it has none, or if linear memory isn't the machine's memory.
 ///
 /// # Errors
-/// Relocations that say what an object can't have.
+/// Relocations to an address that has no meaning in an object.
 pub fn plan(
     info: &ModuleInfo,
     wasm: &[u8],
@@ -205,8 +208,8 @@ fn range(
     Some(StaticPlan { start, certain, end, limit, stack_top, is_end_known, stack, relocations: None })
 }
 
-/// Where static data begins: at the top of the stack, or the first segment if that is lower. Nothing shows it in a module
-/// with neither; what is zero in the beginning needs no segment.
+/// The start of static data: the top of the stack, or the first segment if that is lower. `None` if the module has
+/// neither; it may still have data, as data that is zero at first needs no segment.
 fn certain_start(info: &ModuleInfo, stack_top: Option<u32>) -> Option<u32> {
     stack_top.into_iter().chain(segments(info)).min()
 }
@@ -216,7 +219,7 @@ pub fn whole(plan: &StaticPlan) -> ssa::DataObject {
     data_object(names::STATICS, ssa::DataKind::Variable, plan.limit - plan.start, 16, Vec::new())
 }
 
-/// Where segments begin.
+/// The start addresses of segments.
 fn segments(info: &ModuleInfo) -> impl Iterator<Item = u32> {
     let segments = info.data.iter().filter(|data| !data.bytes.is_empty());
     segments.filter_map(|data| constant_offset(&data.mode))
@@ -233,7 +236,7 @@ pub fn constant_offset(mode: &SegmentMode) -> Option<u32> {
     }
 }
 
-/// Where the linker says that static data ends.
+/// The end of static data according to the linker's symbols.
 fn linker_end(info: &ModuleInfo) -> Option<u32> {
     let exported = info.exports.iter().filter_map(|export| match export.kind {
         ExportKind::Global(index) => Some((index, export.name.as_str())),

@@ -1,9 +1,9 @@
 //! Static data of a module with relocations: one object per symbol.
 //!
-//! Objects exist from the start, with their contents, so that references say which one they mean; what nothing refers to
-//! is left out with everything else that can't be reached. What remains for the end is to say what is never written: what
-//! the linker calls `.rodata`, unless some store goes to it; and of other data that to which no store goes and whose
-//! address goes nowhere.
+//! Objects exist from the start, with their contents, so that references name the object they mean. Objects without
+//! references are removed with everything else that is unreachable. The last step decides which objects are read-only.
+//! Data that the linker calls `.rodata` is, unless some store goes to it. Other data is, if no store goes to it and its
+//! address doesn't escape.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub fn objects(relocations: &Relocations, info: &ModuleInfo, wasm: &[u8], first:
     for (n, object) in (0..).zip(&relocations.objects) {
         let mut addresses = Vec::new();
         while let Some((at, address)) = words.next_if(|(at, _)| *at < object.range.end) {
-            // Words between objects belong to nothing.
+            // Bytes between objects belong to no object.
             if object.range.start <= *at {
                 let target = &relocations.objects[address.object];
                 addresses.push(StoredAddress {
@@ -62,7 +62,7 @@ fn bytes(object: &Object, info: &ModuleInfo, wasm: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Names the objects that are left, and says what kind each is.
+/// Sets the names and kinds of the remaining objects.
 pub fn place(mut module: Module, relocations: &Relocations) -> Module {
     let number =
         |name: &str| (0..relocations.objects.len() as u32).nth(name.strip_prefix(PREFIX)?.parse().ok()?);
@@ -94,10 +94,10 @@ pub fn place(mut module: Module, relocations: &Relocations) -> Module {
     module
 }
 
-/// What the numbers of objects stand behind.
+/// Prefix of the temporary symbols of objects ([`crate::names::static_symbol`]); the object's number follows.
 const PREFIX: &str = "__wasm_statics.";
 
-/// The name of the object's symbol, if an assembler lets it have that. Names of local symbols may occur several times.
+/// The object's symbol: its own name, if that is a valid symbol. Names of local symbols may occur several times.
 fn name(object: &Object, names: &mut BTreeSet<String>) -> String {
     let by_address = || format!("__wasm_data.{}", object.range.start);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');

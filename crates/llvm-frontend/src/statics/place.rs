@@ -1,21 +1,21 @@
 //! Cutting static data into objects.
 //!
 //! All references to static data are known here, and each is one of two kinds. A *direct* one is a load or store at a
-//! constant address: what it touches is known. An *open* one is anything else: an index is added, or the address goes
-//! somewhere. How far an open reference reaches isn't known, except that:
-//! - a data segment that the name section calls `.rodata` is what the linker made one section of, so no object of the
-//!   program goes beyond it (unless something refers to its end, which may be the next object or the end of this one, or an
-//!   index is added near its end, where the constant may be meant for the next object);
-//! - nothing lies behind the end of memory, or behind what the linker or the caller says is the end;
-//! - the stack lies below the initial stack pointer, so nothing reaches across that.
+//! constant address, whose bytes are known. An *open* one is any other: an index is added, or the address escapes.
+//! The extent of an open reference is unknown, with three limits:
+//! - A data segment that the name section calls `.rodata` is one section of the linker, so no object of the program
+//!   extends across its bounds. This doesn't hold if there is a reference to the segment's end, which may mean the
+//!   next object, or if an index is added near its end, where the constant may be meant for the next object.
+//! - No data is after the end of memory, or after the end that the linker or the caller gives.
+//! - The stack is below the initial stack pointer, so no object extends across that.
 //!
-//! So such a segment becomes an object. What lies between those is one object, from the first byte anything refers to,
-//! if there is an open reference to it; otherwise what the direct references and segments touch is cut where they don't
-//! touch each other. Objects begin at a multiple of 16, which keeps all alignment.
+//! So such a segment becomes an object. The data between these segments is one object, from the first referenced byte
+//! on, if there is an open reference to it. Otherwise the bytes of direct references and of segments are cut into
+//! objects wherever they don't overlap. Objects begin at a multiple of 16, which keeps all alignment.
 //!
 //! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are
-//! those of the segments, later ones over earlier ones. A word of them that could be an address, or a global that starts
-//! with one, is refused unless the options say what it is.
+//! those of the segments, later ones over earlier ones. A word of data that could be an address is refused unless the
+//! options decide, and so is a global whose initial value could be an address.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,7 +30,7 @@ use crate::names;
 use crate::options::Constants;
 use crate::program::Program;
 
-/// Constants that indices are added to and that are this near to the end of a segment may be meant for what is behind it.
+/// An index added to a constant this near to the end of a segment, in bytes, may reach the data after the segment.
 const LARGEST_DISTANCE: u32 = 256;
 /// Alignment of objects.
 const ALIGN: u32 = 16;
@@ -40,8 +40,8 @@ const ALIGN: u32 = 16;
 struct Piece {
     range: Range<u32>,
     is_written: bool,
-    /// It reaches to the end of memory or of the stack because nothing says where it ends. Then this is where the last byte
-    /// that is known ends.
+    /// The end of the last known byte, if the piece extends to the end of memory or of the stack because its own end is
+    /// unknown.
     known_end: Option<u32>,
 }
 
@@ -124,7 +124,7 @@ fn unsupported(what: String) -> Error {
     Error::Unsupported { function: None, offset: 0, what }
 }
 
-/// What to do with a word that could be an address: whether it is one.
+/// Decides whether a word that could be an address is one.
 fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bool, Error> {
     match program.options.constants {
         Constants::Address => Ok(true),
@@ -137,7 +137,7 @@ fn is_address(program: &Program<'_>, what: impl FnOnce() -> String) -> Result<bo
     }
 }
 
-/// Mutable and exported globals that start with an address.
+/// Mutable and exported globals whose initial value is an address.
 fn globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<Vec<(DataId, u32)>, Error> {
     let stack = plan.stack.map(|stack| stack.global);
     let mut found = Vec::new();
@@ -158,13 +158,13 @@ fn globals(module: &Module, plan: &StaticPlan, program: &Program<'_>) -> Result<
     Ok(found)
 }
 
-/// What the options say must be behind all that is accessed.
+/// Checks that all visible accesses are before the end that the options give.
 fn check_end(plan: &StaticPlan, references: &[Reference], program: &Program<'_>) -> Result<(), Error> {
     let last = references.iter().map(|r| r.end.unwrap_or(r.start)).max();
     match last.filter(|last| *last > plan.end && program.options.memory_bytes.is_some()) {
         Some(last) => Err(unsupported(format!(
-            "static data is accessed up to {last}, behind the end of static data, which is given as {}; \
-             `--memory-bytes {last}` is enough for that",
+            "static data is accessed up to {last}, after the end of static data, which `--memory-bytes` sets to {}; \
+             `--memory-bytes {last}` includes this access",
             plan.end
         ))),
         None => Ok(()),
@@ -234,7 +234,7 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
     pieces
 }
 
-/// The pieces that an address is in, or the end of.
+/// The pieces that contain an address or end at it.
 fn at(pieces: &[Piece], address: u32) -> Range<usize> {
     let behind = pieces.partition_point(|piece| piece.range.start <= address);
     let first = pieces.partition_point(|piece| piece.range.end < address);
@@ -377,7 +377,7 @@ impl Image {
         &bytes[..len]
     }
 
-    /// Words that could be addresses, with their places.
+    /// Words that could be addresses, with their wasm addresses.
     fn words(&self, plan: &StaticPlan) -> Vec<(u32, u32)> {
         let words = self.bytes.chunks(4).map(|word| {
             let mut bytes = [0; 4];
@@ -401,20 +401,20 @@ impl Image {
     }
 }
 
-/// The object an address is in, else the one whose end it is; and its distance from the object's start.
+/// The object that contains an address, else the one that ends there; and the distance from the object's start.
 fn find(address: u32, objects: &[(Range<u32>, DataId)]) -> Option<(DataId, i32)> {
     let next = objects.partition_point(|(range, _)| range.start <= address);
     let (range, id) = objects.get(next.checked_sub(1)?).filter(|(range, _)| address <= range.end)?;
     Some((*id, address.wrapping_sub(range.start & !(ALIGN - 1)) as i32))
 }
 
-/// Makes references to static data references to its objects.
+/// Redirects references to static data to its objects.
 fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<u32>, DataId)]) {
     let find = |offset: i32| find(start.wrapping_add(offset as u32), objects);
     for data in func.insts.values_mut() {
         match data {
             InstData::DataAddr { data, offset } if *data == statics => {
-                // Without an object, nothing uses it.
+                // Without an object, the address is unused.
                 if let Some(found) = find(*offset) {
                     (*data, *offset) = found;
                 }

@@ -1,30 +1,30 @@
 //! References of code to static data.
 //!
-//! A *direct* reference is a load or store at a constant address: what it touches is known. An *open* one is anything
-//! else: an index is added, or the address goes somewhere.
+//! A *direct* reference is a load or store at a constant address, whose bytes are known. An *open* one is any other: an
+//! index is added, or the address escapes.
 
 use ssa::{Addr, BinaryOp, DataId, Function, IdVec, InstData, Value};
 
 /// A reference to static data, by wasm address.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference {
-    /// What its address is relative to.
+    /// The object its address is relative to.
     pub data: DataId,
     /// The first byte.
     pub start: u32,
-    /// Behind the last byte it touches; `None` for an open one.
+    /// The address after the last byte of a direct reference; `None` for an open one.
     pub end: Option<u32>,
-    /// Something may be written through it.
+    /// Whether data may be written through it.
     pub writes: bool,
-    /// It is the address of a store.
+    /// Whether it is the address of a store.
     pub is_store: bool,
-    /// An index is added.
+    /// Whether an index is added.
     pub is_indexed: bool,
-    /// The first byte with the largest index, if all indices are seen to have a limit.
+    /// The first byte at the largest index, if all indices have a visible limit.
     pub reach: Option<u32>,
 }
 
-/// Takes linear memory, which is at address 0, out of addresses, and puts constant static addresses into them.
+/// Removes linear memory, which is at address 0, from addresses, and folds constant static addresses into them.
 pub fn strip(func: &mut Function, memory: Option<DataId>, start_of: &dyn Fn(DataId) -> Option<u32>) {
     for inst in func.insts.ids() {
         let mut data = func.insts[inst].clone();
@@ -43,17 +43,17 @@ pub fn strip(func: &mut Function, memory: Option<DataId>, start_of: &dyn Fn(Data
     }
 }
 
-/// How a value is used.
+/// A use of a value.
 enum Use {
     /// The index of the address of a load.
     Load,
     /// The index of the address of a store.
     Store,
-    /// What becomes of it is this value.
+    /// This value is computed from it.
     Flows(Value),
     /// It is compared.
     Compared,
-    /// It goes elsewhere.
+    /// It escapes.
     Escapes,
 }
 
@@ -134,9 +134,9 @@ fn uses(func: &Function) -> IdVec<Value, Vec<Use>> {
     uses
 }
 
-/// By value: whether it is used, and then whether something may be written through it or what is made of it.
+/// By value: `None` if it is unused, else whether data may be written through it or values computed from it.
 ///
-/// Only ever from false to true, so every value is visited at most twice.
+/// Entries only change from `None` to `false` to `true`, so every value is visited at most twice.
 fn open_uses(uses: &IdVec<Value, Vec<Use>>) -> IdVec<Value, Option<bool>> {
     let mut inputs: IdVec<Value, Vec<Value>> = uses.ids().map(|_| Vec::new()).collect();
     let mut found: IdVec<Value, Option<bool>> = IdVec::filled(None, uses.len());
@@ -162,7 +162,7 @@ fn open_uses(uses: &IdVec<Value, Vec<Use>>) -> IdVec<Value, Option<bool>> {
     found
 }
 
-/// By value: what is added to it that is no constant.
+/// By value: the variable summands of its definition.
 fn indices(func: &Function) -> IdVec<Value, Vec<Value>> {
     let mut found: IdVec<Value, Vec<Value>> = func.values.ids().map(|_| Vec::new()).collect();
     for block in func.blocks.values() {
@@ -179,10 +179,10 @@ fn indices(func: &Function) -> IdVec<Value, Vec<Value>> {
     found
 }
 
-/// How far the definition of an index is looked at.
+/// Maximum depth to which the definition of an index is followed.
 const MAX_DEPTH: usize = 4;
 
-/// The largest number that a value can be, as far as its definition tells.
+/// The largest possible number of a value, as far as its definition shows.
 fn largest(func: &Function, value: Value, depth: usize) -> Option<u32> {
     let depth = depth.checked_sub(1)?;
     match func.insts[func.def_inst(value)?] {

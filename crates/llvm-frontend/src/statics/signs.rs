@@ -1,23 +1,28 @@
-//! What speaks for a value being an address or a number.
+//! Signs: evidence that a value is an address or a number.
 //!
-//! Three iterations over the graph of [`super::flow`], each of which only adds facts, so that each ends after a constant
-//! number of visits per edge:
-//! 1. forward: which values are *made of* literals, stack objects or machine addresses, and which are *indices*: scaled,
-//!    masked or widened values and small constants, and choices and sums of those;
-//! 2. backward: the signs of a value are those of its uses, and of what is made of it. In a sum with an address the other
-//!    operand is an index, a number. In a sum of which neither operand is known to be an index, both may be the address;
-//! 3. what is compared with, or subtracted from, an address is an address; with a literal, what that literal is; with a
-//!    value of which nothing is known, unclear; with any other value, a number.
+//! Three iterations over the graph of [`super::flow`], each of which only adds facts, so that each terminates after a
+//! constant number of visits per edge:
+//! 1. forward: which values are *computed from* literals, stack objects or machine addresses, and which are *indices*:
+//!    scaled, masked or widened values and small constants, and choices and sums of those;
+//! 2. backward: the signs of a value are those of its uses, and of the values computed from it. In a sum with an
+//!    address the other operand is an index, a number. In a sum of two operands that are not known to be indices, both
+//!    may be the address;
+//! 3. comparisons: a value compared with, or subtracted from, an address is an address. Compared with a literal, it is
+//!    the same kind as the literal; with an unknown value, unclear; with any other value, a number.
+//!
+//! For example, in `load(p + 1040)` with an unknown `p` the constant is used as an address, and `p` is its index. If
+//! static data begins below 64 KiB, 1040 could also be the offset of a field: it is *doubtful* as well, and refused.
 
 use super::flow::{Access, Comparison, Graph, Node, Origin, Step, Use};
 
-/// Fields and elements at constant offsets from a pointer are nearer than this.
+/// Upper bound in bytes of constant offsets of fields and elements from a pointer.
 pub const LARGEST_OFFSET: u32 = 1 << 16;
 
-/// Arrays whose first indices nobody uses begin nearer than this behind the constant that indices are added to.
+/// Upper bound in bytes of the distance from the constant that indices are added to, to an array whose first indices
+/// are unused.
 const LARGEST_DISTANCE: u32 = 1 << 12;
 
-/// What speaks for what.
+/// A set of signs of one value.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Signs(u8);
 
@@ -28,23 +33,23 @@ impl Signs {
     pub const NUMBER: Self = Self(2);
     /// It is passed to an import.
     pub const PASSED: Self = Self(4);
-    /// It is returned, widened, or passed to what isn't known.
+    /// It is returned, widened, or passed to an unknown function.
     pub const KEPT: Self = Self(8);
-    /// It or what is added to it is used as an address, or it is compared with something of which nothing is known.
+    /// It or its other summand is used as an address, or it is compared with an unknown value.
     pub const UNCLEAR: Self = Self(16);
-    /// It is passed where constants are passed that are no static data.
+    /// It is passed as an argument for which constants outside of static data are passed, too.
     pub const MIXED: Self = Self(32);
-    /// It is added to an address, or to what could be one.
+    /// It is added to an address, or to a possible address.
     pub const DOUBTFUL: Self = Self(64);
     /// It is stored.
     pub const STORED: Self = Self(128);
 
-    /// Whether one of some signs is there.
+    /// Whether one of some signs is in the set.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// These and others.
+    /// The union of two sets.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -62,21 +67,21 @@ impl Signs {
     }
 }
 
-/// What is known of the values of a module.
+/// Facts about the values of a module.
 pub struct Knowledge<'g, 'm> {
     graph: &'g Graph<'m>,
-    /// By node: made of a literal, or of a stack object.
+    /// By node: computed from a literal, or from a stack object.
     is_made_of_literal: Vec<bool>,
     is_made_of_frame: Vec<bool>,
     is_index: Vec<bool>,
     /// The reverse of the graph's steps.
     inputs: Vec<Vec<(Node, Step)>>,
-    /// Static data begins so low that an offset may look like an address.
+    /// Whether static data begins so low that an offset may look like an address.
     is_near: bool,
 }
 
 impl<'g, 'm> Knowledge<'g, 'm> {
-    /// Of a graph, where static data begins at `start`.
+    /// Facts of a graph in which static data begins at `start`.
     pub fn new(graph: &'g Graph<'m>, start: u32) -> Self {
         let count = graph.origins.len();
         let mut inputs = vec![Vec::new(); count];
@@ -100,7 +105,7 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         self.is_made_of_literal[node] || self.is_made_of_frame[node]
     }
 
-    /// The signs of all nodes. `is_elsewhere` says of a constant that it is no static data.
+    /// The signs of all nodes. `is_elsewhere` holds for constants outside of static data.
     pub fn signs(&self, is_elsewhere: impl Fn(u32) -> bool) -> Vec<Signs> {
         let mut direct = vec![Signs::default(); self.graph.origins.len()];
         for &(node, what) in &self.graph.uses {
@@ -119,15 +124,16 @@ impl<'g, 'm> Knowledge<'g, 'm> {
                 direct[node] = direct[node].with(Signs::MIXED);
             }
         }
-        // A difference of addresses is a number, but that it is one is known only afterwards.
+        // A difference of addresses is a number; the first round finds the addresses, the second the differences.
         let uses = self.backward(direct.clone(), &[]);
         let uses = self.backward(direct, &uses);
         let uses = self.with_imports(uses);
         self.with_comparisons(uses)
     }
 
-    /// The first constant that is added to an index to give an address and lies just below static data, with the number of
-    /// its function: an object at the begin of static data whose indices begin above 0, or an address of the machine.
+    /// The first constant that is added to an index to give an address and is just below static data, with the number
+    /// of its function: an object at the start of static data whose indices begin above 0, or an address of the
+    /// machine.
     pub fn just_below(&self, signs: &[Signs], start: u32) -> Option<(u32, Option<u32>)> {
         let below = start.saturating_sub(LARGEST_DISTANCE).max(1)..start;
         let is_base = |node: Node| {
@@ -141,7 +147,7 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         suspects.next().map(|(&(_, constant), &function)| (constant, function))
     }
 
-    /// Adds to all nodes the signs of what is made of them. `uses` are what is known of them before.
+    /// Adds to all nodes the signs of the values computed from them. `uses` are signs from an earlier round.
     fn backward(&self, mut signs: Vec<Signs>, uses: &[Signs]) -> Vec<Signs> {
         let mut pending: Vec<Node> = (0..signs.len()).rev().collect();
         while let Some(node) = pending.pop() {
@@ -156,7 +162,7 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         signs
     }
 
-    /// What the signs of a value say of one it is made of.
+    /// The signs that the value at the end of a step gives to `from`, at its start.
     fn carried(&self, from: Node, step: Step, signs: Signs, uses: &[Signs]) -> Signs {
         let is_used = signs.has(Signs::ADDRESS.with(Signs::UNCLEAR));
         match step {
@@ -183,7 +189,7 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         }
     }
 
-    /// Where an import is given an address, other values given to it there are addresses.
+    /// If an import gets an address as an argument, other values passed as that argument are addresses.
     fn with_imports(&self, mut signs: Vec<Signs>) -> Vec<Signs> {
         for node in 0..signs.len() {
             if self.graph.origins[node] == Origin::ImportParam {
@@ -200,8 +206,8 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         self.backward(signs, &before)
     }
 
-    /// Adds what comparisons say. What a literal is goes forward to what is made of it, and from there to what that is
-    /// compared with.
+    /// Adds the signs from comparisons. The kind of a literal flows forward to the values computed from it, and from
+    /// there to the values that they are compared with.
     fn with_comparisons(&self, uses: Vec<Signs>) -> Vec<Signs> {
         const KIND: Signs = Signs::ADDRESS.with(Signs::NUMBER);
         let mut signs = uses.clone();
@@ -231,7 +237,7 @@ impl<'g, 'm> Knowledge<'g, 'm> {
         signs
     }
 
-    /// The signs that a comparison with a value gives.
+    /// The signs from a comparison with a value.
     fn compared_with(&self, other: Node, comparison: Comparison, uses: &[Signs]) -> Signs {
         let signs = uses[other];
         if signs.has(Signs::ADDRESS) {
@@ -255,7 +261,7 @@ fn add(signs: &mut Signs, more: Signs, node: Node, pending: &mut Vec<Node>) {
     }
 }
 
-/// The nodes that something flows to. Every node is visited once.
+/// The nodes that are reachable from the start nodes. Every node is visited once.
 fn forward(graph: &Graph<'_>, starts: Vec<Node>) -> Vec<bool> {
     let mut reached = vec![false; graph.origins.len()];
     starts.iter().for_each(|&node| reached[node] = true);
@@ -270,7 +276,7 @@ fn forward(graph: &Graph<'_>, starts: Vec<Node>) -> Vec<bool> {
     reached
 }
 
-/// The nodes that are seen to be indices: what is made of anything else is none.
+/// The nodes that are certainly indices: none of their inputs is anything else.
 fn indices(graph: &Graph<'_>, start: u32) -> Vec<bool> {
     let is_no_index = |node: &Node| {
         matches!(
@@ -288,7 +294,7 @@ fn indices(graph: &Graph<'_>, start: u32) -> Vec<bool> {
         .collect()
 }
 
-/// As [`forward`], not into some nodes.
+/// As [`forward`], but without entering some nodes.
 fn forward_unless(graph: &Graph<'_>, starts: Vec<Node>, stops: impl Fn(Node) -> bool) -> Vec<bool> {
     let mut reached = vec![false; graph.origins.len()];
     let mut pending: Vec<Node> = starts.into_iter().filter(|&node| !stops(node)).collect();
@@ -305,7 +311,7 @@ fn forward_unless(graph: &Graph<'_>, starts: Vec<Node>, stops: impl Fn(Node) -> 
 
 /// By access in the order of the graph: whether its address is that of a device.
 ///
-/// That is a constant, or made of one that is too large to be an offset and no static data.
+/// Such an address is a constant outside of static data, or computed from one that is too large to be an offset.
 pub fn device_accesses(graph: &Graph<'_>, is_elsewhere: impl Fn(u32) -> bool) -> Vec<bool> {
     let far = LARGEST_OFFSET..LARGEST_OFFSET.wrapping_neg();
     let is_machine = |constant: u32| far.contains(&constant) && is_elsewhere(constant);

@@ -14,8 +14,8 @@ use super::Translator;
 use crate::error::Error;
 use crate::module_info::FuncType;
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
     match *op {
         Operator::Call { function_index } => t.call_direct(function_index)?,
         Operator::CallIndirect { type_index, table_index } => t.call_indirect(type_index, table_index)?,
@@ -114,7 +114,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         }
     }
 
-    /// The call replaces the current function.
+    /// Makes the call replace the current function.
     fn finish_tail_call(&mut self, call: CallSiteValue<'ctx>) {
         call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
         let value = call.try_as_basic_value().basic();
@@ -123,7 +123,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.reachable = false;
     }
 
-    /// Pops a table index; the code address of the function there, which has the given type.
+    /// Pops a table index; returns the code address of the function there, which has the given type.
     fn indirect_callee(&mut self, type_index: u32, table: u32) -> PointerValue<'ctx> {
         let index = self.pop_int();
         let reference = self.checked_entry(table, index);

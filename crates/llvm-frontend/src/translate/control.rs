@@ -1,10 +1,10 @@
 //! Blocks, branches and traps.
 //!
-//! A frame's end gets a basic block of its own, with one phi per result, only when something branches to it; a
-//! block that is merely left at its end needs neither. A loop's header exists from the start.
+//! A frame's end gets a basic block of its own, with one phi per result, only when a branch to it occurs; a
+//! block that is only left at its end needs neither. A loop's header exists from the start.
 //!
 //! Several entries of a `br_table` that go to the same frame share one edge, so that a phi gets one value per
-//! distinct target and not per entry.
+//! distinct target instead of one per entry.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ use super::Translator;
 use crate::error::Error;
 use crate::module_info::{ValueType, value_type};
 
-/// What opened a frame.
+/// The operator that opened a frame.
 enum Kind<'ctx> {
     /// The function itself, or `block`.
     Block,
     /// `loop`.
     Loop,
-    /// `if` whose `else` has not come yet: where to go when the condition is 0, and the parameters there.
+    /// `if` before its `else`: the block for the condition 0, and the parameters there.
     If { otherwise: BasicBlock<'ctx>, params: Vec<BasicValueEnum<'ctx>> },
 }
 
-/// Where branches to a frame go.
+/// The target of branches to a frame.
 struct Label<'ctx> {
     block: BasicBlock<'ctx>,
     phis: Vec<PhiValue<'ctx>>,
@@ -37,7 +37,7 @@ struct Label<'ctx> {
 /// An open control frame.
 pub struct Frame<'ctx> {
     kind: Kind<'ctx>,
-    /// Parameters of a loop, results of every other frame: what a branch passes.
+    /// Number of values that a branch passes: parameters of a loop, results of every other frame.
     label_arity: usize,
     results: Vec<ValueType>,
     /// Height of the operand stack below the frame's parameters.
@@ -45,8 +45,8 @@ pub struct Frame<'ctx> {
     label: Option<Label<'ctx>>,
 }
 
-/// Translates an operator of this family; false if it is of another. Keeps track of nesting in unreachable code.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
+/// Translates an operator of this family; returns false if it belongs to another. Tracks nesting in unreachable code.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
     match *op {
         Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if !t.reachable => {
             t.skipped_frames += 1;
@@ -173,7 +173,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         }
         let frame = self.frames.last().expect("validated: `end` closes a frame");
         if matches!(frame.kind, Kind::Loop) || frame.label.is_none() {
-            // Nothing branches to this end: the results stay where they are.
+            // No branch leads to this end: the results stay on the stack.
             let frame = self.frames.pop().expect("it is there");
             if !self.reachable {
                 self.stack.truncate(frame.height);
@@ -209,7 +209,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         (label.block, self.frames[at].label_arity)
     }
 
-    /// Hands the top of the stack to the phis at `depth`, as coming from the current block. The stack stays.
+    /// Passes the top of the stack to the phis at `depth`, as incoming from the current block. The stack is unchanged.
     fn pass_values(&mut self, depth: u32) -> Result<BasicBlock<'ctx>, Error> {
         let (block, arity) = self.label(depth);
         self.spend(arity)?;

@@ -1,9 +1,10 @@
-//! Places in the source as LLVM's debug locations.
+//! Source locations as LLVM's debug locations.
 //!
-//! LLVM keeps the debug location of an instruction through its passes, merges those of instructions that it merges, and
-//! never decides about code by them. It knows lines, columns and scopes; we need one number per instruction. So the line
-//! of a location is the id of a [`SourceLoc`] plus one, and 0, which means no line, is no place. The line of a function
-//! is that of its [`Subprogram`] likewise. An inlined instruction has the location it had in its own function.
+//! LLVM keeps the debug location of an instruction through its passes, merges those of instructions that it merges,
+//! and never bases a decision about code on them. It knows lines, columns and scopes; we need one number per
+//! instruction. So the line of a location is the id of a [`SourceLoc`] plus one; line 0 means no location. The line of
+//! a function is the id of its [`Subprogram`] plus one. An inlined instruction has the location it had in its own
+//! function.
 
 use inkwell::context::Context;
 use inkwell::debug_info::{
@@ -30,7 +31,7 @@ pub struct Debug<'ctx> {
 #[derive(Clone, Copy)]
 pub struct Scope<'ctx> {
     subprogram: DISubprogram<'ctx>,
-    /// Where it begins.
+    /// The location of its start.
     pub start: Option<SourceLoc>,
 }
 
@@ -63,7 +64,7 @@ impl<'ctx> Debug<'ctx> {
         self.unit.get_file()
     }
 
-    /// Makes a function one of the source.
+    /// Makes a function correspond to a function of the source.
     pub fn open(
         &self,
         function: FunctionValue<'ctx>,
@@ -89,7 +90,7 @@ impl<'ctx> Debug<'ctx> {
         Scope { subprogram, start }
     }
 
-    /// The location for a place in a function.
+    /// The location for a source location in a function.
     pub fn location(
         &self,
         context: &'ctx Context,
@@ -101,12 +102,12 @@ impl<'ctx> Debug<'ctx> {
     }
 }
 
-/// The line that stands for an id.
+/// The line that represents an id.
 fn line<T: EntityId>(id: Option<T>) -> u32 {
     id.map_or(0, |id| id.index() as u32 + 1)
 }
 
-/// The id that a line stands for.
+/// The id that a line represents.
 pub fn id<T: EntityId>(line: u32) -> Option<T> {
     line.checked_sub(1).map(|index| T::new(index as usize))
 }

@@ -1,7 +1,7 @@
 //! The LLVM module of one part, and the declarations in it.
 //!
 //! A part defines some functions of the program and refers to others, to globals, tables and runtime functions.
-//! Those are declared on first use, so a part's module contains nothing it does not mention. The symbols are
+//! Those are declared on first use, so a part's module contains only entities that it mentions. The symbols are
 //! those of [`crate::names`].
 
 use std::collections::HashMap;
@@ -62,7 +62,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         }
     }
 
-    /// Begins the body of a function: what is appended belongs to it in the source.
+    /// Begins the body of a function: instructions appended from now on belong to it in the source.
     pub fn open_scope(&mut self, index: u32, function: FunctionValue<'ctx>) -> Option<Scope<'ctx>> {
         let (debug, map) = (self.debug.as_ref()?, self.program.source_map.as_ref()?);
         self.ir.builder.unset_current_debug_location();
@@ -73,7 +73,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         Some(scope)
     }
 
-    /// Lets instructions come from a place in the source, or from nowhere.
+    /// Sets the source location of further instructions, if they have one.
     pub fn locate(&self, scope: &Scope<'ctx>, loc: Option<SourceLoc>) {
         if let Some(debug) = &self.debug {
             self.ir.builder.set_current_debug_location(debug.location(self.ir.context, scope, loc));
@@ -193,7 +193,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
-    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] resolves, and with it what it becomes.
+    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] replaces by an address or a number.
     pub fn literal_function(&mut self) -> FunctionValue<'ctx> {
         self.static_address_function();
         let i32 = self.ir.i32;
@@ -225,7 +225,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.argument_check(names::RANGE_IN_ARGUMENTS, ty)
     }
 
-    /// A check that is rarely made. It may not be made where the program doesn't: it would no longer be rare.
+    /// A check on a cold path. LLVM must not move it to other paths, where it would no longer be cold.
     fn argument_check(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
         let known = self.others.contains_key(symbol);
         let function = self.helper(symbol, ty);
@@ -273,7 +273,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         global.as_pointer_value()
     }
 
-    /// Marks a variable that is never written.
+    /// Declares a variable that is never written.
     pub fn constant(&mut self, symbol: String, ty: BasicTypeEnum<'ctx>, align: u32) -> PointerValue<'ctx> {
         let pointer = self.variable(symbol.clone(), ty, align);
         self.module.get_global(&symbol).expect("it was just added").set_constant(true);
@@ -293,7 +293,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
                 self.add_flag(function, "minsize");
             }
         }
-        // Loops may become fills and copies, but not calls of a C library that is not there.
+        // Loops may become fills and copies, but not calls of a C library, as there is none.
         for name in ["no-builtin-strlen", "no-builtin-wcslen"] {
             let attribute = self.ir.context.create_string_attribute(name, "");
             function.add_attribute(AttributeLoc::Function, attribute);

@@ -1,10 +1,10 @@
 //! Floats.
 //!
-//! Unless the target computes with them, a float is carried as an integer of its width: parameters, locals, loads,
+//! Unless the target computes with them, a float is represented as an integer of its width: parameters, locals, loads,
 //! stores, constants and reinterpretations are moves of bits. Every other float operator is a trap; if it is to be an
-//! error, [`crate::survey`] has found those that can be reached. On a target with a float unit the operators become LLVM's, with wasm's rules where the
-//! two differ: minimum and maximum propagate NaN and order zeros, rounding is to even, and conversions to
-//! integers check their range.
+//! error, [`crate::survey`] has found the reachable ones. On a target with a float unit the operators become LLVM's,
+//! with wasm's rules where the two differ: minimum and maximum propagate NaN and order zeros, rounding is to even, and
+//! conversions to integers check their range.
 
 use inkwell::FloatPredicate;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
@@ -21,8 +21,8 @@ pub fn arithmetic(op: &Operator<'_>) -> Option<String> {
     is_arithmetic(op).then(|| text_name(op))
 }
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     let moves = is_move(op);
     if !moves && !is_arithmetic(op) {
         return false;
@@ -35,7 +35,7 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     true
 }
 
-/// Operators that only move bits.
+/// Whether an operator only moves bits.
 fn is_move(op: &Operator<'_>) -> bool {
     use Operator as Op;
     matches!(
@@ -53,7 +53,7 @@ fn is_move(op: &Operator<'_>) -> bool {
     )
 }
 
-/// Operators that compute with a float or make one.
+/// Whether an operator computes with a float or makes one.
 fn is_arithmetic(op: &Operator<'_>) -> bool {
     compare(op).is_some() || unary(op).is_some() || binary(op).is_some() || conversion(op).is_some()
 }
@@ -213,8 +213,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         }
     }
 
-    /// Pushes a value that LLVM knows nothing of. It takes a signalling NaN for a quiet one, so that it drops an
-    /// operation whose other operand is neutral; in wasm the operation makes the NaN quiet.
+    /// Pushes a value that is opaque to LLVM. LLVM treats a signalling NaN as a quiet one, so it drops an operation
+    /// whose other operand is neutral; in wasm the operation makes the NaN quiet.
     fn fence(&mut self, value: FloatValue<'ctx>) {
         self.call_float_intrinsic("llvm.arithmetic.fence", &[value.get_type().into()], &[value.into()]);
     }
@@ -296,7 +296,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             Conversion::Promote => {
                 let value = self.stack.pop().expect("validated: an operand").into_float_value();
                 let promoted = builder.build_float_ext(value, self.env.ir.f64, "");
-                // Demoting the result is no way back for a signalling NaN.
+                // Demoting the result must not restore the signalling NaN.
                 return self.fence(promoted.expect("the builder is positioned"));
             }
             Conversion::Demote => {
@@ -340,12 +340,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 }
 
-/// Whether adding, subtracting, multiplying or dividing by a constant changes nothing but a sign.
+/// Whether adding, subtracting, multiplying or dividing by a constant changes at most a sign.
 fn is_neutral(value: f64) -> bool {
     value == 0.0 || value.abs() == 1.0
 }
 
-/// What lies outside of an integer type, as floats: anything below-or-equal (`OLE`) or below (`OLT`) the second
+/// The floats outside of an integer type: anything below-or-equal (`OLE`) or below (`OLT`) the second
 /// element, and anything from the third element on. All bounds are exact in the float type.
 fn range(
     float: FloatType<'_>,

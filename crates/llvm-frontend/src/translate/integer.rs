@@ -1,7 +1,7 @@
 //! Integer arithmetic and comparisons.
 //!
-//! What differs between wasm and LLVM is spelled out: shift counts are masked, divisions are guarded, and the
-//! wrapping operators carry no promise about overflow.
+//! The differences between wasm and LLVM are spelled out: shift counts are masked, divisions are guarded, and the
+//! wrapping operators have no overflow flags.
 
 use inkwell::IntPredicate;
 use inkwell::types::IntType;
@@ -11,7 +11,7 @@ use wasmparser::Operator;
 
 use super::Translator;
 
-/// What an integer operator does, apart from its width.
+/// The translation of an integer operator, apart from its width.
 enum Action {
     Binary(InstructionOpcode),
     Shift(InstructionOpcode),
@@ -24,8 +24,8 @@ enum Action {
     SignExtend(u32),
 }
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match op {
         Operator::I32WrapI64 => {
             let value = t.pop_int();
@@ -163,7 +163,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             }
         }
         if b.get_zero_extended_constant() == Some(0) {
-            // The trap above is unconditional, and what follows it is dead; LLVM must not see the division.
+            // The trap above is unconditional, and the code after it is dead; LLVM must not see the division.
             return self.push(ty.const_zero());
         }
         self.push(self.ir().binary(op, a, b));

@@ -1,8 +1,7 @@
-//! Appending LLVM instructions, without ceremony.
+//! Appending LLVM instructions in short form.
 //!
 //! inkwell returns a `Result` from every builder call; the only errors are an unpositioned builder and operands
-//! of the wrong type, both bugs here. [`Ir`] turns them into panics and keeps the types that are asked for all
-//! the time.
+//! of the wrong type, both bugs here. [`Ir`] turns them into panics, and has the types that are used most.
 
 use inkwell::IntPredicate;
 use inkwell::basic_block::BasicBlock;
@@ -16,8 +15,8 @@ use inkwell::values::{
 
 use crate::read::raw;
 
-/// What a load or store touches. Accesses to different spaces never overlap, which LLVM is told by type-based
-/// alias metadata.
+/// The memory that a load or store accesses. Accesses to different spaces never overlap; type-based alias metadata
+/// tells LLVM so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Space {
     /// A local of the function.
@@ -30,9 +29,9 @@ pub enum Space {
 
 /// A builder at a position in a function.
 pub struct Ir<'ctx> {
-    /// The context everything lives in.
+    /// The context of all values and types.
     pub context: &'ctx Context,
-    /// inkwell's builder, for what is not wrapped here.
+    /// inkwell's builder, for instructions that are not wrapped here.
     pub builder: Builder<'ctx>,
     /// `i1`.
     pub i1: IntType<'ctx>,
@@ -187,7 +186,7 @@ impl<'ctx> Ir<'ctx> {
         self.icmp(IntPredicate::NE, value, value.get_type().const_zero())
     }
 
-    /// `value != 0` as an `i1`, seeing through the extension of an `i1`.
+    /// `value != 0` as an `i1`; of an extended `i1` that is the `i1` itself.
     pub fn truth(&self, value: IntValue<'ctx>) -> IntValue<'ctx> {
         let extended = value.as_instruction().filter(|inst| inst.get_opcode() == InstructionOpcode::ZExt);
         let narrow = extended.and_then(|inst| inst.get_operand(0)).and_then(|operand| operand.value());
@@ -267,12 +266,12 @@ impl<'ctx> Ir<'ctx> {
         built(self.builder.build_phi(ty, ""))
     }
 
-    /// Goes to `block`.
+    /// Appends a jump to `block`.
     pub fn jump(&self, block: BasicBlock<'ctx>) {
         built(self.builder.build_unconditional_branch(block));
     }
 
-    /// Goes to one of two blocks.
+    /// Appends a branch to one of two blocks.
     pub fn branch(&self, condition: IntValue<'ctx>, yes: BasicBlock<'ctx>, no: BasicBlock<'ctx>) {
         built(self.builder.build_conditional_branch(condition, yes, no));
     }

@@ -1,9 +1,9 @@
-//! Compiler helpers: the operation in the place of a call, where it does the same as the body.
+//! Compiler helpers: an operation in place of a call, where it has the same effect as the body.
 //!
-//! [`crate::libcalls`] says for which arguments that is. If a call is known to have such arguments, the operation
-//! replaces it. Else the function itself decides: it begins with a comparison, and then goes to the
-//! operation or to its own body. Copies of a few bytes are worth a comparison at the call, because the operation is
-//! shorter than a call.
+//! [`crate::libcalls`] gives the domain of arguments for which that holds. If the arguments of a call are known to be
+//! in it, the operation replaces the call. Otherwise the function itself decides: it begins with a test of the domain,
+//! and branches to the operation or to its own body. Copies of a few bytes are worth a test at the call, because the
+//! operation is shorter than a call.
 
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
@@ -32,7 +32,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.stack.extend(result);
     }
 
-    /// The beginning of a helper's body: the operation, where it does the same. Returns whether the body is
+    /// The beginning of a helper's body: the operation, in its domain. Returns whether the body is
     /// complete; if not, the function's own code follows.
     pub(super) fn helper_entry(&mut self, libcall: Libcall, function: FunctionValue<'ctx>) -> bool {
         let args: Vec<_> = function.get_params().iter().map(|arg| arg.into_int_value()).collect();
@@ -52,7 +52,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         body.is_none()
     }
 
-    /// Whether the operation does the same as the helper; `None` if it surely does.
+    /// Whether the arguments are in the helper's domain; `None` if they certainly are.
     fn in_domain(&mut self, libcall: Libcall, args: &[IntValue<'ctx>]) -> Option<IntValue<'ctx>> {
         let condition = match libcall.operation {
             Operation::Memcpy | Operation::Memmove | Operation::Memset => {
@@ -87,15 +87,15 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         }
     }
 
-    /// Whether two ranges have no byte in common: each begins at least a length away from the other, modulo 2^32.
-    /// If the length is not known to be below 2^31, that is asked, too.
+    /// Whether two ranges are disjoint: each begins at least a length away from the other, modulo 2^32.
+    /// If the length is not known to be below 2^31, that is tested, too.
     fn are_apart(&mut self, args: &[IntValue<'ctx>], is_short: bool) -> IntValue<'ctx> {
         let ir = self.ir();
         let (up, down) = (ir.sub(args[0], args[1]), ir.sub(args[1], args[0]));
         let up_is_less = ir.icmp(IntPredicate::ULT, up, down);
         let mut distance = ir.select(up_is_less, up.into(), down.into()).into_int_value();
         if !is_short {
-            // A distance is at most 2^31; of exactly that, nothing is left.
+            // A distance is at most 2^31; for exactly 2^31 the condition fails.
             distance = ir.and(distance, ir.c32(i32::MAX as u32));
         }
         ir.icmp(IntPredicate::UGE, distance, args[2])
@@ -111,7 +111,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         ir.and(ir.icmp(IntPredicate::ULE, args[2], size), fits)
     }
 
-    /// Whether the comparison belongs to the call rather than to the function.
+    /// Whether the test belongs to the call rather than to the function.
     fn checks_inline(&self, operation: Operation, args: &[IntValue<'ctx>]) -> bool {
         let length = args[2].get_zero_extended_constant();
         let is_short = match operation {
@@ -160,7 +160,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         if libcall.returns_first_argument() { Some(values[0]) } else { call.try_as_basic_value().basic() }
     }
 
-    /// The operation a compiler helper stands for.
+    /// The operation of a compiler helper.
     fn operation(&mut self, operation: Operation, args: &[IntValue<'ctx>]) -> Option<BasicValueEnum<'ctx>> {
         match operation {
             Operation::Memcpy | Operation::Memmove => {

@@ -1,10 +1,10 @@
 //! Locals, globals, constants and the operators that only move values.
 //!
-//! A local is an `alloca` that is made when the local is first touched, so that a function may declare as many as
-//! it likes at no cost. The entry block holds the `alloca`s and their initial values; it stays open until the
+//! A local is an `alloca` that is made on its first use, so that a function may declare any number of locals at
+//! no cost. The entry block holds the `alloca`s and their initial values; it stays open until the
 //! body is finished.
 //!
-//! With a fused shadow stack the stack pointer is one more local of every function that uses it: it starts at
+//! With a fused shadow stack the stack pointer is a local of every function that uses it. It starts at
 //! the top of the function's stack frame, and the function's own arithmetic finds its objects below that.
 
 use inkwell::basic_block::BasicBlock;
@@ -22,7 +22,7 @@ use crate::names;
 use crate::options::ConstValue;
 use crate::program::GlobalPlan;
 
-/// Alignment of a stack frame: what the C ABI promises of the stack pointer.
+/// Alignment of a stack frame: the alignment of the stack pointer in the C ABI.
 const FRAME_ALIGN: u32 = 16;
 
 /// The locals of the function under translation.
@@ -93,8 +93,8 @@ impl<'ctx> Locals<'ctx> {
     }
 }
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match *op {
         Operator::Nop => {}
         Operator::Drop => drop(t.pop()),
@@ -227,8 +227,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         base
     }
 
-    /// A word of the program, the immediate of the current operator: what is an address of static data becomes one, and
-    /// what may be one is marked.
+    /// A word of the program, the immediate of the current operator. An address of static data becomes a reference; a
+    /// possible address becomes a literal.
     pub(super) fn word(&mut self, value: u32) -> IntValue<'ctx> {
         let Some(plan) = &self.program().statics else { return self.ir().c32(value) };
         let (function, operands) = match &plan.relocations {
@@ -246,8 +246,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().call(function, &operands).expect("it is a value").into_int_value()
     }
 
-    /// Two words of the program: a half that may be an address of static data is marked. Linkers write no addresses into
-    /// such constants, so with relocations they are numbers.
+    /// Two words of the program. If a half may be an address of static data, it becomes a literal. Linkers write no
+    /// addresses into such constants, so with relocations they are numbers.
     fn wide_word(&mut self, value: u64) -> IntValue<'ctx> {
         let halves = [value as u32, (value >> 32) as u32];
         let plan = self.program().statics.as_ref().filter(|plan| plan.relocations.is_none());
@@ -260,7 +260,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().call(function, &operands).expect("it is a value").into_int_value()
     }
 
-    /// Where the bottom of the stack is, if `global` is a stack pointer in static data.
+    /// The address of the bottom of the stack, if `global` is a stack pointer in static data.
     fn static_stack(&mut self, global: u32) -> Option<IntValue<'ctx>> {
         let stack = self.program().statics.as_ref()?.stack.filter(|stack| stack.global == global)?;
         let ty = self.ir().i8.array_type(stack.size).into();

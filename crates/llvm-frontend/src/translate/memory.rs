@@ -1,25 +1,26 @@
 //! Linear memory: loads, stores, size and bulk operations.
 //!
 //! An access is a real LLVM load or store at `base + address + offset`, so that LLVM's memory optimisations apply.
-//! The base is a value of the function until the passes have run ([`crate::passes`] says why), and
-//! `@__linear_memory` after that. Alignment hints of wasm bind nobody; accesses say alignment 1.
+//! The base is a value of the function until the passes have run ([`crate::passes`] explains why), and
+//! `@__linear_memory` after that. Alignment hints of wasm are not binding, so accesses have alignment 1.
 //!
 //! With [`Bounds::Guard`] the machine's memory map catches accesses outside of memory. With [`Bounds::Strict`] a
-//! comparison stands in front: with `s = offset + width` and memory size `m`, the access is in bounds if and only
-//! if `address + s <= m`. When `s` is at most the initial size, and hence at most `m`, that is
-//! `address <= m - s` without overflow; otherwise it is computed in 64 bits. Ranges of bulk
-//! operations are checked under the same rule: with [`Bounds::Guard`] the machine traps at the first byte outside, and
-//! pointers to what the host mapped elsewhere (arguments, say) are as good as in a plain access.
+//! comparison precedes the access. With `s = offset + width` and memory size `m`, the access is in bounds if and only
+//! if `address + s <= m`. When `s` is at most the initial size, and hence at most `m`, that is `address <= m - s`
+//! without overflow; otherwise it is computed in 64 bits. Ranges of bulk operations are checked in the same way. With
+//! [`Bounds::Guard`] the machine traps at the first byte outside, and pointers to memory that the host mapped
+//! elsewhere (arguments, for example) are as good as in a plain access.
 //!
-//! On the PVM, the arguments of an entry lie outside of linear memory, where `pvm = wasm + base` holds as well. So a load
-//! whose check fails looks again, in a block of its own: it goes on if it is of arguments, with the address it has. What
-//! that comparison is, LLVM doesn't see, so that it is not made where the first one hasn't failed. Stores trap at once.
+//! On the PVM, the arguments of an entry are outside of linear memory, where `pvm = wasm + base` holds as well. So
+//! when the check of a load fails, a block of its own checks for the arguments, and if they contain the access, the
+//! load proceeds with its address. This second check is opaque to LLVM, so that it is not moved to paths where the
+//! first one hasn't failed. Stores trap at once.
 //!
-//! Where wasm addresses are machine addresses, a constant address that is none of static data is that of a device:
-//! such accesses are volatile, so that each is made, once, with its width, and in order.
+//! Where wasm addresses are machine addresses, a constant address outside of static data is that of a device:
+//! such accesses are volatile, so that each is made exactly once, with its width, and in order.
 //!
-//! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. The access begins within
-//! memory, then; it may end up to seven bytes behind it. Ranges of bulk operations are compared.
+//! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. Then the access begins
+//! within memory; it may end up to seven bytes after it. Ranges of bulk operations are compared.
 
 use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
@@ -33,34 +34,34 @@ use crate::names;
 use crate::options::Bounds;
 use crate::program::SizePlan;
 
-/// How a loaded integer gets its full width.
+/// The extension of a loaded integer to its full width.
 #[derive(Clone, Copy)]
 enum Extend {
     Zero,
     Sign,
 }
 
-/// What an access does.
+/// The kind of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Load,
     Store,
 }
 
-/// From this offset on, an access can't be of arguments: they lie above it, so the sum of address and offset would have
-/// wrapped, which is out of bounds.
+/// An access at this offset or more can't be to the arguments: they are at a higher address, so the sum of address and
+/// offset would have wrapped, which is out of bounds.
 const MAX_ARGUMENT_OFFSET: u64 = 0xf000_0000;
 
-/// Where an access goes.
+/// The destination of an access.
 #[derive(Clone, Copy)]
-struct Place<'ctx> {
+struct Destination<'ctx> {
     pointer: PointerValue<'ctx>,
-    /// Whether it is a fixed address of the machine that is none of static data.
+    /// Whether it is a fixed address of the machine outside of static data.
     is_device: bool,
 }
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     use Operator as Op;
     let (i8, i16, i32, i64) = (t.ir().i8, t.ir().i16, t.ir().i32, t.ir().i64);
     match *op {
@@ -92,16 +93,16 @@ pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 }
 
 impl<'ctx> Translator<'_, 'ctx, '_> {
-    /// Pops an address and pushes what is there.
+    /// Pops an address and pushes the loaded value.
     pub(super) fn load(&mut self, memarg: MemArg, ty: BasicTypeEnum<'ctx>) {
-        let place = self.access(memarg, super::locals::align_of(ty), Access::Load);
-        let value = self.load_from(place, ty);
+        let to = self.access(memarg, super::locals::align_of(ty), Access::Load);
+        let value = self.load_from(to, ty);
         self.push(value);
     }
 
     fn load_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>, ty: IntType<'ctx>, extend: Extend) {
-        let place = self.access(memarg, narrow.get_bit_width() / 8, Access::Load);
-        let value = self.load_from(place, narrow.into()).into_int_value();
+        let to = self.access(memarg, narrow.get_bit_width() / 8, Access::Load);
+        let value = self.load_from(to, narrow.into()).into_int_value();
         let value = match extend {
             Extend::Zero => self.ir().zext(value, ty),
             Extend::Sign => self.ir().sext(value, ty),
@@ -112,42 +113,42 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops a value and an address and stores.
     pub(super) fn store(&mut self, memarg: MemArg) {
         let value = self.pop();
-        let place = self.access(memarg, super::locals::align_of(value.get_type()), Access::Store);
-        self.store_to(place, value);
+        let to = self.access(memarg, super::locals::align_of(value.get_type()), Access::Store);
+        self.store_to(to, value);
     }
 
     fn store_narrow(&mut self, memarg: MemArg, narrow: IntType<'ctx>) {
         let value = self.pop_int();
         let value = self.ir().trunc(value, narrow);
-        let place = self.access(memarg, narrow.get_bit_width() / 8, Access::Store);
-        self.store_to(place, value.into());
+        let to = self.access(memarg, narrow.get_bit_width() / 8, Access::Store);
+        self.store_to(to, value.into());
     }
 
-    fn load_from(&mut self, place: Place<'ctx>, ty: BasicTypeEnum<'ctx>) -> BasicValueEnum<'ctx> {
-        let value = self.ir().load(Space::Memory, ty, place.pointer, 1);
-        if place.is_device {
+    fn load_from(&mut self, to: Destination<'ctx>, ty: BasicTypeEnum<'ctx>) -> BasicValueEnum<'ctx> {
+        let value = self.ir().load(Space::Memory, ty, to.pointer, 1);
+        if to.is_device {
             let inst = value.as_instruction_value().expect("a load is an instruction");
             inst.set_volatile(true).expect("loads can be volatile");
         }
         value
     }
 
-    fn store_to(&mut self, place: Place<'ctx>, value: BasicValueEnum<'ctx>) {
-        let inst = self.ir().store(Space::Memory, place.pointer, value, 1);
-        if place.is_device {
+    fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
+        let inst = self.ir().store(Space::Memory, to.pointer, value, 1);
+        if to.is_device {
             inst.set_volatile(true).expect("stores can be volatile");
         }
     }
 
-    /// Pops an address, checks it if that is asked for, and returns where the `bytes` bytes are.
-    fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Place<'ctx> {
+    /// Pops an address, checks it if the options ask for it, and returns the destination of `bytes` bytes.
+    fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Destination<'ctx> {
         let address = self.pop_int();
         match self.program().options.bounds {
             Bounds::Guard => {}
             Bounds::Strict => self.check_access(address, memarg.offset, bytes, access),
             Bounds::Mask => {
                 let pointer = self.masked_pointer(address, memarg.offset as u32);
-                return Place { pointer, is_device: false };
+                return Destination { pointer, is_device: false };
             }
         }
         let is_native = self.program().options.static_data;
@@ -165,7 +166,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 self.ir().offset_bytes(base, offset)
             }
         };
-        Place { pointer, is_device: is_native && address.is_const() }
+        Destination { pointer, is_device: is_native && address.is_const() }
     }
 
     /// The pointer to `address + offset` modulo the size of memory, a power of two.
@@ -176,7 +177,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.memory_pointer(masked)
     }
 
-    /// Where in linear memory `address` is.
+    /// The pointer to wasm address `address`.
     pub(super) fn memory_pointer(&mut self, address: IntValue<'ctx>) -> PointerValue<'ctx> {
         let base = self.memory_base();
         self.ir().offset_bytes(base, address)
@@ -194,7 +195,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.trap_unless_argument(outside, check, &operands);
     }
 
-    /// Traps if `outside` holds and `check` says that the operands are none of the arguments.
+    /// Traps if `outside` holds and, according to `check`, the operands are not in the arguments.
     fn trap_unless_argument(
         &mut self,
         outside: IntValue<'ctx>,
@@ -244,7 +245,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.push(self.ir().lshr(bytes, self.ir().c32(plan.page_log2)));
     }
 
-    /// A memory that can't grow answers 0 pages with its size and everything else with failure.
+    /// `memory.grow` of a memory that can't grow: its size for 0 pages, -1 otherwise.
     fn memory_grow(&mut self) {
         let plan = self.program().memory.expect("validated: there is a memory");
         let pages = self.pop_int();
@@ -374,7 +375,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         }
     }
 
-    /// Drops a segment: from now on its size is 0. A segment that nothing copies has no size variable.
+    /// Drops a segment: its size becomes 0. A segment that is never copied has no size variable.
     pub(super) fn clear_size(&mut self, plan: SizePlan, used: bool, symbol: String) {
         if plan == SizePlan::Variable && used {
             let zero: BasicValueEnum<'ctx> = self.ir().c32(0).into();

@@ -9,7 +9,7 @@
 //! such block per function and trap code. Operators that cannot be reached produce nothing: after an
 //! unconditional transfer they are skipped up to the end of the innermost reachable frame.
 //!
-//! Each family of operators has one file. A family function returns whether the operator was its own.
+//! Each family of operators has one file. A family's `translate` returns whether the operator belongs to it.
 //!
 //! Work is bounded by a constant times the size of the body: operators that move many values at once (calls and
 //! branches with long type lists) draw on a budget, and a body that exceeds it is refused.
@@ -41,7 +41,7 @@ pub use float::arithmetic as float_arithmetic;
 use ir::Ir;
 use locals::Locals;
 
-/// Values that operators of one function may move without paying by body bytes.
+/// Values that the operators of any function may move, whatever its size.
 const BASE_BUDGET: usize = 1 << 20;
 /// Values per byte of the body.
 const BUDGET_PER_BYTE: usize = 32;
@@ -54,14 +54,14 @@ struct Translator<'e, 'ctx, 'p> {
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
-    /// Whether the current operator can be executed; if not, nothing may be appended.
+    /// Whether the current operator can be executed; if not, no instruction may be appended.
     reachable: bool,
     /// Frames opened since the code became unreachable; they have no entry in `frames`.
     skipped_frames: usize,
     /// Byte offset of the current operator in the input.
     offset: usize,
     budget: usize,
-    /// The function of the source, if it is known.
+    /// The corresponding function of the source, if it is known.
     scope: Option<Scope<'ctx>>,
 }
 
@@ -115,7 +115,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.env.program
     }
 
-    /// Lets instructions come from where the current operator does.
+    /// Gives further instructions the location of the current operator.
     fn locate(&self) {
         if let (Some(scope), Some(map)) = (&self.scope, &self.program().source_map) {
             self.env.locate(scope, map.loc_at(self.offset));
@@ -123,16 +123,16 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     }
 
     fn operator(&mut self, op: &Operator<'_>) -> Result<(), Error> {
-        if control::lower(self, op)? || !self.reachable {
+        if control::translate(self, op)? || !self.reachable {
             return Ok(());
         }
-        let known = integer::lower(self, op)
-            || locals::lower(self, op)
-            || memory::lower(self, op)
-            || call::lower(self, op)?
-            || wide::lower(self, op)
-            || table::lower(self, op)
-            || float::lower(self, op);
+        let known = integer::translate(self, op)
+            || locals::translate(self, op)
+            || memory::translate(self, op)
+            || call::translate(self, op)?
+            || wide::translate(self, op)
+            || table::translate(self, op)
+            || float::translate(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }
 
@@ -141,7 +141,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         Error::Unsupported { function, offset: self.offset, what }
     }
 
-    /// Pays for an operator that moves `values` values.
+    /// Charges an operator that moves `values` values to the budget.
     fn spend(&mut self, values: usize) -> Result<(), Error> {
         match self.budget.checked_sub(values) {
             Some(rest) => {
@@ -207,7 +207,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.ir().at_end(next);
     }
 
-    /// Traps; what follows is unreachable.
+    /// Traps; the code after it is unreachable.
     fn trap_always(&mut self, code: TrapCode) {
         self.emit_trap(code);
         self.reachable = false;

@@ -1,7 +1,7 @@
 //! Tables and references.
 //!
-//! A reference is an `i64` and null is 0; a table is an array of them with room for as many entries as it may
-//! ever have. Its current size is a constant unless the module grows it.
+//! A reference is an `i64` and null is 0. A table is an array of references with room for its maximum number of
+//! entries. Its current size is a constant unless the module grows it.
 
 use inkwell::IntPredicate;
 use inkwell::values::{IntValue, PointerValue};
@@ -18,8 +18,8 @@ const ENTRY_LOG2: u32 = 3;
 /// Size of a reference in bytes.
 const ENTRY_BYTES: u32 = 1 << ENTRY_LOG2;
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match *op {
         Operator::RefNull { .. } => t.push(t.ir().c64(0)),
         Operator::RefIsNull => {

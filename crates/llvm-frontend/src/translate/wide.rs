@@ -4,8 +4,8 @@ use wasmparser::Operator;
 
 use super::Translator;
 
-/// Translates an operator of this family; false if it is of another.
-pub fn lower(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
+/// Translates an operator of this family; returns false if it belongs to another.
+pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match op {
         Operator::I64Add128 => t.add_or_sub128(true),
         Operator::I64Sub128 => t.add_or_sub128(false),

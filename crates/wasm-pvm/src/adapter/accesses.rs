@@ -1,6 +1,6 @@
-//! What code of a module looks at beside its locals.
+//! The memories, tables and functions that a function's code accesses.
 //!
-//! The encoder asks for the new index of everything that an instruction names, so it knows all instructions.
+//! The encoder asks for the new index of every entity that an instruction names, so this works for all instructions.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +10,20 @@ use wasmparser::{FunctionBody, Operator};
 use super::AdapterError;
 use super::module::LinkedModule;
 
-/// Something that code accesses.
+/// An entity that code accesses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Accesses {
     /// A memory.
     Memory,
-    /// A table, or anything through a reference.
+    /// A table, or any entity through a reference.
     Table,
-    /// A function of this index: it is called, or referred to.
+    /// The function with this index: it is called, or a reference to it is made.
     Func(u32),
     /// A reference to this function is made.
     Reference(u32),
 }
 
-/// What a function accesses.
+/// The accesses of a function.
 pub fn accesses(
     module: &LinkedModule<'_>,
     body: &FunctionBody<'_>,

@@ -1,7 +1,7 @@
 //! Constant expressions of the result.
 //!
-//! A constant expression may refer to imported globals only. Where such an import is replaced, the value of the global
-//! that replaces it is put in its place: globals in constant expressions never change.
+//! A constant expression may refer to imported globals only. Where such an import is replaced, so is the `global.get`,
+//! by the value of the global that replaces it: globals in constant expressions never change.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use super::encode::Linker;
 use super::module::Space;
 use super::resolve::{Meaning, full_name};
 
-/// The most bytes of an expression that could not be computed.
+/// Maximum number of bytes of an expression that can't be evaluated.
 const MOST_BYTES: usize = 1 << 16;
-/// The longest chain of globals that are defined by each other across modules.
+/// Maximum length of a chain of globals that are defined by each other across modules.
 const LONGEST_CHAIN: usize = 500;
 
-/// An expression: its value where that is known, else what computes it.
+/// An expression: its value if known, else its code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Term {
     I32(i32),
@@ -43,11 +43,11 @@ impl Term {
     }
 }
 
-/// Values of globals that replace imports, as far as they were needed.
+/// Cache of the values of globals that replace imports.
 #[derive(Default)]
 pub struct Constants {
     known: BTreeMap<(usize, u32), Term>,
-    /// Globals whose values are being computed, by the import they were asked for.
+    /// Globals whose evaluation has begun, by the import that refers to them.
     open: Vec<(usize, u32)>,
 }
 
@@ -63,7 +63,7 @@ impl Constants {
         Ok(bytes)
     }
 
-    /// What an expression leaves on the stack; a single term if it is valid.
+    /// The terms that an expression leaves on the stack; a single one if it is valid.
     fn terms(
         &mut self,
         linker: &mut Linker<'_>,

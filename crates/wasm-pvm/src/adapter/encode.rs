@@ -1,4 +1,4 @@
-//! Writes the result.
+//! Encodes the linked module.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +19,10 @@ use super::module::{EntryType, LinkedModule, Space};
 use super::resolve::{MAIN, Meaning};
 use super::start::Start;
 
-/// Custom sections that say something about places in the main module's code, which moves, begin with one of these.
+/// Prefixes of the custom sections that contain offsets in the main module's code, which moves.
 const STALE: [&str; 5] = [".debug_", "reloc.", "linking", "dylink", "metadata.code."];
 
-/// The modules and what becomes of them.
+/// The modules and the layout of their entries in the result.
 pub struct Linking<'a> {
     pub modules: &'a [LinkedModule<'a>],
     pub layout: Layout,
@@ -129,7 +129,7 @@ impl Linking<'_> {
         Ok(())
     }
 
-    /// An import that is left, with the type it has for all modules.
+    /// A remaining import, with a type that suits all modules that share it.
     fn import(&self, to: &mut ImportSection, space: Space, import: Meaning) -> Result<(), AdapterError> {
         let (Meaning::Import(number, n) | Meaning::Definition(number, n)) = import;
         let mut linker = self.linker(number);
@@ -201,7 +201,8 @@ impl Linking<'_> {
         Ok(())
     }
 
-    /// Functions that code of adapters makes references to. Their exports may have declared them, which are left out.
+    /// Functions to which code of adapters makes references. The adapters' exports, which are left out, may have
+    /// declared them.
     fn references(&self) -> Result<BTreeSet<u32>, AdapterError> {
         let mut references = BTreeSet::new();
         for (number, module) in self.modules.iter().enumerate().skip(1) {
@@ -242,7 +243,7 @@ impl Linking<'_> {
         section
     }
 
-    /// The main module's custom sections that stay true.
+    /// The main module's custom sections that remain valid.
     fn customs(&self, module: &mut Module) -> Result<(), AdapterError> {
         let customs = &self.modules[MAIN].customs;
         let stale = |name: &str| STALE.iter().any(|prefix| name.starts_with(prefix));

@@ -1,5 +1,5 @@
-//! Where everything is in the result: imports first, then the main module's definitions, then each adapter's. Segments
-//! are in the order in which they are written.
+//! The order of entries in the result: imports first, then the main module's definitions, then each adapter's.
+//! Segments are in the order in which they are written.
 
 use super::AdapterError;
 use super::accesses::{Accesses, accesses};
@@ -10,15 +10,15 @@ use super::resolve::{MAIN, Meaning, Meanings, import_type, order};
 pub struct Layout {
     /// For each module and index space, the new index of every entry.
     pub indices: Vec<[Vec<u32>; 4]>,
-    /// What every entry turns out to be.
+    /// The definition or import that every entry resolves to.
     pub meanings: Meanings,
-    /// The imports that are left, by index space.
+    /// The remaining imports, by index space.
     pub kept: [Vec<Meaning>; 4],
-    /// The order in which modules are instantiated, which is that of their segments.
+    /// The order in which modules are instantiated and their segments written.
     pub order: Vec<usize>,
-    /// What is added to each module's indices of types, elements and data.
+    /// The number to add to each module's indices of types, elements and data.
     pub offsets: Vec<Offsets>,
-    /// For each module, whether its own memory is left out because it stands for another.
+    /// For each module, whether its own memory is left out because another one replaces it.
     pub drops_memory: Vec<bool>,
 }
 
@@ -68,7 +68,7 @@ impl Layout {
         indices.get(index as usize).copied().ok_or(AdapterError::Index(space.name(), index))
     }
 
-    /// The type of an import that is left.
+    /// The type of a remaining import.
     pub fn kept_type<'m>(
         &self,
         modules: &'m [LinkedModule<'_>],
@@ -79,7 +79,7 @@ impl Layout {
     }
 }
 
-/// Segments that are written later come later, as they may overlap.
+/// Offsets of types and segments. Segments may overlap, so those that are written later come later.
 fn offsets(modules: &[LinkedModule<'_>], order: &[usize]) -> Vec<Offsets> {
     let mut offsets = vec![Offsets::default(); modules.len()];
     let mut types = 0;
@@ -96,8 +96,8 @@ fn offsets(modules: &[LinkedModule<'_>], order: &[usize]) -> Vec<Offsets> {
     offsets
 }
 
-/// The memory that adapters work on which don't bring one: the main module's, else the first one that is more than a
-/// placeholder, else the first.
+/// The memory of adapters that have none: the main module's, else the first one that is not a placeholder, else the
+/// first.
 fn the_memory(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<Option<Meaning>, AdapterError> {
     let first = |number: usize| meanings[number][Space::Memory as usize].first().copied();
     if let Some(memory) = first(MAIN) {
@@ -113,7 +113,7 @@ fn the_memory(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<Optio
     Ok((1..modules.len()).find_map(first))
 }
 
-/// Whether a module's own memory can only stand for another: it has no pages, or nothing in the module looks at it.
+/// Whether a module's own memory is a placeholder for another: it has no pages, or the module never accesses it.
 fn is_placeholder(module: &LinkedModule<'_>) -> Result<bool, AdapterError> {
     if module.memory_types.iter().all(|memory| memory.initial == 0) {
         return Ok(true);
@@ -129,7 +129,7 @@ fn is_placeholder(module: &LinkedModule<'_>) -> Result<bool, AdapterError> {
     Ok(true)
 }
 
-/// Several memories in one module are another proposal.
+/// Refuses several memories in one module, which are another proposal.
 fn check_memories(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), AdapterError> {
     let mut first: Option<(Meaning, usize)> = None;
     for (number, of_module) in meanings.iter().enumerate() {
@@ -147,7 +147,7 @@ fn check_memories(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(
     Ok(())
 }
 
-/// The imports that something means, the main module's first.
+/// The imports that some entry resolves to, the main module's first.
 fn kept_imports(meanings: &Meanings, space: Space) -> Vec<Meaning> {
     let mut kept = Vec::new();
     for &meaning in meanings.iter().flat_map(|of_module| &of_module[space as usize]) {

@@ -1,4 +1,4 @@
-//! A module to be linked, taken apart into sections.
+//! Parsing a module to be linked into its sections.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub enum Space {
 impl Space {
     pub const ALL: [Self; 4] = [Self::Func, Self::Table, Self::Memory, Self::Global];
 
-    /// What an entry is called.
+    /// The word for an entry in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Func => "function",
@@ -65,17 +65,17 @@ pub struct ModuleExport<'a> {
 /// The type of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EntryType<'m> {
-    /// `None` if the module is wrong about it.
+    /// `None` if the declared type is not a function type.
     Func(Option<&'m FuncType>),
     Table(TableType),
     Memory(MemoryType),
     Global(GlobalType),
 }
 
-/// A module's sections, and how many things it declares.
+/// A module's sections, and the number of entries it declares.
 #[derive(Default)]
 pub struct LinkedModule<'a> {
-    /// What messages call it.
+    /// The name in messages.
     pub name: String,
     pub type_section: Option<TypeSectionReader<'a>>,
     /// Function types by index; other types are `None`.
@@ -104,7 +104,7 @@ pub struct LinkedModule<'a> {
     pub data: Vec<Data<'a>>,
     /// Names of functions and globals.
     pub names: [Vec<(u32, &'a str)>; 2],
-    /// Custom sections but the names.
+    /// Custom sections other than names.
     pub customs: Vec<CustomSectionReader<'a>>,
 }
 

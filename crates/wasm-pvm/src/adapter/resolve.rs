@@ -1,8 +1,9 @@
-//! What every entry of every index space turns out to be: a definition of some module, or an import that is left.
+//! Resolves every entry of every index space to a definition in one of the modules, or to a remaining import.
 //!
-//! An import is replaced by an export of the same name and kind. For the main module's imports, adapters are asked in
-//! their order; for an adapter's, the main module first, then the adapters after it, then those before it. An adapter
-//! that imports a name which it exports wraps the outer function of this name, so those before it are not asked.
+//! An import is replaced by an export of the same name and kind. For the main module's imports, adapters are searched
+//! in their order. For an adapter's imports, the main module is searched first, then the adapters after it, then those
+//! before it. An adapter that exports the name it imports wraps the outer function of this name, so the adapters
+//! before it are not searched.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use super::{AdapterError, Disagreement};
 /// Number of the main module among all modules; adapter `n` is number `n`.
 pub const MAIN: usize = 0;
 
-/// What an entry of an index space turns out to be.
+/// The resolution of an entry of an index space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Meaning {
     /// Import number `.1` of a module.
@@ -24,10 +25,10 @@ pub enum Meaning {
     Definition(usize, u32),
 }
 
-/// For each module and index space, what every entry turns out to be.
+/// For each module and index space, the resolution of every entry.
 pub type Meanings = Vec<[Vec<Meaning>; 4]>;
 
-/// Follows all imports.
+/// Resolves all entries.
 pub fn meanings(modules: &[LinkedModule<'_>]) -> Result<Meanings, AdapterError> {
     let mut meanings = Meanings::new();
     for (number, module) in modules.iter().enumerate() {
@@ -63,7 +64,7 @@ pub fn provider(
     };
     for other in others {
         let Some(export) = modules[other].export(import.name) else { continue };
-        // What main only passes on may be what the wrapper replaces.
+        // An import that main re-exports may be the one that the wrapper replaces.
         if wraps && other == MAIN && export.index < modules[MAIN].imported(export.space) {
             continue;
         }
@@ -82,7 +83,7 @@ pub fn provider(
     Ok((space == Space::Memory && number != MAIN && has_memory).then_some((MAIN, 0)))
 }
 
-/// Follows an entry through imports and exports to where it is defined, or to the import that is left.
+/// Follows an entry through imports and exports to its definition or to a remaining import.
 fn meaning(
     modules: &[LinkedModule<'_>],
     mut number: usize,
@@ -97,7 +98,7 @@ fn meaning(
             return Ok(Meaning::Definition(number, index - imports.len() as u32));
         };
         match provider(modules, number, space, import)? {
-            // Modules that pass one memory around without defining it leave it to the host.
+            // A memory that modules re-export in a circle without defining it is imported from the host.
             Some(_) if steps == longest && space == Space::Memory => return Ok(Meaning::Import(MAIN, 0)),
             Some(_) if steps == longest => return Err(AdapterError::Circular(full_name(import))),
             Some((other, export)) if export < modules[other].len(space) => {
@@ -110,7 +111,7 @@ fn meaning(
     }
 }
 
-/// Imports of one name that are left are the same: the one of the first module that has it.
+/// Unifies remaining imports of one name: the first module's import represents all of them.
 fn shared_import(
     modules: &[LinkedModule<'_>],
     number: usize,
@@ -142,12 +143,12 @@ fn shared_import(
     Ok(Meaning::Import(number, index))
 }
 
-/// Imports with a meaning of their own, which take integers of either width.
+/// Imports with a built-in meaning, which take integers of either width.
 fn has_any_type(name: &str) -> bool {
     name.starts_with("host_call") || matches!(name, "pvm_ptr" | "abort")
 }
 
-/// Whether every import has the type of what it turns out to be.
+/// Checks that every import has the type of its resolution.
 fn check_types(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), AdapterError> {
     for (number, module) in modules.iter().enumerate() {
         for space in Space::ALL {
@@ -177,7 +178,7 @@ fn check_types(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), 
     Ok(())
 }
 
-/// The type that an import which is left has for all modules that share it.
+/// The type of a remaining import that suits all modules that share it.
 pub fn import_type<'m>(
     modules: &'m [LinkedModule<'_>],
     meanings: &Meanings,
@@ -207,7 +208,7 @@ pub fn order(modules: &[LinkedModule<'_>]) -> Result<Vec<usize>, AdapterError> {
         }
     }
     let mut order = Vec::new();
-    // A module is left on the stack until everything it needs is in the order; circles are cut where they close.
+    // A module stays on the stack until all its dependencies are in the order; cycles are cut where they close.
     let mut seen = BTreeSet::new();
     let mut stack: Vec<usize> = (1..modules.len()).rev().collect();
     while let Some(&number) = stack.last() {

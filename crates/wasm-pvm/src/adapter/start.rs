@@ -1,8 +1,8 @@
-//! What happens when the result is instantiated: the same as when its modules are, one after the other.
+//! Instantiation of the result, which has the effects of instantiating its modules one after the other.
 //!
 //! Instantiating a module writes its active segments and calls its start function. In one module all active segments
-//! come before the start function. So where the start function of a module may look at memory or at tables, the
-//! segments of modules after it become passive, and are written by the start function of the result.
+//! come before the start function. So if the start function of a module may access memory or tables, the segments of
+//! later modules become passive, and the start function of the result writes them.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Start {
         Ok(Self { is_late })
     }
 
-    /// The only thing that is to be done, if it is a call of one function.
+    /// The start function's only action, if that is a call of one function.
     pub fn single(&self, linking: &Linking<'_>) -> Result<Option<u32>, AdapterError> {
         let mut starts = Self::starts(linking);
         match (starts.next(), starts.next()) {
@@ -122,7 +122,7 @@ fn has_active_segments(module: &LinkedModule<'_>) -> bool {
         || module.data.iter().any(|data| matches!(data.kind, DataKind::Active { .. }))
 }
 
-/// Whether a start function, with all that it calls, neither looks at memory or tables nor calls the host.
+/// Whether a start function and its callees neither access memory or tables nor call the host.
 fn is_isolated(
     modules: &[LinkedModule<'_>],
     meanings: &Meanings,

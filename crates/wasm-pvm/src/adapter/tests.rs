@@ -1,4 +1,4 @@
-//! What becomes of imports, exports, memories and constant expressions, and which modules don't fit each other.
+//! Linking of imports, exports, memories and constant expressions, and its errors.
 
 use super::*;
 use module::Space;
@@ -66,7 +66,7 @@ fn an_adapter_may_bring_the_memory() {
 
 #[test]
 fn constants_are_values_of_other_modules() {
-    // Each module's global is defined by one of the other's.
+    // The globals of the two modules are defined by each other.
     let merged = linked(
         r#"(module (import "env" "a" (global $a i32)) (import "env" "host" (global $h i32))
             (import "env" "c" (global $c i32)) (import "env" "f" (global $f funcref))
@@ -101,7 +101,7 @@ fn adapters_of_adapters_in_either_order() {
     for adapters in [[upper, base], [base, upper]] {
         assert_eq!(interface(&linked(main, &adapters)), (vec![], vec!["main".into()]));
     }
-    // A module that exports what it imports wraps the next one.
+    // A module that exports the name it imports wraps the next function of that name.
     let wrapper = r#"(module (import "env" "f" (func $f)) (func (export "f") (call $f)))"#;
     assert_eq!(interface(&linked(main, &[wrapper])).0, vec!["env.f".to_owned()]);
     assert_eq!(interface(&linked(main, &[wrapper, upper, base])).0, Vec::<String>::new());
@@ -119,7 +119,7 @@ fn imports_of_one_name_are_one_import() {
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");
     let ty = module.entry_type(Space::Table, 0).expect("a table");
     assert_eq!(types::describe(&ty), "table of 3 funcref");
-    // What the host calls mean does not depend on types.
+    // The built-in meaning of host calls does not depend on types.
     let text = r#"(module (import "env" "abort" (func (param i32))))"#;
     assert_eq!(interface(&linked(r#"(module (import "env" "abort" (func)))"#, &[text])).0.len(), 2);
 }
@@ -178,7 +178,7 @@ fn circles_are_errors() {
 
 #[test]
 fn starts_run_in_the_order_of_instantiation() {
-    // The adapter's start function sees memory before the main module's data is there.
+    // The adapter's start function runs before the main module's data is written.
     let main = r#"(module (import "env" "memory" (memory 1)) (data (i32.const 0) "m") (func $s) (start $s))"#;
     let adapter = r#"(module (memory (export "memory") 1) (data (i32.const 0) "a")
         (func $s (drop (i32.load (i32.const 0)))) (start $s))"#;
@@ -190,7 +190,7 @@ fn starts_run_in_the_order_of_instantiation() {
     let merged = linked(main, &[r#"(module (memory (export "memory") 1) (data (i32.const 0) "a"))"#]);
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");
     assert_eq!([module.data[0].data, module.data[1].data], [b"a", b"m"]);
-    // A start function that only changes globals leaves segments as they are.
+    // If the start function only changes globals, segments stay active.
     let adapter = r#"(module (memory (export "memory") 1) (global (mut i32) (i32.const 0))
         (func $s (global.set 0 (i32.const 1))) (start $s))"#;
     let merged = linked(main, &[adapter]);

@@ -1,4 +1,4 @@
-//! Whether what replaces an import has the type that the import wants, by the rules of WebAssembly's linking.
+//! Types of imports and of the definitions that replace them, compared by the rules of WebAssembly's linking.
 
 use wasmparser::{FuncType, MemoryType, TableType};
 
@@ -20,7 +20,7 @@ pub fn matches(wanted: &EntryType<'_>, found: &EntryType<'_>) -> bool {
     }
 }
 
-/// The type of an import that stands for two imports of one name; `None` if nothing has both types.
+/// The type of an import that replaces two imports of one name; `None` if no definition has both types.
 pub fn both<'m>(one: &EntryType<'m>, other: &EntryType<'m>) -> Option<EntryType<'m>> {
     let limits = |one: (u64, Option<u64>), other: (u64, Option<u64>)| {
         let initial = one.0.max(other.0);

@@ -17,7 +17,7 @@ use wasm_pvm::{
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// Say what is being done; twice for more.
+    /// Report progress and decisions on standard error; twice for more detail.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -30,9 +30,9 @@ pub enum Command {
     Run(RunArgs),
     /// Print a program's instructions, by function and basic block, with gas; of a Cortex-M object its assembly.
     Disasm(DisasmArgs),
-    /// Print what a program or a Cortex-M object consists of.
+    /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
     Info(InfoArgs),
-    /// Print what basic blocks cost.
+    /// Print the gas of functions and basic blocks.
     Gas(GasArgs),
 }
 
@@ -49,21 +49,21 @@ pub struct CompileArgs {
     /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
-    /// What to do with float operators; `hard` is the default where the core has a unit for them, else `reject`.
+    /// Treatment of float operators; `hard` is the default where the core has a unit for them, else `reject`.
     #[arg(long, value_enum)]
     pub floats: Option<FloatsArg>,
     /// The same as `--floats trap`.
     #[arg(long, hide = true, conflicts_with = "floats")]
     pub trap_floats: bool,
-    /// What happens to accesses outside of linear memory: `guard` (the default) or `strict` on PVM; `none` (the
+    /// Treatment of accesses outside of linear memory: `guard` (the default) or `strict` on PVM; `none` (the
     /// default with native memory), `mask`, `check` (the default otherwise) or `mpu` on Cortex-M.
     #[arg(long, value_enum)]
     pub bounds: Option<BoundsArg>,
     /// Where the C stack lives: on the machine's stack if the module allows it, or in linear memory.
     #[arg(long, value_enum, default_value = "auto")]
     pub shadow_stack: ShadowStackArg,
-    /// Bytes of linear memory: on Cortex-M instead of what the module declares, on PVM at the start if it declares less. K
-    /// and M are units.
+    /// Bytes of linear memory: on Cortex-M instead of the declared size, on PVM the size at the start if the declared
+    /// one is smaller. K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub memory_bytes: Option<u32>,
     /// Module whose exports replace imports. May be repeated.
@@ -101,15 +101,15 @@ pub struct PvmArgs {
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
-    /// Import map file; `auto` or `auto:N` to number what is left from N; or `trap` to let it log its name and trap. May
-    /// be repeated.
+    /// Import map file; `auto` or `auto:N` to number the remaining imports from N; or `trap` to let them log their
+    /// name and trap. May be repeated.
     #[arg(short, long, value_name = "FILE|auto|trap")]
     pub imports: Vec<String>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
     #[arg(long, value_enum)]
     pub entries: Option<EntriesArg>,
-    /// What entry functions return in r8: the length of the result (the default), or its end address.
+    /// Contents of r8 after an entry function: the length of the result (the default), or its end address.
     #[arg(long, value_enum)]
     pub result: Option<ResultArg>,
     /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
@@ -128,21 +128,22 @@ pub struct ThumbArgs {
     /// Where linear memory is: at address 0 (`native`, the default), at a symbol of the object, or where r11 points.
     #[arg(long, value_enum)]
     pub memory: Option<MemoryArg>,
-    /// What a trap does: `udf` with its number (the default), or a call of a function that doesn't return.
+    /// Effect of a trap: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
-    /// How linear memory gets its initial data with memory `symbol` or `register`: `__wasm_start` copies it (the default),
-    /// all of memory is stored with it in `.data` (`image`), or the firmware puts it there (`none`).
+    /// Method by which linear memory gets its initial data with memory `symbol` or `register`: `__wasm_start` copies
+    /// it (the default), all of memory is stored with it in `.data` (`image`), or the firmware writes it (`none`).
     #[arg(long, value_enum)]
     pub initial_data: Option<InitialDataArg>,
-    /// What constants in the range of static data are if the module doesn't tell, with native memory: addresses with a
-    /// warning where that is likely, else errors (`auto`, the default); addresses; numbers; errors (`refuse`).
+    /// Treatment of ambiguous constants, which could be addresses of static data or numbers, with native memory:
+    /// `auto` (the default) takes likely addresses as such, with a warning, and refuses the rest; `address` and
+    /// `number` take all as that; `refuse` refuses all.
     #[arg(long, value_enum)]
     pub constants: Option<ConstantsArg>,
     /// Bytes for the C stack with `--memory native --shadow-stack strict`.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub shadow_stack_size: Option<u32>,
-    /// Put in front of every import's symbol.
+    /// Prefix of every import's symbol.
     #[arg(long, value_name = "TEXT")]
     pub import_prefix: Option<String>,
     /// Symbol of an import or export. May be repeated.
@@ -151,7 +152,7 @@ pub struct ThumbArgs {
     /// File of lines `WASM = SYMBOL`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
-    /// What the object tells debuggers: lines (the default), if the module has DWARF, or nothing.
+    /// Debug information in the object: functions and lines (the default), if the module has DWARF, or none.
     #[arg(long, value_enum)]
     pub debug: Option<DebugArg>,
 }
@@ -207,10 +208,10 @@ impl FromStr for TargetArg {
             "thumbv7m" => Ok(Self::Thumb(Architecture::V7M)),
             "thumbv7em" => Ok(Self::Thumb(Architecture::V7EM)),
             "thumbv8m.main" => Ok(Self::Thumb(Architecture::V8MMain)),
-            "thumbv6m" | "thumbv8m.base" => {
-                Err(format!("{name} has no Thumb-2 main extension, which the code needs"))
-            }
-            _ => Err("known are pvm, thumbv7m, thumbv7em and thumbv8m.main".to_owned()),
+            "thumbv6m" | "thumbv8m.base" => Err(format!(
+                "{name} has no Thumb-2 main extension, which the code needs; the smallest supported architecture is thumbv7m"
+            )),
+            _ => Err("expected pvm, thumbv7m, thumbv7em or thumbv8m.main".to_owned()),
         }
     }
 }
@@ -227,7 +228,7 @@ fn parse_trap(text: &str) -> Result<Trap, String> {
 /// The name of an imported global and its value.
 fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
     let (name, value) = text.rsplit_once('=').ok_or("expected MODULE.NAME=[TYPE:]VALUE")?;
-    let (module, field) = name.split_once('.').ok_or("expected MODULE.NAME in front of the value")?;
+    let (module, field) = name.split_once('.').ok_or("expected MODULE.NAME before the value")?;
     let import = Import { module: module.to_owned(), field: field.to_owned() };
     let (ty, number) = value.split_once(':').unwrap_or(("i32", value));
     let value = match ty {
@@ -235,9 +236,9 @@ fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
         "i64" => parse_integer(number, 64).map(|bits| ConstValue::I64(bits as i64)),
         "f32" => number.parse().ok().map(|value: f32| ConstValue::F32(value.to_bits())),
         "f64" => number.parse().ok().map(|value: f64| ConstValue::F64(value.to_bits())),
-        _ => return Err(format!("{ty} is not one of i32, i64, f32 and f64")),
+        _ => return Err(format!("{ty} is not one of the types i32, i64, f32 and f64")),
     };
-    value.map(|value| (import, value)).ok_or_else(|| format!("{number} is no {ty}"))
+    value.map(|value| (import, value)).ok_or_else(|| format!("{number} is not a value of type {ty}"))
 }
 
 /// A signed or unsigned integer of `bits` bits, decimal or with `0x`.
@@ -273,13 +274,13 @@ pub struct RunArgs {
     /// Entry by position in the code.
     #[arg(long)]
     pub pc: Option<u32>,
-    /// Gas the run may use.
+    /// Limit of gas.
     #[arg(long, default_value_t = RunOptions::DEFAULT_GAS)]
     pub gas: u64,
-    /// How the engine executes.
+    /// Execution by interpretation or by recompilation.
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: BackendArg,
-    /// Who answers host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
+    /// Supported host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
     #[arg(long, value_enum, default_value = "jam")]
     pub host: HostArg,
     /// Version of the Gray Paper, for programs without our metadata.
@@ -290,7 +291,7 @@ pub struct RunArgs {
     pub json: bool,
 }
 
-/// Arguments that all inspecting commands have.
+/// Arguments of all inspecting commands.
 #[derive(Debug, Args)]
 pub struct ProgramArgs {
     /// Program file; `-` is standard input.
@@ -345,14 +346,14 @@ fn parse_size(text: &str) -> Result<u32, String> {
     bytes.ok_or_else(|| "expected a number of bytes such as 65536, 64K or 1M".to_owned())
 }
 
-/// A kind of bounds check, by the target that knows it.
+/// A kind of bounds check, by its target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bounds {
     Pvm(PvmBounds),
     Thumb(ThumbBounds),
 }
 
-/// Declares an option's values and what they stand for.
+/// Declares an option's values and their meanings.
 macro_rules! values {
     ($($name:ident for $ty:ty { $($text:literal $variant:ident => $value:expr,)* })*) => {$(
         #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -25,7 +25,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     }
     let path = output_path(args, &options.target);
     if args.json && files::is_standard(&path) {
-        bail!("the program and --json can't both go to standard output");
+        bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
     let output = wasm_pvm::compile(&input, &options).with_context(name)?;
     check_renames(&input, &args.thumb).with_context(name)?;
@@ -58,13 +58,13 @@ fn options(args: &CompileArgs) -> Result<Options> {
 
 fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
     if let Some(option) = args.thumb.first() {
-        bail!(OptionsError::new(format!("{option} is for Cortex-M, and the target is pvm")));
+        bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
     }
     let bounds = match args.bounds.map(Bounds::from) {
         None => PvmBounds::default(),
         Some(Bounds::Pvm(bounds)) => bounds,
         Some(Bounds::Thumb(_)) => {
-            bail!(OptionsError::new("--bounds on pvm is guard or strict".to_owned()));
+            bail!(OptionsError::new("--bounds with target pvm is guard or strict".to_owned()));
         }
     };
     let pvm = &args.pvm;
@@ -87,13 +87,15 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
 
 fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<ThumbOptions> {
     if let Some(option) = args.pvm.first() {
-        bail!(OptionsError::new(format!("{option} is for pvm, and the target is {architecture}")));
+        bail!(OptionsError::new(format!("{option} is an option of pvm, and the target is {architecture}")));
     }
     let bounds = match args.bounds.map(Bounds::from) {
         None => None,
         Some(Bounds::Thumb(bounds)) => Some(bounds),
         Some(Bounds::Pvm(_)) => {
-            bail!(OptionsError::new(format!("--bounds on {architecture} is none, mask, check or mpu")));
+            bail!(OptionsError::new(format!(
+                "--bounds with target {architecture} is none, mask, check or mpu"
+            )));
         }
     };
     let thumb = &args.thumb;
@@ -118,19 +120,21 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     })
 }
 
-/// Refuses a rename of the command line that is of nothing the module has. Files may be for several modules.
+/// Refuses a rename on the command line that matches no name in the module. Rename files may serve several modules.
 fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
     if args.rename.is_empty() {
         return Ok(());
     }
     let names = linkable_names(&input::to_wasm(input)?)?;
     match args.rename.iter().find(|(name, _)| !names.contains(name)) {
-        Some((name, symbol)) => bail!("--rename {name}={symbol}: there is no import or export `{name}`"),
+        Some((name, symbol)) => {
+            bail!("--rename {name}={symbol}: the module has no import or export `{name}`")
+        }
         None => Ok(()),
     }
 }
 
-/// What renames may be of: exports, imports with and without the module's name, and our own global symbols.
+/// Names that can be renamed: exports, imports with and without the module's name, and our own global symbols.
 fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::from(["__linear_memory", "__wasm_start"].map(str::to_owned));
     for payload in Parser::new(0).parse_all(wasm) {

@@ -1,7 +1,7 @@
 //! Reading inputs and writing outputs.
 //!
-//! An output file appears complete or not at all: it is written beside its place and renamed. Only what is no regular
-//! file (a device, a pipe) is written directly.
+//! An output file appears complete or not at all: it is written under another name in the same folder and renamed. Only
+//! outputs that are not regular files (a device, a pipe) are written directly.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The name that stands for standard input and output.
+/// The name of standard input and output.
 const STANDARD: &str = "-";
 
-/// Whether a path stands for a standard stream.
+/// Whether a path denotes a standard stream.
 pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// What to call an input in messages.
+/// The name of an input in messages.
 pub fn display(path: &Path) -> String {
     if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
@@ -45,7 +45,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes to standard output. A reader that has gone away is no error.
+/// Writes to standard output. A closed pipe is not an error.
 pub fn print(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -59,7 +59,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written =
         file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // The first error is the one to report.
+        // The first error is reported.
         let _ = fs::remove_file(&temporary);
     }
     written

@@ -10,7 +10,7 @@ use wasm_pvm::{OptionsError, Sizes};
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
 use super::{files, object};
 
-/// A program file with what it says about itself.
+/// A program file with its metadata.
 struct Program {
     form: &'static str,
     bytes: usize,
@@ -28,10 +28,10 @@ impl Program {
     fn parse(bytes: Vec<u8>, args: &ProgramArgs) -> Result<Self> {
         let name = || files::display(&args.program);
         if object::is_elf(&bytes) {
-            bail!("{}: is an object; `info` and `disasm` print what is in it", name());
+            bail!("{}: is an object; use `info` or `disasm` for it", name());
         }
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
-            bail!("{}: is WebAssembly, compile it first", name());
+            bail!("{}: is WebAssembly; compile it first", name());
         }
         let container = Container::parse(&bytes).with_context(|| format!("{}: not a PVM program", name()))?;
         let metadata = Metadata::parse(container.metadata());
@@ -50,7 +50,7 @@ impl Program {
         self.metadata.extension.clone().unwrap_or_default()
     }
 
-    /// Names of functions: recorded ones, and entries with what their jumps lead to.
+    /// Names of functions: recorded ones, and entries at the targets of their jumps.
     fn functions(&self) -> Vec<FunctionName> {
         let extension = self.extension();
         let mut names = extension.functions;
@@ -90,11 +90,11 @@ pub fn disasm(args: &DisasmArgs) -> Result<()> {
     files::print(text.to_string().as_bytes())
 }
 
-/// The name of an object, whose options must be those of objects.
+/// The name of an object, after a check that only options of objects are given.
 fn check_options_of_object(args: &ProgramArgs) -> Result<String> {
     let name = files::display(&args.program);
     if args.gp.is_some() {
-        bail!(OptionsError::new(format!("--gp is for PVM programs, and {name} is an object")));
+        bail!(OptionsError::new(format!("--gp is an option of PVM programs, and {name} is an object")));
     }
     Ok(name)
 }
@@ -194,7 +194,7 @@ const fn import_action(import: &Import) -> (&'static str, Option<u32>) {
     }
 }
 
-/// An import with what became of it.
+/// An import with its action.
 pub fn import_json(import: &Import) -> Value {
     let (action, number) = import_action(import);
     let mut object = json!({ "module": import.module, "name": import.name, "action": action });

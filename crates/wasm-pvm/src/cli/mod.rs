@@ -56,7 +56,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
     }
 }
 
-/// Help and version go out as they are; everything else becomes one line.
+/// Prints help and version unchanged, everything else as one line.
 fn usage(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print!("{error}");

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
-/// How ELF files begin.
+/// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
 
 /// Whether the bytes are an ELF file.
@@ -17,7 +17,7 @@ pub fn disasm(bytes: &[u8], name: &str) -> Result<String> {
     object::assembly(bytes).with_context(|| name.to_owned())
 }
 
-/// What is in an object, as text or as JSON.
+/// The contents of an object, as text or as JSON.
 pub fn info(bytes: &[u8], name: &str, as_json: bool) -> Result<String> {
     let summary = Summary::read(bytes).with_context(|| name.to_owned())?;
     if as_json {
@@ -72,7 +72,7 @@ fn summary_text(total: usize, summary: &Summary) -> String {
         text += &format!("stack of {}: {bytes}\n", function.name);
     }
     if let Some(symbol) = summary.first_call() {
-        text += &format!("{symbol} must be called before anything else\n");
+        text += &format!("{symbol} must be called before any other function of the object\n");
     }
     for export in &summary.exports {
         text += &depth_text(summary, export);
@@ -84,7 +84,7 @@ fn pairs(summary: &Summary) -> impl Iterator<Item = (&str, &String)> {
     summary.settings.iter().map(|(name, value)| (name.as_str(), value))
 }
 
-/// One line: the bytes, the path, and what is not in them.
+/// One line: the bytes, the path, and the calls that are not counted.
 fn depth_text(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> String {
     let steps = depth.path.iter().map(|step| format!("{} {}", step.function, step.bytes));
     let path = steps.collect::<Vec<_>>().join(" > ");
@@ -105,7 +105,7 @@ fn depth_text(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> S
     format!("deepest stack of {name}: {} {} bytes ({path}){notes}\n", bound(summary, depth), depth.bytes)
 }
 
-/// What kind of number the depth is. Objects of other compilers don't tell their indirect calls.
+/// Whether the depth is an upper or a lower bound. Objects of other compilers don't record their indirect calls.
 fn bound(summary: &Summary, depth: &Depth) -> &'static str {
     let is_open = summary.settings.is_empty() || !depth.recursion.is_empty() || !depth.unknown.is_empty();
     if is_open { "at least" } else { "at most" }

@@ -13,7 +13,7 @@ use super::{files, object};
 pub fn run(args: &RunArgs) -> Result<bool> {
     let bytes = files::read(&args.program)?;
     if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
-        bail!("{}: is WebAssembly, compile it first", files::display(&args.program));
+        bail!("{}: is WebAssembly; compile it first", files::display(&args.program));
     }
     if object::is_elf(&bytes) {
         bail!(

@@ -13,12 +13,12 @@ use super::{Floats, Options, OptionsError};
 /// The form of the output file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
-    /// Metadata, then a standard program: what a JAM service is stored as.
+    /// Metadata, then a standard program: the form in which a JAM service is stored.
     #[default]
     Jam,
     /// A standard program: code with its initial memory.
     Spi,
-    /// Code and jump table only. Initial memory is lost: for programs that need none.
+    /// Code and jump table only, without initial memory.
     Raw,
 }
 
@@ -34,22 +34,22 @@ pub enum Names {
     Strip,
 }
 
-/// Who notices an access outside of linear memory.
+/// Detection of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PvmBounds {
-    /// Unmapped pages around it. An access whose result is unused may be dropped.
+    /// By unmapped pages around it. An access whose result is unused may be dropped.
     #[default]
     Guard,
-    /// A comparison in front of every access.
+    /// By a comparison before every access.
     Strict,
 }
 
-/// What steers a compilation for the PVM beside [`Options`].
+/// Options of the PVM target, beside [`Options`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PvmOptions {
     /// The version of the Gray Paper the program is for.
     pub gp: GpVersion,
-    /// Who notices an access outside of linear memory.
+    /// Detection of accesses outside of linear memory.
     pub bounds: PvmBounds,
     /// Bytes of linear memory at the start, if the module declares less.
     pub memory_bytes: Option<u32>,
@@ -57,7 +57,7 @@ pub struct PvmOptions {
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
     pub imports: ImportMap,
-    /// Which exports can be entered, and how.
+    /// Selection of entries among the exports, and their convention.
     pub entries: EntryMode,
     /// How entry functions return their result.
     pub result: ResultConvention,
@@ -67,7 +67,7 @@ pub struct PvmOptions {
     pub names: Names,
     /// Name of the program in the metadata.
     pub package: String,
-    /// Give exported globals and tables an address even if no code refers to them, for tests that look at them.
+    /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
     pub keep_exports: bool,
 }
 
@@ -93,7 +93,7 @@ impl PvmOptions {
     pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         match options.floats {
             Some(Floats::Soft | Floats::Hard) => Err(OptionsError::new(
-                "the PVM has neither float instructions nor a library for them".to_owned(),
+                "the PVM has neither float instructions nor a library for them; use floats `trap` or `reject`".to_owned(),
             )),
             _ => Ok(()),
         }
@@ -108,7 +108,7 @@ impl PvmOptions {
         }
     }
 
-    /// What of the frontend's options depends on these.
+    /// The frontend's options that depend on these.
     pub(super) fn frontend(&self) -> llvm_frontend::Options {
         let target = match self.gp {
             GpVersion::V072 => llvm_frontend::Target::PvmV072,

@@ -9,55 +9,54 @@ pub use target_thumb::{Cpu, InitialData, MemoryMode, Trap, UnknownCpu};
 
 use super::{Floats, Options, OptionsError};
 
-/// What happens to accesses outside of linear memory.
+/// Treatment of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ThumbBounds {
-    /// Nothing: they go where they go.
+    /// No check.
     None,
     /// Addresses are taken modulo the size of memory, a power of two.
     Mask,
-    /// A comparison in front of every access.
+    /// A comparison before every access.
     Check,
-    /// Nothing in the code; linear memory is laid out as one region of the memory protection unit.
+    /// No check in the code; linear memory is laid out as one region of the memory protection unit.
     Mpu,
 }
 
-/// What the object tells debuggers, if the module says it.
+/// Debug information in the object, if the module has DWARF.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Debug {
-    /// Nothing.
+    /// None.
     None,
-    /// Functions, and the lines that code comes from.
+    /// Functions and line tables.
     #[default]
     Lines,
 }
 
-/// What steers a compilation for Cortex-M beside [`Options`].
+/// Options of the Cortex-M target, beside [`Options`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ThumbOptions {
     /// The core.
     pub cpu: Cpu,
     /// Where linear memory is.
     pub memory: MemoryMode,
-    /// What happens to accesses outside of it; `None` is [`ThumbBounds::None`] in native mode, else
+    /// Treatment of accesses outside of it; `None` is [`ThumbBounds::None`] in native mode, else
     /// [`ThumbBounds::Check`].
     pub bounds: Option<ThumbBounds>,
-    /// What a trap does.
+    /// Effect of a trap.
     pub trap: Trap,
-    /// Bytes of linear memory that are reserved; `None` for what the module declares. In native mode, where static data
-    /// ends.
+    /// Reserved bytes of linear memory; `None` for the declared size. In native mode, the end of static data.
     pub memory_bytes: Option<u32>,
-    /// How linear memory gets its initial data, if it isn't the machine's memory.
+    /// Method by which linear memory gets its initial data, if it isn't the machine's memory.
     pub initial_data: InitialData,
-    /// What constants are that could be addresses of static data or numbers, in native mode.
+    /// Treatment of constants that could be addresses of static data or numbers, in native mode.
     pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
     pub shadow_stack_size: Option<u32>,
-    /// Put in front of every import's symbol.
+    /// Prefix of every import's symbol.
     pub import_prefix: String,
-    /// Symbols of imports and exports by wasm name, where they are not the name itself.
+    /// Symbols of imports and exports by wasm name, where they differ from it.
     pub renames: BTreeMap<String, String>,
-    /// What the object tells debuggers.
+    /// Debug information in the object.
     pub debug: Debug,
 }
 
@@ -85,7 +84,7 @@ impl ThumbOptions {
         }
     }
 
-    /// What happens to accesses outside of linear memory, with the default resolved.
+    /// Treatment of accesses outside of linear memory, with the default resolved.
     pub fn resolved_bounds(&self) -> ThumbBounds {
         let default = match self.memory {
             MemoryMode::Native => ThumbBounds::None,
@@ -99,30 +98,33 @@ impl ThumbOptions {
         let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
             return refuse(
-                "memory `native` has no bounds; checks need memory `symbol` or `register`".to_owned(),
+                "memory `native` has no bounds to check; use memory `symbol` or `register`".to_owned(),
             );
         }
         if self.initial_data != InitialData::Copy && is_native {
-            return refuse("data of memory `native` is in sections of its own".to_owned());
+            return refuse("initial data is an option of memory `symbol` and `register`; data of memory `native` is in sections".to_owned());
         }
         if self.initial_data == InitialData::Image && self.memory == MemoryMode::Register {
-            return refuse("an image of memory needs memory `symbol`".to_owned());
+            return refuse("initial data `image` needs memory `symbol`".to_owned());
         }
         if self.constants != Constants::Auto && !is_native {
-            return refuse("what constants are is a question of memory `native` only".to_owned());
+            return refuse("the treatment of constants is an option of memory `native` only".to_owned());
         }
         if self.shadow_stack_size.is_some() && !(is_native && options.shadow_stack == ShadowStack::Strict) {
             return refuse(
-                "a shadow stack's size needs memory `native` and shadow stack `strict`".to_owned(),
+                "the size of a shadow stack needs memory `native` and shadow stack `strict`".to_owned(),
             );
         }
         if options.floats == Some(Floats::Hard) && !self.cpu.has_single() {
-            return refuse(format!("{} has no floating-point unit", self.cpu));
+            return refuse(format!(
+                "{} has no floating-point unit; use floats `soft`, `trap` or `reject`",
+                self.cpu
+            ));
         }
         Ok(())
     }
 
-    /// What of the frontend's options depends on these.
+    /// The frontend's options that depend on these.
     pub(super) fn frontend(&self) -> llvm_frontend::Options {
         let target = llvm_frontend::Target::Thumb { cpu: self.cpu.llvm_name() };
         let bounds = match self.resolved_bounds() {
@@ -141,7 +143,7 @@ impl ThumbOptions {
         }
     }
 
-    /// What the object says about how it was made.
+    /// The settings that the object records.
     fn settings(&self, options: &Options) -> Vec<(String, String)> {
         let bounds = match self.resolved_bounds() {
             ThumbBounds::None => "none",

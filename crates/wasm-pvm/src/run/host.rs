@@ -1,4 +1,4 @@
-//! The host's side of host calls.
+//! The host's implementation of host calls.
 
 use pvm_isa::GpVersion;
 use pvm_isa::metadata::{Extension, ImportKind};
@@ -9,20 +9,20 @@ use super::{Host, LogLine};
 
 /// "No such host call" (Gray Paper, appendix B).
 const WHAT: u64 = u64::MAX - 1;
-/// The longest log message that is kept.
+/// Maximum number of bytes of a log message.
 const MAX_MESSAGE: u64 = 1 << 20;
 
-/// What becomes of the program after a host call.
+/// The continuation of the program after a host call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
     Continue,
     Panic,
     OutOfGas,
-    /// Nobody answers this call.
+    /// The call is unknown.
     Unknown,
 }
 
-/// What the host remembers during a run.
+/// The host's state during a run.
 pub struct HostState {
     gp: GpVersion,
     /// Imports by number.
@@ -31,7 +31,7 @@ pub struct HostState {
     pub log: Vec<LogLine>,
 }
 
-/// Gas of the calls answered here (Gray Paper 0.8, appendix B); under 0.7.2 each costs 10.
+/// Gas of the known calls (Gray Paper 0.8, appendix B); under 0.7.2 each costs 10.
 mod cost {
     pub const V072: i64 = 10;
     pub const GAS: i64 = 48;
@@ -52,7 +52,7 @@ impl HostState {
         Self { gp, imports: numbered.collect(), substrate, log: Vec::new() }
     }
 
-    /// The import a number stands for.
+    /// The import with this number.
     pub fn name_of(&self, number: u32) -> Option<String> {
         self.imports.iter().find(|(known, _)| *known == number).map(|(_, name)| name.clone())
     }
@@ -73,7 +73,7 @@ impl HostState {
         }
     }
 
-    /// Takes the price of a call; `cost` is that of 0.8.
+    /// Charges the gas of a call; `cost` is that of 0.8.
     fn charge(&self, machine: &mut Machine, cost: i64) -> bool {
         let cost = if self.gp == GpVersion::V072 { cost::V072 } else { cost };
         let left = machine.gas() - cost;
@@ -123,7 +123,7 @@ impl HostState {
     }
 }
 
-/// Text in memory; what is not UTF-8 is replaced.
+/// Text in memory; invalid UTF-8 is replaced.
 pub fn read_text(machine: &mut Machine, address: u64, len: u64) -> Option<String> {
     let address = u32::try_from(address).ok()?;
     let bytes = machine.read(address, len.min(MAX_MESSAGE) as u32)?;

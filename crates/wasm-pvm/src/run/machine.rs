@@ -1,10 +1,10 @@
-//! A PVM to run programs on: the `polkavm` engine behind the machine's own interface of registers, memory and gas.
+//! A PVM for running programs: an interface of registers, memory and gas over the `polkavm` engine.
 //!
 //! Memory and registers survive between runs, so several entries of one instance can be called. Host calls stop a run;
-//! [`Machine::resume`] goes on behind them.
+//! [`Machine::resume`] continues after them.
 //!
-//! Programs for GP 0.8 run with the numbering and gas of 0.8. The engine has no `sbrk` any more, but knows the other
-//! instructions of 0.7.2, so those programs run, too, unless they grow their memory; each instruction costs 1.
+//! Programs for GP 0.8 run with the numbering and gas of 0.8. Programs for 0.7.2 run as well, at a gas of 1 per
+//! instruction. The engine has no `sbrk` any more, so those that can grow their memory are refused.
 
 use polkavm::program::InstructionSetKind;
 use polkavm::{
@@ -15,7 +15,7 @@ use pvm_isa::{GpVersion, Opcode, SpiProgram, spi};
 
 use super::RunError;
 
-/// How the engine executes.
+/// The way the engine executes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Backend {
     /// The recompiler where it works (Linux on x86-64), else the interpreter.
@@ -27,20 +27,20 @@ pub enum Backend {
     Compiler,
 }
 
-/// Why a run stopped.
+/// The reason why a run stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// It jumped to the halt address.
     Halt,
     /// Panic or page fault.
     Panic,
-    /// The next block costs more than is left.
+    /// The next block costs more than the remaining gas.
     OutOfGas,
     /// A host call with this number.
     HostCall(u32),
 }
 
-/// Numbers of the registers that mean something to hosts.
+/// Numbers of the registers with a meaning to hosts.
 pub mod reg {
     /// The stack pointer.
     pub const SP: usize = 1;
@@ -87,7 +87,7 @@ impl Machine {
             && program.blob.instructions(gp).any(|(_, inst)| inst.inst.op() == Opcode::Sbrk)
         {
             return Err(RunError::Refused(
-                "the engine has no sbrk, with which programs for GP 0.7 grow".into(),
+                "programs for GP 0.7 grow memory by sbrk, which the engine lacks; compile for GP 0.8 to run it here".into(),
             ));
         }
         let refused = |error: polkavm::Error| RunError::Refused(error.to_string());
@@ -126,7 +126,7 @@ impl Machine {
         }
     }
 
-    /// Runs until something stops it; after a host call it goes on behind it.
+    /// Runs until the program stops; after a host call, continues with the next instruction.
     ///
     /// # Errors
     /// If the engine itself fails.
@@ -150,7 +150,7 @@ impl Machine {
         self.instance.set_reg(REGISTERS[number], value);
     }
 
-    /// What is left of the gas.
+    /// The remaining gas.
     pub fn gas(&self) -> i64 {
         self.instance.gas()
     }
@@ -168,7 +168,7 @@ impl Machine {
         self.instance.read_memory(address, len).ok()
     }
 
-    /// Writes memory; `false` if some of it is not writable, and then nothing is written.
+    /// Writes memory. Returns `false`, and writes nothing, if some of it is not writable.
     pub fn write(&mut self, address: u32, bytes: &[u8]) -> bool {
         bytes.is_empty() || self.instance.write_memory(address, bytes).is_ok()
     }

@@ -1,8 +1,8 @@
 //! The host functions of Substrate that pure runtime entry points need.
 //!
-//! A runtime does not manage its heap: it asks its host for memory. The allocator here hands out blocks whose size is
-//! a power of two, from free lists per size, else from the end of the memory, which it grows. It begins behind the
-//! program's initial memory, so it can't collide with anything.
+//! A runtime does not manage its heap: it asks its host for memory. This allocator hands out blocks whose size is a
+//! power of two, from free lists per size, else from the end of the memory, which it grows. It begins after the
+//! program's initial memory, so its blocks overlap none of the program's data.
 //!
 //! Pointers are wasm addresses; byte slices are `address | length << 32`.
 
@@ -18,7 +18,7 @@ use super::machine::{Machine, reg};
 const MIN_ORDER: u32 = 3;
 /// The largest block is `1 << MAX_ORDER` bytes, as in Substrate.
 const MAX_ORDER: u32 = 25;
-/// Pages by which the heap grows at least.
+/// Minimum number of pages by which the heap grows.
 const GROWTH_PAGES: u32 = 256;
 /// Level for `ext_logging_max_level`: everything.
 const MAX_LEVEL: u64 = 5;
@@ -26,7 +26,7 @@ const MAX_LEVEL: u64 = 5;
 pub struct Substrate {
     /// `pvm = wasm + base` modulo 2^32.
     base: u32,
-    /// The PVM address behind the last block.
+    /// The PVM address after the last block.
     top: u32,
     /// PVM addresses of free blocks, by order.
     free: [Vec<u32>; MAX_ORDER as usize + 1],
@@ -39,7 +39,7 @@ impl Substrate {
         Self { base, top: heap_end * PAGE_SIZE, free: Default::default(), used: BTreeMap::new() }
     }
 
-    /// Answers the import `name`, if it is one of those known here.
+    /// Answers the import `name`, if it is known.
     pub fn call(&mut self, name: &str, machine: &mut Machine, log: &mut Vec<LogLine>) -> Option<Answer> {
         let words = [0, 1, 2].map(|n| machine.reg(reg::A0 + n));
         match name {

@@ -65,7 +65,7 @@ impl Folder {
         text(&output.stdout)
     }
 
-    /// Runs the tool, expects a failure with this exit code and one line of explanation, and gives that.
+    /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line.
     pub fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
         let output = self.tool(args, input);
         let message = text(&output.stderr);
@@ -88,21 +88,21 @@ impl Drop for Folder {
     }
 }
 
-/// What was printed.
+/// The captured output.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// C source whose lines are known.
+/// C source with known line numbers.
 pub const LINES: &str = include_str!("lines.c");
 
-/// The module of [`LINES`] with debug information, if clang is there.
+/// The module of [`LINES`] with debug information, if clang is installed.
 pub fn dwarf_module(folder: &Folder, level: &str, version: u32) -> Option<Vec<u8>> {
     let source = folder.write("lines.c", LINES);
     wasm_of_c(folder, &[&source], &[level, &format!("-gdwarf-{version}")])
 }
 
-/// C sources, compiled to one module, if clang is there.
+/// C sources, compiled to one module, if clang is installed.
 pub fn wasm_of_c(folder: &Folder, sources: &[&Path], options: &[&str]) -> Option<Vec<u8>> {
     let output = folder.path("c.wasm");
     let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-nostdlib", "-o"];

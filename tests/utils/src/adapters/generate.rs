@@ -1,7 +1,7 @@
-//! Makes the texts of modules that import from each other.
+//! Generates the texts of modules that import from each other.
 //!
-//! Immutable `i32` globals have values that are known here, so that an offset computed from one lies where a segment
-//! fits. Every function takes one of its module's fuel, so that all calls end.
+//! The values of immutable `i32` globals are known here, so that an offset computed from one is valid for a segment.
+//! Every function consumes its module's fuel, so that all calls end.
 
 use std::fmt::Write as _;
 
@@ -25,10 +25,10 @@ impl Program {
     }
 }
 
-/// Pages of every memory, and elements of every table, at most.
+/// Maximum number of pages of a memory, and of elements of a table.
 const MOST_PAGES: u32 = 2;
 const MOST_ELEMENTS: u32 = 12;
-/// Data and accesses are in the first bytes of memory, where they meet.
+/// Data and accesses are in the first bytes of memory, so that they overlap.
 const BYTES: u32 = 200;
 
 /// Signatures of functions by number, as text and as whether parameters are `i64`.
@@ -64,7 +64,7 @@ struct Table {
     len: u32,
 }
 
-/// What modules so far export.
+/// The exports of the modules so far.
 #[derive(Clone, Default, Debug)]
 struct Exports {
     globals: Vec<Global>,
@@ -77,7 +77,7 @@ struct Exports {
 pub fn program(seed: u64) -> Program {
     let mut random = Random::new(seed);
     let adapters = 1 + (random.word() % 3) as usize;
-    // In a chain, each module imports from the one before it, so the order of options has no say.
+    // In a chain, each module imports from the one before it, so the order of options has no effect.
     let is_chain = random.word().is_multiple_of(2);
     let mut exports = Exports::default();
     let mut program = Program { modules: Vec::new(), order: (0..adapters).collect(), functions: Vec::new() };
@@ -111,7 +111,7 @@ pub fn program(seed: u64) -> Program {
     program
 }
 
-/// Writes one module. Everything it has is named as it is exported.
+/// Writes one module. Every entity is named as it is exported.
 struct Writer<'r> {
     random: &'r mut Random,
     own: Exports,
@@ -166,7 +166,7 @@ impl Writer<'_> {
             self.line("(start $start)");
         }
         if is_main {
-            // What is imported can be exported again.
+            // Imports can be exported again.
             let mut again = Vec::new();
             again.extend(
                 self.own.globals.iter().map(|it| format!("(export \"x_{0}\" (global ${0}))", it.name)),

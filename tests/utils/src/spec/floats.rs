@@ -1,7 +1,7 @@
-//! Which exports of a module may execute float arithmetic.
+//! Finds the exports of a module that may execute float arithmetic.
 //!
 //! The compiler makes a trap of each float operator under `--floats trap`, so an assertion about a function that
-//! reaches one can't be judged. Reachable is what the call graph says: direct calls, and for an indirect call every
+//! reaches one can't be judged. Reachability is that of the call graph: direct calls, and for an indirect call every
 //! function whose reference the module takes.
 
 use std::collections::BTreeSet;

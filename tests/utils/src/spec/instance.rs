@@ -8,11 +8,11 @@ use super::{Skip, floats, spectest, values};
 use crate::executor::{Call, CallExit, Executable, Executor, Refusal};
 use crate::interface::{Interface, interface};
 
-/// The answer to a question about an instance.
+/// The judgement of an assertion about an instance.
 pub enum Judged {
-    /// It is as it should be.
+    /// It holds.
     Yes,
-    /// It isn't, for this reason.
+    /// It doesn't, for this reason.
     No(String),
     /// It can't be judged.
     Skipped(Skip),
@@ -24,12 +24,12 @@ impl From<Result<(), String>> for Judged {
     }
 }
 
-/// An instance, or why there is none.
+/// An instance, or the reason why there is none.
 pub struct Instance {
     state: State,
     float_exports: BTreeSet<String>,
     foreign_imports: BTreeSet<String>,
-    /// Why its state may differ from what the suite expects.
+    /// The reason why its state may differ from the suite's.
     tainted: Option<Skip>,
 }
 
@@ -96,12 +96,12 @@ impl Instance {
         &self.foreign_imports
     }
 
-    /// From now on its state may differ from what the suite expects.
+    /// Records that from now on its state may differ from the suite's.
     pub fn taint(&mut self, reason: Skip) {
         self.tainted = Some(reason);
     }
 
-    /// Why an assertion that does not hold can't be judged, if so.
+    /// The reason why a failed assertion can't be judged, if there is one.
     pub fn excuse(&mut self, needs_floats: bool) -> Option<Skip> {
         if needs_floats {
             self.taint(Skip::Floats);
@@ -109,7 +109,7 @@ impl Instance {
         self.tainted
     }
 
-    /// Why compiling failed, if it did.
+    /// The reason why compiling failed, if it did.
     pub fn failure(&self) -> Option<String> {
         match &self.state {
             State::Failed(why) => Some(why.clone()),
@@ -118,7 +118,7 @@ impl Instance {
         }
     }
 
-    /// Why nothing about this instance can be judged, if so.
+    /// The reason why no assertion about this instance can be judged, if there is one.
     pub fn skipped(&self) -> Option<Skip> {
         match self.state {
             State::Skipped(reason) => Some(reason),
@@ -178,7 +178,7 @@ impl Instance {
     }
 }
 
-/// What a call did, to be judged.
+/// The outcome of a call, to be judged.
 pub struct Outcome(CallExit);
 
 impl Outcome {
@@ -193,7 +193,7 @@ impl Outcome {
         if all { Ok(()) } else { Err(format!("returned {words:#x?}, expected {expected:?}")) }
     }
 
-    /// It must trap, for this reason if the machine tells.
+    /// It must trap, for this reason if the machine tells it.
     pub fn trapped(self, message: &str) -> Result<(), String> {
         match self.0 {
             CallExit::Trapped(None) => Ok(()),
@@ -202,7 +202,7 @@ impl Outcome {
         }
     }
 
-    /// It must use up the stack, or all time where the recursion needs no stack.
+    /// It must exhaust the stack, or its time where the recursion needs no stack.
     pub fn exhausted(self) -> Result<(), String> {
         match self.0 {
             CallExit::Trapped(None) | CallExit::Exhausted => Ok(()),

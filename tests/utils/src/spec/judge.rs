@@ -12,7 +12,7 @@ use crate::executor::Executor;
 /// Threads of a run.
 const THREADS: usize = 2;
 
-/// Runs the files of the suite that `is_wanted` names and fails if an assertion does, or if what is skipped differs
+/// Runs the files of the suite that `is_wanted` names. Fails if an assertion does, or if the skipped assertions differ
 /// from `tests/fixtures/RECORD.txt`.
 ///
 /// `SPEC_FILE=NAME` runs only files whose name contains NAME; `BLESS=1` rewrites the record.

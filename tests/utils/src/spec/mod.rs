@@ -1,11 +1,11 @@
 //! The WebAssembly specification suite, executed on a target.
 //!
-//! Every module of a test file is compiled and instantiated by an [`Executor`], every assertion is executed; instances
-//! keep their state between assertions, as the suite demands. What an assertion should do is said by the suite alone.
+//! Every module of a test file is compiled and instantiated by an [`Executor`], and every assertion is executed;
+//! instances keep their state between assertions, as the suite requires. Expectations come from the suite alone.
 //!
-//! An assertion that can't be judged is skipped for one of the reasons of [`Skip`]. How many assertions pass and how
-//! many are skipped for which reason is recorded per file; any difference from the record, in either direction,
-//! fails the run, so that an assertion that begins to pass is noticed as well.
+//! An assertion that can't be judged is skipped for one of the reasons of [`Skip`]. The numbers of assertions that
+//! pass and that are skipped for each reason are recorded per file. Any difference from the record, in either
+//! direction, fails the run, so that an assertion that begins to pass is noticed as well.
 
 mod floats;
 mod instance;
@@ -28,7 +28,7 @@ use crate::executor::{Executor, Refusal};
 use instance::{Instance, Outcome};
 pub use judge::check;
 
-/// Why an assertion isn't judged.
+/// The reason why an assertion isn't judged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Skip {
     /// It executes float arithmetic.
@@ -51,14 +51,14 @@ impl Skip {
     ];
 }
 
-/// What happened to the assertions of one file.
+/// The outcome of the assertions of one file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
     /// Assertions that hold.
     pub passed: u32,
     /// Assertions that aren't judged, by reason.
     pub skipped: BTreeMap<Skip, u32>,
-    /// Assertions that don't hold: position and what happened.
+    /// Assertions that don't hold: position and difference.
     pub failed: Vec<String>,
 }
 
@@ -193,7 +193,7 @@ impl Run<'_> {
         }
     }
 
-    /// The module is valid: the compiler takes it, or refuses it for another reason.
+    /// The module is valid: the compiler accepts it, or refuses it as unsupported.
     fn accepted(&self, module: &mut QuoteWat<'_>) -> Verdict {
         let bytes = match module.encode() {
             Ok(bytes) => bytes,
@@ -289,7 +289,7 @@ impl From<instance::Judged> for Verdict {
     }
 }
 
-/// The binary of a module's text, or why it isn't one.
+/// The binary of a module's text, or the reason why there is none.
 fn parse_text(text: &[u8]) -> Result<Vec<u8>, String> {
     let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
     wat::parse_str(text).map_err(|error| error.to_string())

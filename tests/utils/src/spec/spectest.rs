@@ -1,14 +1,14 @@
 //! The memory and table of the suite's `spectest` module.
 //!
-//! A module declares what it needs of an imported memory or table; what it gets is the other module's, which may be
-//! larger to begin with and smaller at most. The compiler takes the import's limits for the memory's, so the runner
-//! writes the limits of `spectest` into the import: 1 to 2 pages, 10 to 20 references.
+//! A module declares the limits it requires of an imported memory or table. It gets the other module's, which may have
+//! a higher minimum and a lower maximum. The compiler takes the import's limits for the memory's, so the runner writes
+//! the limits of `spectest` into the import: 1 to 2 pages, 10 to 20 references.
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{EntityType, ImportSection, MemoryType, RawSection, TableType};
 use wasmparser::{Parser, Payload};
 
-/// The module with the real limits of what it imports from `spectest`.
+/// The module with the real limits of its imports from `spectest`.
 pub fn with_real_limits(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(bytes) {

@@ -20,7 +20,7 @@ pub fn word(arg: &WastArg<'_>) -> Result<u64, String> {
     })
 }
 
-/// Whether a machine word is what the script expects.
+/// Whether a machine word is the one the script expects.
 pub fn matches(word: u64, expected: &WastRet<'_>) -> bool {
     match expected {
         WastRet::Core(expected) => matches_core(word, expected),

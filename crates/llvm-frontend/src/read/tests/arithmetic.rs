@@ -168,7 +168,7 @@ fn cases(bits: u32) -> Vec<Case> {
     cases
 }
 
-/// What [`PHI`] computes, without a loop. A count below 128 is halved to 1 or 0 in less than 8 rounds.
+/// The result of [`PHI`], without a loop. A count below 128 is halved to 1 or 0 in less than 8 rounds.
 fn unrolled_phi() -> String {
     let mut text = "%n0 = freeze {t} %c\n %x0 = freeze {t} %a\n %x1 = freeze {t} %b\n".to_owned();
     for i in 0..7 {
@@ -353,7 +353,7 @@ fn run_passes(module: &LlvmModule<'_>, passes: &str) {
 
 const MEMORY: &str = "@__linear_memory = external global [0 x i8]\n";
 
-/// What LLVM computes, by symbol, one result per vector.
+/// LLVM's results, by symbol, one per vector.
 fn expected(cases: &[Case], vectors: &[Operands]) -> BTreeMap<String, Vec<u128>> {
     // The oracle's memory is one cell that optimises away.
     let mut text = format!("{LAYOUT}\n");

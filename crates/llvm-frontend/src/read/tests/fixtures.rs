@@ -33,7 +33,7 @@ fn fixtures_hold() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// What is wrong with a fixture.
+/// The faults found by a fixture.
 fn check(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).expect("the fixture is readable");
     let name = path.file_name().expect("a file has a name").to_string_lossy();

@@ -1,4 +1,4 @@
-//! Joining parts: what each part adds to the program gets an id of its own.
+//! Joining parts: each addition of a part gets an id of its own.
 
 use inkwell::context::Context;
 

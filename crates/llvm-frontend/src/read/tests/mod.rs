@@ -1,8 +1,8 @@
-//! What the reader's tests share: a program around a piece of LLVM IR, and running its functions.
+//! Support of the reader's tests: a program for a piece of LLVM IR, and running its functions.
 //!
-//! The program's declarations are derived from the LLVM module: every function that the frontend doesn't
-//! reserve is a function of the program (except `new.*`, which stand for functions that LLVM added), every
-//! global without initializer a data object, `@__linear_memory` a linear memory of one page.
+//! The program's declarations are derived from the LLVM module. Every function that the frontend doesn't
+//! reserve is a function of the program, except `new.*`, which represent functions that LLVM added. Every
+//! global without initialiser is a data object, `@__linear_memory` a linear memory of one page.
 
 mod arithmetic;
 mod fixtures;
@@ -30,7 +30,7 @@ fn parse<'c>(context: &'c Context, text: &str) -> LlvmModule<'c> {
 ///
 /// # Errors
 ///
-/// What the reader refuses.
+/// The reader's refusal.
 fn read(llvm: &LlvmModule<'_>) -> Result<Module, Unsupported> {
     read_parts(&[llvm])
 }
