@@ -139,7 +139,7 @@ fn unusual_functions_keep_the_whole_module_strict() {
 }
 
 /// Functions that use addresses of the stack unlike compilers. `native` assumes that there are none.
-const SUSPICIOUS: [&str; 14] = [
+const SUSPICIOUS: [&str; 17] = [
     // The value at entry is passed, returned, stored, compared, and gets lost where paths meet.
     r#"(func (export "f") (param i32) (result i32) (call $leaf (global.get $__stack_pointer)) (i32.const 8))"#,
     r#"(func $sp (result i32) (global.get $__stack_pointer))
@@ -178,6 +178,21 @@ const SUSPICIOUS: [&str; 14] = [
               (br_if $again (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (i32.const 200))))
             (i32.const 8))"#,
     r#"(func (export "f") (param i32) (result i32) (call $leaf (i32.const 4)) (i32.const 8))"#,
+    // A pointer that is a constant of the region on one path, in a local: met at an end, at an `else`, at a loop.
+    r#"(func (export "f") (param i32) (result i32) (local $p i32)
+            (local.set $p (i32.load (i32.const 4096)))
+            (block $other (br_if $other (local.get 0)) (local.set $p (i32.const 160)))
+            (drop (i32.load (local.get $p))) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (local $p i32)
+            (if (local.get 0) (then (local.set $p (i32.load (i32.const 4096)))) (else (local.set $p (i32.const 160))))
+            (drop (i32.load offset=4 (local.get $p))) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (local $p i32)
+            (local.set $p (i32.load (i32.const 4096)))
+            (loop $again
+              (drop (i32.load (local.get $p)))
+              (local.set $p (i32.const 160))
+              (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (i32.const 8))"#,
 ];
 
 #[test]
@@ -216,6 +231,43 @@ fn pointers_to_the_end_and_empty_slices_fit() {
         assert!(is_native(&module), "{functions}");
         assert_eq!(call(&module, "f", &[1]), Ok(vec![8]), "{functions}");
     }
+}
+
+/// Compilers give one local to several variables, and the one that meets the address is not in use any more.
+#[test]
+fn leftovers_in_locals_fit() {
+    let functions = [
+        r#"(func (export "f") (param i32) (result i32) (local $p i32)
+            (local.set $p (i32.load (i32.const 4096)))
+            (block $other (br_if $other (local.get 0)) (local.set $p (i32.const 160)))
+            (local.set $p (i32.const 4096))
+            (drop (i32.load (local.get $p))) (i32.const 8))"#,
+        // Around an outer loop, too, whose first turn has null.
+        r#"(func (export "f") (param i32) (result i32) (local $p i32) (local $q i32)
+            (loop $outer
+              (if (local.get $p) (then
+                (local.set $q (i32.add (local.get $p) (i32.const 220)))
+                (loop $inner
+                  (drop (i32.load (local.get $q)))
+                  (br_if $inner (i32.eqz (local.tee $q (i32.load (i32.const 4112))))))
+                (local.set $q (i32.const 160))))
+              (local.set $p (i32.const 4096))
+              (br_if $outer (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (i32.const 8))"#,
+    ];
+    for functions in functions {
+        let module = compile(functions, ShadowStack::Auto).expect("it compiles");
+        assert!(is_native(&module), "{functions}");
+        assert_eq!(call(&module, "f", &[1]), Ok(vec![8]), "{functions}");
+    }
+}
+
+#[test]
+fn empty_segments_are_no_data() {
+    let text = module_with(FITS).replace("(data (", "(data (i32.const 4090) \"\") (data (");
+    let module =
+        compile_text(&text, &with(Floats::Reject, ShadowStack::Auto, OptLevel::O0)).expect("it compiles");
+    assert!(is_native(&module));
 }
 
 #[test]

@@ -3,16 +3,22 @@
 //! An abstract interpretation of the body over [`Known`] values. The state is the place the stack pointer holds and
 //! what is known of the locals.
 //!
-//! Where paths meet, what differs becomes unknown, with the traits of both. A loop is entered with the state in front
+//! Where paths meet, what differs becomes unknown, with the traits of both; locals that are not [live](super::liveness)
+//! there are forgotten. A loop is entered with the state in front
 //! of it; what its back edges bring is added to the state at its head, and the body is analysed again until nothing
 //! is added. Back edges must not move the stack pointer. Only what the last pass finds counts. The number of passes is
 //! limited.
+//!
+//! Early passes know too little of outer loops, and what they bring to the heads of inner ones stays. So a body that
+//! looks suspicious is analysed again from what the last pass brought. That is sound, because it goes on until nothing is
+//! added to that either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{BlockType, Operator};
 
 use super::flow::{Sink, Subject, World};
+use super::liveness::{Liveness, depths};
 use super::value::{ENTRY, Known, Place, Traits};
 
 /// Where in the input something does not fit, and what.
@@ -20,6 +26,9 @@ pub type Failure = (usize, &'static str);
 
 /// Passes over a body.
 const MAX_PASSES: usize = 64;
+const TOO_COMPLICATED: &str = "the function's use of the stack is too complicated";
+/// How often a body that looks suspicious is analysed again with what the last pass found alone.
+const MAX_NARROWINGS: usize = 2;
 /// Locals times branches of a body that is analysed.
 const MAX_WORK: usize = 1 << 26;
 
@@ -36,6 +45,8 @@ pub(super) struct State {
 
 /// An open control frame.
 struct Frame {
+    /// Frames are numbered as they are opened; 0 is the function.
+    number: usize,
     /// For an `if` without `else` so far: the state there, with its parameters.
     otherwise: Option<State>,
     results: usize,
@@ -91,9 +102,16 @@ pub(super) struct Analysis<'a> {
     pub slots: BTreeMap<(u32, i32), Traits>,
     /// Addresses of the frame that are used for something other than accesses.
     pub handed_out: BTreeSet<(u32, i32)>,
+    /// What the last pass stored to words of the frame.
+    pub stored: BTreeMap<(u32, i32), Traits>,
     /// States at the heads of loops.
     heads: Vec<Option<State>>,
+    /// What came to the heads of loops in the last pass.
+    arrived: Vec<Option<State>>,
     loops_seen: usize,
+    frames_seen: usize,
+    /// Which locals matter where branches go.
+    liveness: Liveness,
     /// A pass added to what is known.
     pub has_changed: bool,
     /// `None` where the code is unreachable.
@@ -136,8 +154,12 @@ impl<'a> Analysis<'a> {
             aligned: BTreeMap::new(),
             slots: BTreeMap::new(),
             handed_out: BTreeSet::new(),
+            stored: BTreeMap::new(),
             heads: Vec::new(),
+            arrived: Vec::new(),
             loops_seen: 0,
+            frames_seen: 0,
+            liveness: Liveness::default(),
             has_changed: false,
             state: None,
             stack: Vec::new(),
@@ -168,17 +190,32 @@ impl<'a> Analysis<'a> {
             let (op, offset) = reader.read_with_offset().map_err(malformed)?;
             operators.push((op, offset as usize));
         }
-        let branches = operators.iter().filter(|(op, _)| is_branch(op)).count();
+        let branches: usize = operators.iter().map(|(op, _)| branches(op)).sum();
         if branches.saturating_mul(locals.len()) > MAX_WORK {
             return Err((0, "the function is too large to be analysed"));
         }
+        self.liveness = Liveness::new(&operators, locals.len(), MAX_PASSES).ok_or((0, TOO_COMPLICATED))?;
+        for _ in 0..=MAX_NARROWINGS {
+            self.converge(&operators, &locals)?;
+            if self.suspicious.is_none() {
+                break;
+            }
+            // Without what only earlier passes brought, when less was known of outer loops.
+            self.heads = std::mem::take(&mut self.arrived);
+            self.slots = std::mem::take(&mut self.stored);
+        }
+        Ok(())
+    }
+
+    /// Analyses the body until nothing is added to the heads of loops and to the words of the frame.
+    fn converge(&mut self, operators: &[(Operator<'_>, usize)], locals: &[Known]) -> Result<(), Failure> {
         for _ in 0..MAX_PASSES {
-            self.pass(&operators, &locals);
+            self.pass(operators, locals);
             if !self.has_changed {
                 return Ok(());
             }
         }
-        Err((0, "the function's use of the stack is too complicated"))
+        Err((0, TOO_COMPLICATED))
     }
 
     fn pass(&mut self, operators: &[(Operator<'_>, usize)], locals: &[Known]) {
@@ -187,13 +224,17 @@ impl<'a> Analysis<'a> {
         self.stack.clear();
         self.frames.clear();
         self.loops_seen = 0;
+        self.frames_seen = 0;
         self.skipped_frames = 0;
         self.is_certain = true;
         (self.lowest_unprotected, self.highest_call) = (i64::MAX, i64::MIN);
         (self.unframed, self.suspicious) = (None, None);
         self.effects = Effects::default();
+        self.stored.clear();
+        self.arrived.clear();
+        self.arrived.resize(self.heads.len(), None);
         let results = self.subject.info.type_of(self.function).results.len();
-        self.push_frame(0, results);
+        self.push_frame(0, 0, results);
         for (op, offset) in operators {
             self.offset = *offset;
             self.operator(op);
@@ -213,17 +254,19 @@ impl<'a> Analysis<'a> {
         self.suspicious.get_or_insert((self.offset, what));
     }
 
-    fn push_frame(&mut self, params: usize, results: usize) {
+    fn push_frame(&mut self, number: usize, params: usize, results: usize) {
         let height = self.stack.len() - params;
-        self.frames.push(Frame { otherwise: None, results, height, head: None, at_end: None });
+        self.frames.push(Frame { number, otherwise: None, results, height, head: None, at_end: None });
     }
 
     fn operator(&mut self, op: &Operator<'_>) {
         let opens = matches!(op, Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. });
+        self.frames_seen += usize::from(opens);
         if matches!(op, Operator::Loop { .. }) {
             self.loops_seen += 1;
             if self.heads.len() < self.loops_seen {
                 self.heads.push(None);
+                self.arrived.push(None);
             }
         }
         if self.state.is_none() {
@@ -243,7 +286,7 @@ impl<'a> Analysis<'a> {
         match *op {
             Operator::Block { blockty } => {
                 let (params, results) = self.arity(blockty);
-                self.push_frame(params, results);
+                self.push_frame(self.frames_seen, params, results);
             }
             Operator::Loop { blockty } => self.open_loop(blockty),
             Operator::If { blockty } => self.open_if(blockty),
@@ -254,13 +297,9 @@ impl<'a> Analysis<'a> {
                 self.pop_number();
                 self.branch(relative_depth);
             }
-            Operator::BrTable { ref targets } => {
+            Operator::BrTable { .. } => {
                 self.pop_number();
-                let mut depths: Vec<u32> = targets.targets().flatten().collect();
-                depths.push(targets.default());
-                depths.sort_unstable();
-                depths.dedup();
-                self.leave(&depths);
+                self.leave(&depths(op));
             }
             Operator::Return => self.leave(&[self.frames.len() as u32 - 1]),
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
@@ -289,11 +328,22 @@ impl<'a> Analysis<'a> {
         self.state.as_mut().expect("only called where the code is reachable")
     }
 
+    /// The state with the uppermost operands, as it goes to where branches to a frame go.
+    fn state_at(&self, frame: usize, operands: usize) -> State {
+        let mut state = self.state_with(operands);
+        for (number, local) in state.locals.iter_mut().enumerate() {
+            if !self.liveness.is_live(frame, number) {
+                *local = Known::Unknown(Traits::NONE);
+            }
+        }
+        state
+    }
+
     /// The state with the uppermost operands.
     fn state_with(&self, operands: usize) -> State {
         let state = self.state.as_ref().expect("only called where the code is reachable");
         let operands = self.stack[self.stack.len() - operands..].to_vec();
-        State { operands, ..state.clone() }
+        State { pointer: state.pointer, locals: state.locals.clone(), operands }
     }
 
     /// Adds what `state` knows to `known`.
@@ -302,7 +352,7 @@ impl<'a> Analysis<'a> {
             known.pointer = None;
         }
         for (known, value) in known.locals.iter_mut().zip(&state.locals) {
-            *known = self.shared(*known, *value);
+            *known = self.either(*known, *value);
         }
         for (known, value) in known.operands.iter_mut().zip(&state.operands) {
             *known = self.either(*known, *value);
@@ -312,7 +362,8 @@ impl<'a> Analysis<'a> {
     fn open_loop(&mut self, ty: BlockType) {
         let (params, results) = self.arity(ty);
         let index = self.loops_seen - 1;
-        let mut state = self.state_with(params);
+        let mut state = self.state_at(self.frames_seen, params);
+        self.arrived[index] = Some(state.clone());
         if let Some(mut known) = self.heads[index].take() {
             self.join(&mut known, &state);
             state = known;
@@ -321,7 +372,7 @@ impl<'a> Analysis<'a> {
         self.stack.truncate(self.stack.len() - params);
         self.stack.append(&mut state.operands);
         self.state = Some(state);
-        self.push_frame(params, results);
+        self.push_frame(self.frames_seen, params, results);
         self.frames.last_mut().expect("just pushed").head = Some(index);
     }
 
@@ -329,7 +380,7 @@ impl<'a> Analysis<'a> {
         self.pop_number();
         let (params, results) = self.arity(ty);
         let state = self.state_with(params);
-        self.push_frame(params, results);
+        self.push_frame(self.frames_seen, params, results);
         self.frames.last_mut().expect("just pushed").otherwise = Some(state);
     }
 
@@ -374,14 +425,14 @@ impl<'a> Analysis<'a> {
     fn branch(&mut self, depth: u32) {
         let at = self.frames.len() - 1 - depth as usize;
         match self.frames[at].head {
-            Some(index) => self.branch_to_head(index),
+            Some(index) => self.branch_to_head(self.frames[at].number, index),
             None => self.branch_to_end(depth),
         }
     }
 
-    fn branch_to_head(&mut self, index: usize) {
+    fn branch_to_head(&mut self, frame: usize, index: usize) {
         let Some(mut head) = self.heads[index].take() else { return };
-        let state = self.state_with(head.operands.len());
+        let state = self.state_at(frame, head.operands.len());
         if !matches!((head.pointer, state.pointer), (Some(a), Some(b)) if a.equals(b)) {
             self.refuse("a loop moves the stack pointer");
         }
@@ -391,11 +442,20 @@ impl<'a> Analysis<'a> {
         head.pointer = pointer;
         self.has_changed |= head != before;
         self.heads[index] = Some(head);
+        if let Some(mut arrived) = self.arrived[index].take() {
+            self.join(&mut arrived, &state);
+            self.arrived[index] = Some(State { pointer, ..arrived });
+        }
     }
 
     fn branch_to_end(&mut self, depth: u32) {
         let at = self.frames.len() - 1 - depth as usize;
-        let state = self.state_with(self.frames[at].results);
+        let Frame { number, results, head, .. } = self.frames[at];
+        let state = match head {
+            // Only the last operator of a loop comes to its end.
+            Some(_) => self.state_with(results),
+            None => self.state_at(number, results),
+        };
         if at == 0 {
             self.check_restored();
             self.returned(&state.operands);
@@ -429,4 +489,9 @@ fn is_branch(op: &Operator<'_>) -> bool {
             | Operator::BrTable { .. }
             | Operator::Return
     )
+}
+
+/// How many paths an operator adds.
+fn branches(op: &Operator<'_>) -> usize {
+    depths(op).len().max(usize::from(is_branch(op)))
 }

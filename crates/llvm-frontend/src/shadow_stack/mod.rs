@@ -29,6 +29,7 @@
 
 mod flow;
 mod frame;
+mod liveness;
 mod operators;
 mod steps;
 mod value;
@@ -116,7 +117,8 @@ pub fn plan(
         }),
         Err(reason) => {
             let function = reason.function.map(|function| info.function_name(function));
-            tracing::info!(function, reason = reason.what, "the shadow stack stays in linear memory");
+            let offset = reason.function.map(|_| reason.offset);
+            tracing::info!(function, offset, reason = reason.what, "the shadow stack stays in linear memory");
             Ok(None)
         }
     }
@@ -282,7 +284,7 @@ fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static 
         return Err("the stack starts outside of memory");
     }
     let mut bottom = 0;
-    for data in &info.data {
+    for data in info.data.iter().filter(|data| !data.bytes.is_empty()) {
         let SegmentMode::Active(_, offset) = &data.mode else { continue };
         let [ConstOp::I32Const(offset)] = offset[..] else {
             return Err("a data segment has no constant offset");

@@ -185,6 +185,7 @@ impl Analysis<'_> {
         let before = *slot;
         *slot |= traits;
         self.has_changed |= *slot != before;
+        *self.stored.entry((place.origin, place.offset)).or_default() |= traits;
     }
 
     fn slot(&self, place: Place) -> Known {
@@ -245,17 +246,6 @@ impl Analysis<'_> {
                 Known::Place(Place { is_entry: x.is_entry || y.is_entry, ..x })
             }
             _ => Known::Unknown(self.traits(a) | self.traits(b)),
-        }
-    }
-
-    /// What a local holds that held one of two values. Compilers give a local to several variables, so one may be a number
-    /// that is not in use any more.
-    pub(super) fn shared(&self, a: Known, b: Known) -> Known {
-        match self.either(a, b) {
-            Known::Unknown(traits) if a != b && traits.is_address() => {
-                Known::Unknown(traits.without(Traits::CONSTANT))
-            }
-            known => known,
         }
     }
 
