@@ -4,6 +4,7 @@
 //! problem.
 
 mod imports;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ const RULES: &[Rule] = &[
     stages_form_no_circle,
     libraries_read_no_environment,
     documents_name_files_that_exist,
+    words_are_within_budget,
 ];
 
 /// Text files of the repository by path relative to its root.
@@ -101,6 +103,17 @@ fn functions_are_short(tree: &Tree) -> Vec<String> {
             }
         }
     }
+    complaints
+}
+
+/// The vocabulary of comments and documents; see [`words`].
+fn words_are_within_budget(tree: &Tree) -> Vec<String> {
+    let crates = tree.sources().filter(|(path, _)| path.starts_with("crates"));
+    let comments: Vec<&str> = crates.flat_map(|(_, text)| words::comments(text)).collect();
+    let documents = tree.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "md"));
+    let documents: Vec<String> = documents.map(|(_, text)| words::prose(text)).collect();
+    let mut complaints = words::complaints("comments of crates/", &comments.join(" "));
+    complaints.extend(words::complaints("documents", &documents.join(" ")));
     complaints
 }
 
