@@ -193,7 +193,7 @@ fn an_imported_memory_can_be_given_a_size() {
         assert_eq!(folder.run_json("small.jam", &[])["result"], "02656c6c6f");
     }
     let refused = folder.fail(&["compile", "small.wat", "--memory-bytes", "1M"], b"", 1);
-    assert!(refused.contains("a memory of more than the 196608 bytes"), "{refused}");
+    assert!(refused.contains("a memory of more than its maximum of 196608 bytes"), "{refused}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub struct Compared {
     pub unknown: usize,
 }
 
-/// The corpus's place, if it is there: beside the repository.
+/// The folder of the corpus, outside of the repository.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/thumb")
 }
@@ -145,19 +145,19 @@ impl Module {
         let exports = self.reference()?.integer_exports();
         let mut random = Random::new(7);
         let mut compared = Compared::default();
-        let place = Place::of(self, &image, memory)?;
+        let layout = MemoryLayout::of(self, &image, memory)?;
         let mut instance = None;
         for export in &exports {
             for _ in 0..calls {
                 let reference = match instance.take() {
                     Some(reference) => reference,
                     None => {
-                        place.restore(self, board, &image, memory)?;
+                        layout.restore(self, board, &image, memory)?;
                         self.reference()?
                     }
                 };
-                let trial = Trial::new(export, &place, &mut random);
-                let mut sides = Sides { module: self, image: &image, place: &place, board, reference };
+                let trial = Trial::new(export, &layout, &mut random);
+                let mut sides = Sides { module: self, image: &image, layout: &layout, board, reference };
                 let verdict =
                     trial.run(&mut sides).with_context(|| format!("{} {:x?}", export.name, trial.args))?;
                 match verdict {
@@ -185,7 +185,7 @@ const LOW: u32 = 0x1_0000;
 const BOARD_MEMORY: u64 = 0x2000_0000;
 
 /// Layout of the module's memory.
-struct Place {
+struct MemoryLayout {
     /// Size of memory.
     bytes: u32,
     /// The region, if there is memory.
@@ -194,7 +194,7 @@ struct Place {
     base: u32,
 }
 
-impl Place {
+impl MemoryLayout {
     fn of(module: &Module, image: &Image, memory: MemoryMode) -> Result<Self> {
         let bytes = module.interface.memory_bytes[0].unwrap_or(0) as u32;
         let base = match memory {
@@ -294,8 +294,8 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(export: &'a Export, place: &Place, random: &mut Random) -> Self {
-        let region = place.region.unwrap_or(0);
+    fn new(export: &'a Export, layout: &MemoryLayout, random: &mut Random) -> Self {
+        let region = layout.region.unwrap_or(0);
         let mut value = |is_wide: bool, is_pointer: u64| -> u64 {
             match random.word() % 8 {
                 n if n < is_pointer && !is_wide => u64::from(region) + random.word() % 0x3f0 * 4,
@@ -312,7 +312,7 @@ impl<'a> Trial<'a> {
 
     /// Makes the call on both sides.
     fn run(&self, sides: &mut Sides<'_>) -> Result<Verdict> {
-        let place = sides.place;
+        let layout = sides.layout;
         sides.write_region(&self.contents)?;
         let expected = sides.reference.call(self.export, &self.args, FUEL)?;
         if matches!(expected, Outcome::Exhausted | Outcome::Trapped(Trap::Memory)) {
@@ -320,10 +320,10 @@ impl<'a> Trial<'a> {
         }
         let calls = sides.reference.take_import_calls();
         let (ending, made) = self.call(sides)?;
-        compare_calls(place, &made, &calls)?;
+        compare_calls(layout, &made, &calls)?;
         match (&ending, &expected) {
             (Ok(words), Outcome::Returned(expected)) => {
-                let is_same = words.iter().zip(expected).all(|(&a, &b)| place.is_same(a, b));
+                let is_same = words.iter().zip(expected).all(|(&a, &b)| layout.is_same(a, b));
                 ensure!(is_same, "returned {words:x?} instead of {expected:x?}");
             }
             (Err(Ending::Trapped(number)), Outcome::Trapped(trap)) => {
@@ -361,10 +361,10 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn compare_calls(place: &Place, made: &[ImportCall], expected: &[ImportCall]) -> Result<()> {
+fn compare_calls(layout: &MemoryLayout, made: &[ImportCall], expected: &[ImportCall]) -> Result<()> {
     let is_same = made.len() == expected.len()
         && made.iter().zip(expected).all(|(ours, theirs)| {
-            ours.0 == theirs.0 && ours.1.iter().zip(&theirs.1).all(|(&a, &b)| place.is_same(a, b))
+            ours.0 == theirs.0 && ours.1.iter().zip(&theirs.1).all(|(&a, &b)| layout.is_same(a, b))
         });
     ensure!(is_same, "called imports {made:x?} instead of {expected:x?}");
     Ok(())
@@ -385,30 +385,30 @@ enum Verdict {
 struct Sides<'a> {
     module: &'a Module,
     image: &'a Image,
-    place: &'a Place,
+    layout: &'a MemoryLayout,
     board: &'a mut Board,
     reference: Reference,
 }
 
 impl Sides<'_> {
     fn write_region(&mut self, contents: &[u8]) -> Result<()> {
-        let Some(region) = self.place.region else { return Ok(()) };
+        let Some(region) = self.layout.region else { return Ok(()) };
         let name = self.module.interface.memory_exports.first().context("memory is exported")?;
         let memory = self.reference.memory_mut(name).context("an exported memory")?;
         memory[region as usize..][..contents.len()].copy_from_slice(contents);
-        self.board.write(self.place.base + region, contents)
+        self.board.write(self.layout.base + region, contents)
     }
 
     fn compare_regions(&mut self) -> Result<()> {
-        let Some(region) = self.place.region else { return Ok(()) };
+        let Some(region) = self.layout.region else { return Ok(()) };
         let memory = self.reference.memory(&self.module.interface.memory_exports[0]).context("a memory")?;
         let expected = &memory[region as usize..][..REGION as usize];
-        let ours = self.board.read(self.place.base + region, REGION)?;
+        let ours = self.board.read(self.layout.base + region, REGION)?;
         for (n, (ours, expected)) in ours.chunks_exact(4).zip(expected.chunks_exact(4)).enumerate() {
             let word = |bytes: &[u8]| u64::from(u32::from_le_bytes(bytes.try_into().expect("four bytes")));
             let (ours, expected) = (word(ours), word(expected));
             ensure!(
-                self.place.is_same(ours, expected),
+                self.layout.is_same(ours, expected),
                 "memory differs at {:#x} of the region: {ours:#x} instead of {expected:#x}",
                 4 * n
             );

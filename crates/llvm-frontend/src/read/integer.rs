@@ -281,7 +281,7 @@ impl<'m> Reader<'_, '_, 'm> {
         Ok(Repr::One(self.b.resize(value, container(to))))
     }
 
-    /// Reads `bitcast`: between an integer and a float of the same width, or of nothing.
+    /// Reads `bitcast`: between an integer and a float of the same width, or between equal types.
     pub(super) fn bitcast(&mut self, inst: llvm::Value<'m>) -> Result<Repr, Refused> {
         use super::repr::Shape;
         let source = inst.operand(0);

@@ -268,16 +268,16 @@ pub struct RunArgs {
     /// Argument bytes: hexadecimal digits, or `@FILE` for a file's contents.
     #[arg(long, value_name = "HEX|@FILE", default_value = "")]
     pub args: String,
-    /// Entry by name. The first one by default.
+    /// Name of the entry; the first one by default.
     #[arg(long, value_name = "NAME", conflicts_with = "pc")]
     pub entry: Option<String>,
-    /// Entry by position in the code.
+    /// Position of the entry in the code.
     #[arg(long)]
     pub pc: Option<u32>,
-    /// Limit of gas.
+    /// Gas limit.
     #[arg(long, default_value_t = RunOptions::DEFAULT_GAS)]
     pub gas: u64,
-    /// Execution by interpretation or by recompilation.
+    /// Engine: the interpreter or the recompiler; `auto` is the recompiler where it works.
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: BackendArg,
     /// Supported host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
