@@ -139,7 +139,7 @@ fn unusual_functions_keep_the_whole_module_strict() {
 }
 
 /// Functions that use addresses of the stack unlike compilers. `native` assumes that there are none.
-const SUSPICIOUS: [&str; 17] = [
+const SUSPICIOUS: [&str; 21] = [
     // The value at entry is passed, returned, stored, compared, and gets lost where paths meet.
     r#"(func (export "f") (param i32) (result i32) (call $leaf (global.get $__stack_pointer)) (i32.const 8))"#,
     r#"(func $sp (result i32) (global.get $__stack_pointer))
@@ -178,6 +178,16 @@ const SUSPICIOUS: [&str; 17] = [
               (br_if $again (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (i32.const 200))))
             (i32.const 8))"#,
     r#"(func (export "f") (param i32) (result i32) (call $leaf (i32.const 4)) (i32.const 8))"#,
+    // The sign of an object's address, and whether it is on the heap, here and in another function.
+    r#"(func (export "f") (param i32) (result i32)
+            (i32.shl (i32.ge_s (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 0)) (i32.const 3)))"#,
+    r#"(func $is_heap (param i32) (result i32) (i32.ge_u (local.get 0) (i32.const 8192)))
+           (func (export "f") (param i32) (result i32)
+            (i32.sub (i32.const 8) (call $is_heap (i32.sub (global.get $__stack_pointer) (i32.const 16)))))"#,
+    // Below the end of the stack; a constant of 64 bits.
+    r#"(func (export "f") (param i32) (result i32)
+            (drop (i32.load (i32.sub (i32.const 4096) (i32.shl (local.get 0) (i32.const 2))))) (i32.const 8))"#,
+    r#"(func (export "f") (param i32) (result i32) (drop (i32.load (i32.wrap_i64 (i64.const 4000)))) (i32.const 8))"#,
     // A pointer that is a constant of the region on one path, in a local: met at an end, at an `else`, at a loop.
     r#"(func (export "f") (param i32) (result i32) (local $p i32)
             (local.set $p (i32.load (i32.const 4096)))

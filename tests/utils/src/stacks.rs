@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, ensure};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stage};
 
-use crate::executor::{Call, CallExit, Executor};
+use crate::executor::{Call, CallExit, Executor, Trap};
 use crate::fuzz::Random;
 use crate::oracle::{Outcome, Reference, import_result};
 use crate::program::Pvm;
@@ -47,6 +47,12 @@ const HELPERS: &str = r#"
     (local.get $s))
   (func $read (param $p i32) (result i32) (i32.load (local.get $p)))
   (func $same (param $p i32) (result i32) (local.get $p))
+  (func $two (param $p i32) (param $x i32) (result i32 i32) (local.get $p) (local.get $x))
+  (func $through (param $at i32) (result i32) (i32.load (i32.load (local.get $at))))
+  (func $by_value (param $s i32) (result i32) (local $x i32)
+    (local.set $x (i32.load (local.get $s)))
+    (i32.store (local.get $s) (i32.xor (local.get $x) (i32.load offset=4 (local.get $s))))
+    (i32.add (local.get $x) (i32.load (local.get $s))))
   (func $pair (param $out i32) (param $x i32)
     (i32.store (local.get $out) (local.get $x))
     (i32.store offset=4 (local.get $out) (i32.xor (local.get $x) (i32.const 85))))
@@ -58,7 +64,7 @@ const HELPERS: &str = r#"
 
 /// Violations: functions `$odd`, from a number to a number. They are called with frames of callers in place, which hold
 /// words at every multiple of four.
-const VIOLATIONS: [&str; 30] = [
+const VIOLATIONS: [&str; 47] = [
     // Scans to the end of the stack.
     "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
       (local.set $p (global.get $__stack_pointer))
@@ -148,6 +154,76 @@ const VIOLATIONS: [&str; 30] = [
       (i32.store offset=8 (local.get $f) (i32.load (i32.load offset=12 (local.get $f))))
       (i32.load offset=8 (local.get $f))
       (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16))))",
+    // Is a constant on one path.
+    "(func $odd (param $x i32) (result i32) (local $p i32)
+      (local.set $p (i32.load (i32.const POINTER)))
+      (block $b (br_if $b (i32.and (local.get $x) (i32.const 1))) (local.set $p (i32.const NEAR)))
+      (i32.load (local.get $p)))",
+    "(func $odd (param $x i32) (result i32) (local $p i32)
+      (block $b (block $c (block $d (br_table $d $c $b (i32.and (local.get $x) (i32.const 3))))
+          (local.set $p (i32.load (i32.const POINTER))) (br $b))
+        (local.set $p (i32.const NEAR)))
+      (if (i32.eqz (local.get $p)) (then (local.set $p (i32.const STATIC))))
+      (i32.load offset=4 (local.get $p)))",
+    "(func $pair_of (result i32 i32) (i32.load (i32.const POINTER)) (i32.const NEAR))
+     (func $odd (param $x i32) (result i32) (local $p i32) (local $q i32)
+      (call $pair_of) (local.set $q) (local.set $p)
+      (i32.add (i32.load (local.get $p)) (i32.load (local.get $q))))",
+    // Counts down from the end of the stack.
+    "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
+      (local.set $p (i32.const TOP))
+      (loop $l
+        (local.set $p (i32.sub (local.get $p) (i32.const 4)))
+        (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
+        (br_if $l (i32.ne (local.get $p) (i32.const MIDDLE))))
+      (local.get $s))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.load (i32.sub (i32.const TOP) (i32.shl (i32.add (i32.and (local.get $x) (i32.const 3)) (i32.const 1)) (i32.const 2)))))",
+    // Constants that are computed, or 64 bits wide.
+    "(func $odd (param $x i32) (result i32) (i32.load (i32.wrap_i64 (i64.const NEAR))))",
+    "(func $odd (param $x i32) (result i32) (i32.load (i32.shl (i32.shr_u (i32.const NEAR) (i32.const 2)) (i32.const 2))))",
+    "(func $odd (param $x i32) (result i32) (i32.load (i32.or (i32.and (i32.const NEAR) (i32.const -16)) (i32.const 8))))",
+    // The sign of an address.
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (i32.gt_s (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 0)))",
+    // Asks whether an object is on the heap.
+    "(func $odd (param $x i32) (result i32) (i32.lt_u (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const STATIC)))",
+    "(func $is_heap (param $p i32) (result i32) (i32.ge_u (local.get $p) (i32.const STATIC)))
+     (func $odd (param $x i32) (result i32) (call $is_heap (i32.sub (global.get $__stack_pointer) (i32.const 16))))",
+    // Hands an object of a frame that is gone to a tail call.
+    "(func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (call $fill (local.get $f) (i32.const 16) (local.get $x))
+      (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16)))
+      (return_call $read (local.get $f)))",
+    // Allocates a variable number of bytes.
+    "(func $odd (param $x i32) (result i32) (local $old i32) (local $p i32)
+      (local.set $old (global.get $__stack_pointer))
+      (global.set $__stack_pointer (local.tee $p (i32.sub (global.get $__stack_pointer)
+        (i32.shl (i32.add (i32.and (local.get $x) (i32.const 3)) (i32.const 1)) (i32.const 4)))))
+      (call $fill (local.get $p) (i32.const 16) (local.get $x))
+      (i32.load offset=8 (local.get $p))
+      (global.set $__stack_pointer (local.get $old)))",
+    // Moves the stack pointer to another stack, as fibers do, and back to a stored one, as longjmp does.
+    "(func $odd (param $x i32) (result i32) (local $old i32)
+      (local.set $old (global.get $__stack_pointer))
+      (global.set $__stack_pointer (i32.const FIBER))
+      (call $leaf (local.get $x))
+      (global.set $__stack_pointer (local.get $old)))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.store (i32.const STATIC) (global.get $__stack_pointer))
+      (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 32)))
+      (call $leaf (local.get $x))
+      (global.set $__stack_pointer (i32.load (i32.const STATIC))))",
+    // Asks how much stack is left, and makes room for a caller, as exports of runtimes do.
+    "(func $odd (param $x i32) (result i32) (i32.sub (global.get $__stack_pointer) (i32.const MIDDLE)))",
+    "(func $add_to_stack_pointer (param $n i32) (result i32)
+      (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (local.get $n))) (global.get $__stack_pointer))
+     (func $odd (param $x i32) (result i32) (local $p i32)
+      (local.set $p (call $add_to_stack_pointer (i32.const -16)))
+      (call $fill (local.get $p) (i32.const 16) (local.get $x))
+      (i32.load offset=4 (local.get $p))
+      (drop (call $add_to_stack_pointer (i32.const 16))))",
 ];
 
 /// The program of a seed.
@@ -165,6 +241,9 @@ pub fn program(seed: u64) -> Program {
     let _ = writeln!(text, "  (global $__stack_pointer (mut i32) (i32.const {top}))");
     text.push_str("  (global $other (mut i32) (i32.const 0))\n");
     let _ = writeln!(text, "  (data (i32.const {statics}) \"some static data\")");
+    let [low, high] = ((statics + 32) as u16).to_le_bytes().map(|byte| format!("\\{byte:02x}"));
+    let page = (statics + 32) >> 16;
+    let _ = writeln!(text, "  (data (i32.const {}) \"{low}{high}\\{page:02x}\\00\")", statics + 160);
     text.push_str("  (table 4 funcref) (elem (i32.const 0) $read $same $leaf $f4)\n");
     text.push_str(HELPERS);
     if let Some(violation) = violation {
@@ -178,6 +257,8 @@ pub fn program(seed: u64) -> Program {
     let locals = "(local i32) ".repeat(80);
     let near = top - 40;
     let text = text
+        .replace("POINTER", &(statics + 160).to_string())
+        .replace("FIBER", &(18 << 16).to_string())
         .replace("LOCALS", &locals)
         .replace("TOP", &top.to_string())
         .replace("NEAR", &near.to_string())
@@ -266,7 +347,7 @@ impl<'a> Body<'a> {
         let (at, len) = self.object();
         let place = format!("(i32.add (local.get $f) (i32.const {at}))");
         let add = |value: &str| format!("(local.set $x (i32.add (local.get $x) {value}))");
-        match self.below(15) {
+        match self.below(20) {
             0 => format!("(call $fill {place} (i32.const {len}) (local.get $x))"),
             1 => add(&format!("(call $sum {place} (i32.add (local.get $f) (i32.const {})))", at + len)),
             2 => add(&format!("(i32.load offset={at} (local.get $f))")),
@@ -287,9 +368,50 @@ impl<'a> Body<'a> {
             11 => self.statics(),
             12 => self.recursion(),
             13 => add(&format!("(call $read (call $same {place}))")),
+            14..=18 => self.pointers(at, &place),
             _ => add(&format!(
                 "(call $read (select {place} (local.get $f) (i32.and (local.get $x) (i32.const 1))))"
             )),
+        }
+    }
+
+    /// Pointers to an object, to the frame and to static data, that meet and go through locals, memory and results.
+    fn pointers(&mut self, at: u32, place: &str) -> String {
+        let data = self.statics + 160;
+        match self.below(6) {
+            0 => format!(
+                "(local.set $p {place}) (if (i32.and (local.get $x) (i32.const 1)) (then (local.set $p (i32.const {data}))))
+    (local.set $x (i32.add (local.get $x) (i32.load (local.get $p))))"
+            ),
+            1 => format!(
+                "(block $one (block $two (block $three
+      (local.set $p (i32.const {data}))
+      (br_table $one $two $three (i32.and (local.get $x) (i32.const 3))))
+      (local.set $p (local.get $f)) (br $one)) (local.set $p {place}))
+    (local.set $x (i32.add (local.get $x) (call $read (local.get $p))))"
+            ),
+            2 => format!(
+                "(call $two {place} (local.get $x)) (local.set $i) (local.set $p)
+    (local.set $x (i32.add (local.get $i) (i32.load (local.get $p))))"
+            ),
+            3 => format!(
+                "(i32.store (i32.const {}) {place})
+    (local.set $x (i32.add (local.get $x) (call $through (i32.const {}))))",
+                data + 8,
+                data + 8
+            ),
+            4 if self.size >= 32 => "(i64.store (local.get $f) (i64.load offset=16 (local.get $f)))
+    (local.set $x (i32.add (local.get $x) (call $by_value (local.get $f))))"
+                .to_owned(),
+            _ => {
+                // Not in the object itself: what an address is differs.
+                let word = if at == 4 { 8 } else { 4 };
+                format!(
+                    "(i32.store offset={word} (local.get $f) {place})
+    (local.set $x (i32.add (local.get $x) (i32.load (i32.load offset={word} (local.get $f)))))
+    (i32.store offset={word} (local.get $f) (local.get $x))"
+                )
+            }
         }
     }
 
@@ -347,7 +469,8 @@ fn compare(wasm: &[u8], options: Options) -> Result<()> {
     for arg in [0u64, 1, 5, 1234] {
         let expected = match reference.invoke("main", &[arg], FUEL)? {
             Outcome::Returned(words) => words,
-            Outcome::Exhausted => return Ok(()),
+            // It ran too long, or deep recursion went below address 0.
+            Outcome::Exhausted | Outcome::Trapped(Trap::Memory) => return Ok(()),
             trapped @ Outcome::Trapped(_) => anyhow::bail!("the generator made a trap: {trapped:?}"),
         };
         let call = Call { name: "main", args: &[arg], is_endless: false };

@@ -30,6 +30,32 @@ pub fn is_comparison(op: &Operator<'_>) -> bool {
     )
 }
 
+/// Whether this asks which of two integers is greater.
+pub fn is_ordering(op: &Operator<'_>) -> bool {
+    use Operator as Op;
+    is_comparison(op) && !matches!(op, Op::I32Eq | Op::I32Ne | Op::I64Eq | Op::I64Ne)
+}
+
+/// Whether this compares two integers of 32 bits as signed numbers.
+pub fn is_signed(op: &Operator<'_>) -> bool {
+    matches!(op, Operator::I32LtS | Operator::I32GtS | Operator::I32LeS | Operator::I32GeS)
+}
+
+/// The result for two constants.
+pub fn folded(op: &Operator<'_>, a: i32, b: i32) -> Option<i32> {
+    match op {
+        Operator::I32Add => Some(a.wrapping_add(b)),
+        Operator::I32Sub => Some(a.wrapping_sub(b)),
+        Operator::I32Mul => Some(a.wrapping_mul(b)),
+        Operator::I32And => Some(a & b),
+        Operator::I32Or => Some(a | b),
+        Operator::I32Xor => Some(a ^ b),
+        Operator::I32Shl => Some(a.wrapping_shl(b as u32)),
+        Operator::I32ShrU => Some((a as u32).wrapping_shr(b as u32) as i32),
+        _ => None,
+    }
+}
+
 /// Whether the result is a number, never an address.
 pub fn is_numeric(op: &Operator<'_>) -> bool {
     use Operator as Op;

@@ -8,8 +8,10 @@ use wasmparser::Operator;
 
 use super::flow::Sink;
 use super::frame::Analysis;
-use super::operators::{FixedArity, is_comparison, is_narrow_load, is_numeric, memory_access};
-use super::value::{Known, Place, Traits, is_alignment};
+use super::operators::{
+    FixedArity, folded, is_comparison, is_narrow_load, is_numeric, is_ordering, is_signed, memory_access,
+};
+use super::value::{Known, LEAST_BOUND, Place, Traits, is_alignment};
 use crate::libcalls::{Libcall, Operation};
 use crate::module_info::{ConstOp, FuncType};
 
@@ -36,6 +38,10 @@ impl Analysis<'_> {
             Operator::GlobalGet { global_index } => self.global_get(global_index),
             Operator::GlobalSet { global_index } => self.global_set(global_index),
             Operator::I32Const { value } => self.stack.push(Known::Constant(value)),
+            Operator::I64Const { value } => {
+                let value = u32::try_from(value).map_or(Known::NUMBER, |value| Known::Constant(value as i32));
+                self.stack.push(value);
+            }
             Operator::LocalGet { local_index } => {
                 let value = self.state().locals[local_index as usize];
                 self.stack.push(value);
@@ -107,6 +113,13 @@ impl Analysis<'_> {
     }
 
     fn arithmetic(&mut self, op: &Operator<'_>) {
+        if let [.., Known::Constant(a), Known::Constant(b)] = self.stack[..]
+            && let Some(value) = folded(op, a, b)
+        {
+            self.stack.truncate(self.stack.len() - 2);
+            self.stack.push(Known::Constant(value));
+            return;
+        }
         match *op {
             Operator::I32Add => self.binary(Self::add),
             Operator::I32Sub => self.binary(Self::subtract),
@@ -131,11 +144,12 @@ impl Analysis<'_> {
                 let is_address = (is_page(a) || is_page(b)) && traits.is_address();
                 if is_address { Known::ORDINARY } else { Known::Unknown(traits.number()) }
             }),
-            _ if is_comparison(op) => self.binary(Self::compare),
+            _ if is_comparison(op) => self.binary(|this, a, b| this.compare(op, a, b)),
             Operator::I64ExtendI32U | Operator::I64ExtendI32S | Operator::I32WrapI64 => {
                 let value = self.pop();
                 let traits = self.plain(value);
-                self.stack.push(Known::Unknown(traits));
+                let is_same = matches!(value, Known::Constant(n) if n >= 0 || *op == Operator::I32WrapI64);
+                self.stack.push(if is_same { value } else { Known::Unknown(traits) });
             }
             Operator::MemoryCopy { .. } | Operator::MemoryFill { .. } | Operator::MemoryInit { .. } => {
                 self.bulk(op);
@@ -275,7 +289,8 @@ impl Analysis<'_> {
         if n == 0 {
             return Known::Unknown(traits);
         }
-        Known::Unknown(self.offset(traits.computed(), n))
+        let below = if n < 0 { traits.below() } else { Traits::NONE };
+        Known::Unknown(self.offset(traits.computed(), n) | below)
     }
 
     /// What a number or an address with these traits is after a constant is added.
@@ -312,7 +327,7 @@ impl Analysis<'_> {
                 self.check_bound(a, b);
                 Known::Unknown(match (a.is_address(), b.is_address()) {
                     (true, true) => Traits::ADDRESS | Traits::NUMBER,
-                    (true, false) => a.computed(),
+                    (true, false) => a.computed() | a.below(),
                     (false, _) => (a | b & Traits::ADDRESS).computed() | Traits::NUMBER,
                 })
             }
@@ -339,10 +354,23 @@ impl Analysis<'_> {
         }
     }
 
-    fn compare(&mut self, a: Known, b: Known) -> Known {
-        let (a, b) = (self.plain(a), self.plain(b));
-        self.check_bound(a, b);
+    fn compare(&mut self, op: &Operator<'_>, a: Known, b: Known) -> Known {
+        let (x, y) = (self.plain(a), self.plain(b));
+        self.check_bound(x, y);
+        self.check_order(op, x, b);
+        self.check_order(op, y, a);
         Known::TRUTH
+    }
+
+    /// An object on the machine's stack is above all of linear memory, and its address is negative as a signed number.
+    fn check_order(&mut self, op: &Operator<'_>, object: Traits, other: Known) {
+        let Known::Constant(bound) = other else { return };
+        let is_bound = if is_signed(op) { bound < LEAST_BOUND as i32 } else { bound as u32 >= LEAST_BOUND };
+        let is_object =
+            object.has(Traits::OBJECT | Traits::FOREIGN) && !object.has(Traits::NUMBER | Traits::ADDRESS);
+        if is_ordering(op) && is_object && is_bound {
+            self.suspect("an address of the stack is compared with a constant");
+        }
     }
 
     /// A stack object is compared with a constant of the stack, or their distance is computed.
@@ -448,7 +476,7 @@ impl Analysis<'_> {
     fn access_unknown(&mut self, traits: Traits, offset: u32, bytes: u32) {
         let region = self.subject.region;
         let is_table = traits.has(Traits::CHARACTER) && region.precedes_table(offset, bytes);
-        let is_static = offset >= region.top || offset > 0 && offset < region.floor || is_table;
+        let is_static = offset >= region.top || (LEAST_STATIC..region.floor).contains(&offset) || is_table;
         let is_number = traits.has(Traits::NUMBER) && region.contains(offset) || traits.has(Traits::REGION);
         let is_bad = traits.has(Traits::CONSTANT) || !traits.is_address() && is_number;
         if !is_static && is_bad {

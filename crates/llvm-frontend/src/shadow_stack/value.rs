@@ -75,6 +75,11 @@ impl Traits {
         self.without(Self::BOUND | Self::TOP | Self::CONSTANT)
     }
 
+    /// Of an address below it: below the end of the stack is the stack.
+    pub fn below(self) -> Self {
+        if self.has(Self::TOP) { Self::REGION | Self::CONSTANT } else { Self::NONE }
+    }
+
     /// Of a value from elsewhere: [`EMPTY`](Self::EMPTY) if nothing else is known.
     pub fn elsewhere(self) -> Self {
         if self == Self::NONE { Self::EMPTY } else { self }
@@ -148,7 +153,7 @@ pub struct Region {
 }
 
 /// Constants below this are too common as numbers to be taken for bounds of the stack.
-const LEAST_BOUND: u32 = 1024;
+pub const LEAST_BOUND: u32 = 1024;
 /// Tables for characters begin at one of these.
 const CHARACTERS: u32 = 128;
 /// Addresses of empty slices are alignments up to this.
