@@ -4,6 +4,7 @@ mod bench;
 mod bench_thumb;
 mod fuzz;
 mod growth;
+mod helper;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
     },
+    /// Print functions of a module that have the signature of a compiler helper, as files for known bodies.
+    Helper {
+        /// The module, binary or text.
+        module: PathBuf,
+        /// Only functions whose name contains this text.
+        #[arg(default_value = "")]
+        name: String,
+    },
     /// Test random modules against the reference engine until the time is over.
     Fuzz {
         /// Duration in seconds.
@@ -92,6 +101,7 @@ fn main() -> Result<()> {
             })
         }
         Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
+        Command::Helper { module, name } => helper::run(&module, &name),
         Command::Growth { only, target } => growth::run(&only, target),
         Command::Fuzz { seconds, seed, what: Some(what), .. } => fuzz::run_topic(&what, seconds, seed),
         Command::Fuzz { seconds, seed, target, what: None } => fuzz::run(target, seconds, seed),

@@ -2,7 +2,7 @@
 
 mod support;
 
-use llvm_frontend::OptLevel;
+use llvm_frontend::{Bounds, OptLevel, Options};
 use ssa::{InstData, Module};
 use support::{all_options, call, compile_text, function, options};
 
@@ -58,6 +58,28 @@ fn another_function_named_memcpy_keeps_its_meaning() {
     for options in all_options() {
         let module = compile_text(&copying("memcpy", body), &options).expect("it compiles");
         assert_eq!(call(&module, "f", &[5]), Ok(vec![u64::from_le_bytes(*b"\0ello\0\0\0")]), "{options:?}");
+    }
+}
+
+#[test]
+fn a_copy_of_no_bytes_looks_at_no_address() {
+    for (to, from) in [(-1i32, 0), (0, -1), (65537, 65537)] {
+        for length in ["(local.get 0)", "(i32.const 0)"] {
+            let text = format!(
+                r#"(module (memory 1) (func $copy (param i32 i32 i32) (result i32) {COPY_LOOP})
+                  (func (export "f") (param i32) (result i32)
+                    (call $copy (i32.const {to}) (i32.const {from}) {length})))"#
+            );
+            for options in all_options() {
+                let options = Options { bounds: Bounds::Strict, ..options };
+                let module = compile_text(&text, &options).expect("it compiles");
+                assert_eq!(
+                    call(&module, "f", &[0]),
+                    Ok(vec![u64::from(to as u32)]),
+                    "{to} {from} {length} {options:?}"
+                );
+            }
+        }
     }
 }
 

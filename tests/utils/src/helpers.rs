@@ -151,8 +151,9 @@ fn memory_calls(random: &mut Random, is_inside: bool) -> String {
             length =
                 pick(random, &[length, length + 1, length + 8, 1000, 0x8000_0000, 0x8000_0001, u32::MAX]);
         }
-        if !is_inside && length == 0 && random.word().is_multiple_of(2) {
-            to = 0xffff_fff0;
+        if !is_inside && random.word().is_multiple_of(4) {
+            // No bytes, outside of memory: bodies look at no address then.
+            (length, to) = (0, pick(random, &[END + 1, 0x8000_0000, 0xffff_fff0]));
         }
         let from = to.wrapping_add_signed(pick(random, &DISTANCES));
         let (to, from) = if random.word().is_multiple_of(2) { (to, from) } else { (from, to) };

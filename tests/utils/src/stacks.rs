@@ -239,7 +239,7 @@ pub fn program(seed: u64) -> Program {
         "(module (type $t (func (param i32) (result i32)))\n  (memory (export \"memory\") 20)\n",
     );
     let _ = writeln!(text, "  (global $__stack_pointer (mut i32) (i32.const {top}))");
-    text.push_str("  (global $other (mut i32) (i32.const 0))\n");
+    text.push_str("  (global $other (mut i32) (i32.const 0)) (global $turns (mut i32) (i32.const 0))\n");
     let _ = writeln!(text, "  (data (i32.const {statics}) \"some static data\")");
     let [low, high] = ((statics + 32) as u16).to_le_bytes().map(|byte| format!("\\{byte:02x}"));
     let page = (statics + 32) >> 16;
@@ -443,11 +443,14 @@ impl<'a> Body<'a> {
         )
     }
 
+    /// A few times at most: the stack is small.
     fn recursion(&mut self) -> String {
         let number = self.number;
         format!(
-            "(if (i32.eqz (i32.and (local.get $x) (i32.const 3)))
-      (then (local.set $x (i32.add (call $f{number} (i32.or (local.get $x) (i32.const 1))) (i32.const 1)))))"
+            "(if (i32.and (i32.eqz (i32.and (local.get $x) (i32.const 3))) (i32.lt_u (global.get $turns) (i32.const 6)))
+      (then
+        (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+        (local.set $x (i32.add (call $f{number} (i32.or (local.get $x) (i32.const 1))) (i32.const 1)))))"
         )
     }
 }

@@ -1,7 +1,8 @@
 //! Bodies of helpers as compilers' libraries have them.
 //!
-//! Each file in `known` is the form of one body, with what it is and where it comes from. To add one, print it with the
-//! ignored test `prints_forms`, read it, and see the tests of this directory pass.
+//! Each file in `known` is the form of one body, with what it is and where it comes from. To add one, print it with
+//! `cargo xtask helper MODULE NAME`, read it, say its operation and domain, add its name below, and see the tests of
+//! this directory pass.
 //!
 //! What is asked of a body:
 //! - on its domain it equals its operation, and it traps where the operation traps: `apart`, its ranges

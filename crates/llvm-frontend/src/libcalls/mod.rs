@@ -6,8 +6,9 @@
 //!
 //! A function is a helper if its own code shows it, in one of two ways; what it is called plays no part.
 //! - [`proof`]: it consists of byte loops that are proven to fill, copy or compare, by induction over the loop.
-//! - [`known`]: its form ([`form`]) is that of a known body of a compiler's library. A person has read each of
-//!   these, and the tests run them.
+//! - [`known`]: its form ([`form`]) is that of a known body: exactly what a published compiler or library put into
+//!   modules. The file of a body names where it comes from. Tests run each body against its operation on examples;
+//!   beyond the examples we rely on the library being right.
 //!
 //! An operation equals a body on a [`Domain`]. Outside of it the body itself runs.
 //!
@@ -27,8 +28,12 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
+use crate::error::Error;
 use crate::module_info::{ConstOp, FuncType, ModuleInfo, ValueType};
 use crate::names;
+
+/// Bytes of the longest form of a [`Candidate`].
+const LONGEST_CANDIDATE: usize = 1 << 20;
 
 /// A function that is a compiler helper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,6 +143,33 @@ pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
         }
     }
     found
+}
+
+/// A function that has the signature of a helper.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// The helper it is recognised as, and how that is known.
+    pub recognised: Option<(Libcall, &'static str)>,
+    /// Its form, as the files of known bodies have it.
+    pub form: Option<String>,
+}
+
+/// All functions of a module that have the signature of a helper: for who adds a known body.
+///
+/// # Errors
+/// If the module is invalid.
+pub fn candidates(wasm: &[u8]) -> Result<Vec<Candidate>, Error> {
+    let info = ModuleInfo::parse(wasm)?;
+    let functions = info.imported_functions() as u32..info.functions.len() as u32;
+    let candidate = |index| {
+        let shape = Shape::of(info.type_of(index))?;
+        let recognised = (!info.memories.is_empty()).then(|| identify(&info, wasm, index, shape)).flatten();
+        let form = form::form(&info, wasm, index, LONGEST_CANDIDATE).map(|form| form.text);
+        Some(Candidate { name: info.function_name(index).to_owned(), recognised, form })
+    };
+    Ok(functions.filter_map(candidate).collect())
 }
 
 /// What the function is, and how that is known.

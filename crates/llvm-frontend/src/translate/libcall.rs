@@ -163,18 +163,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// The operation of a compiler helper.
     fn operation(&mut self, operation: Operation, args: &[IntValue<'ctx>]) -> Option<BasicValueEnum<'ctx>> {
         match operation {
-            Operation::Memcpy | Operation::Memmove => {
-                self.check_memory_range(args[0], args[2]);
-                self.check_source_range(args[1], args[2]);
-                match operation {
-                    Operation::Memcpy => self.copy_bytes(args[0], args[1], args[2]),
-                    _ => self.move_bytes(args[0], args[1], args[2]),
-                }
-                Some(args[0].into())
-            }
-            Operation::Memset => {
-                self.check_memory_range(args[0], args[2]);
-                self.set_bytes(args[0], args[1], args[2]);
+            Operation::Memcpy | Operation::Memmove | Operation::Memset => {
+                self.write_bytes(operation, args);
                 Some(args[0].into())
             }
             Operation::Memcmp => Some(self.compare_bytes(args[0], args[1], args[2])),
@@ -196,6 +186,34 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 self.store_pair(args[0], low, high);
                 None
             }
+        }
+    }
+
+    /// Copies or fills. Of no bytes, the body looks at no address, so any will do; the checks of bulk operations want
+    /// one inside of memory, or at its end.
+    fn write_bytes(&mut self, operation: Operation, args: &[IntValue<'ctx>]) {
+        let length = args[2].get_zero_extended_constant();
+        if self.program().options.bounds == Bounds::Guard || length.is_some_and(|length| length > 0) {
+            return self.write_checked(operation, args);
+        }
+        let (some, next) = (self.ir().new_block(), self.ir().new_block());
+        let is_some = self.ir().is_nonzero(args[2]);
+        self.ir().branch(is_some, some, next);
+        self.ir().at_end(some);
+        self.write_checked(operation, args);
+        self.ir().jump(next);
+        self.ir().at_end(next);
+    }
+
+    fn write_checked(&mut self, operation: Operation, args: &[IntValue<'ctx>]) {
+        self.check_memory_range(args[0], args[2]);
+        match operation {
+            Operation::Memset => return self.set_bytes(args[0], args[1], args[2]),
+            _ => self.check_source_range(args[1], args[2]),
+        }
+        match operation {
+            Operation::Memcpy => self.copy_bytes(args[0], args[1], args[2]),
+            _ => self.move_bytes(args[0], args[1], args[2]),
         }
     }
 

@@ -102,6 +102,9 @@ impl ImportMap {
             if name.is_empty() {
                 return Err(error("expected a name before `=`".into()));
             }
+            if name != "*" && name.strip_suffix(".*").unwrap_or(name).contains('*') {
+                return Err(error(format!("`{name}`: a wildcard is `*` or `module.*`")));
+            }
             let action = parse_action(action.trim(), gp).map_err(error)?;
             if actions.insert(name.to_owned(), action).is_some() {
                 return Err(ImportMapError { line, message: format!("`{name}` is mapped twice") });
@@ -210,6 +213,8 @@ mod tests {
             ("a = ecalli x", 1, "`x` is no host-call number"),
             ("a = ecalli 4294967295", 1, "`4294967295` is no host-call number"),
             ("a = nop\n\na = trap", 3, "`a` is mapped twice"),
+            ("m.* = nop\n*.a = trap", 2, "`*.a`: a wildcard is `*` or `module.*`"),
+            ("seal_* = trap", 1, "`seal_*`: a wildcard is `*` or `module.*`"),
             ("a = grow_heap", 1, "the host call `grow_heap` does not exist in GP 0.7"),
         ];
         for (text, line, message) in cases {

@@ -1,0 +1,27 @@
+//! Bodies of compiler helpers, printed as files for `crates/llvm-frontend/src/libcalls/known`.
+//!
+//! What a body is and where it does the same as its operation is for the reader to say: the two lines are left open.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use llvm_frontend::{Candidate, candidates};
+
+/// Prints the functions of a module that have the signature of a helper and a name that contains `name`.
+pub fn run(module: &Path, name: &str) -> Result<()> {
+    let wasm = wat::parse_file(module).with_context(|| format!("{}", module.display()))?;
+    let found = candidates(&wasm)?;
+    for candidate in found.iter().filter(|candidate| candidate.name.contains(name)) {
+        println!("{}", text(candidate));
+    }
+    Ok(())
+}
+
+fn text(candidate: &Candidate) -> String {
+    let name = &candidate.name;
+    match (candidate.recognised, &candidate.form) {
+        (Some((libcall, by)), _) => format!(";; {name}: recognised as {:?} by {by}\n", libcall.operation),
+        (None, None) => format!(";; {name}: uses what bodies of helpers don't\n"),
+        (None, Some(form)) => format!(";; {name}\n;; operation:\n;; domain:\n;; source:\n{form}"),
+    }
+}
