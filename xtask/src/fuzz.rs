@@ -55,7 +55,7 @@ pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
             Target::Pvm => on_pvm(seed, level),
             Target::Thumb => {
                 let (setup, board) = &boards[(seed / 4) as usize % boards.len()];
-                on_board(seed, &Setup { level, ..setup.clone() }, board)
+                on_board(seed, &Setup { level, ..setup.clone() }.with_memory_of(seed), board)
             }
         }));
         let verdict =

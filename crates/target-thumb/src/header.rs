@@ -31,8 +31,12 @@ pub fn header(module: &Module, options: &Options) -> Result<String, NameError> {
     let mut header = Header { module, text: String::new(), used: BTreeSet::new() };
     header.text.push_str("/* Made by wasm-pvm. */\n#pragma once\n\n#include <stdint.h>\n\n");
     header.text.push_str("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    if options.memory == MemoryMode::Register {
-        header.text.push_str("/* Linear memory begins where r11 points at every entry. */\n\n");
+    if let (MemoryMode::Register, Some((_, memory))) = (options.memory, module.memory()) {
+        let bytes = data::MemoryLayout::new(&options.object, options.cpu).place(memory.min_bytes).0;
+        let _ = writeln!(
+            header.text,
+            "/* Linear memory, {bytes} bytes of it, begins where r11 points at every entry. */\n"
+        );
     }
     header.exports(&names, module.start);
     header.imports(&names);

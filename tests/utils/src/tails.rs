@@ -368,7 +368,7 @@ thread_local! {
 pub fn check_board(seed: u64) -> Result<()> {
     let level = LEVELS[seed as usize % 4];
     let (cpu, floats) = CORES[(seed / 4) as usize % CORES.len()];
-    let setup = Setup::new(cpu, level, floats);
+    let setup = Setup::new(cpu, level, floats).with_memory_of(seed);
     let bytes = module(seed, true, true)?;
     BOARDS.with_borrow_mut(|boards| {
         let board = match boards.entry(cpu) {

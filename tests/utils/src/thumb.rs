@@ -35,6 +35,8 @@ pub struct Setup {
     pub level: OptLevel,
     /// Treatment of float operators.
     pub floats: Floats,
+    /// Where linear memory is: at a symbol, or where a register points.
+    pub memory: MemoryMode,
     /// Values of imported globals.
     pub imported_globals: BTreeMap<ssa::Import, wasm_pvm::ConstValue>,
 }
@@ -42,7 +44,14 @@ pub struct Setup {
 impl Setup {
     /// A core, a level, and the treatment of float operators.
     pub const fn new(cpu: Cpu, level: OptLevel, floats: Floats) -> Self {
-        Self { cpu, level, floats, imported_globals: BTreeMap::new() }
+        Self { cpu, level, floats, memory: MemoryMode::Symbol, imported_globals: BTreeMap::new() }
+    }
+
+    /// The same with linear memory where a register points, for one seed of three.
+    #[must_use]
+    pub const fn with_memory_of(mut self, seed: u64) -> Self {
+        self.memory = if seed % 3 == 2 { MemoryMode::Register } else { MemoryMode::Symbol };
+        self
     }
 
     /// Whether float operators are executed.
@@ -73,7 +82,7 @@ impl Setup {
     /// The reason of a refusal.
     pub fn compile(&self, wasm: &[u8], interface: &Interface) -> Result<Vec<u8>, Refusal> {
         let thumb = ThumbOptions {
-            memory: MemoryMode::Symbol,
+            memory: self.memory,
             bounds: Some(ThumbBounds::Check),
             memory_bytes: reserve(interface),
             import_prefix: IMPORT_PREFIX.to_owned(),
@@ -179,9 +188,18 @@ impl Thumb {
             Err(error) => return Err(other(error)),
         };
         let structure = board.allocate(STRUCTURE_BYTES.into(), 8, false).map_err(|_| Refusal::NoRoom)?;
+        let base = match (self.setup.memory, interface.memory_bytes[0]) {
+            (MemoryMode::Register, Some(min)) => {
+                let bytes = reserve(&interface).map_or(min, u64::from).next_multiple_of(4);
+                let base = board.allocate(bytes, 16, true).map_err(|_| Refusal::NoRoom)?;
+                board.fill(base, bytes as u32, 0).map_err(other)?;
+                Some(base)
+            }
+            _ => None,
+        };
         let has_floats = self.setup.passes_floats();
         let board = Rc::clone(&self.board);
-        Ok(Loaded { board, image, interface, renames, structure, has_floats })
+        Ok(Loaded { board, image, base, interface, renames, structure, has_floats })
     }
 }
 
@@ -208,6 +226,8 @@ impl Executor for Thumb {
 struct Loaded {
     board: Rc<RefCell<Board>>,
     image: Image,
+    /// Linear memory, if a register points to it.
+    base: Option<u32>,
     interface: Interface,
     renames: BTreeMap<String, String>,
     /// The address for several results.
@@ -219,6 +239,10 @@ struct Loaded {
 impl Loaded {
     fn address(&self, export: &str) -> Option<u32> {
         self.image.address(self.renames.get(export).map_or(export, String::as_str))
+    }
+
+    fn linear_memory(&self) -> Option<u32> {
+        self.base.or_else(|| self.image.address("__linear_memory"))
     }
 
     /// Calls code at an address.
@@ -238,6 +262,7 @@ impl Loaded {
         }
         let words = Words::arguments(self.has_floats, &types, &args);
         let mut call = board::Call::new(address, words);
+        call.base = self.base.unwrap_or(call.base);
         if is_endless {
             call.ticks = ENDLESS_TICKS;
         }
@@ -348,12 +373,12 @@ impl Executable for Loaded {
     }
 
     fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
-        let address = self.image.address("__linear_memory").context("no linear memory")?;
+        let address = self.linear_memory().context("no linear memory")?;
         self.board.borrow_mut().read(address, len)
     }
 
     fn memory_exports(&self) -> Vec<String> {
-        match self.image.address("__linear_memory") {
+        match self.linear_memory() {
             Some(_) => self.interface.memory_exports.clone(),
             None => Vec::new(),
         }
