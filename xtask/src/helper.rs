@@ -1,6 +1,6 @@
-//! Bodies of compiler helpers, printed as files for `crates/llvm-frontend/src/libcalls/known`.
+//! Bodies of compiler helpers, printed with their lines for `crates/llvm-frontend/src/libcalls/known.txt`.
 //!
-//! What a body is and where it does the same as its operation is for the reader to say: the two lines are left open.
+//! What a body is and where it does the same as its operation is for the reader to say: the words in capitals are left open.
 
 use std::path::Path;
 
@@ -19,9 +19,11 @@ pub fn run(module: &Path, name: &str) -> Result<()> {
 
 fn text(candidate: &Candidate) -> String {
     let name = &candidate.name;
-    match (candidate.recognised, &candidate.form) {
-        (Some((libcall, by)), _) => format!(";; {name}: recognised as {:?} by {by}\n", libcall.operation),
-        (None, None) => format!(";; {name}: uses what bodies of helpers don't\n"),
-        (None, Some(form)) => format!(";; {name}\n;; operation:\n;; domain:\n;; source:\n{form}"),
+    match (candidate.recognised, &candidate.form, &candidate.digest) {
+        (Some((libcall, by)), ..) => format!("{name}: recognised as {:?} by {by}\n", libcall.operation),
+        (None, Some(form), Some(digest)) => {
+            format!("{name} OPERATION DOMAIN {} {digest} SOURCE\n{form}", form.len())
+        }
+        _ => format!("{name}: uses operators that bodies of helpers don't\n"),
     }
 }

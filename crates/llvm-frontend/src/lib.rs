@@ -42,7 +42,7 @@ pub use module_info::{
 };
 pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
 
-pub use libcalls::{Candidate, Libcall, candidates};
+pub use libcalls::{Candidate, Division, Libcall, Operation, candidates};
 pub use survey::{Demands, ReachedImport};
 
 use facts::Facts;

@@ -1,20 +1,24 @@
 //! Differential testing of functions that are, or nearly are, compiler helpers.
 //!
-//! A seed picks a body that the compiler knows (the files of `llvm-frontend`'s `libcalls/known`) and usually changes
-//! it: one constant, operator, offset or local, or a few operators before the body that clamp the length, read a
+//! A seed picks a body that the compiler recognises, in the kernels or in the runtimes (if they are there), or a loop
+//! written here, and usually changes it: one constant, operator, offset or local, or a few operators before the body that clamp the length, read a
 //! global, or treat null, zero, a length, a distance or an alignment differently. It has the helper's name or none.
 //! Calls have constant arguments or ones that are only known at run time; their ranges overlap, touch the end of
 //! memory, and have all small lengths. A compiler that replaces such a function must preserve its behaviour.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
+use llvm_frontend::{Division, Libcall, Operation};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
 use crate::fuzz::{Random, compare};
+use crate::kernels;
 use crate::oracle::Reference;
 use crate::program::Pvm;
+use crate::runtimes;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Fuel for instantiating a module.
@@ -53,7 +57,8 @@ pub fn check(seed: u64) -> Result<()> {
 /// The module of a seed; `None` if the change makes it invalid.
 pub fn case(seed: u64) -> Result<Option<Case>> {
     let mut random = Random::new(seed);
-    let bodies = known_bodies()?;
+    static BODIES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    let bodies = BODIES.get_or_init(|| bodies().expect("kernels and runtimes can be read"));
     let (name, body) = &bodies[(random.word() % bodies.len() as u64) as usize];
     let is_wide = name.contains("ti3");
     let mut lines: Vec<String> = body.lines().map(str::to_owned).collect();
@@ -74,8 +79,7 @@ pub fn case(seed: u64) -> Result<Option<Case>> {
         "(global $extra (mut i32) (i32.const 1))\n(export \"memory\" (memory 0))\n{})",
         data(&mut random)
     );
-    let helper = name.split('-').next().unwrap_or_default();
-    let text = rename(&text, helper, random.word().is_multiple_of(2));
+    let text = rename(&text, name, random.word().is_multiple_of(2));
     let Ok(wasm) = wat::parse_str(&text) else { return Ok(None) };
     if Reference::new(&wasm, FUEL).is_err() {
         return Ok(None);
@@ -83,19 +87,63 @@ pub fn case(seed: u64) -> Result<Option<Case>> {
     Ok(Some(Case { wasm, is_inside, text }))
 }
 
-/// File names and texts, in order.
-fn known_bodies() -> Result<Vec<(String, String)>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/llvm-frontend/src/libcalls/known");
-    let mut bodies = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path)?;
-        let start = text.find("(module").context("a known body is a module")?;
-        bodies.push((name, text[start..].to_owned()));
+/// Byte loops as compilers write them without bulk memory.
+const LOOPS: [(&str, &str); 3] = [
+    (
+        "memset",
+        "block\nlocal.get 2\ni32.eqz\nbr_if 0\nlocal.get 0\nlocal.set 3\nloop\nlocal.get 3\nlocal.get 1\n\
+         i32.store8\nlocal.get 3\ni32.const 1\ni32.add\nlocal.set 3\nlocal.get 2\ni32.const -1\ni32.add\n\
+         local.tee 2\nbr_if 0\nend\nend\nlocal.get 0",
+    ),
+    (
+        "memcpy",
+        "block\nlocal.get 2\ni32.eqz\nbr_if 0\nlocal.get 0\nlocal.set 3\nloop\nlocal.get 3\nlocal.get 1\n\
+         i32.load8_u\ni32.store8\nlocal.get 3\ni32.const 1\ni32.add\nlocal.set 3\nlocal.get 1\ni32.const 1\n\
+         i32.add\nlocal.set 1\nlocal.get 2\ni32.const -1\ni32.add\nlocal.tee 2\nbr_if 0\nend\nend\nlocal.get 0",
+    ),
+    (
+        "memcmp",
+        "block\nlocal.get 2\ni32.eqz\nbr_if 0\nloop\nlocal.get 0\ni32.load8_u\nlocal.get 1\ni32.load8_u\n\
+         i32.sub\nlocal.tee 3\nbr_if 1\nlocal.get 0\ni32.const 1\ni32.add\nlocal.set 0\nlocal.get 1\n\
+         i32.const 1\ni32.add\nlocal.set 1\nlocal.get 2\ni32.const -1\ni32.add\nlocal.tee 2\nbr_if 0\nend\nend\n\
+         local.get 3",
+    ),
+];
+
+/// Names and texts of bodies.
+fn bodies() -> Result<Vec<(String, String)>> {
+    let mut modules: Vec<Vec<u8>> = kernels::all()?.into_iter().map(|kernel| kernel.wasm).collect();
+    let folder = runtimes::folder();
+    if folder.is_dir() {
+        for (_, file) in runtimes::files(&folder)? {
+            modules.push(runtimes::decompress(&std::fs::read(file)?)?);
+        }
     }
-    bodies.sort();
-    Ok(bodies)
+    let mut bodies = BTreeMap::new();
+    for wasm in modules {
+        for candidate in llvm_frontend::candidates(&wasm)? {
+            if let (Some((libcall, _)), Some(form)) = (candidate.recognised, candidate.form) {
+                bodies.insert(form, helper_name(libcall).to_owned());
+            }
+        }
+    }
+    let head = "(module\n(memory 1)\n(func $f0 (param i32 i32 i32) (result i32) (local i32)";
+    bodies.extend(LOOPS.map(|(name, code)| (format!("{head}\n{code}\n)\n)\n"), name.to_owned())));
+    Ok(bodies.into_iter().map(|(form, name)| (name, form)).collect())
+}
+
+fn helper_name(libcall: Libcall) -> &'static str {
+    match libcall.operation {
+        Operation::Memcpy => "memcpy",
+        Operation::Memmove => "memmove",
+        Operation::Memset => "memset",
+        Operation::Memcmp => "memcmp",
+        Operation::Multi3 => "multi3",
+        Operation::Divide(Division::UnsignedQuotient) => "udivti3",
+        Operation::Divide(Division::UnsignedRemainder) => "umodti3",
+        Operation::Divide(Division::SignedQuotient) => "divti3",
+        Operation::Divide(Division::SignedRemainder) => "modti3",
+    }
 }
 
 /// Gives functions and globals the names that compilers give them, or removes all names.

@@ -1,8 +1,9 @@
-//! Bodies of helpers as compilers' libraries have them.
+//! Bodies of helpers in the libraries of compilers, known by their fingerprints.
 //!
-//! Each file in `known` is the form of one body, with what it is and where it comes from. To add one, print it with
-//! `cargo xtask helper MODULE NAME`, read it, say its operation and domain, add its name below, and see the tests of
-//! this directory pass.
+//! Each line of `known.txt` has a name, the operation, the domain, and the length in bytes and SHA-256 of the body's
+//! form, then its source. To add one, print it with `cargo xtask helper MODULE NAME`, read it, and complete the printed
+//! line with its operation and domain. The generator of `testkit` compares all known bodies of the kernels and of the
+//! runtimes with the reference engine.
 //!
 //! What is asked of a body:
 //! - on its domain it equals its operation, and it traps where the operation traps: `apart`, its ranges
@@ -14,6 +15,8 @@
 
 use std::sync::LazyLock;
 
+use sha2::{Digest, Sha256};
+
 use super::form::form;
 use super::{Division, Domain, Libcall, Operation, Shape, is_stack_pointer};
 use crate::module_info::ModuleInfo;
@@ -23,14 +26,16 @@ const PAGE_LOG2: u32 = 16;
 
 /// A known body.
 pub struct Known {
-    /// Name of its file.
+    /// Its name in the table.
     pub name: &'static str,
     /// The operation it is.
     pub operation: Operation,
     /// Where it does the same as the operation.
     pub domain: Domain,
-    /// Its form.
-    pub form: &'static str,
+    /// Length of its form in bytes.
+    pub length: usize,
+    /// SHA-256 of its form, in hexadecimal digits.
+    pub digest: &'static str,
 }
 
 impl Known {
@@ -39,6 +44,7 @@ impl Known {
         Libcall { operation: self.operation, domain: self.domain }
     }
 
+    /// The signature it has.
     fn shape(&self) -> Shape {
         match self.operation {
             Operation::Multi3 | Operation::Divide(_) => Shape::Wide,
@@ -47,38 +53,31 @@ impl Known {
     }
 }
 
-macro_rules! bodies {
-    ($($name:literal)*) => { [$(($name, include_str!(concat!("known/", $name, ".wat")))),*] };
-}
-
-/// File names and texts.
-const FILES: &[(&str, &str)] = &bodies! {
-    "multi3-kernels-O2"
-    "udivti3-kernels-O2"
-    "udivti3-kernels-Os"
-};
-
 /// All known bodies.
-pub static BODIES: LazyLock<Vec<Known>> =
-    LazyLock::new(|| FILES.iter().map(|(name, text)| read(name, text)).collect());
+pub static BODIES: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let line = |text| line(text).unwrap_or_else(|| panic!("known.txt: malformed line: {text}"));
+    include_str!("known.txt").lines().map(line).collect()
+});
 
 /// The longest form.
-static LONGEST: LazyLock<usize> =
-    LazyLock::new(|| BODIES.iter().map(|body| body.form.len()).max().unwrap_or(0));
+static LONGEST: LazyLock<usize> = LazyLock::new(|| BODIES.iter().map(|body| body.length).max().unwrap_or(0));
 
-/// Comments say which operation it is, on which domain, and where it is from; the form follows.
-fn read(name: &'static str, text: &'static str) -> Known {
-    let form = &text[text.find("(module").unwrap_or(text.len())..];
-    let field = |field: &str| text.lines().find_map(|line| line.strip_prefix(";; ")?.strip_prefix(field));
-    let operation = field("operation: ").and_then(operation);
-    let operation = operation.unwrap_or_else(|| panic!("{name} names no operation"));
-    let domain = field("domain: ").and_then(domain).unwrap_or_else(|| panic!("{name} names no domain"));
-    Known { name, operation, domain, form }
+fn line(text: &'static str) -> Option<Known> {
+    let mut words = text.split_whitespace();
+    let name = words.next()?;
+    let (operation, domain) = (operation(words.next()?)?, domain(words.next()?)?);
+    let (length, digest) = (words.next()?.parse().ok()?, words.next()?);
+    Some(Known { name, operation, domain, length, digest })
+}
+
+/// SHA-256 of a form, in hexadecimal digits.
+pub fn digest(form: &str) -> String {
+    Sha256::digest(form).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn domain(words: &str) -> Option<Domain> {
     let mut domain = Domain::ALL;
-    for word in words.split(' ') {
+    for word in words.split('+') {
         match word {
             "all" => {}
             "apart" => domain.apart = true,
@@ -113,5 +112,9 @@ pub fn find(info: &ModuleInfo, wasm: &[u8], function: u32, shape: Shape) -> Opti
     if form.global.is_some_and(|global| !is_stack_pointer(info, global)) {
         return None;
     }
-    BODIES.iter().find(|body| body.shape() == shape && body.form == form.text)
+    let mut bodies =
+        BODIES.iter().filter(|body| body.shape() == shape && body.length == form.text.len()).peekable();
+    bodies.peek()?;
+    let digest = digest(&form.text);
+    bodies.find(|body| body.digest == digest)
 }

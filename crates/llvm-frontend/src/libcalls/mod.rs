@@ -6,9 +6,9 @@
 //!
 //! A function is a helper if its own code shows it, in one of two ways; what it is called plays no part.
 //! - [`proof`]: it consists of byte loops that are proven to fill, copy or compare, by induction over the loop.
-//! - [`known`]: its form ([`form`]) is that of a known body: exactly what a published compiler or library put into
-//!   modules. The file of a body names where it comes from. Tests run each body against its operation on examples;
-//!   beyond the examples we rely on the library being right.
+//! - [`known`]: its form ([`form`]) has the fingerprint of a known body: exactly the code that a published compiler or
+//!   library puts into modules. The table names the source of each. Tests compare bodies with the reference engine;
+//!   beyond the tests we rely on the library being right.
 //!
 //! An operation equals a body on a [`Domain`]. Outside of it the body itself runs.
 //!
@@ -152,8 +152,10 @@ pub struct Candidate {
     pub name: String,
     /// The helper it is recognised as, and how that is known.
     pub recognised: Option<(Libcall, &'static str)>,
-    /// Its form, as the files of known bodies have it.
+    /// Its form.
     pub form: Option<String>,
+    /// SHA-256 of the form.
+    pub digest: Option<String>,
 }
 
 /// All functions of a module that have the signature of a helper: for who adds a known body.
@@ -167,7 +169,8 @@ pub fn candidates(wasm: &[u8]) -> Result<Vec<Candidate>, Error> {
         let shape = Shape::of(info.type_of(index))?;
         let recognised = (!info.memories.is_empty()).then(|| identify(&info, wasm, index, shape)).flatten();
         let form = form::form(&info, wasm, index, LONGEST_CANDIDATE).map(|form| form.text);
-        Some(Candidate { name: info.function_name(index).to_owned(), recognised, form })
+        let digest = form.as_deref().map(known::digest);
+        Some(Candidate { name: info.function_name(index).to_owned(), recognised, form, digest })
     };
     Ok(functions.filter_map(candidate).collect())
 }
