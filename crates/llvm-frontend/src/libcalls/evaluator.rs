@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use wasmparser::{BlockType, MemArg, Operator};
 
+use super::proof::match_ends;
 use crate::module_info::{ConstOp, ModuleInfo};
 
 /// Operators per case.
@@ -255,31 +256,6 @@ fn decode<'a>(info: &ModuleInfo, wasm: &'a [u8], function: u32) -> Option<Body<'
     let ty = info.type_of(function);
     let ends = match_ends(&code);
     Some(Body { params: ty.params.len(), locals: locals as usize, results: ty.results.len(), code, ends })
-}
-
-fn match_ends(code: &[Operator<'_>]) -> Vec<(usize, Option<usize>)> {
-    let mut ends = vec![(0, None); code.len()];
-    let mut open = Vec::new();
-    for (at, op) in code.iter().enumerate() {
-        match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open.push(at),
-            Operator::Else => {
-                if let Some(&start) = open.last() {
-                    ends[start].1 = Some(at);
-                }
-            }
-            Operator::End => {
-                if let Some(start) = open.pop() {
-                    ends[start].0 = at;
-                    if let Some(otherwise) = ends[start].1 {
-                        ends[otherwise].0 = at;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    ends
 }
 
 /// A function that is being run. Values of both types are kept in 64 bits, an `i32` zero-extended.

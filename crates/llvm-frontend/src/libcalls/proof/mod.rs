@@ -56,7 +56,9 @@ fn decode<'a>(info: &ModuleInfo, wasm: &'a [u8], function: u32) -> Option<Code<'
     Some(Code { ops, ends, locals })
 }
 
-fn match_ends(ops: &[Operator<'_>]) -> Vec<(usize, Option<usize>)> {
+/// For each operator that opens a frame, the number of its `end`, and of its `else` if it has one. The entry of an
+/// `else` has the number of that `end`, too.
+pub(super) fn match_ends(ops: &[Operator<'_>]) -> Vec<(usize, Option<usize>)> {
     let mut ends = vec![(0, None); ops.len()];
     let mut open = Vec::new();
     for (at, op) in ops.iter().enumerate() {
