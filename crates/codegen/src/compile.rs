@@ -1,26 +1,69 @@
 //! The pipeline for one function, and running it over all functions of a module.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ssa::{FuncId, IdVec};
 
-use crate::buffer::Fragment;
-use crate::emit::emit;
-use crate::layout;
-use crate::lower::{Unsupported, lower};
-use crate::mir::{Function, VReg};
-use crate::regalloc;
-use crate::registers::PReg;
-use crate::target::Target;
+use crate::emit::{Encode, Fragment, emit};
+use crate::layout::{finish, order_blocks};
+use crate::mir::{Function, PReg};
+use crate::regalloc::allocate;
+use crate::select::{Unsupported, lower};
+use crate::target::{Pass, Target};
 
-/// A stage of the pipeline after which a function can be printed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// Machine instructions over virtual registers.
-    Mir,
-    /// Final machine instructions over physical registers.
-    Asm,
+const SELECT: &str = "select";
+const ORDER: &str = "order";
+const ALLOCATE: &str = "allocate";
+const FRAME: &str = "frame";
+const LAYOUT: &str = "layout";
+
+/// The last pass over virtual registers.
+pub const MIR: &str = ORDER;
+
+/// The passes before a function is emitted, in order. Calls `observe` with the name of each and the function after it.
+///
+/// Each pass may rely on the following:
+/// - after `select`, every instruction is legal for the target, over virtual registers in SSA form;
+/// - after `order`, every block comes after its dominators;
+/// - after `allocate`, instructions are over physical registers, spilled values are in named slots, and edges have no
+///   arguments;
+/// - after `frame`, slots are addresses, and every exit restores the caller's registers;
+/// - after `layout`, blocks and their order are final.
+fn run_passes<T: Target>(
+    target: &T,
+    module: &ssa::Module,
+    func: &ssa::Function,
+    observe: &mut dyn FnMut(&'static str, &dyn Display),
+) -> Result<Function<T, PReg>, Unsupported> {
+    let scratch = &mut T::Scratch::default();
+    let mut mir = lower(target, module, func)?;
+    observe(SELECT, &mir);
+    order_blocks(target, &mut mir);
+    observe(ORDER, &mir);
+    let mut asm = allocate(target, mir);
+    observe(ALLOCATE, &asm);
+    for pass in T::OPTIMIZE {
+        (pass.run)(target, &mut asm, scratch);
+        observe(pass.name, &asm);
+    }
+    target.frame(&mut asm);
+    observe(FRAME, &asm);
+    finish(target, &mut asm);
+    observe(LAYOUT, &asm);
+    for pass in T::PEEPHOLE {
+        (pass.run)(target, &mut asm, scratch);
+        observe(pass.name, &asm);
+    }
+    Ok(asm)
+}
+
+/// Names of all passes of a target, in order.
+pub fn pass_names<T: Target>() -> Vec<&'static str> {
+    let names = |passes: &'static [Pass<T>]| passes.iter().map(|pass| pass.name);
+    let start = [SELECT, ORDER, ALLOCATE].into_iter().chain(names(T::OPTIMIZE));
+    start.chain([FRAME, LAYOUT]).chain(names(T::PEEPHOLE)).collect()
 }
 
 /// Compiles a function to a code fragment.
@@ -29,27 +72,27 @@ pub fn compile_function<T: Target>(
     module: &ssa::Module,
     func: &ssa::Function,
 ) -> Result<Fragment<T::Fixup>, Unsupported> {
-    let mir = select(target, module, func)?;
-    let asm = allocate_and_finish(target, mir);
-    Ok(emit(target, &asm))
+    Ok(emit(target, &run_passes(target, module, func, &mut |_, _| ())?))
 }
 
-/// Compiles a function up to a stage and returns its text form.
-pub fn print_stage<T: Target>(
+/// The text of a function after the pass `after`, one of [`pass_names`], or after the last one.
+pub fn print_function<T: Target>(
     target: &T,
     module: &ssa::Module,
     func: &ssa::Function,
-    stage: Stage,
+    after: Option<&str>,
 ) -> Result<String, Unsupported> {
-    let mir = select(target, module, func)?;
-    Ok(match stage {
-        Stage::Mir => mir.to_string(),
-        Stage::Asm => allocate_and_finish(target, mir).to_string(),
-    })
+    let mut text = None;
+    let last = run_passes(target, module, func, &mut |pass, func| {
+        if Some(pass) == after {
+            text = Some(func.to_string());
+        }
+    })?;
+    Ok(text.unwrap_or_else(|| last.to_string()))
 }
 
 /// The code of each function with a body.
-pub type Fragments<T> = IdVec<FuncId, Option<Fragment<<T as Target>::Fixup>>>;
+pub type Fragments<T> = IdVec<FuncId, Option<Fragment<<T as Encode>::Fixup>>>;
 
 /// Compiles every function with a body, in id order, on up to `threads` threads. The result does not depend on the
 /// number of threads; of several errors the one with the lowest id is returned.
@@ -78,22 +121,4 @@ pub fn compile_functions<T: Target>(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(id, _)| *id);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-fn select<T: Target>(
-    target: &T,
-    module: &ssa::Module,
-    func: &ssa::Function,
-) -> Result<Function<T, VReg>, Unsupported> {
-    let mut mir = lower(target, module, func)?;
-    layout::order_blocks(&mut mir);
-    Ok(mir)
-}
-
-fn allocate_and_finish<T: Target>(target: &T, mir: Function<T, VReg>) -> Function<T, PReg> {
-    let mut asm = regalloc::allocate(target, mir);
-    target.frame(&mut asm);
-    layout::finish(target, &mut asm);
-    target.peephole(&mut asm);
-    asm
 }

@@ -5,41 +5,34 @@
 //!                                                                                    all Fragments ─ relax ─► code
 //! ```
 //!
-//! Shared code knows a target only through the [`Target`] trait. [`compile_function`] is the pipeline. Functions are
-//! independent of each other, so [`compile_functions`] runs it on several threads and orders the results by function
-//! id.
+//! Shared code knows a target only through traits: [`Isa`], [`Select`], [`Encode`] and [`Target`]. [`compile_function`]
+//! runs the pipeline. Functions are independent of each other, so [`compile_functions`] runs it on several threads and
+//! orders the results by function id.
 
-mod abi;
-mod buffer;
 mod compile;
 mod emit;
 mod frame;
-mod insts;
 pub mod layout;
-mod lower;
 mod mir;
 mod regalloc;
-mod region;
-mod registers;
 mod relax;
-mod room;
+mod select;
 mod switch;
 mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod toy;
 
-pub use abi::{ArgLoc, CallLayout};
-pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference};
-pub use compile::{Fragments, Stage, compile_function, compile_functions, print_stage};
-pub use emit::emit;
-pub use frame::{FrameLayout, StackSlot, registers_to_save};
-pub use insts::Insts;
-pub use lower::{Lower, Remat, Unsupported, ValueRegs};
-pub use mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg, VRegData};
+pub use compile::{Fragments, MIR, compile_function, compile_functions, pass_names, print_function};
+pub use emit::{CodeBuffer, Encode, Fixup, FixupSite, Fragment, Label, Place, Reference, emit};
+pub use frame::{FrameLayout, frame_region, predecessors, registers_to_save};
+pub use mir::{
+    Block, BlockData, Control, Costs, Fixed, Function, Insts, Isa, Operand, PReg, RegClass, RegSet, Register,
+    RegisterInfo, Reuse, Role, SAVE, SpillSlot, StackSlot, Succ, VReg, VRegData,
+};
 pub use regalloc::allocate;
-pub use region::{frame_region, predecessors};
-pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 pub use relax::{Code, Placement, relax};
-pub use room::{ArgumentRoom, add_adapter};
+pub use select::{
+    ArgLoc, ArgumentRoom, CallLayout, Lower, Remat, Select, Unsupported, ValueRegs, add_adapter,
+};
 pub use switch::{SwitchBytes, SwitchLimits, expand_switches};
-pub use target::{Position, Target};
+pub use target::{Pass, Target};

@@ -17,7 +17,7 @@
 
 use ssa::FuncId;
 
-use crate::buffer::{Fixup, Fragment, Place, Reference};
+use crate::emit::{Fixup, Fragment, Place, Reference};
 
 /// Rounds in which only fixups that miss their target are widened.
 const EXACT_ROUNDS: u32 = 24;

@@ -14,13 +14,10 @@ use std::fmt;
 
 use ssa::{EntityId, IdVec};
 
-use crate::abi::CallLayout;
-use crate::buffer::{CodeBuffer, Fixup};
-use crate::frame::StackSlot;
-use crate::lower::{Lower, Remat, Unsupported};
-use crate::mir::{Block, Control, Function, VReg};
-use crate::registers::{Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
-use crate::target::{Position, Target};
+use crate::mir::{
+    Block, Control, Costs, Function, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse,
+    Role, StackSlot, VReg,
+};
 
 pub use generate::{Rng, Shape, random_function};
 
@@ -108,36 +105,15 @@ impl<R: Register> fmt::Display for ToyInst<R> {
     }
 }
 
-/// The toy has no fixups.
-#[derive(Clone, Debug)]
-pub struct NoFixup;
-
-impl Fixup for NoFixup {
-    fn forms(&self) -> u8 {
-        1
-    }
-    fn len(&self, _form: u8, _from: i64) -> u32 {
-        0
-    }
-    fn reaches(&self, _form: u8, _from: i64, _to: i64) -> bool {
-        true
-    }
-    fn encode(&self, _form: u8, _from: i64, _to: i64, _out: &mut Vec<u8>) {}
-}
-
-impl Target for Toy {
+impl Isa for Toy {
     type Inst<R: Register> = ToyInst<R>;
-    type Fixup = NoFixup;
-    type Facts = ();
-
-    fn analyze(&self, _module: &ssa::Module, _func: &ssa::Function) -> Self::Facts {}
 
     fn registers(&self) -> &RegisterInfo {
         &self.info
     }
 
-    fn value_classes(&self, _ty: ssa::Type) -> &'static [RegClass] {
-        &[RegClass::Int]
+    fn costs(&self, _for_size: bool, _has_calls: bool) -> Costs {
+        Costs::SIMPLE
     }
 
     fn map_operands<R: Register, S: Register>(
@@ -148,7 +124,7 @@ impl Target for Toy {
         ToyInst { op: inst.op, operands, constant: inst.constant, clobbers: inst.clobbers }
     }
 
-    fn clobbers<R: Register>(&self, inst: &ToyInst<R>) -> RegSet {
+    fn clobbers<R: Register>(inst: &ToyInst<R>) -> RegSet {
         inst.clobbers
     }
 
@@ -175,62 +151,6 @@ impl Target for Toy {
 
     fn is_trap<R: Register>(_inst: &ToyInst<R>) -> bool {
         false
-    }
-
-    fn frame(&self, _func: &mut Function<Self, PReg>) {}
-
-    fn peephole(&self, _func: &mut Function<Self, PReg>) {}
-
-    fn call_layout(&self, _sig: &ssa::Signature) -> CallLayout {
-        unreachable!("the toy has no calls of SSA functions")
-    }
-
-    fn lower(&self, _cx: &mut Lower<'_, Self>, _inst: ssa::Inst) -> Result<(), Unsupported> {
-        unreachable!("the toy has no lowering")
-    }
-
-    fn lower_terminator(&self, _cx: &mut Lower<'_, Self>, _inst: ssa::Inst) -> Result<(), Unsupported> {
-        unreachable!("the toy has no lowering")
-    }
-
-    fn lower_params(&self, _cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
-        unreachable!("the toy has no lowering")
-    }
-
-    fn materialize(&self, _module: &ssa::Module, _what: Remat, _word: usize, _dst: VReg) -> ToyInst<VReg> {
-        unreachable!("the toy has no lowering")
-    }
-
-    fn encode(&self, _inst: &ToyInst<PReg>, _at: Position, _buf: &mut CodeBuffer<NoFixup>) {
-        unreachable!("the toy has no encoding")
-    }
-
-    fn encode_branch(
-        &self,
-        _inst: &ToyInst<PReg>,
-        _to: Block,
-        _at: Position,
-        _buf: &mut CodeBuffer<NoFixup>,
-    ) {
-        unreachable!("the toy has no encoding")
-    }
-
-    fn encode_jump(&self, _to: Block, _at: Position, _buf: &mut CodeBuffer<NoFixup>) {
-        unreachable!("the toy has no encoding")
-    }
-
-    fn encode_dispatch(
-        &self,
-        _inst: &ToyInst<PReg>,
-        _targets: &[Block],
-        _at: Position,
-        _buf: &mut CodeBuffer<NoFixup>,
-    ) {
-        unreachable!("the toy has no encoding")
-    }
-
-    fn begin_block(&self, _at: Position, _falls_in: bool, _is_target: bool, _buf: &mut CodeBuffer<NoFixup>) {
-        unreachable!("the toy has no encoding")
     }
 }
 

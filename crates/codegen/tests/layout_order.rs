@@ -12,7 +12,7 @@ use ssa::EntityId;
 fn every_block_comes_once_and_dominators_come_first() {
     for seed in 0..3_000 {
         let mut func: Function<Machine, VReg> = random_function(&mut Rng::new(seed), 16);
-        layout::order_blocks(&mut func);
+        layout::order_blocks(&Machine::new(), &mut func);
         assert_eq!(func.order[0], Block::new(0), "{func}");
         let mut listed = func.order.clone();
         listed.sort_unstable();
@@ -29,7 +29,7 @@ fn every_block_comes_once_and_dominators_come_first() {
 fn traps_come_last_before_allocation() {
     for seed in 0..500 {
         let mut func: Function<Machine, VReg> = structured_function(&mut Rng::new(seed), 25);
-        layout::order_blocks(&mut func);
+        layout::order_blocks(&Machine::new(), &mut func);
         let is_trap = |block: &Block| matches!(func.blocks[*block].control, Control::Exit(Inst::Trap));
         let first = func.order.iter().position(is_trap).unwrap_or(func.order.len());
         // A trap may be the last block of an ordinary chain; chains that start with a trap are at the end.

@@ -115,7 +115,7 @@ impl<R: Register> Inst<R> {
     /// The instruction without operands that stops the program.
     pub const TRAP: Self = Self::Plain { op: Opcode::Trap };
 
-    /// See [`codegen::Target::map_operands`].
+    /// See [`codegen::Isa::map_operands`].
     pub fn map_operands<S: Register>(&self, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
         match *self {
             Self::Plain { op } => Inst::Plain { op },
@@ -158,7 +158,7 @@ impl<R: Register> Inst<R> {
         }
     }
 
-    /// See [`codegen::Target::clobbers`].
+    /// See [`codegen::Isa::clobbers`].
     pub fn clobbers(&self) -> RegSet {
         match self {
             Self::Call(call) => call.clobbers,

@@ -30,10 +30,10 @@ mod inst;
 mod known_bits;
 mod link;
 mod lower;
+mod machine;
 mod peephole;
 mod target;
 
-use codegen::Stage;
 use pvm_isa::metadata::{self, ResultConvention};
 use pvm_isa::{GpVersion, SpiProgram};
 use ssa::{ExportItem, FuncId, FuncKind, Module};
@@ -41,8 +41,8 @@ use ssa::{ExportItem, FuncId, FuncKind, Module};
 pub use entries::{Entry, EntryMode};
 pub use imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use link::Linked;
+pub use machine::Pvm;
 pub use memory_plan::{Images, MemoryError, MemoryOptions, MemoryPlan};
-pub use target::Pvm;
 
 use reach::Reachable;
 
@@ -127,15 +127,15 @@ pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
     Ok(program(module, target, linked, images, entries.clone(), imports.clone()))
 }
 
-/// The text of all functions at a stage of code generation.
+/// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.
 ///
 /// # Errors
 /// As for [`compile`].
-pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
+pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<String, Error> {
     let Prepared { module, target, .. } = prepare(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
-        text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
+        text.push_str(&codegen::print_function(&target, &module, func, after)?);
         text.push('\n');
     }
     Ok(text)
@@ -179,7 +179,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     let memory = module.memory().map(|(id, _)| id);
     for func in module.functions.values_mut().flatten() {
         dead_slots::remove_dead_slot_stores(func, memory);
-        target::expand_switches(func);
+        machine::expand_switches(func);
     }
     let memory_options = MemoryOptions { window, ..options.memory.clone() };
     let plan = MemoryPlan::new(&module, &memory_options)?;

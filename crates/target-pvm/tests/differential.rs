@@ -112,7 +112,7 @@ fn compare_memory(program: &Program, instance: &mut Instance, oracle: &Interpret
 
 /// A module and its code as text, for a failure.
 fn describe(module: &Module) -> String {
-    let code = target_pvm::print(module.clone(), &options(), codegen::Stage::Asm);
+    let code = target_pvm::print(module.clone(), &options(), None);
     format!("{module}\n{}", code.unwrap_or_else(|error| error.to_string()))
 }
 

@@ -41,7 +41,7 @@ fn check(path: &Path) -> Result<(), String> {
     let module = ssa::parse_module(input).map_err(|error| format!("{}: {error}", path.display()))?;
     ssa::verify(&module).map_err(|error| format!("{}: {error}", path.display()))?;
     run(path, &module);
-    let code = target_pvm::print(module, &options(), codegen::Stage::Asm).expect("supported");
+    let code = target_pvm::print(module, &options(), None).expect("supported");
     let mut actual = String::new();
     for line in code.trim_end().lines() {
         let separator = if line.is_empty() { "" } else { " " };

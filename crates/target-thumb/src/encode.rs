@@ -1,15 +1,36 @@
 //! Encoding: from final instructions to bytes and fixups.
 
-use codegen::{Block, CodeBuffer, PReg, Reference};
+use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg};
 
 use crate::fixup::{Fixup, add_scaled};
 use crate::inst::{Callee, Inst, Literal, SCRATCH, Table, core_reg, to_machine};
+use crate::machine::Thumb;
 
 type Buffer = CodeBuffer<Fixup>;
 
+impl Encode for Thumb {
+    type Fixup = Fixup;
+
+    fn encode(&self, inst: &Inst<PReg>, buf: &mut Buffer) {
+        instruction(inst, buf);
+    }
+
+    fn encode_branch(&self, inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
+        branch(inst, to, buf);
+    }
+
+    fn encode_jump(&self, to: Block, buf: &mut Buffer) {
+        jump(to, buf);
+    }
+
+    fn encode_dispatch(&self, inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
+        dispatch(inst, targets, buf);
+    }
+}
+
 /// Appends an instruction, except for branches and jumps inside the function.
-pub fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
+fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
     match inst {
         Inst::Plain(machine) => plain(&to_machine(machine), None, buf),
         Inst::It { cond, mask, body } => {
@@ -57,7 +78,7 @@ fn pool(words: &[Literal], buf: &mut Buffer) {
 }
 
 /// Appends a conditional branch to a block.
-pub fn branch(inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
+fn branch(inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
     let fixup = match *inst {
         Inst::FlagBranch(cond) => Fixup::Branch(cond),
         Inst::ZeroBranch { reg, if_zero } => Fixup::ZeroBranch { reg: core_reg(reg), if_zero },
@@ -67,12 +88,12 @@ pub fn branch(inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
 }
 
 /// Appends a jump to a block.
-pub fn jump(to: Block, buf: &mut Buffer) {
+fn jump(to: Block, buf: &mut Buffer) {
     buf.fixup(Fixup::Jump, Reference::Label(Buffer::block_label(to)));
 }
 
 /// Appends a jump through a table that follows it.
-pub fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
+fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
     let Inst::Dispatch { index, table } = *inst else { panic!("`{inst}` is no dispatch") };
     let index = core_reg(index);
     let labels = targets.iter().map(|&to| Reference::Label(Buffer::block_label(to)));

@@ -13,24 +13,23 @@
 //! a slot of its own; the epilogue restores it from there, and incoming arguments are addressed through it. Interrupts
 //! write below the stack pointer, so the slot is only written when it is above.
 
-mod early;
+pub mod early;
 
 use codegen::{
-    Control, FrameLayout, Function, PReg, RegSet, StackSlot, Target as _, frame_region, registers_to_save,
+    Control, FrameLayout, Function, Isa as _, PReg, RegSet, StackSlot, frame_region, registers_to_save,
 };
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
 use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
-use crate::expand::float_move;
 use crate::immediate::fits_add;
-use crate::inst::{Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, alu_reg, core_reg};
-use crate::lower::add_imm;
+use crate::inst::{
+    Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, add_imm, alu_reg, core_reg, float_move,
+};
+use crate::machine::Thumb;
 use crate::peephole::effects::Effects;
-use crate::target::Thumb;
 
 /// Lays out the frame and writes it into the function.
 pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
-    early::sink_copies(func);
     let frame = Frame::new(target, func);
     let saved = target.registers().callee_saved;
     let needs_frame = |block| early::needs_frame(func, saved, block);

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use ssa::{DataId, DataKind, FuncId, FuncKind, Module, Signature, Type};
 
+use crate::machine::MemoryMode;
 use crate::object::names::Names;
 use crate::object::{NameError, data};
-use crate::target::MemoryMode;
 use crate::{Options, Trap};
 
 /// Keywords of C and C++, and `main`, whose type C fixes.

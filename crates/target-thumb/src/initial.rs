@@ -14,7 +14,7 @@ use ssa::{
 };
 
 use crate::boundary::add_function;
-use crate::target::MemoryMode;
+use crate::machine::MemoryMode;
 use crate::uses::used_objects;
 
 /// The method by which linear memory gets its initial data.

@@ -19,6 +19,7 @@ use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
 use crate::condition::{Src, Test};
+use crate::immediate::is_modified;
 
 /// An instruction of the machine over registers of type `R`.
 pub type Machine<R> = thumb_isa::Inst<R>;
@@ -287,7 +288,7 @@ impl<R: Register> Inst<R> {
         Self::Plain(Machine::mov_reg(Opcode::MovReg, false, dst, src))
     }
 
-    /// See [`codegen::Target::map_operands`].
+    /// See [`codegen::Isa::map_operands`].
     pub fn map_operands<S: Register>(&self, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
         match *self {
             Self::Plain(ref inst) => Inst::Plain(map_plain(inst, f)),
@@ -406,7 +407,7 @@ impl<R: Register> Inst<R> {
         }
     }
 
-    /// See [`codegen::Target::clobbers`].
+    /// See [`codegen::Isa::clobbers`].
     pub fn clobbers(&self) -> RegSet {
         match self {
             Self::Call(call) => call.clobbers,
@@ -548,4 +549,25 @@ pub fn shift_imm<R: Register>(op: Opcode, dst: R, src: R, amount: u32) -> Inst<R
 /// `op dst, a, b` for shifts by registers and `mul`.
 pub fn reg3_s<R: Register>(op: Opcode, dst: R, a: R, b: R) -> Inst<R> {
     Inst::Plain(Machine::reg3_s(op, false, dst, a, b))
+}
+
+/// `dst = a + imm` for a constant that fits.
+pub fn add_imm<R: Register>(dst: R, a: R, imm: u32) -> Inst<R> {
+    let negated = imm.wrapping_neg();
+    if (imm as i32) >= 0 && is_modified(imm) {
+        alu_imm(Opcode::AddImm, dst, a, imm)
+    } else if is_modified(negated) {
+        alu_imm(Opcode::SubImm, dst, a, negated)
+    } else if is_modified(imm) {
+        alu_imm(Opcode::AddImm, dst, a, imm)
+    } else if imm < 4096 {
+        Inst::Plain(Machine::add_plain(Opcode::Addw, dst, a, imm))
+    } else {
+        Inst::Plain(Machine::add_plain(Opcode::Subw, dst, a, negated))
+    }
+}
+
+/// A move between single-precision registers.
+pub fn float_move(dst: PReg, src: PReg) -> Inst<PReg> {
+    Inst::Plain(Machine::reg2(Opcode::VmovF32, dst, src))
 }

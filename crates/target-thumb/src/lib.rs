@@ -25,7 +25,6 @@ mod classes;
 mod condition;
 mod doubles;
 mod encode;
-mod expand;
 mod fixup;
 mod frame;
 mod header;
@@ -34,6 +33,7 @@ mod initial;
 mod inst;
 mod legalize;
 mod lower;
+mod machine;
 mod merge;
 mod peephole;
 mod products;
@@ -43,7 +43,7 @@ mod target;
 mod uses;
 mod widths;
 
-use codegen::{Stage, Unsupported};
+use codegen::Unsupported;
 use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use cpu::{Cpu, UnknownCpu};
@@ -51,8 +51,8 @@ pub use file::{FileError, Summary};
 pub use initial::InitialData;
 use initial::Start;
 pub use lower::trap_number;
+pub use machine::{MemoryMode, Thumb};
 pub use object::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
-pub use target::{MemoryMode, Thumb};
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -104,15 +104,15 @@ pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
     Ok(object::link(&module, &target, &fragments, start, &options.object)?)
 }
 
-/// The text of all functions at a stage of code generation.
+/// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.
 ///
 /// # Errors
 /// As for [`compile`].
-pub fn print(module: Module, options: &Options, stage: Stage) -> Result<String, Error> {
+pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<String, Error> {
     let (module, target, _) = prepare(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
-        text.push_str(&codegen::print_stage(&target, &module, func, stage)?);
+        text.push_str(&codegen::print_function(&target, &module, func, after)?);
         text.push('\n');
     }
     Ok(text)
@@ -158,7 +158,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         products::join(func);
         tail_calls::mark(func, id, &target.room);
         branches::simplify(func);
-        target::expand_switches(func);
+        machine::expand_switches(func);
         if func.optimize_for_size {
             // Every instruction counts once for size, however often it is executed.
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);

@@ -1,265 +1,43 @@
-//! Cortex-M as a [`codegen::Target`]: registers, and calls of the parts of the back end.
-//!
-//! Registers are numbered as in [`thumb_isa::reg`]. r12 is never allocated: expansions use it, and linkers may use it
-//! at calls. The link register is allocated like a callee-saved register: a function that saves it can return by
-//! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
-//! registers are allocated as d0–d15, and a single is in the lower half of one.
+//! Cortex-M as a [`codegen::Target`]: the passes over allocated functions.
 
-use codegen::{
-    ArgumentRoom, Block, CallLayout, CodeBuffer, Function, Lower, Operand, PReg, Position, RegClass, RegSet,
-    Register, RegisterInfo, Remat, StackSlot, SwitchBytes, SwitchLimits, Target, Unsupported, VReg,
-};
-use thumb_isa::{Opcode, Reg};
+use codegen::{Function, PReg, Pass, Target};
 
-use crate::abi::{self, FIRST_DOUBLE, FIRST_SINGLE};
-use crate::adapters::argument_room;
-use crate::cpu::Cpu;
-use crate::fixup::Fixup;
-use crate::inst::{Base, Inst, LR, Machine, SCRATCH, Symbol, class_of};
-use crate::{encode, frame, lower, peephole};
+use crate::frame::{self, early};
+use crate::machine::Thumb;
+use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, tables};
 
-/// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
-/// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
-const CORE_ORDER: [u8; 13] = [3, 2, 1, 0, 4, 5, 6, 7, 14, 8, 9, 10, 11];
+type Func = Function<Thumb, PReg>;
 
-/// The location of linear memory.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum MemoryMode {
-    /// At address 0: wasm addresses are machine addresses.
-    Native,
-    /// At the symbol `__linear_memory` of the object.
-    #[default]
-    Symbol,
-    /// At the address in r11 on entry.
-    Register,
-}
-
-/// The Cortex-M target for one program.
-#[derive(Debug)]
-pub struct Thumb {
-    /// The core.
-    pub cpu: Cpu,
-    /// The location of linear memory.
-    pub memory: MemoryMode,
-    /// The data object that is linear memory, if there is one.
-    pub linear_memory: Option<ssa::DataId>,
-    /// The function that traps call, if there is a trap handler.
-    pub trap_handler: Option<ssa::FuncId>,
-    /// Stack space that calls reserve for arguments.
-    pub room: ArgumentRoom,
-    registers: RegisterInfo,
-}
-
-impl Thumb {
-    /// The target for a module.
-    pub fn new(cpu: Cpu, memory: MemoryMode, module: &ssa::Module) -> Self {
-        let keeps_base = memory == MemoryMode::Register;
-        let core = CORE_ORDER.into_iter().filter(|&n| !(keeps_base && n == 11)).map(PReg::new).collect();
-        let (floats, saved, bytes) = match (cpu.has_single(), cpu.has_double()) {
-            (_, true) => (FIRST_DOUBLE..FIRST_DOUBLE + 16, FIRST_DOUBLE + 8, 8),
-            (true, false) => (FIRST_SINGLE..FIRST_SINGLE + 32, FIRST_SINGLE + 16, 4),
-            (false, false) => (0..0, 0, 4),
-        };
-        let callee_saved = (4..12).chain([LR.number()]).chain(floats.clone().filter(|&n| n >= saved));
-        let registers = RegisterInfo {
-            order: [core, floats.map(PReg::new).collect()],
-            callee_saved: callee_saved.map(PReg::new).collect(),
-            spill_bytes: [4, bytes],
-            scratch: Some(SCRATCH),
-        };
-        let linear_memory = module.memory().map(|(id, _)| id);
-        let room = argument_room(module, cpu);
-        Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
-    }
-
-    /// The base of wasm addresses; `None` if they are machine addresses.
-    pub fn memory_base(&self) -> Option<Base> {
-        match self.memory {
-            MemoryMode::Native => None,
-            MemoryMode::Symbol => self.linear_memory.map(Base::Data),
-            MemoryMode::Register => self.linear_memory.map(|_| Base::Register),
-        }
-    }
-
-    /// The base that the address of a data object is relative to; `None` for linear memory at address 0.
-    pub fn base_of(&self, data: ssa::DataId) -> Option<Base> {
-        if self.linear_memory == Some(data) { self.memory_base() } else { Some(Base::Data(data)) }
-    }
-}
-
-/// Bytes of a switch. `dispatch`: a subtraction, a comparison, a branch and `tbb`, and one byte of padding on average.
-/// `entry`: one byte of the table. `test`: a comparison and a branch, and a quarter of another such pair for the binary
-/// search.
-const SWITCH_BYTES: SwitchBytes = SwitchBytes { dispatch: 11, entry: 1, test: 5 };
-
-/// Turns the switches of a function into branches and into the dense tables that selection requires.
-pub fn expand_switches(func: &mut ssa::Function) {
-    let limits = match func.optimize_for_size {
-        true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(SWITCH_BYTES) },
-        false => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: None },
-    };
-    codegen::expand_switches(func, limits);
+const fn pass(name: &'static str, run: fn(&Thumb, &mut Func, &mut Option<Pool>)) -> Pass<Thumb> {
+    Pass { name, run }
 }
 
 impl Target for Thumb {
-    type Inst<R: Register> = Inst<R>;
-    type Fixup = Fixup;
-    type Facts = lower::Facts;
+    /// The literal pool, from the expansion of instructions until it is placed.
+    type Scratch = Option<Pool>;
 
-    const TAKEN_COST: f32 = 1.0;
+    const OPTIMIZE: &'static [Pass<Self>] = &[pass("sink-copies", |_, func, _| early::sink_copies(func))];
 
-    fn rematerialize_cost(&self, inst: &Inst<VReg>, for_size: bool) -> f32 {
-        let is_short = match inst {
-            Inst::Const { value, .. } => crate::immediate::fits_move(*value),
-            Inst::Address { .. } | Inst::FloatConst { .. } => false,
-            _ => true,
-        };
-        // Two instructions, or a load of a literal.
-        if is_short || for_size { 0.6 } else { 1.1 }
-    }
-
-    const SAVE_SPAN: u32 = 64;
-
-    fn save_costs(&self, func: &Function<Self, VReg>) -> [f32; 2] {
-        // One instruction saves them all, another restores them and returns.
-        match (func.optimize_for_size, func.has_calls) {
-            (true, false) => [0.9, 0.1],
-            (true, true) => [0.1; 2],
-            (false, false) => [0.8, 0.5],
-            (false, true) => [0.5; 2],
-        }
-    }
-
-    fn registers(&self) -> &RegisterInfo {
-        &self.registers
-    }
-
-    fn value_classes(&self, ty: ssa::Type) -> &'static [RegClass] {
-        abi::value_classes(self.cpu, ty)
-    }
-
-    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
-        abi::call_layout(self.cpu, sig)
-    }
-
-    fn map_operands<R: Register, S: Register>(inst: &Inst<R>, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
-        inst.map_operands(f)
-    }
-
-    fn clobbers<R: Register>(&self, inst: &Inst<R>) -> RegSet {
-        inst.clobbers()
-    }
-
-    fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {
-        inst.as_copy()
-    }
-
-    fn is_rematerializable<R: Register>(inst: &Inst<R>) -> bool {
-        matches!(inst, Inst::Const { .. } | Inst::SlotAddr { base: None, .. })
-    }
-
-    fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> lower::Facts {
-        lower::Facts::new(func)
-    }
-
-    fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
-        lower::instruction(cx, inst)
-    }
-
-    fn lower_terminator(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
-        lower::terminator(cx, inst)
-    }
-
-    fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
-        lower::params(cx);
-        Ok(())
-    }
-
-    fn materialize(&self, module: &ssa::Module, what: Remat, word: usize, dst: VReg) -> Inst<VReg> {
-        match what {
-            Remat::Const(ty, bits) if self.value_classes(ty)[0] == RegClass::Float => {
-                Inst::FloatConst { dst, double: ty == ssa::Type::F64, bits: bits as u64 }
-            }
-            Remat::Const(_, bits) => Inst::Const { dst, value: (bits >> (32 * word)) as u32 },
-            Remat::Data(data, offset) => match self.base_of(data) {
-                Some(Base::Data(data)) => Inst::Address { dst, symbol: Symbol::Data(data), offset },
-                Some(Base::Register) => Inst::FromBase { dst, src: None, offset },
-                None => Inst::Const { dst, value: offset as u32 },
-            },
-            Remat::Frame(slot) => {
-                let slot = StackSlot::Object { slot, offset: 0 };
-                Inst::SlotAddr { dst, slot, base: self.memory_base() }
-            }
-            Remat::Func(func) if word == 0 => Inst::Address { dst, symbol: Symbol::Func(func), offset: 0 },
-            Remat::Func(func) => {
-                let sig = ssa::EntityId::index(module.decls[func].sig) as u32;
-                Inst::Const { dst, value: sig + 1 }
-            }
-        }
-    }
-
-    fn copy(dst: PReg, src: PReg) -> Inst<PReg> {
-        match Reg::from_number(dst.number()).bank() {
-            thumb_isa::reg::Bank::Core => Inst::copy(dst, src),
-            thumb_isa::reg::Bank::Single => Inst::Plain(Machine::reg2(Opcode::VmovF32, dst, src)),
-            thumb_isa::reg::Bank::Double => Inst::Plain(Machine::reg2(Opcode::VmovF64, dst, src)),
-        }
-    }
-
-    fn spill(slot: StackSlot, src: PReg) -> Inst<PReg> {
-        Inst::StoreSlot { op: transfer(src, [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64]), src, slot }
-    }
-
-    fn reload(dst: PReg, slot: StackSlot) -> Inst<PReg> {
-        Inst::LoadSlot { op: transfer(dst, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]), dst, slot }
-    }
-
-    fn invert<R: Register>(inst: &Inst<R>) -> Inst<R> {
-        inst.invert()
-    }
-
-    fn is_trap<R: Register>(inst: &Inst<R>) -> bool {
-        matches!(inst, Inst::Plain(Machine::Imm { op: Opcode::Udf, .. }))
-    }
-
-    fn frame(&self, func: &mut Function<Self, PReg>) {
+    fn frame(&self, func: &mut Func) {
         frame::lay_out(self, func);
     }
 
-    fn peephole(&self, func: &mut Function<Self, PReg>) {
-        peephole::improve(self, func);
-    }
-
-    fn encode(&self, inst: &Inst<PReg>, _at: Position, buf: &mut CodeBuffer<Fixup>) {
-        encode::instruction(inst, buf);
-    }
-
-    fn encode_branch(&self, inst: &Inst<PReg>, to: Block, _at: Position, buf: &mut CodeBuffer<Fixup>) {
-        encode::branch(inst, to, buf);
-    }
-
-    fn encode_jump(&self, to: Block, _at: Position, buf: &mut CodeBuffer<Fixup>) {
-        encode::jump(to, buf);
-    }
-
-    fn encode_dispatch(
-        &self,
-        inst: &Inst<PReg>,
-        targets: &[Block],
-        _at: Position,
-        buf: &mut CodeBuffer<Fixup>,
-    ) {
-        encode::dispatch(inst, targets, buf);
-    }
-
-    fn begin_block(&self, _at: Position, _falls_in: bool, _is_target: bool, _buf: &mut CodeBuffer<Fixup>) {}
-}
-
-/// The opcode for a core, single- or double-precision register.
-fn transfer(reg: PReg, [core, single, double]: [Opcode; 3]) -> Opcode {
-    match (class_of(reg), reg.number()) {
-        (RegClass::Int, _) => core,
-        (RegClass::Float, FIRST_DOUBLE..) => double,
-        (RegClass::Float, _) => single,
-    }
+    const PEEPHOLE: &'static [Pass<Self>] = &[
+        pass("expand", |_, func, pool| *pool = Some(peephole::expand(func))),
+        pass("forward-copies", |_, func, _| copies::forward(func)),
+        pass("reuse-flags", |_, func, _| flags::reuse(func)),
+        pass("shift-tests", |_, func, _| flags::shift_tests(func)),
+        pass("share-flags", |_, func, _| flags::share(func)),
+        pass("move-on", |_, func, _| accesses::move_on(func)),
+        pass("pair-accesses", |_, func, _| accesses::pair(func)),
+        pass("errata", |target, func, _| {
+            if target.cpu.restarts_dual_loads() {
+                errata::split_loads(func);
+            }
+        }),
+        pass("narrow", |_, func, _| narrow::narrow(func)),
+        pass("islands", |_, func, _| islands::place(func)),
+        pass("tables", |_, func, _| tables::choose(func)),
+        pass("pool", |_, func, pool| peephole::place_pool(func, pool.take())),
+    ];
 }

@@ -15,8 +15,7 @@ fn assembly_in(memory: MemoryMode, text: &str) -> String {
         estimate_frequencies(func);
     }
     verify(&module).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    print(module, &Options { threads: 1, memory, ..Options::default() }, codegen::Stage::Asm)
-        .expect("it compiles")
+    print(module, &Options { threads: 1, memory, ..Options::default() }, None).expect("it compiles")
 }
 
 #[test]

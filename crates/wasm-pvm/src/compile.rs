@@ -132,33 +132,18 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage) -> Result<String, Err
             return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
         }
         let module = frontend(&wasm, options)?;
-        let machine_stage = match stage {
-            Stage::LlvmIr => unreachable!("returned above"),
-            Stage::Ssa | Stage::Header => None,
-            Stage::Mir => Some(codegen::Stage::Mir),
-            Stage::Asm => Some(codegen::Stage::Asm),
-        };
-        Ok(match &options.target {
-            Target::Pvm(pvm) => {
-                let backend = pvm.backend(options);
-                match machine_stage {
-                    None => target_pvm::print_ssa(module, &backend)?,
-                    Some(stage) => target_pvm::print(module, &backend, stage)?,
-                }
+        let after = (stage == Stage::Mir).then_some(codegen::MIR);
+        Ok(match (&options.target, stage) {
+            (Target::Pvm(pvm), Stage::Ssa) => target_pvm::print_ssa(module, &pvm.backend(options))?,
+            (Target::Pvm(pvm), _) => target_pvm::print(module, &pvm.backend(options), after)?,
+            (Target::Thumb(thumb), Stage::Ssa) => target_thumb::print_ssa(module, &thumb.backend(options))?,
+            (Target::Thumb(thumb), Stage::Header) => target_thumb::header(module, &thumb.backend(options))?,
+            (Target::Thumb(thumb), Stage::Mir) => {
+                target_thumb::print(module, &thumb.backend(options), after)?
             }
-            Target::Thumb(thumb) => {
-                let backend = thumb.backend(options);
-                if stage == Stage::Header {
-                    return Ok(target_thumb::header(module, &backend)?);
-                }
-                match machine_stage {
-                    None => target_thumb::print_ssa(module, &backend)?,
-                    Some(codegen::Stage::Asm) => {
-                        let object = target_thumb::compile(module, &backend)?;
-                        target_thumb::file::assembly(&object.bytes)?
-                    }
-                    Some(stage) => target_thumb::print(module, &backend, stage)?,
-                }
+            (Target::Thumb(thumb), _) => {
+                let object = target_thumb::compile(module, &thumb.backend(options))?;
+                target_thumb::file::assembly(&object.bytes)?
             }
         })
     })

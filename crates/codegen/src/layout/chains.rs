@@ -8,7 +8,7 @@
 //!
 //! The gain counts executed jumps. A block with one successor saves its jump. A branch saves its jump if either
 //! successor is next, so the gain is the frequency of the rarer edge, on which the jump would be. On some machines
-//! falling through is also cheaper than branching ([`Target::TAKEN_COST`]). Where code should be small, all jumps
+//! falling through is also cheaper than branching ([`Costs::taken_branch`](crate::Costs::taken_branch)). Where code should be small, all jumps
 //! weigh the same, and frequency only breaks ties.
 //!
 //! The chains are then put in reverse postorder of their earliest blocks; chains that always trap go to the end. The
@@ -23,9 +23,7 @@
 use ssa::IdVec;
 
 use super::{EdgeFreqs, entry, exchange, for_each_successor};
-use crate::mir::{Block, Control, Function};
-use crate::registers::Register;
-use crate::target::Target;
+use crate::mir::{Block, Control, Function, Isa, Register};
 
 /// The purpose of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +38,8 @@ pub(super) enum Goal {
 const TIE_BREAK: f32 = 0.01;
 
 /// Orders the blocks that the entry reaches.
-pub(super) fn order<T: Target, R: Register>(
+pub(super) fn order<T: Isa, R: Register>(
+    target: &T,
     func: &Function<T, R>,
     freqs: &EdgeFreqs,
     goal: Goal,
@@ -50,7 +49,8 @@ pub(super) fn order<T: Target, R: Register>(
     for (n, &block) in (0..).zip(&rpo) {
         number[block] = n;
     }
-    let mut edges = edges(func, freqs, &rpo);
+    let taken_branch = target.costs(func.optimize_for_size, func.has_calls).taken_branch;
+    let mut edges = edges(func, freqs, &rpo, taken_branch);
     edges.retain(|edge| match goal {
         Goal::DominatorsFirst => number[edge.from] < number[edge.to],
         Goal::Fallthrough => edge.from != edge.to && edge.to != entry(),
@@ -67,10 +67,7 @@ pub(super) fn order<T: Target, R: Register>(
 }
 
 /// Blocks in reverse postorder from the entry; the more frequent successor of a branch comes first where possible.
-pub(super) fn reverse_postorder<T: Target, R: Register>(
-    func: &Function<T, R>,
-    freqs: &EdgeFreqs,
-) -> Vec<Block> {
+pub(super) fn reverse_postorder<T: Isa, R: Register>(func: &Function<T, R>, freqs: &EdgeFreqs) -> Vec<Block> {
     let visit_order = |block: Block| {
         let mut succs = func.blocks[block].control.successors();
         if matches!(func.blocks[block].control, Control::Branch { .. }) && freqs[block][0] > freqs[block][1] {
@@ -117,7 +114,13 @@ impl Edge {
     }
 }
 
-fn edges<T: Target, R: Register>(func: &Function<T, R>, freqs: &EdgeFreqs, rpo: &[Block]) -> Vec<Edge> {
+/// The edges with their gains; `taken_branch` is the cost of [`Costs::taken_branch`](crate::Costs::taken_branch).
+fn edges<T: Isa, R: Register>(
+    func: &Function<T, R>,
+    freqs: &EdgeFreqs,
+    rpo: &[Block],
+    taken_branch: f32,
+) -> Vec<Edge> {
     let mut edges = Vec::with_capacity(2 * rpo.len());
     for &from in rpo {
         match &func.blocks[from].control {
@@ -127,7 +130,7 @@ fn edges<T: Target, R: Register>(func: &Function<T, R>, freqs: &EdgeFreqs, rpo: 
             Control::Branch { taken, other, .. } => {
                 let jump = freqs[from][0].min(freqs[from][1]);
                 for (to, freq) in [taken, other].into_iter().zip(freqs[from]) {
-                    let gain = jump + (T::TAKEN_COST + TIE_BREAK) * freq;
+                    let gain = jump + (taken_branch + TIE_BREAK) * freq;
                     edges.push(Edge { from, to: to.block, is_branch: true, gain });
                 }
             }
@@ -202,7 +205,7 @@ fn representative(parent: &mut IdVec<Block, Block>, mut block: Block) -> Block {
     block
 }
 
-fn concatenate<T: Target, R: Register>(func: &Function<T, R>, chains: &Chains, rpo: &[Block]) -> Vec<Block> {
+fn concatenate<T: Isa, R: Register>(func: &Function<T, R>, chains: &Chains, rpo: &[Block]) -> Vec<Block> {
     let traps = surely_trapping(func, rpo);
     let starts = chains.starts();
     let mut placed = IdVec::filled(false, func.blocks.len());
@@ -221,7 +224,7 @@ fn concatenate<T: Target, R: Register>(func: &Function<T, R>, chains: &Chains, r
 
 /// Blocks from which all paths end in a trap. (Blocks that can reach a loop don't count.) All successors of such a
 /// block are such blocks, so a chain that starts with one contains no others.
-fn surely_trapping<T: Target, R: Register>(func: &Function<T, R>, rpo: &[Block]) -> IdVec<Block, bool> {
+fn surely_trapping<T: Isa, R: Register>(func: &Function<T, R>, rpo: &[Block]) -> IdVec<Block, bool> {
     let mut traps = IdVec::filled(false, func.blocks.len());
     for &block in rpo.iter().rev() {
         let control = &func.blocks[block].control;

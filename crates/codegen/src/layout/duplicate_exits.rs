@@ -6,16 +6,14 @@
 use ssa::IdVec;
 
 use super::{EdgeFreqs, entry, for_each_successor, wants_small};
-use crate::buffer::CodeBuffer;
-use crate::mir::{Block, Control, Function};
-use crate::registers::PReg;
-use crate::target::{Position, Target};
+use crate::emit::{CodeBuffer, Encode};
+use crate::mir::{Block, Control, Function, Isa, PReg};
 
 /// Maximum number of instructions of a block that is copied to save a jump to it.
 const COPIED_INSTS: usize = 4;
 
 /// Replaces jumps to small exit blocks by copies of them, for speed.
-pub(super) fn duplicate_exits<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
+pub(super) fn duplicate_exits<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     for block in func.order.clone() {
         if let Control::Jump(to) = &func.blocks[block].control
             && has_few_instructions(func, to.block)
@@ -27,23 +25,21 @@ pub(super) fn duplicate_exits<T: Target>(func: &mut Function<T, PReg>, freqs: &m
 }
 
 /// Replaces the jumps that the order requires by copies of small exit blocks, where that is no worse.
-pub(super) fn replace_jumps<T: Target>(target: &T, func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
+pub(super) fn replace_jumps<T: Encode>(target: &T, func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     let order = std::mem::take(&mut func.order);
     for (n, &block) in order.iter().enumerate() {
-        let at = Position { block, next: order.get(n + 1).copied() };
+        let next = order.get(n + 1).copied();
         func.order.push(block);
         let worth_copying = |to: Block, freq: f32| {
             let rule = if wants_small(func, freq) { is_no_larger_than_jump } else { is_quick };
-            at.next != Some(to) && rule(target, func, to, at)
+            next != Some(to) && rule(target, func, to)
         };
         match &func.blocks[block].control {
             Control::Jump(to) if worth_copying(to.block, freqs[block][0]) => {
                 let to = to.block;
                 copy_exit(func, freqs, to, block);
             }
-            Control::Branch { taken, other, .. }
-                if ![taken.block, other.block].map(Some).contains(&at.next) =>
-            {
+            Control::Branch { taken, other, .. } if ![taken.block, other.block].map(Some).contains(&next) => {
                 // The branch can be inverted, so a copy of either successor can replace the jump.
                 let [to_taken, to_other] = freqs[block];
                 let ways = [(other.block, to_other), (taken.block, to_taken)];
@@ -58,7 +54,7 @@ pub(super) fn replace_jumps<T: Target>(target: &T, func: &mut Function<T, PReg>,
 }
 
 /// Appends a copy of `exit` to `block`, which jumps to it.
-fn copy_exit<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exit: Block, block: Block) {
+fn copy_exit<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exit: Block, block: Block) {
     let copy = func.blocks[exit].clone();
     let data = &mut func.blocks[block];
     data.insts.append(copy.insts);
@@ -68,7 +64,7 @@ fn copy_exit<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exi
 }
 
 /// Appends a copy of `exit` to the order, and redirects the branch of `block` to `exit` to the copy.
-fn insert_exit<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exit: Block, block: Block) {
+fn insert_exit<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, exit: Block, block: Block) {
     let mut data = func.blocks[exit].clone();
     let copy = func.blocks.next_id();
     let Control::Branch { taken, other, .. } = &mut func.blocks[block].control else { return };
@@ -81,32 +77,27 @@ fn insert_exit<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, e
 }
 
 /// Whether a block leaves the function after at most [`COPIED_INSTS`] instructions.
-fn has_few_instructions<T: Target>(func: &Function<T, PReg>, block: Block) -> bool {
+fn has_few_instructions<T: Isa>(func: &Function<T, PReg>, block: Block) -> bool {
     let data = &func.blocks[block];
     matches!(data.control, Control::Exit(_)) && data.insts.len() <= COPIED_INSTS
 }
 
-fn is_quick<T: Target>(_: &T, func: &Function<T, PReg>, block: Block, _: Position) -> bool {
+fn is_quick<T: Isa>(_: &T, func: &Function<T, PReg>, block: Block) -> bool {
     has_few_instructions(func, block)
 }
 
 /// Whether a block leaves the function in no more bytes than the shortest jump to it.
-fn is_no_larger_than_jump<T: Target>(
-    target: &T,
-    func: &Function<T, PReg>,
-    block: Block,
-    at: Position,
-) -> bool {
+fn is_no_larger_than_jump<T: Encode>(target: &T, func: &Function<T, PReg>, block: Block) -> bool {
     let data = &func.blocks[block];
     let Control::Exit(exit) = &data.control else { return false };
     let mut jump = CodeBuffer::new(func.blocks.len());
-    target.encode_jump(block, at, &mut jump);
+    target.encode_jump(block, &mut jump);
     let mut copy = CodeBuffer::new(func.blocks.len());
-    target.encode(exit, at, &mut copy);
+    target.encode(exit, &mut copy);
     data.insts.is_empty() && copy.size_bounds().1 <= jump.size_bounds().0
 }
 
-fn drop_unreachable<T: Target>(func: &mut Function<T, PReg>) {
+fn drop_unreachable<T: Isa>(func: &mut Function<T, PReg>) {
     let mut reached: IdVec<Block, bool> = IdVec::filled(false, func.blocks.len());
     let mut work = vec![entry()];
     while let Some(block) = work.pop() {

@@ -16,15 +16,13 @@ use std::collections::HashMap;
 
 use super::simplify::{set_jump, simplify};
 use super::{EdgeFreqs, entry, wants_small};
-use crate::mir::{Block, BlockData, Control, Function, Succ};
-use crate::registers::PReg;
-use crate::target::Target;
+use crate::mir::{Block, BlockData, Control, Function, Isa, PReg, Succ};
 
 /// Maximum number of rounds.
 const ROUNDS: u32 = 12;
 
 /// Merges common tails of blocks; only of traps and rare blocks where speed is wanted.
-pub(super) fn merge_tails<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
+pub(super) fn merge_tails<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     for _ in 0..ROUNDS {
         let mut changed = false;
         for mut group in same_controls(func) {
@@ -40,7 +38,7 @@ pub(super) fn merge_tails<T: Target>(func: &mut Function<T, PReg>, freqs: &mut E
 }
 
 /// Groups of at least two blocks with the same control.
-fn same_controls<T: Target>(func: &Function<T, PReg>) -> Vec<Vec<Block>> {
+fn same_controls<T: Isa>(func: &Function<T, PReg>) -> Vec<Vec<Block>> {
     let mut index_of = HashMap::new();
     let mut groups: Vec<Vec<Block>> = Vec::new();
     for &block in &func.order {
@@ -60,7 +58,7 @@ fn same_controls<T: Target>(func: &Function<T, PReg>) -> Vec<Vec<Block>> {
     groups
 }
 
-fn merge_in_group<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, group: &[Block]) -> bool {
+fn merge_in_group<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, group: &[Block]) -> bool {
     let (mut tails, common) = sorted_by_tails(func, group);
     // Adjacent pairs by descending length of their common tail. A merged range has its tail at both of its ends.
     let mut joins: Vec<usize> = (0..common.len()).filter(|&left| common[left] > 0).collect();
@@ -79,7 +77,7 @@ fn merge_in_group<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs
 
 /// The blocks of a group sorted by their instructions read backwards, and the number of last instructions that each has
 /// in common with the next.
-fn sorted_by_tails<T: Target>(func: &Function<T, PReg>, group: &[Block]) -> (Vec<Block>, Vec<usize>) {
+fn sorted_by_tails<T: Isa>(func: &Function<T, PReg>, group: &[Block]) -> (Vec<Block>, Vec<usize>) {
     let mut numbers = HashMap::new();
     let mut ends: Vec<(Vec<usize>, Block)> = Vec::with_capacity(group.len());
     for &block in group {
@@ -98,7 +96,7 @@ fn sorted_by_tails<T: Target>(func: &Function<T, PReg>, group: &[Block]) -> (Vec
 
 /// Lets two blocks with the same control share one copy of their last `len` instructions. Returns the block that holds
 /// it.
-fn merge_pair<T: Target>(
+fn merge_pair<T: Isa>(
     func: &mut Function<T, PReg>,
     freqs: &mut EdgeFreqs,
     pair: [Block; 2],
@@ -126,7 +124,7 @@ fn merge_pair<T: Target>(
 }
 
 /// Moves the last `len` instructions and the control of `block` to a new block that it jumps to.
-fn split_tail<T: Target>(
+fn split_tail<T: Isa>(
     func: &mut Function<T, PReg>,
     freqs: &mut EdgeFreqs,
     block: Block,

@@ -19,23 +19,22 @@ mod simplify;
 
 use ssa::{EntityId, IdVec};
 
-use crate::mir::{Block, Control, Function, VReg};
-use crate::registers::{PReg, Register};
-use crate::target::Target;
+use crate::emit::Encode;
+use crate::mir::{Block, Control, Function, Isa, PReg, Register, VReg};
 
 /// Executions per call of the edges of each block: to the only successor or the taken one, and to the other.
 /// Edges of a dispatch are not listed.
 type EdgeFreqs = IdVec<Block, [f32; 2]>;
 
 /// Orders the blocks before allocation: dominators first, likely successors next to each other, traps last.
-pub fn order_blocks<T: Target>(func: &mut Function<T, VReg>) {
+pub fn order_blocks<T: Isa>(target: &T, func: &mut Function<T, VReg>) {
     let freqs = edge_freqs(func);
-    func.order = chains::order(func, &freqs, chains::Goal::DominatorsFirst);
+    func.order = chains::order(target, func, &freqs, chains::Goal::DominatorsFirst);
 }
 
 /// Determines the final blocks of an allocated function and their order, see the module documentation. Afterwards
 /// [`Function::order`] lists only the remaining blocks.
-pub fn finish<T: Target>(target: &T, func: &mut Function<T, PReg>) {
+pub fn finish<T: Encode>(target: &T, func: &mut Function<T, PReg>) {
     let mut freqs = edge_freqs(func);
     simplify::simplify(func, &mut freqs);
     merge_tails::merge_tails(func, &mut freqs);
@@ -43,7 +42,7 @@ pub fn finish<T: Target>(target: &T, func: &mut Function<T, PReg>) {
         duplicate_exits::duplicate_exits(func, &mut freqs);
         simplify::simplify(func, &mut freqs);
     }
-    func.order = chains::order(func, &freqs, chains::Goal::Fallthrough);
+    func.order = chains::order(target, func, &freqs, chains::Goal::Fallthrough);
     duplicate_exits::replace_jumps(target, func, &mut freqs);
     simplify::join_pairs(func, &mut freqs);
     settle::turn_branches(func, &freqs);
@@ -53,12 +52,12 @@ pub fn finish<T: Target>(target: &T, func: &mut Function<T, PReg>) {
 const RARE: f32 = 1.0 / 32.0;
 
 /// Whether code that is executed `freq` times per call should be small rather than fast.
-fn wants_small<T: Target>(func: &Function<T, PReg>, freq: f32) -> bool {
+fn wants_small<T: Isa>(func: &Function<T, PReg>, freq: f32) -> bool {
     func.optimize_for_size || freq < RARE
 }
 
 /// The number of edges to each block; every entry of a dispatch counts.
-fn predecessor_counts<T: Target, R: Register>(func: &Function<T, R>) -> IdVec<Block, u32> {
+fn predecessor_counts<T: Isa, R: Register>(func: &Function<T, R>) -> IdVec<Block, u32> {
     let mut counts = IdVec::filled(0, func.blocks.len());
     for &block in &func.order {
         for_each_successor(&func.blocks[block].control, |to| counts[to] += 1);
@@ -67,7 +66,7 @@ fn predecessor_counts<T: Target, R: Register>(func: &Function<T, R>) -> IdVec<Bl
 }
 
 /// Visits the successors, with repetitions.
-pub(crate) fn for_each_successor<T: Target, R: Register>(control: &Control<T, R>, mut f: impl FnMut(Block)) {
+pub(crate) fn for_each_successor<T: Isa, R: Register>(control: &Control<T, R>, mut f: impl FnMut(Block)) {
     match control {
         Control::Jump(to) => f(to.block),
         Control::Branch { taken, other, .. } => {
@@ -80,10 +79,7 @@ pub(crate) fn for_each_successor<T: Target, R: Register>(control: &Control<T, R>
 }
 
 /// Visits the successors, with repetitions, for updating them.
-fn for_each_successor_mut<T: Target, R: Register>(
-    control: &mut Control<T, R>,
-    mut f: impl FnMut(&mut Block),
-) {
+fn for_each_successor_mut<T: Isa, R: Register>(control: &mut Control<T, R>, mut f: impl FnMut(&mut Block)) {
     match control {
         Control::Jump(to) => f(&mut to.block),
         Control::Branch { taken, other, .. } => {
@@ -97,7 +93,7 @@ fn for_each_successor_mut<T: Target, R: Register>(
 
 /// Edge frequencies from block frequencies: exact where the successors of a branch have no other predecessor, in
 /// proportion to the successors' frequencies otherwise.
-fn edge_freqs<T: Target, R: Register>(func: &Function<T, R>) -> EdgeFreqs {
+fn edge_freqs<T: Isa, R: Register>(func: &Function<T, R>) -> EdgeFreqs {
     let counts = predecessor_counts(func);
     let of_block = |id: Block| {
         let data = &func.blocks[id];

@@ -17,13 +17,10 @@ use ssa::IdVec;
 
 use super::chains::reverse_postorder;
 use super::{EdgeFreqs, entry, for_each_successor_mut, predecessor_counts};
-use crate::insts::Insts;
-use crate::mir::{Block, Control, Function, Succ};
-use crate::registers::PReg;
-use crate::target::Target;
+use crate::mir::{Block, Control, Function, Insts, Isa, PReg, Succ};
 
 /// Applies the rewrites and drops unreachable blocks. The order afterwards is a reverse postorder.
-pub(super) fn simplify<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
+pub(super) fn simplify<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     let mut changed = true;
     while changed {
         func.order = reverse_postorder(func, freqs);
@@ -36,18 +33,13 @@ pub(super) fn simplify<T: Target>(func: &mut Function<T, PReg>, freqs: &mut Edge
 }
 
 /// Makes `block` jump to `to`.
-pub(super) fn set_jump<T: Target>(
-    func: &mut Function<T, PReg>,
-    freqs: &mut EdgeFreqs,
-    block: Block,
-    to: Block,
-) {
+pub(super) fn set_jump<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, block: Block, to: Block) {
     func.blocks[block].control = Control::Jump(Succ { block: to, args: Vec::new() });
     freqs[block] = [func.blocks[block].freq, 0.0];
 }
 
 /// Whether two blocks have the same instructions and the same jump or exit.
-fn same_contents<T: Target>(func: &Function<T, PReg>, a: Block, b: Block) -> bool {
+fn same_contents<T: Isa>(func: &Function<T, PReg>, a: Block, b: Block) -> bool {
     let (a, b) = (&func.blocks[a], &func.blocks[b]);
     let same_control = match (&a.control, &b.control) {
         (Control::Jump(a), Control::Jump(b)) => a.block == b.block,
@@ -57,7 +49,7 @@ fn same_contents<T: Target>(func: &Function<T, PReg>, a: Block, b: Block) -> boo
     same_control && a.insts == b.insts
 }
 
-fn thread_edges<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> bool {
+fn thread_edges<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> bool {
     let mut changed = false;
     let mut goes_to: IdVec<Block, Block> = func.blocks.ids().collect();
     for block in func.order.clone().into_iter().rev() {
@@ -83,7 +75,7 @@ fn thread_edges<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) 
     changed
 }
 
-fn share_traps<T: Target>(func: &mut Function<T, PReg>) -> bool {
+fn share_traps<T: Isa>(func: &mut Function<T, PReg>) -> bool {
     let mut first = HashMap::new();
     let mut same: IdVec<Block, Block> = func.blocks.ids().collect();
     for &block in &func.order {
@@ -105,7 +97,7 @@ fn share_traps<T: Target>(func: &mut Function<T, PReg>) -> bool {
     changed
 }
 
-fn sink_common_ends<T: Target>(func: &mut Function<T, PReg>) -> bool {
+fn sink_common_ends<T: Isa>(func: &mut Function<T, PReg>) -> bool {
     let counts = predecessor_counts(func);
     let mut jumping: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for &block in &func.order {
@@ -123,7 +115,7 @@ fn sink_common_ends<T: Target>(func: &mut Function<T, PReg>) -> bool {
 }
 
 /// Moves the common last instructions of the blocks `from` to the start of `block`.
-fn sink_into<T: Target>(func: &mut Function<T, PReg>, from: &[Block], block: Block) -> bool {
+fn sink_into<T: Isa>(func: &mut Function<T, PReg>, from: &[Block], block: Block) -> bool {
     let ends = from.iter().map(|&from| &func.blocks[from].insts[..]);
     let common = ends.reduce(common_end).map_or(0, <[_]>::len);
     if common == 0 {
@@ -146,7 +138,7 @@ fn common_end<'a, I: PartialEq>(a: &'a [I], b: &[I]) -> &'a [I] {
 }
 
 /// Merges blocks that form a straight line; the others keep their order.
-pub(super) fn join_pairs<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> bool {
+pub(super) fn join_pairs<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> bool {
     let counts = predecessor_counts(func);
     let mut joined = IdVec::filled(false, func.blocks.len());
     let mut changed = false;
@@ -167,7 +159,7 @@ pub(super) fn join_pairs<T: Target>(func: &mut Function<T, PReg>, freqs: &mut Ed
 }
 
 /// Moves the contents of `next` to the end of `block`, which jumps to it.
-fn append<T: Target>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, block: Block, next: Block) {
+fn append<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs, block: Block, next: Block) {
     let nothing = Control::Jump(Succ { block: next, args: Vec::new() });
     let insts = std::mem::take(&mut func.blocks[next].insts);
     let control_loc = func.blocks[next].control_loc;

@@ -18,15 +18,13 @@ use super::linear::{LinearFunction, Point, control_succs};
 use super::parallel_move::{Step, Storage};
 use super::resolve::Gap;
 use super::rewrite::Allocation;
-use crate::mir::{Block, Function, VReg};
-use crate::registers::{Operand, PReg, Reuse, Role};
-use crate::target::Target;
+use crate::mir::{Block, Function, Isa, Operand, PReg, Reuse, Role, VReg};
 
 /// The values that each register and slot certainly holds, as sorted lists.
 type State = BTreeMap<Storage, Vec<VReg>>;
 
 /// Verifies an allocation; the error describes the first violation.
-pub fn check<T: Target>(
+pub fn check<T: Isa>(
     target: &T,
     func: &Function<T, VReg>,
     linear: &LinearFunction,
@@ -74,14 +72,14 @@ fn meet(old: &mut Option<State>, new: State) -> bool {
     changed
 }
 
-struct Checker<'a, T: Target> {
+struct Checker<'a, T: Isa> {
     target: &'a T,
     func: &'a Function<T, VReg>,
     linear: &'a LinearFunction,
     allocation: &'a Allocation,
 }
 
-impl<T: Target> Checker<'_, T> {
+impl<T: Isa> Checker<'_, T> {
     /// Executes a block symbolically; returns the states at the start of its successors.
     fn block(&self, block: Block, mut state: State, report: &mut dyn FnMut(String)) -> Vec<(Block, State)> {
         let data = &self.func.blocks[block];
@@ -175,7 +173,7 @@ impl<T: Target> Checker<'_, T> {
                 complain(format!("{reg} does not hold {vreg}"));
             }
         }
-        for reg in self.target.clobbers(inst).iter() {
+        for reg in T::clobbers(inst).iter() {
             state.remove(&Storage::Reg(reg));
         }
         for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def())
@@ -192,7 +190,7 @@ impl<T: Target> Checker<'_, T> {
         regs: &[PReg],
         complain: &mut dyn FnMut(String),
     ) {
-        let clobbers = self.target.clobbers(inst);
+        let clobbers = T::clobbers(inst);
         for (i, (&(vreg, operand), &reg)) in operands.iter().zip(regs).enumerate() {
             if operand.fixed.is_some_and(|fixed| fixed != reg) {
                 complain(format!("{vreg} is in {reg}, not in its fixed register"));

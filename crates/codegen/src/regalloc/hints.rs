@@ -9,8 +9,7 @@
 use ssa::{EntityId, IdVec};
 
 use super::linear::{LinearFunction, Need, Point};
-use crate::mir::VReg;
-use crate::registers::PReg;
+use crate::mir::{PReg, VReg};
 
 /// The register that a hint suggests.
 #[derive(Clone, Copy, PartialEq, Debug)]

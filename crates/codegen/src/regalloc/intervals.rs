@@ -9,8 +9,7 @@ use ssa::{IdVec, entity_id};
 
 use super::linear::{LinearFunction, Point};
 use super::liveness::{Lifetimes, Range, Use};
-use crate::mir::VReg;
-use crate::registers::PReg;
+use crate::mir::{PReg, VReg};
 
 entity_id! {
     /// A piece of a live interval.

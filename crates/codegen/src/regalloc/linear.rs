@@ -13,9 +13,9 @@
 
 use ssa::{EntityId, IdVec};
 
-use crate::mir::{Block, Control, Function, Succ, VReg};
-use crate::registers::{Operand, PReg, RegClass, RegSet, Reuse, Role};
-use crate::target::Target;
+use crate::mir::{
+    Block, Control, Costs, Function, Isa, Operand, PReg, RegClass, RegSet, Reuse, Role, Succ, VReg,
+};
 
 /// A program point. Ranges of points are half-open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -197,14 +197,10 @@ pub struct LinearFunction {
     pub edge_args: Vec<EdgeArg>,
     /// Source and destination of copies, with the number of the instruction.
     pub copies: Vec<(VReg, VReg, u32)>,
-    /// See [`Target::CONTROL_WAIT`].
-    pub control_wait: f32,
-    /// See [`Target::rematerialize_cost`].
+    /// The target's costs for this function.
+    pub costs: Costs,
+    /// Cost of rematerialising each value that can be, in loads from the stack.
     pub rematerialize: IdVec<VReg, f32>,
-    /// See [`Target::SAVE_SPAN`].
-    pub save_span: u32,
-    /// See [`Target::save_costs`].
-    pub save_costs: [f32; 2],
     operands: Vec<AllocOperand>,
     operand_ends: Vec<u32>,
     block_of: Vec<Block>,
@@ -212,7 +208,7 @@ pub struct LinearFunction {
 
 impl LinearFunction {
     /// Numbers the function.
-    pub fn new<T: Target>(target: &T, func: &Function<T, VReg>) -> Self {
+    pub fn new<T: Isa>(target: &T, func: &Function<T, VReg>) -> Self {
         let mut linear = Self {
             blocks: block_spans(func),
             order: func.order.clone(),
@@ -223,16 +219,14 @@ impl LinearFunction {
             clobbers: Vec::new(),
             edge_args: Vec::new(),
             copies: Vec::new(),
-            control_wait: T::CONTROL_WAIT,
+            costs: target.costs(func.optimize_for_size, func.has_calls),
             rematerialize: IdVec::filled(0.0, func.vregs.len()),
-            save_span: T::SAVE_SPAN,
-            save_costs: target.save_costs(func),
             operands: Vec::new(),
             operand_ends: Vec::new(),
             block_of: Vec::new(),
         };
         for &block in &func.order {
-            linear.add_block(target, func, block);
+            linear.add_block(func, block);
         }
         linear.add_edge_args(func);
         linear
@@ -282,7 +276,7 @@ impl LinearFunction {
         self.blocks[self.block_at(point)].from == point
     }
 
-    fn add_block<T: Target>(&mut self, target: &T, func: &Function<T, VReg>, block: Block) {
+    fn add_block<T: Isa>(&mut self, func: &Function<T, VReg>, block: Block) {
         let data = &func.blocks[block];
         let from = self.blocks[block].from;
         for &param in &data.params {
@@ -290,11 +284,11 @@ impl LinearFunction {
         }
         self.end_number(block);
         for inst in &data.insts {
-            self.add_inst(target, inst, func.optimize_for_size);
+            self.add_inst::<T>(inst);
             self.end_number(block);
         }
         if let Some(inst) = data.control.inst() {
-            self.add_inst(target, inst, func.optimize_for_size);
+            self.add_inst::<T>(inst);
         }
         self.end_number(block);
         debug_assert_eq!(Point::early(self.numbers()), self.blocks[block].to);
@@ -305,7 +299,7 @@ impl LinearFunction {
         self.block_of.push(block);
     }
 
-    fn add_inst<T: Target>(&mut self, target: &T, inst: &T::Inst<VReg>, for_size: bool) {
+    fn add_inst<T: Isa>(&mut self, inst: &T::Inst<VReg>) {
         let n = self.numbers();
         let mut described: Vec<(VReg, Operand)> = Vec::new();
         T::map_operands(inst, &mut |reg: VReg, operand| {
@@ -328,12 +322,13 @@ impl LinearFunction {
         if let [(dst, Operand { role: Role::Def, .. })] = described[..]
             && self.rematerializable[dst]
         {
-            self.rematerialize[dst] = target.rematerialize_cost(inst, for_size);
+            let Costs { rematerialize, rematerialize_long, .. } = self.costs;
+            self.rematerialize[dst] = if T::is_long(inst) { rematerialize_long } else { rematerialize };
         }
         if let Some((dst, src)) = T::as_copy(inst) {
             self.copies.push((src, dst, n));
         }
-        self.reserve(n, first, target.clobbers(inst));
+        self.reserve(n, first, T::clobbers(inst));
     }
 
     /// Records the definitions of number `n` and its register reservations.
@@ -375,7 +370,7 @@ impl LinearFunction {
     }
 
     /// Records the edge arguments whose parameters are used.
-    fn add_edge_args<T: Target>(&mut self, func: &Function<T, VReg>) {
+    fn add_edge_args<T: Isa>(&mut self, func: &Function<T, VReg>) {
         let mut all = Vec::new();
         for &pred in &func.order {
             for Succ { block, args } in control_succs(&func.blocks[pred].control) {
@@ -414,7 +409,7 @@ const fn is_definition(need: Need) -> bool {
 }
 
 /// The edges of a control that can carry arguments.
-pub fn control_succs<T: Target>(control: &Control<T, VReg>) -> impl Iterator<Item = &Succ<VReg>> {
+pub fn control_succs<T: Isa>(control: &Control<T, VReg>) -> impl Iterator<Item = &Succ<VReg>> {
     let (first, second) = match control {
         Control::Jump(to) => (Some(to), None),
         Control::Branch { taken, other, .. } => (Some(taken), Some(other)),
@@ -426,7 +421,7 @@ pub fn control_succs<T: Target>(control: &Control<T, VReg>) -> impl Iterator<Ite
 /// Upper limit of frequencies, so that sums of costs stay finite.
 const MAX_FREQ: f32 = 1e12;
 
-fn block_spans<T: Target>(func: &Function<T, VReg>) -> IdVec<Block, BlockSpan> {
+fn block_spans<T: Isa>(func: &Function<T, VReg>) -> IdVec<Block, BlockSpan> {
     let mut blocks: IdVec<Block, BlockSpan> = func
         .blocks
         .values()

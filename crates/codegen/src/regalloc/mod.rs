@@ -29,9 +29,7 @@ mod tests;
 
 use std::fmt::Write;
 
-use crate::mir::{Function, VReg};
-use crate::registers::PReg;
-use crate::target::Target;
+use crate::mir::{Function, Isa, PReg, VReg};
 
 use linear::LinearFunction;
 use linear_scan::Placement;
@@ -40,7 +38,7 @@ use spill::Spills;
 
 /// Replaces virtual by physical registers; see `mir` for the invariants before and after. Panics if an
 /// instruction needs more registers than the target has.
-pub fn allocate<T: Target>(target: &T, func: Function<T, VReg>) -> Function<T, PReg> {
+pub fn allocate<T: Isa>(target: &T, func: Function<T, VReg>) -> Function<T, PReg> {
     let linear = LinearFunction::new(target, &func);
     let allocation = decide(target, &linear);
     if cfg!(debug_assertions)
@@ -53,10 +51,10 @@ pub fn allocate<T: Target>(target: &T, func: Function<T, VReg>) -> Function<T, P
 {decisions}"
         );
     }
-    rewrite::rewrite(target, &linear, func, allocation)
+    rewrite::rewrite(&linear, func, allocation)
 }
 
-fn decide<T: Target>(target: &T, linear: &LinearFunction) -> Allocation {
+fn decide<T: Isa>(target: &T, linear: &LinearFunction) -> Allocation {
     let info = target.registers();
     let placement = linear_scan::scan(linear, info);
     let mut spills = Spills::new(linear, &placement);

@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use super::intervals::{Intervals, Location, Piece};
 use super::linear::{Point, Reservation};
 use super::liveness::Range;
-use crate::mir::VReg;
-use crate::registers::PReg;
+use crate::mir::{PReg, VReg};
 
 /// The occupancy of one physical register.
 #[derive(Debug, Default)]

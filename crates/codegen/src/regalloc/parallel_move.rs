@@ -12,8 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mir::{SpillSlot, VReg};
-use crate::registers::{PReg, RegClass, RegSet};
+use crate::mir::{PReg, RegClass, RegSet, SpillSlot, VReg};
 
 /// The source or destination of a move.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -10,8 +10,7 @@ use super::hints::{Hints, Wish};
 use super::intervals::{Intervals, Location, Piece};
 use super::linear::{LinearFunction, Point};
 use super::occupancy::Registers;
-use crate::mir::VReg;
-use crate::registers::{PReg, RegSet, RegisterInfo};
+use crate::mir::{PReg, RegSet, RegisterInfo, VReg};
 
 /// Number of passes over all pieces.
 const ROUNDS: usize = 2;

@@ -11,8 +11,7 @@ use super::linear::{LinearFunction, Need, Point};
 use super::linear_scan::Placement;
 use super::parallel_move::{Move, Spare, Step, Storage, sequentialize};
 use super::spill::{Spills, Stores, live_in_blocks};
-use crate::mir::{Block, SpillSlot, VReg};
-use crate::registers::{PReg, RegClass, RegSet, RegisterInfo};
+use crate::mir::{Block, PReg, RegClass, RegSet, RegisterInfo, SpillSlot, VReg};
 
 /// A position at which moves are inserted, ordered by execution within a block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -6,11 +6,9 @@ use super::intervals::{Intervals, Location};
 use super::linear::{LinearFunction, Need, Point};
 use super::parallel_move::Step;
 use super::resolve::Gap;
-use crate::frame::StackSlot;
-use crate::insts::Insts;
-use crate::mir::{Block, BlockData, Control, Function, SpillSlot, Succ, VReg};
-use crate::registers::{PReg, RegClass, RegSet};
-use crate::target::Target;
+use crate::mir::{
+    Block, BlockData, Control, Function, Insts, Isa, PReg, RegClass, RegSet, SpillSlot, StackSlot, Succ, VReg,
+};
 
 /// The result of the allocator, input of the checker and the rewrite.
 #[derive(Debug)]
@@ -58,8 +56,7 @@ pub fn assign_operands(linear: &LinearFunction, intervals: &Intervals) -> (Vec<P
 }
 
 /// Rewrites the function over physical registers.
-pub fn rewrite<T: Target>(
-    target: &T,
+pub fn rewrite<T: Isa>(
     linear: &LinearFunction,
     func: Function<T, VReg>,
     allocation: Allocation,
@@ -73,7 +70,7 @@ pub fn rewrite<T: Target>(
     };
     let mut blocks: IdVec<Block, Option<BlockData<T, PReg>>> = func.blocks.ids().map(|_| None).collect();
     for &block in &func.order {
-        blocks[block] = Some(writer.block(target, &func, block));
+        blocks[block] = Some(writer.block(&func, block));
     }
     assert_eq!(writer.next_move, allocation.moves.len(), "every move is inserted at a gap");
     let written = writer.written;
@@ -93,7 +90,7 @@ pub fn rewrite<T: Target>(
 }
 
 /// The defining instruction of every value that some move rematerialises, sorted by value.
-fn definitions<T: Target>(
+fn definitions<T: Isa>(
     linear: &LinearFunction,
     func: &Function<T, VReg>,
     allocation: &Allocation,
@@ -117,7 +114,7 @@ fn definitions<T: Target>(
     made.into_iter().map(definition).collect()
 }
 
-struct Writer<'a, T: Target> {
+struct Writer<'a, T: Isa> {
     linear: &'a LinearFunction,
     allocation: &'a Allocation,
     definitions: Vec<(VReg, T::Inst<VReg>)>,
@@ -125,8 +122,8 @@ struct Writer<'a, T: Target> {
     written: RegSet,
 }
 
-impl<T: Target> Writer<'_, T> {
-    fn block(&mut self, target: &T, func: &Function<T, VReg>, block: Block) -> BlockData<T, PReg> {
+impl<T: Isa> Writer<'_, T> {
+    fn block(&mut self, func: &Function<T, VReg>, block: Block) -> BlockData<T, PReg> {
         let data = &func.blocks[block];
         let span = &self.linear.blocks[block];
         let mut out = Insts::with_capacity(data.insts.len());
@@ -140,19 +137,19 @@ impl<T: Target> Writer<'_, T> {
             if self.allocation.dropped[n as usize] {
                 continue;
             }
-            let inst = self.inst(target, inst, n);
+            let inst = self.inst(inst, n);
             if T::as_copy(&inst).is_none_or(|(dst, src)| dst != src) {
                 out.push(inst, loc);
             }
         }
         let control_loc = data.control_loc;
         self.moves(Point::early(span.control()), false, control_loc, &mut out);
-        let control = self.control(target, &data.control, span.control());
+        let control = self.control(&data.control, span.control());
         self.moves(Point::early(span.control()), true, control_loc, &mut out);
         BlockData { params: Vec::new(), insts: out, control, control_loc, freq: data.freq }
     }
 
-    fn inst(&mut self, target: &T, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {
+    fn inst(&mut self, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {
         let mut regs = self.allocation.operands[self.linear.operand_range(n)].iter();
         let written = &mut self.written;
         let inst = T::map_operands(inst, &mut |_, operand| {
@@ -162,21 +159,21 @@ impl<T: Target> Writer<'_, T> {
             }
             reg
         });
-        self.written = self.written.union(target.clobbers(&inst));
+        self.written = self.written.union(T::clobbers(&inst));
         inst
     }
 
-    fn control(&mut self, target: &T, control: &Control<T, VReg>, n: u32) -> Control<T, PReg> {
+    fn control(&mut self, control: &Control<T, VReg>, n: u32) -> Control<T, PReg> {
         let to = |succ: &Succ<VReg>| Succ { block: succ.block, args: Vec::new() };
         match control {
             Control::Jump(succ) => Control::Jump(to(succ)),
             Control::Branch { inst, taken, other } => {
-                Control::Branch { inst: self.inst(target, inst, n), taken: to(taken), other: to(other) }
+                Control::Branch { inst: self.inst(inst, n), taken: to(taken), other: to(other) }
             }
             Control::Dispatch { inst, targets } => {
-                Control::Dispatch { inst: self.inst(target, inst, n), targets: targets.clone() }
+                Control::Dispatch { inst: self.inst(inst, n), targets: targets.clone() }
             }
-            Control::Exit(inst) => Control::Exit(self.inst(target, inst, n)),
+            Control::Exit(inst) => Control::Exit(self.inst(inst, n)),
         }
     }
 

@@ -16,8 +16,7 @@ use super::dominators::Dominators;
 use super::intervals::{Intervals, Location};
 use super::linear::{LinearFunction, Point};
 use super::linear_scan::Placement;
-use crate::mir::{Block, SpillSlot, VReg};
-use crate::registers::RegClass;
+use crate::mir::{Block, RegClass, SpillSlot, VReg};
 
 /// The positions of the stores of a spilled value.
 #[derive(Clone, PartialEq, Eq, Debug)]

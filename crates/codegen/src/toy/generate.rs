@@ -7,9 +7,10 @@
 use ssa::{EntityId, IdVec};
 
 use super::{Op, Toy, ToyInst, empty_function, mix};
-use crate::mir::{Block, BlockData, Control, Function, Succ, VReg, VRegData};
-use crate::registers::{Operand, PReg, RegClass, RegSet, Reuse, Role};
-use crate::target::Target;
+use crate::mir::Isa;
+use crate::mir::{
+    Block, BlockData, Control, Function, Operand, PReg, RegClass, RegSet, Reuse, Role, Succ, VReg, VRegData,
+};
 
 /// A sequence of pseudo-random numbers.
 #[derive(Clone, Debug)]

@@ -12,9 +12,8 @@ use std::marker::PhantomData;
 
 use codegen::layout;
 use codegen::{
-    Block, BlockData, CallLayout, CodeBuffer, Control, Fixup, Fragment, Function, Lower, Operand, PReg,
-    Placement, Position, Reference, RegClass, RegSet, Register, RegisterInfo, Remat, StackSlot, Succ, Target,
-    Unsupported, VReg, relax,
+    Block, BlockData, CodeBuffer, Control, Costs, Encode, Fixup, Fragment, Function, Isa, Operand, PReg,
+    Placement, Reference, RegSet, Register, RegisterInfo, StackSlot, Succ, relax,
 };
 use ssa::{EntityId, IdVec};
 
@@ -94,51 +93,27 @@ impl Fixup for Transfer {
     }
 }
 
-impl Target for Machine {
+impl Isa for Machine {
     type Inst<R: Register> = Inst;
-    type Fixup = Transfer;
-    type Facts = ();
-
-    fn analyze(&self, _: &ssa::Module, _: &ssa::Function) {}
 
     fn registers(&self) -> &RegisterInfo {
         &self.registers
     }
 
-    fn value_classes(&self, _: ssa::Type) -> &'static [RegClass] {
-        &[RegClass::Int]
-    }
-
-    fn call_layout(&self, _: &ssa::Signature) -> CallLayout {
-        unreachable!("the machine has no calls")
+    fn costs(&self, _: bool, _: bool) -> Costs {
+        Costs::SIMPLE
     }
 
     fn map_operands<R: Register, S: Register>(inst: &Inst, _: &mut dyn FnMut(R, Operand) -> S) -> Inst {
         inst.clone()
     }
 
-    fn clobbers<R: Register>(&self, _: &Inst) -> RegSet {
+    fn clobbers<R: Register>(_: &Inst) -> RegSet {
         RegSet::EMPTY
     }
 
     fn as_copy<R: Register>(_: &Inst) -> Option<(R, R)> {
         None
-    }
-
-    fn lower(&self, _: &mut Lower<'_, Self>, _: ssa::Inst) -> Result<(), Unsupported> {
-        unreachable!("functions of this machine are made by hand")
-    }
-
-    fn lower_terminator(&self, _: &mut Lower<'_, Self>, _: ssa::Inst) -> Result<(), Unsupported> {
-        unreachable!("functions of this machine are made by hand")
-    }
-
-    fn lower_params(&self, _: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
-        unreachable!("functions of this machine are made by hand")
-    }
-
-    fn materialize(&self, _: &ssa::Module, _: Remat, _: usize, _: VReg) -> Inst {
-        unreachable!("the machine has no registers")
     }
 
     fn copy(_: PReg, _: PReg) -> Inst {
@@ -163,12 +138,12 @@ impl Target for Machine {
     fn is_trap<R: Register>(inst: &Inst) -> bool {
         *inst == Inst::Trap
     }
+}
 
-    fn frame(&self, _: &mut Function<Self, PReg>) {}
+impl Encode for Machine {
+    type Fixup = Transfer;
 
-    fn peephole(&self, _: &mut Function<Self, PReg>) {}
-
-    fn encode(&self, inst: &Inst, _: Position, buf: &mut CodeBuffer<Transfer>) {
+    fn encode(&self, inst: &Inst, buf: &mut CodeBuffer<Transfer>) {
         buf.instruction(|out| match *inst {
             Inst::Step(tag) => out.extend([STEP, tag]),
             Inst::Return(tag) => out.extend([RETURN, tag]),
@@ -177,25 +152,24 @@ impl Target for Machine {
         });
     }
 
-    fn encode_branch(&self, inst: &Inst, to: Block, _: Position, buf: &mut CodeBuffer<Transfer>) {
+    fn encode_branch(&self, inst: &Inst, to: Block, buf: &mut CodeBuffer<Transfer>) {
         let Inst::Branch { bit, when } = *inst else { panic!("{inst} is no branch") };
         let opcode = if when { BRANCH } else { BRANCH_NOT };
         let label = CodeBuffer::<Transfer>::block_label(to);
         buf.fixup(Transfer(vec![opcode, bit]), Reference::Label(label));
     }
 
-    fn encode_jump(&self, to: Block, at: Position, buf: &mut CodeBuffer<Transfer>) {
-        assert_ne!(at.next, Some(to), "a jump to the next block");
+    fn encode_jump(&self, to: Block, buf: &mut CodeBuffer<Transfer>) {
         let label = CodeBuffer::<Transfer>::block_label(to);
         buf.fixup(Transfer(vec![JUMP]), Reference::Label(label));
     }
 
-    fn encode_dispatch(&self, _: &Inst, targets: &[Block], _: Position, buf: &mut CodeBuffer<Transfer>) {
+    fn encode_dispatch(&self, _: &Inst, targets: &[Block], buf: &mut CodeBuffer<Transfer>) {
         let table = buf.table(targets.iter().map(|&to| CodeBuffer::<Transfer>::block_label(to)));
         buf.instruction(|out| out.extend([DISPATCH, table as u8]));
     }
 
-    fn begin_block(&self, _: Position, falls_in: bool, is_target: bool, buf: &mut CodeBuffer<Transfer>) {
+    fn begin_block(&self, falls_in: bool, is_target: bool, buf: &mut CodeBuffer<Transfer>) {
         if falls_in && is_target {
             buf.instruction(|out| out.push(MARK));
         }
@@ -319,7 +293,11 @@ pub fn run_bytes(fragment: &Fragment<Transfer>, seed: u64) -> (Vec<u8>, End) {
                 let label = table[run.index(table.len())];
                 goto = Some(code.address(0, fragment.labels[label]) as usize);
             }
-            _ if opcode == JUMP => goto = Some(destination(&bytes, pc, 1, form)),
+            _ if opcode == JUMP => {
+                let to = destination(&bytes, pc, 1, form);
+                assert_ne!(to, pc + 1 + (1 << form), "a jump to the next block");
+                goto = Some(to);
+            }
             _ if run.bit(bytes[pc + 1]) == (opcode == BRANCH) => {
                 goto = Some(destination(&bytes, pc, 2, form))
             }

@@ -47,8 +47,8 @@ use ssa::{ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
 use self::results::{Results, export_convention, service_convention};
 use self::wrapper::WrapperMaker;
 pub use self::wrapper::{Entry, START_ENTRY};
+use crate::machine::{argument_room, call_layout};
 use crate::memory_plan::MemoryPlan;
-use crate::target::{argument_room, call_layout};
 
 /// Bytes of an entry's jump.
 pub const ENTRY_BYTES: u32 = 5;

@@ -12,8 +12,8 @@
 //! copies and spills are sunk to the branches that need them ([`sink`]). Then the prologue is placed as late as
 //! possible ([`frame_region`]).
 
-mod sink;
-mod tail_duplication;
+pub mod sink;
+pub mod tail_duplication;
 
 use codegen::{
     Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
@@ -22,8 +22,7 @@ use pvm_isa::Opcode;
 use ssa::IdVec;
 
 use crate::inst::{Callee, Inst, Mem, SP};
-use crate::peephole::{dead, values};
-use crate::target::{CALLEE_SAVED, Pvm};
+use crate::machine::{CALLEE_SAVED, Pvm};
 
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;
@@ -32,21 +31,9 @@ const BIAS: i64 = 128;
 /// Minimum number of uses of the frame for which shorter displacements are worth moving the stack pointer.
 const MANY_USES: usize = 9;
 
-/// Lays out the frame and writes it into the function.
-pub fn lay_out(target: &Pvm, func: &mut Function<Pvm, PReg>) {
-    if !func.optimize_for_size {
-        tail_duplication::duplicate(target.gp, func);
-    }
-    values::reuse(func);
-    // Registers of the caller are restored by the epilogues, which are added later: none is live at exits yet.
-    dead::remove(func, RegSet::EMPTY);
-    sink::sink(func);
-    place(target, func);
-}
-
 /// Inserts prologue and epilogues and resolves all slots.
-fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
-    let info = codegen::Target::registers(target);
+pub fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
+    let info = codegen::Isa::registers(target);
     func.written = func
         .order
         .iter()

@@ -13,8 +13,8 @@ use pvm_isa::gas::{self, GasInst};
 use pvm_isa::{GpVersion, Inst as Machine, asm};
 
 use crate::inst::{Inst, Mem, SP};
+use crate::machine::Pvm;
 use crate::peephole::effects::ends_block;
-use crate::target::Pvm;
 
 /// Maximum number of instructions in a block that is duplicated.
 const MAX_INSTS: usize = 14;

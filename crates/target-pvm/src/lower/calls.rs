@@ -4,13 +4,13 @@
 //! before the call and loaded from it afterwards. A tail call writes its stack arguments where the function's own came
 //! in; callers have made room for them (see [`codegen::ArgumentRoom`]).
 
-use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
+use codegen::{ArgLoc, CallLayout, PReg, RegSet, Select, StackSlot, Unsupported, VReg};
 use pvm_isa::Opcode;
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 
 use super::{Cx, any, immediate, sext, temp};
 use crate::inst::{Call, Callee, Inst, Mem, RA};
-use crate::target::{ARGS, RESULTS};
+use crate::machine::{ARGS, RESULTS};
 
 /// The host call of GP 0.8 that grows the heap.
 const GROW_HEAP: u32 = 1;

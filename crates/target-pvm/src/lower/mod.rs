@@ -18,22 +18,66 @@ mod control;
 mod memory;
 mod select;
 
-use codegen::{Lower, RegClass, Unsupported, VReg};
+use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported, VReg};
 use pvm_isa::Opcode;
 use ssa::{InstData, Type, UnaryOp, Value};
 
-use crate::demand::How;
+use crate::demand::{Facts, How};
 use crate::inst::Inst;
-use crate::target::Pvm;
+use crate::machine::{self, Pvm};
 
-pub use calls::params;
-pub use control::terminator;
+use calls::params;
+use control::terminator;
 
 /// The context of lowering one function.
 pub type Cx<'a> = Lower<'a, Pvm>;
 
+impl Select for Pvm {
+    type Facts = Facts;
+
+    fn value_classes(&self, _ty: ssa::Type) -> &'static [RegClass] {
+        &[RegClass::Int]
+    }
+
+    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
+        machine::call_layout(sig)
+    }
+
+    fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {
+        Facts::new(func)
+    }
+
+    fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        instruction(cx, inst)
+    }
+
+    fn lower_terminator(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        terminator(cx, inst)
+    }
+
+    fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
+        params(cx);
+        Ok(())
+    }
+
+    fn materialize(&self, _module: &ssa::Module, what: Remat, _word: usize, dst: VReg) -> Inst<VReg> {
+        match what {
+            Remat::Const(_, value) => Inst::Const { dst, value },
+            Remat::Data(data, offset) => {
+                Inst::Const { dst, value: i64::from((self.plan.address(data) as i32).wrapping_add(offset)) }
+            }
+            Remat::Frame(slot) => Inst::SlotAddr {
+                dst,
+                slot: StackSlot::Object { slot, offset: 0 },
+                bias: (self.plan.linear_base() as i32).wrapping_neg(),
+            },
+            Remat::Func(func) => Inst::FuncRef { dst, func },
+        }
+    }
+}
+
 /// Selects instructions for an SSA instruction that is no terminator.
-pub fn instruction(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
+fn instruction(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
     let func = cx.func;
     match &func.insts[inst] {
         InstData::Unary { op, ty, arg } => arith::unary(cx, cx.result(inst), *op, *ty, *arg),

@@ -8,7 +8,7 @@ use codegen::{Function, PReg, RegSet};
 use super::effects::{Effects, is_pure};
 use super::liveness::{Live, live_in, live_out, spill_access};
 use crate::inst::{Inst, Mem, SP};
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Removes dead instructions. `at_exit` are registers that the caller relies on.
 pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {

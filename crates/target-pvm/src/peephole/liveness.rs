@@ -8,7 +8,7 @@ use ssa::{EntityId, IdVec};
 
 use super::effects::Effects;
 use crate::inst::{Inst, Mem, SP};
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Registers and spill slots.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

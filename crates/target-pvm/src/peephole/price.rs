@@ -11,7 +11,7 @@ use ssa::IdVec;
 
 use super::effects::ends_block;
 use crate::inst::Inst;
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// A basic block of the machine.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use pvm_isa::gas::{self, GasInst};
 
 use super::effects::{Access, Effects, ends_block, is_barrier};
 use crate::inst::Inst;
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Maximum number of instructions in a window.
 const WINDOW: usize = 96;

@@ -11,7 +11,7 @@ use pvm_isa::Opcode;
 
 use super::effects::{Access, Effects, is_barrier};
 use crate::inst::{Inst, Mem};
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Store opcodes by width; each is twice as wide as the one before.
 const WIDTHS: [Opcode; 4] =

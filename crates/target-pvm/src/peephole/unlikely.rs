@@ -14,7 +14,7 @@ use ssa::IdVec;
 
 use super::price::{Segment, segments};
 use crate::inst::Inst;
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Gas per call that a mark must save when optimising for size.
 const GAIN_FOR_SIZE: f32 = 24.0;

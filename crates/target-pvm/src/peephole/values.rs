@@ -27,7 +27,7 @@ use ssa::IdVec;
 
 use super::effects::{Access, Effects, is_pure};
 use crate::inst::{Inst, Mem, SP};
-use crate::target::Pvm;
+use crate::machine::Pvm;
 
 /// Maximum number of slots for which all known ones are carried into the next block. Each block has its own copy of the
 /// state.

@@ -12,8 +12,8 @@ use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
 use ssa::IdVec;
 
 use crate::inst::Inst;
+use crate::machine::Thumb;
 use crate::peephole::effects::{Effects, live_in};
-use crate::target::Thumb;
 
 /// Maximum number of blocks from which copies sink.
 const MAX_BLOCKS: usize = 16;

@@ -10,7 +10,7 @@ use ssa::{Addr, BinaryOp, DataId, InstData, Value};
 use thumb_isa::{Opcode, Shift};
 
 use super::{Cx, WordSource, arith, constant, part, reg, temp, word};
-use crate::inst::{Base, Inst, alu_reg};
+use crate::inst::{Base, Inst, add_imm, alu_reg};
 
 /// The operand of a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,7 +201,7 @@ fn indexed(cx: &mut Cx<'_>, index: Value, offset: i32, reach: Reach) -> Mem {
     }
     let sum = temp(cx);
     if crate::immediate::fits_add(high) {
-        cx.emit(arith::add_imm(sum, index, high));
+        cx.emit(add_imm(sum, index, high));
     } else {
         let high = constant(cx, high);
         cx.emit(alu_reg(Opcode::AddReg, sum, index, high, Shift::NONE));

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::condition::{Compare, Src, Test};
 use crate::immediate::{fits_add, is_modified};
-use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
-use crate::target::MemoryMode;
+use crate::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::machine::MemoryMode;
 
 /// Selects a binary operation on words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
@@ -132,22 +132,6 @@ pub fn add_constant(cx: &mut Cx<'_>, dst: VReg, a: WordSource, imm: u32) {
     } else {
         let b = constant(cx, imm);
         cx.emit(alu_reg(Opcode::AddReg, dst, a, b, Shift::NONE));
-    }
-}
-
-/// `dst = a + imm` for a constant that fits.
-pub fn add_imm<R: codegen::Register>(dst: R, a: R, imm: u32) -> Inst<R> {
-    let negated = imm.wrapping_neg();
-    if (imm as i32) >= 0 && is_modified(imm) {
-        alu_imm(Opcode::AddImm, dst, a, imm)
-    } else if is_modified(negated) {
-        alu_imm(Opcode::SubImm, dst, a, negated)
-    } else if is_modified(imm) {
-        alu_imm(Opcode::AddImm, dst, a, imm)
-    } else if imm < 4096 {
-        Inst::Plain(Machine::add_plain(Opcode::Addw, dst, a, imm))
-    } else {
-        Inst::Plain(Machine::add_plain(Opcode::Subw, dst, a, negated))
     }
 }
 

@@ -5,7 +5,7 @@
 //! in; callers have made room for them (see [`codegen::ArgumentRoom`]). Its results are where those of the function are
 //! expected.
 
-use codegen::{ArgLoc, CallLayout, PReg, RegSet, StackSlot, Target, Unsupported, VReg};
+use codegen::{ArgLoc, CallLayout, PReg, RegSet, Select, StackSlot, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 use thumb_isa::{Opcode, RegList};
 

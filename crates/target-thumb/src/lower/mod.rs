@@ -22,16 +22,19 @@ mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use codegen::{Lower, RegClass, Unsupported, VReg};
+use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
 
+use crate::abi;
 use crate::condition::Src;
-use crate::inst::Inst;
-use crate::target::Thumb;
+use crate::inst::{Base, Inst, Symbol};
+use crate::machine::Thumb;
 
-pub use arith::add_imm;
-pub use calls::{is_runtime_function, params};
-pub use control::{terminator, trap_number};
+pub use calls::is_runtime_function;
+pub use control::trap_number;
+
+use calls::params;
+use control::terminator;
 
 /// The context of lowering one function.
 pub type Cx<'a> = Lower<'a, Thumb>;
@@ -52,8 +55,60 @@ impl Facts {
     }
 }
 
+impl Select for Thumb {
+    type Facts = Facts;
+
+    fn value_classes(&self, ty: ssa::Type) -> &'static [RegClass] {
+        abi::value_classes(self.cpu, ty)
+    }
+
+    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
+        abi::call_layout(self.cpu, sig)
+    }
+
+    fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {
+        Facts::new(func)
+    }
+
+    fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        instruction(cx, inst)
+    }
+
+    fn lower_terminator(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {
+        terminator(cx, inst)
+    }
+
+    fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
+        params(cx);
+        Ok(())
+    }
+
+    fn materialize(&self, module: &ssa::Module, what: Remat, word: usize, dst: VReg) -> Inst<VReg> {
+        match what {
+            Remat::Const(ty, bits) if self.value_classes(ty)[0] == RegClass::Float => {
+                Inst::FloatConst { dst, double: ty == ssa::Type::F64, bits: bits as u64 }
+            }
+            Remat::Const(_, bits) => Inst::Const { dst, value: (bits >> (32 * word)) as u32 },
+            Remat::Data(data, offset) => match self.base_of(data) {
+                Some(Base::Data(data)) => Inst::Address { dst, symbol: Symbol::Data(data), offset },
+                Some(Base::Register) => Inst::FromBase { dst, src: None, offset },
+                None => Inst::Const { dst, value: offset as u32 },
+            },
+            Remat::Frame(slot) => {
+                let slot = StackSlot::Object { slot, offset: 0 };
+                Inst::SlotAddr { dst, slot, base: self.memory_base() }
+            }
+            Remat::Func(func) if word == 0 => Inst::Address { dst, symbol: Symbol::Func(func), offset: 0 },
+            Remat::Func(func) => {
+                let sig = ssa::EntityId::index(module.decls[func].sig) as u32;
+                Inst::Const { dst, value: sig + 1 }
+            }
+        }
+    }
+}
+
 /// Selects instructions for an SSA instruction that is no terminator.
-pub fn instruction(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
+fn instruction(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
     let func = cx.func;
     match &func.insts[inst] {
         InstData::Unary { op, ty, arg } => return unary(cx, cx.result(inst), *op, *ty, *arg),
@@ -130,7 +185,7 @@ impl WordSource {
 
 /// Whether values of a type are in core registers.
 fn is_in_core(cx: &Cx<'_>, ty: Type) -> bool {
-    codegen::Target::value_classes(cx.target, ty)[0] == RegClass::Int
+    Select::value_classes(cx.target, ty)[0] == RegClass::Int
 }
 
 /// The source of a one-word value in core registers.

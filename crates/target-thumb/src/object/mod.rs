@@ -26,7 +26,7 @@ use ssa::{FuncId, IdVec, Module};
 
 use crate::fixup::Fixup;
 use crate::initial::Start;
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 pub use names::NameError;
 pub use notes::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES};

@@ -15,7 +15,7 @@ use super::names::Names;
 use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
 use crate::fixup::{Fixup, RelocationKind};
 use crate::inst;
-use crate::target::{MemoryMode, Thumb};
+use crate::machine::{MemoryMode, Thumb};
 use crate::uses;
 
 /// Writes one object.

@@ -14,7 +14,7 @@ use thumb_isa::{Flags, Opcode};
 use super::effects::Effects;
 use super::is_nothing;
 use crate::inst::{Inst, Machine, SP, to_machine};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Number of instructions searched from each one.
 const WINDOW: usize = 16;

@@ -8,7 +8,7 @@ use codegen::{Function, PReg, RegSet};
 
 use super::effects::{Effects, before, live_in, live_out};
 use crate::inst::{Inst, LR, Machine, SP};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Redirects definitions to the destinations of copies, and removes dead instructions.
 pub fn forward(func: &mut Function<Thumb, PReg>) {

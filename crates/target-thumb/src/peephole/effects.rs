@@ -5,7 +5,7 @@ use ssa::IdVec;
 use thumb_isa::{Opcode, RegList};
 
 use crate::inst::{Inst, LR, Machine, SP};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Registers read and written by one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,9 +9,8 @@
 use codegen::{Function, PReg};
 use thumb_isa::Opcode;
 
-use crate::inst::{Inst, Machine};
-use crate::lower::add_imm;
-use crate::target::Thumb;
+use crate::inst::{Inst, Machine, add_imm};
+use crate::machine::Thumb;
 
 /// Replaces loads of two words whose first register is their base.
 pub fn split_loads(func: &mut Function<Thumb, PReg>) {

@@ -17,7 +17,7 @@ use thumb_isa::{Cond, Flags, Opcode};
 use super::effects;
 use super::narrow::{live_at_end, live_before};
 use crate::inst::{Inst, Machine, to_machine};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Removes comparisons with zero.
 pub fn reuse(func: &mut Function<Thumb, PReg>) {

@@ -13,7 +13,7 @@ use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::IdVec;
 
 use crate::inst::{Callee, Inst, to_machine};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// In bytes: reach of a short conditional branch, reach of a short jump, and maximum distance of an island from a
 /// branch.

@@ -1,46 +1,39 @@
 //! From final instructions over registers to improved instructions of the machine.
 //!
 //! Registers, frame and block order are settled. Composite instructions are expanded first. Then each pass is a
-//! function from the function to itself, in the order of the list below. Decisions about sizes come last. Dispatch
+//! function from the function to itself, in the order of the list in `target.rs`. Decisions about sizes come last. Dispatch
 //! tables and the literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds
 //! an instruction that reads flags.
 
-mod accesses;
-mod copies;
+pub mod accesses;
+pub mod copies;
 pub(crate) mod effects;
-mod errata;
-mod flags;
-mod islands;
-mod narrow;
+pub mod errata;
+mod expand;
+pub mod flags;
+pub mod islands;
+pub mod narrow;
 mod pool;
-mod tables;
+pub mod tables;
 
 use codegen::{Control, Function, Insts, PReg};
 use thumb_isa::Opcode;
 
-use crate::expand;
 use crate::inst::{Inst, Machine, SP};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 pub use pool::Pool;
 
-/// Expands and improves the instructions of a function.
-pub fn improve(target: &Thumb, func: &mut Function<Thumb, PReg>) {
+/// Expands the composite instructions of a function; returns the literals that they load.
+pub fn expand(func: &mut Function<Thumb, PReg>) -> Pool {
     let mut pool = Pool::new(func);
     expand_all(func, &mut pool);
-    copies::forward(func);
-    flags::reuse(func);
-    flags::shift_tests(func);
-    flags::share(func);
-    accesses::move_on(func);
-    accesses::pair(func);
-    if target.cpu.restarts_dual_loads() {
-        errata::split_loads(func);
-    }
-    narrow::narrow(func);
-    islands::place(func);
-    tables::choose(func);
-    pool.place(func);
+    pool
+}
+
+/// Places the literals after the code. This is the last pass.
+pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
+    pool.into_iter().for_each(|pool| pool.place(func));
     debug_assert!(
         func.blocks.values().all(|block| ends_with_restores(&block.insts)),
         "{}: something follows registers that are restored",

@@ -8,7 +8,7 @@ use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};
 
 use crate::inst::{Inst, Machine, to_machine};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Replaces instructions by equal ones with short forms.
 pub fn narrow(func: &mut Function<Thumb, PReg>) {

@@ -9,7 +9,7 @@ use ssa::EntityId as _;
 
 use super::tables::most_bytes;
 use crate::inst::{Inst, Literal};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Maximum size of code in bytes for which all loads reach the pool, with a margin for the pool itself.
 const REACH: u32 = 3500;

@@ -8,7 +8,7 @@ use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::{EntityId as _, IdVec};
 
 use crate::inst::{Inst, Table};
-use crate::target::Thumb;
+use crate::machine::Thumb;
 
 /// Chooses the table of every dispatch.
 pub fn choose(func: &mut Function<Thumb, PReg>) {

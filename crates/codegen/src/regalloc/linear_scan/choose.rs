@@ -4,11 +4,11 @@
 //! the one with most votes is chosen; among equals, the one that the target lists first.
 
 use super::{PerReg, Scan, cost::MOVE};
+use crate::mir::PReg;
 use crate::regalloc::hints::Wish;
 use crate::regalloc::intervals::{Location, Piece};
 use crate::regalloc::linear::Point;
 use crate::regalloc::split::best_leave;
-use crate::registers::PReg;
 
 /// Weight of a web's vote, relative to the vote of a placed value.
 const WEB_VOTE: f32 = 0.5;

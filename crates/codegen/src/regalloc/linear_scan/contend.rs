@@ -3,11 +3,11 @@
 //! The values with the lowest cost per point gained are evicted: Belady's rule, weighted by frequency.
 
 use super::{PerReg, Scan, cost::per_point, is_strong};
+use crate::mir::PReg;
 use crate::regalloc::intervals::{Location, Origin, Piece};
 use crate::regalloc::linear::Point;
 use crate::regalloc::liveness::Range;
 use crate::regalloc::split::best_leave;
-use crate::registers::PReg;
 
 /// Weight, in loads from the stack, of a move that an eviction saves. Small, since the choice of the evicted value
 /// matters more.
@@ -36,7 +36,7 @@ impl Scan<'_> {
                 continue;
             };
             if self.is_unsaved(reg) {
-                weight += per_point((self.save_cost(), distance.max(self.linear.save_span)));
+                weight += per_point((self.save_cost(), distance.max(self.linear.costs.save_span)));
             }
             if weight < best.0 {
                 best = (weight, Some(reg));

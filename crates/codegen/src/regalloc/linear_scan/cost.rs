@@ -1,13 +1,12 @@
 //! The cost of having a value in memory. The unit is one execution of a load from the stack, per call.
 
 use super::Scan;
-use crate::mir::VReg;
+use crate::mir::{SAVE, VReg};
 use crate::regalloc::hints::{Hint, Wish};
 use crate::regalloc::intervals::{Location, Piece};
 use crate::regalloc::linear::Point;
 use crate::regalloc::liveness::Use;
 use crate::regalloc::split::{Cut, best_reload, reloads_on_back_edges};
-use crate::target::SAVE;
 
 /// Cost of a move between registers, in loads from the stack.
 pub(super) const MOVE: f32 = 0.1;
@@ -53,7 +52,7 @@ impl Scan<'_> {
         let waits = self.is_read_by_control(a_use)
             && cut.at > self.linear.blocks[block].from
             && !self.linear.rematerializable[vreg];
-        if waits { self.linear.control_wait * cut.freq } else { 0.0 }
+        if waits { self.linear.costs.control_wait * cut.freq } else { 0.0 }
     }
 
     /// The cost of a piece that has a register until `from` and later is in memory wherever registers are clobbered.

@@ -35,8 +35,7 @@ use super::liveness::Use;
 use super::occupancy::{Registers, Settled};
 use super::recolor::recolor;
 use super::split::best_leave;
-use crate::mir::VReg;
-use crate::registers::{PReg, RegSet, RegisterInfo};
+use crate::mir::{PReg, RegSet, RegisterInfo, VReg};
 
 /// Maximum number of ranges of a piece made by a split.
 const LONG: usize = 64;
@@ -157,8 +156,8 @@ impl<'a> Scan<'a> {
 
     /// The cost of being the first user of a callee-saved register.
     fn save_cost(&self) -> f32 {
-        let [first, further] = self.linear.save_costs;
-        self.entry_freq * if self.saved.is_empty() { first } else { further }
+        let costs = &self.linear.costs;
+        self.entry_freq * if self.saved.is_empty() { costs.first_save } else { costs.further_save }
     }
 
     /// Index of the first use that needs a register. The definition of a rematerialisable value doesn't.

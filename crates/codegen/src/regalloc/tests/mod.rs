@@ -3,11 +3,9 @@
 mod parallel_moves;
 mod shapes;
 
-use crate::mir::Function;
+use crate::mir::{Function, Isa, PReg};
 use crate::regalloc::linear::LinearFunction;
 use crate::regalloc::{allocate, linear_scan};
-use crate::registers::PReg;
-use crate::target::Target;
 use crate::toy::{Shape, Toy, random_function, run_physical, run_virtual};
 
 /// Allocates a random function (which runs the checker) and compares executions.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use ssa::EntityId;
 
-use crate::mir::{SpillSlot, VReg};
+use crate::mir::{PReg, RegClass, RegSet, SpillSlot, VReg};
 use crate::regalloc::parallel_move::{Move, Spare, Step, Storage, sequentialize};
-use crate::registers::{PReg, RegClass, RegSet};
 use crate::toy::Rng;
 
 /// Slots from this number on are for the resolver.

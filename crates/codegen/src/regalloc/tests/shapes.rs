@@ -1,9 +1,9 @@
 //! Small functions whose best allocation is known.
 
-use crate::mir::{BlockData, Control, Function, Succ, VReg, VRegData};
+use crate::mir::{
+    BlockData, Control, Function, Isa, Operand, PReg, RegClass, Reuse, Role, Succ, VReg, VRegData,
+};
 use crate::regalloc::allocate;
-use crate::registers::{Operand, PReg, RegClass, Reuse, Role};
-use crate::target::Target;
 use crate::toy::{Op, Toy, ToyInst, block, empty_function, run_physical, run_virtual};
 
 const INT: RegClass = RegClass::Int;

@@ -7,12 +7,15 @@
 //! Invariants: block 0 is the entry and has no predecessor; no edge is critical; every definition of a virtual
 //! register is unique (SSA) and dominates its uses; [`Function::order`] lists every block once, entry first.
 
+mod insts;
+mod isa;
+mod registers;
+
 use ssa::{IdVec, SourceLoc, entity_id};
 
-use crate::frame::StackSlot;
-use crate::insts::Insts;
-use crate::registers::{PReg, RegClass, RegSet, Register};
-use crate::target::Target;
+pub use insts::Insts;
+pub use isa::{Costs, Isa, SAVE};
+pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};
 
 entity_id! {
     /// A virtual register.
@@ -24,6 +27,24 @@ entity_id! {
 }
 
 impl Register for VReg {}
+
+/// A place on the stack.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum StackSlot {
+    /// A spilled value.
+    Spill(SpillSlot),
+    /// Byte `offset` of a stack object.
+    Object {
+        /// The object.
+        slot: ssa::FrameSlot,
+        /// Byte offset in it.
+        offset: i32,
+    },
+    /// Bytes of the outgoing argument area, from the stack pointer.
+    Outgoing(u32),
+    /// Bytes of the incoming argument area, from the caller's stack pointer.
+    Incoming(u32),
+}
 
 /// A virtual register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +66,7 @@ pub struct Succ<R> {
 
 /// How a block ends.
 #[derive(Debug)]
-pub enum Control<T: Target, R: Register> {
+pub enum Control<T: Isa, R: Register> {
     /// Goes to one block; no instruction when it is next.
     Jump(Succ<R>),
     /// Goes to `taken` when the conditional branch `inst` is taken, else to `other`.
@@ -68,7 +89,7 @@ pub enum Control<T: Target, R: Register> {
     Exit(T::Inst<R>),
 }
 
-impl<T: Target, R: Register> Clone for Control<T, R> {
+impl<T: Isa, R: Register> Clone for Control<T, R> {
     fn clone(&self) -> Self {
         match self {
             Self::Jump(to) => Self::Jump(to.clone()),
@@ -83,7 +104,7 @@ impl<T: Target, R: Register> Clone for Control<T, R> {
     }
 }
 
-impl<T: Target, R: Register> Control<T, R> {
+impl<T: Isa, R: Register> Control<T, R> {
     /// The instruction, if the control is not a plain jump.
     pub const fn inst(&self) -> Option<&T::Inst<R>> {
         match self {
@@ -105,7 +126,7 @@ impl<T: Target, R: Register> Control<T, R> {
 
 /// A block.
 #[derive(Debug)]
-pub struct BlockData<T: Target, R: Register> {
+pub struct BlockData<T: Isa, R: Register> {
     /// Parameters; empty after allocation. The entry block has none: an ordinary target instruction with fixed
     /// definitions defines the function's parameters.
     pub params: Vec<R>,
@@ -119,14 +140,14 @@ pub struct BlockData<T: Target, R: Register> {
     pub freq: f32,
 }
 
-impl<T: Target, R: Register> BlockData<T, R> {
+impl<T: Isa, R: Register> BlockData<T, R> {
     /// A block without straight-line instructions.
     pub const fn new(control: Control<T, R>, freq: f32) -> Self {
         Self { params: Vec::new(), insts: Insts::new(), control, control_loc: None, freq }
     }
 }
 
-impl<T: Target, R: Register> Clone for BlockData<T, R> {
+impl<T: Isa, R: Register> Clone for BlockData<T, R> {
     fn clone(&self) -> Self {
         Self {
             params: self.params.clone(),
@@ -140,7 +161,7 @@ impl<T: Target, R: Register> Clone for BlockData<T, R> {
 
 /// A machine function.
 #[derive(Debug)]
-pub struct Function<T: Target, R: Register> {
+pub struct Function<T: Isa, R: Register> {
     /// Used in messages and listings.
     pub name: String,
     /// Blocks by id.
@@ -157,7 +178,7 @@ pub struct Function<T: Target, R: Register> {
     pub outgoing_bytes: u32,
     /// Whether the function makes calls (which clobber its return address).
     pub has_calls: bool,
-    /// Maximum stack use without callees, in bytes, saved registers included; set by [`Target::frame`].
+    /// Maximum stack use without callees, in bytes, saved registers included; set by [`Target::frame`](crate::Target::frame).
     pub stack_bytes: u32,
     /// All registers that some instruction writes or clobbers; known after allocation.
     pub written: RegSet,
@@ -165,7 +186,7 @@ pub struct Function<T: Target, R: Register> {
     pub optimize_for_size: bool,
 }
 
-impl<T: Target, R: Register> Clone for Function<T, R> {
+impl<T: Isa, R: Register> Clone for Function<T, R> {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -183,14 +204,14 @@ impl<T: Target, R: Register> Clone for Function<T, R> {
     }
 }
 
-impl<T: Target> Function<T, PReg> {
+impl<T: Isa> Function<T, PReg> {
     /// The stack slot of a spilled value.
     pub const fn spill(slot: SpillSlot) -> StackSlot {
         StackSlot::Spill(slot)
     }
 }
 
-impl<T: Target, R: Register> std::fmt::Display for Function<T, R> {
+impl<T: Isa, R: Register> std::fmt::Display for Function<T, R> {
     /// Blocks in layout order, one instruction per line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}:", self.name)?;

@@ -11,12 +11,13 @@ use codegen::PReg;
 use thumb_isa::value::float_imm_from_f64;
 use thumb_isa::{Cond, ItMask, Opcode, Shift};
 
+use super::Pool;
 use crate::abi::FIRST_DOUBLE;
 use crate::condition::{Compare, Src, Test, Word};
 use crate::immediate::{fits_add, is_modified};
-use crate::inst::{Inst, Literal, MEMORY_BASE, Machine, PairOp, SCRATCH, Symbol, alu_reg};
-use crate::lower::add_imm;
-use crate::peephole::Pool;
+use crate::inst::{
+    Inst, Literal, MEMORY_BASE, Machine, PairOp, SCRATCH, Symbol, add_imm, alu_reg, float_move,
+};
 
 type Out = Vec<Inst<PReg>>;
 
@@ -75,11 +76,6 @@ pub fn control(inst: Inst<PReg>, out: &mut Out) -> Inst<PReg> {
 
 fn plain(inst: Machine<PReg>) -> Inst<PReg> {
     Inst::Plain(inst)
-}
-
-/// A move between single-precision registers.
-pub fn float_move(dst: PReg, src: PReg) -> Inst<PReg> {
-    plain(Machine::reg2(Opcode::VmovF32, dst, src))
 }
 
 // ---- Constants ----

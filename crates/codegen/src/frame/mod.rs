@@ -3,29 +3,13 @@
 //! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved registers; above the frame
 //! the caller's outgoing area. Instructions name stack memory by [`StackSlot`] until the frame is known.
 
+mod region;
+
 use ssa::IdVec;
 
-use crate::mir::{Function, SpillSlot};
-use crate::registers::{PReg, RegSet, Register, RegisterInfo};
-use crate::target::Target;
+use crate::mir::{Function, Isa, PReg, RegSet, Register, RegisterInfo, SpillSlot, StackSlot};
 
-/// A place on the stack.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum StackSlot {
-    /// A spilled value.
-    Spill(SpillSlot),
-    /// Byte `offset` of a stack object.
-    Object {
-        /// The object.
-        slot: ssa::FrameSlot,
-        /// Byte offset in it.
-        offset: i32,
-    },
-    /// Bytes of the outgoing argument area, from the stack pointer.
-    Outgoing(u32),
-    /// Bytes of the incoming argument area, from the caller's stack pointer.
-    Incoming(u32),
-}
+pub use region::{frame_region, predecessors};
 
 /// Offsets from the stack pointer inside the function's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +24,7 @@ pub struct FrameLayout {
 
 impl FrameLayout {
     /// Lays out the frame of an allocated function. `saved` are the registers its prologue stores.
-    pub fn new<T: Target>(func: &Function<T, PReg>, info: &RegisterInfo, saved: RegSet, align: u32) -> Self {
+    pub fn new<T: Isa>(func: &Function<T, PReg>, info: &RegisterInfo, saved: RegSet, align: u32) -> Self {
         let mut top = func.outgoing_bytes;
         let mut place = |bytes: u32, align: u32| {
             let at = top.next_multiple_of(align);
@@ -76,6 +60,6 @@ impl RegisterInfo {
 }
 
 /// Registers an allocated function must save under the standard convention.
-pub fn registers_to_save<T: Target, R: Register>(func: &Function<T, R>, info: &RegisterInfo) -> RegSet {
+pub fn registers_to_save<T: Isa, R: Register>(func: &Function<T, R>, info: &RegisterInfo) -> RegSet {
     func.written.intersection(info.callee_saved)
 }

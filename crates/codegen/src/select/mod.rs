@@ -9,16 +9,48 @@
 //! *home* is the same block. The home of a use is the cheapest block on the dominator path from the use to the
 //! entry, so constants leave loops but don't live across whole functions. They can be repeated instead of spilled.
 
+mod abi;
+mod room;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use ssa::{EntityId, IdVec, InstData, SourceLoc, Value};
 
-use crate::frame::StackSlot;
-use crate::insts::Insts;
-use crate::mir::{Block, BlockData, Control, Function, Succ, VReg, VRegData};
-use crate::registers::RegClass;
-use crate::target::Target;
+use crate::mir::{
+    Block, BlockData, Control, Function, Insts, Isa, RegClass, RegSet, StackSlot, Succ, VReg, VRegData,
+};
+
+pub use abi::{ArgLoc, CallLayout};
+pub use room::{ArgumentRoom, add_adapter};
+
+/// Selection of a target's instructions.
+pub trait Select: Isa {
+    /// Results of the target's own analysis of an SSA function. Made by [`analyze`](Self::analyze) before selection;
+    /// selection may update them.
+    type Facts;
+
+    /// The register classes of the machine words of a value: `[class]` or `[low, high]`.
+    fn value_classes(&self, ty: ssa::Type) -> &'static [RegClass];
+
+    /// The locations of arguments and results under the standard calling convention.
+    fn call_layout(&self, sig: &ssa::Signature) -> CallLayout;
+
+    /// Analyses an SSA function before selection; the result is available as [`Lower::facts`].
+    fn analyze(&self, module: &ssa::Module, func: &ssa::Function) -> Self::Facts;
+
+    /// Selects instructions for one SSA instruction that is not a terminator.
+    fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported>;
+
+    /// Selects instructions for a terminator and sets the block's control with one of the `Lower::set_*` calls.
+    fn lower_terminator(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported>;
+
+    /// Selects the instruction at the start of the entry block that defines the function's parameters.
+    fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported>;
+
+    /// The instruction that defines machine word `word` of a rematerialisable value; it reads no register.
+    fn materialize(&self, module: &ssa::Module, what: Remat, word: usize, dst: VReg) -> Self::Inst<VReg>;
+}
 
 /// Input the target has no code for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,7 +131,7 @@ impl Remat {
 }
 
 /// Lowers a whole function; the blocks' order is reverse postorder.
-pub fn lower<T: Target>(
+pub fn lower<T: Select>(
     target: &T,
     module: &ssa::Module,
     func: &ssa::Function,
@@ -121,7 +153,7 @@ struct Shared {
 }
 
 /// The context of lowering one function: what a target may ask and what it may append.
-pub struct Lower<'a, T: Target> {
+pub struct Lower<'a, T: Select> {
     /// The target.
     pub target: &'a T,
     /// The program.
@@ -146,7 +178,7 @@ pub struct Lower<'a, T: Target> {
     control: Option<Control<T, VReg>>,
 }
 
-impl<'a, T: Target> Lower<'a, T> {
+impl<'a, T: Select> Lower<'a, T> {
     fn new(target: &'a T, module: &'a ssa::Module, func: &'a ssa::Function, rpo: &[ssa::Block]) -> Self {
         let mut use_counts = IdVec::filled(0, func.values.len());
         for &block in rpo {
@@ -173,7 +205,7 @@ impl<'a, T: Target> Lower<'a, T> {
                 outgoing_bytes: 0,
                 has_calls: false,
                 stack_bytes: 0,
-                written: crate::RegSet::EMPTY,
+                written: RegSet::EMPTY,
                 optimize_for_size: func.optimize_for_size,
             },
             done,

@@ -1,6 +1,6 @@
 //! Where arguments and results of a call are.
 
-use crate::registers::{PReg, RegSet};
+use crate::mir::{PReg, RegSet};
 
 /// Where one machine word of an argument or result is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

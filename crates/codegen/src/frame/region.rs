@@ -12,16 +12,14 @@
 use ssa::IdVec;
 
 use crate::layout::for_each_successor;
-use crate::mir::{Block, Control, Function};
-use crate::registers::PReg;
-use crate::target::Target;
+use crate::mir::{Block, Control, Function, Isa, PReg};
 
 /// Longest walk.
 const MAX_STEPS: usize = 16;
 
 /// The block with the prologue, and for each block whether it has the frame. Blocks without it may jump to blocks that
 /// have it and `is_detachable`: the target gives them copies of those.
-pub fn frame_region<T: Target>(
+pub fn frame_region<T: Isa>(
     func: &Function<T, PReg>,
     needs_frame: impl Fn(Block) -> bool,
     is_detachable: impl Fn(Block) -> bool,
@@ -52,7 +50,7 @@ pub fn frame_region<T: Target>(
 }
 
 /// The predecessors of each block, each once.
-pub fn predecessors<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Block>> {
+pub fn predecessors<T: Isa>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Block>> {
     let mut preds: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for &block in &func.order {
         for_each_successor(&func.blocks[block].control, |to| {
@@ -65,7 +63,7 @@ pub fn predecessors<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Blo
 }
 
 /// For each block whether it or something reachable from it needs the frame.
-fn wanting_blocks<T: Target>(
+fn wanting_blocks<T: Isa>(
     func: &Function<T, PReg>,
     preds: &IdVec<Block, Vec<Block>>,
     needs_frame: &impl Fn(Block) -> bool,
@@ -80,7 +78,7 @@ fn wanting_blocks<T: Target>(
     wanting
 }
 
-fn reachable<T: Target>(func: &Function<T, PReg>, start: Block) -> IdVec<Block, bool> {
+fn reachable<T: Isa>(func: &Function<T, PReg>, start: Block) -> IdVec<Block, bool> {
     let mut reached = IdVec::filled(false, func.blocks.len());
     let mut stack = vec![start];
     while let Some(block) = stack.pop() {
@@ -92,7 +90,7 @@ fn reachable<T: Target>(func: &Function<T, PReg>, start: Block) -> IdVec<Block, 
 }
 
 /// Whether a region is entered by its start only, and the start from outside only. What is detachable may be jumped to.
-fn is_closed<T: Target>(
+fn is_closed<T: Isa>(
     func: &Function<T, PReg>,
     preds: &IdVec<Block, Vec<Block>>,
     start: Block,

@@ -8,27 +8,58 @@
 //! the target learns whether the previous block falls through into it and whether code refers to the block's label.
 //! The label is bound after the bytes that the target appends there.
 
+mod buffer;
+
 use ssa::IdVec;
 
-use crate::buffer::{CodeBuffer, Fragment};
-use crate::mir::{Block, Control, Function};
-use crate::registers::PReg;
-use crate::target::{Position, Target};
+use crate::mir::{Block, Control, Function, Isa, PReg};
+
+pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference};
+
+/// Encoding of a target's instructions.
+pub trait Encode: Isa {
+    /// An instruction whose encoding depends on the distance to its target.
+    type Fixup: Fixup;
+
+    /// Appends the bytes of an instruction; also called for the instruction of a `Control::Exit`.
+    fn encode(&self, inst: &Self::Inst<PReg>, buf: &mut CodeBuffer<Self::Fixup>);
+
+    /// Appends a conditional branch to `to`.
+    fn encode_branch(&self, inst: &Self::Inst<PReg>, to: Block, buf: &mut CodeBuffer<Self::Fixup>);
+
+    /// Appends a jump to `to`, which is not next.
+    fn encode_jump(&self, to: Block, buf: &mut CodeBuffer<Self::Fixup>);
+
+    /// Appends a jump through a table.
+    fn encode_dispatch(&self, inst: &Self::Inst<PReg>, targets: &[Block], buf: &mut CodeBuffer<Self::Fixup>);
+
+    /// Called before the instructions of each block, for targets that must mark labels. `falls_in`: the previous block
+    /// ends without a transfer of control. `is_target`: code refers to the block's label.
+    fn begin_block(&self, _falls_in: bool, _is_target: bool, _buf: &mut CodeBuffer<Self::Fixup>) {}
+}
+
+/// The position of a block in layout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Position {
+    block: Block,
+    /// The block that follows, if any.
+    next: Option<Block>,
+}
 
 /// Encodes a finished function.
-pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixup> {
+pub fn emit<T: Encode>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixup> {
     let mut buf = CodeBuffer::new(func.blocks.len());
     let labelled = labelled_blocks(func);
     let mut falls_in = false;
     for at in positions(func) {
         let data = &func.blocks[at.block];
-        target.begin_block(at, falls_in, labelled[at.block], &mut buf);
+        target.begin_block(falls_in, labelled[at.block], &mut buf);
         buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
         // Code without a location belongs to the code before it; at the start of a block, to the first location in it.
         buf.locate(data.insts.first_loc().or(data.control_loc));
         for (n, inst) in data.insts.iter().enumerate() {
             buf.locate(data.insts.loc(n));
-            target.encode(inst, at, &mut buf);
+            target.encode(inst, &mut buf);
         }
         buf.locate(data.control_loc);
         emit_control(target, &data.control, at, &mut buf);
@@ -38,18 +69,18 @@ pub fn emit<T: Target>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
 }
 
 /// Blocks in layout order, each with the next block.
-fn positions<T: Target>(func: &Function<T, PReg>) -> impl Iterator<Item = Position> {
+fn positions<T: Encode>(func: &Function<T, PReg>) -> impl Iterator<Item = Position> {
     let next = func.order.iter().skip(1).copied().map(Some).chain([None]);
     func.order.iter().zip(next).map(|(&block, next)| Position { block, next })
 }
 
 /// Whether the control needs no instruction because its only successor is next.
-fn falls_through<T: Target>(control: &Control<T, PReg>, at: Position) -> bool {
+fn falls_through<T: Encode>(control: &Control<T, PReg>, at: Position) -> bool {
     matches!(control, Control::Jump(to) if at.next == Some(to.block))
 }
 
 /// The blocks whose labels the emitted code will refer to.
-fn labelled_blocks<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, bool> {
+fn labelled_blocks<T: Encode>(func: &Function<T, PReg>) -> IdVec<Block, bool> {
     let mut labelled = IdVec::filled(false, func.blocks.len());
     for at in positions(func) {
         let is_next = |block: Block| at.next == Some(block);
@@ -67,7 +98,7 @@ fn labelled_blocks<T: Target>(func: &Function<T, PReg>) -> IdVec<Block, bool> {
     labelled
 }
 
-fn emit_control<T: Target>(
+fn emit_control<T: Encode>(
     target: &T,
     control: &Control<T, PReg>,
     at: Position,
@@ -76,17 +107,17 @@ fn emit_control<T: Target>(
     let is_next = |block: Block| at.next == Some(block);
     match control {
         Control::Jump(to) if is_next(to.block) => {}
-        Control::Jump(to) => target.encode_jump(to.block, at, buf),
+        Control::Jump(to) => target.encode_jump(to.block, buf),
         Control::Branch { inst, taken, other } if is_next(taken.block) => {
-            target.encode_branch(&T::invert(inst), other.block, at, buf);
+            target.encode_branch(&T::invert(inst), other.block, buf);
         }
         Control::Branch { inst, taken, other } => {
-            target.encode_branch(inst, taken.block, at, buf);
+            target.encode_branch(inst, taken.block, buf);
             if !is_next(other.block) {
-                target.encode_jump(other.block, at, buf);
+                target.encode_jump(other.block, buf);
             }
         }
-        Control::Dispatch { inst, targets } => target.encode_dispatch(inst, targets, at, buf),
-        Control::Exit(inst) => target.encode(inst, at, buf),
+        Control::Dispatch { inst, targets } => target.encode_dispatch(inst, targets, buf),
+        Control::Exit(inst) => target.encode(inst, buf),
     }
 }

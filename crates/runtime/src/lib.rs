@@ -1,0 +1,1 @@
+//! Bodies of functions that compiled code calls and no wasm module contains.
