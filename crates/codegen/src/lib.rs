@@ -17,7 +17,6 @@ mod mir;
 mod regalloc;
 mod relax;
 mod select;
-mod switch;
 mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod toy;
@@ -34,5 +33,4 @@ pub use relax::{Code, Placement, relax};
 pub use select::{
     ArgLoc, ArgumentRoom, CallLayout, Lower, Remat, Select, Unsupported, ValueRegs, add_adapter,
 };
-pub use switch::{SwitchBytes, SwitchLimits, expand_switches};
 pub use target::{Pass, Target};

@@ -1,2 +1,34 @@
-//! Passes from SSA to SSA that prepare a module for selection. They are shared by all targets: facts about a machine
-//! are parameters.
+//! Passes from SSA to SSA that prepare a module for selection.
+//!
+//! They are shared by all targets and know none. Facts about a machine, such as sizes of its code, are parameters.
+//! Passes of a module come first, then those of a function; each target chooses and orders its own.
+//!
+//! | pass | problem | result |
+//! |---|---|---|
+//! | [`boundary`] | C returns several results through memory, the program in registers | wrappers for exports and imports |
+//! | [`alignment`] | stack objects are aligned to more than the machine's stack | the lower alignment, where no code depends on more |
+//! | [`classes`] | decisions over one byte take many branches | tables of bytes |
+//! | [`merge`] | neighbouring constants are stored one by one | wider stores |
+//! | [`dead_slots`] | inlined functions store to stack objects that are never read | no such stores |
+//! | [`cancel`] | the base of linear memory is subtracted from stack addresses and added again | machine addresses |
+//! | [`rebase`] | accesses at many offsets each need `memory + offset` in a register | one shared sum with the index |
+//! | [`bias`] | every access has the base of linear memory in its displacement | pointers that include the base |
+//! | [`widths`] | block parameters occupy two words though the upper is zero | parameters of one word |
+//! | [`products`] | both halves of a product are separate operations | adjacent ones, for one instruction |
+//! | [`tail_calls`] | a call's results are returned unchanged | a tail call |
+//! | [`branches`] | conditions are joined as numbers; switches test bits | short branches; shifts of masks |
+//! | [`switches`] | selection creates no control flow | comparisons and dense tables |
+
+pub mod alignment;
+pub mod bias;
+pub mod boundary;
+pub mod branches;
+pub mod cancel;
+pub mod classes;
+pub mod dead_slots;
+pub mod merge;
+pub mod products;
+pub mod rebase;
+pub mod switches;
+pub mod tail_calls;
+pub mod widths;

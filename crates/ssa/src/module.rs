@@ -196,6 +196,30 @@ impl Module {
         self.signatures.iter().take_while(|(id, _)| *id != sig).filter(|(_, other)| *other == shape).count()
     }
 
+    /// Declares a function without a body. A name in use is made longer.
+    pub fn declare(&mut self, name: impl Into<String>, sig: Signature, kind: FuncKind) -> FuncId {
+        let sig = self.intern_signature(sig);
+        let name = self.free_name(name);
+        self.functions.push(None);
+        self.decls.push(FuncDecl { name, sig, kind })
+    }
+
+    /// The name, made longer while a function has it.
+    pub fn free_name(&self, name: impl Into<String>) -> String {
+        let mut name = name.into();
+        while self.decls.values().any(|decl| decl.name == name) {
+            name.push('_');
+        }
+        name
+    }
+
+    /// Makes exports of the function `from` refer to `to`.
+    pub fn redirect_exports(&mut self, from: FuncId, to: FuncId) {
+        for export in self.exports.iter_mut().filter(|export| export.item == ExportItem::Func(from)) {
+            export.item = ExportItem::Func(to);
+        }
+    }
+
     /// The linear memory, if the module has one.
     pub fn memory(&self) -> Option<(DataId, &LinearMemory)> {
         self.data.iter().find_map(|(id, object)| match &object.kind {

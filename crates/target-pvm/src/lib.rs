@@ -20,8 +20,6 @@ pub mod memory_plan;
 pub mod reach;
 pub mod sparse;
 
-mod bias;
-mod dead_slots;
 mod demand;
 mod encode;
 mod fixup;
@@ -34,6 +32,8 @@ mod machine;
 mod peephole;
 mod target;
 
+use prepare::bias::{Displacements, bias_pointers};
+use prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::metadata::{self, ResultConvention};
 use pvm_isa::{GpVersion, SpiProgram};
 use ssa::{ExportItem, FuncId, FuncKind, Module};
@@ -164,6 +164,10 @@ struct Prepared {
     imports: Vec<metadata::Import>,
 }
 
+/// An addition of a constant has an opcode and a byte with its registers.
+const DISPLACEMENTS: Displacements =
+    Displacements { len: pvm_isa::encode::imm_len, addition: 2, min_gain_if_shared: 8 };
+
 fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     let window = sparse::copy_at_start(&mut module, options.goal);
     let mut entries = entries::make_entries(&mut module, options.entries, options.result);
@@ -178,7 +182,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     entries::make_room(&mut module, &mut entries);
     let memory = module.memory().map(|(id, _)| id);
     for func in module.functions.values_mut().flatten() {
-        dead_slots::remove_dead_slot_stores(func, memory);
+        remove_dead_slot_stores(func, memory);
         machine::expand_switches(func);
     }
     let memory_options = MemoryOptions { window, ..options.memory.clone() };
@@ -186,7 +190,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {
         for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
-            bias::bias_pointers(func, memory, plan.linear_base());
+            bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
         }
     }
     let target = Pvm::new(options.gp, plan, host_calls, &module);

@@ -8,8 +8,8 @@
 
 use codegen::{
     ArgLoc, ArgumentRoom, CallLayout, Costs, Isa, Operand, PReg, RegSet, Register, RegisterInfo, StackSlot,
-    SwitchLimits,
 };
+use prepare::switches::SwitchLimits;
 use pvm_isa::{GpVersion, Opcode};
 use ssa::{FuncId, IdVec, Module, Signature};
 
@@ -74,7 +74,7 @@ pub fn expand_switches(func: &mut ssa::Function) {
         true => SwitchLimits { min_clusters: 5, max_sparsity: 2, bytes: None },
         false => SwitchLimits { min_clusters: 4, max_sparsity: 4, bytes: None },
     };
-    codegen::expand_switches(func, limits);
+    prepare::switches::expand(func, limits);
 }
 
 /// Locations of `count` words: registers first, then stack words from `*stack`, which is advanced.

@@ -58,7 +58,7 @@ impl Adapters {
             return func;
         }
         *self.by_func.entry(func).or_insert_with(|| {
-            let name = crate::boundary::free_name(module, format!("{}.adapter", module.decls[func].name));
+            let name = module.free_name(format!("{}.adapter", module.decls[func].name));
             codegen::add_adapter(module, func, name)
         })
     }

@@ -14,7 +14,6 @@ use ssa::{
 };
 
 use crate::abi::call_layout;
-use crate::boundary::{add_function, redirect_exports};
 use crate::cpu::Cpu;
 
 /// Float registers for arguments, counted in singles.
@@ -118,7 +117,7 @@ fn align_stack(cpu: Cpu, outside: &mut Signature) {
 fn export_wrapper(module: &mut Module, cpu: Cpu, func: FuncId, export: &str) -> FuncId {
     let sig = module.signature_of(func).clone();
     let outside = Outside::of(cpu, &sig);
-    let id = add_function(module, format!("{export}.doubles"), outside.sig.clone(), FuncKind::Local);
+    let id = module.declare(format!("{export}.doubles"), outside.sig.clone(), FuncKind::Local);
     let mut body = Function::new(module.decls[id].name.clone(), module.decls[id].sig);
     body.optimize_for_size = module.functions[func].as_ref().is_some_and(|func| func.optimize_for_size);
     let entry = body.add_block();
@@ -143,9 +142,9 @@ fn import_wrapper(module: &mut Module, cpu: Cpu, func: FuncId) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();
     let outside = Outside::of(cpu, &sig);
-    let import = add_function(module, format!("{}.doubles", decl.name), outside.sig.clone(), decl.kind);
+    let import = module.declare(format!("{}.doubles", decl.name), outside.sig.clone(), decl.kind);
     module.decls[func].kind = FuncKind::Local;
-    redirect_exports(module, func, import);
+    module.redirect_exports(func, import);
     let mut body = Function::new(decl.name, decl.sig);
     let entry = body.add_block();
     let params: Vec<Value> = sig.params.iter().map(|&ty| body.add_param(entry, ty)).collect();

@@ -13,7 +13,6 @@ use ssa::{
     InstData, MemFlags, MemType, Module, Segment, Signature, Type, Value,
 };
 
-use crate::boundary::add_function;
 use crate::machine::MemoryMode;
 use crate::uses::used_objects;
 
@@ -177,7 +176,7 @@ fn add_start(
     tail: &[(u32, u8)],
     is_aligned: bool,
 ) -> FuncId {
-    let id = add_function(module, "__wasm_start".to_owned(), Signature::default(), FuncKind::Local);
+    let id = module.declare("__wasm_start".to_owned(), Signature::default(), FuncKind::Local);
     let mut body = Function::new(module.decls[id].name.clone(), module.decls[id].sig);
     body.optimize_for_size = true;
     let mut block = body.add_block();

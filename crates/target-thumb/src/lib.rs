@@ -17,11 +17,6 @@ pub mod file;
 pub mod object;
 
 mod adapters;
-mod alignment;
-mod boundary;
-mod branches;
-mod cancel;
-mod classes;
 mod condition;
 mod doubles;
 mod encode;
@@ -34,16 +29,13 @@ mod inst;
 mod legalize;
 mod lower;
 mod machine;
-mod merge;
+mod parameters;
 mod peephole;
-mod products;
-mod rebase;
-mod tail_calls;
 mod target;
 mod uses;
-mod widths;
 
 use codegen::Unsupported;
+use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
 use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use cpu::{Cpu, UnknownCpu};
@@ -142,8 +134,8 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
-    alignment::lower(&mut module);
-    classes::tabulate(&mut module);
+    alignment::lower(&mut module, abi::STACK_ALIGN);
+    classes::tabulate(&mut module, parameters::CLASSES);
     let linear = module.memory().map(|(id, _)| id);
     let is_native = options.memory == MemoryMode::Native;
     let mut target = Thumb::new(options.cpu, options.memory, &module);
@@ -152,12 +144,13 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         merge::stores(func, linear, is_native);
         if let Some(memory) = linear.filter(|_| !is_native) {
             cancel::bases(func, memory);
-            rebase::group(func, memory);
+            rebase::group(func, memory, parameters::OFFSETS);
         }
         widths::narrow_params(func);
         products::join(func);
-        tail_calls::mark(func, id, &target.room);
-        branches::simplify(func);
+        let room = target.room.of_func(id);
+        tail_calls::mark(func, |call| target.room.of_call(call) <= room);
+        branches::simplify(func, parameters::FEWEST_RANGES);
         machine::expand_switches(func);
         if func.optimize_for_size {
             // Every instruction counts once for size, however often it is executed.

@@ -5,10 +5,8 @@
 //! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
 //! registers are allocated as d0–d15, and a single is in the lower half of one.
 
-use codegen::{
-    ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
-    SwitchBytes, SwitchLimits,
-};
+use codegen::{ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot};
+use prepare::switches::{SwitchBytes, SwitchLimits};
 use thumb_isa::{Opcode, Reg};
 
 use crate::abi::{FIRST_DOUBLE, FIRST_SINGLE};
@@ -96,7 +94,7 @@ pub fn expand_switches(func: &mut ssa::Function) {
         true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(SWITCH_BYTES) },
         false => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: None },
     };
-    codegen::expand_switches(func, limits);
+    prepare::switches::expand(func, limits);
 }
 
 impl Isa for Thumb {

@@ -45,6 +45,18 @@ impl ArgumentRoom {
         self.funcs[func]
     }
 
+    /// Room for a call.
+    ///
+    /// # Panics
+    /// If the instruction is no call.
+    pub fn of_call(&self, call: &InstData) -> u32 {
+        match call {
+            InstData::Call { func, .. } => self.of_func(*func),
+            InstData::CallIndirect { sig, .. } => self.of_sig(*sig),
+            other => panic!("{other:?} is no call"),
+        }
+    }
+
     /// Room for a call of an address with this signature.
     pub fn of_sig(&self, sig: SigId) -> u32 {
         self.sigs[sig]

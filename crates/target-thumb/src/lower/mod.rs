@@ -51,7 +51,7 @@ pub struct Facts {
 impl Facts {
     /// Analyses a function.
     pub fn new(func: &ssa::Function) -> Self {
-        Self { products: crate::products::pairs(func), operands: shift::operands(func) }
+        Self { products: prepare::products::pairs(func), operands: shift::operands(func) }
     }
 }
 

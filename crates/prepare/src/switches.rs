@@ -49,7 +49,7 @@ impl SwitchLimits {
 }
 
 /// Expands every switch of a function that is not yet a dense table.
-pub fn expand_switches(func: &mut Function, limits: SwitchLimits) {
+pub fn expand(func: &mut Function, limits: SwitchLimits) {
     for block in func.blocks.ids() {
         let last = func.terminator(block);
         if let InstData::Switch { ty, value, cases, default } = &func.insts[last] {
@@ -474,7 +474,7 @@ mod tests {
         for (cases, ty) in lists.iter().flat_map(|cases| [(cases, Type::I32), (cases, Type::I64)]) {
             for targets in [1, 2, 7] {
                 let mut func = function(ty, cases, targets);
-                expand_switches(&mut func, LIMITS);
+                expand(&mut func, LIMITS);
                 let probes = cases.iter().flat_map(|&case| [case - 1, case, case + 1]).chain([0, min, max]);
                 for probe in probes.filter(|probe| ty == Type::I64 || (min..=max).contains(probe)) {
                     let expected = if cases.contains(&probe) { probe.rem_euclid(targets) } else { targets };
@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn dense_cases_become_one_table() {
         let mut func = function(Type::I32, &(10..30).collect::<Vec<_>>(), 7);
-        expand_switches(&mut func, LIMITS);
+        expand(&mut func, LIMITS);
         let tables = func.insts.values().filter_map(|inst| match inst {
             InstData::Switch { cases, .. } => Some(cases.len()),
             _ => None,
@@ -499,7 +499,7 @@ mod tests {
     #[test]
     fn no_edge_is_critical() {
         let mut func = function(Type::I64, &(0..50).chain([100, 200, 300]).collect::<Vec<_>>(), 5);
-        expand_switches(&mut func, LIMITS);
+        expand(&mut func, LIMITS);
         let mut preds: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
         for block in func.blocks.ids() {
             func.successors(block).into_iter().for_each(|to| preds[to].push(block));

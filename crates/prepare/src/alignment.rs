@@ -1,10 +1,10 @@
 //! Lowering the alignment of stack objects.
 //!
-//! The stack pointer of a wasm program is a multiple of 16, so its stack objects are aligned to 16. The machine's stack
-//! pointer is a multiple of 8, and rounding it down takes instructions in every prologue and epilogue. A program can
+//! The stack pointer of a wasm program is a multiple of 16, so its stack objects are aligned to 16. If the machine's
+//! stack pointer has a smaller alignment, rounding it down takes instructions in every prologue and epilogue. A program can
 //! observe the difference only through the low bits of an address, for example by a mask, or an `or` used as an
 //! addition. If every use of an object's address adds, compares, loads or stores, here and in the functions it is
-//! passed to, the alignment of 8 suffices. An address that is stored, returned, or passed to unknown code keeps its
+//! passed to, the machine's alignment suffices. An address that is stored, returned, or passed to unknown code keeps its
 //! object's alignment.
 //!
 //! Termination: values are only added to the set of followed values, and each parameter is examined once.
@@ -13,15 +13,13 @@ use std::collections::BTreeMap;
 
 use ssa::{BinaryOp, BlockCall, FuncId, Function, IdVec, InstData, Module, Value};
 
-use crate::abi::STACK_ALIGN;
-
-/// Lowers the alignment of stack objects to that of the stack where no code depends on more.
-pub fn lower(module: &mut Module) {
+/// Lowers the alignment of stack objects to `stack_align`, that of the machine's stack, where no code depends on more.
+pub fn lower(module: &mut Module, stack_align: u32) {
     let mut lowered = Vec::new();
     let mut search = Search { module, params: BTreeMap::new() };
     for (id, func) in module.functions.iter() {
         let Some(func) = func else { continue };
-        for (slot, data) in func.frame_slots.iter().filter(|(_, data)| data.align > STACK_ALIGN) {
+        for (slot, data) in func.frame_slots.iter().filter(|(_, data)| data.align > stack_align) {
             let is_address = |value: &Value| match func.def_inst(*value).map(|def| &func.insts[def]) {
                 Some(InstData::FrameAddr { slot: other }) => *other == slot,
                 _ => false,
@@ -35,7 +33,7 @@ pub fn lower(module: &mut Module) {
     }
     for (id, slot) in lowered {
         let func = module.functions[id].as_mut().expect("it has a body");
-        func.frame_slots[slot].align = STACK_ALIGN;
+        func.frame_slots[slot].align = stack_align;
     }
 }
 
@@ -138,6 +136,8 @@ mod tests {
 
     use super::*;
 
+    const STACK_ALIGN: u32 = 8;
+
     /// The alignment of the first function's slot afterwards, with `uses` of its address `v0` in the body.
     fn alignment(uses: &str) -> u32 {
         let text = format!(
@@ -149,7 +149,7 @@ mod tests {
              func $writes (i32) -> () {{\nb0(v0: i32):\n  v1 = const.i32 8\n  store.u32 v1, [@m + v0]\n  return\n}}\n"
         );
         let mut module = parse_module(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        lower(&mut module);
+        lower(&mut module, STACK_ALIGN);
         let func = module.functions[FuncId::new(0)].as_ref().expect("it has a body");
         func.frame_slots.values().next().expect("it has a slot").align
     }

@@ -7,8 +7,8 @@
 //! are laid out like the members of a C `struct`.
 
 use ssa::{
-    Addr, BinaryOp, Export, ExportItem, FrameSlotData, FuncDecl, FuncId, FuncKind, Function, InstData,
-    MemFlags, MemType, Module, Signature, Type, Value,
+    Addr, BinaryOp, Export, ExportItem, FrameSlotData, FuncId, FuncKind, Function, InstData, MemFlags,
+    MemType, Module, Signature, Type, Value,
 };
 
 /// Puts wrappers around exports and imports with several results.
@@ -27,14 +27,6 @@ pub fn wrap(module: &mut Module) {
     let several = imports.filter(|(id, _)| module.signature_of(*id).results.len() > 1);
     for func in several.map(|(id, _)| id).collect::<Vec<_>>() {
         import_wrapper(module, func);
-    }
-}
-
-/// Makes exports of an import refer to the new declaration `import`: `func` is its wrapper now, with the program's
-/// convention.
-pub(crate) fn redirect_exports(module: &mut Module, func: FuncId, import: FuncId) {
-    for export in module.exports.iter_mut().filter(|export| export.item == ExportItem::Func(func)) {
-        export.item = ExportItem::Func(import);
     }
 }
 
@@ -70,25 +62,9 @@ fn pointer_signature(sig: &Signature) -> Signature {
     Signature { params, results: Vec::new() }
 }
 
-/// Declares a function; a name in use is made longer.
-pub(crate) fn add_function(module: &mut Module, name: String, sig: Signature, kind: FuncKind) -> FuncId {
-    let sig = module.intern_signature(sig);
-    let name = free_name(module, name);
-    module.functions.push(None);
-    module.decls.push(FuncDecl { name, sig, kind })
-}
-
-/// The name, made longer while a function has it.
-pub(crate) fn free_name(module: &Module, mut name: String) -> String {
-    while module.decls.values().any(|decl| decl.name == name) {
-        name.push('_');
-    }
-    name
-}
-
 fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> FuncId {
     let sig = module.signature_of(func).clone();
-    let id = add_function(module, format!("{export}.struct"), pointer_signature(&sig), FuncKind::Local);
+    let id = module.declare(format!("{export}.struct"), pointer_signature(&sig), FuncKind::Local);
     let mut body = Function::new(module.decls[id].name.clone(), module.decls[id].sig);
     body.optimize_for_size = module.functions[func].as_ref().is_some_and(|func| func.optimize_for_size);
     let entry = body.add_block();
@@ -110,9 +86,9 @@ fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> FuncId {
 fn import_wrapper(module: &mut Module, func: FuncId) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();
-    let import = add_function(module, format!("{}.struct", decl.name), pointer_signature(&sig), decl.kind);
+    let import = module.declare(format!("{}.struct", decl.name), pointer_signature(&sig), decl.kind);
     module.decls[func].kind = FuncKind::Local;
-    redirect_exports(module, func, import);
+    module.redirect_exports(func, import);
     let (members, size) = members(&sig.results);
     let mut body = Function::new(decl.name, decl.sig);
     let entry = body.add_block();

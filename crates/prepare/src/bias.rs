@@ -1,23 +1,31 @@
 //! Biased pointers: adding the base of linear memory once instead of in every access.
 //!
-//! Every access to linear memory has the base in its displacement, which typically takes three bytes. In code that is
-//! optimised for size, a pointer with many accesses gets a biased copy: the pointer plus the base, computed right after
-//! the pointer's definition. Accesses through the copy have displacements of one byte or none. The addition takes about
-//! five bytes, so a few accesses pay for it. If the pointer has other uses as well, pointer and copy both occupy a
-//! register, and the gain must be larger.
+//! This is for machines whose instructions have displacements of variable length ([`Displacements`]). Every access to
+//! linear memory has the base in its displacement, which typically takes three bytes. In code that is optimised for
+//! size, a pointer with many accesses gets a biased copy: the pointer plus the base, computed right after the pointer's
+//! definition. Accesses through the copy have displacements of one byte or none. The addition takes about five bytes,
+//! so a few accesses pay for it. If the pointer has other uses as well, pointer and copy both occupy a register, and
+//! the gain must be larger.
 //!
 //! The accesses of a pointer are those at the pointer plus any constant. The bias includes a constant that brings as
 //! many of them as possible, counted from the lowest, within reach of a one-byte displacement.
 
-use pvm_isa::encode::imm_len;
 use ssa::{BinaryOp, Block, DataId, Function, IdVec, Inst, InstData, Type, Value, ValueDef};
 
-/// Bytes that each addition must save if the pointer has other uses.
-const MIN_GAIN_IF_SHARED: i32 = 8;
+/// Sizes of displacements in a machine's instructions, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Displacements {
+    /// The length of a constant in an instruction.
+    pub len: fn(i32) -> usize,
+    /// An addition of a constant, without the constant.
+    pub addition: i32,
+    /// The least gain of an addition if the pointer has other uses.
+    pub min_gain_if_shared: i32,
+}
 
 /// Biases the pointers of a function where this makes its code smaller. `base` is the address of byte 0 of `memory`.
-pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
-    if imm_len(base as i32) < 2 {
+pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32, displacements: Displacements) {
+    if (displacements.len)(base as i32) < 2 {
         return;
     }
     let roots = roots(func);
@@ -31,8 +39,8 @@ pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
         if accesses.len() < 3 || uses.is_constant(func, value) {
             continue;
         }
-        let bias = Bias::choose(accesses, base as i32);
-        let needed = if uses.others[value] { MIN_GAIN_IF_SHARED } else { 1 };
+        let bias = Bias::choose(accesses, base as i32, displacements);
+        let needed = if uses.others[value] { displacements.min_gain_if_shared } else { 1 };
         if bias.gain >= needed {
             let place = match func.values[value].def {
                 ValueDef::Param(block, _) => (block, 0),
@@ -42,7 +50,7 @@ pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32) {
                     (block, at.expect("the block contains it") + 1)
                 }
             };
-            bias.apply(func, value, place, accesses, memory);
+            bias.apply(func, value, place, memory);
         }
     }
 }
@@ -110,41 +118,32 @@ struct Bias {
     offset: i32,
     /// Bytes saved.
     gain: i32,
+    /// The accesses through the biased pointer.
+    reached: Vec<Access>,
 }
 
 impl Bias {
     /// The best bias for a non-empty list of accesses.
-    fn choose(accesses: &[Access], base: i32) -> Self {
+    fn choose(accesses: &[Access], base: i32, displacements: Displacements) -> Self {
+        let len = |displacement: i32| (displacements.len)(displacement) as i32;
+        let is_short = |displacement: i32| len(displacement) <= 1;
         let lowest = accesses.iter().map(|&(_, offset)| offset).min().expect("there are accesses");
-        let offset = if (-128..128).contains(&lowest) { 0 } else { lowest };
-        let len = |displacement: i32| imm_len(displacement) as i32;
-        let saved = |&(_, at): &Access| match Self::reaches(offset, at) {
-            true => len(base.wrapping_add(at)) - len(at.wrapping_sub(offset)),
-            false => 0,
-        };
-        let addition = 2 + len(base.wrapping_add(offset));
-        Self { offset, gain: accesses.iter().map(saved).sum::<i32>() - addition }
-    }
-
-    fn reaches(offset: i32, at: i32) -> bool {
-        imm_len(at.wrapping_sub(offset)) <= 1
+        let offset = if is_short(lowest) { 0 } else { lowest };
+        let is_reached = |access: &Access| is_short(access.1.wrapping_sub(offset));
+        let reached: Vec<Access> = accesses.iter().copied().filter(is_reached).collect();
+        let saved = |&(_, at): &Access| len(base.wrapping_add(at)) - len(at.wrapping_sub(offset));
+        let addition = displacements.addition + len(base.wrapping_add(offset));
+        Self { offset, gain: reached.iter().map(saved).sum::<i32>() - addition, reached }
     }
 
     /// Adds the biased pointer after the pointer's definition, and makes the accesses use it.
-    fn apply(
-        &self,
-        func: &mut Function,
-        pointer: Value,
-        (block, at): (Block, usize),
-        accesses: &[Access],
-        memory: DataId,
-    ) {
+    fn apply(&self, func: &mut Function, pointer: Value, (block, at): (Block, usize), memory: DataId) {
         let bias = func.make_inst(InstData::DataAddr { data: memory, offset: self.offset }, &[Type::I32]);
         let args = [pointer, func.result(bias)];
         let sum = func.make_inst(InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args }, &[Type::I32]);
         let biased = func.result(sum);
         func.blocks[block].insts.splice(at..at, [bias, sum]);
-        for &(inst, at) in accesses.iter().filter(|(_, at)| Self::reaches(self.offset, *at)) {
+        for &(inst, at) in &self.reached {
             let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &mut func.insts[inst] else {
                 panic!("{inst} is no access");
             };

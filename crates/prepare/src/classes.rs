@@ -25,12 +25,19 @@ const MAX_EXITS: usize = 3;
 /// Maximum number of blocks of a region, and of instructions searched for the byte that decides a condition.
 const MAX_BLOCKS: usize = 64;
 const MAX_DEPTH: u32 = 16;
-/// Approximate bytes of code: of a decision, of an instruction before it, of loading from the table.
-const DECISION_BYTES: usize = 4;
-const INST_BYTES: usize = 3;
-const LOOKUP_BYTES: usize = 6;
-/// Bytes above which a region of a function optimised for speed is replaced.
-const FAST_BYTES: usize = 28;
+
+/// Approximate sizes of a machine's code, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClassBytes {
+    /// A comparison with a branch.
+    pub decision: usize,
+    /// Another instruction.
+    pub inst: usize,
+    /// Loading from the table.
+    pub lookup: usize,
+    /// The gain above which a region of a function optimised for speed is replaced, even if its table is not shared.
+    pub fast: usize,
+}
 
 /// A region for which a table pays.
 struct Region {
@@ -46,11 +53,11 @@ struct Region {
 }
 
 /// Replaces regions that decide over a byte in all functions of a module.
-pub fn tabulate(module: &mut Module) {
+pub fn tabulate(module: &mut Module, bytes: ClassBytes) {
     let mut by_table: BTreeMap<Vec<u8>, Vec<Region>> = BTreeMap::new();
     for (id, func) in module.functions.iter() {
         let Some(func) = func else { continue };
-        for region in Finder::new(id, func).run() {
+        for region in Finder::new(id, func, bytes).run() {
             by_table.entry(region.table.clone()).or_default().push(region);
         }
     }
@@ -61,7 +68,7 @@ pub fn tabulate(module: &mut Module) {
         };
         let gain: isize = regions.iter().map(|region| region.gain).sum();
         if gain <= VALUES as isize {
-            regions.retain(|region| is_fast(region) && region.gain > FAST_BYTES as isize);
+            regions.retain(|region| is_fast(region) && region.gain > bytes.fast as isize);
         }
         if regions.is_empty() {
             continue;
@@ -139,6 +146,7 @@ fn with_own_constants(func: &mut Function, head: Block, exit: &BlockCall) -> Blo
 struct Finder<'f> {
     id: FuncId,
     func: &'f Function,
+    bytes: ClassBytes,
     preds: IdVec<Block, Vec<Block>>,
     /// Blocks that use each value.
     users: IdVec<Value, Vec<Block>>,
@@ -148,7 +156,7 @@ struct Finder<'f> {
 }
 
 impl<'f> Finder<'f> {
-    fn new(id: FuncId, func: &'f Function) -> Self {
+    fn new(id: FuncId, func: &'f Function, bytes: ClassBytes) -> Self {
         let mut preds = IdVec::filled(Vec::new(), func.blocks.len());
         let mut users = IdVec::filled(Vec::new(), func.values.len());
         let mut block_of = IdVec::filled(None, func.values.len());
@@ -162,7 +170,7 @@ impl<'f> Finder<'f> {
             }
         }
         let taken = IdVec::filled(false, func.blocks.len());
-        Self { id, func, preds, users, block_of, taken }
+        Self { id, func, bytes, preds, users, block_of, taken }
     }
 
     fn run(mut self) -> Vec<Region> {
@@ -197,7 +205,7 @@ impl<'f> Finder<'f> {
             return None;
         }
         let old: usize = blocks.iter().chain([&head]).map(|&block| self.bytes(block, head)).sum();
-        let new = LOOKUP_BYTES + DECISION_BYTES * (exits.len() - 1);
+        let new = self.bytes.lookup + self.bytes.decision * (exits.len() - 1);
         let gain = old as isize - new as isize;
         let region = Region { func: self.id, head, byte, exits, table, gain };
         (gain > 0).then_some((region, blocks))
@@ -362,7 +370,7 @@ impl<'f> Finder<'f> {
             !matches!(self.func.insts[**inst], InstData::Const { .. } | InstData::Icmp { .. })
         };
         let insts = data.insts[..data.insts.len() - 1].iter().filter(is_work).count();
-        DECISION_BYTES * decisions + if block == head { 0 } else { INST_BYTES * insts }
+        self.bytes.decision * decisions + if block == head { 0 } else { self.bytes.inst * insts }
     }
 }
 
@@ -450,7 +458,7 @@ b21(v32: i32):
             before.functions.push(body.clone().map(|body| Function { name, ..body }));
         }
         let mut after = before.clone();
-        tabulate(&mut after);
+        tabulate(&mut after, ClassBytes { decision: 4, inst: 3, lookup: 6, fast: 28 });
         verify(&after).expect("it is well-formed");
         [before, after]
     }

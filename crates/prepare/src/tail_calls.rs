@@ -3,18 +3,13 @@
 //! The caller's frame is gone while a tail-called function runs, so a function with stack objects keeps its calls: the
 //! callee might have the address of one. A function that saves the return address for another call returns from a call
 //! in fewer bytes than restoring the address first takes. So when optimising for size, all its calls before returns
-//! change or none. A call that needs more room for stack arguments than its function has got remains a call.
+//! change or none. A call that needs more room for stack arguments than its caller was given remains a call: `fits`.
 
-use codegen::ArgumentRoom;
-use ssa::{Block, FuncId, Function, Inst, InstData};
+use ssa::{Block, Function, Inst, InstData};
 
-/// Turns the calls before returns in the function `id` into tail calls.
-pub fn mark(func: &mut Function, id: FuncId, room: &ArgumentRoom) {
-    let fits = |block: Block| match func.insts[call_of(func, block)] {
-        InstData::Call { func: callee, .. } => room.of_func(callee) <= room.of_func(id),
-        InstData::CallIndirect { sig, .. } => room.of_sig(sig) <= room.of_func(id),
-        ref other => unreachable!("{other:?} is no call"),
-    };
+/// Turns the calls before returns into tail calls, if the stack arguments of the call have room: `fits`.
+pub fn mark(func: &mut Function, fits: impl Fn(&InstData) -> bool) {
+    let fits = |block: Block| fits(&func.insts[call_of(func, block)]);
     let tails: Vec<Block> = func.blocks.ids().filter(|&block| is_tail(func, block) && fits(block)).collect();
     let is_call = |data: &&InstData| matches!(data, InstData::Call { .. } | InstData::CallIndirect { .. });
     let calls =

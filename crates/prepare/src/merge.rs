@@ -1,6 +1,6 @@
 //! Merging stores of constants to neighbouring addresses into one wider store.
 //!
-//! The cores store half-words and words at any address. So two bytes, or two half-words, need one constant and one
+//! The machine must store half-words and words at any address. Then two bytes, or two half-words, need one constant and one
 //! store instead of two of each. Stores are neighbours if they have the same base and index, and their constant offsets
 //! follow each other. A pair is merged only if its offset is a multiple of the wider store's size: short instructions
 //! reach such offsets, and the address is then most likely aligned.

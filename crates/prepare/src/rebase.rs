@@ -2,20 +2,25 @@
 //!
 //! Where linear memory is at a symbol, `memory + index + offset` needs the symbol's address plus the offset in a
 //! register, a different one for each offset. A structure or a row of a table has many offsets from one index. There
-//! the sum of symbol and index in a register is better, with the offsets in the instructions, which have room for -255
-//! to 4095.
+//! the sum of symbol and index in a register is better, with the offsets in the instructions: [`OffsetRange`].
 //!
-//! Accesses are grouped by index and by the multiple of 4096 at or below their offset. A group gets its sum right after
-//! the index, if it has at least two accesses and they are executed more often than the index is computed. Termination:
+//! Accesses are grouped by index and by ranges of offsets that fit instructions. A group gets its sum right after the
+//! index, if it has at least two accesses and they are executed more often than the index is computed. Termination:
 //! the pass is one walk over the function.
 
 use std::collections::BTreeMap;
 
 use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, Type, Value, ValueDef};
 
-/// Range of the offsets in instructions, in bytes and a power of two; and how far they reach below zero.
-const REACH: i32 = 4096;
-const REACH_BELOW: i32 = 255;
+/// The offsets that an instruction has room for: `-below` to `above - 1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffsetRange {
+    /// The largest distance below zero, less than `above`.
+    pub below: i32,
+    /// A power of two.
+    pub above: i32,
+}
+
 /// Minimum ratio of executions of the accesses to those of the index.
 const LEAST_USE: f32 = 1.5;
 
@@ -27,7 +32,7 @@ struct Access {
 }
 
 /// Replaces addresses by sums of linear memory's address and an index.
-pub fn group(func: &mut Function, memory: DataId) {
+pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
     let mut groups: BTreeMap<(Value, i32), Vec<Access>> = BTreeMap::new();
     for data in func.blocks.values() {
         for &inst in &data.insts {
@@ -39,7 +44,7 @@ pub fn group(func: &mut Function, memory: DataId) {
                 continue;
             }
             if let Some((index, offset)) = root(func, index, addr.offset) {
-                let start = offset.wrapping_add(REACH_BELOW) & -REACH;
+                let start = offset.wrapping_add(range.below) & -range.above;
                 groups.entry((index, start)).or_default().push(Access {
                     inst,
                     offset: offset.wrapping_sub(start),

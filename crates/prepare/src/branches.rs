@@ -11,11 +11,9 @@
 
 use ssa::{BinaryOp, Block, BlockCall, Cond, Function, IdVec, InstData, Type, Value};
 
-/// Minimum number of ranges of values for bit tests with one target, and with two.
-const FEWEST_RANGES: [usize; 2] = [3, 5];
-
-/// Rewrites the branches and switches of a function.
-pub fn simplify(func: &mut Function) {
+/// Rewrites the branches and switches of a function. Bit tests replace a switch of at least `fewest_ranges` ranges of
+/// values, for one target besides the default and for two.
+pub fn simplify(func: &mut Function, fewest_ranges: [usize; 2]) {
     let uses = use_counts(func);
     let mut todo: Vec<Block> = func.blocks.ids().rev().collect();
     let mut changed = false;
@@ -24,7 +22,7 @@ pub fn simplify(func: &mut Function) {
             todo.extend([new, block]);
             changed = true;
         }
-        changed |= test_bits(func, block);
+        changed |= test_bits(func, block, fewest_ranges);
     }
     func.source.follow_none();
     if changed {
@@ -92,12 +90,12 @@ fn is_comparison(func: &Function, value: Value) -> bool {
 }
 
 /// Replaces a switch by bit tests, if it is suitable.
-fn test_bits(func: &mut Function, block: Block) -> bool {
+fn test_bits(func: &mut Function, block: Block, fewest_ranges: [usize; 2]) -> bool {
     let last = func.terminator(block);
     let InstData::Switch { ty: Type::I32, value, cases, default } = func.insts[last].clone() else {
         return false;
     };
-    let Some((low, span, masks)) = masks(&cases, &default) else { return false };
+    let Some((low, span, masks)) = masks(&cases, &default, fewest_ranges) else { return false };
     func.source.follow(last);
     func.blocks[block].insts.pop();
     let freq = func.blocks[block].freq;
@@ -137,7 +135,11 @@ fn test_bits(func: &mut Function, block: Block) -> bool {
 type Masks = Vec<(u32, BlockCall)>;
 
 /// Lowest value, number of values and a mask per target, if bit tests pay for the switch.
-fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, Masks)> {
+fn masks(
+    cases: &[(i64, BlockCall)],
+    default: &BlockCall,
+    fewest_ranges: [usize; 2],
+) -> Option<(i64, i64, Masks)> {
     let cases: Vec<&(i64, BlockCall)> = cases.iter().filter(|(_, to)| to != default).collect();
     let (low, high) = (cases.first()?.0, cases.last()?.0);
     let span = high - low + 1;
@@ -157,6 +159,6 @@ fn masks(cases: &[(i64, BlockCall)], default: &BlockCall) -> Option<(i64, i64, M
         ranges += usize::from(!continues);
         previous = Some(case);
     }
-    let fewest = *FEWEST_RANGES.get(masks.len() - 1)?;
+    let fewest = *fewest_ranges.get(masks.len() - 1)?;
     (ranges >= fewest).then_some((low, span, masks))
 }
