@@ -6,6 +6,7 @@
 //! | pass | problem | result |
 //! |---|---|---|
 //! | [`boundary`] | C returns several results through memory, the program in registers | wrappers for exports and imports |
+//! | [`mod@legalize`] | the machine lacks operations | instructions that it has, and calls of helper functions |
 //! | [`alignment`] | stack objects are aligned to more than the machine's stack | the lower alignment, where no code depends on more |
 //! | [`classes`] | decisions over one byte take many branches | tables of bytes |
 //! | [`merge`] | neighbouring constants are stored one by one | wider stores |
@@ -26,6 +27,7 @@ pub mod branches;
 pub mod cancel;
 pub mod classes;
 pub mod dead_slots;
+pub mod legalize;
 pub mod merge;
 pub mod products;
 pub mod rebase;

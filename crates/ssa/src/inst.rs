@@ -28,6 +28,14 @@ impl Type {
         }
     }
 
+    /// The integer type of the same width.
+    pub const fn to_int(self) -> Self {
+        match self {
+            Self::I32 | Self::F32 => Self::I32,
+            Self::I64 | Self::F64 => Self::I64,
+        }
+    }
+
     /// Whether this is an integer type.
     pub const fn is_int(self) -> bool {
         matches!(self, Self::I32 | Self::I64)

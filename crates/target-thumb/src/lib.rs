@@ -26,7 +26,6 @@ mod header;
 mod immediate;
 mod initial;
 mod inst;
-mod legalize;
 mod lower;
 mod machine;
 mod parameters;
@@ -35,6 +34,7 @@ mod target;
 mod uses;
 
 use codegen::Unsupported;
+use prepare::legalize::{self, legalize};
 use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
 use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
@@ -133,7 +133,9 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     boundary::wrap(&mut module);
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
-    legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
+    let calls = options.soft_floats.then_some(&parameters::AEABI);
+    legalize(&mut module, parameters::capabilities(options.cpu), calls)
+        .map_err(|error| without_hardware(error, options.cpu))?;
     alignment::lower(&mut module, abi::STACK_ALIGN);
     classes::tabulate(&mut module, parameters::CLASSES);
     let linear = module.memory().map(|(id, _)| id);
@@ -161,6 +163,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         target.trap_handler = Some(declare_handler(&mut module, symbol));
     }
     Ok((module, target, start))
+}
+
+fn without_hardware(error: legalize::Unsupported, cpu: Cpu) -> Unsupported {
+    let what = format!("`{}` without floating-point hardware for it on {cpu}", error.operation);
+    Unsupported { function: error.function, what }
 }
 
 /// Refuses data that contains addresses of linear memory if a register holds its base: such an address is unknown

@@ -1,7 +1,11 @@
 //! Parameters of the shared passes of [`prepare`] for Cortex-M.
 
 use prepare::classes::ClassBytes;
+use prepare::legalize::{Capabilities, FloatCalls, FloatFunctions, FloatUnit};
 use prepare::rebase::OffsetRange;
+use thumb_isa::Feature;
+
+use crate::cpu::Cpu;
 
 /// Sizes for tables that replace decisions: a comparison and a branch are 4 bytes, other instructions 2 or 4. The table
 /// is in flash, so code for speed uses one of its own only where it saves much.
@@ -12,3 +16,45 @@ pub const OFFSETS: OffsetRange = OffsetRange { below: 255, above: 4096 };
 
 /// Ranges of values from which on bit tests are shorter than comparisons, with one target and with two.
 pub const FEWEST_RANGES: [usize; 2] = [3, 5];
+
+/// The operations that a core has.
+pub fn capabilities(cpu: Cpu) -> Capabilities {
+    let unit = |arithmetic, rounding| {
+        let has = |feature| cpu.features().contains(feature);
+        FloatUnit { arithmetic: has(arithmetic), rounding: has(rounding) }
+    };
+    Capabilities {
+        divides_i64: false,
+        single: unit(Feature::FpSingle, Feature::Fp5Single),
+        double: unit(Feature::FpDouble, Feature::Fp5Double),
+    }
+}
+
+/// The functions of the run-time ABI, which every C toolchain has.
+pub const AEABI: FloatCalls = FloatCalls {
+    single: FloatFunctions {
+        add: "__aeabi_fadd",
+        sub: "__aeabi_fsub",
+        mul: "__aeabi_fmul",
+        div: "__aeabi_fdiv",
+        eq: "__aeabi_fcmpeq",
+        lt: "__aeabi_fcmplt",
+        le: "__aeabi_fcmple",
+        gt: "__aeabi_fcmpgt",
+        ge: "__aeabi_fcmpge",
+        un: "__aeabi_fcmpun",
+    },
+    double: FloatFunctions {
+        add: "__aeabi_dadd",
+        sub: "__aeabi_dsub",
+        mul: "__aeabi_dmul",
+        div: "__aeabi_ddiv",
+        eq: "__aeabi_dcmpeq",
+        lt: "__aeabi_dcmplt",
+        le: "__aeabi_dcmple",
+        gt: "__aeabi_dcmpgt",
+        ge: "__aeabi_dcmpge",
+        un: "__aeabi_dcmpun",
+    },
+    demote: "__aeabi_d2f",
+};

@@ -1,32 +1,97 @@
 //! Legalisation: replacing operations that the machine lacks, in SSA.
 //!
-//! Operations that take many instructions become calls of helper functions. These are SSA, too (`helpers.ssa` and
-//! [`round`]), and are compiled into the object as local functions, so the linker needs no library for them. The
-//! exception is float arithmetic on cores without the hardware, which is an option: it calls the functions of the
-//! run-time ABI (`__aeabi_dadd` and so on) that every C toolchain has.
+//! [`Capabilities`] tells which operations a machine has. Operations that take many instructions become calls of helper
+//! functions. These are SSA, too ([`runtime::ssa`]), and are compiled as local functions of the program, so it needs no
+//! library for them. The exception is float arithmetic, which calls the functions named in [`FloatCalls`]. Without such
+//! functions it is refused.
 //!
 //! Each function is rewritten in one pass over its instructions. The instructions of a replacement are themselves
 //! legalised when they are appended, so a rule may use operations that have rules of their own.
 
 mod divide;
 mod float;
-mod helpers;
-mod round;
 
 use std::collections::BTreeMap;
 
-use codegen::Unsupported;
+use runtime::ssa::Helpers;
 use ssa::{BinaryOp, Cond, FuncId, Function, IdVec, Inst, InstData, Module, Type, UnaryOp, Value};
 
-use crate::cpu::Cpu;
-use helpers::Helpers;
+/// The operations that a machine has instructions for, of those that not every machine has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Capabilities {
+    /// Division of 64-bit integers, and its remainder.
+    pub divides_i64: bool,
+    /// Operations on `f32`.
+    pub single: FloatUnit,
+    /// Operations on `f64`, and conversions between `f32` and `f64`.
+    pub double: FloatUnit,
+}
 
-/// Rewrites a module so that selection supports all its operations. `soft_floats` allows calls of the run-time ABI for
-/// float arithmetic that the core lacks.
+/// Instructions for one float type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FloatUnit {
+    /// Arithmetic, square root, comparisons, signs, and conversions to and from 32-bit integers.
+    pub arithmetic: bool,
+    /// Rounding to integral floats.
+    pub rounding: bool,
+}
+
+/// Names of the functions that compute in software what a machine has no [`FloatUnit`] for. They take and return floats
+/// as the machine passes them; a comparison returns 0 or 1 as `i32`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FloatCalls {
+    /// Functions on `f32`.
+    pub single: FloatFunctions,
+    /// Functions on `f64`.
+    pub double: FloatFunctions,
+    /// From `f64` to the bits of the nearest `f32`.
+    pub demote: &'static str,
+}
+
+/// Names of functions on one float type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FloatFunctions {
+    /// Addition.
+    pub add: &'static str,
+    /// Subtraction.
+    pub sub: &'static str,
+    /// Multiplication.
+    pub mul: &'static str,
+    /// Division.
+    pub div: &'static str,
+    /// Equal.
+    pub eq: &'static str,
+    /// Less.
+    pub lt: &'static str,
+    /// Less or equal.
+    pub le: &'static str,
+    /// Greater.
+    pub gt: &'static str,
+    /// Greater or equal.
+    pub ge: &'static str,
+    /// Unordered: one of the operands is NaN.
+    pub un: &'static str,
+}
+
+/// Float arithmetic that the machine has neither instructions nor functions for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsupported {
+    /// Name of the function that computes with floats.
+    pub function: String,
+    /// The operation.
+    pub operation: &'static str,
+}
+
+/// Rewrites a module so that it has only operations that the machine has. `calls` are the functions for float arithmetic
+/// that it lacks, if there are such functions.
 ///
 /// # Errors
-/// If a function computes with floats that the core has no hardware for.
-pub fn legalize(module: &mut Module, cpu: Cpu, soft_floats: bool) -> Result<(), Unsupported> {
+/// If a function needs float arithmetic that the machine lacks, and there are no functions for it.
+pub fn legalize(
+    module: &mut Module,
+    capabilities: Capabilities,
+    calls: Option<&FloatCalls>,
+) -> Result<(), Unsupported> {
     let mut helpers = Helpers::new();
     for id in module.functions.ids().collect::<Vec<FuncId>>() {
         let Some(func) = module.functions[id].take() else { continue };
@@ -35,8 +100,8 @@ pub fn legalize(module: &mut Module, cpu: Cpu, soft_floats: bool) -> Result<(), 
             module,
             func,
             helpers: &mut helpers,
-            cpu,
-            soft_floats,
+            capabilities,
+            calls,
             out: Vec::new(),
             divisions: BTreeMap::new(),
         };
@@ -51,8 +116,8 @@ struct Rewriter<'a> {
     module: &'a mut Module,
     func: Function,
     helpers: &'a mut Helpers,
-    cpu: Cpu,
-    soft_floats: bool,
+    capabilities: Capabilities,
+    calls: Option<&'a FloatCalls>,
     /// The new value for each value of the original function.
     renamed: IdVec<Value, Value>,
     /// The block being written.
@@ -97,7 +162,9 @@ impl Rewriter<'_> {
     /// The value that replaces the result of an instruction, if it is replaced.
     fn replacement(&mut self, data: &InstData) -> Result<Option<Value>, Unsupported> {
         match *data {
-            InstData::Binary { op, ty: Type::I64, args } => Ok(self.division(op, args)),
+            InstData::Binary { op, ty: Type::I64, args } if !self.capabilities.divides_i64 => {
+                Ok(self.division(op, args))
+            }
             InstData::Binary { op, ty, args } if op.is_float() => self.float_binary(op, ty, args),
             InstData::Unary { op, ty, arg } => self.float_unary(op, ty, arg),
             InstData::Fcmp { cond, ty, args } => self.float_compare(cond, ty, args),

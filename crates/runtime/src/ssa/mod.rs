@@ -1,17 +1,29 @@
-//! Helper functions, which are added to a module when a replacement calls them.
+//! Helper functions in SSA, for operations that a machine lacks.
+//!
+//! Most are text (`helpers.ssa`); those that round floats are built ([`round`]). They take and return integers only,
+//! floats as their bits, and divide at most 32 bits. So every target compiles them without replacing operations again.
+//! A module gets the helpers that it calls.
+
+mod round;
 
 use std::collections::BTreeMap;
 
 use ssa::{
-    FuncDecl, FuncId, FuncKind, Function, InstData, Module, SigId, Signature, Type, canonicalize,
-    estimate_frequencies, parse_module,
+    FuncId, FuncKind, InstData, Module, Signature, Type, UnaryOp, canonicalize, estimate_frequencies,
+    parse_module,
 };
 
 /// The helpers, and the ones that a module has already.
 pub struct Helpers {
     source: Module,
     added: BTreeMap<FuncId, FuncId>,
-    made: BTreeMap<String, FuncId>,
+    rounding: BTreeMap<String, FuncId>,
+}
+
+impl Default for Helpers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Helpers {
@@ -22,32 +34,31 @@ impl Helpers {
             canonicalize(body);
             estimate_frequencies(body);
         }
-        Self { source, added: BTreeMap::new(), made: BTreeMap::new() }
+        Self { source, added: BTreeMap::new(), rounding: BTreeMap::new() }
     }
 
     /// The id of a helper in `module`. A new helper is added together with its callees.
+    ///
+    /// # Panics
+    /// If there is no helper with this name.
     pub fn get(&mut self, module: &mut Module, name: &str) -> FuncId {
         let found = self.source.decls.iter().find(|(_, decl)| decl.name == name).map(|(id, _)| id);
         self.add(module, found.unwrap_or_else(|| panic!("there is no helper `{name}`")))
     }
 
-    /// The id of the function called `name` in `module`. A new one is made by `make` from its name and signature, which
-    /// is from bits to bits of one type.
-    pub fn get_or_make(
-        &mut self,
-        module: &mut Module,
-        name: &str,
-        make: impl FnOnce(&str, SigId) -> Function,
-    ) -> FuncId {
-        if let Some(&id) = self.made.get(name) {
+    /// The id of the function in `module` that rounds a float of type `ty` to an integral one in the direction of `op`:
+    /// up, down, to zero or to nearest. Operand and result are bits.
+    pub fn rounding(&mut self, module: &mut Module, op: UnaryOp, ty: Type) -> FuncId {
+        let name = format!("__wasm_{ty}_{}", &op.name()[1..]);
+        if let Some(&id) = self.rounding.get(&name) {
             return id;
         }
-        let ty = if name.contains("f32") { Type::I32 } else { Type::I64 };
-        let sig = module.intern_signature(Signature { params: vec![ty], results: vec![ty] });
-        let unique = unique_name(module, name);
-        let id = module.decls.push(FuncDecl { name: unique.clone(), sig, kind: FuncKind::Local });
-        module.functions.push(Some(make(&unique, sig)));
-        self.made.insert(name.to_owned(), id);
+        let bits = ty.to_int();
+        let sig = Signature { params: vec![bits], results: vec![bits] };
+        let id = module.declare(name.as_str(), sig, FuncKind::Local);
+        let decl = &module.decls[id];
+        module.functions[id] = Some(round::function(&decl.name, decl.sig, op, ty));
+        self.rounding.insert(name, id);
         id
     }
 
@@ -56,13 +67,11 @@ impl Helpers {
             return id;
         }
         let decl = &self.source.decls[helper];
-        let sig = module.intern_signature(self.source.signatures[decl.sig].clone());
-        let name = unique_name(module, &decl.name);
-        let id = module.decls.push(FuncDecl { name: name.clone(), sig, kind: FuncKind::Local });
-        module.functions.push(None);
+        let sig = self.source.signatures[decl.sig].clone();
+        let id = module.declare(decl.name.as_str(), sig, FuncKind::Local);
         self.added.insert(helper, id);
         let mut body = self.source.functions[helper].clone().expect("helpers have bodies");
-        (body.name, body.sig) = (name, sig);
+        (body.name, body.sig) = (module.decls[id].name.clone(), module.decls[id].sig);
         for data in body.insts.values_mut() {
             if let InstData::Call { func, .. } | InstData::TailCall { func, .. } = data {
                 *func = self.add(module, *func);
@@ -71,15 +80,6 @@ impl Helpers {
         module.functions[id] = Some(body);
         id
     }
-}
-
-fn unique_name(module: &Module, name: &str) -> String {
-    let is_taken = |name: &str| module.decls.values().any(|decl| decl.name == name);
-    let mut unique = name.to_owned();
-    while is_taken(&unique) {
-        unique.push('_');
-    }
-    unique
 }
 
 #[cfg(test)]
@@ -178,12 +178,7 @@ mod tests {
         let mut module = Module::default();
         let mut helpers = Helpers::new();
         for op in [Fceil, Ffloor, Fnearest, Ftrunc] {
-            let get = |ty: Type| {
-                helpers.get_or_make(&mut module, &format!("{ty}{op}"), |name, sig| {
-                    crate::legalize::round::function(name, sig, op, ty)
-                })
-            };
-            let [double, single] = [Type::F64, Type::F32].map(get);
+            let [double, single] = [Type::F64, Type::F32].map(|ty| helpers.rounding(&mut module, op, ty));
             ssa::verify(&module).unwrap();
             let mut machine = Interpreter::new(&module, Options::new(&module));
             for bits in float_samples() {

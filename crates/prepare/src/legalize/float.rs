@@ -1,20 +1,13 @@
-//! Float operations that the core has no instruction for.
+//! Float operations that the machine has no instruction for.
 //!
 //! - Operations on bits (sign, copying a sign) are expanded inline where the hardware lacks them. So are wasm's minimum
 //!   and maximum, which all hardware lacks.
 //! - Conversions to and from 64-bit integers, and rounding on units that lack it, are helper functions on bits.
-//! - Arithmetic and comparisons without hardware are calls of the run-time ABI, if allowed.
+//! - Arithmetic and comparisons without hardware are calls of the functions in [`FloatCalls`], if there are any.
 
-use codegen::Unsupported;
-use ssa::{BinaryOp, Cond, FCond, FuncDecl, FuncId, FuncKind, InstData, Signature, Type, UnaryOp, Value};
-use thumb_isa::Feature;
+use ssa::{BinaryOp, Cond, FCond, FuncDecl, FuncKind, InstData, Signature, Type, UnaryOp, Value};
 
-use super::{Rewriter, round};
-
-/// The integer type with the bits of a float type.
-pub const fn bits_type(ty: Type) -> Type {
-    if ty.bits() == 32 { Type::I32 } else { Type::I64 }
-}
+use super::{FloatCalls, FloatFunctions, FloatUnit, Rewriter, Unsupported};
 
 /// The sign bit of a float type.
 const fn sign_bit(ty: Type) -> i64 {
@@ -22,17 +15,18 @@ const fn sign_bit(ty: Type) -> i64 {
 }
 
 impl Rewriter<'_> {
+    fn unit(&self, ty: Type) -> FloatUnit {
+        if ty == Type::F32 { self.capabilities.single } else { self.capabilities.double }
+    }
+
     /// Whether arithmetic on a float type is in hardware.
     fn in_hardware(&self, ty: Type) -> bool {
-        match ty {
-            Type::F32 => self.cpu.has_single(),
-            _ => self.cpu.has_double(),
-        }
+        self.unit(ty).arithmetic
     }
 
     /// The bits of a float.
     fn bits(&mut self, ty: Type, value: Value) -> Value {
-        self.unary(UnaryOp::Bitcast, bits_type(ty), value)
+        self.unary(UnaryOp::Bitcast, ty.to_int(), value)
     }
 
     /// The float with these bits.
@@ -48,22 +42,21 @@ impl Rewriter<'_> {
         ty: Type,
         args: [Value; 2],
     ) -> Result<Option<Value>, Unsupported> {
-        let name = match op {
+        let function: Function = match op {
             BinaryOp::Fmin | BinaryOp::Fmax => return self.extremum(op, ty, args).map(Some),
             BinaryOp::Fcopysign => return Ok(Some(self.copy_sign(ty, args))),
             _ if self.in_hardware(ty) => return Ok(None),
-            BinaryOp::Fadd => "add",
-            BinaryOp::Fsub => "sub",
-            BinaryOp::Fmul => "mul",
-            _ => "div",
+            BinaryOp::Fadd => |functions| functions.add,
+            BinaryOp::Fsub => |functions| functions.sub,
+            BinaryOp::Fmul => |functions| functions.mul,
+            _ => |functions| functions.div,
         };
-        let result =
-            self.runtime(op.name(), &format!("__aeabi_{}{name}", letter(ty)), &args, &[ty, ty], ty)?;
-        Ok(Some(result))
+        let name = function(functions(self.calls(op.name())?, ty));
+        Ok(Some(self.call_float(name, &args, ty)))
     }
 
     fn copy_sign(&mut self, ty: Type, [magnitude, sign]: [Value; 2]) -> Value {
-        let bits = bits_type(ty);
+        let bits = ty.to_int();
         let [magnitude, sign] = [magnitude, sign].map(|value| self.bits(ty, value));
         let magnitude = self.binary_const(BinaryOp::And, bits, magnitude, !sign_bit(ty));
         let sign = self.binary_const(BinaryOp::And, bits, sign, sign_bit(ty));
@@ -78,7 +71,7 @@ impl Rewriter<'_> {
             BinaryOp::Fmin => (FCond::Olt, BinaryOp::Or),
             _ => (FCond::Ogt, BinaryOp::And),
         };
-        let bits = bits_type(ty);
+        let bits = ty.to_int();
         let [a_bits, b_bits] = [a, b].map(|value| self.bits(ty, value));
         let joined = self.binary(join, bits, [a_bits, b_bits]);
         let joined = self.float(ty, joined);
@@ -103,23 +96,23 @@ impl Rewriter<'_> {
             return Ok(None);
         }
         // The relation to test, and whether the result must be inverted.
-        let (name, inverted) = match cond {
-            FCond::Oeq => ("eq", false),
-            FCond::Une => ("eq", true),
-            FCond::Olt => ("lt", false),
-            FCond::Uge => ("lt", true),
-            FCond::Ole => ("le", false),
-            FCond::Ugt => ("le", true),
-            FCond::Ogt => ("gt", false),
-            FCond::Ule => ("gt", true),
-            FCond::Oge => ("ge", false),
-            FCond::Ult => ("ge", true),
-            FCond::Uno => ("un", false),
-            FCond::Ord => ("un", true),
+        let (function, inverted): (Function, bool) = match cond {
+            FCond::Oeq => (|functions| functions.eq, false),
+            FCond::Une => (|functions| functions.eq, true),
+            FCond::Olt => (|functions| functions.lt, false),
+            FCond::Uge => (|functions| functions.lt, true),
+            FCond::Ole => (|functions| functions.le, false),
+            FCond::Ugt => (|functions| functions.le, true),
+            FCond::Ogt => (|functions| functions.gt, false),
+            FCond::Ule => (|functions| functions.gt, true),
+            FCond::Oge => (|functions| functions.ge, false),
+            FCond::Ult => (|functions| functions.ge, true),
+            FCond::Uno => (|functions| functions.un, false),
+            FCond::Ord => (|functions| functions.un, true),
             FCond::One | FCond::Ueq => return self.two_relations(cond, ty, args).map(Some),
         };
-        let name = format!("__aeabi_{}cmp{name}", letter(ty));
-        let holds = self.runtime("a float comparison", &name, &args, &[ty, ty], Type::I32)?;
+        let name = function(functions(self.calls("a float comparison")?, ty));
+        let holds = self.call_float(name, &args, Type::I32);
         let zero = self.constant(Type::I32, 0);
         let wanted = if inverted { Cond::Eq } else { Cond::Ne };
         Ok(Some(self.icmp(wanted, Type::I32, [holds, zero])))
@@ -147,19 +140,22 @@ impl Rewriter<'_> {
                 let name = if ty == Type::F32 { "__wasm_f32_sqrt" } else { "__wasm_f64_sqrt" };
                 self.on_bits(name, ty, arg)
             }
-            UnaryOp::Fceil | UnaryOp::Ffloor | UnaryOp::Ftrunc | UnaryOp::Fnearest if !self.rounds(ty) => {
-                let rounder = self.rounder(op, ty);
+            UnaryOp::Fceil | UnaryOp::Ffloor | UnaryOp::Ftrunc | UnaryOp::Fnearest
+                if !self.unit(ty).rounding =>
+            {
+                let rounder = self.helpers.rounding(self.module, op, ty);
                 let bits = self.bits(ty, arg);
                 let rounded = self.call(rounder, vec![bits])[0];
                 self.float(ty, rounded)
             }
-            UnaryOp::Fpromote if !self.cpu.has_double() => {
+            UnaryOp::Fpromote if !self.in_hardware(Type::F64) => {
                 let bits = self.bits(from, arg);
                 let wide = self.call_helper("__wasm_f32_to_f64", vec![bits]);
                 self.float(ty, wide)
             }
-            UnaryOp::Fdemote if !self.cpu.has_double() => {
-                let bits = self.runtime(op.name(), "__aeabi_d2f", &[arg], &[from], Type::I32)?;
+            UnaryOp::Fdemote if !self.in_hardware(Type::F64) => {
+                let name = self.calls(op.name())?.demote;
+                let bits = self.call_float(name, &[arg], Type::I32);
                 self.float(ty, bits)
             }
             UnaryOp::StoF | UnaryOp::UtoF if !self.in_hardware(ty) || from == Type::I64 => {
@@ -175,19 +171,13 @@ impl Rewriter<'_> {
         }))
     }
 
-    /// Whether rounding to integral floats is in hardware.
-    fn rounds(&self, ty: Type) -> bool {
-        let feature = if ty == Type::F32 { Feature::Fp5Single } else { Feature::Fp5Double };
-        self.cpu.features().contains(feature)
-    }
-
     fn change_sign(&mut self, op: UnaryOp, ty: Type, arg: Value) -> Value {
         let bits = self.bits(ty, arg);
         let (op, mask) = match op {
             UnaryOp::Fneg => (BinaryOp::Xor, sign_bit(ty)),
             _ => (BinaryOp::And, !sign_bit(ty)),
         };
-        let changed = self.binary_const(op, bits_type(ty), bits, mask);
+        let changed = self.binary_const(op, ty.to_int(), bits, mask);
         self.float(ty, changed)
     }
 
@@ -214,8 +204,8 @@ impl Rewriter<'_> {
         let magnitude = self.binary(BinaryOp::Sub, Type::I64, [magnitude, sign]);
         let bits = self.call_helper(helper, vec![magnitude]);
         let sign = if ty == Type::F32 { self.unary(UnaryOp::Trunc, Type::I32, sign) } else { sign };
-        let sign = self.binary_const(BinaryOp::And, bits_type(ty), sign, sign_bit(ty));
-        let bits = self.binary(BinaryOp::Or, bits_type(ty), [bits, sign]);
+        let sign = self.binary_const(BinaryOp::And, ty.to_int(), sign, sign_bit(ty));
+        let bits = self.binary(BinaryOp::Or, ty.to_int(), [bits, sign]);
         self.float(ty, bits)
     }
 
@@ -253,43 +243,29 @@ impl Rewriter<'_> {
 
     // ---- Callees ----
 
-    /// The result of a function of the run-time ABI.
-    fn runtime(
-        &mut self,
-        what: &str,
-        name: &str,
-        args: &[Value],
-        params: &[Type],
-        result: Type,
-    ) -> Result<Value, Unsupported> {
-        if !self.soft_floats {
-            let what = format!("`{what}` without floating-point hardware for it on {}", self.cpu);
-            return Err(Unsupported { function: self.func.name.clone(), what });
-        }
-        let known =
-            self.module.decls.iter().find(|(_, decl)| decl.kind == FuncKind::Intrinsic(name.to_owned()));
-        let func = match known.map(|(id, _)| id) {
-            Some(id) => id,
-            None => {
-                let sig = Signature { params: params.to_vec(), results: vec![result] };
-                let sig = self.module.intern_signature(sig);
-                let kind = FuncKind::Intrinsic(name.to_owned());
-                self.module.functions.push(None);
-                self.module.decls.push(FuncDecl { name: name.to_owned(), sig, kind })
-            }
-        };
-        Ok(self.call(func, args.to_vec())[0])
+    /// The functions for float arithmetic; an error about `operation` if there are none.
+    fn calls(&self, operation: &'static str) -> Result<&FloatCalls, Unsupported> {
+        self.calls.ok_or_else(|| Unsupported { function: self.func.name.clone(), operation })
     }
 
-    /// The function that rounds floats.
-    fn rounder(&mut self, op: UnaryOp, ty: Type) -> FuncId {
-        self.helpers.get_or_make(self.module, &format!("__wasm_{ty}_{}", &op.name()[1..]), |name, sig| {
-            round::function(name, sig, op, ty)
-        })
+    /// Appends a call of a function for float arithmetic, which is declared when first needed.
+    fn call_float(&mut self, name: &str, args: &[Value], result: Type) -> Value {
+        let kind = FuncKind::Intrinsic(name.to_owned());
+        let known = self.module.decls.iter().find(|(_, decl)| decl.kind == kind).map(|(id, _)| id);
+        let func = known.unwrap_or_else(|| {
+            let params = args.iter().map(|&arg| self.func.values[arg].ty).collect();
+            let sig = self.module.intern_signature(Signature { params, results: vec![result] });
+            self.module.functions.push(None);
+            self.module.decls.push(FuncDecl { name: name.to_owned(), sig, kind })
+        });
+        self.call(func, args.to_vec())[0]
     }
 }
 
-/// The letter of a float type in names of the run-time ABI.
-const fn letter(ty: Type) -> char {
-    if matches!(ty, Type::F32) { 'f' } else { 'd' }
+/// Selects a function from those on one float type.
+type Function = fn(&FloatFunctions) -> &'static str;
+
+/// The functions on a float type.
+const fn functions(calls: &FloatCalls, ty: Type) -> &FloatFunctions {
+    if matches!(ty, Type::F32) { &calls.single } else { &calls.double }
 }

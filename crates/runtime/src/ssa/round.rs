@@ -8,13 +8,11 @@
 
 use ssa::{BinaryOp, Cond, Function, InstData, SigId, Type, UnaryOp, Value, estimate_frequencies};
 
-use super::float::bits_type;
-
-/// The function from bits to bits of `ty` that performs `op`.
+/// The function from bits to bits of the float type `ty` that performs `op`, one of the four directions.
 pub fn function(name: &str, sig: SigId, op: UnaryOp, ty: Type) -> Function {
     let mut func = Function::new(name, sig);
     let block = func.add_block();
-    let bits = bits_type(ty);
+    let bits = ty.to_int();
     let x = func.add_param(block, bits);
     let mut rounding = Rounding { func, block, ty: bits, x };
     let result = rounding.result(op);
