@@ -4,89 +4,27 @@
 //! the start. The roots are exports, the start function and linear memory. Whatever they don't reach, through code and
 //! through references in data, is removed, and the rest is renumbered in its old order. Signatures stay: their numbers
 //! are part of the code.
+//!
+//! A program whose static data is cut into objects is pruned twice: first so that unreachable functions refer to no
+//! data, then to remove the objects without references.
 
-use ssa::{DataId, DataKind, DataObject, EntityId, ExportItem, FuncId, Function, IdVec, InstData, Module};
+use ssa::{DataId, DataKind, DataObject, EntityId, ExportItem, FuncId, Function, IdVec, Module, Reachable};
 
 /// Removes unreachable functions and data objects.
 pub fn prune(module: Module) -> Module {
-    let mut live = Live {
-        functions: IdVec::filled(false, module.decls.len()),
-        data: IdVec::filled(false, module.data.len()),
-        pending_functions: Vec::new(),
-        pending_data: Vec::new(),
-    };
-    live.mark_roots(&module);
-    live.mark_reachable(&module);
-    let (functions, data) = (Renumbering::new(&live.functions), Renumbering::new(&live.data));
+    let exports = || module.exports.iter().map(|export| export.item);
+    let roots = exports().filter_map(|item| match item {
+        ExportItem::Func(func) => Some(func),
+        ExportItem::Data(_) => None,
+    });
+    let data_roots = exports().filter_map(|item| match item {
+        ExportItem::Func(_) => None,
+        ExportItem::Data(data) => Some(data),
+    });
+    let memories = module.memories().map(|(id, _)| id);
+    let live = Reachable::new(&module, roots.chain(module.start), data_roots.chain(memories));
+    let (functions, data) = (Renumbering::new(&live.funcs), Renumbering::new(&live.data));
     rebuild(module, &functions, &data)
-}
-
-struct Live {
-    functions: IdVec<FuncId, bool>,
-    data: IdVec<DataId, bool>,
-    pending_functions: Vec<FuncId>,
-    pending_data: Vec<DataId>,
-}
-
-impl Live {
-    fn mark_roots(&mut self, module: &Module) {
-        for export in &module.exports {
-            match export.item {
-                ExportItem::Func(func) => self.function(func),
-                ExportItem::Data(data) => self.data(data),
-            }
-        }
-        module.start.into_iter().for_each(|func| self.function(func));
-        for (id, object) in module.data.iter() {
-            if matches!(object.kind, DataKind::Memory(_)) {
-                self.data(id);
-            }
-        }
-    }
-
-    fn function(&mut self, func: FuncId) {
-        if !std::mem::replace(&mut self.functions[func], true) {
-            self.pending_functions.push(func);
-        }
-    }
-
-    fn data(&mut self, data: DataId) {
-        if !std::mem::replace(&mut self.data[data], true) {
-            self.pending_data.push(data);
-        }
-    }
-
-    /// Marks reachable functions and objects, each once.
-    fn mark_reachable(&mut self, module: &Module) {
-        loop {
-            if let Some(func) = self.pending_functions.pop() {
-                module.functions[func].iter().for_each(|body| self.body(body));
-            } else if let Some(data) = self.pending_data.pop() {
-                module.data[data].relocs.iter().for_each(|reloc| self.function(reloc.func));
-                module.data[data].addresses.iter().for_each(|stored| self.data(stored.data));
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn body(&mut self, body: &Function) {
-        let insts = body.blocks.values().flat_map(|block| &block.insts);
-        for &inst in insts {
-            match body.insts[inst] {
-                InstData::Call { func, .. }
-                | InstData::TailCall { func, .. }
-                | InstData::FuncRef { func } => {
-                    self.function(func);
-                }
-                InstData::DataAddr { data, .. } => self.data(data),
-                InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                    addr.base.into_iter().for_each(|data| self.data(data));
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// Old ids to new ones.
@@ -167,15 +105,7 @@ fn take_object(object: &mut DataObject) -> DataObject {
 
 fn renumber(body: &mut Function, functions: &Renumbering<FuncId>, data: &Renumbering<DataId>) {
     for inst in body.insts.values_mut() {
-        match inst {
-            InstData::Call { func, .. } | InstData::TailCall { func, .. } | InstData::FuncRef { func } => {
-                functions.apply(func);
-            }
-            InstData::DataAddr { data: id, .. } => data.apply(id),
-            InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                addr.base.iter_mut().for_each(|id| data.apply(id));
-            }
-            _ => {}
-        }
+        inst.func_mut().into_iter().for_each(|func| functions.apply(func));
+        inst.object_mut().into_iter().for_each(|object| data.apply(object));
     }
 }

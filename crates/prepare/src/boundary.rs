@@ -7,12 +7,13 @@
 //! are laid out like the members of a C `struct`.
 
 use ssa::{
-    Addr, BinaryOp, Export, ExportItem, FrameSlotData, FuncId, FuncKind, Function, InstData, MemFlags,
-    MemType, Module, Signature, Type, Value,
+    Addr, BinaryOp, DataId, Export, ExportItem, FrameSlotData, FuncId, FuncKind, Function, InstData,
+    MemFlags, MemType, Module, Signature, Type, Value,
 };
 
-/// Puts wrappers around exports and imports with several results.
-pub fn wrap(module: &mut Module) {
+/// Puts wrappers around exports and imports with several results. Addresses of stack objects are relative to `memory`, if
+/// there is one.
+pub fn wrap(module: &mut Module, memory: Option<DataId>) {
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item
             && module.decls[func].kind == FuncKind::Local
@@ -26,7 +27,7 @@ pub fn wrap(module: &mut Module) {
     let imports = module.decls.iter().filter(|(_, decl)| matches!(decl.kind, FuncKind::Import(_)));
     let several = imports.filter(|(id, _)| module.signature_of(*id).results.len() > 1);
     for func in several.map(|(id, _)| id).collect::<Vec<_>>() {
-        import_wrapper(module, func);
+        import_wrapper(module, func, memory);
     }
 }
 
@@ -83,7 +84,7 @@ fn export_wrapper(module: &mut Module, func: FuncId, export: &str) -> FuncId {
 }
 
 /// The wrapper takes the import's id, so that references to it stay valid.
-fn import_wrapper(module: &mut Module, func: FuncId) {
+fn import_wrapper(module: &mut Module, func: FuncId, memory: Option<DataId>) {
     let sig = module.signature_of(func).clone();
     let decl = module.decls[func].clone();
     let import = module.declare(format!("{}.struct", decl.name), pointer_signature(&sig), decl.kind);
@@ -95,7 +96,6 @@ fn import_wrapper(module: &mut Module, func: FuncId) {
     let params: Vec<Value> = sig.params.iter().map(|&ty| body.add_param(entry, ty)).collect();
     let slot = body.frame_slots.push(FrameSlotData { size, align: 8 });
     let wasm_address = body.append_value(entry, InstData::FrameAddr { slot }, Type::I32);
-    let memory = module.memory().map(|(data, _)| data);
     let pointer = match memory {
         None => wasm_address,
         Some(data) => {

@@ -137,7 +137,7 @@ mod tests {
              v1 = frame_addr s0\n  v2 = frame_addr s1\n  v3 = const.i32 8\n  v4 = add.i32 v1, v3\n{body}\n  return v0\n}}\n"
         );
         let mut module = ssa::parse_module(&text).expect("well-formed");
-        let memory = module.memory().map(|(id, _)| id);
+        let memory = module.memories().next().map(|(id, _)| id);
         let func = module.functions.values_mut().flatten().next().expect("one function");
         remove_dead_slot_stores(func, memory);
         let block = &func.blocks[func.entry()];

@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn merged(mut module: Module, is_native: bool) -> Module {
-        let linear = module.memory().map(|(id, _)| id);
+        let linear = module.memories().next().map(|(id, _)| id);
         stores(module.functions[FuncId::new(0)].as_mut().expect("it has a body"), linear, is_native);
         ssa::verify(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
         module

@@ -1,10 +1,52 @@
-//! The control-flow graph of a function as two flat adjacency lists.
+//! The control-flow graph of a function as two flat adjacency lists, and a trait for any such graph.
 //!
 //! A terminator lists only its successors, and collecting them allocates. Analyses need both directions, without
 //! allocation. A [`Cfg`] is a snapshot: later changes of the function don't show in it. Blocks without a terminator
 //! (in a function under construction, or a broken one) have no successors here.
 
 use crate::{Block, EntityId, Function, IdVec};
+
+/// A control-flow graph.
+pub trait Graph {
+    /// A node, which is a block of code.
+    type Node: EntityId;
+
+    /// The number of nodes, which are numbered from 0.
+    fn len(&self) -> usize;
+
+    /// Successors, perhaps with repetitions.
+    fn successors(&self, node: Self::Node) -> &[Self::Node];
+
+    /// Predecessors, perhaps with repetitions.
+    fn predecessors(&self, node: Self::Node) -> &[Self::Node];
+
+    /// Whether there are no nodes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Nodes reachable from `entry` in reverse postorder; successors are visited in order.
+    fn reverse_postorder(&self, entry: Self::Node) -> Vec<Self::Node> {
+        let mut seen = IdVec::<Self::Node, bool>::filled(false, self.len());
+        let mut order = Vec::with_capacity(self.len());
+        let mut stack = vec![(entry, 0)];
+        seen[entry] = true;
+        while let Some((node, next)) = stack.last_mut() {
+            let (node, position) = (*node, *next);
+            *next += 1;
+            match self.successors(node).get(position) {
+                Some(&succ) if !std::mem::replace(&mut seen[succ], true) => stack.push((succ, 0)),
+                Some(_) => {}
+                None => {
+                    order.push(node);
+                    stack.pop();
+                }
+            }
+        }
+        order.reverse();
+        order
+    }
+}
 
 /// Successors and predecessors of every block.
 #[derive(Clone, Debug)]
@@ -25,47 +67,23 @@ impl Cfg {
         let predecessors = Adjacency::new(func.blocks.len(), reversed);
         Self { successors: Adjacency::new(func.blocks.len(), edges.iter().copied()), predecessors }
     }
+}
 
-    /// The number of blocks.
-    pub fn len(&self) -> usize {
+impl Graph for Cfg {
+    type Node = Block;
+
+    fn len(&self) -> usize {
         self.successors.starts.len() - 1
     }
 
-    /// Whether there are no blocks.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Successors in terminator order, with repetitions.
-    pub fn successors(&self, block: Block) -> &[Block] {
+    /// In terminator order.
+    fn successors(&self, block: Block) -> &[Block] {
         self.successors.of(block)
     }
 
-    /// Predecessors in block order, one entry per edge.
-    pub fn predecessors(&self, block: Block) -> &[Block] {
+    /// In block order, one entry per edge.
+    fn predecessors(&self, block: Block) -> &[Block] {
         self.predecessors.of(block)
-    }
-
-    /// Blocks reachable from `entry` in reverse postorder; successors are visited in order.
-    pub fn reverse_postorder(&self, entry: Block) -> Vec<Block> {
-        let mut seen = IdVec::<Block, bool>::filled(false, self.len());
-        let mut order = Vec::with_capacity(self.len());
-        let mut stack = vec![(entry, 0)];
-        seen[entry] = true;
-        while let Some((block, next)) = stack.last_mut() {
-            let (block, position) = (*block, *next);
-            *next += 1;
-            match self.successors(block).get(position) {
-                Some(&succ) if !std::mem::replace(&mut seen[succ], true) => stack.push((succ, 0)),
-                Some(_) => {}
-                None => {
-                    order.push(block);
-                    stack.pop();
-                }
-            }
-        }
-        order.reverse();
-        order
     }
 }
 

@@ -2,20 +2,20 @@
 //!
 //! Lengauer and Tarjan's algorithm with path compression ("simple" linking), O(m log n). The iterative algorithm of
 //! Cooper, Harvey and Kennedy is shorter. But it is quadratic on a chain of branches to one shared trap block, and
-//! wasm code is full of those.
+//! wasm code is full of those. The algorithm works on any [`Graph`] of blocks, so it also serves machine functions.
 //!
 //! Blocks are handled by their depth-first number; a dominator has a smaller number than the blocks it dominates. The
 //! tree is numbered so that every subtree is an interval, and [`Dominators::dominates`] is a comparison.
 
-use crate::cfg::Cfg;
-use crate::{Block, Function, IdVec};
+use crate::cfg::{Cfg, Graph};
+use crate::{Block, EntityId, Function, IdVec};
 
 /// The dominator tree of the blocks that are reachable from the entry.
 #[derive(Clone, Debug)]
-pub struct Dominators {
-    idom: IdVec<Block, Option<Block>>,
+pub struct Dominators<N: EntityId = Block> {
+    idom: IdVec<N, Option<N>>,
     /// First number and size of the block's subtree; the size is 0 for unreachable blocks.
-    span: IdVec<Block, (u32, u32)>,
+    span: IdVec<N, (u32, u32)>,
 }
 
 impl Dominators {
@@ -23,14 +23,16 @@ impl Dominators {
     pub fn new(func: &Function) -> Self {
         Self::of_graph(&Cfg::new(func), func.entry())
     }
+}
 
+impl<N: EntityId> Dominators<N> {
     /// The dominator tree of a graph.
-    pub fn of_graph(cfg: &Cfg, entry: Block) -> Self {
-        let tree = SpanningTree::new(cfg, entry);
-        let idom_number = immediate_dominators(cfg, &tree);
+    pub fn of_graph(graph: &impl Graph<Node = N>, entry: N) -> Self {
+        let tree = SpanningTree::new(graph, entry);
+        let idom_number = immediate_dominators(graph, &tree);
         let spans = subtree_spans(&idom_number);
-        let mut idom = IdVec::filled(None, cfg.len());
-        let mut span = IdVec::filled((0, 0), cfg.len());
+        let mut idom = IdVec::filled(None, graph.len());
+        let mut span = IdVec::filled((0, 0), graph.len());
         for (number, &block) in tree.order.iter().enumerate() {
             span[block] = spans[number];
             if number > 0 {
@@ -41,17 +43,17 @@ impl Dominators {
     }
 
     /// The immediate dominator; `None` for the entry and unreachable blocks.
-    pub fn idom(&self, block: Block) -> Option<Block> {
+    pub fn idom(&self, block: N) -> Option<N> {
         self.idom[block]
     }
 
     /// Whether `block` is reachable from the entry.
-    pub fn is_reachable(&self, block: Block) -> bool {
+    pub fn is_reachable(&self, block: N) -> bool {
         self.span[block].1 != 0
     }
 
     /// Whether every path from the entry to `b` visits `a`. Both are reachable.
-    pub fn dominates(&self, a: Block, b: Block) -> bool {
+    pub fn dominates(&self, a: N, b: N) -> bool {
         let ((first, size), (number, _)) = (self.span[a], self.span[b]);
         number.wrapping_sub(first) < size
     }
@@ -75,21 +77,22 @@ pub(crate) fn subtree_spans(parent: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// A depth-first spanning tree; nodes are preorder numbers.
-struct SpanningTree {
-    order: Vec<Block>,
-    number: IdVec<Block, Option<u32>>,
+struct SpanningTree<N> {
+    order: Vec<N>,
+    number: IdVec<N, Option<u32>>,
     parent: Vec<u32>,
 }
 
-impl SpanningTree {
-    fn new(cfg: &Cfg, entry: Block) -> Self {
-        let mut tree = Self { order: Vec::new(), number: IdVec::filled(None, cfg.len()), parent: Vec::new() };
+impl<N: EntityId> SpanningTree<N> {
+    fn new(graph: &impl Graph<Node = N>, entry: N) -> Self {
+        let mut tree =
+            Self { order: Vec::new(), number: IdVec::filled(None, graph.len()), parent: Vec::new() };
         tree.visit(entry, 0);
         let mut stack = vec![(entry, 0)];
         while let Some((block, next)) = stack.last_mut() {
             let (block, position) = (*block, *next);
             *next += 1;
-            match cfg.successors(block).get(position) {
+            match graph.successors(block).get(position) {
                 Some(&succ) if tree.number[succ].is_none() => {
                     tree.visit(succ, tree.number[block].expect("on the stack"));
                     stack.push((succ, 0));
@@ -103,7 +106,7 @@ impl SpanningTree {
         tree
     }
 
-    fn visit(&mut self, block: Block, parent: u32) {
+    fn visit(&mut self, block: N, parent: u32) {
         self.number[block] = Some(self.order.len() as u32);
         self.order.push(block);
         self.parent.push(parent);
@@ -113,7 +116,7 @@ impl SpanningTree {
 const NONE: u32 = u32::MAX;
 
 /// The immediate dominator of each node but 0.
-fn immediate_dominators(cfg: &Cfg, tree: &SpanningTree) -> Vec<u32> {
+fn immediate_dominators<G: Graph>(graph: &G, tree: &SpanningTree<G::Node>) -> Vec<u32> {
     let len = tree.order.len();
     let mut semi: Vec<u32> = (0..len as u32).collect();
     let mut idom = vec![0u32; len];
@@ -122,7 +125,7 @@ fn immediate_dominators(cfg: &Cfg, tree: &SpanningTree) -> Vec<u32> {
     let mut bucket_head = vec![NONE; len];
     let mut bucket_next = vec![NONE; len];
     for w in (1..len).rev() {
-        for &pred in cfg.predecessors(tree.order[w]) {
+        for &pred in graph.predecessors(tree.order[w]) {
             let Some(v) = tree.number[pred] else { continue };
             let u = forest.eval(v, &semi);
             semi[w] = semi[w].min(semi[u as usize]);

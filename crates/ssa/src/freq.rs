@@ -19,7 +19,7 @@
 //! Irreducible loops are treated the same way: all mass that enters one counts as entering at its header. That is
 //! inaccurate for single blocks but right for the loop as a whole.
 
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::loops::{Loop, LoopForest};
 use crate::{Block, Cond, Function, IdVec, Inst, InstData};
 

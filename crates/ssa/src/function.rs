@@ -1,21 +1,10 @@
 //! A function body: blocks, instructions and values in dense tables.
 
 use crate::entity::IdVec;
-use crate::entity_id;
-use crate::inst::{InstData, Type};
-use crate::module::SigId;
+use crate::ids::{Block, FrameSlot, Inst, SigId, Value};
+use crate::inst::InstData;
+use crate::ops::Type;
 use crate::source::SourceLocs;
-
-entity_id! {
-    /// A basic block.
-    Block = "b";
-    /// An instruction.
-    Inst = "i";
-    /// A value: a block parameter or a result of an instruction.
-    Value = "v";
-    /// A stack object.
-    FrameSlot = "s";
-}
 
 /// A basic block.
 #[derive(Clone, PartialEq, Debug, Default)]

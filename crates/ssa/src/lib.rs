@@ -20,13 +20,16 @@ mod dominators;
 pub mod entity;
 mod freq;
 mod function;
+mod ids;
 mod inst;
 pub mod interp;
 pub mod loops;
 mod module;
 mod names;
+mod ops;
 mod parse;
 pub mod passes;
+mod reach;
 mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -37,16 +40,17 @@ mod verify;
 pub use dominators::Dominators;
 pub use entity::{EntityId, IdVec};
 pub use freq::estimate_frequencies;
-pub use function::{Block, BlockData, FrameSlot, FrameSlotData, Function, Inst, Value, ValueData, ValueDef};
-pub use inst::{
-    Addr, BinaryOp, BlockCall, Cond, FCond, InstData, MemFlags, MemType, TrapCode, Type, UnaryOp,
-};
+pub use function::{BlockData, FrameSlotData, Function, ValueData, ValueDef};
+pub use ids::{Block, DataId, FrameSlot, FuncId, Inst, SigId, Value};
+pub use inst::{Addr, BlockCall, InstData, MemFlags, TrapCode};
 pub use module::{
-    DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, Import, LinearMemory,
-    Module, Relocation, Segment, SigId, Signature, StoredAddress,
+    DataKind, DataObject, Export, ExportItem, FuncDecl, FuncKind, Import, LinearMemory, Module, Relocation,
+    Segment, Signature, StoredAddress,
 };
+pub use ops::{BinaryOp, Cond, FCond, MemType, Type, UnaryOp};
 pub use parse::{ParseError, parse_function, parse_module};
 pub use passes::canonicalize;
+pub use reach::{Reachable, remove_unreachable};
 pub use source::{
     FileName, Position, SourceFile, SourceLoc, SourceLocs, SourceUnit, Sources, Subprogram, SubprogramData,
     UnitData,

@@ -12,7 +12,7 @@
 //! Every cycle of the graph is in a loop. A loop body without the edges to its header, and with inner loops collapsed,
 //! is acyclic.
 
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::dominators::subtree_spans;
 use crate::{Block, EntityId, IdVec, entity_id};
 

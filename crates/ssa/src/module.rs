@@ -4,20 +4,10 @@
 //! constant arrays that LLVM creates. The target assigns the addresses; code refers to objects by [`DataId`].
 
 use crate::entity::IdVec;
-use crate::entity_id;
 use crate::function::Function;
-use crate::inst::Type;
+use crate::ids::{DataId, FuncId, SigId};
+use crate::ops::Type;
 use crate::source::Sources;
-
-entity_id! {
-    /// A function: defined, imported or intrinsic.
-    FuncId = "f";
-    /// A signature. Two ids with the same shape (parameter and result types) represent different wasm types. A
-    /// reference to a function of one is not a reference to a function of the other.
-    SigId = "sig";
-    /// A data object.
-    DataId = "d";
-}
 
 /// Parameter and result types.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -220,12 +210,17 @@ impl Module {
         }
     }
 
-    /// The linear memory, if the module has one.
-    pub fn memory(&self) -> Option<(DataId, &LinearMemory)> {
-        self.data.iter().find_map(|(id, object)| match &object.kind {
+    /// The linear memories.
+    pub fn memories(&self) -> impl Iterator<Item = (DataId, &LinearMemory)> {
+        self.data.iter().filter_map(|(id, object)| match &object.kind {
             DataKind::Memory(memory) => Some((id, memory)),
             _ => None,
         })
+    }
+
+    /// The first linear memory, if the module has one.
+    pub fn memory(&self) -> Option<(DataId, &LinearMemory)> {
+        self.memories().next()
     }
 
     /// The signature of a function.

@@ -9,7 +9,7 @@
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
-use crate::function::Inst;
+use crate::ids::Inst;
 
 entity_id! {
     /// A position in a source file.

@@ -1,7 +1,7 @@
 //! Dominators and loops of random graphs (reducible and irreducible) against their definitions; frequencies of known
 //! graphs.
 
-use ssa::cfg::Cfg;
+use ssa::cfg::{Cfg, Graph};
 use ssa::loops::LoopForest;
 use ssa::testing::Rng;
 use ssa::{Block, BlockCall, Dominators, EntityId, Function, InstData, SigId, TrapCode, Type, parse_module};

@@ -41,7 +41,7 @@ start $start
 host_arguments @limits
 "#,
     );
-    let (_, memory) = module.memory().expect("it has one");
+    let (_, memory) = module.memories().next().expect("it has one");
     assert_eq!(memory.max_bytes, Some(131072));
     assert_eq!(memory.segments.iter().map(|s| s.bytes.len()).collect::<Vec<_>>(), [3, 0]);
     assert!(memory.grows);

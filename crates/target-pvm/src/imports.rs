@@ -23,11 +23,9 @@ mod map;
 mod rewrite;
 
 use pvm_isa::metadata;
-use ssa::{FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Signature, Type};
+use ssa::{FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Reachable, Signature, Type};
 
 pub use map::{HOST_CALLS, ImportMap, ImportMapError, host_call_number};
-
-use crate::reach::Reachable;
 
 /// For each function that is a host call, its number.
 pub type HostCalls = IdVec<FuncId, Option<u32>>;

@@ -17,7 +17,6 @@
 pub mod entries;
 pub mod imports;
 pub mod memory_plan;
-pub mod reach;
 pub mod sparse;
 
 mod demand;
@@ -36,15 +35,13 @@ use prepare::bias::{Displacements, bias_pointers};
 use prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::metadata::{self, ResultConvention};
 use pvm_isa::{GpVersion, SpiProgram};
-use ssa::{ExportItem, FuncId, FuncKind, Module};
+use ssa::{ExportItem, FuncId, FuncKind, Module, Reachable};
 
 pub use entries::{Entry, EntryMode};
 pub use imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use link::Linked;
 pub use machine::Pvm;
 pub use memory_plan::{Images, MemoryError, MemoryOptions, MemoryPlan};
-
-use reach::Reachable;
 
 /// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -177,7 +174,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
         _ => None,
     });
     let reachable = Reachable::new(&module, roots, exported);
-    reach::remove_unreachable(&mut module, &reachable);
+    ssa::remove_unreachable(&mut module, &reachable);
     let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
     entries::make_room(&mut module, &mut entries);
     let memory = module.memory().map(|(id, _)| id);

@@ -10,11 +10,10 @@
 
 use ssa::{
     Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncId, FuncKind, Function,
-    InstData, MemFlags, MemType, Module, Segment, Signature, Type, Value,
+    InstData, MemFlags, MemType, Module, Reachable, Segment, Signature, Type, Value,
 };
 
 use crate::machine::MemoryMode;
-use crate::uses::used_objects;
 
 /// The method by which linear memory gets its initial data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -65,7 +64,7 @@ fn separate(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Opti
     if mode == MemoryMode::Native || mode == MemoryMode::Symbol && initial == InitialData::Image {
         return None;
     }
-    let is_used = used_objects(module)[memory];
+    let is_used = Reachable::from_all_code(module).data[memory];
     let DataKind::Memory(linear) = &mut module.data[memory].kind else { unreachable!("it is the memory") };
     let segments = std::mem::take(&mut linear.segments);
     if !is_used || initial == InitialData::None {

@@ -130,7 +130,8 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Unsupported> {
     refuse_unknown_addresses(&module, options)?;
     let start = initial::place(&mut module, options.memory, options.initial_data);
-    boundary::wrap(&mut module);
+    let linear = module.memory().map(|(id, _)| id);
+    boundary::wrap(&mut module, linear);
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
     let calls = options.soft_floats.then_some(&parameters::AEABI);
@@ -138,7 +139,6 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         .map_err(|error| without_hardware(error, options.cpu))?;
     alignment::lower(&mut module, abi::STACK_ALIGN);
     classes::tabulate(&mut module, parameters::CLASSES);
-    let linear = module.memory().map(|(id, _)| id);
     let is_native = options.memory == MemoryMode::Native;
     let mut target = Thumb::new(options.cpu, options.memory, &module);
     for id in module.functions.ids() {

@@ -1,6 +1,6 @@
-//! Uses of data objects by the whole module: which are written, and which are used at all.
+//! Which data objects the code of a module writes.
 
-use ssa::{DataId, ExportItem, Function, IdVec, InstData, Module};
+use ssa::{DataId, Function, IdVec, InstData, Module};
 
 /// Which data objects some code may write: also what it reaches through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
@@ -31,46 +31,6 @@ fn mark_written(func: &Function, written: &mut IdVec<DataId, bool>) {
                 data => data.for_each_arg(|arg| {
                     address_of(arg).into_iter().for_each(|data| written[data] = true);
                 }),
-            }
-        }
-    }
-}
-
-/// Which data objects the module's code, exports or other objects refer to.
-pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
-    let mut used = IdVec::filled(false, module.data.len());
-    for func in module.functions.values().flatten() {
-        for block in func.blocks.values() {
-            for &inst in &block.insts {
-                match &func.insts[inst] {
-                    InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                        addr.base.into_iter().for_each(|data| used[data] = true);
-                    }
-                    InstData::DataAddr { data, .. } => used[*data] = true,
-                    InstData::FrameAddr { .. } => {
-                        module.memory().into_iter().for_each(|(data, _)| used[data] = true);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-    for export in &module.exports {
-        if let ExportItem::Data(data) = export.item {
-            used[data] = true;
-        }
-    }
-    add_stored(module, &mut used);
-    used
-}
-
-/// Adds the objects whose addresses stand in used objects, and in those. Every object is visited once.
-fn add_stored(module: &Module, used: &mut IdVec<DataId, bool>) {
-    let mut pending: Vec<DataId> = used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
-    while let Some(id) = pending.pop() {
-        for stored in &module.data[id].addresses {
-            if !std::mem::replace(&mut used[stored.data], true) {
-                pending.push(stored.data);
             }
         }
     }

@@ -11,6 +11,7 @@
 //! value. The move is in the gap before the instruction for a use, after it for a definition. A tied use is copied in
 //! the gap into the register of the definition it is tied to. Hints make most of these moves unnecessary.
 
+use ssa::cfg::Graph;
 use ssa::{EntityId, IdVec};
 
 use crate::mir::{
@@ -204,6 +205,22 @@ pub struct LinearFunction {
     operands: Vec<AllocOperand>,
     operand_ends: Vec<u32>,
     block_of: Vec<Block>,
+}
+
+impl Graph for LinearFunction {
+    type Node = Block;
+
+    fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn successors(&self, block: Block) -> &[Block] {
+        &self.blocks[block].succs
+    }
+
+    fn predecessors(&self, block: Block) -> &[Block] {
+        &self.blocks[block].preds
+    }
 }
 
 impl LinearFunction {

@@ -11,7 +11,6 @@
 //! of the scan.
 
 mod checker;
-mod dominators;
 mod hints;
 mod intervals;
 mod linear;

@@ -10,9 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use ssa::{EntityId, IdVec};
+use ssa::{Dominators, EntityId, IdVec};
 
-use super::dominators::Dominators;
 use super::intervals::{Intervals, Location};
 use super::linear::{LinearFunction, Point};
 use super::linear_scan::Placement;
@@ -72,7 +71,7 @@ impl Spills {
         if spilled.is_empty() {
             return this;
         }
-        let dominators = Dominators::new(linear);
+        let dominators = Dominators::of_graph(linear, linear.order[0]);
         for &vreg in &spilled {
             this.index[vreg] = Some(this.spills.len() as u32);
             let stores = plan_stores(linear, intervals, &dominators, vreg);
@@ -174,7 +173,7 @@ enum Crossing {
 fn plan_stores(
     linear: &LinearFunction,
     intervals: &Intervals,
-    dominators: &Dominators,
+    dominators: &Dominators<Block>,
     vreg: VReg,
 ) -> Stores {
     let def = linear.defs[vreg].expect("a spilled value is defined");
@@ -234,12 +233,12 @@ fn crossings(linear: &LinearFunction, intervals: &Intervals, vreg: VReg) -> Vec<
 }
 
 /// Removes the crossings that another crossing dominates.
-fn drop_dominated(linear: &LinearFunction, dominators: &Dominators, crossings: &mut Vec<Crossing>) {
+fn drop_dominated(linear: &LinearFunction, dominators: &Dominators<Block>, crossings: &mut Vec<Crossing>) {
     let dominates = |a: Crossing, b: Crossing| match (a, b) {
         (Crossing::Gap(a), Crossing::Gap(b)) if linear.block_at(a) == linear.block_at(b) => a < b,
         _ => {
             let (a, b) = (end_block(linear, a), start_block(linear, b));
-            a.is_some_and(|a| dominators.dominates(a, b))
+            a.is_some_and(|a| a != b && dominators.dominates(a, b))
         }
     };
     let all = crossings.clone();

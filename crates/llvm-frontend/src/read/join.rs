@@ -4,7 +4,7 @@
 //! program in its current state and shifts exactly those ids. Parts are joined in part order, so the result
 //! doesn't depend on which thread finished first.
 
-use ssa::{DataId, EntityId, FuncId, Function, InstData, Module, SigId};
+use ssa::{DataId, EntityId, FuncId, Function, Module, SigId};
 
 use super::{ReadContext, ReadOutput};
 
@@ -78,20 +78,14 @@ impl FinalIds {
     fn apply(&self, seen: Seen, body: &mut Function) {
         body.sig = final_id(body.sig, seen.signatures, &self.signatures);
         for inst in body.insts.values_mut() {
-            match inst {
-                InstData::DataAddr { data, .. } => *data = final_id(*data, seen.data, &self.data),
-                InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                    addr.base = addr.base.map(|data| final_id(data, seen.data, &self.data));
-                }
-                InstData::Call { func, .. }
-                | InstData::TailCall { func, .. }
-                | InstData::FuncRef { func } => {
-                    *func = final_id(*func, seen.functions, &self.functions);
-                }
-                InstData::CallIndirect { sig, .. } | InstData::TailCallIndirect { sig, .. } => {
-                    *sig = final_id(*sig, seen.signatures, &self.signatures);
-                }
-                _ => {}
+            if let Some(data) = inst.object_mut() {
+                *data = final_id(*data, seen.data, &self.data);
+            }
+            if let Some(func) = inst.func_mut() {
+                *func = final_id(*func, seen.functions, &self.functions);
+            }
+            if let Some(sig) = inst.sig_mut() {
+                *sig = final_id(*sig, seen.signatures, &self.signatures);
             }
         }
     }

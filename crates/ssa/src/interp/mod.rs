@@ -75,15 +75,15 @@ impl<'m> Interpreter<'m> {
     /// A fresh instance of a verified module. The start function has not run.
     pub fn new(module: &'m Module, options: Options) -> Self {
         let memory = Memory::new(module, &options.layout);
-        let stack_pointer = module.memory().and_then(|(_, memory)| memory.native_stack).unwrap_or(0);
+        let stack_pointer = module.memories().find_map(|(_, memory)| memory.native_stack).unwrap_or(0);
         let code = options.layout.code.iter().map(|(func, &address)| (address, func)).collect();
         Self { module, options, code, memory, stack_pointer }
     }
 
-    /// The bytes of linear memory; none if the module has no memory.
+    /// The bytes of the first linear memory; none if the module has no memory.
     pub fn linear_memory(&self) -> &[u8] {
-        let id = self.module.memory().map(|(id, _)| self.options.layout.data[id]);
-        id.and_then(|start| self.memory.region(start)).unwrap_or(&[])
+        let start = self.module.memories().next().map(|(id, _)| self.options.layout.data[id]);
+        start.and_then(|start| self.memory.region(start)).unwrap_or(&[])
     }
 
     /// Instructions that may still run.

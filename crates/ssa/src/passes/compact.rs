@@ -3,7 +3,7 @@
 //! Passes leave dead ids: blocks without predecessors, instructions in no block, values without a definition. Side
 //! tables of later stages are dense, so dead ids cost memory, and the text form round-trips only without them.
 
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::{Block, BlockData, Function, IdVec, Inst, InstData, TrapCode, Value, ValueData, ValueDef};
 
 /// Removes unreachable blocks and all instructions and values outside blocks, and renumbers the rest.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::{Block, BlockCall, Function, InstData, Value};
 
 /// Puts an empty block on every critical edge, with its share of the source's frequency.

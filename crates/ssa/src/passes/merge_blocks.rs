@@ -1,7 +1,7 @@
 //! Merging a block with its only successor if it is that block's only predecessor.
 
 use super::replace::Replacements;
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::{Block, BlockCall, Function, InstData};
 
 /// Appends to every block its only successor if that has no other predecessor. The merged blocks become unreachable

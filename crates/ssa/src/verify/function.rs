@@ -1,7 +1,7 @@
 //! Structural checks of a function: ids, blocks, edges and dominance.
 
 use super::{Fault, types};
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, Graph};
 use crate::dominators::Dominators;
 use crate::{Block, DataKind, EntityId, Function, IdVec, Inst, InstData, Module, Value, ValueData, ValueDef};
 
@@ -138,27 +138,18 @@ fn check_references(module: &Module, func: &Function, inst: Inst) -> Result<(), 
             missing = Some(format!("{} doesn't exist", to.block));
         }
     }
-    let (callee, sig, object) = match data {
-        InstData::Call { func, .. } | InstData::TailCall { func, .. } | InstData::FuncRef { func } => {
-            (Some(*func), None, None)
-        }
-        InstData::CallIndirect { sig, .. } | InstData::TailCallIndirect { sig, .. } => {
-            (None, Some(*sig), None)
-        }
-        InstData::DataAddr { data, .. } => (None, None, Some(*data)),
-        InstData::Load { addr, .. } | InstData::Store { addr, .. } => (None, None, addr.base),
-        InstData::FrameAddr { slot } if func.frame_slots.get(*slot).is_none() => {
-            return Err(format!("{slot} doesn't exist"));
-        }
-        _ => (None, None, None),
-    };
-    if let Some(callee) = callee {
+    if let InstData::FrameAddr { slot } = data
+        && func.frame_slots.get(*slot).is_none()
+    {
+        return Err(format!("{slot} doesn't exist"));
+    }
+    if let Some(callee) = data.func() {
         super::check_func(module, callee)?;
     }
-    if let Some(sig) = sig.filter(|&sig| module.signatures.get(sig).is_none()) {
+    if let Some(sig) = data.sig().filter(|&sig| module.signatures.get(sig).is_none()) {
         return Err(format!("{sig} doesn't exist"));
     }
-    if let Some(object) = object.filter(|&object| module.data.get(object).is_none()) {
+    if let Some(object) = data.object().filter(|&object| module.data.get(object).is_none()) {
         return Err(format!("{object} doesn't exist"));
     }
     missing.map_or(Ok(()), Err)

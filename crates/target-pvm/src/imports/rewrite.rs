@@ -12,11 +12,10 @@ use std::collections::BTreeMap;
 
 use ssa::{
     Addr, BinaryOp, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst,
-    InstData, MemFlags, MemType, Module, Signature, TrapCode, Type, UnaryOp, Value,
+    InstData, MemFlags, MemType, Module, Reachable, Signature, TrapCode, Type, UnaryOp, Value,
 };
 
 use super::{HostCalls, ImportAction, ImportError};
-use crate::reach::Reachable;
 
 /// The host call `log` of JIP-1.
 const LOG: u32 = 100;

@@ -8,7 +8,7 @@ use object::{
     Architecture, BinaryFormat, Endianness, FileFlags, RelocationFlags, SectionFlags, SectionKind,
     SymbolFlags, SymbolKind, SymbolScope, elf,
 };
-use ssa::{DataId, FuncId, IdVec, Module};
+use ssa::{DataId, FuncId, IdVec, Module, Reachable};
 
 use super::data::{self, Contents, Place};
 use super::names::Names;
@@ -222,7 +222,7 @@ impl<'a> Writer<'a> {
     // ---- Data ----
 
     fn data_objects(&mut self, pending: &mut Vec<Pending>) {
-        let used = uses::used_objects(self.module);
+        let used = Reachable::from_all_code(self.module).data;
         let written = uses::written_objects(self.module);
         for id in self.module.data.ids() {
             let is_elsewhere =

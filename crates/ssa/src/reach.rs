@@ -1,12 +1,13 @@
 //! Reachability: the functions and data that a program can use.
 //!
 //! Roots are the functions that can be entered from outside. A function reaches its callees, the functions whose
-//! address it takes, and the data it refers to. Data reaches the functions whose references it contains. Everything
-//! else is not compiled: whole libraries are often linked for one function.
+//! address it takes, and the data it refers to. Data reaches the functions whose references it contains, and
+//! the data whose addresses it contains. Everything else is not compiled: whole libraries are often linked for one
+//! function.
 //!
 //! A work list visits every function and object once, so the analysis is linear in the size of the program.
 
-use ssa::{DataId, FuncId, Function, IdVec, InstData, Module};
+use crate::{DataId, ExportItem, FuncId, Function, IdVec, InstData, Module};
 
 /// The reachable functions and data.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,28 +30,48 @@ impl Reachable {
         let funcs = IdVec::filled(false, module.decls.len());
         let reachable =
             Self { referenced: funcs.clone(), funcs, data: IdVec::filled(false, module.data.len()) };
-        let mut walk = Walk { module, reachable, work: Vec::new() };
+        let mut walk = Walk { module, reachable, pending_funcs: Vec::new(), pending_data: Vec::new() };
         roots.into_iter().for_each(|func| walk.reference(func));
         data_roots.into_iter().for_each(|data| walk.data(data));
-        while let Some(func) = walk.work.pop() {
-            if let Some(body) = &module.functions[func] {
-                walk.body(body);
-            }
-        }
+        walk.run();
         walk.reachable
+    }
+
+    /// Everything that all functions and the exported data reach.
+    pub fn from_all_code(module: &Module) -> Self {
+        let exported = module.exports.iter().filter_map(|export| match export.item {
+            ExportItem::Data(data) => Some(data),
+            ExportItem::Func(_) => None,
+        });
+        Self::new(module, module.decls.ids(), exported)
     }
 }
 
 struct Walk<'a> {
     module: &'a Module,
     reachable: Reachable,
-    work: Vec<FuncId>,
+    pending_funcs: Vec<FuncId>,
+    pending_data: Vec<DataId>,
 }
 
 impl Walk<'_> {
+    fn run(&mut self) {
+        let module = self.module;
+        loop {
+            if let Some(func) = self.pending_funcs.pop() {
+                module.functions[func].iter().for_each(|body| self.body(body));
+            } else if let Some(data) = self.pending_data.pop() {
+                module.data[data].relocs.iter().for_each(|reloc| self.reference(reloc.func));
+                module.data[data].addresses.iter().for_each(|stored| self.data(stored.data));
+            } else {
+                return;
+            }
+        }
+    }
+
     fn call(&mut self, func: FuncId) {
         if !std::mem::replace(&mut self.reachable.funcs[func], true) {
-            self.work.push(func);
+            self.pending_funcs.push(func);
         }
     }
 
@@ -61,22 +82,20 @@ impl Walk<'_> {
 
     fn data(&mut self, data: DataId) {
         if !std::mem::replace(&mut self.reachable.data[data], true) {
-            self.module.data[data].relocs.iter().for_each(|reloc| self.reference(reloc.func));
-            self.module.data[data].addresses.iter().for_each(|stored| self.data(stored.data));
+            self.pending_data.push(data);
         }
     }
 
     fn body(&mut self, body: &Function) {
         for &inst in body.blocks.values().flat_map(|block| &block.insts) {
-            match &body.insts[inst] {
-                InstData::Call { func, .. } | InstData::TailCall { func, .. } => self.call(*func),
+            let data = &body.insts[inst];
+            match data {
                 InstData::FuncRef { func } => self.reference(*func),
-                InstData::DataAddr { data, .. } => self.data(*data),
-                InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
-                    addr.base.into_iter().for_each(|data| self.data(data));
-                }
-                _ => {}
+                // The address of a stack object is relative to linear memory.
+                InstData::FrameAddr { .. } => self.module.memories().for_each(|(id, _)| self.data(id)),
+                _ => data.func().into_iter().for_each(|func| self.call(func)),
             }
+            data.object().into_iter().for_each(|object| self.data(object));
         }
     }
 }
@@ -94,13 +113,13 @@ pub fn remove_unreachable(module: &mut Module, reachable: &Reachable) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ssa::EntityId;
+    use crate::{EntityId, parse_module};
 
     const TEXT: &str = include_str!("../tests/reach.ssa");
 
     #[test]
     fn references_and_calls_are_followed() {
-        let mut module = ssa::parse_module(TEXT).expect("parses");
+        let mut module = parse_module(TEXT).expect("parses");
         let by_name = |module: &Module, name: &str| {
             module.decls.iter().find(|(_, decl)| decl.name == name).map(|(id, _)| id).expect("declared")
         };
