@@ -23,6 +23,7 @@ mod function;
 mod ids;
 mod inst;
 pub mod interp;
+pub mod known_bits;
 pub mod loops;
 mod module;
 mod names;

@@ -18,9 +18,8 @@
 //! Termination: each value is demanded at most once.
 
 use codegen::VReg;
+use ssa::known_bits::{KnownBits, known_bits};
 use ssa::{BinaryOp, Block, Cond, Function, IdVec, InstData, MemType, Type, UnaryOp, Value, ValueDef};
-
-use crate::known_bits::{KnownBits, known_bits};
 
 /// Maximum ratio of executions of a definition to those of its uses that need it extended, for the definition to
 /// extend.

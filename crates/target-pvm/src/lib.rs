@@ -24,7 +24,6 @@ mod encode;
 mod fixup;
 mod frame;
 mod inst;
-mod known_bits;
 mod link;
 mod lower;
 mod machine;

@@ -7,15 +7,22 @@
 //! Constants are made once per block, at their first use there: a longer live range has no benefit, and a constant
 //! next to its use folds into an immediate.
 //!
-//! Invariant: [`Builder::known`] is sound for every value made so far.
+//! LLVM's narrow integers are in the low bits of an `i32` or `i64`, and the bits above are unspecified, so that
+//! additions, logic and left shifts need no extension. An instruction that uses the whole register (a comparison, a
+//! right shift, a widening) extends its operands first. Most extensions are redundant: the value was loaded with
+//! extension, masked, or is a comparison. Known bits of each value show it.
+//!
+//! Invariant: [`Builder::known`] is sound for every value made so far. The facts are derived from the `ssa` instructions
+//! themselves, never from LLVM's flags. A wrong flag makes the result poison, which a later `freeze` turns into an
+//! arbitrary but well-formed narrow value. A fact derived from the flag would not hold for that value.
 
+use ssa::known_bits::KnownBits;
 use ssa::{
     Addr, BinaryOp, Block, Cond, DataId, EntityId as _, Function, IdVec, InstData, MemFlags, MemType, SigId,
     Type, UnaryOp, Value,
 };
 
 use super::hash::LookupMap;
-use super::known::KnownBits;
 
 /// A function under construction and the block that instructions go to.
 pub struct Builder {

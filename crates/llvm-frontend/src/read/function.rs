@@ -7,12 +7,12 @@
 //! The families append to the current block through the [`Builder`] and return the representation of the result.
 //! Afterwards [`ssa::canonicalize`] drops unused values and splits critical edges.
 
+use ssa::known_bits::KnownBits;
 use ssa::{Block, Function, IdVec, Signature, Type, Value};
 
 use super::builder::Builder;
 use super::choices::closed_set;
 use super::hash::LookupMap;
-use super::known::KnownBits;
 use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, StructId};
 use super::{PartReader, Refused, Unsupported};

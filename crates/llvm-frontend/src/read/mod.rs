@@ -30,7 +30,6 @@ pub(crate) mod hash;
 mod integer;
 mod intrinsics;
 mod join;
-mod known;
 mod memory;
 mod pointer;
 pub(crate) mod raw;
