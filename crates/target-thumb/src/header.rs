@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use ssa::{DataId, DataKind, FuncId, FuncKind, Module, Signature, Type};
 
-use crate::machine::MemoryMode;
-use crate::object::names::Names;
-use crate::object::{NameError, data};
+use crate::elf::write::names::Names;
+use crate::elf::write::{NameError, data};
+use crate::isa::MemoryMode;
 use crate::{Options, Trap};
 
 /// Keywords of C and C++, and `main`, whose type C fixes.
@@ -22,7 +22,7 @@ const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break
      return short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try \
      typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq";
 
-/// Writes the header of a module. The module has gone through [`crate::initial`] but no other preparation.
+/// Writes the header of a module. The module has gone through [`crate::adapt::initial`] but no other preparation.
 ///
 /// # Errors
 /// If the names of imports and exports can't all be symbols.

@@ -11,48 +11,39 @@
 //! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`mod@file`] reads it back,
 //! as assembly or as a summary.
 
-pub mod abi;
-pub mod cpu;
-pub mod file;
-pub mod object;
+mod adapt;
+mod elf;
+mod emit;
+mod frame;
+mod header;
+mod isa;
+mod lower;
+mod peephole;
+mod target;
 
-mod adapters;
-mod alignment;
 mod boundary;
 mod branches;
 mod cancel;
 mod classes;
-mod condition;
-mod doubles;
-mod encode;
-mod fixup;
-mod frame;
-mod header;
-mod immediate;
-mod initial;
-mod inst;
 mod legalize;
-mod lower;
-mod machine;
 mod merge;
-mod peephole;
 mod products;
 mod rebase;
 mod tail_calls;
-mod target;
-mod uses;
 mod widths;
 
 use codegen::Unsupported;
 use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
-pub use cpu::{Cpu, UnknownCpu};
-pub use file::{FileError, Summary};
-pub use initial::InitialData;
-use initial::Start;
+pub use adapt::initial::InitialData;
+pub use elf::read::{self as file, FileError, Summary};
+pub use elf::write::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
+pub use isa::cpu::{self, Cpu, UnknownCpu};
+pub use isa::{MemoryMode, Thumb};
 pub use lower::trap_number;
-pub use machine::{MemoryMode, Thumb};
-pub use object::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
+
+use adapt::initial::{self, Start};
+use adapt::{adapters, alignment, doubles};
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -101,7 +92,7 @@ pub enum Error {
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
-    Ok(object::link(&module, &target, &fragments, start, &options.object)?)
+    Ok(elf::write::link(&module, &target, &fragments, start, &options.object)?)
 }
 
 /// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.
@@ -158,7 +149,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         products::join(func);
         tail_calls::mark(func, id, &target.room);
         branches::simplify(func);
-        machine::expand_switches(func);
+        isa::expand_switches(func);
         if func.optimize_for_size {
             // Every instruction counts once for size, however often it is executed.
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);

@@ -3,7 +3,7 @@
 use codegen::{Function, PReg, Pass, Target};
 
 use crate::frame::{self, early};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
 use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, tables};
 
 type Func = Function<Thumb, PReg>;

@@ -11,8 +11,8 @@
 use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
 use ssa::IdVec;
 
-use crate::inst::Inst;
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::Inst;
 use crate::peephole::effects::{Effects, live_in};
 
 /// Maximum number of blocks from which copies sink.

@@ -10,7 +10,7 @@ use ssa::{Addr, BinaryOp, DataId, InstData, Value};
 use thumb_isa::{Opcode, Shift};
 
 use super::{Cx, WordSource, arith, constant, part, reg, temp, word};
-use crate::inst::{Base, Inst, add_imm, alu_reg};
+use crate::isa::inst::{Base, Inst, add_imm, alu_reg};
 
 /// The operand of a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,12 +195,12 @@ fn indexed(cx: &mut Cx<'_>, index: Value, offset: i32, reach: Reach) -> Mem {
     let low = reach.low_part(offset);
     let high = offset.wrapping_sub(low) as u32;
     let index = word(cx, index);
-    if reach.indexed && !crate::immediate::fits_add(high) {
+    if reach.indexed && !crate::isa::immediate::fits_add(high) {
         let offset = constant(cx, offset as u32);
         return Mem::Index(index, offset, 0);
     }
     let sum = temp(cx);
-    if crate::immediate::fits_add(high) {
+    if crate::isa::immediate::fits_add(high) {
         cx.emit(add_imm(sum, index, high));
     } else {
         let high = constant(cx, high);

@@ -7,10 +7,10 @@ use thumb_isa::{Cond, Opcode, Shift};
 use super::{
     Cx, WordSource, address, assign, bits, constant, part, reg, shift, single_use_binary, temp, word,
 };
-use crate::condition::{Compare, Src, Test};
-use crate::immediate::{fits_add, is_modified};
-use crate::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_imm};
-use crate::machine::MemoryMode;
+use crate::isa::MemoryMode;
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::immediate::{fits_add, is_modified};
+use crate::isa::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Selects a binary operation on words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
@@ -319,10 +319,10 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         let a = word(cx, a);
         let compare = super::compare::with_constant(cx, a, imm);
         // A constant that the comparison needs in a register is available there.
-        let in_register = !crate::immediate::fits_compare(imm);
+        let in_register = !crate::isa::immediate::fits_compare(imm);
         let if_false = match in_register {
             true => Src::Reg(constant(cx, imm)),
-            false => super::src(cx, WordSource::Imm(imm), crate::immediate::fits_select),
+            false => super::src(cx, WordSource::Imm(imm), crate::isa::immediate::fits_select),
         };
         cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false });
         return;

@@ -5,9 +5,9 @@ use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, WordSource, constant, half, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::immediate::is_modified;
-use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::immediate::is_modified;
+use crate::isa::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Selects a unary operation on a word.
 pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {

@@ -11,8 +11,8 @@ use thumb_isa::{Opcode, RegList};
 
 use super::address::frame_address;
 use super::{Cx, constant, halves, is_in_core, reg, temp, word};
-use crate::abi::stage_singles;
-use crate::inst::{Call, Callee, Inst};
+use crate::isa::abi::{is_runtime_function, stage_singles};
+use crate::isa::inst::{Call, Callee, Inst};
 
 fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
     cx.target.call_layout(&cx.module.signatures[sig])
@@ -57,11 +57,6 @@ pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args:
     let func = cx.func;
     cx.note_call(cx.target.room.of_sig(sig));
     call(cx, sig, Callee::Code(code), args, &func.results[inst]);
-}
-
-/// Whether an intrinsic is a function of the run-time ABI, which has the intrinsic's name.
-pub fn is_runtime_function(name: &str) -> bool {
-    name.starts_with("__aeabi_")
 }
 
 fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], results: &[Value]) {

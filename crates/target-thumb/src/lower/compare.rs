@@ -8,8 +8,8 @@ use ssa::{BinaryOp, Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, WordSource, arith, float, halves, part, reg, src, word};
-use crate::condition::{Compare, Test};
-use crate::immediate::{fits_carry, fits_compare, is_modified};
+use crate::isa::condition::{Compare, Test};
+use crate::isa::immediate::{fits_carry, fits_compare, is_modified};
 
 /// The machine's name of a condition.
 const fn machine_cond(cond: SsaCond) -> Cond {

@@ -10,8 +10,8 @@ use ssa::{BinaryOp, FCond, Type, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, assign, halves, is_in_core, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::inst::{Inst, Machine, alu_reg};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::inst::{Inst, Machine, alu_reg};
 
 /// Selects the reinterpretation of bits.
 pub fn bitcast(cx: &mut Cx<'_>, result: Value, arg: Value) {

@@ -10,7 +10,7 @@ use thumb_isa::Opcode;
 
 use super::address::{self, Mem, Reach};
 use super::{Cx, half, is_in_core, part, reg, temp};
-use crate::inst::{Inst, Machine, shift_imm};
+use crate::isa::inst::{Inst, Machine, shift_imm};
 
 /// The opcodes that transfer one kind of data: with a constant and with a register in the address.
 #[derive(Clone, Copy)]

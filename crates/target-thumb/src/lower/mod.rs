@@ -25,12 +25,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
 
-use crate::abi;
-use crate::condition::Src;
-use crate::inst::{Base, Inst, Symbol};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::abi;
+use crate::isa::condition::Src;
+use crate::isa::inst::{Base, Inst, Symbol};
 
-pub use calls::is_runtime_function;
 pub use control::trap_number;
 
 use calls::params;

@@ -5,9 +5,9 @@ use ssa::{Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::Cond;
 
 use super::{Cx, WordSource, bits, compare, half, halves, is_in_core, part, reg, src, temp};
-use crate::condition::{Compare, Src, Test, Word};
-use crate::immediate::fits_select;
-use crate::inst::{Inst, alu_imm, alu_reg, shift_imm};
+use crate::isa::condition::{Compare, Src, Test, Word};
+use crate::isa::immediate::fits_select;
+use crate::isa::inst::{Inst, alu_imm, alu_reg, shift_imm};
 use thumb_isa::Opcode;
 
 /// Selects a `select`.

@@ -13,8 +13,8 @@ use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, WordSource, assign, half, halves, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Shifted words that are selected as shifted operands of their users: additions, subtractions and bitwise operations
 /// with another register, which shift for free. Short forms can't shift an operand. So when optimising for size this

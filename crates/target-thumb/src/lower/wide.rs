@@ -5,9 +5,9 @@ use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, WordSource, arith, assign, compare, half, halves, part, reg, shift, src, temp, words};
-use crate::condition::Src;
-use crate::immediate::{fits_carry, fits_compare};
-use crate::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
+use crate::isa::condition::Src;
+use crate::isa::immediate::{fits_carry, fits_compare};
+use crate::isa::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
 
 /// Selects the extension of a word.
 pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
@@ -239,7 +239,7 @@ fn extremum(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value; 2]) {
     };
     let (left, right) = (halves(cx, a), halves(cx, b));
     let test = compare::pair(cx, cond, left, right);
-    let fits = crate::immediate::fits_select;
+    let fits = crate::isa::immediate::fits_select;
     let if_true = left.map(|part| src(cx, part, fits));
     let if_false = right.map(|part| src(cx, part, fits));
     cx.emit(Inst::SelectPair { test, dst, if_true, if_false });

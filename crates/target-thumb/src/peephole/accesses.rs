@@ -13,8 +13,8 @@ use thumb_isa::{Flags, Opcode};
 
 use super::effects::Effects;
 use super::is_nothing;
-use crate::inst::{Inst, Machine, SP, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, SP, to_machine};
 
 /// Number of instructions searched from each one.
 const WINDOW: usize = 16;

@@ -9,8 +9,8 @@
 use codegen::{Function, PReg};
 use thumb_isa::Opcode;
 
-use crate::inst::{Inst, Machine, add_imm};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, add_imm};
 
 /// Replaces loads of two words whose first register is their base.
 pub fn split_loads(func: &mut Function<Thumb, PReg>) {

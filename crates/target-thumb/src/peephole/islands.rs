@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::IdVec;
 
-use crate::inst::{Callee, Inst, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Callee, Inst, to_machine};
 
 /// In bytes: reach of a short conditional branch, reach of a short jump, and maximum distance of an island from a
 /// branch.
@@ -146,7 +146,7 @@ fn branch_target(taken: Block, other: Block, next: Option<Block>) -> Block {
 
 /// Bytes of a final instruction.
 fn inst_bytes(inst: &Inst<PReg>) -> i64 {
-    let machine = |machine: &crate::inst::Machine<PReg>, it| {
+    let machine = |machine: &crate::isa::inst::Machine<PReg>, it| {
         let form = to_machine(machine).shortest_form(it);
         form.map_or(4, |form| i64::from(form.width().bytes()))
     };

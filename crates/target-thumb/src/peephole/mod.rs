@@ -19,8 +19,8 @@ pub mod tables;
 use codegen::{Control, Function, Insts, PReg};
 use thumb_isa::Opcode;
 
-use crate::inst::{Inst, Machine, SP};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, SP};
 
 pub use pool::Pool;
 

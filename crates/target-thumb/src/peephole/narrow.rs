@@ -7,8 +7,8 @@
 use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};
 
-use crate::inst::{Inst, Machine, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, to_machine};
 
 /// Replaces instructions by equal ones with short forms.
 pub fn narrow(func: &mut Function<Thumb, PReg>) {

@@ -7,8 +7,8 @@
 use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::{EntityId as _, IdVec};
 
-use crate::inst::{Inst, Table};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Table};
 
 /// Chooses the table of every dispatch.
 pub fn choose(func: &mut Function<Thumb, PReg>) {

@@ -13,10 +13,10 @@ use ssa::{DataId, FuncId, IdVec, Module};
 use super::data::{self, Contents, Place};
 use super::names::Names;
 use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
-use crate::fixup::{Fixup, RelocationKind};
-use crate::inst;
-use crate::machine::{MemoryMode, Thumb};
-use crate::uses;
+use crate::adapt::uses;
+use crate::emit::fixup::{Fixup, RelocationKind};
+use crate::isa::inst;
+use crate::isa::{MemoryMode, Thumb};
 
 /// Writes one object.
 pub struct Writer<'a> {

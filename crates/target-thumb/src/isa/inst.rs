@@ -4,7 +4,7 @@
 //! registers, so a new instruction there needs nothing here. Differences from the bare machine:
 //!
 //! - no instruction sets or reads the flags before expansion; an instruction that needs them ([`Test`], carries) is a
-//!   composite that [`crate::expand`] expands when registers are settled;
+//!   composite that [`crate::peephole::expand`] expands when registers are settled;
 //! - an instruction that updates a register ([`Inst::Update`]) has the old value as a separate operand;
 //! - memory in the frame is a [`StackSlot`] until the frame is laid out;
 //! - a constant or an address is one instruction, whatever its length;
@@ -18,8 +18,8 @@ use codegen::{Block, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, St
 use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
-use crate::condition::{Src, Test};
-use crate::immediate::is_modified;
+use crate::isa::condition::{Src, Test};
+use crate::isa::immediate::is_modified;
 
 /// An instruction of the machine over registers of type `R`.
 pub type Machine<R> = thumb_isa::Inst<R>;

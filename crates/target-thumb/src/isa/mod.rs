@@ -5,16 +5,21 @@
 //! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
 //! registers are allocated as d0–d15, and a single is in the lower half of one.
 
+pub mod abi;
+pub mod condition;
+pub mod cpu;
+pub mod immediate;
+pub mod inst;
+
 use codegen::{
     ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
     SwitchBytes, SwitchLimits,
 };
 use thumb_isa::{Opcode, Reg};
 
-use crate::abi::{FIRST_DOUBLE, FIRST_SINGLE};
-use crate::adapters::argument_room;
-use crate::cpu::Cpu;
-use crate::inst::{Base, Inst, LR, Machine, SCRATCH, class_of};
+use abi::{FIRST_DOUBLE, FIRST_SINGLE, argument_room};
+use cpu::Cpu;
+use inst::{Base, Inst, LR, Machine, SCRATCH, class_of};
 
 /// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
 /// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
@@ -144,7 +149,7 @@ impl Isa for Thumb {
     /// Two instructions, or a load of a literal.
     fn is_long<R: Register>(inst: &Inst<R>) -> bool {
         match inst {
-            Inst::Const { value, .. } => !crate::immediate::fits_move(*value),
+            Inst::Const { value, .. } => !immediate::fits_move(*value),
             Inst::Address { .. } | Inst::FloatConst { .. } => true,
             _ => false,
         }

@@ -7,7 +7,7 @@
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Module};
 
 use super::{MemoryShape, ObjectOptions};
-use crate::cpu::{Architecture, Cpu};
+use crate::isa::cpu::{Architecture, Cpu};
 
 /// Bytes of the widest access to linear memory.
 const WIDEST_ACCESS: u64 = 8;

@@ -13,9 +13,9 @@ use ssa::{
     InstData, MemFlags, MemType, Module, Segment, Signature, Type, Value,
 };
 
+use crate::adapt::uses::used_objects;
 use crate::boundary::add_function;
-use crate::machine::MemoryMode;
-use crate::uses::used_objects;
+use crate::isa::MemoryMode;
 
 /// The method by which linear memory gets its initial data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

@@ -7,7 +7,7 @@
 use ssa::FuncId;
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg, Shift, Width};
 
-use crate::inst::{Literal, Symbol};
+use crate::isa::inst::{Literal, Symbol};
 
 /// How the linker patches four bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,9 +13,9 @@ use ssa::{
     Value,
 };
 
-use crate::abi::call_layout;
 use crate::boundary::{add_function, redirect_exports};
-use crate::cpu::Cpu;
+use crate::isa::abi::call_layout;
+use crate::isa::cpu::Cpu;
 
 /// Float registers for arguments, counted in singles.
 const SINGLES: usize = 16;

@@ -19,7 +19,7 @@ use object::{Endianness, U32};
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
 use super::{FirstCall, ObjectOptions};
-use crate::machine::{MemoryMode, Thumb};
+use crate::isa::{MemoryMode, Thumb};
 
 /// Name of the sections with stack sizes.
 pub const STACK_SIZES: &str = ".stack_sizes";

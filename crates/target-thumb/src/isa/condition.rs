@@ -2,7 +2,7 @@
 //!
 //! The allocator does not know the flags as a register, and it may insert instructions anywhere. So a comparison is
 //! never a separate instruction before allocation: branches and selects contain the whole [`Test`], which is expanded
-//! when registers are settled (see [`crate::expand`]).
+//! when registers are settled (see [`crate::peephole::expand`]).
 
 use std::fmt;
 

@@ -10,17 +10,12 @@ use std::collections::BTreeMap;
 use codegen::ArgumentRoom;
 use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
 
-use crate::abi;
-use crate::cpu::Cpu;
-
-/// The stack space that each call in a module reserves for arguments.
-pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
-    ArgumentRoom::new(module, |sig| abi::call_layout(cpu, sig).stack_bytes)
-}
+use crate::isa::abi;
+use crate::isa::cpu::Cpu;
 
 /// Adds adapters to a module.
 pub fn add(module: &mut Module, cpu: Cpu) {
-    let room = argument_room(module, cpu);
+    let room = abi::argument_room(module, cpu);
     let mut adapters = Adapters { cpu, room, by_func: BTreeMap::new() };
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item {

@@ -8,10 +8,10 @@
 //!   r0–r3, then to float registers, then to the stack below the arguments. Exports and imports with such signatures
 //!   get wrappers that pass a pointer (see [`crate::boundary`]).
 
-use codegen::{ArgLoc, CallLayout, PReg, RegClass, RegSet};
-use ssa::{Signature, Type};
+use codegen::{ArgLoc, ArgumentRoom, CallLayout, PReg, RegClass, RegSet};
+use ssa::{Module, Signature, Type};
 
-use crate::cpu::Cpu;
+use crate::isa::cpu::Cpu;
 
 /// Number of words of arguments or results in core registers.
 const WORDS: u8 = 4;
@@ -54,6 +54,16 @@ pub fn clobbers(cpu: Cpu) -> RegSet {
         (false, false) => 0..0,
     };
     core.chain(floats).map(PReg::new).collect()
+}
+
+/// The stack space that each call in a module reserves for arguments.
+pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
+    ArgumentRoom::new(module, |sig| call_layout(cpu, sig).stack_bytes)
+}
+
+/// Whether an intrinsic is a function of the run-time ABI, which has the intrinsic's name.
+pub fn is_runtime_function(name: &str) -> bool {
+    name.starts_with("__aeabi_")
 }
 
 /// Replaces upper halves of doubles in a list of locations, because the allocator doesn't know them. Each is exchanged

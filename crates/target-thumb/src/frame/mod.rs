@@ -20,12 +20,12 @@ use codegen::{
 };
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
-use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
-use crate::immediate::fits_add;
-use crate::inst::{
+use crate::isa::Thumb;
+use crate::isa::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
+use crate::isa::immediate::fits_add;
+use crate::isa::inst::{
     Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, add_imm, alu_reg, core_reg, float_move,
 };
-use crate::machine::Thumb;
 use crate::peephole::effects::Effects;
 
 /// Lays out the frame and writes it into the function.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
 use super::ObjectOptions;
-use crate::lower::is_runtime_function;
+use crate::isa::abi::is_runtime_function;
 
 /// Name of the start function's symbol.
 const START: &str = "__wasm_start";
