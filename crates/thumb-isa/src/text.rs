@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use crate::encode::Form;
+use crate::form::Form;
 use crate::inst::Inst;
 use crate::operand::{Cond, SysReg, write_list};
 use crate::reg::Reg;
