@@ -7,7 +7,7 @@
 use std::fmt;
 
 use codegen::{Operand, RegClass, Register};
-use thumb_isa::{Cond, Opcode, Shift};
+use thumb_isa::{Cond, Flags, Opcode, Shift};
 
 /// A register or a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,9 +56,9 @@ pub enum Word<R> {
 
 impl<R> Word<R> {
     /// Whether it is a subtraction (or an addition of the negation), which sets all flags.
-    pub const fn subtracts(&self) -> bool {
+    pub fn subtracts(&self) -> bool {
         let (Self::Reg { op, .. } | Self::Imm { op, .. }) = self;
-        matches!(op, Opcode::CmpReg | Opcode::CmpImm | Opcode::CmnReg | Opcode::CmnImm)
+        op.flags_written() == Flags::NZCV
     }
 }
 

@@ -33,6 +33,11 @@ pub const LR: PReg = PReg::new(14);
 /// Holds the base of linear memory where the memory mode says so.
 pub const MEMORY_BASE: PReg = PReg::new(11);
 
+/// The opcodes that load a core, single- or double-precision register.
+pub const LOADS: [Opcode; 3] = [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64];
+/// The opcodes that store a core, single- or double-precision register.
+pub const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
+
 const INT: RegClass = RegClass::Int;
 const USE: Operand = Operand::used(INT);
 const DEF: Operand = Operand::def(INT);
@@ -442,9 +447,18 @@ fn map_pair_defs<R: Register, S: Register>(dst: [R; 2], f: &mut dyn FnMut(R, Ope
 
 /// The role of the register that a load or store transfers.
 fn data_operand(op: Opcode) -> Operand {
-    let slot = op.reg_slots()[0];
-    let class = slot_class(slot);
-    if slot.role.writes() { Operand::def(class) } else { Operand::used(class) }
+    let class = data_class(op);
+    if is_load(op) { Operand::def(class) } else { Operand::used(class) }
+}
+
+/// The class of the register that a load or store transfers.
+pub fn data_class(op: Opcode) -> RegClass {
+    slot_class(op.reg_slots()[0])
+}
+
+/// Whether a load or store is a load.
+pub fn is_load(op: Opcode) -> bool {
+    op.reg_slots()[0].role.writes()
 }
 
 /// The machine's register in a register field. Where registers of a double-precision unit are allocated as a whole, a

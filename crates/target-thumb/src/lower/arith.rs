@@ -226,12 +226,16 @@ fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
             }
         }
     }
-    let reg_op = match op {
+    commutative(cx, dst, bitwise_opcode(op), [a, b]);
+}
+
+/// The opcode of a bitwise operation on registers.
+pub const fn bitwise_opcode(op: BinaryOp) -> Opcode {
+    match op {
         BinaryOp::And => Opcode::AndReg,
         BinaryOp::Or => Opcode::OrrReg,
         _ => Opcode::EorReg,
-    };
-    commutative(cx, dst, reg_op, [a, b]);
+    }
 }
 
 /// The operand whose complement `value` is, if `value` has only this use.
@@ -246,10 +250,10 @@ pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource,
         assign(cx, dst, part);
         return;
     }
-    let (imm_op, inverse_op, reg_op) = match op {
-        BinaryOp::And => (Opcode::AndImm, Some(Opcode::BicImm), Opcode::AndReg),
-        BinaryOp::Or => (Opcode::OrrImm, Some(Opcode::OrnImm), Opcode::OrrReg),
-        _ => (Opcode::EorImm, None, Opcode::EorReg),
+    let (imm_op, inverse_op) = match op {
+        BinaryOp::And => (Opcode::AndImm, Some(Opcode::BicImm)),
+        BinaryOp::Or => (Opcode::OrrImm, Some(Opcode::OrnImm)),
+        _ => (Opcode::EorImm, None),
     };
     let n = reg(cx, a);
     if op == BinaryOp::Xor && imm == u32::MAX {
@@ -261,7 +265,7 @@ pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource,
         cx.emit(alu_imm(inverse_op, dst, n, !imm));
     } else {
         let m = constant(cx, imm);
-        cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+        cx.emit(alu_reg(bitwise_opcode(op), dst, n, m, Shift::NONE));
     }
 }
 
@@ -272,13 +276,8 @@ pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, b:
             bitwise_constant(cx, dst, op, other, imm)
         }
         _ => {
-            let reg_op = match op {
-                BinaryOp::And => Opcode::AndReg,
-                BinaryOp::Or => Opcode::OrrReg,
-                _ => Opcode::EorReg,
-            };
             let (n, m) = (reg(cx, a), reg(cx, b));
-            cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+            cx.emit(alu_reg(bitwise_opcode(op), dst, n, m, Shift::NONE));
         }
     }
 }

@@ -12,7 +12,7 @@ use thumb_isa::{Opcode, RegList};
 use super::address::frame_address;
 use super::{Cx, constant, halves, is_in_core, reg, temp, word};
 use crate::isa::abi::{is_runtime_function, stage_singles};
-use crate::isa::inst::{Call, Callee, Inst};
+use crate::isa::inst::{Call, Callee, Inst, LOADS, STORES};
 
 fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
     cx.target.call_layout(&cx.module.signatures[sig])
@@ -99,7 +99,7 @@ fn receive(
         match location {
             ArgLoc::Reg(reg) => in_registers.push((dst, reg)),
             ArgLoc::Stack(offset) => {
-                let op = transfer(cx, ty, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]);
+                let op = transfer(cx, ty, LOADS);
                 loads.push(Inst::LoadSlot { op, dst, slot: slot(offset) });
             }
         }
@@ -114,8 +114,6 @@ fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcod
         _ => double,
     }
 }
-
-const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
 
 /// The registers of a value's words. The address of a stack object is rematerialised for each call: that costs no more
 /// than a move to the argument's register, and occupies no register before.

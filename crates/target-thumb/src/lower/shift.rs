@@ -12,6 +12,7 @@ use codegen::VReg;
 use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
+use super::arith::bitwise_opcode;
 use super::{Cx, WordSource, assign, half, halves, part, reg, temp, word};
 use crate::isa::condition::{Compare, Src, Test};
 use crate::isa::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
@@ -279,20 +280,14 @@ pub fn bitwise_with_shift(
     for (plain, shifted) in [(a, b), (b, a)] {
         let plain = half(cx, plain, which);
         let Some(words) = shifted_words(cx, shifted, which) else { continue };
-        let opcode = match (op, words.len()) {
-            (BinaryOp::And, 1) => Opcode::AndReg,
-            (BinaryOp::Or, _) => Opcode::OrrReg,
-            (BinaryOp::Xor, _) => Opcode::EorReg,
-            _ => continue,
-        };
-        if plain.imm().is_some() {
+        if plain.imm().is_some() || op == BinaryOp::And && words.len() > 1 {
             continue;
         }
         let mut result = reg(cx, plain);
         for (n, &(word, shift)) in words.iter().enumerate() {
             let to = if n + 1 == words.len() { dst } else { temp(cx) };
             let word = reg(cx, word);
-            cx.emit(alu_reg(opcode, to, result, word, shift));
+            cx.emit(alu_reg(bitwise_opcode(op), to, result, word, shift));
             result = to;
         }
         return true;

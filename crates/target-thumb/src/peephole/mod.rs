@@ -17,10 +17,10 @@ mod pool;
 pub mod tables;
 
 use codegen::{Control, Function, Insts, PReg};
-use thumb_isa::Opcode;
+use thumb_isa::Role;
 
 use crate::isa::Thumb;
-use crate::isa::inst::{Inst, Machine, SP};
+use crate::isa::inst::{Inst, Machine, SP, is_load};
 
 pub use pool::Pool;
 
@@ -44,15 +44,10 @@ pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
 /// Whether a block only restores registers after the first one it restores from the stack: another instruction could
 /// read a restored register.
 fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
-    let restores = |inst: &Inst<PReg>| {
-        matches!(
-            inst,
-            Inst::Plain(
-                Machine::Stack { op: Opcode::Pop, .. }
-                    | Machine::FloatStack { op: Opcode::VpopF32 | Opcode::VpopF64, .. }
-                    | Machine::MemPost { op: Opcode::LdrPost, rn: SP, .. }
-            )
-        )
+    let restores = |inst: &Inst<PReg>| match inst {
+        Inst::Plain(Machine::Stack { op, .. }) => op.list_role() == Some(Role::Write),
+        Inst::Plain(Machine::FloatStack { op, .. } | Machine::MemPost { op, rn: SP, .. }) => is_load(*op),
+        _ => false,
     };
     insts.iter().skip_while(|inst| !restores(inst)).all(restores)
 }
