@@ -26,12 +26,14 @@ const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break
 ///
 /// # Errors
 /// If the names of imports and exports can't all be symbols.
-pub fn header(module: &Module, options: &Options) -> Result<String, NameError> {
-    let names = Names::new(module, &options.object, None)?;
+pub fn header(module: &Module, linear: Option<DataId>, options: &Options) -> Result<String, NameError> {
+    let names = Names::new(module, linear, &options.object, None)?;
     let mut header = Header { module, text: String::new(), used: BTreeSet::new() };
     header.text.push_str("/* Made by wasm-pvm. */\n#pragma once\n\n#include <stdint.h>\n\n");
     header.text.push_str("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    if let (MemoryMode::Register, Some((_, memory))) = (options.memory, module.memory()) {
+    if options.memory == MemoryMode::Register
+        && let Some(DataKind::Memory(memory)) = linear.map(|memory| &module.data[memory].kind)
+    {
         let bytes = data::MemoryLayout::new(&options.object, options.cpu).place(memory.min_bytes).0;
         let _ = writeln!(
             header.text,

@@ -21,6 +21,7 @@ mod lower;
 mod peephole;
 mod target;
 
+mod alignment;
 mod boundary;
 mod branches;
 mod cancel;
@@ -33,7 +34,7 @@ mod tail_calls;
 mod widths;
 
 use codegen::Unsupported;
-use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
+use ssa::{DataId, DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
 pub use adapt::initial::InitialData;
 pub use elf::read::{self as file, FileError, Summary};
@@ -43,7 +44,8 @@ pub use isa::{MemoryMode, Thumb};
 pub use lower::trap_number;
 
 use adapt::initial::{self, Start};
-use adapt::{adapters, alignment, doubles};
+use adapt::{adapters, doubles};
+use isa::abi;
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -114,8 +116,9 @@ pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<S
 /// # Errors
 /// If names can't be symbols.
 pub fn header(mut module: Module, options: &Options) -> Result<String, Error> {
-    initial::place(&mut module, options.memory, options.initial_data);
-    Ok(header::header(&module, options)?)
+    let linear = isa::linear_memory(&module);
+    initial::place(&mut module, linear, options.memory, options.initial_data);
+    Ok(header::header(&module, linear, options)?)
 }
 
 /// The module before code generation, as text.
@@ -127,17 +130,17 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Unsupported> {
-    refuse_unknown_addresses(&module, options)?;
-    let start = initial::place(&mut module, options.memory, options.initial_data);
+    let linear = isa::linear_memory(&module);
+    refuse_unknown_addresses(&module, linear, options)?;
+    let start = initial::place(&mut module, linear, options.memory, options.initial_data);
     boundary::wrap(&mut module);
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
     legalize::legalize(&mut module, options.cpu, options.soft_floats)?;
     alignment::lower(&mut module);
     classes::tabulate(&mut module);
-    let linear = module.memory().map(|(id, _)| id);
     let is_native = options.memory == MemoryMode::Native;
-    let mut target = Thumb::new(options.cpu, options.memory, &module);
+    let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
         merge::stores(func, linear, is_native);
@@ -163,9 +166,13 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
 
 /// Refuses data that contains addresses of linear memory if a register holds its base: such an address is unknown
 /// before the program runs.
-fn refuse_unknown_addresses(module: &Module, options: &Options) -> Result<(), Unsupported> {
-    let linear = module.memory().map(|(id, _)| id).filter(|_| options.memory == MemoryMode::Register);
-    let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == linear);
+fn refuse_unknown_addresses(
+    module: &Module,
+    linear: Option<DataId>,
+    options: &Options,
+) -> Result<(), Unsupported> {
+    let unknown = linear.filter(|_| options.memory == MemoryMode::Register);
+    let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == unknown);
     match module.data.values().find(holds) {
         Some(object) => Err(Unsupported {
             function: object.name.clone(),

@@ -5,12 +5,10 @@
 //! | [`initial`] | a section with all of linear memory would contain its zeros, too | data as runs, and a function that copies them |
 //! | [`doubles`] | the convention passes doubles in d registers, which a core with single precision can't compute with | wrappers of exports and imports |
 //! | [`adapters`] | a caller outside of the program makes no room for tail calls | exports that make an ordinary call |
-//! | [`alignment`] | rounding the stack pointer takes instructions | stack objects with the alignment that the stack has |
 //!
 //! [`uses`] tells which data objects are used and which are written.
 
 pub mod adapters;
-pub mod alignment;
 pub mod doubles;
 pub mod initial;
 pub mod uses;

@@ -1,6 +1,6 @@
 //! Uses of data objects by the whole module: which are written, and which are used at all.
 
-use ssa::{DataId, ExportItem, Function, IdVec, InstData, Module};
+use ssa::{DataId, DataKind, ExportItem, Function, IdVec, InstData, Module};
 
 /// Which data objects some code may write: also what it reaches through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
@@ -39,6 +39,7 @@ fn mark_written(func: &Function, written: &mut IdVec<DataId, bool>) {
 /// Which data objects the module's code, exports or other objects refer to.
 pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut used = IdVec::filled(false, module.data.len());
+    let mut has_frame_addresses = false;
     for func in module.functions.values().flatten() {
         for block in func.blocks.values() {
             for &inst in &block.insts {
@@ -47,13 +48,15 @@ pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
                         addr.base.into_iter().for_each(|data| used[data] = true);
                     }
                     InstData::DataAddr { data, .. } => used[*data] = true,
-                    InstData::FrameAddr { .. } => {
-                        module.memory().into_iter().for_each(|(data, _)| used[data] = true);
-                    }
+                    InstData::FrameAddr { .. } => has_frame_addresses = true,
                     _ => {}
                 }
             }
         }
+    }
+    // Addresses of stack objects are relative to linear memory.
+    for (data, _) in module.data.iter().filter(|(_, object)| matches!(object.kind, DataKind::Memory(_))) {
+        used[data] |= has_frame_addresses;
     }
     for export in &module.exports {
         if let ExportItem::Data(data) = export.item {

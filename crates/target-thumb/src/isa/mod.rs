@@ -15,11 +15,12 @@ use codegen::{
     ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
     SwitchBytes, SwitchLimits,
 };
+use ssa::DataKind;
 use thumb_isa::{Opcode, Reg};
 
 use abi::{FIRST_DOUBLE, FIRST_SINGLE, argument_room};
 use cpu::Cpu;
-use inst::{Base, Inst, LR, Machine, SCRATCH, class_of};
+use inst::{Base, Inst, LOADS, LR, Machine, SCRATCH, STORES, class_of};
 
 /// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
 /// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
@@ -35,6 +36,15 @@ pub enum MemoryMode {
     Symbol,
     /// At the address in r11 on entry.
     Register,
+}
+
+/// The linear memory of a module. A core has one register and an object has one symbol for its base, so there is at most
+/// one: the only place that knows this limit.
+pub fn linear_memory(module: &ssa::Module) -> Option<ssa::DataId> {
+    let mut memories = module.data.iter().filter(|(_, object)| matches!(object.kind, DataKind::Memory(_)));
+    let memory = memories.next().map(|(id, _)| id);
+    assert!(memories.next().is_none(), "the module has more than one linear memory");
+    memory
 }
 
 /// The Cortex-M target for one program.
@@ -54,8 +64,13 @@ pub struct Thumb {
 }
 
 impl Thumb {
-    /// The target for a module.
-    pub fn new(cpu: Cpu, memory: MemoryMode, module: &ssa::Module) -> Self {
+    /// The target for a module with this linear memory.
+    pub fn new(
+        cpu: Cpu,
+        memory: MemoryMode,
+        linear_memory: Option<ssa::DataId>,
+        module: &ssa::Module,
+    ) -> Self {
         let keeps_base = memory == MemoryMode::Register;
         let core = CORE_ORDER.into_iter().filter(|&n| !(keeps_base && n == 11)).map(PReg::new).collect();
         let (floats, saved, bytes) = match (cpu.has_single(), cpu.has_double()) {
@@ -70,7 +85,6 @@ impl Thumb {
             spill_bytes: [4, bytes],
             scratch: Some(SCRATCH),
         };
-        let linear_memory = module.memory().map(|(id, _)| id);
         let room = argument_room(module, cpu);
         Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
     }
@@ -164,11 +178,11 @@ impl Isa for Thumb {
     }
 
     fn spill(slot: StackSlot, src: PReg) -> Inst<PReg> {
-        Inst::StoreSlot { op: transfer(src, [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64]), src, slot }
+        Inst::StoreSlot { op: transfer(src, STORES), src, slot }
     }
 
     fn reload(dst: PReg, slot: StackSlot) -> Inst<PReg> {
-        Inst::LoadSlot { op: transfer(dst, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]), dst, slot }
+        Inst::LoadSlot { op: transfer(dst, LOADS), dst, slot }
     }
 
     fn invert<R: Register>(inst: &Inst<R>) -> Inst<R> {

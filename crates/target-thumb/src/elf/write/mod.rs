@@ -123,7 +123,7 @@ pub fn link(
     start: Start,
     options: &ObjectOptions,
 ) -> Result<Object, NameError> {
-    let names = names::Names::new(module, options, target.trap_handler)?;
+    let names = names::Names::new(module, target.linear_memory, options, target.trap_handler)?;
     let Start { copied_bytes, starts } = start;
     let first_call = names.start.clone().map(|symbol| FirstCall { symbol, copied_bytes, starts });
     Ok(writer::Writer::new(module, target, names, first_call, options).write(fragments))

@@ -72,6 +72,7 @@ impl Names {
     /// Chooses the symbols of a module.
     pub fn new(
         module: &Module,
+        linear_memory: Option<DataId>,
         options: &ObjectOptions,
         trap_handler: Option<FuncId>,
     ) -> Result<Self, NameError> {
@@ -85,7 +86,7 @@ impl Names {
         };
         let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
         let mut taken = Taken { by: BTreeMap::new(), elsewhere: BTreeMap::new(), exported, options };
-        if let Some((id, _)) = module.memory() {
+        if let Some(id) = linear_memory {
             let symbol = taken.own(LINEAR_MEMORY);
             names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
         }

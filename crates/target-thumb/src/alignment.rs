@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use ssa::{BinaryOp, BlockCall, FuncId, Function, IdVec, InstData, Module, Value};
 
-use crate::isa::abi::STACK_ALIGN;
+use crate::abi::STACK_ALIGN;
 
 /// Lowers the alignment of stack objects to that of the stack where no code depends on more.
 pub fn lower(module: &mut Module) {
