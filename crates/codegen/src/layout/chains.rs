@@ -15,8 +15,8 @@
 //! depth-first search visits frequent successors last, so a loop's body comes before the code after the loop.
 //!
 //! Before allocation only edges that go forward in reverse postorder join chains. Then dominators come first: a
-//! dominator of a block is its predecessor in the chain or dominates that, and so on to the chain's start. A dominator
-//! of the start is earlier in reverse postorder, as are the starts of the earlier chains.
+//! dominator of a block is its predecessor in the chain, or dominates this predecessor, and so on to the chain's start.
+//! A dominator of the start is earlier in reverse postorder, as are the starts of the earlier chains.
 //!
 //! Work is `n log n` for the sorting.
 

@@ -21,7 +21,7 @@ use crate::mir::{Block, BlockData, Control, Function, Isa, PReg, Succ};
 /// Maximum number of rounds.
 const ROUNDS: u32 = 12;
 
-/// Merges common tails of blocks; only of traps and rare blocks where speed is wanted.
+/// Merges common tails of blocks. In functions that should be fast, only traps and rare blocks are merged.
 pub(super) fn merge_tails<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     for _ in 0..ROUNDS {
         let mut changed = false;
