@@ -1,4 +1,4 @@
-//! Cortex-M as a [`codegen::Target`]: the passes over allocated functions.
+//! Cortex-M as a [`codegen::Target`]: the list of passes over allocated functions.
 
 use codegen::{Function, PReg, Pass, Target};
 

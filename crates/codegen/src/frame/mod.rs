@@ -1,7 +1,8 @@
 //! The layout of the stack frame.
 //!
 //! From the stack pointer upwards, a frame has outgoing arguments, spill slots, saved registers and stack objects. The
-//! caller's outgoing arguments are above it. Instructions name stack memory by [`StackSlot`] until the frame is laid out.
+//! caller's outgoing arguments are above it. Instructions name stack memory by [`StackSlot`] until the frame is laid
+//! out.
 
 mod region;
 

@@ -8,8 +8,8 @@
 //!
 //! The gain counts executed jumps. A block with one successor saves its jump. A branch saves its jump if either
 //! successor is next, so the gain is the frequency of the rarer edge, on which the jump would be. On some machines
-//! falling through is also cheaper than branching ([`Costs::taken_branch`](crate::Costs::taken_branch)). Where code should be small, all jumps
-//! weigh the same, and frequency only breaks ties.
+//! falling through is also cheaper than branching ([`Costs::taken_branch`](crate::Costs::taken_branch)). Where code
+//! should be small, all jumps weigh the same, and frequency only breaks ties.
 //!
 //! The chains are then put in reverse postorder of their earliest blocks; chains that always trap go to the end. The
 //! depth-first search visits frequent successors last, so a loop's body comes before the code after the loop.

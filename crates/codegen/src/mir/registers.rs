@@ -1,8 +1,8 @@
 //! Registers, register sets, and the description of instruction operands.
 //!
 //! A machine instruction's register fields hold [`VReg`](crate::VReg)s before allocation and [`PReg`]s afterwards: the
-//! type of registers is a parameter. Each field is described by an [`Operand`]: its role, class and constraints. Liveness,
-//! allocation, the checker and the rewrite all use this one description.
+//! type of registers is a parameter. Each field is described by an [`Operand`]: its role, class and constraints.
+//! Liveness, allocation, the checker and the rewrite all use this one description.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! Live intervals and their pieces.
 //!
 //! A virtual register's interval is split into pieces, each of which is in one register or in memory. Memory is the
-//! value's spill slot; a value that can be rematerialised is stored nowhere. The pieces of a register are disjoint, ascending,
-//! and cover its interval. Ranges and uses are never copied. A piece is a window into those of its register, clipped
-//! to its bounds, so a split takes a binary search.
+//! value's spill slot; a value that can be rematerialised is stored nowhere. The pieces of a register are disjoint,
+//! ascending, and cover its interval. Ranges and uses are never copied. A piece is a window into those of its register,
+//! clipped to its bounds, so a split takes a binary search.
 
 use ssa::{IdVec, entity_id};
 

@@ -1,9 +1,9 @@
 //! The selection driver: walks SSA backwards and lets the target choose instructions.
 //!
 //! Blocks are lowered in postorder and their instructions from last to first, so users come before definitions. The
-//! target requests the registers of the operands that it needs. If it folds a definition into the user (a comparison into
-//! a branch, a constant into an immediate), it makes no request. A pure instruction whose result has not been requested
-//! is skipped. Lowering never creates control flow.
+//! target requests the registers of the operands that it needs. If it folds a definition into the user (a comparison
+//! into a branch, a constant into an immediate), it makes no request. A pure instruction whose result has not been
+//! requested is skipped. Lowering never creates control flow.
 //!
 //! Values without operands (constants and addresses, [`Remat`]) are shared: one virtual register serves all uses that
 //! have the same *home*. The home of a use is a block that dominates it and is executed less often, or the block of the

@@ -10,12 +10,12 @@
 //!   and whose address is taken. Equal signatures share one room, even if they are different WebAssembly types.
 //!
 //! Only the call that reserves the area needs to know its size. Callers outside of the program reserve space for a
-//! function's own arguments only. They enter a function that needs more through an adapter, which has the same signature
-//! and makes an ordinary call.
+//! function's own arguments only. They enter a function that needs more through an adapter, which has the same
+//! signature and makes an ordinary call.
 //!
-//! The rooms are the least solution of these inequalities. The largest room is passed on to all functions from which tail
-//! calls lead to its owner. So one walk against the direction of tail calls, from the largest room to the smallest, finds
-//! the solution. Work is linear except for sorting.
+//! The rooms are the least solution of these inequalities. The largest room is passed on to all functions from which
+//! tail calls lead to its owner. So one walk against the direction of tail calls, from the largest room to the
+//! smallest, finds the solution. Work is linear except for sorting.
 
 use std::collections::HashMap;
 
@@ -179,8 +179,8 @@ impl ArgumentRoom {
 mod tests {
     use super::*;
 
-    /// Chains through a table and through equal signatures. All functions from which tail calls lead to `wide` need room
-    /// for its three words.
+    /// Chains through a table and through equal signatures. All functions from which tail calls lead to `wide` need
+    /// room for its three words.
     const TEXT: &str = "\
 sig (i32) -> ()
 sig (i32) -> ()

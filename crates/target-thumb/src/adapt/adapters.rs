@@ -1,9 +1,9 @@
 //! Adapters for functions that callers outside of the program call.
 //!
-//! Such a caller reserves stack space for the function's own arguments, as the procedure call standard says. A function
-//! whose tail calls need more ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call. Exports and the
-//! start function get it, and so do references that the outside can read in an exported table. Calls inside of the
-//! program go to the function itself, except through such a table.
+//! Under the procedure call standard, such a caller reserves stack space for the function's own arguments only. A
+//! function whose tail calls need more space ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call.
+//! Exports and the start function are replaced by their adapters, and so are references in exported tables, which the
+//! outside can read. Calls inside of the program go to the function itself, except through such a table.
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@
 //! | [`doubles`] | the convention passes doubles in d registers, which a core with single precision can't compute with | wrappers of exports and imports |
 //! | [`adapters`] | a caller outside of the program makes no room for tail calls | exports that make an ordinary call |
 //!
-//! [`uses`] tells which data objects are used and which are written.
+//! [`uses`] finds the data objects that are used, and those that are written.
 
 pub mod adapters;
 pub mod doubles;

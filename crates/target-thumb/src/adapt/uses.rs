@@ -1,8 +1,8 @@
-//! Uses of data objects by the whole module: which are written, and which are used at all.
+//! Uses of data objects in a module: the objects that are written, and those that are used at all.
 
 use ssa::{DataId, DataKind, ExportItem, Function, IdVec, InstData, Module};
 
-/// Which data objects some code may write: also what it reaches through addresses in other objects.
+/// The data objects that code may write, directly or through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut written = IdVec::filled(false, module.data.len());
     for func in module.functions.values().flatten() {
@@ -36,7 +36,7 @@ fn mark_written(func: &Function, written: &mut IdVec<DataId, bool>) {
     }
 }
 
-/// Which data objects the module's code, exports or other objects refer to.
+/// The data objects that code, exports or other used objects refer to.
 pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut used = IdVec::filled(false, module.data.len());
     let mut has_frame_addresses = false;
@@ -67,7 +67,7 @@ pub fn used_objects(module: &Module) -> IdVec<DataId, bool> {
     used
 }
 
-/// Adds the objects whose addresses stand in used objects, and in those. Every object is visited once.
+/// Adds the objects whose addresses are in used objects, transitively. Every object is visited once.
 fn add_stored(module: &Module, used: &mut IdVec<DataId, bool>) {
     let mut pending: Vec<DataId> = used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
     while let Some(id) = pending.pop() {

@@ -1,4 +1,4 @@
-//! Encoding: from final instructions to bytes and fixups.
+//! Emission: encodes final instructions as bytes and fixups.
 
 pub mod fixup;
 

@@ -38,8 +38,8 @@ pub enum MemoryMode {
     Register,
 }
 
-/// The linear memory of a module. A core has one register and an object has one symbol for its base, so there is at most
-/// one: the only place that knows this limit.
+/// The linear memory of a module, if it has one. There is at most one, because an object has one symbol and code has
+/// one register for its base. No other code of the target depends on this limit.
 pub fn linear_memory(module: &ssa::Module) -> Option<ssa::DataId> {
     let mut memories = module.data.iter().filter(|(_, object)| matches!(object.kind, DataKind::Memory(_)));
     let memory = memories.next().map(|(id, _)| id);

@@ -1,9 +1,9 @@
 //! Calls, parameters and returns.
 //!
 //! Words in registers are operands of the call, fixed to their registers. The others are stored to the outgoing area
-//! before the call and loaded from it afterwards. A tail call writes its stack arguments where the function's own came
-//! in; callers have made room for them (see [`codegen::ArgumentRoom`]). Its results are where those of the function are
-//! expected.
+//! before the call and loaded from it afterwards. A tail call overwrites the function's own stack arguments with those
+//! of the callee; callers have made room for them (see [`codegen::ArgumentRoom`]). The callee's results are at the
+//! locations of the function's results.
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, Select, StackSlot, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
@@ -128,7 +128,7 @@ fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
     } else if ty.bits() == 32 {
         vec![word(cx, value)]
     } else {
-        halves(cx, value).map(|part| reg(cx, part)).to_vec()
+        halves(cx, value).map(|source| reg(cx, source)).to_vec()
     }
 }
 

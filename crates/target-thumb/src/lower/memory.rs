@@ -1,15 +1,15 @@
 //! Loads and stores.
 //!
 //! The cores load and store words and half-words at any address. Instructions that transfer two words at once, and
-//! those of the floating-point unit, need a multiple of 4. Other accesses that are not known to be aligned go through
-//! core registers.
+//! those of the floating-point unit, need an address that is a multiple of 4. If that is not known, two words are
+//! transferred one by one, and floats go through core registers.
 
 use codegen::{StackSlot, VReg};
 use ssa::{Addr, MemFlags, MemType, Type, Value};
 use thumb_isa::{Format, Opcode};
 
 use super::address::{self, Mem, Reach};
-use super::{Cx, half, is_in_core, part, reg, temp};
+use super::{Cx, half, is_in_core, reg, source, temp};
 use crate::isa::inst::{Inst, Machine, is_load, shift_imm};
 
 /// The opcode that loads a word or less.
@@ -144,11 +144,11 @@ fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
 fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::WordSource {
     let bits = 8 * mem.bytes();
     let kept = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
-    match part(cx, value) {
+    match source(cx, value) {
         super::WordSource::Imm(imm) => super::WordSource::Imm(imm & kept),
         other => match super::single_use_binary(cx, value, ssa::BinaryOp::And) {
-            Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
-                part(cx, inner)
+            Some([inner, mask]) if source(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
+                source(cx, inner)
             }
             _ => other,
         },

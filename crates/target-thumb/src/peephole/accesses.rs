@@ -16,7 +16,7 @@ use super::is_nothing;
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, Machine, SP, to_machine};
 
-/// Number of instructions searched from each one.
+/// Maximum distance of two accesses that are joined, in instructions.
 const WINDOW: usize = 16;
 
 /// Joins accesses to neighbouring words of the frame.

@@ -1,9 +1,9 @@
-//! From final instructions over registers to improved instructions of the machine.
+//! The last passes: from allocated functions with frames to final machine instructions.
 //!
-//! Registers, frame and block order are settled. Composite instructions are expanded first. Then each pass is a
-//! function from the function to itself, in the order of the list in `target.rs`. Decisions about sizes come last. Dispatch
-//! tables and the literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds
-//! an instruction that reads flags.
+//! Registers, frame and block order are final. The first pass expands composite instructions. The others run in the
+//! order of the list in `target.rs`. Decisions about sizes come last, because the forms of dispatch tables and the
+//! literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds an instruction
+//! that reads flags.
 
 pub mod accesses;
 pub mod copies;
@@ -41,8 +41,8 @@ pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
     );
 }
 
-/// Whether a block only restores registers after the first one it restores from the stack: another instruction could
-/// read a restored register.
+/// Whether all instructions after the first one that restores registers from the stack do so as well. Any other
+/// instruction could read a restored register.
 fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
     let restores = |inst: &Inst<PReg>| match inst {
         Inst::Plain(Machine::Stack { op, .. }) => op.list_role() == Some(Role::Write),

@@ -1,8 +1,8 @@
 //! Choosing the 16-bit forms.
 //!
-//! Most 16-bit forms set the flags. A backward walk over each block tracks the live flags; where none is live, an
-//! instruction may become one that sets them. Flags live across an edge only after a branch that reads flags itself, so
-//! no instruction between that branch and the one that sets them may change any.
+//! Most 16-bit forms set the flags. A backward walk over each block tracks the live flags. Where none is live, an
+//! instruction may become one that sets them. Flags are live across an edge only if the branch of the block reads flags
+//! itself; then they are live from the instruction that sets them to the end of the block.
 
 use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};

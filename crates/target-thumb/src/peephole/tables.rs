@@ -86,8 +86,7 @@ fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
     let data = &func.blocks[block];
     let control = match &data.control {
         Control::Dispatch { targets, .. } => 16 + 4 * targets.len() as u32,
-        // A comparison, a branch over a jump, another jump.
-        // A branch that may be a comparison and a long branch, and a jump; or the end of the function.
+        // At most a comparison, a branch over a long jump, and another long jump.
         _ => 12,
     };
     data.insts.iter().map(most_inst_bytes).sum::<u32>() + control
