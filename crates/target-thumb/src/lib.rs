@@ -3,13 +3,21 @@
 //! ```text
 //! program:        initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes
 //! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
-//! code:           Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
 //! All passes before code generation are SSA to SSA. For example, exports and imports with several results get
 //! wrappers, and operations the core lacks become calls of helper functions that are compiled into the object.
-//! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`mod@file`] reads it back,
-//! as assembly or as a summary.
+//!
+//! | folder | contents |
+//! |---|---|
+//! | `adapt` | the SSA passes that depend on the core, its calling convention or its memory |
+//! | `isa` | [`Thumb`], which describes a core to the code generator: instructions, registers, calling convention |
+//! | `lower` | selection of instructions |
+//! | `frame` | stack frames, prologues and epilogues |
+//! | `peephole` | expansion of composite instructions, and improvements of final ones |
+//! | `emit` | bytes and fixups |
+//! | `elf` | objects: `write` makes them, [`mod@file`] reads them back as assembly or as a summary |
 
 mod adapt;
 mod elf;
