@@ -1,4 +1,4 @@
-//! The pipeline for one function, and running it over all functions of a module.
+//! The pipeline: compiles one function, or all functions of a module in parallel.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
 //! Target-neutral code generation.
 //!
 //! ```text
-//! ssa::Function ─ lower ─► mir<VReg> ─ layout ─ regalloc ─► mir<PReg> ─ frame ─ finish ─ peephole ─ encode ─► Fragment
-//!                                                                                    all Fragments ─ relax ─► code
+//! ssa::Function ─ select ─ order ─► mir<VReg> ─ allocate ─ optimize ─ frame ─ layout ─ peephole ─► mir<PReg>
+//! mir<PReg> ─ emit ─► Fragment          all Fragments ─ relax ─► code
 //! ```
 //!
 //! Shared code knows a target only through traits: [`Isa`], [`Select`], [`Encode`] and [`Target`]. [`compile_function`]

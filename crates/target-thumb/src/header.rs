@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use ssa::{DataId, DataKind, FuncId, FuncKind, Module, Signature, Type};
 
-use crate::machine::MemoryMode;
-use crate::object::names::Names;
-use crate::object::{NameError, data};
+use crate::elf::write::names::Names;
+use crate::elf::write::{NameError, data};
+use crate::isa::MemoryMode;
 use crate::{Options, Trap};
 
 /// Keywords of C and C++, and `main`, whose type C fixes.
@@ -22,16 +22,18 @@ const WORDS: &str = "alignas alignof and and_eq asm auto bitand bitor bool break
      return short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try \
      typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq";
 
-/// Writes the header of a module. The module has gone through [`crate::initial`] but no other preparation.
+/// Writes the header of a module. The module has gone through [`crate::adapt::initial`] but no other preparation.
 ///
 /// # Errors
 /// If the names of imports and exports can't all be symbols.
-pub fn header(module: &Module, options: &Options) -> Result<String, NameError> {
-    let names = Names::new(module, &options.object, None)?;
+pub fn header(module: &Module, linear: Option<DataId>, options: &Options) -> Result<String, NameError> {
+    let names = Names::new(module, linear, &options.object, None)?;
     let mut header = Header { module, text: String::new(), used: BTreeSet::new() };
     header.text.push_str("/* Made by wasm-pvm. */\n#pragma once\n\n#include <stdint.h>\n\n");
     header.text.push_str("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    if let (MemoryMode::Register, Some((_, memory))) = (options.memory, module.memory()) {
+    if options.memory == MemoryMode::Register
+        && let Some(DataKind::Memory(memory)) = linear.map(|memory| &module.data[memory].kind)
+    {
         let bytes = data::MemoryLayout::new(&options.object, options.cpu).place(memory.min_bytes).0;
         let _ = writeln!(
             header.text,

@@ -3,48 +3,47 @@
 //! ```text
 //! program:        initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes
 //! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
-//! code:           Thumb ─ codegen ─► Fragments ─ object ─► bytes
+//! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
 //! All passes before code generation are SSA to SSA. For example, exports and imports with several results get
 //! wrappers, and operations the core lacks become calls of helper functions that are compiled into the object.
-//! [`Thumb`] describes the machine to the code generator. [`object`] writes the result, and [`mod@file`] reads it back,
-//! as assembly or as a summary.
+//!
+//! | folder | contents |
+//! |---|---|
+//! | `adapt` | the SSA passes that depend on the core, its calling convention or its memory |
+//! | `isa` | [`Thumb`], which describes a core to the code generator: instructions, registers, calling convention |
+//! | `lower` | selection of instructions |
+//! | `frame` | stack frames, prologues and epilogues |
+//! | `peephole` | expansion of composite instructions, and improvements of final ones |
+//! | `emit` | bytes and fixups |
+//! | `elf` | objects: `write` makes them, [`mod@file`] reads them back as assembly or as a summary |
 
-pub mod abi;
-pub mod cpu;
-pub mod file;
-pub mod object;
-
-mod adapters;
-mod condition;
-mod doubles;
-mod encode;
-mod fixup;
+mod adapt;
+mod elf;
+mod emit;
 mod frame;
 mod header;
-mod immediate;
-mod initial;
-mod inst;
+mod isa;
 mod lower;
-mod machine;
-mod parameters;
 mod peephole;
 mod target;
-mod uses;
 
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
-use ssa::{DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
+use ssa::{DataId, DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
 
-pub use cpu::{Cpu, UnknownCpu};
-pub use file::{FileError, Summary};
-pub use initial::InitialData;
-use initial::Start;
+pub use adapt::initial::InitialData;
+pub use elf::read::{self as file, FileError, Summary};
+pub use elf::write::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
+pub use isa::cpu::{self, Cpu, UnknownCpu};
+pub use isa::{MemoryMode, Thumb};
 pub use lower::trap_number;
-pub use machine::{MemoryMode, Thumb};
-pub use object::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
+
+use adapt::initial::{self, Start};
+use adapt::{adapters, doubles, parameters};
+use isa::abi;
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -93,7 +92,7 @@ pub enum Error {
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
-    Ok(object::link(&module, &target, &fragments, start, &options.object)?)
+    Ok(elf::write::link(&module, &target, &fragments, start, &options.object)?)
 }
 
 /// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.
@@ -115,8 +114,9 @@ pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<S
 /// # Errors
 /// If names can't be symbols.
 pub fn header(mut module: Module, options: &Options) -> Result<String, Error> {
-    initial::place(&mut module, options.memory, options.initial_data);
-    Ok(header::header(&module, options)?)
+    let linear = isa::linear_memory(&module);
+    initial::place(&mut module, linear, options.memory, options.initial_data);
+    Ok(header::header(&module, linear, options)?)
 }
 
 /// The module before code generation, as text.
@@ -128,9 +128,9 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Unsupported> {
-    refuse_unknown_addresses(&module, options)?;
-    let start = initial::place(&mut module, options.memory, options.initial_data);
-    let linear = module.memory().map(|(id, _)| id);
+    let linear = isa::linear_memory(&module);
+    refuse_unknown_addresses(&module, linear, options)?;
+    let start = initial::place(&mut module, linear, options.memory, options.initial_data);
     boundary::wrap(&mut module, linear);
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
@@ -140,7 +140,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     alignment::lower(&mut module, abi::STACK_ALIGN);
     classes::tabulate(&mut module, parameters::CLASSES);
     let is_native = options.memory == MemoryMode::Native;
-    let mut target = Thumb::new(options.cpu, options.memory, &module);
+    let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
         merge::stores(func, linear, is_native);
@@ -153,7 +153,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         let room = target.room.of_func(id);
         tail_calls::mark(func, |call| target.room.of_call(call) <= room);
         branches::simplify(func, parameters::FEWEST_RANGES);
-        machine::expand_switches(func);
+        isa::expand_switches(func);
         if func.optimize_for_size {
             // Every instruction counts once for size, however often it is executed.
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);
@@ -172,9 +172,13 @@ fn without_hardware(error: legalize::Unsupported, cpu: Cpu) -> Unsupported {
 
 /// Refuses data that contains addresses of linear memory if a register holds its base: such an address is unknown
 /// before the program runs.
-fn refuse_unknown_addresses(module: &Module, options: &Options) -> Result<(), Unsupported> {
-    let linear = module.memory().map(|(id, _)| id).filter(|_| options.memory == MemoryMode::Register);
-    let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == linear);
+fn refuse_unknown_addresses(
+    module: &Module,
+    linear: Option<DataId>,
+    options: &Options,
+) -> Result<(), Unsupported> {
+    let unknown = linear.filter(|_| options.memory == MemoryMode::Register);
+    let holds = |object: &&DataObject| object.addresses.iter().any(|stored| Some(stored.data) == unknown);
     match module.data.values().find(holds) {
         Some(object) => Err(Unsupported {
             function: object.name.clone(),

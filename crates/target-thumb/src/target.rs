@@ -1,9 +1,9 @@
-//! Cortex-M as a [`codegen::Target`]: the passes over allocated functions.
+//! Cortex-M as a [`codegen::Target`]: the list of passes over allocated functions.
 
 use codegen::{Function, PReg, Pass, Target};
 
 use crate::frame::{self, early};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
 use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, tables};
 
 type Func = Function<Thumb, PReg>;

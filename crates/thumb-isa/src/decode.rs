@@ -6,7 +6,7 @@
 //!
 //! Invariant: a decoded instruction encodes in its form to the bytes it came from.
 
-use crate::encode::{Form, Width};
+use crate::form::{Form, Width};
 use crate::inst::Inst;
 use crate::operand::{Cond, ItState};
 use crate::pattern::FlagRule;

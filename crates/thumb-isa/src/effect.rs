@@ -4,8 +4,7 @@ use core::fmt;
 
 use crate::inst::Inst;
 use crate::operand::{Flags, RegList, Shift};
-use crate::reg::{Bank, Reg, RegSlot};
-use crate::table::Opcode;
+use crate::reg::{Bank, Reg, RegSlot, Role};
 
 /// The control flow after an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,38 +82,31 @@ impl fmt::Debug for UnitSet {
 impl Inst {
     /// Registers read by the instruction. The registers that a call reads by its calling convention are not included.
     pub fn reads(&self) -> UnitSet {
-        let mut set = self.slots_where(|slot| slot.role.reads());
-        match *self {
-            Inst::Multi { op: Opcode::Stm | Opcode::Stmdb, list, .. }
-            | Inst::Stack { op: Opcode::Push, list } => {
-                set = set.union(UnitSet::of_list(list));
-            }
-            Inst::FloatStack { op: Opcode::VpushF32 | Opcode::VpushF64, first, count } => {
-                set = set.union(consecutive(first, count));
-            }
-            _ => {}
-        }
-        set.union(self.implied_sp())
+        self.slots_where(|slot| slot.role.reads()).union(self.listed(Role::reads)).union(self.implied_sp())
     }
 
     /// Registers that the instruction may change. `pc` is included only if a load writes it. Of the registers that a
     /// call changes by its calling convention, only `lr` is included.
     pub fn writes(&self) -> UnitSet {
-        let mut set = self.slots_where(|slot| slot.role.writes());
+        let set = match *self {
+            Inst::Multi { writeback: false, .. } => UnitSet::EMPTY,
+            _ => self.slots_where(|slot| slot.role.writes()),
+        };
+        let link = if self.op().is_call() { UnitSet::of(Reg::LR) } else { UnitSet::EMPTY };
+        set.union(self.listed(Role::writes)).union(self.implied_sp()).union(link)
+    }
+
+    /// The registers of a list, if the instruction uses them as wanted.
+    fn listed(&self, wanted: fn(Role) -> bool) -> UnitSet {
         match *self {
-            Inst::Multi { op, rn, writeback, list } => {
-                let base = if writeback { UnitSet::of(rn) } else { UnitSet::EMPTY };
-                let loaded = if matches!(op, Opcode::Ldm | Opcode::Ldmdb) { list } else { RegList::EMPTY };
-                set = base.union(UnitSet::of_list(loaded));
+            Inst::Multi { op, list, .. } | Inst::Stack { op, list } if op.list_role().is_some_and(wanted) => {
+                UnitSet::of_list(list)
             }
-            Inst::Stack { op: Opcode::Pop, list } => set = set.union(UnitSet::of_list(list)),
-            Inst::FloatStack { op: Opcode::VpopF32 | Opcode::VpopF64, first, count } => {
-                set = set.union(consecutive(first, count));
+            Inst::FloatStack { op, first, count } if wanted(op.reg_slots()[0].role) => {
+                consecutive(first, count)
             }
-            _ => {}
+            _ => UnitSet::EMPTY,
         }
-        let link = if self.flow() == Flow::Call { UnitSet::of(Reg::LR) } else { UnitSet::EMPTY };
-        set.union(self.implied_sp()).union(link)
     }
 
     fn slots_where(&self, wanted: fn(RegSlot) -> bool) -> UnitSet {
@@ -162,12 +154,12 @@ impl<R: Copy> Inst<R> {
     /// The control flow after the instruction.
     pub fn flow(&self) -> Flow {
         match *self {
-            Inst::Branch { op: Opcode::Bl, .. } | Inst::BranchReg { op: Opcode::Blx, .. } => Flow::Call,
+            _ if self.op().is_call() => Flow::Call,
+            _ if self.op().is_trap() => Flow::Trap,
             Inst::Branch { .. } => Flow::Jump,
             Inst::BranchCond { .. } | Inst::CmpBranch { .. } => Flow::Branch,
             Inst::BranchReg { .. } | Inst::TableBranch { .. } => Flow::Indirect,
             Inst::Stack { list, .. } | Inst::Multi { list, .. } if list.contains(Reg::PC) => Flow::Indirect,
-            Inst::Imm { op: Opcode::Udf | Opcode::Bkpt, .. } => Flow::Trap,
             _ => Flow::Next,
         }
     }

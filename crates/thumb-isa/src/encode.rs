@@ -7,65 +7,10 @@
 //! Encoding is driven by the table: the operands become a value for each letter of the form's pattern, and the pattern
 //! places their bits. [`crate::narrow`] finds equivalent instructions with a shorter form.
 
+use crate::form::{Form, Width};
 use crate::inst::Inst;
 use crate::operand::Cond;
-use crate::pattern::{FlagRule, Pattern};
-use crate::table::Opcode;
-use crate::value::Range;
-
-/// The length of an encoding.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Width {
-    /// 2 bytes.
-    Narrow,
-    /// 4 bytes.
-    Wide,
-}
-
-impl Width {
-    /// The number of bytes.
-    pub const fn bytes(self) -> u32 {
-        match self {
-            Width::Narrow => 2,
-            Width::Wide => 4,
-        }
-    }
-}
-
-/// One of the encodings of an opcode.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Form {
-    op: Opcode,
-    index: u8,
-}
-
-impl Form {
-    pub(crate) const fn new(op: Opcode, index: u8) -> Form {
-        Form { op, index }
-    }
-
-    /// The opcode.
-    pub const fn op(self) -> Opcode {
-        self.op
-    }
-
-    /// The width.
-    pub fn width(self) -> Width {
-        if self.pattern().is_wide { Width::Wide } else { Width::Narrow }
-    }
-
-    /// The range of the form's immediate or offset, if it has one and its values are evenly spaced. For branches,
-    /// literal loads and `adr` this is the reach, relative to the program counter value that the offset counts from.
-    pub fn range(self) -> Option<Range> {
-        let pattern = self.pattern();
-        let bits = pattern.field_bits(b'i');
-        (bits > 0).then(|| pattern.coding.range(bits)).flatten()
-    }
-
-    pub(crate) fn pattern(self) -> &'static Pattern {
-        &self.op.patterns()[usize::from(self.index)]
-    }
-}
+use crate::pattern::FlagRule;
 
 impl Inst {
     /// The preferred encoding of this width, if there is one.
@@ -87,7 +32,7 @@ impl Inst {
     /// The bits of an encoding: 16, or 32 with the half-word that comes first in memory in the upper half. `None` if
     /// the operands don't fit.
     pub fn bits(&self, form: Form, it: Option<Cond>) -> Option<u32> {
-        if !self.is_allowed_in(it) || form.op != self.op() {
+        if !self.is_allowed_in(it) || form.op() != self.op() {
             return None;
         }
         self.pattern_bits(form, it)

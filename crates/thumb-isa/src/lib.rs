@@ -13,48 +13,40 @@
 //! | module | contents |
 //! |---|---|
 //! | [`rows`] | the instruction table, from which the rest derives |
-//! | [`table`] | opcodes and their properties |
-//! | [`reg`], [`operand`], [`inst`] | registers, other operands, instructions |
+//! | [`mod@format`] | operand formats, by which the table is grouped |
 //! | [`value`], [`pattern`] | encoding of values and fields as bits |
+//! | [`table`], [`form`] | opcodes with their properties, and their encodings |
+//! | [`reg`], [`operand`], [`inst`] | registers, other operands, instructions |
 //! | [`mod@encode`], [`mod@decode`] | instructions to bytes and back |
 //! | [`narrow`] | equivalent instructions with a 16-bit form |
 //! | [`valid`] | operand combinations the architecture leaves unpredictable |
 //! | [`effect`] | registers and flags read and written, control flow |
 //! | [`text`] | assembly text |
 
-pub mod rows;
-
-pub mod reg;
-
-pub mod operand;
-
-pub mod value;
-
-pub mod pattern;
-
-pub mod table;
-
-pub mod inst;
-
-pub mod valid;
-
-pub mod effect;
-
-pub mod encode;
-
 pub mod decode;
-
+pub mod effect;
+pub mod encode;
+pub mod form;
+pub mod format;
+pub mod inst;
 pub mod narrow;
-
+pub mod operand;
+pub mod pattern;
+pub mod reg;
+pub mod rows;
+pub mod table;
 pub mod text;
+pub mod valid;
+pub mod value;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use decode::{Decoded, decode};
 pub use effect::{Flow, UnitSet};
-pub use encode::{Form, Width};
-pub use inst::{Format, Inst};
+pub use form::{Form, Width};
+pub use format::Format;
+pub use inst::Inst;
 pub use operand::{Cond, Flags, ItMask, ItState, RegList, Shift, SysReg};
 pub use reg::{Reg, RegClass, RegSlot, Role};
 pub use table::{Feature, Features, Opcode};

@@ -7,7 +7,7 @@
 //! [`Inst::narrowed`] tries the instructions that write the same value to the same register. Those with a different
 //! effect on the flags are allowed only if the caller says that the flags are dead.
 
-use crate::encode::Width;
+use crate::form::Width;
 use crate::inst::Inst;
 use crate::operand::{Cond, Shift};
 use crate::reg::Reg;
@@ -39,20 +39,15 @@ impl Inst {
 
     /// The instruction with its sources exchanged, if it is commutative.
     fn commuted(&self) -> Option<Inst> {
-        use Opcode::{AdcReg, AddReg, AndReg, CmnReg, EorReg, Mul, OrrReg, TstReg};
+        if !self.op().is_commutative() {
+            return None;
+        }
         match *self {
-            Inst::AluReg {
-                op: op @ (AndReg | OrrReg | EorReg | AddReg | AdcReg),
-                s,
-                rd,
-                rn,
-                rm,
-                shift: Shift::NONE,
-            } => Some(Inst::alu_reg(op, s, rd, rm, rn, Shift::NONE)),
-            Inst::CmpReg { op: op @ (TstReg | CmnReg), rn, rm, shift: Shift::NONE } => {
-                Some(Inst::cmp_reg(op, rm, rn, Shift::NONE))
+            Inst::AluReg { op, s, rd, rn, rm, shift: Shift::NONE } => {
+                Some(Inst::alu_reg(op, s, rd, rm, rn, Shift::NONE))
             }
-            Inst::Reg3S { op: Mul, s, rd, rn, rm } => Some(Inst::reg3_s(Mul, s, rd, rm, rn)),
+            Inst::CmpReg { op, rn, rm, shift: Shift::NONE } => Some(Inst::cmp_reg(op, rm, rn, Shift::NONE)),
+            Inst::Reg3S { op, s, rd, rn, rm } => Some(Inst::reg3_s(op, s, rd, rm, rn)),
             _ => None,
         }
     }

@@ -147,7 +147,7 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Whether some flag of `other` is here.
+    /// Whether any flag of `other` is here.
     pub const fn intersects(self, other: Flags) -> bool {
         self.0 & other.0 != 0
     }
@@ -271,7 +271,7 @@ impl RegList {
         reg.number() < 16 && self.0 >> reg.number() & 1 == 1
     }
 
-    /// How many registers there are.
+    /// The number of registers.
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }

@@ -9,14 +9,13 @@
 //! |---|---|
 //! | `d n m a t` | registers: destination, first and second source, accumulator or upper half, transferred |
 //! | `s` | whether flags are set |
-//! | `i` | the immediate, offset or register list, stored as the form's [`Coding`] says |
+//! | `i` | the immediate, offset, register list or number of registers, stored as the form's [`Coding`] says |
 //! | `h` | shift: amount, then kind |
 //! | `l w` | bit field: lowest bit, width; derived: `z` width - 1, `e` highest bit |
 //! | `r` | rotation by bytes |
 //! | `c k` | condition, IT mask |
 //! | `b` | whether the base is written back; derived: `o` whether the base is not in the list |
 //! | `y` | system register |
-//! | `v` | number of registers |
 //!
 //! Restrictions that bits can't express are constraints: a field equals another (`n=d` for two-address forms) or a
 //! constant (`n=13` for `sp`-relative forms). A field without bits gets its value from its constraint.

@@ -2,7 +2,7 @@
 //!
 //! An instruction has many properties: its operands, its text, the registers and flags it reads and writes, the cores
 //! that have it, its 16-bit and 32-bit forms. With one match per property, an instruction would be spread over many
-//! files. So every instruction is one row of `for_each_inst!`, grouped by operand format ([`crate::inst`]). A new
+//! files. So every instruction is one row of `for_each_inst!`, grouped by operand format ([`crate::format`]). A new
 //! instruction is a new row; the tests compare it with LLVM without further work.
 //!
 //! Columns:
@@ -15,6 +15,8 @@
 //! - flags: those written if the `s` operand is set (`s_arith`, `s_logic`, `s_mul`, `s_carry`, `s_rrx`; the last two
 //!   also read the carry), those always written (`arith`, `logic`, `all`), those read (`reads_all`, `sel_…`);
 //! - the feature a core needs;
+//! - properties, if any: `commutes` (the sources can be exchanged), `reads_list` and `writes_list` (the use of the list of
+//!   registers), `call`, `trap`;
 //! - the forms, preferred ones first: `narrow` (16 bits, keeps flags), `narrow_s` (16 bits, sets flags outside IT
 //!   blocks only), `narrow_sets` (16 bits, sets flags, not in IT blocks), `wide` (32 bits), `wide_w` (32 bits, `.w` in
 //!   text). Each has its bits, the coding of its `i` field (`as`; `Raw` by default) and its constraints (`where`), see
@@ -51,12 +53,12 @@ macro_rules! for_each_inst {
                 VmrsApsr       "vmrs APSR_nzcv, fpscr" []        all       FpSingle { wide "11101110 11110001 1111 1010 0001 0000"; }
             }
             Imm {
-                Udf            "udf"           []        none      Base {
+                Udf            "udf"           []        none      Base trap {
                     narrow "11011110 iiiiiiii";
                     wide_w "111101111111 iiii 1010 iiiiiiiiiiii";
                 }
                 Svc            "svc"           []        none      Base { narrow "11011111 iiiiiiii"; }
-                Bkpt           "bkpt"          []        none      Base { narrow "10111110 iiiiiiii"; }
+                Bkpt           "bkpt"          []        none      Base trap { narrow "10111110 iiiiiiii"; }
             }
             AluImm {
                 AndImm         "and"           [W R]     s_logic   Base { wide "11110 i 0 0000 s nnnn 0 iii dddd iiiiiiii" as Modified; }
@@ -85,7 +87,7 @@ macro_rules! for_each_inst {
                 }
             }
             AluReg {
-                AndReg         "and"           [W R R]   s_logic   Base {
+                AndReg         "and"           [W R R]   s_logic   Base commutes {
                     narrow_s "010000 0000 mmm ddd" where "n=d h=0";
                     wide_w "1110101 0000 s nnnn 0 hhh dddd hhhh mmmm";
                 }
@@ -93,22 +95,22 @@ macro_rules! for_each_inst {
                     narrow_s "010000 1110 mmm ddd" where "n=d h=0";
                     wide_w "1110101 0001 s nnnn 0 hhh dddd hhhh mmmm";
                 }
-                OrrReg         "orr"           [W R R]   s_logic   Base {
+                OrrReg         "orr"           [W R R]   s_logic   Base commutes {
                     narrow_s "010000 1100 mmm ddd" where "n=d h=0";
                     wide_w "1110101 0010 s nnnn 0 hhh dddd hhhh mmmm";
                 }
                 OrnReg         "orn"           [W R R]   s_logic   Base { wide "1110101 0011 s nnnn 0 hhh dddd hhhh mmmm"; }
-                EorReg         "eor"           [W R R]   s_logic   Base {
+                EorReg         "eor"           [W R R]   s_logic   Base commutes {
                     narrow_s "010000 0001 mmm ddd" where "n=d h=0";
                     wide_w "1110101 0100 s nnnn 0 hhh dddd hhhh mmmm";
                 }
-                AddReg         "add"           [Wp Rp R] s_arith   Base {
+                AddReg         "add"           [Wp Rp R] s_arith   Base commutes {
                     narrow_s "0001100 mmm nnn ddd" where "h=0";
                     narrow "01000100 d 1101 ddd" where "n=13 m=d h=0";
                     narrow "01000100 d mmmm ddd" where "n=d h=0";
                     wide_w "1110101 1000 s nnnn 0 hhh dddd hhhh mmmm";
                 }
-                AdcReg         "adc"           [W R R]   s_carry   Base {
+                AdcReg         "adc"           [W R R]   s_carry   Base commutes {
                     narrow_s "010000 0101 mmm ddd" where "n=d h=0";
                     wide_w "1110101 1010 s nnnn 0 hhh dddd hhhh mmmm";
                 }
@@ -162,15 +164,15 @@ macro_rules! for_each_inst {
                     narrow "01000101 n mmmm nnn" where "h=0";
                     wide_w "1110101 1101 1 nnnn 0 hhh 1111 hhhh mmmm";
                 }
-                CmnReg         "cmn"           [Rp R]    arith     Base {
+                CmnReg         "cmn"           [Rp R]    arith     Base commutes {
                     narrow "010000 1011 mmm nnn" where "h=0";
                     wide_w "1110101 1000 1 nnnn 0 hhh 1111 hhhh mmmm";
                 }
-                TstReg         "tst"           [R R]     logic     Base {
+                TstReg         "tst"           [R R]     logic     Base commutes {
                     narrow "010000 1000 mmm nnn" where "h=0";
                     wide_w "1110101 0000 1 nnnn 0 hhh 1111 hhhh mmmm";
                 }
-                TeqReg         "teq"           [R R]     logic     Base { wide_w "1110101 0100 1 nnnn 0 hhh 1111 hhhh mmmm"; }
+                TeqReg         "teq"           [R R]     logic     Base commutes { wide_w "1110101 0100 1 nnnn 0 hhh 1111 hhhh mmmm"; }
             }
             AddPlain {
                 Addw           "addw"          [Wp Rp]   none      Base { wide "11110 i 100000 nnnn 0 iii dddd iiiiiiii"; }
@@ -208,7 +210,7 @@ macro_rules! for_each_inst {
                     narrow_s "010000 0111 mmm ddd" where "n=d";
                     wide_w "111110100 11 s nnnn 1111 dddd 0000 mmmm";
                 }
-                Mul            "mul"           [W R R]   s_mul     Base {
+                Mul            "mul"           [W R R]   s_mul     Base commutes {
                     narrow_s "0100001101 nnn ddd" where "m=d";
                     wide "111110110000 nnnn 1111 dddd 0000 mmmm" where "s=0";
                 }
@@ -532,23 +534,23 @@ macro_rules! for_each_inst {
                 LdrdPost       "ldrd"          [W W Up]  none      Base { wide "1110100 0 i 1 1 1 nnnn tttt aaaa iiiiiiii" as SignMagnitude4; }
             }
             Multi {
-                Stm            "stm"           [Up]      none      Base {
+                Stm            "stm"           [Up]      none      Base reads_list {
                     narrow "11000 nnn iiiiiiii" where "b=1";
                     wide_w "1110100010 b 0 nnnn iiiiiiiiiiiiiiii" as WideList;
                 }
-                Stmdb          "stmdb"         [Up]      none      Base { wide "1110100100 b 0 nnnn iiiiiiiiiiiiiiii" as WideList; }
-                Ldm            "ldm"           [Up]      none      Base {
+                Stmdb          "stmdb"         [Up]      none      Base reads_list { wide "1110100100 b 0 nnnn iiiiiiiiiiiiiiii" as WideList; }
+                Ldm            "ldm"           [Up]      none      Base writes_list {
                     narrow "11001 nnn iiiiiiii" where "b=o";
                     wide_w "1110100010 b 1 nnnn iiiiiiiiiiiiiiii" as WideList;
                 }
-                Ldmdb          "ldmdb"         [Up]      none      Base { wide "1110100100 b 1 nnnn iiiiiiiiiiiiiiii" as WideList; }
+                Ldmdb          "ldmdb"         [Up]      none      Base writes_list { wide "1110100100 b 1 nnnn iiiiiiiiiiiiiiii" as WideList; }
             }
             Stack {
-                Push           "push"          []        none      Base {
+                Push           "push"          []        none      Base reads_list {
                     narrow "1011010 iiiiiiiii" as PushList;
                     wide_w "1110100100101101 iiiiiiiiiiiiiiii" as WideList;
                 }
-                Pop            "pop"           []        none      Base {
+                Pop            "pop"           []        none      Base writes_list {
                     narrow "1011110 iiiiiiiii" as PopList;
                     wide_w "1110100010111101 iiiiiiiiiiiiiiii" as WideList;
                 }
@@ -564,7 +566,7 @@ macro_rules! for_each_inst {
                     narrow "11100 iiiiiiiiiii" as Signed2;
                     wide_w "11110 iiiiiiiiiii 10 i 1 iiiiiiiiiiii" as Branch24;
                 }
-                Bl             "bl"            []        none      Base { wide "11110 iiiiiiiiiii 11 i 1 iiiiiiiiiiii" as Branch24; }
+                Bl             "bl"            []        none      Base call { wide "11110 iiiiiiiiiii 11 i 1 iiiiiiiiiiii" as Branch24; }
             }
             BranchCond {
                 Bcond          "b"             []        none      Base {
@@ -578,7 +580,7 @@ macro_rules! for_each_inst {
             }
             BranchReg {
                 Bx             "bx"            [R]       none      Base { narrow "010001110 mmmm 000"; }
-                Blx            "blx"           [R]       none      Base { narrow "010001111 mmmm 000"; }
+                Blx            "blx"           [R]       none      Base call { narrow "010001111 mmmm 000"; }
             }
             TableBranch {
                 Tbb            "tbb"           [Rc R]    none      Base { wide "111010001101 nnnn 111100000000 mmmm"; }

@@ -5,13 +5,12 @@
 
 use core::fmt;
 
-use crate::encode::{Form, Width};
-use crate::inst::Format;
+use crate::format::Format;
 use crate::operand::{Cond, Flags};
 use crate::pattern::{Kind, Pattern};
-use crate::reg::RegSlot;
+use crate::reg::{RegSlot, Role};
 use crate::rows::for_each_inst;
-use crate::value::{Coding, Range};
+use crate::value::Coding;
 
 macro_rules! coding {
     () => {
@@ -32,7 +31,7 @@ macro_rules! constraints {
 }
 
 macro_rules! define_opcodes {
-    ($($format:ident { $($variant:ident $mnemonic:literal [$($slot:ident)*] $flags:ident $feature:ident {
+    ($($format:ident { $($variant:ident $mnemonic:literal [$($slot:ident)*] $flags:ident $feature:ident $($property:ident)* {
         $($kind:ident $pattern:literal $(as $coding:ident)? $(where $constraints:literal)?;)*
     })* })*) => {
         /// An instruction's operation with one operand format. Dense: `op as usize` is the row of the table.
@@ -51,6 +50,7 @@ macro_rules! define_opcodes {
             slots: &[$(slots::$slot),*],
             flags: flags::$flags,
             feature: Feature::$feature,
+            properties: 0 $(| properties::$property)*,
             patterns: &[$(Pattern::new(
                 Kind::$kind,
                 $pattern,
@@ -126,6 +126,8 @@ struct Row {
     slots: &'static [RegSlot],
     flags: FlagEffect,
     feature: Feature,
+    /// A bit for each of [`properties`].
+    properties: u8,
     patterns: &'static [Pattern],
 }
 
@@ -153,23 +155,51 @@ impl Opcode {
         self.row().feature
     }
 
-    /// The forms, preferred ones first.
-    pub fn forms(self) -> impl Iterator<Item = Form> {
-        (0..self.row().patterns.len()).map(move |index| Form::new(self, index as u8))
-    }
-
-    /// The immediates or offsets of the preferred form of this width, see [`Form::range`].
-    pub fn reach(self, width: Width) -> Option<Range> {
-        self.forms().find(|form| form.width() == width)?.range()
-    }
-
     /// Whether the instruction may be in an IT block; the condition is then part of its text.
     ///
     /// Traps are excluded: it is implementation defined whether an undefined instruction traps if its condition fails.
     pub fn allowed_in_it(self) -> bool {
         let has_own_condition = matches!(self.format(), Format::It | Format::BranchCond | Format::CmpBranch);
-        let is_trap = matches!(self, Opcode::Udf | Opcode::Bkpt);
-        !has_own_condition && !is_trap && !self.is_unconditional_float()
+        !has_own_condition && !self.is_trap() && !self.is_unconditional_float()
+    }
+
+    /// Whether the sources can be exchanged.
+    pub fn is_commutative(self) -> bool {
+        self.has(properties::commutes)
+    }
+
+    /// Whether it is a call.
+    pub fn is_call(self) -> bool {
+        self.has(properties::call)
+    }
+
+    /// Whether it always causes an exception.
+    pub fn is_trap(self) -> bool {
+        self.has(properties::trap)
+    }
+
+    /// The use of the list of core registers; `None` if the format has no list.
+    pub fn list_role(self) -> Option<Role> {
+        match (self.has(properties::reads_list), self.has(properties::writes_list)) {
+            (true, _) => Some(Role::Read),
+            (_, true) => Some(Role::Write),
+            _ => None,
+        }
+    }
+
+    /// Flags that the instruction may change.
+    pub fn flags_written(self) -> Flags {
+        self.row().flags.writes
+    }
+
+    /// The opcode of the same operation in another format: with the same mnemonic and the same use of its first
+    /// register. For example, `ldr rt, [rn, #offset]` has `ldr rt, [rn, rm]`.
+    pub fn in_format(self, format: Format) -> Option<Opcode> {
+        let first = self.reg_slots().first();
+        let in_format = ALL.iter().copied().filter(|op| op.format() == format);
+        let mut same =
+            in_format.filter(|op| op.mnemonic() == self.mnemonic() && op.reg_slots().first() == first);
+        same.next()
     }
 
     /// The floating-point instructions whose encoding begins with 0xfe.
@@ -184,6 +214,10 @@ impl Opcode {
 
     pub(crate) fn patterns(self) -> &'static [Pattern] {
         self.row().patterns
+    }
+
+    fn has(self, property: u8) -> bool {
+        self.row().properties & property != 0
     }
 
     fn row(self) -> &'static Row {
@@ -248,9 +282,39 @@ mod flags {
     pub(super) const sel_gt: FlagEffect = always(Cond::Gt.flags(), Flags::NONE);
 }
 
+/// The words of the properties column.
+#[expect(non_upper_case_globals, reason = "the names are the words of the table")]
+mod properties {
+    pub(super) const commutes: u8 = 1;
+    pub(super) const reads_list: u8 = 2;
+    pub(super) const writes_list: u8 = 4;
+    pub(super) const call: u8 = 8;
+    pub(super) const trap: u8 = 16;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_have_a_role() {
+        for op in ALL {
+            let has_list = matches!(op.format(), Format::Multi | Format::Stack);
+            assert_eq!(op.list_role().is_some(), has_list, "{op:?}");
+        }
+    }
+
+    #[test]
+    fn accesses_are_known_in_all_formats() {
+        assert_eq!(Opcode::Ldrsh.in_format(Format::MemReg), Some(Opcode::LdrshReg));
+        assert_eq!(Opcode::Strb.in_format(Format::MemPost), Some(Opcode::StrbPost));
+        assert_eq!(Opcode::Str.in_format(Format::MemPre), Some(Opcode::StrPre));
+        assert_eq!(Opcode::VldrF64.in_format(Format::MemLit), Some(Opcode::VldrLitF64));
+        assert_eq!(Opcode::VldrF32.in_format(Format::MemReg), None);
+        for op in ALL {
+            assert_eq!(op.in_format(op.format()), Some(*op), "two rows have the same text and operands");
+        }
+    }
 
     #[test]
     fn forms_tell_every_field() {

@@ -4,7 +4,7 @@
 //! is tested without further work. The generator is deterministic: the same seed gives the same values everywhere.
 
 use crate::decode::decode_as;
-use crate::encode::Form;
+use crate::form::Form;
 use crate::inst::Inst;
 use crate::operand::Cond;
 

@@ -1,6 +1,6 @@
 //! Assembly text, in the syntax of LLVM's assembler and disassembler.
 //!
-//! The `Display` of [`Inst`] works for any register type and shows every operand, whatever the encoding. [`Inst::asm`]
+//! The `Display` of [`Inst`] works for any register type and shows every operand. [`Inst::asm`]
 //! gives the text of one encoding. It has `.w` where a short form must be excluded, and the condition of the IT block
 //! is appended to the mnemonic. A two-address form shows its shared register once.
 //!
@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use crate::encode::Form;
+use crate::form::Form;
 use crate::inst::Inst;
 use crate::operand::{Cond, SysReg, write_list};
 use crate::reg::Reg;

@@ -6,7 +6,7 @@
 
 use crate::inst::Inst;
 use crate::operand::{RegList, Shift};
-use crate::reg::Reg;
+use crate::reg::{Reg, Role};
 use crate::table::Opcode;
 
 impl Inst {
@@ -40,12 +40,12 @@ impl Inst {
                 width >= 1 && u32::from(low) + u32::from(width) <= 32
             }
             Inst::MemPre { rt, rn, .. } | Inst::MemPost { rt, rn, .. } => rt != rn,
-            Inst::Dual { op, rt, rt2, .. } => op == Opcode::Strd || rt != rt2,
-            Inst::DualPre { op, rt, rt2, rn, .. } => dual_is_valid(op == Opcode::StrdPre, rt, rt2, rn),
-            Inst::DualPost { op, rt, rt2, rn, .. } => dual_is_valid(op == Opcode::StrdPost, rt, rt2, rn),
+            Inst::Dual { op, rt, rt2, .. } => is_store(op) || rt != rt2,
+            Inst::DualPre { op, rt, rt2, rn, .. } | Inst::DualPost { op, rt, rt2, rn, .. } => {
+                rn != rt && rn != rt2 && (is_store(op) || rt != rt2)
+            }
             Inst::Multi { op, rn, writeback, list } => multi_is_valid(op, rn, writeback, list),
-            Inst::Stack { op: Opcode::Push, list } => is_transferable(list) && !list.contains(Reg::PC),
-            Inst::Stack { list, .. } => is_transferable(list),
+            Inst::Stack { op, list } => list_is_valid(op, list),
             Inst::FloatStack { first, count, .. } => {
                 let bank = first.bank();
                 (1..=16).contains(&count)
@@ -56,22 +56,20 @@ impl Inst {
     }
 }
 
-/// Dual transfers with writeback: the base is not a transferred register, and a load has two different destinations.
-fn dual_is_valid(is_store: bool, rt: Reg, rt2: Reg, rn: Reg) -> bool {
-    rn != rt && rn != rt2 && (is_store || rt != rt2)
+/// Whether a load or store is a store.
+fn is_store(op: Opcode) -> bool {
+    op.list_role().unwrap_or_else(|| op.reg_slots()[0].role) == Role::Read
 }
 
 /// The rules for `ldm` and `stm`. Writeback to `sp` is excluded: such an instruction is a `push` or `pop`, or moves
 /// the stack pointer in the wrong direction.
 fn multi_is_valid(op: Opcode, rn: Reg, writeback: bool, list: RegList) -> bool {
-    let is_store = matches!(op, Opcode::Stm | Opcode::Stmdb);
-    is_transferable(list)
-        && !(is_store && list.contains(Reg::PC))
-        && !(writeback && (list.contains(rn) || rn == Reg::SP))
+    list_is_valid(op, list) && !(writeback && (list.contains(rn) || rn == Reg::SP))
 }
 
-/// Whether a list is not empty, has no `sp`, and has not both `lr` and `pc`.
-fn is_transferable(list: RegList) -> bool {
+/// Whether a list is not empty, has no `sp`, has not both `lr` and `pc`, and has no `pc` that is stored.
+fn list_is_valid(op: Opcode, list: RegList) -> bool {
     let has_both = list.contains(Reg::LR) && list.contains(Reg::PC);
-    !list.is_empty() && !list.contains(Reg::SP) && !has_both
+    let stores_pc = is_store(op) && list.contains(Reg::PC);
+    !list.is_empty() && !list.contains(Reg::SP) && !has_both && !stores_pc
 }

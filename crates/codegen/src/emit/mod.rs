@@ -4,9 +4,9 @@
 //! the only successor is next, there are none. If one of two successors is next, there is a branch, otherwise a branch
 //! and a jump.
 //!
-//! Some machines need labels marked: on PVM a jump may only go to a position after a terminator. So before each block
-//! the target learns whether the previous block falls through into it and whether code refers to the block's label.
-//! The label is bound after the bytes that the target appends there.
+//! Some machines need marks at labels: on PVM a jump may only go to a position after a terminator. So before each
+//! block, [`Encode::begin_block`] is told whether the previous block falls through into it and whether code refers to
+//! its label. The label is bound after the bytes that this method appends.
 
 mod buffer;
 

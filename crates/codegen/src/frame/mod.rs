@@ -1,7 +1,8 @@
-//! The stack frame: what is on the stack and where.
+//! The layout of the stack frame.
 //!
-//! From the stack pointer upwards: outgoing arguments, spill slots, stack objects, saved registers; above the frame
-//! the caller's outgoing area. Instructions name stack memory by [`StackSlot`] until the frame is known.
+//! From the stack pointer upwards, a frame has outgoing arguments, spill slots, saved registers and stack objects. The
+//! caller's outgoing arguments are above it. Instructions name stack memory by [`StackSlot`] until the frame is laid
+//! out.
 
 mod region;
 
@@ -14,7 +15,7 @@ pub use region::{frame_region, predecessors};
 /// Offsets from the stack pointer inside the function's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameLayout {
-    /// Total bytes; the stack pointer is lowered by this.
+    /// Size in bytes, by which the prologue lowers the stack pointer.
     pub size: u32,
     /// Saved registers with their offsets, in ascending register order.
     pub saved: Vec<(PReg, u32)>,
@@ -23,7 +24,7 @@ pub struct FrameLayout {
 }
 
 impl FrameLayout {
-    /// Lays out the frame of an allocated function. `saved` are the registers its prologue stores.
+    /// Lays out the frame of an allocated function whose prologue stores the registers `saved`.
     pub fn new<T: Isa>(func: &Function<T, PReg>, info: &RegisterInfo, saved: RegSet, align: u32) -> Self {
         let mut top = func.outgoing_bytes;
         let mut place = |bytes: u32, align: u32| {
@@ -41,7 +42,7 @@ impl FrameLayout {
         Self { size: top.next_multiple_of(align), saved, spills, objects }
     }
 
-    /// The byte offset of a place from the stack pointer.
+    /// The offset of a slot from the stack pointer, in bytes.
     pub fn offset(&self, slot: StackSlot) -> i64 {
         match slot {
             StackSlot::Spill(slot) => i64::from(self.spills[slot]),
@@ -53,7 +54,7 @@ impl FrameLayout {
 }
 
 impl RegisterInfo {
-    /// Bytes that saving an integer register takes.
+    /// Size of a saved integer register in bytes.
     pub fn save_bytes(&self) -> u32 {
         self.spill_bytes[0]
     }

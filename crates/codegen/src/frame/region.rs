@@ -1,24 +1,27 @@
-//! Where the frame exists: which block begins with the prologue.
+//! Shrink-wrapping: the part of a function that runs with a stack frame.
 //!
-//! A function that returns early on some path should not pay for a frame that only the rest of it needs. A target says
-//! which blocks *need* the frame: they use a stack slot, call, or change a register that must be saved. The prologue
-//! goes to the block we reach from the entry by following, as long as the block itself needs nothing, the only
-//! successor from which a needing block can be reached, provided that it has no other way in. From there on everything
-//! reachable has the frame; nothing may enter that region from outside of it except by its start, and it must not come
-//! back to the start. The last block on the walk that satisfies this is the place; the entry always does.
+//! A function that returns early on some path should not pay for a frame that only its other paths need. The target
+//! tells which blocks *need* the frame: those that use a stack slot, make a call, or change a register that must be
+//! saved. The prologue is at the start of one block, and every block reachable from there has the frame.
 //!
-//! Each step looks at the rest of the function, so the walk is limited to a few.
+//! The block is found by a walk from the entry. The walk goes from a block to a successor if the block needs no frame,
+//! if only this successor leads to blocks that need it, and if the successor has no other predecessor. A block of the
+//! walk is a candidate if its region is closed: all edges from outside go to the candidate, and no edge from inside
+//! does. The last candidate is chosen; the entry always is one. In `if x == 0 { return 0 } f(x)`, for example, the
+//! prologue is in the block with the call.
+//!
+//! Each step visits all blocks reachable from the candidate, so the length of the walk is limited.
 
 use ssa::IdVec;
 
 use crate::layout::for_each_successor;
 use crate::mir::{Block, Control, Function, Isa, PReg};
 
-/// Longest walk.
+/// Maximum number of steps of the walk.
 const MAX_STEPS: usize = 16;
 
-/// The block with the prologue, and for each block whether it has the frame. Blocks without it may jump to blocks that
-/// have it and `is_detachable`: the target gives them copies of those.
+/// The block with the prologue, and for each block whether it has the frame. A block without the frame may jump to a
+/// block with it if that one `is_detachable`: the target then gives the first block a copy of the second.
 pub fn frame_region<T: Isa>(
     func: &Function<T, PReg>,
     needs_frame: impl Fn(Block) -> bool,
@@ -62,7 +65,7 @@ pub fn predecessors<T: Isa>(func: &Function<T, PReg>) -> IdVec<Block, Vec<Block>
     preds
 }
 
-/// For each block whether it or something reachable from it needs the frame.
+/// For each block, whether it or a block reachable from it needs the frame.
 fn wanting_blocks<T: Isa>(
     func: &Function<T, PReg>,
     preds: &IdVec<Block, Vec<Block>>,
@@ -89,7 +92,8 @@ fn reachable<T: Isa>(func: &Function<T, PReg>, start: Block) -> IdVec<Block, boo
     reached
 }
 
-/// Whether a region is entered by its start only, and the start from outside only. What is detachable may be jumped to.
+/// Whether all edges into a region go to its start, and all edges to its start come from outside. Jumps to detachable
+/// blocks are allowed.
 fn is_closed<T: Isa>(
     func: &Function<T, PReg>,
     preds: &IdVec<Block, Vec<Block>>,

@@ -8,15 +8,15 @@
 //!
 //! The gain counts executed jumps. A block with one successor saves its jump. A branch saves its jump if either
 //! successor is next, so the gain is the frequency of the rarer edge, on which the jump would be. On some machines
-//! falling through is also cheaper than branching ([`Costs::taken_branch`](crate::Costs::taken_branch)). Where code should be small, all jumps
-//! weigh the same, and frequency only breaks ties.
+//! falling through is also cheaper than branching ([`Costs::taken_branch`](crate::Costs::taken_branch)). Where code
+//! should be small, all jumps weigh the same, and frequency only breaks ties.
 //!
 //! The chains are then put in reverse postorder of their earliest blocks; chains that always trap go to the end. The
 //! depth-first search visits frequent successors last, so a loop's body comes before the code after the loop.
 //!
 //! Before allocation only edges that go forward in reverse postorder join chains. Then dominators come first: a
-//! dominator of a block is its predecessor in the chain or dominates that, and so on to the chain's start. A dominator
-//! of the start is earlier in reverse postorder, as are the starts of the earlier chains.
+//! dominator of a block is its predecessor in the chain, or dominates this predecessor, and so on to the chain's start.
+//! A dominator of the start is earlier in reverse postorder, as are the starts of the earlier chains.
 //!
 //! Work is `n log n` for the sorting.
 

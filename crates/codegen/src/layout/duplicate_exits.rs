@@ -1,7 +1,7 @@
 //! Duplicating exits: a jump to a small block that leaves the function becomes a copy of that block.
 //!
-//! For speed this is done before blocks are ordered, because the copies make longer straight lines. In any case it is
-//! done again afterwards, where a copy can replace a jump that the order requires.
+//! In functions that should be fast, the pass runs before blocks are ordered, because the copies make longer straight
+//! lines. In all functions it runs again afterwards, where a copy can replace a jump that the order requires.
 
 use ssa::IdVec;
 

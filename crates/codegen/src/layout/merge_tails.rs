@@ -1,10 +1,10 @@
 //! Tail merging (cross-jumping): blocks that end alike share one copy of their tail, for size.
 //!
 //! Blocks with the same control and the same last instructions can jump to one copy of them. Among blocks with one
-//! control we sort by the instructions read backwards, so that blocks with long common tails are adjacent. Then we merge
-//! adjacent blocks by descending length of their common tail. A merged pair is represented by the block with the common
-//! tail; a later merge with a shorter tail splits that block again. This finds the longest common tail of every set of
-//! blocks, at the cost of a sort.
+//! control we sort by the instructions read backwards, so that blocks with long common tails are adjacent. Then we
+//! merge adjacent blocks by descending length of their common tail. A merged pair is represented by the block with the
+//! common tail; a later merge with a shorter tail splits that block again. This finds the longest common tail of every
+//! set of blocks, at the cost of a sort.
 //!
 //! Merged tails let more blocks end alike, so merging is repeated until nothing changes, at most [`ROUNDS`] times.
 //!
@@ -21,7 +21,7 @@ use crate::mir::{Block, BlockData, Control, Function, Isa, PReg, Succ};
 /// Maximum number of rounds.
 const ROUNDS: u32 = 12;
 
-/// Merges common tails of blocks; only of traps and rare blocks where speed is wanted.
+/// Merges common tails of blocks. In functions that should be fast, only traps and rare blocks are merged.
 pub(super) fn merge_tails<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) {
     for _ in 0..ROUNDS {
         let mut changed = false;

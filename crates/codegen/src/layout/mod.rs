@@ -1,4 +1,4 @@
-//! Block layout: the order of blocks, and merging and duplicating them.
+//! Block layout: ordering, merging and duplicating blocks.
 //!
 //! [`order_blocks`] runs before allocation. It puts every block after its dominators, so that live intervals begin at
 //! definitions. Blocks that end in a trap go to the end.

@@ -1,11 +1,11 @@
 //! The instructions of a block with their source locations.
 //!
-//! A line table needs the source line of every instruction, whatever passes have done to it. But instructions with
-//! equal effects must be equal whatever their lines, or code would depend on debug information. And without debug
-//! information there must be no cost.
+//! A line table needs the source line of every instruction, after any sequence of passes. But instructions that differ
+//! only in their lines must be equal, or code would depend on debug information. And modules without debug information
+//! must not pay for locations.
 //!
 //! So locations are in a list parallel to the instructions. It may be shorter; instructions past its end have no
-//! location. The instructions can be read as a slice; all methods that change their number update both lists.
+//! location. The instructions can be read as a slice. All methods that change their number update both lists.
 
 use std::ops::{Deref, DerefMut};
 
@@ -35,7 +35,7 @@ impl<I> Insts<I> {
         self.locs.get(n).copied().flatten()
     }
 
-    /// Whether some instruction may have a location.
+    /// Whether any instruction may have a location.
     fn is_located(&self) -> bool {
         !self.locs.is_empty()
     }

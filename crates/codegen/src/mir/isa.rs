@@ -1,4 +1,4 @@
-//! The [`Isa`] trait: the instruction set of a machine, as register allocation and layout see it.
+//! The [`Isa`] trait: the instruction set of a machine, for register allocation and layout.
 
 use std::fmt;
 use std::hash::Hash;

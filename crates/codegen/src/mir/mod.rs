@@ -178,7 +178,8 @@ pub struct Function<T: Isa, R: Register> {
     pub outgoing_bytes: u32,
     /// Whether the function makes calls (which clobber its return address).
     pub has_calls: bool,
-    /// Maximum stack use without callees, in bytes, saved registers included; set by [`Target::frame`](crate::Target::frame).
+    /// Maximum stack use without callees, in bytes, saved registers included; set by
+    /// [`Target::frame`](crate::Target::frame).
     pub stack_bytes: u32,
     /// All registers that some instruction writes or clobbers; known after allocation.
     pub written: RegSet,

@@ -1,8 +1,8 @@
 //! Registers, register sets, and the description of instruction operands.
 //!
-//! A machine instruction's register fields hold [`VReg`](crate::VReg)s before allocation and [`PReg`]s afterwards; a
-//! type parameter says which. Each field is described by an [`Operand`]: its role, class and constraints. Liveness,
-//! allocation, the checker and the rewrite all use this one description.
+//! A machine instruction's register fields hold [`VReg`](crate::VReg)s before allocation and [`PReg`]s afterwards: the
+//! type of registers is a parameter. Each field is described by an [`Operand`]: its role, class and constraints.
+//! Liveness, allocation, the checker and the rewrite all use this one description.
 
 use std::fmt;
 
@@ -139,7 +139,7 @@ pub enum RegClass {
     Float,
 }
 
-/// When an instruction touches an operand.
+/// The time at which an instruction reads or writes an operand.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// Read before anything is written: may share its register with a [`Def`](Self::Def).

@@ -1,9 +1,9 @@
 //! Live intervals and their pieces.
 //!
-//! A virtual register's interval is split into pieces, each of which is in one register or in memory. In memory means
-//! in its spill slot, or nowhere if the value can be rematerialised. The pieces of a register are disjoint, ascending,
-//! and cover its interval. Ranges and uses are never copied. A piece is a window into those of its register, clipped
-//! to its bounds, so a split is a binary search.
+//! A virtual register's interval is split into pieces, each of which is in one register or in memory. Memory is the
+//! value's spill slot; a value that can be rematerialised is stored nowhere. The pieces of a register are disjoint,
+//! ascending, and cover its interval. Ranges and uses are never copied. A piece is a window into those of its register,
+//! clipped to its bounds, so a split takes a binary search.
 
 use ssa::{IdVec, entity_id};
 
@@ -27,10 +27,10 @@ pub enum Location {
     Memory,
 }
 
-/// Why the interval was split at the start of a piece.
+/// The reason for the split at the start of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// It was not: the interval begins here.
+    /// No split: the interval begins here.
     Whole,
     /// The previous piece had to leave its register.
     Leave,
@@ -53,7 +53,7 @@ pub struct PieceData {
     pub to: Point,
     /// Its location.
     pub location: Location,
-    /// Why it begins at `from`.
+    /// The reason for its start at `from`.
     pub origin: Origin,
     first_range: u32,
     end_range: u32,

@@ -265,7 +265,7 @@ impl LinearFunction {
         self.operands.len()
     }
 
-    /// The number of numbers: block heads, instructions and controls.
+    /// The count of numbers: one per block head, instruction and control.
     pub fn numbers(&self) -> u32 {
         self.operand_ends.len() as u32
     }

@@ -1,9 +1,9 @@
 //! Sequentialising parallel moves.
 //!
 //! Every destination is written by one move, so the moves form trees and cycles. A move is ready when no pending move
-//! reads its destination. We emit ready moves until none is left; the remaining moves are cycles. A cycle is broken by
-//! saving the contents of one destination in a free register, else in a slot. Then the moves that read it read the
-//! copy instead, and the move into the destination is ready.
+//! reads its destination. We emit ready moves until none is left; the remaining moves are cycles. To break a cycle, we
+//! save the contents of one destination in a free register or, if there is none, in a slot. The moves that would read
+//! the destination then read the copy, so the move into the destination is ready.
 //!
 //! Termination: each step emits a move or breaks a cycle for good.
 //!
@@ -73,7 +73,7 @@ pub enum Step {
 pub trait Spare {
     /// Registers of a class that are free before and after the moves.
     fn free(&mut self, class: RegClass) -> RegSet;
-    /// Some register of a class.
+    /// Any register of a class.
     fn any(&mut self, class: RegClass) -> PReg;
     /// A slot that is unused before and after the moves; a different one for each `n`.
     fn slot(&mut self, class: RegClass, n: usize) -> SpillSlot;

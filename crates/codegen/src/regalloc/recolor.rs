@@ -1,7 +1,7 @@
 //! Recoloring: assigning pieces to registers that save moves, once all pieces are placed.
 //!
-//! The scan chooses a piece's register before it knows those of later pieces. And an eviction may free a register for
-//! a range that the scan has already passed. Afterwards all votes are known. For each piece we sum, per register, the
+//! The scan chooses a piece's register before those of later pieces. And an eviction may free a register for a range
+//! that the scan has already passed. Afterwards all votes are known. For each piece we sum, per register, the
 //! frequencies of the moves that would become unnecessary. The piece gets the register with most votes if that is free
 //! for the whole piece. A piece changes its register only if that strictly lowers the cost of moves. The rounds are
 //! fixed in number; a second one lets related pieces follow.

@@ -1,4 +1,6 @@
-//! Rewriting the function: operands get their registers, moves are inserted in their gaps.
+//! Rewriting: the function over physical registers, with moves in their gaps.
+//!
+//! Every operand gets its register. Instructions whose values are rematerialised at each use are dropped.
 
 use ssa::{IdVec, SourceLoc};
 

@@ -1,8 +1,8 @@
-//! Where arguments and results of a call are.
+//! The layout of a call: the locations of its arguments and results.
 
 use crate::mir::{PReg, RegSet};
 
-/// Where one machine word of an argument or result is.
+/// The location of one machine word of an argument or result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArgLoc {
     /// In a register.
@@ -16,8 +16,8 @@ pub enum ArgLoc {
 pub struct CallLayout {
     /// Locations of each parameter.
     pub params: Vec<Vec<ArgLoc>>,
-    /// Locations of each result. Results on the stack are in the caller's outgoing area, below the arguments, so that
-    /// where they are does not depend on the parameters and a tail call leaves them to its callee.
+    /// Locations of each result. Results on the stack are in the caller's outgoing area, below the arguments. So their
+    /// locations don't depend on the parameters, and the callee of a tail call can write them.
     pub results: Vec<Vec<ArgLoc>>,
     /// Bytes of arguments and results in the outgoing area. A call may have to make more room: see
     /// [`crate::ArgumentRoom`].

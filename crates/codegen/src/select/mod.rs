@@ -1,13 +1,14 @@
 //! The selection driver: walks SSA backwards and lets the target choose instructions.
 //!
-//! Blocks are lowered in reverse order of their reverse postorder and instructions from last to first, so every use
-//! of a value is seen before its definition. A target that folds a definition into its user (a compare into a
-//! branch, a constant into an immediate) simply doesn't ask for its register; a pure instruction whose registers
-//! nobody asked for is skipped. Lowering never creates control flow.
+//! Blocks are lowered in postorder and their instructions from last to first, so users come before definitions. The
+//! target requests the registers of the operands that it needs. If it folds a definition into the user (a comparison
+//! into a branch, a constant into an immediate), it makes no request. A pure instruction whose result has not been
+//! requested is skipped. Lowering never creates control flow.
 //!
-//! Operand-free values (constants, addresses; [`Remat`]) are shared: one virtual register serves all uses whose
-//! *home* is the same block. The home of a use is the cheapest block on the dominator path from the use to the
-//! entry, so constants leave loops but don't live across whole functions. They can be repeated instead of spilled.
+//! Values without operands (constants and addresses, [`Remat`]) are shared: one virtual register serves all uses that
+//! have the same *home*. The home of a use is a block that dominates it and is executed less often, or the block of the
+//! use itself. So constants leave loops but don't live across whole functions. They can be rematerialised instead of
+//! spilled.
 
 mod abi;
 mod room;
@@ -52,12 +53,12 @@ pub trait Select: Isa {
     fn materialize(&self, module: &ssa::Module, what: Remat, word: usize, dst: VReg) -> Self::Inst<VReg>;
 }
 
-/// Input the target has no code for.
+/// A function uses an operation that the target has no code for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unsupported {
     /// Name of the function.
     pub function: String,
-    /// What it uses.
+    /// The operation or feature.
     pub what: String,
 }
 
@@ -95,7 +96,7 @@ impl ValueRegs {
     }
 }
 
-/// A value that needs no operand and can be made anywhere.
+/// A value that has no operands, so that it can be computed anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Remat {
     /// An integer (sign-extended) or the bits of a float.
@@ -109,7 +110,7 @@ pub enum Remat {
 }
 
 impl Remat {
-    /// The value an instruction makes, if it is operand-free.
+    /// The value of an instruction, if it has no operands.
     pub const fn of(data: &InstData) -> Option<Self> {
         match *data {
             InstData::Const { ty, bits } => Some(Self::Const(ty, bits)),
@@ -130,7 +131,7 @@ impl Remat {
     }
 }
 
-/// Lowers a whole function; the blocks' order is reverse postorder.
+/// Lowers a whole function. Its blocks are in reverse postorder.
 pub fn lower<T: Select>(
     target: &T,
     module: &ssa::Module,
@@ -152,7 +153,7 @@ struct Shared {
     before: usize,
 }
 
-/// The context of lowering one function: what a target may ask and what it may append.
+/// The context of lowering one function: queries about it, and the instructions selected so far.
 pub struct Lower<'a, T: Select> {
     /// The target.
     pub target: &'a T,
@@ -160,7 +161,7 @@ pub struct Lower<'a, T: Select> {
     pub module: &'a ssa::Module,
     /// The function.
     pub func: &'a ssa::Function,
-    /// What the target knows of the function.
+    /// The results of [`Select::analyze`].
     pub facts: T::Facts,
     out: Function<T, VReg>,
     done: IdVec<ssa::Block, Option<BlockData<T, VReg>>>,
@@ -221,7 +222,7 @@ impl<'a, T: Select> Lower<'a, T> {
         }
     }
 
-    // ---- What a target may ask ----
+    // ---- Queries ----
 
     /// The instruction that defines `value`, if it is pure and may be folded into a user.
     pub fn pure_def(&self, value: Value) -> Option<&'a InstData> {
@@ -229,12 +230,12 @@ impl<'a, T: Select> Lower<'a, T> {
         data.is_pure().then_some(data)
     }
 
-    /// The defining instruction, pure or not; for knowing facts about a value, not for folding.
+    /// The instruction that defines `value`, pure or not. It gives facts about the value and must not be folded.
     pub fn def(&self, value: Value) -> Option<&'a InstData> {
         self.func.def_inst(value).map(|inst| &self.func.insts[inst])
     }
 
-    /// The constant a value is, if it is one.
+    /// The value of a constant; `None` if `value` is no constant.
     pub fn constant(&self, value: Value) -> Option<i64> {
         self.func.as_const(value)
     }
@@ -259,7 +260,7 @@ impl<'a, T: Select> Lower<'a, T> {
         self.func.blocks[self.block].freq
     }
 
-    /// Whether small code is wanted.
+    /// Whether the function should be small rather than fast.
     pub fn for_size(&self) -> bool {
         self.func.optimize_for_size
     }
@@ -279,7 +280,7 @@ impl<'a, T: Select> Lower<'a, T> {
         }
     }
 
-    /// The registers of an operand-free value that the SSA need not contain (a mask, say).
+    /// The registers of a value without operands, such as a mask. The SSA need not contain it.
     pub fn remat(&mut self, what: Remat) -> ValueRegs {
         let home = self.homes[self.block];
         if home == self.block {
@@ -298,17 +299,17 @@ impl<'a, T: Select> Lower<'a, T> {
         self.remat(Remat::Const(ty, bits)).single()
     }
 
-    /// The registers a result is to be written to.
+    /// The registers that a result must be written to.
     pub fn def_regs(&mut self, value: Value) -> ValueRegs {
         self.value_regs(value)
     }
 
-    /// The register a one-word result is to be written to.
+    /// The register that a one-word result must be written to.
     pub fn def_reg(&mut self, value: Value) -> VReg {
         self.value_regs(value).single()
     }
 
-    /// Whether somebody asked for the registers of this result.
+    /// Whether the registers of this result have been requested.
     pub fn is_needed(&self, value: Value) -> bool {
         self.regs[value].is_some()
     }
@@ -340,7 +341,7 @@ impl<'a, T: Select> Lower<'a, T> {
         }
     }
 
-    // ---- What a target may append ----
+    // ---- Emission ----
 
     /// Appends one instruction; those of one SSA instruction keep their order.
     pub fn emit(&mut self, inst: T::Inst<VReg>) {
@@ -424,7 +425,7 @@ impl<'a, T: Select> Lower<'a, T> {
         sources.subprograms[subprogram].start
     }
 
-    /// Moves the instructions of one SSA instruction to the reversed list and notes what they share.
+    /// Moves the instructions of one SSA instruction to the reversed list, and notes the shared values that they use.
     fn flush(&mut self, loc: Option<SourceLoc>) {
         self.reversed.extend(self.current.drain(..).rev(), loc);
         for what in self.touched.drain(..) {
@@ -439,7 +440,7 @@ impl<'a, T: Select> Lower<'a, T> {
         let reversed = std::mem::take(&mut self.reversed);
         let mut insts = Insts::with_capacity(reversed.len() + shared.len());
         let mut pending = shared.into_iter().peekable();
-        // What is made belongs to the instruction behind it.
+        // Rematerialised values have the location of the instruction after them.
         let mut loc = control_loc;
         for (position, (inst, inst_loc)) in reversed.into_located().enumerate() {
             while let Some((what, shared)) = pending.next_if(|(_, shared)| shared.before <= position) {
@@ -491,7 +492,7 @@ fn mir_block(block: ssa::Block) -> Block {
     Block::new(block.index())
 }
 
-/// For each block, where the operand-free values it uses are made: see the module's comment.
+/// For each block, the home of the operand-free values that it uses; see the module documentation.
 fn constant_homes(func: &ssa::Function, rpo: &[ssa::Block]) -> IdVec<ssa::Block, ssa::Block> {
     /// A home must be this much colder than the use to be worth a longer live range.
     const GAIN: f32 = 0.5;

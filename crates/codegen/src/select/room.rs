@@ -1,18 +1,21 @@
-//! How much room callers make for stack arguments.
+//! Room for stack arguments: the size of the area that a call reserves for them.
 //!
-//! A tail call leaves its stack arguments where the caller's own came in, and the stack pointer where it is. So the
-//! caller must have been given an area in which those of the callee fit, and those of all functions that follow it in a
-//! chain of tail calls. Every call makes that much room: for a function the most of what its own arguments take and of
-//! the room for each function that it tail-calls; for a call by signature the most of all functions with this signature
-//! whose address is taken. Nobody but the maker of the room needs to know how large it is. Types of WebAssembly that
-//! have one form here are one signature: that is all an indirect call knows of its callee.
+//! A tail call writes its stack arguments where the caller's own arguments are, and doesn't move the stack pointer. So
+//! this area must be large enough for every function in a chain of tail calls. For example, if `f` has no stack
+//! arguments but tail-calls `g`, which has 16 bytes of them, then every call of `f` reserves 16 bytes.
 //!
-//! The outside makes room for a function's own arguments only. What needs more is entered through an adapter, a
-//! function of the same signature that makes an ordinary call.
+//! - The room of a function is the maximum of the size of its own arguments and the rooms of the functions that it
+//!   tail-calls.
+//! - The room of a signature, for indirect calls, is the maximum of the rooms of all functions that have this signature
+//!   and whose address is taken. Equal signatures share one room, even if they are different WebAssembly types.
 //!
-//! The rooms are the least solution of these inequalities. Whatever needs the most room determines that of everything
-//! from which tail calls lead there, so one walk against the direction of tail calls, largest first, finds it in linear
-//! time.
+//! Only the call that reserves the area needs to know its size. Callers outside of the program reserve space for a
+//! function's own arguments only. They enter a function that needs more through an adapter, which has the same
+//! signature and makes an ordinary call.
+//!
+//! The rooms are the least solution of these inequalities. The largest room is passed on to all functions from which
+//! tail calls lead to its owner. So one walk against the direction of tail calls, from the largest room to the
+//! smallest, finds the solution. Work is linear except for sorting.
 
 use std::collections::HashMap;
 
@@ -26,7 +29,7 @@ pub struct ArgumentRoom {
 }
 
 impl ArgumentRoom {
-    /// The rooms of a module. `bytes_of` says what arguments and results of a signature take on the stack.
+    /// The rooms of a module. `bytes_of` is the size of a signature's arguments and results on the stack.
     pub fn new(module: &Module, bytes_of: impl Fn(&Signature) -> u32) -> Self {
         let sigs: IdVec<SigId, u32> = module.signatures.values().map(bytes_of).collect();
         let funcs: IdVec<FuncId, u32> = module.decls.values().map(|decl| sigs[decl.sig]).collect();
@@ -63,7 +66,7 @@ impl ArgumentRoom {
     }
 }
 
-/// For each signature the first of the same form.
+/// For each signature, the first one that is equal to it.
 fn forms(module: &Module) -> IdVec<SigId, SigId> {
     let mut first = HashMap::new();
     module.signatures.iter().map(|(id, sig)| *first.entry(sig).or_insert(id)).collect()
@@ -91,7 +94,7 @@ enum Callee {
     Sig(SigId),
 }
 
-/// For each callee, what needs at least as much room as it does.
+/// For each callee, the callees that need at least as much room.
 struct Edges {
     to_funcs: IdVec<FuncId, Vec<Callee>>,
     to_sigs: IdVec<SigId, Vec<Callee>>,
@@ -141,7 +144,7 @@ impl Edges {
         }
     }
 
-    /// Whether something needs more room than its own arguments take.
+    /// Whether any callee needs more room than its own arguments take.
     fn grow(&self, room: &ArgumentRoom) -> bool {
         self.all().any(|(from, to)| room.get(from) < room.get(to))
     }
@@ -188,7 +191,8 @@ impl ArgumentRoom {
 mod tests {
     use super::*;
 
-    /// Chains through a table and types of one form: everything from which tail calls lead to `wide` makes room for its three words.
+    /// Chains through a table and through equal signatures. All functions from which tail calls lead to `wide` need
+    /// room for its three words.
     const TEXT: &str = "\
 sig (i32) -> ()
 sig (i32) -> ()

@@ -413,7 +413,7 @@ impl Builder<'_> {
     }
 }
 
-/// Whether the machine has enough registers for an instruction's operands, whatever the surrounding code.
+/// Whether the machine has enough registers for an instruction's operands in any surrounding code.
 fn is_feasible(toy: &Toy, inst: &ToyInst<VReg>) -> bool {
     [RegClass::Int, RegClass::Float].into_iter().all(|class| class_is_feasible(toy, inst, class))
 }

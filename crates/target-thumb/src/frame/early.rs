@@ -1,8 +1,8 @@
-//! Early exits: preparing paths that leave the function early, so that they need no frame.
+//! Early exits: paths that leave the function early should need no frame.
 //!
-//! A path that leaves a function early should not save registers for the rest. Allocation copies parameters at the
-//! entry to registers that survive calls. So a branch is made to read the parameter itself, and copies are sunk to the
-//! successor that needs them. An early exit gets its own copy of the block with the return.
+//! Allocation copies parameters at the entry to registers that survive calls, so even an early exit would have to save
+//! those registers. Three changes avoid that. A branch reads the parameter itself instead of its copy. A copy sinks to
+//! the successor that needs it. An early exit gets its own copy of the block with the return.
 //!
 //! A copy sinks if exactly one successor of the block reads its destination, that successor has no other predecessor,
 //! and no later instruction of the block touches its registers. Only blocks at the beginning of the function, before
@@ -11,8 +11,8 @@
 use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
 use ssa::IdVec;
 
-use crate::inst::Inst;
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::Inst;
 use crate::peephole::effects::{Effects, live_in};
 
 /// Maximum number of blocks from which copies sink.

@@ -1,16 +1,16 @@
 //! Addressing: `base + index + offset` as an operand of a load or store.
 //!
-//! Addresses are computed modulo 2^32, so constants that are added to the index move into the offset whatever their
-//! sign. The rest is matched with the machine's operands: a register and a constant from -255 to 4095, two registers of
-//! which one may be shifted by up to 3, or a stack slot. A wasm address of a stack object is its machine address minus
-//! the base of linear memory, so there the base cancels.
+//! Addresses are computed modulo 2^32, so constants of any sign that are added to the index move into the offset. The
+//! rest is matched with the machine's operands: a register plus a constant from -255 to 4095, a register plus another
+//! one shifted by up to 3, or a stack slot. The wasm address of a stack object is its machine address minus the base of
+//! linear memory, so the base cancels in accesses to it.
 
 use codegen::{StackSlot, VReg};
 use ssa::{Addr, BinaryOp, DataId, InstData, Value};
 use thumb_isa::{Opcode, Shift};
 
-use super::{Cx, WordSource, arith, constant, part, reg, temp, word};
-use crate::inst::{Base, Inst, add_imm, alu_reg};
+use super::{Cx, WordSource, arith, constant, reg, source, temp, word};
+use crate::isa::inst::{Base, Inst, add_imm, alu_reg};
 
 /// The operand of a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub struct Reach {
     pub min: i32,
     /// The highest.
     pub max: i32,
-    /// Their distance from each other, a power of two.
+    /// Distance between neighbouring offsets, a power of two.
     pub step: i32,
     /// Whether a second register can be added.
     pub indexed: bool,
@@ -54,7 +54,7 @@ impl Reach {
         self.min <= offset && offset <= self.max && offset & (self.step - 1) == 0
     }
 
-    /// A reachable offset that leaves a rest of `offset` which is likely to be a short constant.
+    /// A reachable offset such that the rest of `offset` is likely to be a short constant.
     const fn low_part(self, offset: i32) -> i32 {
         let mask = self.max.unsigned_abs().next_power_of_two() as i32 - 1;
         let low = offset & mask & -self.step;
@@ -89,7 +89,7 @@ impl Sum {
     /// Moves constants and a symbol from the index to their places.
     fn fold(&mut self, cx: &Cx<'_>) {
         while let Some(value) = self.index {
-            if let WordSource::Imm(imm) = part(cx, value) {
+            if let WordSource::Imm(imm) = source(cx, value) {
                 self.offset = self.offset.wrapping_add(imm as i32);
                 self.index = None;
             } else if let Some((rest, imm)) = split_constant(cx, value)
@@ -132,8 +132,8 @@ impl Sum {
     }
 }
 
-/// Whether to add to a sum with a constant instead of to its other operand `rest`: the sum is needed in a register
-/// anyway, as a pointer that is incremented is, and `rest` isn't.
+/// Whether an address should use the register of a sum with a constant instead of the one of its other operand `rest`:
+/// the sum is needed in a register anyway, and `rest` isn't. An example is a pointer that is incremented.
 fn replaces(cx: &Cx<'_>, sum: Value, rest: Value) -> bool {
     let is_free = |data: &InstData| codegen::Remat::of(data).is_some();
     cx.is_needed(sum)
@@ -146,7 +146,7 @@ fn replaces(cx: &Cx<'_>, sum: Value, rest: Value) -> bool {
 pub fn frame_address(cx: &Cx<'_>, value: Value, offset: i32) -> Option<(StackSlot, Option<Base>)> {
     match *cx.def(value)? {
         InstData::FrameAddr { slot } => Some((StackSlot::Object { slot, offset }, cx.target.memory_base())),
-        InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => match part(cx, b).imm() {
+        InstData::Binary { op: BinaryOp::Add, args: [a, b], .. } => match source(cx, b).imm() {
             Some(imm) => frame_address(cx, a, offset.wrapping_add(imm as i32)),
             None => match frame_sum(cx, [a, b])? {
                 StackSlot::Object { slot, offset: start } => {
@@ -169,7 +169,7 @@ pub fn frame_sum(cx: &Cx<'_>, [base, address]: [Value; 2]) -> Option<StackSlot> 
 /// The summands of a value that is a sum with a constant.
 fn split_constant(cx: &Cx<'_>, value: Value) -> Option<(Value, i32)> {
     let InstData::Binary { op, args: [a, b], .. } = *cx.pure_def(value)? else { return None };
-    let imm = part(cx, b).imm()? as i32;
+    let imm = source(cx, b).imm()? as i32;
     match op {
         BinaryOp::Add => Some((a, imm)),
         BinaryOp::Sub => Some((a, imm.wrapping_neg())),
@@ -195,12 +195,12 @@ fn indexed(cx: &mut Cx<'_>, index: Value, offset: i32, reach: Reach) -> Mem {
     let low = reach.low_part(offset);
     let high = offset.wrapping_sub(low) as u32;
     let index = word(cx, index);
-    if reach.indexed && !crate::immediate::fits_add(high) {
+    if reach.indexed && !crate::isa::immediate::fits_add(high) {
         let offset = constant(cx, offset as u32);
         return Mem::Index(index, offset, 0);
     }
     let sum = temp(cx);
-    if crate::immediate::fits_add(high) {
+    if crate::isa::immediate::fits_add(high) {
         cx.emit(add_imm(sum, index, high));
     } else {
         let high = constant(cx, high);
@@ -264,13 +264,13 @@ fn from_register(cx: &mut Cx<'_>, index: Option<Value>, offset: i32, reach: Reac
     if offset == 0 && reach.indexed {
         return Mem::BaseIndex(word(cx, index));
     }
-    let part = part(cx, index);
-    let index = reg(cx, part);
+    let source = source(cx, index);
+    let index = reg(cx, source);
     let low = if reach.contains(offset) { offset } else { reach.low_part(offset) };
     let mut sum = index;
     if offset != low {
         sum = temp(cx);
-        arith::add_constant(cx, sum, part, offset.wrapping_sub(low) as u32);
+        arith::add_constant(cx, sum, source, offset.wrapping_sub(low) as u32);
     }
     let address = temp(cx);
     cx.emit(Inst::FromBase { dst: address, src: Some(sum), offset: 0 });

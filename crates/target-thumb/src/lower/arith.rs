@@ -5,12 +5,12 @@ use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{
-    Cx, WordSource, address, assign, bits, constant, part, reg, shift, single_use_binary, temp, word,
+    Cx, WordSource, address, assign, bits, constant, reg, shift, single_use_binary, source, temp, word,
 };
-use crate::condition::{Compare, Src, Test};
-use crate::immediate::{fits_add, is_modified};
-use crate::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_imm};
-use crate::machine::MemoryMode;
+use crate::isa::MemoryMode;
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::immediate::{fits_add, is_modified};
+use crate::isa::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Selects a binary operation on words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
@@ -21,7 +21,7 @@ pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
         BinaryOp::Mul => mul(cx, dst, args),
         BinaryOp::MulhS | BinaryOp::MulhU => {
             let low = temp(cx);
-            mul_long(cx, op == BinaryOp::MulhS, [low, dst], args.map(|arg| part(cx, arg)));
+            mul_long(cx, op == BinaryOp::MulhS, [low, dst], args.map(|arg| source(cx, arg)));
         }
         BinaryOp::DivS | BinaryOp::DivU => {
             let [a, b] = args.map(|arg| word(cx, arg));
@@ -77,7 +77,7 @@ fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
         cx.emit(Inst::SlotAddr { dst, slot, base: None });
         return;
     }
-    match [part(cx, a), part(cx, b)] {
+    match [source(cx, a), source(cx, b)] {
         [a, WordSource::Imm(imm)] | [WordSource::Imm(imm), a] => return add_constant(cx, dst, a, imm),
         _ => {}
     }
@@ -88,7 +88,7 @@ fn add(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
     }
     for (addend, product) in [(a, b), (b, a)] {
         if let Some(factors) = single_use_binary(cx, product, BinaryOp::Mul)
-            && factors.iter().all(|&factor| part(cx, factor).imm().is_none())
+            && factors.iter().all(|&factor| source(cx, factor).imm().is_none())
         {
             let [n, m] = factors.map(|factor| word(cx, factor));
             let addend = word(cx, addend);
@@ -149,7 +149,7 @@ fn commutative(cx: &mut Cx<'_>, dst: VReg, op: Opcode, [a, b]: [Value; 2]) {
 }
 
 fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
-    match [part(cx, a), part(cx, b)] {
+    match [source(cx, a), source(cx, b)] {
         [left, WordSource::Imm(imm)] => return add_constant(cx, dst, left, imm.wrapping_neg()),
         [WordSource::Imm(imm), _] if is_modified(imm) => {
             let src = word(cx, b);
@@ -175,7 +175,7 @@ fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
 }
 
 fn mul(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
-    match [part(cx, a), part(cx, b)] {
+    match [source(cx, a), source(cx, b)] {
         [factor, WordSource::Imm(imm)] | [WordSource::Imm(imm), factor] => mul_constant(cx, dst, factor, imm),
         [n, m] => {
             let (n, m) = (reg(cx, n), reg(cx, m));
@@ -204,7 +204,7 @@ fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: WordSource, imm: u32) {
 }
 
 fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
-    match [part(cx, a), part(cx, b)] {
+    match [source(cx, a), source(cx, b)] {
         [other, WordSource::Imm(imm)] | [WordSource::Imm(imm), other] => {
             if op == BinaryOp::And && bits::field_of(cx, dst, other, imm) {
                 return;
@@ -226,30 +226,34 @@ fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
             }
         }
     }
-    let reg_op = match op {
+    commutative(cx, dst, bitwise_opcode(op), [a, b]);
+}
+
+/// The opcode of a bitwise operation on registers.
+pub const fn bitwise_opcode(op: BinaryOp) -> Opcode {
+    match op {
         BinaryOp::And => Opcode::AndReg,
         BinaryOp::Or => Opcode::OrrReg,
         _ => Opcode::EorReg,
-    };
-    commutative(cx, dst, reg_op, [a, b]);
+    }
 }
 
 /// The operand whose complement `value` is, if `value` has only this use.
 fn inverted(cx: &Cx<'_>, value: Value) -> Option<Value> {
     let [a, b] = single_use_binary(cx, value, BinaryOp::Xor)?;
-    (part(cx, b) == WordSource::Imm(u32::MAX)).then_some(a)
+    (source(cx, b) == WordSource::Imm(u32::MAX)).then_some(a)
 }
 
 /// `dst = a op imm` for a bitwise operation.
 pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, imm: u32) {
-    if let Some(part) = super::logic_identity(op, a, WordSource::Imm(imm)) {
-        assign(cx, dst, part);
+    if let Some(source) = super::logic_identity(op, a, WordSource::Imm(imm)) {
+        assign(cx, dst, source);
         return;
     }
-    let (imm_op, inverse_op, reg_op) = match op {
-        BinaryOp::And => (Opcode::AndImm, Some(Opcode::BicImm), Opcode::AndReg),
-        BinaryOp::Or => (Opcode::OrrImm, Some(Opcode::OrnImm), Opcode::OrrReg),
-        _ => (Opcode::EorImm, None, Opcode::EorReg),
+    let (imm_op, inverse_op) = match op {
+        BinaryOp::And => (Opcode::AndImm, Some(Opcode::BicImm)),
+        BinaryOp::Or => (Opcode::OrrImm, Some(Opcode::OrnImm)),
+        _ => (Opcode::EorImm, None),
     };
     let n = reg(cx, a);
     if op == BinaryOp::Xor && imm == u32::MAX {
@@ -261,24 +265,19 @@ pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource,
         cx.emit(alu_imm(inverse_op, dst, n, !imm));
     } else {
         let m = constant(cx, imm);
-        cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+        cx.emit(alu_reg(bitwise_opcode(op), dst, n, m, Shift::NONE));
     }
 }
 
 /// `dst = op a, b` for a bitwise operation on two words.
-pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, b: WordSource) {
+pub fn bitwise_sources(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, b: WordSource) {
     match (a, b) {
         (other, WordSource::Imm(imm)) | (WordSource::Imm(imm), other) => {
             bitwise_constant(cx, dst, op, other, imm)
         }
         _ => {
-            let reg_op = match op {
-                BinaryOp::And => Opcode::AndReg,
-                BinaryOp::Or => Opcode::OrrReg,
-                _ => Opcode::EorReg,
-            };
             let (n, m) = (reg(cx, a), reg(cx, b));
-            cx.emit(alu_reg(reg_op, dst, n, m, Shift::NONE));
+            cx.emit(alu_reg(bitwise_opcode(op), dst, n, m, Shift::NONE));
         }
     }
 }
@@ -287,7 +286,7 @@ pub fn bitwise_parts(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, b:
 /// bits: the number, the opcode and the bits.
 fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, Opcode, u32)> {
     let InstData::Binary { op: inner, args: [value, other], .. } = *cx.pure_def(a)? else { return None };
-    let (outer_bound, inner_bound) = (part(cx, b).imm()? as i32, part(cx, other).imm()? as i32);
+    let (outer_bound, inner_bound) = (source(cx, b).imm()? as i32, source(cx, other).imm()? as i32);
     let (low, high) = match (op, inner) {
         (BinaryOp::MinS, BinaryOp::MaxS) => (inner_bound, outer_bound),
         (BinaryOp::MinU, BinaryOp::MaxS) if inner_bound == 0 => (inner_bound, outer_bound),
@@ -315,14 +314,14 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         BinaryOp::MinU => Cond::Lo,
         _ => Cond::Hi,
     };
-    if let WordSource::Imm(imm) = part(cx, b) {
+    if let WordSource::Imm(imm) = source(cx, b) {
         let a = word(cx, a);
         let compare = super::compare::with_constant(cx, a, imm);
         // A constant that the comparison needs in a register is available there.
-        let in_register = !crate::immediate::fits_compare(imm);
+        let in_register = !crate::isa::immediate::fits_compare(imm);
         let if_false = match in_register {
             true => Src::Reg(constant(cx, imm)),
-            false => super::src(cx, WordSource::Imm(imm), crate::immediate::fits_select),
+            false => super::src(cx, WordSource::Imm(imm), crate::isa::immediate::fits_select),
         };
         cx.emit(Inst::Select { test: Test { cond, compare }, dst, if_true: Src::Reg(a), if_false });
         return;

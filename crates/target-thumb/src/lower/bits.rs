@@ -1,13 +1,13 @@
-//! Bit fields, counting and reversing bits.
+//! Bit fields; counting and reversing bits.
 
 use codegen::VReg;
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, WordSource, constant, half, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::immediate::is_modified;
-use crate::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
+use super::{Cx, WordSource, constant, half, reg, source, temp, word};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::immediate::is_modified;
+use crate::isa::inst::{Inst, Machine, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Selects a unary operation on a word.
 pub fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
@@ -115,8 +115,8 @@ pub fn unary_pair(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
         }
         UnaryOp::Popcnt => {
             let counts = [0, 1].map(|which| {
-                let part = half(cx, arg, which);
-                let src = reg(cx, part);
+                let source = half(cx, arg, which);
+                let src = reg(cx, source);
                 byte_counts(cx, src)
             });
             let bytes = temp(cx);
@@ -126,14 +126,14 @@ pub fn unary_pair(cx: &mut Cx<'_>, result: Value, op: UnaryOp, arg: Value) {
         }
         UnaryOp::Bswap | UnaryOp::Bitrev => {
             for (which, dst) in [(1, dst[0]), (0, dst[1])] {
-                let part = half(cx, arg, which);
-                let src = reg(cx, part);
+                let source = half(cx, arg, which);
+                let src = reg(cx, source);
                 word_unary(cx, op, dst, src);
             }
         }
         UnaryOp::Sext8 | UnaryOp::Sext16 => {
-            let part = half(cx, arg, 0);
-            let src = reg(cx, part);
+            let source = half(cx, arg, 0);
+            let src = reg(cx, source);
             word_unary(cx, op, dst[0], src);
             cx.emit(shift_imm(Opcode::AsrImm, dst[1], dst[0], 31));
         }
@@ -185,7 +185,7 @@ pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
 /// If `value` clears one run of bits of a value and has only this use: that value, and the run.
 fn cleared(cx: &Cx<'_>, value: Value) -> Option<(Value, u32, u32)> {
     let [old, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
-    let (low, width) = one_run(!part(cx, mask).imm()?)?;
+    let (low, width) = one_run(!source(cx, mask).imm()?)?;
     Some((old, low, width))
 }
 
@@ -194,11 +194,11 @@ fn field_at(cx: &Cx<'_>, value: Value, low: u32, width: u32) -> Option<Value> {
     let run = u32::MAX >> (32 - width);
     let unmasked = |value: Value, run: u32| {
         let [inner, mask] = super::single_use_binary(cx, value, BinaryOp::And)?;
-        (part(cx, mask) == WordSource::Imm(run)).then_some(inner)
+        (source(cx, mask) == WordSource::Imm(run)).then_some(inner)
     };
     let unshifted = |value: Value| {
         let [inner, count] = super::single_use_binary(cx, value, BinaryOp::Shl)?;
-        (part(cx, count) == WordSource::Imm(low)).then_some(inner)
+        (source(cx, count) == WordSource::Imm(low)).then_some(inner)
     };
     if low == 0 {
         return unmasked(value, run);

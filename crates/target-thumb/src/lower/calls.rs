@@ -1,9 +1,9 @@
 //! Calls, parameters and returns.
 //!
 //! Words in registers are operands of the call, fixed to their registers. The others are stored to the outgoing area
-//! before the call and loaded from it afterwards. A tail call writes its stack arguments where the function's own came
-//! in; callers have made room for them (see [`codegen::ArgumentRoom`]). Its results are where those of the function are
-//! expected.
+//! before the call and loaded from it afterwards. A tail call overwrites the function's own stack arguments with those
+//! of the callee; callers have made room for them (see [`codegen::ArgumentRoom`]). The callee's results are at the
+//! locations of the function's results.
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, Select, StackSlot, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
@@ -11,8 +11,8 @@ use thumb_isa::{Opcode, RegList};
 
 use super::address::frame_address;
 use super::{Cx, constant, halves, is_in_core, reg, temp, word};
-use crate::abi::stage_singles;
-use crate::inst::{Call, Callee, Inst};
+use crate::isa::abi::{is_runtime_function, stage_singles};
+use crate::isa::inst::{Call, Callee, Inst, LOADS, STORES};
 
 fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
     cx.target.call_layout(&cx.module.signatures[sig])
@@ -59,11 +59,6 @@ pub fn indirect(cx: &mut Cx<'_>, inst: SsaInst, sig: SigId, callee: Value, args:
     call(cx, sig, Callee::Code(code), args, &func.results[inst]);
 }
 
-/// Whether an intrinsic is a function of the run-time ABI, which has the intrinsic's name.
-pub fn is_runtime_function(name: &str) -> bool {
-    name.starts_with("__aeabi_")
-}
-
 fn call(cx: &mut Cx<'_>, sig: SigId, callee: Callee<VReg>, args: &[Value], results: &[Value]) {
     let mut layout = layout(cx, sig);
     let singles = stage_singles(cx.target.cpu, &mut layout.params);
@@ -104,7 +99,7 @@ fn receive(
         match location {
             ArgLoc::Reg(reg) => in_registers.push((dst, reg)),
             ArgLoc::Stack(offset) => {
-                let op = transfer(cx, ty, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]);
+                let op = transfer(cx, ty, LOADS);
                 loads.push(Inst::LoadSlot { op, dst, slot: slot(offset) });
             }
         }
@@ -120,8 +115,6 @@ fn transfer(cx: &Cx<'_>, ty: Type, [core, single, double]: [Opcode; 3]) -> Opcod
     }
 }
 
-const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
-
 /// The registers of a value's words. The address of a stack object is rematerialised for each call: that costs no more
 /// than a move to the argument's register, and occupies no register before.
 fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
@@ -135,7 +128,7 @@ fn value_words(cx: &mut Cx<'_>, value: Value) -> Vec<VReg> {
     } else if ty.bits() == 32 {
         vec![word(cx, value)]
     } else {
-        halves(cx, value).map(|part| reg(cx, part)).to_vec()
+        halves(cx, value).map(|source| reg(cx, source)).to_vec()
     }
 }
 

@@ -1,15 +1,15 @@
 //! Comparisons as tests.
 //!
-//! A comparison whose result only decides a branch, select or the like is never computed as a number: its user takes it
-//! as a [`Test`]. It is repeated for every user, which costs nothing where the flags are not preserved between users.
+//! A comparison whose result only decides a branch or a select is never computed as a number: its user contains it as a
+//! [`Test`]. It is repeated for every user, because the flags are not preserved between users anyway.
 
 use codegen::VReg;
 use ssa::{BinaryOp, Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, WordSource, arith, float, halves, part, reg, src, word};
-use crate::condition::{Compare, Test};
-use crate::immediate::{fits_carry, fits_compare, is_modified};
+use super::{Cx, WordSource, arith, float, halves, reg, source, src, word};
+use crate::isa::condition::{Compare, Test};
+use crate::isa::immediate::{fits_carry, fits_compare, is_modified};
 
 /// The machine's name of a condition.
 const fn machine_cond(cond: SsaCond) -> Cond {
@@ -34,7 +34,7 @@ pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
         Some(&InstData::Icmp { cond, args, .. }) => pairs(cx, cond, args),
         Some(&InstData::Fcmp { cond, ty, args }) => float::test(cx, cond, ty, args),
         Some(&InstData::Binary { op: BinaryOp::Xor, args: [inner, one], .. })
-            if part(cx, one) == WordSource::Imm(1) && is_boolean(cx, inner) =>
+            if source(cx, one) == WordSource::Imm(1) && is_boolean(cx, inner) =>
         {
             test(cx, inner).invert()
         }
@@ -98,7 +98,7 @@ fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
     match cx.def(value) {
         Some(InstData::Icmp { .. } | InstData::Fcmp { .. }) => true,
         Some(&InstData::Binary { op: BinaryOp::And, args: [_, mask], .. }) => {
-            part(cx, mask) == WordSource::Imm(1)
+            source(cx, mask) == WordSource::Imm(1)
         }
         _ => false,
     }
@@ -118,7 +118,7 @@ pub fn with_constant(cx: &mut Cx<'_>, a: VReg, imm: u32) -> Compare<VReg> {
 
 /// The test of two words.
 fn words(cx: &mut Cx<'_>, cond: SsaCond, [a, b]: [Value; 2]) -> Test<VReg> {
-    let (left, right) = (part(cx, a), part(cx, b));
+    let (left, right) = (source(cx, a), source(cx, b));
     if left.imm().is_some() && right.imm().is_none() {
         return words(cx, cond.swapped(), [b, a]);
     }
@@ -185,7 +185,7 @@ fn encodable(cond: SsaCond, imm: u32) -> (SsaCond, u32) {
 fn against_zero(cx: &mut Cx<'_>, value: Value, cond: Cond) -> Test<VReg> {
     let masked = super::single_use_binary(cx, value, BinaryOp::And);
     if let Some([a, b]) = masked {
-        match part(cx, b) {
+        match source(cx, b) {
             WordSource::Imm(imm) if is_modified(imm) => {
                 let a = word(cx, a);
                 return Test { cond, compare: Compare::imm(Opcode::TstImm, a, imm) };
@@ -267,7 +267,7 @@ pub fn pair(cx: &mut Cx<'_>, cond: Cond, a: [WordSource; 2], b: [WordSource; 2])
         }
         _ => {}
     }
-    let a = a.map(|part| reg(cx, part));
+    let a = a.map(|source| reg(cx, source));
     let b = [src(cx, b[0], fits_compare), src(cx, b[1], fits_carry)];
     Test { cond, compare: Compare::Pair { a, b } }
 }
@@ -281,15 +281,15 @@ fn equality(cx: &mut Cx<'_>, cond: Cond, a: [WordSource; 2], b: [WordSource; 2])
             let left = reg(cx, a[other]);
             let compare = match b[other] {
                 WordSource::Imm(imm) => with_constant(cx, left, imm),
-                part => {
-                    let right = reg(cx, part);
+                source => {
+                    let right = reg(cx, source);
                     Compare::regs(Opcode::CmpReg, left, right, Shift::NONE)
                 }
             };
             return Test { cond, compare };
         }
     }
-    let a = a.map(|part| reg(cx, part));
+    let a = a.map(|source| reg(cx, source));
     let compare = match b {
         [WordSource::Imm(0), WordSource::Imm(0)] => Compare::PairZero { a },
         _ => Compare::Pair { a, b: [src(cx, b[0], fits_compare), src(cx, b[1], fits_compare)] },

@@ -8,7 +8,7 @@ use ssa::{BlockCall, InstData, TrapCode, Type, Value};
 use thumb_isa::Opcode;
 
 use super::{Cx, calls, compare, half, reg, word};
-use crate::inst::{Inst, Machine, Table};
+use crate::isa::inst::{Inst, Machine, Table};
 
 /// Selects instructions for a terminator.
 pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {

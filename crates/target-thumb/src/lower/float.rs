@@ -1,17 +1,17 @@
 //! Float operations on cores with a floating-point unit.
 //!
-//! [`crate::legalize`] has replaced operations that the hardware lacks, so every operation here is one instruction or a
-//! few. Conversions go through a single-precision register that holds the integer. `vcmp` sets the flags like an
-//! integer comparison, with carry and overflow for "unordered". Two of the conditions are a disjunction of two of the
+//! Legalisation has replaced operations that the hardware lacks, so every operation here is one instruction or a few.
+//! Conversions go through a single-precision register that holds the integer. `vcmp` sets the flags like an integer
+//! comparison, and sets carry and overflow for "unordered". Two SSA conditions are disjunctions of two of the
 //! machine's.
 
 use codegen::{RegClass, Unsupported, VReg};
 use ssa::{BinaryOp, FCond, Type, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, assign, halves, is_in_core, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::inst::{Inst, Machine, alu_reg};
+use super::{Cx, assign, halves, is_in_core, reg, source, temp, word};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::inst::{Inst, Machine, alu_reg};
 
 /// Selects the reinterpretation of bits.
 pub fn bitcast(cx: &mut Cx<'_>, result: Value, arg: Value) {
@@ -19,13 +19,13 @@ pub fn bitcast(cx: &mut Cx<'_>, result: Value, arg: Value) {
     match (is_in_core(cx, from), is_in_core(cx, to), to.bits()) {
         (true, true, 32) => {
             let dst = cx.def_reg(result);
-            let part = part(cx, arg);
-            assign(cx, dst, part);
+            let source = source(cx, arg);
+            assign(cx, dst, source);
         }
         (true, true, _) => {
             let dst = cx.def_regs(result).pair();
-            let parts = halves(cx, arg);
-            dst.into_iter().zip(parts).for_each(|(dst, part)| assign(cx, dst, part));
+            let sources = halves(cx, arg);
+            dst.into_iter().zip(sources).for_each(|(dst, source)| assign(cx, dst, source));
         }
         (true, false, 32) => {
             let dst = cx.def_reg(result);
@@ -34,7 +34,7 @@ pub fn bitcast(cx: &mut Cx<'_>, result: Value, arg: Value) {
         }
         (true, false, _) => {
             let dst = cx.def_reg(result);
-            let [low, high] = halves(cx, arg).map(|part| reg(cx, part));
+            let [low, high] = halves(cx, arg).map(|source| reg(cx, source));
             cx.emit(Inst::Plain(Machine::reg3(Opcode::VmovToDouble, dst, low, high)));
         }
         (false, _, 32) => {

@@ -1,42 +1,34 @@
 //! Loads and stores.
 //!
 //! The cores load and store words and half-words at any address. Instructions that transfer two words at once, and
-//! those of the floating-point unit, need a multiple of 4. Other accesses that are not known to be aligned go through
-//! core registers.
+//! those of the floating-point unit, need an address that is a multiple of 4. If that is not known, two words are
+//! transferred one by one, and floats go through core registers.
 
 use codegen::{StackSlot, VReg};
 use ssa::{Addr, MemFlags, MemType, Type, Value};
-use thumb_isa::Opcode;
+use thumb_isa::{Format, Opcode};
 
 use super::address::{self, Mem, Reach};
-use super::{Cx, half, is_in_core, part, reg, temp};
-use crate::inst::{Inst, Machine, shift_imm};
+use super::{Cx, half, is_in_core, reg, source, temp};
+use crate::isa::inst::{Inst, Machine, is_load, shift_imm};
 
-/// The opcodes that transfer one kind of data: with a constant and with a register in the address.
-#[derive(Clone, Copy)]
-struct Access {
-    offset: Opcode,
-    index: Opcode,
-}
-
-const WORD_LOAD: Access = Access { offset: Opcode::Ldr, index: Opcode::LdrReg };
-const WORD_STORE: Access = Access { offset: Opcode::Str, index: Opcode::StrReg };
-
-const fn load_access(mem: MemType) -> Access {
+/// The opcode that loads a word or less.
+const fn load_opcode(mem: MemType) -> Opcode {
     match mem {
-        MemType::U8 => Access { offset: Opcode::Ldrb, index: Opcode::LdrbReg },
-        MemType::S8 => Access { offset: Opcode::Ldrsb, index: Opcode::LdrsbReg },
-        MemType::U16 => Access { offset: Opcode::Ldrh, index: Opcode::LdrhReg },
-        MemType::S16 => Access { offset: Opcode::Ldrsh, index: Opcode::LdrshReg },
-        _ => WORD_LOAD,
+        MemType::U8 => Opcode::Ldrb,
+        MemType::S8 => Opcode::Ldrsb,
+        MemType::U16 => Opcode::Ldrh,
+        MemType::S16 => Opcode::Ldrsh,
+        _ => Opcode::Ldr,
     }
 }
 
-const fn store_access(mem: MemType) -> Access {
+/// The opcode that stores a word or less.
+const fn store_opcode(mem: MemType) -> Opcode {
     match mem.bytes() {
-        1 => Access { offset: Opcode::Strb, index: Opcode::StrbReg },
-        2 => Access { offset: Opcode::Strh, index: Opcode::StrhReg },
-        _ => WORD_STORE,
+        1 => Opcode::Strb,
+        2 => Opcode::Strh,
+        _ => Opcode::Str,
     }
 }
 
@@ -60,7 +52,7 @@ pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, flags: Me
         _ => cx.def_regs(result).pair()[0],
     };
     let at = address::operand(cx, addr, Reach::WORD);
-    access(cx, load_access(mem), low, at);
+    access(cx, load_opcode(mem), low, at);
     if ty.bits() == 64 {
         let high = cx.def_regs(result).pair()[1];
         match mem {
@@ -79,8 +71,8 @@ fn load_words(cx: &mut Cx<'_>, dst: [VReg; 2], addr: &Addr, flags: MemFlags) {
             cx.emit(Inst::Plain(Machine::dual(Opcode::Ldrd, dst[0], dst[1], base, offset)));
         }
         _ => {
-            access(cx, WORD_LOAD, dst[0], at);
-            access(cx, WORD_LOAD, dst[1], next_word(at));
+            access(cx, Opcode::Ldr, dst[0], at);
+            access(cx, Opcode::Ldr, dst[1], next_word(at));
         }
     }
 }
@@ -101,14 +93,15 @@ fn next_word(at: Mem) -> Mem {
     }
 }
 
-/// Appends one load or store.
-fn access(cx: &mut Cx<'_>, Access { offset: op, index: index_op }: Access, rt: VReg, at: Mem) {
+/// Appends one load or store; `op` is the opcode for an address with a constant.
+fn access(cx: &mut Cx<'_>, op: Opcode, rt: VReg, at: Mem) {
+    let indexed = || op.in_format(Format::MemReg).expect("the reach of the access allows two registers");
     cx.emit(match at {
         Mem::Offset(base, offset) => Inst::Plain(Machine::mem(op, rt, base, offset)),
-        Mem::Index(base, index, scale) => Inst::Plain(Machine::mem_reg(index_op, rt, base, index, scale)),
-        Mem::BaseIndex(index) => Inst::BaseAccess { op: index_op, rt, index },
+        Mem::Index(base, index, scale) => Inst::Plain(Machine::mem_reg(indexed(), rt, base, index, scale)),
+        Mem::BaseIndex(index) => Inst::BaseAccess { op: indexed(), rt, index },
         Mem::BaseOffset(offset) => Inst::BaseOffset { op, rt, offset },
-        Mem::Slot(slot) if op.reg_slots()[0].role.writes() => Inst::LoadSlot { op, dst: rt, slot },
+        Mem::Slot(slot) if is_load(op) => Inst::LoadSlot { op, dst: rt, slot },
         Mem::Slot(slot) => Inst::StoreSlot { op, src: rt, slot },
     });
 }
@@ -130,7 +123,7 @@ pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value, flags: Me
     };
     let datum = reg(cx, datum);
     let at = address::operand(cx, addr, Reach::WORD);
-    access(cx, store_access(mem), datum, at);
+    access(cx, store_opcode(mem), datum, at);
 }
 
 fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
@@ -141,8 +134,8 @@ fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
             cx.emit(Inst::Plain(Machine::dual(Opcode::Strd, words[0], words[1], base, offset)));
         }
         _ => {
-            access(cx, WORD_STORE, words[0], at);
-            access(cx, WORD_STORE, words[1], next_word(at));
+            access(cx, Opcode::Str, words[0], at);
+            access(cx, Opcode::Str, words[1], next_word(at));
         }
     }
 }
@@ -151,11 +144,11 @@ fn store_words(cx: &mut Cx<'_>, words: [VReg; 2], at: Mem, flags: MemFlags) {
 fn narrowed(cx: &Cx<'_>, mem: MemType, value: Value) -> super::WordSource {
     let bits = 8 * mem.bytes();
     let kept = if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
-    match part(cx, value) {
+    match source(cx, value) {
         super::WordSource::Imm(imm) => super::WordSource::Imm(imm & kept),
         other => match super::single_use_binary(cx, value, ssa::BinaryOp::And) {
-            Some([inner, mask]) if part(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
-                part(cx, inner)
+            Some([inner, mask]) if source(cx, mask).imm().is_some_and(|mask| mask & kept == kept) => {
+                source(cx, inner)
             }
             _ => other,
         },
@@ -167,12 +160,12 @@ fn load_float(cx: &mut Cx<'_>, result: Value, ty: Type, addr: &Addr, flags: MemF
     if is_word_aligned(flags) {
         let op = if ty == Type::F32 { Opcode::VldrF32 } else { Opcode::VldrF64 };
         let at = address::operand(cx, addr, Reach::FLOAT);
-        return float_access(cx, op, dst, at);
+        return access(cx, op, dst, at);
     }
     if ty == Type::F32 {
         let word = temp(cx);
         let at = address::operand(cx, addr, Reach::WORD);
-        access(cx, WORD_LOAD, word, at);
+        access(cx, Opcode::Ldr, word, at);
         cx.emit(Inst::Plain(Machine::reg2(Opcode::VmovToSingle, dst, word)));
     } else {
         let words = [(); 2].map(|()| temp(cx));
@@ -186,22 +179,17 @@ fn store_float(cx: &mut Cx<'_>, ty: Type, addr: &Addr, value: Value, flags: MemF
     if is_word_aligned(flags) {
         let op = if ty == Type::F32 { Opcode::VstrF32 } else { Opcode::VstrF64 };
         let at = address::operand(cx, addr, Reach::FLOAT);
-        return float_access(cx, op, src, at);
+        return access(cx, op, src, at);
     }
     if ty == Type::F32 {
         let word = temp(cx);
         cx.emit(Inst::Plain(Machine::reg2(Opcode::VmovFromSingle, word, src)));
         let at = address::operand(cx, addr, Reach::WORD);
-        access(cx, WORD_STORE, word, at);
+        access(cx, Opcode::Str, word, at);
     } else {
         let words = [(); 2].map(|()| temp(cx));
         cx.emit(Inst::Plain(Machine::reg3(Opcode::VmovFromDouble, words[0], words[1], src)));
         let at = two_words(cx, addr, flags);
         store_words(cx, words, at, flags);
     }
-}
-
-/// Appends a load or store of a float register, which has no form with two registers.
-fn float_access(cx: &mut Cx<'_>, op: Opcode, rt: VReg, at: Mem) {
-    access(cx, Access { offset: op, index: op }, rt, at);
 }

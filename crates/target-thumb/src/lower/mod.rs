@@ -3,10 +3,9 @@
 //! There is one file per family of operations. Each function selects one SSA instruction and ends with the machine
 //! instructions that define its result. This file has the functions for operands that the families share.
 //!
-//! The unit of selection is the machine word. A [`WordSource`] tells where a word comes from without requiring a
-//! register for it: a constant, a one-word value, or a half of a two-word value. It skips operations that only move
-//! words: a truncation is the low half, and the high half of a zero-extension is 0. A request for the register of a
-//! source marks its value as needed.
+//! The unit of selection is the machine word. A [`WordSource`] is the origin of a word: a constant, a one-word value,
+//! or a half of a two-word value. It skips operations that only move words: a truncation is the low half, and the high
+//! half of a zero-extension is 0. A source needs no register until its register is requested.
 
 mod address;
 mod arith;
@@ -25,12 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported, VReg};
 use ssa::{BinaryOp, InstData, MemType, Type, UnaryOp, Value};
 
-use crate::abi;
-use crate::condition::Src;
-use crate::inst::{Base, Inst, Symbol};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::abi;
+use crate::isa::condition::Src;
+use crate::isa::inst::{Base, Inst, Symbol};
 
-pub use calls::is_runtime_function;
 pub use control::trap_number;
 
 use calls::params;
@@ -131,9 +129,9 @@ fn unary(cx: &mut Cx<'_>, result: Value, op: UnaryOp, ty: Type, arg: Value) -> R
     match (op, ty) {
         (UnaryOp::Bitcast, _) => float::bitcast(cx, result, arg),
         (UnaryOp::Trunc, _) => {
-            let part = part(cx, result);
+            let source = source(cx, result);
             let dst = cx.def_reg(result);
-            assign(cx, dst, part);
+            assign(cx, dst, source);
         }
         (UnaryOp::Zext | UnaryOp::Sext, _) => wide::extend(cx, result, op == UnaryOp::Sext, arg),
         _ if ty.is_float() || from.is_float() => return float::unary(cx, result, op, ty, arg),
@@ -189,12 +187,12 @@ fn is_in_core(cx: &Cx<'_>, ty: Type) -> bool {
 }
 
 /// The source of a one-word value in core registers.
-fn part(cx: &Cx<'_>, value: Value) -> WordSource {
+fn source(cx: &Cx<'_>, value: Value) -> WordSource {
     match cx.def(value) {
         Some(&InstData::Const { bits, .. }) => WordSource::Imm(bits as u32),
         Some(&InstData::Unary { op: UnaryOp::Trunc, arg, .. }) => half(cx, arg, 0),
         Some(&InstData::Unary { op: UnaryOp::Bitcast, arg, .. }) if is_in_core(cx, cx.ty(arg)) => {
-            part(cx, arg)
+            source(cx, arg)
         }
         _ => WordSource::Word(value),
     }
@@ -210,7 +208,7 @@ fn halves(cx: &Cx<'_>, value: Value) -> [WordSource; 2] {
     [half(cx, value, 0), half(cx, value, 1)]
 }
 
-/// Maximum number of definitions that are skipped.
+/// Maximum number of definitions that [`half`] skips.
 const DEPTH: u32 = 8;
 
 fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> WordSource {
@@ -220,7 +218,7 @@ fn half_at(cx: &Cx<'_>, value: Value, which: usize, depth: u32) -> WordSource {
     match *def {
         InstData::Const { bits, .. } => WordSource::Imm((bits >> (32 * which)) as u32),
         InstData::Unary { op: UnaryOp::Zext, .. } if which == 1 => WordSource::Imm(0),
-        InstData::Unary { op: UnaryOp::Zext | UnaryOp::Sext, arg, .. } if which == 0 => part(cx, arg),
+        InstData::Unary { op: UnaryOp::Zext | UnaryOp::Sext, arg, .. } if which == 0 => source(cx, arg),
         InstData::Unary { op: UnaryOp::Bitcast, arg, .. } if is_in_core(cx, cx.ty(arg)) => deeper(arg, which),
         InstData::Load { mem: MemType::U8 | MemType::U16 | MemType::U32, .. } if which == 1 => {
             WordSource::Imm(0)
@@ -268,8 +266,8 @@ const fn logic_identity(op: BinaryOp, a: WordSource, b: WordSource) -> Option<Wo
 }
 
 /// The register of a word.
-fn reg(cx: &mut Cx<'_>, part: WordSource) -> VReg {
-    match part {
+fn reg(cx: &mut Cx<'_>, source: WordSource) -> VReg {
+    match source {
         WordSource::Imm(imm) => constant(cx, imm),
         WordSource::Word(value) => cx.reg(value),
         WordSource::Half(value, which) => cx.regs(value).pair()[which],
@@ -278,13 +276,13 @@ fn reg(cx: &mut Cx<'_>, part: WordSource) -> VReg {
 
 /// The register of a one-word value in core registers.
 fn word(cx: &mut Cx<'_>, value: Value) -> VReg {
-    let part = part(cx, value);
-    reg(cx, part)
+    let source = source(cx, value);
+    reg(cx, source)
 }
 
 /// The registers of both halves of a two-word value.
 fn words(cx: &mut Cx<'_>, value: Value) -> [VReg; 2] {
-    halves(cx, value).map(|part| reg(cx, part))
+    halves(cx, value).map(|source| reg(cx, source))
 }
 
 /// A register with a constant.
@@ -293,19 +291,19 @@ fn constant(cx: &mut Cx<'_>, value: u32) -> VReg {
 }
 
 /// A word as an operand: a constant only if `fits`.
-fn src(cx: &mut Cx<'_>, part: WordSource, fits: fn(u32) -> bool) -> Src<VReg> {
-    match part {
+fn src(cx: &mut Cx<'_>, source: WordSource, fits: fn(u32) -> bool) -> Src<VReg> {
+    match source {
         WordSource::Imm(imm) if fits(imm) => Src::Imm(imm),
-        _ => Src::Reg(reg(cx, part)),
+        _ => Src::Reg(reg(cx, source)),
     }
 }
 
-/// Appends `dst = part`.
-fn assign(cx: &mut Cx<'_>, dst: VReg, part: WordSource) {
-    match part {
+/// Appends `dst = source`.
+fn assign(cx: &mut Cx<'_>, dst: VReg, source: WordSource) {
+    match source {
         WordSource::Imm(value) => cx.emit(Inst::Const { dst, value }),
         _ => {
-            let from = reg(cx, part);
+            let from = reg(cx, source);
             cx.emit(Inst::copy(dst, from));
         }
     }

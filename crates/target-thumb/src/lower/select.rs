@@ -1,13 +1,13 @@
-//! Selects, and comparisons as numbers.
+//! Selects, and comparisons whose result is needed as a number.
 
 use codegen::VReg;
 use ssa::{Cond as SsaCond, InstData, Type, Value};
 use thumb_isa::Cond;
 
-use super::{Cx, WordSource, bits, compare, half, halves, is_in_core, part, reg, src, temp};
-use crate::condition::{Compare, Src, Test, Word};
-use crate::immediate::fits_select;
-use crate::inst::{Inst, alu_imm, alu_reg, shift_imm};
+use super::{Cx, WordSource, bits, compare, half, halves, is_in_core, reg, source, src, temp};
+use crate::isa::condition::{Compare, Src, Test, Word};
+use crate::isa::immediate::fits_select;
+use crate::isa::inst::{Inst, alu_imm, alu_reg, shift_imm};
 use thumb_isa::Opcode;
 
 /// Selects a `select`.
@@ -20,7 +20,7 @@ pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_fa
         cx.emit(Inst::SelectFloat { test, double: ty == Type::F64, dst, if_true, if_false });
     } else if ty.bits() == 32 {
         let dst = cx.def_reg(result);
-        let [if_true, if_false] = [if_true, if_false].map(|value| part(cx, value));
+        let [if_true, if_false] = [if_true, if_false].map(|value| source(cx, value));
         word(cx, test, dst, if_true, if_false);
     } else {
         let dst = cx.def_regs(result).pair();
@@ -35,11 +35,11 @@ fn word(cx: &mut Cx<'_>, test: Test<VReg>, dst: VReg, if_true: WordSource, if_fa
     cx.emit(Inst::Select { test, dst, if_true, if_false });
 }
 
-/// A register that holds the constant `part` whenever a test holds, if there is one.
-fn known(test: Test<VReg>, part: WordSource) -> Option<Src<VReg>> {
+/// A register that holds the constant `source` whenever a test holds, if there is one.
+fn known(test: Test<VReg>, source: WordSource) -> Option<Src<VReg>> {
     match test {
         Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm }) } => {
-            (part == WordSource::Imm(imm)).then_some(Src::Reg(a))
+            (source == WordSource::Imm(imm)).then_some(Src::Reg(a))
         }
         _ => None,
     }
@@ -60,8 +60,8 @@ fn pair(
             return;
         }
     }
-    let if_true = if_true.map(|part| src(cx, part, fits_select));
-    let if_false = if_false.map(|part| src(cx, part, fits_select));
+    let if_true = if_true.map(|source| src(cx, source, fits_select));
+    let if_false = if_false.map(|source| src(cx, source, fits_select));
     cx.emit(Inst::SelectPair { test, dst, if_true, if_false });
 }
 
@@ -111,7 +111,7 @@ fn sign(cx: &mut Cx<'_>, dst: VReg, result: Value) -> bool {
     if cx.constant(b) != Some(0) {
         return false;
     }
-    let high = if ty == Type::I64 { half(cx, a, 1) } else { part(cx, a) };
+    let high = if ty == Type::I64 { half(cx, a, 1) } else { source(cx, a) };
     let high = reg(cx, high);
     cx.emit(shift_imm(Opcode::LsrImm, dst, high, 31));
     true

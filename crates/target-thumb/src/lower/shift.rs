@@ -12,9 +12,10 @@ use codegen::VReg;
 use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, WordSource, assign, half, halves, part, reg, temp, word};
-use crate::condition::{Compare, Src, Test};
-use crate::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
+use super::arith::bitwise_opcode;
+use super::{Cx, WordSource, assign, half, halves, reg, source, temp, word};
+use crate::isa::condition::{Compare, Src, Test};
+use crate::isa::inst::{Inst, PairOp, alu_imm, alu_reg, reg3_s, shift_imm};
 
 /// Shifted words that are selected as shifted operands of their users: additions, subtractions and bitwise operations
 /// with another register, which shift for free. Short forms can't shift an operand. So when optimising for size this
@@ -64,8 +65,8 @@ fn takes_shifted(
 
 /// Selects a shift or rotation of a word.
 pub fn shift(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
-    let value = part(cx, a);
-    if let WordSource::Imm(count) = part(cx, b) {
+    let value = source(cx, a);
+    if let WordSource::Imm(count) = source(cx, b) {
         return shift_constant(cx, dst, op, value, count & 31);
     }
     let n = reg(cx, value);
@@ -106,7 +107,7 @@ fn shift_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, count
 fn shift_of_masked(cx: &mut Cx<'_>, dst: VReg, a: WordSource, count: u32) -> bool {
     let WordSource::Word(value) = a else { return false };
     let Some([inner, mask]) = super::single_use_binary(cx, value, BinaryOp::And) else { return false };
-    let WordSource::Imm(mask) = part(cx, mask) else { return false };
+    let WordSource::Imm(mask) = source(cx, mask) else { return false };
     if !mask << count != 0 {
         return false;
     }
@@ -122,22 +123,22 @@ pub fn shift_pair(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value;
     match (op, count) {
         (_, WordSource::Imm(count)) => pair_by_constant(cx, dst, op, value, count & 63),
         (BinaryOp::Shl, _) => {
-            let value = value.map(|part| reg(cx, part));
+            let value = value.map(|source| reg(cx, source));
             let count = reg(cx, count);
             logical(cx, [dst[1], dst[0]], [value[1], value[0]], count, [Opcode::LslReg, Opcode::LsrReg]);
         }
         (BinaryOp::ShrU, _) => {
-            let value = value.map(|part| reg(cx, part));
+            let value = value.map(|source| reg(cx, source));
             let count = reg(cx, count);
             logical(cx, dst, value, count, [Opcode::LsrReg, Opcode::LslReg]);
         }
         (BinaryOp::ShrS, _) => {
-            let value = value.map(|part| reg(cx, part));
+            let value = value.map(|source| reg(cx, source));
             let count = reg(cx, count);
             arithmetic(cx, dst, value, count);
         }
         _ => {
-            let value = value.map(|part| reg(cx, part));
+            let value = value.map(|source| reg(cx, source));
             let count = reg(cx, count);
             rotate(cx, dst, value, count, op == BinaryOp::Rotl);
         }
@@ -223,7 +224,7 @@ fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [WordS
             }
         }
         (BinaryOp::Shl, 1) => {
-            let value = value.map(|part| reg(cx, part));
+            let value = value.map(|source| reg(cx, source));
             cx.emit(Inst::Pair { op: PairOp::Add, dst, a: value, b: value.map(Src::Reg) });
         }
         (BinaryOp::Shl, 32..) => {
@@ -244,7 +245,7 @@ fn pair_by_constant(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, value: [WordS
             cx.emit(shift_imm(Opcode::AsrImm, dst[1], high, 31));
         }
         (_, 1) if high.imm().is_none() => {
-            let src = value.map(|part| reg(cx, part));
+            let src = value.map(|source| reg(cx, source));
             cx.emit(Inst::PairHalve { signed: op == BinaryOp::ShrS, dst, src });
         }
         _ => {
@@ -279,20 +280,14 @@ pub fn bitwise_with_shift(
     for (plain, shifted) in [(a, b), (b, a)] {
         let plain = half(cx, plain, which);
         let Some(words) = shifted_words(cx, shifted, which) else { continue };
-        let opcode = match (op, words.len()) {
-            (BinaryOp::And, 1) => Opcode::AndReg,
-            (BinaryOp::Or, _) => Opcode::OrrReg,
-            (BinaryOp::Xor, _) => Opcode::EorReg,
-            _ => continue,
-        };
-        if plain.imm().is_some() {
+        if plain.imm().is_some() || op == BinaryOp::And && words.len() > 1 {
             continue;
         }
         let mut result = reg(cx, plain);
         for (n, &(word, shift)) in words.iter().enumerate() {
             let to = if n + 1 == words.len() { dst } else { temp(cx) };
             let word = reg(cx, word);
-            cx.emit(alu_reg(opcode, to, result, word, shift));
+            cx.emit(alu_reg(bitwise_opcode(op), to, result, word, shift));
             result = to;
         }
         return true;

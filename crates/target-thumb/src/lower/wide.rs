@@ -1,18 +1,18 @@
-//! Arithmetic on two words.
+//! Arithmetic on two-word values.
 
 use codegen::{Unsupported, VReg};
 use ssa::{BinaryOp, InstData, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
-use super::{Cx, WordSource, arith, assign, compare, half, halves, part, reg, shift, src, temp, words};
-use crate::condition::Src;
-use crate::immediate::{fits_carry, fits_compare};
-use crate::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
+use super::{Cx, WordSource, arith, assign, compare, half, halves, reg, shift, source, src, temp, words};
+use crate::isa::condition::Src;
+use crate::isa::immediate::{fits_carry, fits_compare};
+use crate::isa::inst::{Inst, Machine, PairOp, alu_reg, shift_imm};
 
 /// Selects the extension of a word.
 pub fn extend(cx: &mut Cx<'_>, result: Value, signed: bool, arg: Value) {
     let dst = cx.def_regs(result).pair();
-    let low = part(cx, arg);
+    let low = source(cx, arg);
     assign(cx, dst[0], low);
     match (signed, low) {
         (false, _) => cx.emit(Inst::Const { dst: dst[1], value: 0 }),
@@ -48,7 +48,7 @@ pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) ->
             for (which, dst) in dst.into_iter().enumerate() {
                 if !shift::bitwise_with_shift(cx, dst, op, args, which) {
                     let [a, b] = args.map(|arg| half(cx, arg, which));
-                    arith::bitwise_parts(cx, dst, op, a, b);
+                    arith::bitwise_sources(cx, dst, op, a, b);
                 }
             }
         }
@@ -65,7 +65,7 @@ pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) ->
 fn widening_factors(cx: &Cx<'_>, [a, b]: [Value; 2]) -> Option<(bool, [WordSource; 2])> {
     let extended = |value: Value| match cx.def(value) {
         Some(&InstData::Unary { op: op @ (UnaryOp::Sext | UnaryOp::Zext), arg, .. }) => {
-            Some((op == UnaryOp::Sext, part(cx, arg)))
+            Some((op == UnaryOp::Sext, source(cx, arg)))
         }
         Some(&InstData::Const { bits, .. }) if i64::from(bits as i32) == bits => {
             Some((true, WordSource::Imm(bits as u32)))
@@ -154,7 +154,7 @@ fn add(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
         }
         other => (other, halves(cx, b)),
     };
-    add_parts(cx, dst, a, b);
+    add_sources(cx, dst, a, b);
 }
 
 /// `dst = addend + n * m`, with the two-word product of two words.
@@ -167,7 +167,7 @@ fn add_product(cx: &mut Cx<'_>, dst: [VReg; 2], addend: Value, signed: bool, fac
 }
 
 /// `dst = a + b`.
-fn add_parts(cx: &mut Cx<'_>, dst: [VReg; 2], a: [WordSource; 2], b: [WordSource; 2]) {
+fn add_sources(cx: &mut Cx<'_>, dst: [VReg; 2], a: [WordSource; 2], b: [WordSource; 2]) {
     match b {
         [WordSource::Imm(0), high] => {
             assign(cx, dst[0], a[0]);
@@ -200,7 +200,7 @@ fn add_words(cx: &mut Cx<'_>, dst: VReg, a: WordSource, b: WordSource) {
 
 /// Appends two-word arithmetic; constants go into the instruction where they fit.
 fn pair(cx: &mut Cx<'_>, op: PairOp, dst: [VReg; 2], a: [WordSource; 2], b: [WordSource; 2]) {
-    let a = a.map(|part| reg(cx, part));
+    let a = a.map(|source| reg(cx, source));
     let b = [src(cx, b[0], fits_compare), src(cx, b[1], fits_carry)];
     cx.emit(Inst::Pair { op, dst, a, b });
 }
@@ -210,7 +210,7 @@ fn sub(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
     match (left, right) {
         (_, [WordSource::Imm(low), WordSource::Imm(high)]) => {
             let negated = (u64::from(high) << 32 | u64::from(low)).wrapping_neg();
-            add_parts(
+            add_sources(
                 cx,
                 dst,
                 left,
@@ -218,7 +218,7 @@ fn sub(cx: &mut Cx<'_>, dst: [VReg; 2], [a, b]: [Value; 2]) {
             );
         }
         ([WordSource::Imm(0), WordSource::Imm(0)], _) => {
-            let src = right.map(|part| reg(cx, part));
+            let src = right.map(|source| reg(cx, source));
             cx.emit(Inst::PairNeg { dst, src });
         }
         (_, [WordSource::Imm(0), high]) => {
@@ -239,8 +239,8 @@ fn extremum(cx: &mut Cx<'_>, dst: [VReg; 2], op: BinaryOp, [a, b]: [Value; 2]) {
     };
     let (left, right) = (halves(cx, a), halves(cx, b));
     let test = compare::pair(cx, cond, left, right);
-    let fits = crate::immediate::fits_select;
-    let if_true = left.map(|part| src(cx, part, fits));
-    let if_false = right.map(|part| src(cx, part, fits));
+    let fits = crate::isa::immediate::fits_select;
+    let if_true = left.map(|source| src(cx, source, fits));
+    let if_false = right.map(|source| src(cx, source, fits));
     cx.emit(Inst::SelectPair { test, dst, if_true, if_false });
 }

@@ -9,14 +9,14 @@
 //! each application leaves one instruction less.
 
 use codegen::{Function, PReg};
-use thumb_isa::{Flags, Opcode};
+use thumb_isa::{Flags, Format, Opcode};
 
 use super::effects::Effects;
 use super::is_nothing;
-use crate::inst::{Inst, Machine, SP, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, SP, to_machine};
 
-/// Number of instructions searched from each one.
+/// Maximum distance of two accesses that are joined, in instructions.
 const WINDOW: usize = 16;
 
 /// Joins accesses to neighbouring words of the frame.
@@ -185,7 +185,7 @@ fn with_addition(inst: &Inst<PReg>, pointer: PReg, by: i32, follows: bool) -> Op
     if rn != pointer || rt == pointer || machine.flags_read() != Flags::NONE {
         return None;
     }
-    let (post, pre) = writing_back(op)?;
+    let (post, pre) = (op.in_format(Format::MemPost)?, op.in_format(Format::MemPre)?);
     let joined = match (follows, offset) {
         (true, 0) => Machine::mem_post(post, rt, rn, by),
         (true, _) if offset == by => Machine::mem_pre(pre, rt, rn, by),
@@ -194,19 +194,4 @@ fn with_addition(inst: &Inst<PReg>, pointer: PReg, by: i32, follows: bool) -> Op
         _ => return None,
     };
     to_machine(&joined).shortest_form(None).map(|_| joined)
-}
-
-/// The opcodes that write the address back, after the access and before it.
-const fn writing_back(op: Opcode) -> Option<(Opcode, Opcode)> {
-    Some(match op {
-        Opcode::Ldr => (Opcode::LdrPost, Opcode::LdrPre),
-        Opcode::Ldrb => (Opcode::LdrbPost, Opcode::LdrbPre),
-        Opcode::Ldrh => (Opcode::LdrhPost, Opcode::LdrhPre),
-        Opcode::Ldrsb => (Opcode::LdrsbPost, Opcode::LdrsbPre),
-        Opcode::Ldrsh => (Opcode::LdrshPost, Opcode::LdrshPre),
-        Opcode::Str => (Opcode::StrPost, Opcode::StrPre),
-        Opcode::Strb => (Opcode::StrbPost, Opcode::StrbPre),
-        Opcode::Strh => (Opcode::StrhPost, Opcode::StrhPre),
-        _ => return None,
-    })
 }

@@ -7,8 +7,8 @@
 use codegen::{Function, PReg, RegSet};
 
 use super::effects::{Effects, before, live_in, live_out};
-use crate::inst::{Inst, LR, Machine, SP};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, LR, Machine, SP};
 
 /// Redirects definitions to the destinations of copies, and removes dead instructions.
 pub fn forward(func: &mut Function<Thumb, PReg>) {
@@ -96,7 +96,7 @@ fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg
                 if slot.role.writes() && reg == from { to } else { reg }
             });
             let is_listed = matches!(machine, Machine::Stack { .. } | Machine::Multi { .. });
-            let is_valid = crate::inst::to_machine(&renamed).shortest_form(None).is_some();
+            let is_valid = crate::isa::inst::to_machine(&renamed).shortest_form(None).is_some();
             (!updates && !is_listed && is_valid).then_some(Inst::Plain(renamed))
         }
         Inst::LoadLiteral { pool, index, literal, .. } => {

@@ -4,8 +4,8 @@ use codegen::{Block, Control, Function, PReg, RegSet};
 use ssa::IdVec;
 use thumb_isa::{Opcode, RegList};
 
-use crate::inst::{Inst, LR, Machine, SP};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, LR, Machine, SP};
 
 /// Registers read and written by one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,16 +1,16 @@
 //! Replacing instructions that a core executes wrongly.
 //!
 //! Erratum 602117 of Cortex-M3: a load of two words whose first register is its own base may be abandoned, for an
-//! interrupt or a fault of the second word, when the base has changed, and then restarts with the wrong one. If the base
-//! is the second register, that can't happen. Two loads of a word do the same, that of the base last; where both
+//! interrupt or a fault of the second word, when the base has changed, and then restarts with the wrong one. If the
+//! base is the second register, that can't happen. Two loads of a word do the same, that of the base last; where both
 //! have short forms they take as many bytes. Passes that rename registers or join loads may make the form at any time,
 //! so this one runs after them.
 
 use codegen::{Function, PReg};
 use thumb_isa::Opcode;
 
-use crate::inst::{Inst, Machine, add_imm};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, add_imm};
 
 /// Replaces loads of two words whose first register is their base.
 pub fn split_loads(func: &mut Function<Thumb, PReg>) {

@@ -12,10 +12,10 @@ use thumb_isa::value::float_imm_from_f64;
 use thumb_isa::{Cond, ItMask, Opcode, Shift};
 
 use super::Pool;
-use crate::abi::FIRST_DOUBLE;
-use crate::condition::{Compare, Src, Test, Word};
-use crate::immediate::{fits_add, is_modified};
-use crate::inst::{
+use crate::isa::abi::FIRST_DOUBLE;
+use crate::isa::condition::{Compare, Src, Test, Word};
+use crate::isa::immediate::{fits_add, is_modified};
+use crate::isa::inst::{
     Inst, Literal, MEMORY_BASE, Machine, PairOp, SCRATCH, Symbol, add_imm, alu_reg, float_move,
 };
 
@@ -153,7 +153,7 @@ fn float_constant(dst: PReg, double: bool, bits: u64, pool: &mut Pool, out: &mut
 
 /// The single-precision registers that a double consists of.
 fn halves_of(double: PReg) -> [PReg; 2] {
-    let first = crate::abi::FIRST_SINGLE + 2 * (double.number() - FIRST_DOUBLE);
+    let first = crate::isa::abi::FIRST_SINGLE + 2 * (double.number() - FIRST_DOUBLE);
     [first, first + 1].map(PReg::new)
 }
 

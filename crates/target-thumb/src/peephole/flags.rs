@@ -16,8 +16,8 @@ use thumb_isa::{Cond, Flags, Opcode};
 
 use super::effects;
 use super::narrow::{live_at_end, live_before};
-use crate::inst::{Inst, Machine, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, to_machine};
 
 /// Removes comparisons with zero.
 pub fn reuse(func: &mut Function<Thumb, PReg>) {

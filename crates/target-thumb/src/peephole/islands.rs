@@ -1,8 +1,8 @@
 //! Branch islands: jumps that far branches share.
 //!
-//! A conditional branch has 2 bytes if its target is within 256 bytes, else 4. If many branches leave for one far
-//! block, as for the errors of a parser, each pays. So when optimising for size they branch to a nearby jump, the
-//! island. It is placed after a block that does not fall through, so it costs its own bytes only.
+//! A conditional branch has 2 bytes if its target is within 256 bytes, else 4. Many branches may go to one far block,
+//! for example to the error exit of a parser, and each has 4 bytes. So when optimising for size they branch to a nearby
+//! jump, the island. It is placed after a block that does not fall through, so it costs its own bytes only.
 //!
 //! Distances are estimated, with a margin for inserted code. If one is too long after all, relaxation chooses the long
 //! form, so the estimate affects size only. Termination: the branches to each target are visited once.
@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::IdVec;
 
-use crate::inst::{Callee, Inst, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Callee, Inst, to_machine};
 
-/// In bytes: reach of a short conditional branch, reach of a short jump, and maximum distance of an island from a
-/// branch.
+/// Reach of a short conditional branch in bytes.
 const BRANCH_REACH: i64 = 250;
+/// Reach of a short jump in bytes.
 const JUMP_REACH: i64 = 2000;
+/// Maximum distance of an island from a branch in bytes.
 const NEAR: i64 = 200;
 
 /// Number of rounds of estimating the forms of branches.
@@ -146,7 +147,7 @@ fn branch_target(taken: Block, other: Block, next: Option<Block>) -> Block {
 
 /// Bytes of a final instruction.
 fn inst_bytes(inst: &Inst<PReg>) -> i64 {
-    let machine = |machine: &crate::inst::Machine<PReg>, it| {
+    let machine = |machine: &crate::isa::inst::Machine<PReg>, it| {
         let form = to_machine(machine).shortest_form(it);
         form.map_or(4, |form| i64::from(form.width().bytes()))
     };

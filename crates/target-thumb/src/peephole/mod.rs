@@ -1,9 +1,9 @@
-//! From final instructions over registers to improved instructions of the machine.
+//! The last passes: from allocated functions with frames to final machine instructions.
 //!
-//! Registers, frame and block order are settled. Composite instructions are expanded first. Then each pass is a
-//! function from the function to itself, in the order of the list in `target.rs`. Decisions about sizes come last. Dispatch
-//! tables and the literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds
-//! an instruction that reads flags.
+//! Registers, frame and block order are final. The first pass expands composite instructions. The others run in the
+//! order of the list in `target.rs`. Decisions about sizes come last, because the forms of dispatch tables and the
+//! literal pool depend on the maximum size of the code. Short forms are chosen when no later pass adds an instruction
+//! that reads flags.
 
 pub mod accesses;
 pub mod copies;
@@ -17,10 +17,10 @@ mod pool;
 pub mod tables;
 
 use codegen::{Control, Function, Insts, PReg};
-use thumb_isa::Opcode;
+use thumb_isa::Role;
 
-use crate::inst::{Inst, Machine, SP};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, SP, is_load};
 
 pub use pool::Pool;
 
@@ -41,18 +41,13 @@ pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
     );
 }
 
-/// Whether a block only restores registers after the first one it restores from the stack: another instruction could
-/// read a restored register.
+/// Whether all instructions after the first one that restores registers from the stack do so as well. Any other
+/// instruction could read a restored register.
 fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
-    let restores = |inst: &Inst<PReg>| {
-        matches!(
-            inst,
-            Inst::Plain(
-                Machine::Stack { op: Opcode::Pop, .. }
-                    | Machine::FloatStack { op: Opcode::VpopF32 | Opcode::VpopF64, .. }
-                    | Machine::MemPost { op: Opcode::LdrPost, rn: SP, .. }
-            )
-        )
+    let restores = |inst: &Inst<PReg>| match inst {
+        Inst::Plain(Machine::Stack { op, .. }) => op.list_role() == Some(Role::Write),
+        Inst::Plain(Machine::FloatStack { op, .. } | Machine::MemPost { op, rn: SP, .. }) => is_load(*op),
+        _ => false,
     };
     insts.iter().skip_while(|inst| !restores(inst)).all(restores)
 }

@@ -1,14 +1,14 @@
 //! Choosing the 16-bit forms.
 //!
-//! Most 16-bit forms set the flags. A backward walk over each block tracks the live flags; where none is live, an
-//! instruction may become one that sets them. Flags live across an edge only after a branch that reads flags itself, so
-//! no instruction between that branch and the one that sets them may change any.
+//! Most 16-bit forms set the flags. A backward walk over each block tracks the live flags. Where none is live, an
+//! instruction may become one that sets them. Flags are live across an edge only if the branch of the block reads flags
+//! itself; then they are live from the instruction that sets them to the end of the block.
 
 use codegen::{Control, Function, PReg};
 use thumb_isa::{Cond, Flags};
 
-use crate::inst::{Inst, Machine, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Machine, to_machine};
 
 /// Replaces instructions by equal ones with short forms.
 pub fn narrow(func: &mut Function<Thumb, PReg>) {

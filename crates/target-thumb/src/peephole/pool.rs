@@ -8,13 +8,13 @@ use codegen::{Block, BlockData, Control, Function, PReg};
 use ssa::EntityId as _;
 
 use super::tables::most_bytes;
-use crate::inst::{Inst, Literal};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Literal};
 
 /// Maximum size of code in bytes for which all loads reach the pool, with a margin for the pool itself.
 const REACH: u32 = 3500;
 
-/// The words that a function loads from after its code.
+/// The literals of a function, which are placed after its code.
 #[derive(Debug)]
 pub struct Pool {
     /// The id of the pool's block, if it has any words.

@@ -7,8 +7,8 @@
 use codegen::{Block, BlockData, Control, Function, PReg, Succ};
 use ssa::{EntityId as _, IdVec};
 
-use crate::inst::{Inst, Table};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Inst, Table};
 
 /// Chooses the table of every dispatch.
 pub fn choose(func: &mut Function<Thumb, PReg>) {
@@ -86,8 +86,7 @@ fn most_block_bytes(func: &Function<Thumb, PReg>, block: Block) -> u32 {
     let data = &func.blocks[block];
     let control = match &data.control {
         Control::Dispatch { targets, .. } => 16 + 4 * targets.len() as u32,
-        // A comparison, a branch over a jump, another jump.
-        // A branch that may be a comparison and a long branch, and a jump; or the end of the function.
+        // At most a comparison, a branch over a long jump, and another long jump.
         _ => 12,
     };
     data.insts.iter().map(most_inst_bytes).sum::<u32>() + control

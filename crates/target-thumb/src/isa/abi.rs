@@ -6,12 +6,12 @@
 //!   lowest free registers, until one doesn't fit.
 //! - One result is in r0, r0:r1 or s0/d0. The standard doesn't define several results. Inside the program they go to
 //!   r0–r3, then to float registers, then to the stack below the arguments. Exports and imports with such signatures
-//!   get wrappers that pass a pointer (see [`crate::boundary`]).
+//!   get wrappers that pass a pointer.
 
-use codegen::{ArgLoc, CallLayout, PReg, RegClass, RegSet};
-use ssa::{Signature, Type};
+use codegen::{ArgLoc, ArgumentRoom, CallLayout, PReg, RegClass, RegSet};
+use ssa::{Module, Signature, Type};
 
-use crate::cpu::Cpu;
+use crate::isa::cpu::Cpu;
 
 /// Number of words of arguments or results in core registers.
 const WORDS: u8 = 4;
@@ -45,7 +45,7 @@ pub fn call_layout(cpu: Cpu, sig: &Signature) -> CallLayout {
     CallLayout { params, results, stack_bytes, clobbers: clobbers(cpu) }
 }
 
-/// Registers a call may change.
+/// The registers that a call may change.
 pub fn clobbers(cpu: Cpu) -> RegSet {
     let core = [0, 1, 2, 3, 12, 14].into_iter();
     let floats = match (cpu.has_single(), cpu.has_double()) {
@@ -56,8 +56,18 @@ pub fn clobbers(cpu: Cpu) -> RegSet {
     core.chain(floats).map(PReg::new).collect()
 }
 
-/// Replaces upper halves of doubles in a list of locations, because the allocator doesn't know them. Each is exchanged
-/// for a double that the list doesn't use. Returns the exchanges as pairs of single and double.
+/// The stack space that each call in a module reserves for arguments.
+pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
+    ArgumentRoom::new(module, |sig| call_layout(cpu, sig).stack_bytes)
+}
+
+/// Whether an intrinsic is a function of the run-time ABI, which has the intrinsic's name.
+pub fn is_runtime_function(name: &str) -> bool {
+    name.starts_with("__aeabi_")
+}
+
+/// Replaces locations that can't be allocated: where doubles are allocated as a whole, the upper half of one. Each is
+/// replaced by a double that the list doesn't use. Returns the replaced singles, each with its double.
 pub fn stage_singles(cpu: Cpu, locations: &mut [Vec<ArgLoc>]) -> Vec<(PReg, PReg)> {
     let mut staged = Vec::new();
     if !cpu.has_double() {
@@ -87,12 +97,12 @@ pub fn stage_singles(cpu: Cpu, locations: &mut [Vec<ArgLoc>]) -> Vec<(PReg, PReg
     staged
 }
 
-/// The state of assigning locations.
+/// Assigns locations to values in order.
 struct Assignment {
     cpu: Cpu,
-    /// Core registers taken.
+    /// Number of core registers taken.
     words: u8,
-    /// Free single-precision registers, a bit each.
+    /// Free single-precision registers as a bit set.
     singles: u16,
     /// Bytes of stack taken.
     stack: u32,

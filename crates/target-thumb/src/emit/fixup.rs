@@ -1,13 +1,13 @@
-//! Fixups: bytes that depend on the place of other code, or on addresses that only the linker of the object knows.
+//! Fixups: instructions and data that depend on distances, or on addresses that the linker assigns.
 //!
-//! Every function is a section of its own, so distances exist only inside of functions, and relaxation settles them.
-//! References to other sections have a fixed size and a relocation, whose addend is in the bytes, as ELF for ARM
-//! requires: see [`Fixup::relocation`].
+//! Every function is a section of its own, so distances are fixed only inside of functions, where relaxation settles
+//! them. References to other sections have a fixed size and a relocation. Its addend is in the bytes, as ELF for ARM
+//! requires; see [`Fixup::relocation`].
 
 use ssa::FuncId;
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg, Shift, Width};
 
-use crate::inst::{Literal, Symbol};
+use crate::isa::inst::{Literal, Symbol};
 
 /// How the linker patches four bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ pub enum Fixup {
 }
 
 impl Fixup {
-    /// The linker's relocation for it, with the symbol.
+    /// The relocation for it and the symbol, if the linker patches it.
     pub const fn relocation(&self) -> Option<(RelocationKind, Symbol)> {
         match *self {
             Self::Call(func) => Some((RelocationKind::Call, Symbol::Func(func))),

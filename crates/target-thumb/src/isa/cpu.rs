@@ -122,7 +122,7 @@ impl Cpu {
         matches!(self.architecture(), Architecture::V7M)
     }
 
-    /// LLVM's name of the core, or of the nearest one that LLVM knows.
+    /// LLVM's name of the core, or of the most similar core that LLVM supports.
     pub const fn llvm_name(self) -> &'static str {
         match self {
             Self::M3 => "cortex-m3",

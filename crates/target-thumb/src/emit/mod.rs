@@ -1,11 +1,14 @@
-//! Encoding: from final instructions to bytes and fixups.
+//! Emission: encodes final instructions as bytes and fixups.
+
+pub mod fixup;
 
 use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
 use thumb_isa::{Cond, Inst as Machine, Opcode, Reg};
 
-use crate::fixup::{Fixup, add_scaled};
-use crate::inst::{Callee, Inst, Literal, SCRATCH, Table, core_reg, to_machine};
-use crate::machine::Thumb;
+use crate::isa::Thumb;
+use crate::isa::inst::{Callee, Inst, Literal, SCRATCH, Table, core_reg, to_machine};
+
+use fixup::{Fixup, add_scaled};
 
 type Buffer = CodeBuffer<Fixup>;
 

@@ -1,7 +1,7 @@
-//! A section of code as instructions and data, with the places that they refer to.
+//! A section of code as instructions and data, with the offsets that they refer to.
 //!
-//! Mapping symbols distinguish code from data. Data after `tbb` and `tbh` is the table of that instruction, up to the
-//! first word that a load refers to; other data is words.
+//! Mapping symbols distinguish code from data. Data directly after `tbb` or `tbh` is its table, up to the first word
+//! that a load refers to. Other data is words.
 
 use std::collections::BTreeSet;
 

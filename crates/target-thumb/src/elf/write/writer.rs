@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codegen::{Code, Fixup as _, Fragment, Place as CodePlace, Placement};
+use codegen::{Code, Fixup as _, Fragment, Place, Placement};
 use object::write::{Object as Elf, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, FileFlags, RelocationFlags, SectionFlags, SectionKind,
@@ -10,13 +10,13 @@ use object::{
 };
 use ssa::{DataId, FuncId, IdVec, Module, Reachable};
 
-use super::data::{self, Contents, Place};
+use super::data::{self, Contents, DataSection};
 use super::names::Names;
 use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
-use crate::fixup::{Fixup, RelocationKind};
-use crate::inst;
-use crate::machine::{MemoryMode, Thumb};
-use crate::uses;
+use crate::adapt::uses;
+use crate::emit::fixup::{Fixup, RelocationKind};
+use crate::isa::inst;
+use crate::isa::{MemoryMode, Thumb};
 
 /// Writes one object.
 pub struct Writer<'a> {
@@ -237,15 +237,15 @@ impl<'a> Writer<'a> {
 
     fn data_object(&mut self, id: DataId, contents: &Contents, pending: &mut Vec<Pending>) {
         let object = &self.module.data[id];
-        let (prefix, kind, bytes) = match contents.place {
-            Place::ReadOnly => (".rodata", SectionKind::ReadOnlyData, &mut self.sizes.rodata),
-            Place::Data => (".data", SectionKind::Data, &mut self.sizes.data),
-            Place::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
+        let (prefix, kind, bytes) = match contents.section {
+            DataSection::ReadOnly => (".rodata", SectionKind::ReadOnlyData, &mut self.sizes.rodata),
+            DataSection::Data => (".data", SectionKind::Data, &mut self.sizes.data),
+            DataSection::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
         };
         *bytes += contents.size;
         let section = self.section(format!("{prefix}.{}", object.name), kind);
-        match contents.place {
-            Place::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
+        match contents.section {
+            DataSection::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
             _ => self.elf.append_section_data(section, &contents.bytes, contents.align),
         };
         let globals = std::mem::take(&mut self.names.data[id]);
@@ -428,5 +428,5 @@ fn alignment(fragment: &Fragment<Fixup>, func: Option<&ssa::Function>) -> u64 {
 }
 
 fn fixup_address(code: &Code, at: u32, index: usize) -> i64 {
-    code.address(0, CodePlace { byte: at, fixups: index as u32 })
+    code.address(0, Place { byte: at, fixups: index as u32 })
 }

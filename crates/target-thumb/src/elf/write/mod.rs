@@ -17,16 +17,16 @@ pub(crate) mod data;
 mod debug;
 pub(crate) mod names;
 mod notes;
-mod write;
+mod writer;
 
 use std::collections::BTreeMap;
 
 use codegen::Fragment;
 use ssa::{FuncId, IdVec, Module};
 
-use crate::fixup::Fixup;
-use crate::initial::Start;
-use crate::machine::Thumb;
+use crate::adapt::initial::Start;
+use crate::emit::fixup::Fixup;
+use crate::isa::Thumb;
 
 pub use names::NameError;
 pub use notes::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES};
@@ -123,8 +123,8 @@ pub fn link(
     start: Start,
     options: &ObjectOptions,
 ) -> Result<Object, NameError> {
-    let names = names::Names::new(module, options, target.trap_handler)?;
+    let names = names::Names::new(module, target.linear_memory, options, target.trap_handler)?;
     let Start { copied_bytes, starts } = start;
     let first_call = names.start.clone().map(|symbol| FirstCall { symbol, copied_bytes, starts });
-    Ok(write::Writer::new(module, target, names, first_call, options).write(fragments))
+    Ok(writer::Writer::new(module, target, names, first_call, options).write(fragments))
 }

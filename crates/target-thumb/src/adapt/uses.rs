@@ -1,8 +1,8 @@
-//! Which data objects the code of a module writes.
+//! The data objects that the code of a module writes.
 
 use ssa::{DataId, Function, IdVec, InstData, Module};
 
-/// Which data objects some code may write: also what it reaches through addresses in other objects.
+/// The data objects that code may write, directly or through addresses in other objects.
 pub fn written_objects(module: &Module) -> IdVec<DataId, bool> {
     let mut written = IdVec::filled(false, module.data.len());
     for func in module.functions.values().flatten() {

@@ -5,7 +5,7 @@ use prepare::legalize::{Capabilities, FloatCalls, FloatFunctions, FloatUnit};
 use prepare::rebase::OffsetRange;
 use thumb_isa::Feature;
 
-use crate::cpu::Cpu;
+use crate::isa::cpu::Cpu;
 
 /// Sizes for tables that replace decisions: a comparison and a branch are 4 bytes, other instructions 2 or 4. The table
 /// is in flash, so code for speed uses one of its own only where it saves much.

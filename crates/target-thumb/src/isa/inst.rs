@@ -1,14 +1,14 @@
 //! Machine instructions of Thumb-2 as the code generator sees them.
 //!
 //! Most are instructions of [`thumb_isa`] over virtual or physical registers. Its table describes the use of their
-//! registers, so a new instruction there needs nothing here. Differences from the bare machine:
+//! registers, so a new instruction of the table needs no code here. Differences from the bare machine:
 //!
-//! - no instruction sets or reads the flags before expansion; an instruction that needs them ([`Test`], carries) is a
-//!   composite that [`crate::expand`] expands when registers are settled;
-//! - an instruction that updates a register ([`Inst::Update`]) has the old value as a separate operand;
-//! - memory in the frame is a [`StackSlot`] until the frame is laid out;
-//! - a constant or an address is one instruction, whatever its length;
-//! - calls, returns and the function's parameters name the values in fixed registers.
+//! - Before expansion, no instruction sets or reads the flags. An operation that needs them ([`Test`], carries) is a
+//!   composite instruction, which is expanded when all registers are assigned.
+//! - An instruction that updates a register ([`Inst::Update`]) has the old value as a separate operand.
+//! - Memory in the frame is a [`StackSlot`] until the frame is laid out.
+//! - A constant or an address is one instruction of any length.
+//! - Calls, returns and the function's parameters name the values in fixed registers.
 //!
 //! Operands are described once, in [`Inst::map_operands`]. Branches have no label: the block's control has it.
 
@@ -18,8 +18,8 @@ use codegen::{Block, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, St
 use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
-use crate::condition::{Src, Test};
-use crate::immediate::is_modified;
+use crate::isa::condition::{Src, Test};
+use crate::isa::immediate::is_modified;
 
 /// An instruction of the machine over registers of type `R`.
 pub type Machine<R> = thumb_isa::Inst<R>;
@@ -30,8 +30,13 @@ pub const SCRATCH: PReg = PReg::new(12);
 pub const SP: PReg = PReg::new(13);
 /// The return address.
 pub const LR: PReg = PReg::new(14);
-/// Holds the base of linear memory where the memory mode says so.
+/// The base of linear memory under [`MemoryMode::Register`](super::MemoryMode::Register).
 pub const MEMORY_BASE: PReg = PReg::new(11);
+
+/// The opcodes that load a core, single- or double-precision register.
+pub const LOADS: [Opcode; 3] = [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64];
+/// The opcodes that store a core, single- or double-precision register.
+pub const STORES: [Opcode; 3] = [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64];
 
 const INT: RegClass = RegClass::Int;
 const USE: Operand = Operand::used(INT);
@@ -42,7 +47,7 @@ pub const fn class_of(reg: PReg) -> RegClass {
     if reg.number() < 16 { RegClass::Int } else { RegClass::Float }
 }
 
-/// An item whose address the linker knows.
+/// An item whose address the linker assigns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Symbol {
     /// A data object.
@@ -124,11 +129,11 @@ pub enum Inst<R> {
     UpdatePair { inst: Machine<R>, old: [R; 2] },
     /// `dst = value`.
     Const { dst: R, value: u32 },
-    /// `dst` = the float with these bits; `double` tells its width.
+    /// `dst` = the float with these bits, of double precision if `double`.
     FloatConst { dst: R, double: bool, bits: u64 },
     /// `dst = address of symbol + offset`.
     Address { dst: R, symbol: Symbol, offset: i32 },
-    /// `dst = memory base + src + offset` where a register holds the base; without `src` or with an offset of 0.
+    /// `dst = memory base + src + offset` where a register holds the base. Either `src` is absent or the offset is 0.
     FromBase { dst: R, src: Option<R>, offset: i32 },
     /// `dst = machine address of slot - address of base`.
     SlotAddr { dst: R, slot: StackSlot, base: Option<Base> },
@@ -150,14 +155,14 @@ pub enum Inst<R> {
     Select { test: Test<R>, dst: R, if_true: Src<R>, if_false: Src<R> },
     /// The same with two words.
     SelectPair { test: Test<R>, dst: [R; 2], if_true: [Src<R>; 2], if_false: [Src<R>; 2] },
-    /// The same with floats; `double` tells their width.
+    /// The same with floats, of double precision if `double`.
     SelectFloat { test: Test<R>, double: bool, dst: R, if_true: R, if_false: R },
     /// Branch if the test holds.
     Branch(Test<R>),
     /// Jump to the `index`-th target of the block's table.
     Dispatch { index: R, table: Table },
-    /// Defines the parameters that come in registers; no code but moves from single-precision registers to the doubles
-    /// that they are allocated in.
+    /// Defines the parameters that come in registers. Its only code is moves from single-precision registers to the
+    /// doubles that they are allocated in.
     Params { defs: Vec<(R, PReg)>, singles: Vec<(PReg, PReg)> },
     /// A call.
     Call(Box<Call<R>>),
@@ -223,8 +228,8 @@ fn map_plain<R: Register, S: Register>(inst: &Machine<R>, f: &mut dyn FnMut(R, O
     })
 }
 
-/// Maps the registers of an instruction whose updated registers have, in order, the old values `old`, which were mapped
-/// as the first operands.
+/// Maps the registers of an instruction with updates. The old values of the updated registers have been mapped before,
+/// in the same order, as the first operands.
 fn map_updates<R: Register, S: Register>(
     inst: &Machine<R>,
     f: &mut dyn FnMut(R, Operand) -> S,
@@ -277,7 +282,7 @@ fn map_srcs<R: Register, S: Register>(srcs: [Src<R>; 2], f: &mut dyn FnMut(R, Op
     srcs.map(|src| map_src(src, f))
 }
 
-/// A definition that is cheaper in the register of the operand at `position`, if there is one.
+/// A definition. If `position` is given, it is cheaper in the register of the operand at this position.
 fn def_like(position: Option<u8>) -> Operand {
     position.map_or(DEF, |position| DEF.with_reuse(Reuse::Prefer(position)))
 }
@@ -442,13 +447,22 @@ fn map_pair_defs<R: Register, S: Register>(dst: [R; 2], f: &mut dyn FnMut(R, Ope
 
 /// The role of the register that a load or store transfers.
 fn data_operand(op: Opcode) -> Operand {
-    let slot = op.reg_slots()[0];
-    let class = slot_class(slot);
-    if slot.role.writes() { Operand::def(class) } else { Operand::used(class) }
+    let class = data_class(op);
+    if is_load(op) { Operand::def(class) } else { Operand::used(class) }
 }
 
-/// The machine's register in a register field. Where registers of a double-precision unit are allocated as a whole, a
-/// single is the lower half of one.
+/// The class of the register that a load or store transfers.
+pub fn data_class(op: Opcode) -> RegClass {
+    slot_class(op.reg_slots()[0])
+}
+
+/// Whether a load or store is a load.
+pub fn is_load(op: Opcode) -> bool {
+    op.reg_slots()[0].role.writes()
+}
+
+/// The machine's register for a register field. Where doubles are allocated as a whole, a single is the lower half of
+/// one.
 pub fn machine_reg(reg: PReg, slot: RegSlot) -> Reg {
     let reg = Reg::from_number(reg.number());
     match (slot.class, reg.bank()) {

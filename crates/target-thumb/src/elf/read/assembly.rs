@@ -308,7 +308,7 @@ impl<'a> Body<'_, 'a> {
                 if symbol.is_global || symbol.section != Some(self.section.index) {
                     return Ok(asm.with_label(&place).to_string());
                 }
-                // If the distance is known, assemblers resolve it and leave no relocation, unless told otherwise.
+                // An assembler resolves a branch inside of a section itself. `.reloc` makes it leave a relocation.
                 let is_call = relocation.kind == elf::R_ARM_THM_PC22;
                 let kind = if is_call { "R_ARM_THM_CALL" } else { "R_ARM_THM_JUMP24" };
                 Ok(format!(".reloc ., {kind}, {place}\n\t{asm}"))

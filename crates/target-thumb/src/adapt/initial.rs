@@ -13,7 +13,7 @@ use ssa::{
     InstData, MemFlags, MemType, Module, Reachable, Segment, Signature, Type, Value,
 };
 
-use crate::machine::MemoryMode;
+use crate::isa::MemoryMode;
 
 /// The method by which linear memory gets its initial data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -52,15 +52,14 @@ pub struct Start {
 }
 
 /// Removes the initial data from linear memory, and makes the function that copies it the start function.
-pub fn place(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Start {
+pub fn place(module: &mut Module, memory: Option<DataId>, mode: MemoryMode, initial: InitialData) -> Start {
     let starts = module.start.is_some();
-    let copied_bytes = separate(module, mode, initial).unwrap_or(0);
+    let copied_bytes = memory.and_then(|memory| separate(module, memory, mode, initial)).unwrap_or(0);
     Start { copied_bytes, starts }
 }
 
 /// As [`place`]; returns the number of bytes of copied data, if there are any.
-fn separate(module: &mut Module, mode: MemoryMode, initial: InitialData) -> Option<u64> {
-    let (memory, _) = module.memory()?;
+fn separate(module: &mut Module, memory: DataId, mode: MemoryMode, initial: InitialData) -> Option<u64> {
     if mode == MemoryMode::Native || mode == MemoryMode::Symbol && initial == InitialData::Image {
         return None;
     }

@@ -13,8 +13,8 @@ use ssa::{
     Value,
 };
 
-use crate::abi::call_layout;
-use crate::cpu::Cpu;
+use crate::isa::abi::call_layout;
+use crate::isa::cpu::Cpu;
 
 /// Float registers for arguments, counted in singles.
 const SINGLES: usize = 16;

@@ -1,15 +1,15 @@
 //! Symbol names.
 //!
-//! Exports and imports have the names by which the outside knows them. Such a name must be a symbol that linkers accept
-//! (no control characters, not empty), and no two items may have the same one. All other symbols are local. A local
-//! symbol gets a number after its name if the name is in use, so that all symbols in assembly are distinct.
+//! Exports and imports have their external names. Such a name must be a symbol that linkers accept (not empty, no
+//! control characters), and no two items may have the same one. All other symbols are local. A local symbol gets a
+//! number after its name if the name is in use, so that all symbols in assembly are distinct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
 use super::ObjectOptions;
-use crate::lower::is_runtime_function;
+use crate::isa::abi::is_runtime_function;
 
 /// Name of the start function's symbol.
 const START: &str = "__wasm_start";
@@ -54,7 +54,7 @@ pub enum NameError {
 /// The symbols of all functions and data objects.
 #[derive(Debug)]
 pub struct Names {
-    /// Global symbols of functions. An exported import has some: they are jumps to it.
+    /// Global symbols of functions. Those of an exported import are jumps to it.
     pub functions: IdVec<FuncId, Vec<String>>,
     /// The symbol of the function that must be called first.
     pub start: Option<String>,
@@ -72,6 +72,7 @@ impl Names {
     /// Chooses the symbols of a module.
     pub fn new(
         module: &Module,
+        linear_memory: Option<DataId>,
         options: &ObjectOptions,
         trap_handler: Option<FuncId>,
     ) -> Result<Self, NameError> {
@@ -85,7 +86,7 @@ impl Names {
         };
         let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
         let mut taken = Taken { by: BTreeMap::new(), elsewhere: BTreeMap::new(), exported, options };
-        if let Some((id, _)) = module.memory() {
+        if let Some(id) = linear_memory {
             let symbol = taken.own(LINEAR_MEMORY);
             names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
         }
@@ -157,17 +158,18 @@ impl Names {
     }
 }
 
-/// A function that is elsewhere.
+/// A function that is defined outside of the object.
 struct Elsewhere<'a> {
     sig: &'a Signature,
-    /// The import it is the first time; `None` if the code needs it.
+    /// The first import of it; `None` if compiled code itself calls it.
     import: Option<&'a Import>,
 }
 
 /// Symbols in use.
 struct Taken<'a> {
+    /// A description of the item with each symbol, for messages.
     by: BTreeMap<String, String>,
-    /// Those of functions that are elsewhere.
+    /// Symbols of functions that are defined outside of the object.
     elsewhere: BTreeMap<String, Elsewhere<'a>>,
     /// Names of exports.
     exported: BTreeSet<&'a str>,
@@ -179,19 +181,20 @@ impl<'a> Taken<'a> {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
 
-    /// A symbol that the compiler itself defines, renamed on request. If an export has the same name, the rename applies
-    /// to the export only.
+    /// A symbol that the compiler itself defines, renamed on request. If an export has the same name, the rename
+    /// applies to the export only.
     fn own(&self, name: &str) -> String {
         if self.exported.contains(name) { name.to_owned() } else { self.renamed(name) }
     }
 
-    /// The symbol of an import: what `module.field` or `field` is renamed to, or the field behind the prefix.
+    /// The symbol of an import: the target of a rename of `module.field` or `field`, else the field with the prefix.
     fn symbol_of(&self, import: &Import) -> String {
         let renamed = self.rename_of(import).cloned();
         renamed.unwrap_or_else(|| format!("{}{}", self.options.import_prefix, import.field))
     }
 
-    /// A rename of a field that is an export's name is for the export.
+    /// The rename that applies to an import. If the field is also an export's name, a rename of it applies to the
+    /// export.
     fn rename_of(&self, import: &Import) -> Option<&'a String> {
         let options: &'a ObjectOptions = self.options;
         let is_free = !self.exported.contains(import.field.as_str());
@@ -215,8 +218,8 @@ impl<'a> Taken<'a> {
         Ok(symbol)
     }
 
-    /// A local symbol that is not in use. Names that begin with `.L` or `$` are avoided: assemblers drop the former, and
-    /// the latter are mapping symbols.
+    /// A local symbol that is not in use. Names that begin with `.L` or `$` are avoided: assemblers drop the former,
+    /// and the latter are mapping symbols.
     fn local(&mut self, name: &str) -> String {
         let mut wanted: String =
             name.chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect();
@@ -230,7 +233,8 @@ impl<'a> Taken<'a> {
         symbol
     }
 
-    /// The symbol of a function that compiled code calls. Its name is fixed, so another thing that has it must yield.
+    /// The symbol of a function that compiled code calls. Its name is fixed, so any other item with this symbol must be
+    /// renamed.
     fn needed(&mut self, symbol: &str, sig: &'a Signature) -> Result<String, NameError> {
         let what = format!("the function `{symbol}` that the code needs");
         let rename = format!("--rename {symbol}=SYMBOL");
@@ -273,7 +277,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// What renames know an import by.
+/// The name by which `--rename` refers to an import.
 fn full_name(import: &Import) -> String {
     format!("{}.{}", import.module, import.field)
 }

@@ -16,16 +16,18 @@
 pub mod early;
 
 use codegen::{
-    Control, FrameLayout, Function, Isa as _, PReg, RegSet, StackSlot, frame_region, registers_to_save,
+    Control, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot, frame_region,
+    registers_to_save,
 };
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
-use crate::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
-use crate::immediate::fits_add;
-use crate::inst::{
-    Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, add_imm, alu_reg, core_reg, float_move,
+use crate::isa::Thumb;
+use crate::isa::abi::{FIRST_DOUBLE, STACK_ALIGN, WORD};
+use crate::isa::immediate::fits_add;
+use crate::isa::inst::{
+    Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, add_imm, alu_reg, core_reg, data_class,
+    float_move,
 };
-use crate::machine::Thumb;
 use crate::peephole::effects::Effects;
 
 /// Lays out the frame and writes it into the function.
@@ -336,7 +338,7 @@ fn add_to_sp(dst: PReg, offset: u32, out: &mut Vec<Inst<PReg>>) {
 /// Appends a load or store at a distance from a base register that may be too large for one instruction.
 fn access(op: Opcode, data: PReg, base: PReg, offset: i64, out: &mut Vec<Inst<PReg>>) {
     let offset = i32::try_from(offset).expect("a frame is smaller than 2 GiB");
-    let is_float = matches!(op, Opcode::VldrF32 | Opcode::VldrF64 | Opcode::VstrF32 | Opcode::VstrF64);
+    let is_float = data_class(op) == RegClass::Float;
     let (min, max) = if is_float { (-1020, 1020) } else { (-255, 4095) };
     if (min..=max).contains(&offset) && (!is_float || offset % 4 == 0) {
         out.push(Inst::Plain(Machine::mem(op, data, base, offset)));

@@ -2,13 +2,13 @@
 //!
 //! | section | contents |
 //! |---|---|
-//! | `.stack_sizes` | one per function, linked to its section, in LLVM's format: the function's address, and as ULEB128 the bytes of its own frame |
+//! | `.stack_sizes` | one section per function, linked to its code, in LLVM's format: the function's address, and the size of its own frame in bytes as ULEB128 |
 //! | `.wasm_pvm` | lines `name value`: the compiler's settings |
 //! | `.wasm_pvm.references` | pairs of words: a function's address, and `2 × type` if the function calls code addresses of that type, `2 × type + 1` if its own address is taken and it has that type |
 //!
 //! Together with the relocations of the code, which give direct calls, this is the call graph. The last two sections
-//! are marked to be excluded from the linked file. The first has the format that other tools know, and linkers drop
-//! those of dropped functions.
+//! are marked to be excluded from the linked file. Sections of the first kind have a format that other tools read, and
+//! linkers drop those of dropped functions.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use object::{Endianness, U32};
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
 use super::{FirstCall, ObjectOptions};
-use crate::machine::{MemoryMode, Thumb};
+use crate::isa::{MemoryMode, Thumb};
 
 /// Name of the sections with stack sizes.
 pub const STACK_SIZES: &str = ".stack_sizes";

@@ -1,4 +1,4 @@
-//! Reading build attributes: the inverse of `object/attributes.rs`.
+//! Reading build attributes: the inverse of `elf/write/attributes.rs`.
 
 /// The value of a tag.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@
 //! choice, and an attribute would be compared. For the same reason there is no `.note.GNU-stack`: if one object has
 //! that section, GNU linkers warn about all that don't, and objects of GCC and its libraries for these cores don't.
 
-use crate::cpu::{Architecture, Cpu};
+use crate::isa::cpu::{Architecture, Cpu};
 
 /// The attributes of a core as tag and value.
 fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {

@@ -9,8 +9,8 @@ use object::elf;
 
 use super::stack::{Depth, Depths, Edge, Node};
 use super::{File, FileError, Section, Symbol, tags};
-use crate::initial::RUNS;
-use crate::object::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES, Sizes};
+use crate::adapt::initial::RUNS;
+use crate::elf::write::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES, Sizes};
 
 /// A section that is loaded.
 #[derive(Clone, PartialEq, Eq, Debug)]

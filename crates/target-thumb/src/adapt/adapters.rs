@@ -1,26 +1,21 @@
 //! Adapters for functions that callers outside of the program call.
 //!
-//! Such a caller reserves stack space for the function's own arguments, as the procedure call standard says. A function
-//! whose tail calls need more ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call. Exports and the
-//! start function get it, and so do references that the outside can read in an exported table. Calls inside of the
-//! program go to the function itself, except through such a table.
+//! Under the procedure call standard, such a caller reserves stack space for the function's own arguments only. A
+//! function whose tail calls need more space ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call.
+//! Exports and the start function are replaced by their adapters, and so are references in exported tables, which the
+//! outside can read. Calls inside of the program go to the function itself, except through such a table.
 
 use std::collections::BTreeMap;
 
 use codegen::ArgumentRoom;
 use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
 
-use crate::abi;
-use crate::cpu::Cpu;
-
-/// The stack space that each call in a module reserves for arguments.
-pub fn argument_room(module: &Module, cpu: Cpu) -> ArgumentRoom {
-    ArgumentRoom::new(module, |sig| abi::call_layout(cpu, sig).stack_bytes)
-}
+use crate::isa::abi;
+use crate::isa::cpu::Cpu;
 
 /// Adds adapters to a module.
 pub fn add(module: &mut Module, cpu: Cpu) {
-    let room = argument_room(module, cpu);
+    let room = abi::argument_room(module, cpu);
     let mut adapters = Adapters { cpu, room, by_func: BTreeMap::new() };
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item {

@@ -1,13 +1,13 @@
 //! Tests: conditions with the comparison that sets the flags for them.
 //!
-//! The allocator does not know the flags as a register, and it may insert instructions anywhere. So a comparison is
-//! never a separate instruction before allocation: branches and selects contain the whole [`Test`], which is expanded
-//! when registers are settled (see [`crate::expand`]).
+//! The flags are not a register that can be allocated, and the allocator may insert instructions anywhere. So before
+//! allocation a comparison is never a separate instruction. Branches and selects contain the whole [`Test`], which is
+//! expanded when all registers are assigned.
 
 use std::fmt;
 
 use codegen::{Operand, RegClass, Register};
-use thumb_isa::{Cond, Opcode, Shift};
+use thumb_isa::{Cond, Flags, Opcode, Shift};
 
 /// A register or a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,10 +55,10 @@ pub enum Word<R> {
 }
 
 impl<R> Word<R> {
-    /// Whether it is a subtraction (or an addition of the negation), which sets all flags.
-    pub const fn subtracts(&self) -> bool {
+    /// Whether it subtracts, or adds the negation, and so sets all flags.
+    pub fn subtracts(&self) -> bool {
         let (Self::Reg { op, .. } | Self::Imm { op, .. }) = self;
-        matches!(op, Opcode::CmpReg | Opcode::CmpImm | Opcode::CmnReg | Opcode::CmnImm)
+        op.flags_written() == Flags::NZCV
     }
 }
 
@@ -94,12 +94,12 @@ pub enum Compare<R> {
     Word(Word<R>),
     /// Two comparisons; the second is executed only if the flags of the first satisfy `run`.
     Chain { first: Word<R>, run: Cond, second: Word<R> },
-    /// Two words against two words, low first. For equality, or for `lo`, `hs`, `lt`, `ge`; the low constant fits
-    /// `cmp` or `cmn`, the high one `cmp` (for equality) or `sbc` or its complement `adc`.
+    /// Two words against two words, low first, for equality or for `lo`, `hs`, `lt` and `ge`. A low constant fits `cmp`
+    /// or `cmn`. A high one fits `cmp` for equality, otherwise `sbc` or its complement `adc`.
     Pair { a: [R; 2], b: [Src<R>; 2] },
     /// Two words against zero, for equality.
     PairZero { a: [R; 2] },
-    /// `vcmp` of two floats; `double` tells their width.
+    /// `vcmp` of two floats, of double precision if `double`.
     Float { double: bool, a: R, b: R },
     /// `vcmp` of a float with zero.
     FloatZero { double: bool, a: R },

@@ -1,20 +1,20 @@
 //! Data objects as section contents.
 //!
-//! Data that is never written goes to read-only sections, data that starts as zeros to sections without bytes. A
-//! function reference is the function's address and its signature's number plus one; an address of data is a word. A
-//! table is read-only unless code stores to it or uses its address other than in loads.
+//! Data that is never written goes to read-only sections, and data that starts as zeros to sections without bytes. A
+//! function reference is the function's address followed by its signature's number plus one; an address of data is a
+//! word. A table is read-only unless code stores to it or uses its address other than in loads.
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Module};
 
 use super::{MemoryShape, ObjectOptions};
-use crate::cpu::{Architecture, Cpu};
+use crate::isa::cpu::{Architecture, Cpu};
 
 /// Bytes of the widest access to linear memory.
 const WIDEST_ACCESS: u64 = 8;
 
-/// The section of a data object.
+/// The kind of section of a data object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum DataSection {
     /// `.rodata`.
     ReadOnly,
     /// `.data`.
@@ -26,8 +26,8 @@ pub enum Place {
 /// The contents of a data object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Contents {
-    /// The kind of section.
-    pub place: Place,
+    /// Its section.
+    pub section: DataSection,
     /// The bytes; none in `.bss`.
     pub bytes: Vec<u8>,
     /// Size in bytes.
@@ -102,16 +102,16 @@ pub fn contents(module: &Module, id: DataId, is_written: bool, layout: MemoryLay
         bytes[at..at + 4].copy_from_slice(&stored.addend.to_le_bytes());
     }
     let is_zero = bytes.iter().all(|&byte| byte == 0);
-    let place = match object.kind {
-        DataKind::Constant => Place::ReadOnly,
-        DataKind::Table if !is_written => Place::ReadOnly,
-        _ if is_zero && object.relocs.is_empty() && object.addresses.is_empty() => Place::Zeros,
-        _ => Place::Data,
+    let section = match object.kind {
+        DataKind::Constant => DataSection::ReadOnly,
+        DataKind::Table if !is_written => DataSection::ReadOnly,
+        _ if is_zero && object.relocs.is_empty() && object.addresses.is_empty() => DataSection::Zeros,
+        _ => DataSection::Data,
     };
-    if place == Place::Zeros {
+    if section == DataSection::Zeros {
         bytes.clear();
     }
-    Contents { place, bytes, size, align: if is_table(object) { align.max(4) } else { align } }
+    Contents { section, bytes, size, align: if is_table(object) { align.max(4) } else { align } }
 }
 
 const fn is_table(object: &DataObject) -> bool {

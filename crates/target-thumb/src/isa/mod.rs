@@ -5,14 +5,20 @@
 //! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
 //! registers are allocated as d0–d15, and a single is in the lower half of one.
 
+pub mod abi;
+pub mod condition;
+pub mod cpu;
+pub mod immediate;
+pub mod inst;
+
 use codegen::{ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot};
 use prepare::switches::{SwitchBytes, SwitchLimits};
+use ssa::DataKind;
 use thumb_isa::{Opcode, Reg};
 
-use crate::abi::{FIRST_DOUBLE, FIRST_SINGLE};
-use crate::adapters::argument_room;
-use crate::cpu::Cpu;
-use crate::inst::{Base, Inst, LR, Machine, SCRATCH, class_of};
+use abi::{FIRST_DOUBLE, FIRST_SINGLE, argument_room};
+use cpu::Cpu;
+use inst::{Base, Inst, LOADS, LR, Machine, SCRATCH, STORES, class_of};
 
 /// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
 /// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
@@ -28,6 +34,15 @@ pub enum MemoryMode {
     Symbol,
     /// At the address in r11 on entry.
     Register,
+}
+
+/// The linear memory of a module, if it has one. There is at most one, because an object has one symbol and code has
+/// one register for its base. No other code of the target depends on this limit.
+pub fn linear_memory(module: &ssa::Module) -> Option<ssa::DataId> {
+    let mut memories = module.data.iter().filter(|(_, object)| matches!(object.kind, DataKind::Memory(_)));
+    let memory = memories.next().map(|(id, _)| id);
+    assert!(memories.next().is_none(), "the module has more than one linear memory");
+    memory
 }
 
 /// The Cortex-M target for one program.
@@ -47,8 +62,13 @@ pub struct Thumb {
 }
 
 impl Thumb {
-    /// The target for a module.
-    pub fn new(cpu: Cpu, memory: MemoryMode, module: &ssa::Module) -> Self {
+    /// The target for a module with this linear memory.
+    pub fn new(
+        cpu: Cpu,
+        memory: MemoryMode,
+        linear_memory: Option<ssa::DataId>,
+        module: &ssa::Module,
+    ) -> Self {
         let keeps_base = memory == MemoryMode::Register;
         let core = CORE_ORDER.into_iter().filter(|&n| !(keeps_base && n == 11)).map(PReg::new).collect();
         let (floats, saved, bytes) = match (cpu.has_single(), cpu.has_double()) {
@@ -63,7 +83,6 @@ impl Thumb {
             spill_bytes: [4, bytes],
             scratch: Some(SCRATCH),
         };
-        let linear_memory = module.memory().map(|(id, _)| id);
         let room = argument_room(module, cpu);
         Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
     }
@@ -142,7 +161,7 @@ impl Isa for Thumb {
     /// Two instructions, or a load of a literal.
     fn is_long<R: Register>(inst: &Inst<R>) -> bool {
         match inst {
-            Inst::Const { value, .. } => !crate::immediate::fits_move(*value),
+            Inst::Const { value, .. } => !immediate::fits_move(*value),
             Inst::Address { .. } | Inst::FloatConst { .. } => true,
             _ => false,
         }
@@ -157,11 +176,11 @@ impl Isa for Thumb {
     }
 
     fn spill(slot: StackSlot, src: PReg) -> Inst<PReg> {
-        Inst::StoreSlot { op: transfer(src, [Opcode::Str, Opcode::VstrF32, Opcode::VstrF64]), src, slot }
+        Inst::StoreSlot { op: transfer(src, STORES), src, slot }
     }
 
     fn reload(dst: PReg, slot: StackSlot) -> Inst<PReg> {
-        Inst::LoadSlot { op: transfer(dst, [Opcode::Ldr, Opcode::VldrF32, Opcode::VldrF64]), dst, slot }
+        Inst::LoadSlot { op: transfer(dst, LOADS), dst, slot }
     }
 
     fn invert<R: Register>(inst: &Inst<R>) -> Inst<R> {
