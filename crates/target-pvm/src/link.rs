@@ -16,9 +16,9 @@ use codegen::{Fragment, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
 use ssa::{FuncId, IdVec, Module};
 
-use crate::entries::{ENTRY_BYTES, Entry};
-use crate::fixup::{Fixup, Need};
-use crate::memory_plan::MemoryPlan;
+use crate::emit::{Fixup, Need};
+use crate::memory::MemoryPlan;
+use crate::prepare::entries::{ENTRY_BYTES, Entry};
 
 /// Linked code.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,11 +7,11 @@ use codegen::{StackSlot, Unsupported};
 use pvm_isa::Opcode;
 use ssa::{BinaryOp, InstData, Type, UnaryOp, Value};
 
+use super::demand::How;
 use super::{
     Cx, any, bits, constant, define, immediate, sext, single_use_binary, unary_imm, unary_temp, zext,
 };
-use crate::demand::How;
-use crate::inst::Inst;
+use crate::machine::Inst;
 
 /// The opcodes of a binary operation, for 64 and for 32 bits.
 struct Ops {

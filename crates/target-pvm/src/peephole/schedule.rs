@@ -9,11 +9,10 @@
 //! whole block cheaper with it.
 
 use codegen::{Function, PReg};
-use pvm_isa::gas::{self, GasInst};
 
-use super::effects::{Access, Effects, ends_block, is_barrier};
-use crate::inst::Inst;
-use crate::machine::Pvm;
+use crate::analysis::effects::{Access, Effects, ends_block, is_barrier};
+use crate::analysis::price;
+use crate::machine::{Inst, Mem, Pvm};
 
 /// Maximum number of instructions in a window.
 const WINDOW: usize = 96;
@@ -55,8 +54,7 @@ fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<
 }
 
 fn price(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> u32 {
-    let machine = insts.iter().chain(end).filter_map(Inst::machine);
-    gas::simulate(machine.map(|inst| GasInst::new(&inst, false)))
+    price::price(insts.iter().chain(end).filter_map(Inst::machine))
 }
 
 /// A window in the order of the longest remaining latency, as far as dependences allow. `end` comes after it.
@@ -140,7 +138,7 @@ impl Graph {
         for (n, inst) in window.iter().enumerate() {
             if let Some(access) = Access::of(inst) {
                 let base = match access.mem {
-                    crate::inst::Mem::Reg(base, _) => version[base.index()],
+                    Mem::Reg(base, _) => version[base.index()],
                     _ => 0,
                 };
                 for &(from, earlier, its_base) in &accesses {

@@ -9,9 +9,8 @@ use std::collections::VecDeque;
 use codegen::{Function, PReg};
 use pvm_isa::Opcode;
 
-use super::effects::{Access, Effects, is_barrier};
-use crate::inst::{Inst, Mem};
-use crate::machine::Pvm;
+use crate::analysis::effects::{Access, Effects, is_barrier};
+use crate::machine::{Inst, Mem, Pvm};
 
 /// Store opcodes by width; each is twice as wide as the one before.
 const WIDTHS: [Opcode; 4] =

@@ -5,7 +5,7 @@ pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use target_pvm::Goal;
 pub use target_pvm::entries::START_ENTRY;
-use target_pvm::memory_plan::{MACHINE_STACK, MAX_STACK};
+use target_pvm::memory::{MACHINE_STACK, MAX_STACK};
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 
 use super::{Floats, Options, OptionsError};

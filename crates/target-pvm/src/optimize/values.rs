@@ -25,9 +25,8 @@ use codegen::{Block, Control, Function, Operand, PReg, SpillSlot, StackSlot, pre
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use super::effects::{Access, Effects, is_pure};
-use crate::inst::{Inst, Mem, SP};
-use crate::machine::Pvm;
+use crate::analysis::effects::{Access, Effects, is_pure};
+use crate::machine::{Inst, Mem, Pvm, SP};
 
 /// Maximum number of slots for which all known ones are carried into the next block. Each block has its own copy of the
 /// state.

@@ -9,9 +9,8 @@ use pvm_isa::gas::{self, GasInst};
 use pvm_isa::{Opcode, asm};
 use ssa::IdVec;
 
-use super::effects::ends_block;
-use crate::inst::Inst;
-use crate::machine::Pvm;
+use crate::analysis::effects::ends_block;
+use crate::machine::{Inst, Pvm};
 
 /// A basic block of the machine.
 #[derive(Clone, Debug)]

@@ -386,11 +386,11 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imports::{ImportMap, resolve};
+    use crate::prepare::imports::{ImportMap, resolve};
     use pvm_isa::GpVersion;
     use ssa::EntityId;
 
-    const TEXT: &str = include_str!("../../tests/imports.ssa");
+    const TEXT: &str = include_str!("../../../tests/imports.ssa");
 
     fn module() -> Module {
         let module = ssa::parse_module(TEXT).expect("parses");

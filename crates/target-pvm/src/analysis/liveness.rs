@@ -7,8 +7,7 @@ use codegen::{Block, Control, Function, PReg, RegSet, SpillSlot, StackSlot};
 use ssa::{EntityId, IdVec};
 
 use super::effects::Effects;
-use crate::inst::{Inst, Mem, SP};
-use crate::machine::Pvm;
+use crate::machine::{Inst, Mem, Pvm, SP};
 
 /// Registers and spill slots.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -21,7 +21,7 @@ mod pieces;
 use ssa::{DataKind, InstData, Module, Segment};
 
 use crate::Goal;
-use crate::memory_plan::{Window, lowest_rw_start};
+use crate::memory::{Window, lowest_rw_start};
 use form::Form;
 use pieces::{end, pieces};
 

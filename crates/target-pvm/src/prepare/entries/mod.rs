@@ -48,7 +48,7 @@ use self::results::{Results, export_convention, service_convention};
 use self::wrapper::WrapperMaker;
 pub use self::wrapper::{Entry, START_ENTRY};
 use crate::machine::{argument_room, call_layout};
-use crate::memory_plan::MemoryPlan;
+use crate::memory::MemoryPlan;
 
 /// Bytes of an entry's jump.
 pub const ENTRY_BYTES: u32 = 5;

@@ -5,10 +5,9 @@
 
 use codegen::{Function, PReg, RegSet};
 
-use super::effects::{Effects, is_pure};
-use super::liveness::{Live, live_in, live_out, spill_access};
-use crate::inst::{Inst, Mem, SP};
-use crate::machine::Pvm;
+use crate::analysis::effects::{Effects, is_pure};
+use crate::analysis::liveness::{Live, live_in, live_out, spill_access};
+use crate::machine::{Inst, Mem, Pvm, SP};
 
 /// Removes dead instructions. `at_exit` are registers that the caller relies on.
 pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {

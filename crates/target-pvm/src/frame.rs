@@ -8,12 +8,7 @@
 //! calls that uses its frame rarely leaves the stack pointer alone, and its frame is below the caller's.
 //!
 //! A function that returns early on its common path should not pay for a frame that only the rest of it needs: three
-//! stores and three loads are 50 gas. So before the frame is placed, short blocks are duplicated ([`tail_duplication`]), and
-//! copies and spills are sunk to the branches that need them ([`sink`]). Then the prologue is placed as late as
-//! possible ([`frame_region`]).
-
-pub mod sink;
-pub mod tail_duplication;
+//! stores and three loads are 50 gas. So the prologue is placed as late as possible ([`frame_region`]).
 
 use codegen::{
     Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
@@ -21,8 +16,8 @@ use codegen::{
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use crate::inst::{Callee, Inst, Mem, SP};
-use crate::machine::{CALLEE_SAVED, Pvm};
+use crate::analysis::effects::Effects;
+use crate::machine::{CALLEE_SAVED, Callee, Inst, Mem, Pvm, SP};
 
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;
@@ -38,9 +33,7 @@ pub fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         .order
         .iter()
         .flat_map(|&block| &func.blocks[block].insts)
-        .fold(RegSet::EMPTY, |written, inst| {
-            written.union(crate::peephole::effects::Effects::of(inst).writes)
-        });
+        .fold(RegSet::EMPTY, |written, inst| written.union(Effects::of(inst).writes));
     let saved = registers_to_save(func, info);
     let layout = FrameLayout::new(func, info, saved, ALIGN);
     let lowered = match layout.size {
@@ -68,7 +61,7 @@ fn needs_frame(func: &Function<Pvm, PReg>, block: Block) -> bool {
             Inst::Call(call) => !matches!(call.callee, Callee::Host(_)),
             _ => matches!(inst.mem(), Some(Mem::Slot(slot)) if !matches!(slot, StackSlot::Incoming(_))),
         };
-        let writes = crate::peephole::effects::Effects::of(inst).writes;
+        let writes = Effects::of(inst).writes;
         uses_slot || !writes.intersection(CALLEE_SAVED).is_empty()
     })
 }
@@ -141,7 +134,7 @@ impl Frame {
 
     /// Whether the epilogue preserves the operands of an exit.
     fn keeps_operands(&self, exit: &Inst<PReg>) -> bool {
-        let reads = crate::peephole::effects::Effects::of(exit).reads;
+        let reads = Effects::of(exit).reads;
         self.layout.saved.iter().all(|&(reg, _)| !reads.contains(reg))
     }
 

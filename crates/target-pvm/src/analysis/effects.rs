@@ -3,7 +3,7 @@
 use codegen::{PReg, RegSet};
 use pvm_isa::Opcode;
 
-use crate::inst::{Callee, Inst, Mem, SP};
+use crate::machine::{Callee, Inst, Mem, SP};
 
 /// Registers read and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,12 +3,14 @@
 //! Jumps may only go to starts of basic blocks, which are the places after terminators. If a block is the target of a
 //! jump and control also falls into it from an instruction that is no terminator, a `fallthrough` precedes it.
 
+mod fixup;
+
 use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
 use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
 
-use crate::fixup::Fixup;
-use crate::inst::{Call, Callee, Inst};
-use crate::machine::Pvm;
+pub use fixup::{Fixup, Need};
+
+use crate::machine::{Call, Callee, Inst, Pvm};
 
 type Buffer = CodeBuffer<Fixup>;
 

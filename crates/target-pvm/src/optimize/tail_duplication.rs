@@ -9,12 +9,11 @@
 //! one that does.
 
 use codegen::{Block, Control, Function, PReg, predecessors};
-use pvm_isa::gas::{self, GasInst};
 use pvm_isa::{GpVersion, Inst as Machine, asm};
 
-use crate::inst::{Inst, Mem, SP};
-use crate::machine::Pvm;
-use crate::peephole::effects::ends_block;
+use crate::analysis::effects::ends_block;
+use crate::analysis::price::price;
+use crate::machine::{Inst, Mem, Pvm, SP};
 
 /// Maximum number of instructions in a block that is duplicated.
 const MAX_INSTS: usize = 14;
@@ -95,10 +94,6 @@ fn pays(func: &Function<Pvm, PReg>, preds: &[Block], block: Block, target: Block
     let apart = price(before.iter().chain([&end])) + price(after.iter());
     let together = price(before.iter().chain(&after));
     apart.saturating_sub(together) as f32 * data.freq >= GAS_PER_BYTE * bytes as f32
-}
-
-fn price<'a>(insts: impl Iterator<Item = &'a Machine>) -> u32 {
-    gas::simulate(insts.map(|inst| GasInst::new(inst, false)))
 }
 
 /// The machine instruction for prices: slots still have no place, so their displacements are arbitrary.

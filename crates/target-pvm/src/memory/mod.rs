@@ -20,7 +20,7 @@
 //!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
 //!   it is all zeros after the data.
 //! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
-//!   data. [`crate::sparse`] decides whether code copies the data at the start instead of storing it with the hole;
+//!   data. [`crate::prepare::sparse`] decides whether code copies the data at the start instead of storing it with the hole;
 //!   [`Window::is_identity`] tells the plan.
 //! - **The padding before the window is used**: constants go there if all of them fit.
 //! - **The machine stack** has [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
@@ -47,7 +47,7 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
-    /// The part of linear memory in use, if its segments don't tell because [`crate::sparse`] has changed them.
+    /// The part of linear memory in use, if its segments don't tell because [`crate::prepare::sparse`] has changed them.
     pub window: Option<Window>,
 }
 

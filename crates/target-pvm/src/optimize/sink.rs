@@ -7,10 +7,9 @@
 
 use codegen::{Block, Control, Function, Insts, PReg, RegSet, predecessors};
 
-use crate::inst::Inst;
-use crate::machine::Pvm;
-use crate::peephole::effects::Effects;
-use crate::peephole::liveness::{Live, live_in, spill_access};
+use crate::analysis::effects::Effects;
+use crate::analysis::liveness::{Live, live_in, spill_access};
+use crate::machine::{Inst, Pvm};
 
 /// Sinks copies and spills in all blocks.
 pub fn sink(func: &mut Function<Pvm, PReg>) {

@@ -4,7 +4,7 @@ use pvm_isa::metadata::ResultConvention;
 use ssa::{InstData, Module};
 
 use super::{Entry, EntryMode, fold_addresses, make_entries};
-use crate::memory_plan::MemoryPlan;
+use crate::memory::MemoryPlan;
 
 const EXPORTS: &str = r#"
 memory @mem size=0 align=16 min=65536 page_log2=16

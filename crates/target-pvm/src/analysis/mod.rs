@@ -1,0 +1,5 @@
+//! Analyses of instructions over physical registers, which several stages use.
+
+pub mod effects;
+pub mod liveness;
+pub mod price;

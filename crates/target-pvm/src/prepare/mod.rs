@@ -1,0 +1,70 @@
+//! From the module that the frontend made to one that is ready for selection.
+//!
+//! [`prepare`] lists the passes. Before memory is planned, distant data gets code that copies it at the start, and entry
+//! points get wrappers. Unreachable functions and data are removed, and calls of imports become host calls or plain
+//! code. Then tail calls get room for their stack arguments, dead stores to stack objects are removed, and switches
+//! expanded. The memory plan assigns the addresses of data, which two more passes need: the entries' address
+//! computations are folded, and small code gets pointers that include the base of linear memory.
+
+pub mod entries;
+pub mod imports;
+pub mod sparse;
+
+mod switches;
+
+use pvm_isa::metadata;
+use ssa::{ExportItem, Module};
+
+use crate::machine::Pvm;
+use crate::memory::{MemoryOptions, MemoryPlan};
+use crate::reach::{self, Reachable};
+use crate::{Error, Options, bias, dead_slots};
+use entries::Entry;
+
+/// A module ready for code generation.
+pub struct Prepared {
+    /// The module.
+    pub module: Module,
+    /// The target with the addresses of the module's data.
+    pub target: Pvm,
+    /// Entry points.
+    pub entries: Vec<Entry>,
+    /// The action of each import.
+    pub imports: Vec<metadata::Import>,
+}
+
+/// Runs all passes before selection.
+pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
+    let window = sparse::copy_at_start(&mut module, options.goal);
+    let mut entries = entries::make_entries(&mut module, options.entries, options.result);
+    let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
+    let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
+    entries::make_room(&mut module, &mut entries);
+    let memory = module.memory().map(|(id, _)| id);
+    for func in module.functions.values_mut().flatten() {
+        dead_slots::remove_dead_slot_stores(func, memory);
+        switches::expand(func);
+    }
+    let memory_options = MemoryOptions { window, ..options.memory.clone() };
+    let plan = MemoryPlan::new(&module, &memory_options)?;
+    entries::fold_addresses(&mut module, &plan);
+    if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {
+        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
+            bias::bias_pointers(func, memory, plan.linear_base());
+        }
+    }
+    let target = Pvm::new(options.gp, plan, host_calls, &module);
+    Ok(Prepared { module, target, entries, imports })
+}
+
+/// Removes functions that no entry reaches; returns what is reachable.
+fn remove_unreachable(module: &mut Module, entries: &[Entry], keep_exports: bool) -> Reachable {
+    let roots = entries.iter().filter_map(|entry| entry.target);
+    let exported = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Data(data) if keep_exports => Some(data),
+        _ => None,
+    });
+    let reachable = Reachable::new(module, roots, exported);
+    reach::remove_unreachable(module, &reachable);
+    reachable
+}
