@@ -235,49 +235,12 @@ fn map_fixed<R: Register, S: Register>(
     list.iter().map(|&(reg, at)| (f(reg, operand(INT, at)), at)).collect()
 }
 
-/// Pairs of branch opcodes with opposite conditions.
-const INVERSE_BRANCHES: [(Opcode, Opcode); 8] = [
-    (Opcode::BranchEqImm, Opcode::BranchNeImm),
-    (Opcode::BranchLtUImm, Opcode::BranchGeUImm),
-    (Opcode::BranchLeUImm, Opcode::BranchGtUImm),
-    (Opcode::BranchLtSImm, Opcode::BranchGeSImm),
-    (Opcode::BranchLeSImm, Opcode::BranchGtSImm),
-    (Opcode::BranchEq, Opcode::BranchNe),
-    (Opcode::BranchLtU, Opcode::BranchGeU),
-    (Opcode::BranchLtS, Opcode::BranchGeS),
-];
-
 fn inverse_branch(op: Opcode) -> Opcode {
-    let other = INVERSE_BRANCHES.iter().find_map(|&(a, b)| match op {
-        _ if op == a => Some(b),
-        _ if op == b => Some(a),
-        _ => None,
-    });
-    other.unwrap_or_else(|| panic!("{op} is no conditional branch"))
+    op.inverse().unwrap_or_else(|| panic!("{op} is no conditional branch"))
 }
 
-/// The form with a constant address of each register-relative load and store.
-const ABSOLUTE_FORMS: [(Opcode, Opcode); 15] = [
-    (Opcode::LoadIndU8, Opcode::LoadU8),
-    (Opcode::LoadIndI8, Opcode::LoadI8),
-    (Opcode::LoadIndU16, Opcode::LoadU16),
-    (Opcode::LoadIndI16, Opcode::LoadI16),
-    (Opcode::LoadIndU32, Opcode::LoadU32),
-    (Opcode::LoadIndI32, Opcode::LoadI32),
-    (Opcode::LoadIndU64, Opcode::LoadU64),
-    (Opcode::StoreIndU8, Opcode::StoreU8),
-    (Opcode::StoreIndU16, Opcode::StoreU16),
-    (Opcode::StoreIndU32, Opcode::StoreU32),
-    (Opcode::StoreIndU64, Opcode::StoreU64),
-    (Opcode::StoreImmIndU8, Opcode::StoreImmU8),
-    (Opcode::StoreImmIndU16, Opcode::StoreImmU16),
-    (Opcode::StoreImmIndU32, Opcode::StoreImmU32),
-    (Opcode::StoreImmIndU64, Opcode::StoreImmU64),
-];
-
 fn absolute_form(op: Opcode) -> Opcode {
-    let row = ABSOLUTE_FORMS.iter().find(|(relative, _)| *relative == op);
-    row.unwrap_or_else(|| panic!("{op} has no form with a constant address")).1
+    op.absolute_form().unwrap_or_else(|| panic!("{op} has no form with a constant address"))
 }
 
 /// The machine's register with the number of a physical register.
@@ -391,25 +354,6 @@ impl<R: Register> fmt::Display for Callee<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn inverting_twice_gives_the_same_branch() {
-        for op in Opcode::ALL.iter().copied().filter(|op| op.flow() == pvm_isa::Flow::Branch) {
-            assert_ne!(inverse_branch(op), op);
-            assert_eq!(inverse_branch(inverse_branch(op)), op);
-            assert_eq!(inverse_branch(op).format(), op.format());
-        }
-    }
-
-    #[test]
-    fn absolute_forms_access_memory_likewise() {
-        for (relative, absolute) in ABSOLUTE_FORMS {
-            let name = relative.mnemonic().replace("_ind", "");
-            assert_eq!(absolute.mnemonic(), name);
-        }
-        let relative = Opcode::ALL.iter().filter(|op| op.mnemonic().contains("_ind_"));
-        assert_eq!(relative.count(), ABSOLUTE_FORMS.len());
-    }
 
     #[test]
     fn operand_descriptions_agree_with_the_instruction_table() {

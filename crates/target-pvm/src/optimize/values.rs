@@ -225,13 +225,10 @@ impl State {
     fn as_zero_store(&self, inst: Inst<PReg>) -> Inst<PReg> {
         let Inst::Store { op, src, mem } = inst else { return inst };
         let is_zero = self.constants.get(&self.regs[src.index()]) == Some(&0);
-        let op = match op {
-            Opcode::StoreIndU8 => Opcode::StoreImmIndU8,
-            Opcode::StoreIndU16 => Opcode::StoreImmIndU16,
-            Opcode::StoreIndU32 => Opcode::StoreImmIndU32,
-            _ => Opcode::StoreImmIndU64,
-        };
-        if is_zero { Inst::StoreImm { op, value: 0, mem } } else { inst }
+        match op.constant_form() {
+            Some(op) if is_zero => Inst::StoreImm { op, value: 0, mem },
+            _ => inst,
+        }
     }
 
     /// An instruction with two source registers of which one holds a constant, with an immediate instead.
