@@ -11,12 +11,11 @@
 //! stores and three loads are 50 gas. So the prologue is placed as late as possible ([`frame_region`]).
 
 use codegen::{
-    Block, Control, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
+    Block, Control, Effects, FrameLayout, Function, PReg, RegSet, StackSlot, frame_region, registers_to_save,
 };
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use crate::analysis::effects::Effects;
 use crate::machine::{CALLEE_SAVED, Callee, Inst, Mem, Pvm, SP};
 
 /// Alignment of the stack pointer.
@@ -33,7 +32,7 @@ pub fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         .order
         .iter()
         .flat_map(|&block| &func.blocks[block].insts)
-        .fold(RegSet::EMPTY, |written, inst| written.union(Effects::of(inst).writes));
+        .fold(RegSet::EMPTY, |written, inst| written.union(Effects::of::<Pvm>(inst).writes));
     let saved = registers_to_save(func, info);
     let layout = FrameLayout::new(func, info, saved, ALIGN);
     let lowered = match layout.size {
@@ -61,7 +60,7 @@ fn needs_frame(func: &Function<Pvm, PReg>, block: Block) -> bool {
             Inst::Call(call) => !matches!(call.callee, Callee::Host(_)),
             _ => matches!(inst.mem(), Some(Mem::Slot(slot)) if !matches!(slot, StackSlot::Incoming(_))),
         };
-        let writes = Effects::of(inst).writes;
+        let writes = Effects::of::<Pvm>(inst).writes;
         uses_slot || !writes.intersection(CALLEE_SAVED).is_empty()
     })
 }
@@ -134,7 +133,7 @@ impl Frame {
 
     /// Whether the epilogue preserves the operands of an exit.
     fn keeps_operands(&self, exit: &Inst<PReg>) -> bool {
-        let reads = Effects::of(exit).reads;
+        let reads = Effects::of::<Pvm>(exit).reads;
         self.layout.saved.iter().all(|&(reg, _)| !reads.contains(reg))
     }
 

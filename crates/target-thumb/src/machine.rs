@@ -6,7 +6,7 @@
 //! registers are allocated as d0–d15, and a single is in the lower half of one.
 
 use codegen::{
-    ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
+    ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
     SwitchBytes, SwitchLimits,
 };
 use thumb_isa::{Opcode, Reg};
@@ -131,6 +131,10 @@ impl Isa for Thumb {
 
     fn clobbers<R: Register>(inst: &Inst<R>) -> RegSet {
         inst.clobbers()
+    }
+
+    fn add_effects(inst: &Inst<PReg>, effects: &mut Effects) {
+        inst.add_effects(effects);
     }
 
     fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {

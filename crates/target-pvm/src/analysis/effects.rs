@@ -1,35 +1,9 @@
-//! Effects of final instructions: registers read and written, memory accesses, and barriers to reordering.
+//! Effects of instructions beyond registers ([`codegen::Effects`]): purity, memory accesses, barriers to reordering.
 
-use codegen::{PReg, RegSet};
+use codegen::PReg;
 use pvm_isa::Opcode;
 
-use crate::machine::{Callee, Inst, Mem, SP};
-
-/// Registers read and written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Effects {
-    /// Registers whose old value matters.
-    pub reads: RegSet,
-    /// Registers that may change.
-    pub writes: RegSet,
-}
-
-impl Effects {
-    /// The effects of an instruction.
-    pub fn of(inst: &Inst<PReg>) -> Self {
-        let (mut reads, mut writes) = (RegSet::EMPTY, inst.clobbers());
-        inst.map_operands::<PReg>(&mut |reg, operand| {
-            let set = if operand.role.is_def() { &mut writes } else { &mut reads };
-            set.insert(reg);
-            reg
-        });
-        if matches!(inst, Inst::Return { .. } | Inst::TailCall(_) | Inst::Call(_)) {
-            // Other frames are found by it.
-            reads.insert(SP);
-        }
-        Self { reads, writes }
-    }
-}
+use crate::machine::{Callee, Inst, Mem};
 
 /// Whether an instruction does nothing but define registers; `sbrk` grows the heap.
 pub const fn is_pure(inst: &Inst<PReg>) -> bool {

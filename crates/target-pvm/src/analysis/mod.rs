@@ -1,5 +1,4 @@
 //! Analyses of instructions over physical registers, which several stages use.
 
 pub mod effects;
-pub mod liveness;
 pub mod price;

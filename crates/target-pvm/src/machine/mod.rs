@@ -9,7 +9,9 @@
 mod convention;
 mod inst;
 
-use codegen::{ArgumentRoom, Costs, Isa, Operand, PReg, RegSet, Register, RegisterInfo, StackSlot};
+use codegen::{
+    ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegSet, Register, RegisterInfo, SlotAccess, StackSlot,
+};
 use pvm_isa::{GpVersion, Opcode};
 use ssa::{FuncId, IdVec, Module};
 
@@ -71,6 +73,16 @@ impl Isa for Pvm {
 
     fn clobbers<R: Register>(inst: &Inst<R>) -> RegSet {
         inst.clobbers()
+    }
+
+    fn add_effects(inst: &Inst<PReg>, effects: &mut Effects) {
+        if matches!(inst, Inst::Return { .. } | Inst::TailCall(_) | Inst::Call(_)) {
+            // Other frames are found by it.
+            effects.reads.insert(SP);
+        }
+        if let Some(Mem::Slot(StackSlot::Spill(slot))) = inst.mem() {
+            effects.slot = Some(SlotAccess { slot: *slot, is_store: !matches!(inst, Inst::Load { .. }) });
+        }
     }
 
     fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {

@@ -5,16 +5,16 @@
 //! should not pay. An instruction sinks if its operands and results are untouched between it and the end of the block.
 //! Each step goes from a block to a successor without other predecessors, so one pass in layout order is enough.
 
-use codegen::{Block, Control, Function, Insts, PReg, RegSet, predecessors};
+use codegen::{
+    Block, Control, Effects, Function, Insts, Live, Liveness, PReg, RegSet, SlotAccess, predecessors,
+};
 
-use crate::analysis::effects::Effects;
-use crate::analysis::liveness::{Live, live_in, spill_access};
 use crate::machine::{Inst, Pvm};
 
 /// Sinks copies and spills in all blocks.
 pub fn sink(func: &mut Function<Pvm, PReg>) {
     let preds = predecessors(func);
-    let mut live = live_in(func, RegSet::EMPTY);
+    let mut live = Liveness::of(func, RegSet::EMPTY).at_start;
     for n in 0..func.order.len() {
         let block = func.order[n];
         let Control::Branch { taken, other, .. } = &func.blocks[block].control else { continue };
@@ -24,7 +24,7 @@ pub fn sink(func: &mut Function<Pvm, PReg>) {
             continue;
         }
         for (inst, to) in sinkable(func, block, &ways) {
-            live[to].step_back(&inst);
+            live[to].step_back(&Effects::of::<Pvm>(&inst));
             remove_last(&mut func.blocks[block].insts, &inst);
             func.blocks[to].insts.insert(0, inst);
         }
@@ -46,23 +46,23 @@ fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Ve
     let (mut read, mut written) = (RegSet::EMPTY, RegSet::EMPTY);
     let mut slots = Vec::new();
     let note = |inst: &Inst<PReg>, read: &mut RegSet, written: &mut RegSet| {
-        let effects = Effects::of(inst);
+        let effects = Effects::of::<Pvm>(inst);
         *read = read.union(effects.reads);
         *written = written.union(effects.writes);
     };
     data.control.inst().into_iter().for_each(|inst| note(inst, &mut read, &mut written));
     let mut found = Vec::new();
     for inst in data.insts.iter().rev() {
-        let effects = Effects::of(inst);
+        let effects = Effects::of::<Pvm>(inst);
         let wanted_by = wanting(inst, &effects, ways).filter(|way| way.is_private);
         let is_free = effects.reads.intersection(written).is_empty()
             && effects.writes.intersection(written.union(read)).is_empty()
-            && spill_access(inst).is_none_or(|(slot, _)| !slots.contains(&slot));
+            && effects.slot.is_none_or(|access| !slots.contains(&access.slot));
         match wanted_by.filter(|_| is_free) {
             Some(way) => found.push((inst.clone(), way.to)),
             None => {
                 note(inst, &mut read, &mut written);
-                slots.extend(spill_access(inst).map(|(slot, _)| slot));
+                slots.extend(effects.slot.map(|access| access.slot));
             }
         }
     }
@@ -71,9 +71,9 @@ fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Ve
 
 /// The successor that reads the result of a copy or spill, if exactly one does.
 fn wanting<'a>(inst: &Inst<PReg>, effects: &Effects, ways: &'a [Way<'a>; 2]) -> Option<&'a Way<'a>> {
-    let wants = |live: &Live| match (inst.as_copy(), spill_access(inst)) {
+    let wants = |live: &Live| match (inst.as_copy(), effects.slot) {
         (Some(_), _) => Some(!effects.writes.intersection(live.regs).is_empty()),
-        (None, Some((slot, false))) => Some(live.has_slot(slot)),
+        (None, Some(SlotAccess { slot, is_store: true })) => Some(live.has_slot(slot)),
         _ => None,
     };
     match [wants(ways[0].live)?, wants(ways[1].live)?] {

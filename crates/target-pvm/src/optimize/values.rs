@@ -21,11 +21,11 @@
 
 use std::collections::BTreeMap;
 
-use codegen::{Block, Control, Function, Operand, PReg, SpillSlot, StackSlot, predecessors};
+use codegen::{Block, Control, Effects, Function, Operand, PReg, SpillSlot, StackSlot, predecessors};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use crate::analysis::effects::{Access, Effects, is_pure};
+use crate::analysis::effects::{Access, is_pure};
 use crate::machine::{Inst, Mem, Pvm, SP};
 
 /// Maximum number of slots for which all known ones are carried into the next block. Each block has its own copy of the
@@ -311,7 +311,7 @@ impl State {
 
     /// Applies the effect of any other instruction: values in its destinations are unknown afterwards.
     fn forget(&mut self, inst: &Inst<PReg>, next: &mut Number) {
-        let effects = Effects::of(inst);
+        let effects = Effects::of::<Pvm>(inst);
         for reg in effects.writes.iter() {
             self.regs[reg.index()] = fresh(next);
         }

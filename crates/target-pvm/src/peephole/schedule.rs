@@ -8,9 +8,9 @@
 //! The windows between those are list-scheduled by critical path. A new order is kept only if the simulator prices the
 //! whole block cheaper with it.
 
-use codegen::{Function, PReg};
+use codegen::{Effects, Function, PReg};
 
-use crate::analysis::effects::{Access, Effects, ends_block, is_barrier};
+use crate::analysis::effects::{Access, ends_block, is_barrier};
 use crate::analysis::price;
 use crate::machine::{Inst, Mem, Pvm};
 
@@ -117,7 +117,7 @@ impl Graph {
         let mut writer: [Option<usize>; 64] = [None; 64];
         let mut readers: [Vec<usize>; 64] = std::array::from_fn(|_| Vec::new());
         for (n, inst) in insts.enumerate() {
-            let effects = Effects::of(inst);
+            let effects = Effects::of::<Pvm>(inst);
             for reg in effects.reads.iter().map(PReg::index) {
                 writer[reg].into_iter().for_each(|from| self.add(from, n, true));
                 readers[reg].push(n);
@@ -150,7 +150,7 @@ impl Graph {
                 }
                 accesses.push((n, access, base));
             }
-            Effects::of(inst).writes.iter().for_each(|reg| version[reg.index()] += 1);
+            Effects::of::<Pvm>(inst).writes.iter().for_each(|reg| version[reg.index()] += 1);
         }
     }
 

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-use codegen::{Function, PReg};
+use codegen::{Effects, Function, PReg};
 use pvm_isa::Opcode;
 
-use crate::analysis::effects::{Access, Effects, is_barrier};
+use crate::analysis::effects::{Access, is_barrier};
 use crate::machine::{Inst, Mem, Pvm};
 
 /// Combines constant stores in all blocks.
@@ -49,7 +49,7 @@ fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, I
         if let Some(combined) = combined(store, inst) {
             return Some((other, combined));
         }
-        let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of(inst).writes.contains(base));
+        let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of::<Pvm>(inst).writes.contains(base));
         // A later store is moved up to here, so it must not pass a conflicting access.
         let may_pass = match Access::of(inst) {
             Some(access) => {
