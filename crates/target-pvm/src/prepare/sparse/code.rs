@@ -1,8 +1,8 @@
 //! The function that copies initial data to its addresses.
 
 use ssa::{
-    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind,
-    Function, InstData, MemFlags, MemType, Module, Segment, Signature, Type, Value,
+    Addr, BinaryOp, Block, BlockCall, Cond, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function,
+    InstData, MemFlags, MemType, Module, Segment, Signature, Type, Value,
 };
 
 use super::form::{Form, Loops, Word};
@@ -24,14 +24,15 @@ pub fn add_start(module: &mut Module, memory: DataId, form: Form) -> FuncId {
             for run in form.runs {
                 let at = run.offset;
                 let size = run.bytes.len() as u32;
-                let data = add_constant(module, format!("__initial.{at}"), run.bytes);
+                let constant = DataObject::constant(format!("__initial.{at}"), WORD, run.bytes);
+                let data = module.data.push(constant);
                 code.copy(data, at, size, form.unit);
             }
         }
         Loops::Table => {
             let table = table(&form.runs);
             let size = table.len() as u32;
-            let data = add_constant(module, "__initial".to_owned(), table);
+            let data = module.data.push(DataObject::constant("__initial", WORD, table));
             code.copy_table(data, size, form.unit);
         }
     }
@@ -56,18 +57,6 @@ fn table(runs: &[Segment]) -> Vec<u8> {
         table.extend_from_slice(&run.bytes);
     }
     table
-}
-
-fn add_constant(module: &mut Module, name: String, init: Vec<u8>) -> DataId {
-    module.data.push(DataObject {
-        name,
-        kind: DataKind::Constant,
-        size: init.len() as u32,
-        align: WORD,
-        init,
-        relocs: Vec::new(),
-        addresses: Vec::new(),
-    })
 }
 
 struct Code {
