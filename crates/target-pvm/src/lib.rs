@@ -32,7 +32,7 @@ use pvm_isa::metadata::ResultConvention;
 use ssa::{FuncId, FuncKind, Module};
 
 pub use machine::Pvm;
-pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan};
+pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
 pub use prepare::entries::{Entry, EntryMode};
 pub use prepare::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use prepare::{entries, imports};
@@ -65,6 +65,8 @@ pub struct Options {
     pub result: ResultConvention,
     /// Actions of imports.
     pub imports: ImportMap,
+    /// Where the container has memory areas and entries.
+    pub layout: ProgramLayout,
     /// Memory.
     pub memory: MemoryOptions,
     /// Worker threads, at least 1. The result does not depend on it.

@@ -1,6 +1,6 @@
 //! The finished program, with names and addresses for tools.
 
-use pvm_isa::{SpiProgram, metadata};
+use pvm_isa::{ProgramBlob, metadata};
 use ssa::{ExportItem, FuncId, Module};
 
 use crate::link::Linked;
@@ -10,9 +10,11 @@ use crate::prepare::entries::Entry;
 /// A compiled program with names and addresses for tools.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Program {
-    /// Code and initial memory.
-    pub spi: SpiProgram,
-    /// Entry points; entry `k` is at code offset `5 k`.
+    /// Code and jump table.
+    pub blob: ProgramBlob,
+    /// Initial memory.
+    pub images: Images,
+    /// Entry points, in the order of their code offsets.
     pub entries: Vec<Entry>,
     /// The action of each import.
     pub imports: Vec<metadata::Import>,
@@ -22,10 +24,8 @@ pub struct Program {
     pub data: Vec<(String, u32)>,
     /// Names of exported globals, tables and memories, each with the index of its object in [`data`](Self::data).
     pub data_exports: Vec<(String, usize)>,
-    /// Whether linear memory is used, and so has an address.
-    pub has_memory: bool,
-    /// `base` in `pvm = wasm + base` modulo 2^32.
-    pub linear_base: u32,
+    /// `base` in `pvm = wasm + base` modulo 2^32, if linear memory is used.
+    pub linear_base: Option<u32>,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
 }
@@ -62,15 +62,9 @@ impl Program {
             data_exports: data_exports.collect(),
             references: referenced.map(|(func, &value)| (name(func), value)).collect(),
             data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
-            has_memory: module.memory().is_some_and(|(id, _)| plan.try_address(id).is_some()),
-            linear_base: plan.linear_base(),
-            spi: SpiProgram {
-                ro_data: images.ro,
-                rw_data: images.rw,
-                heap_pages: images.heap_pages,
-                stack_size: plan.stack_size(),
-                blob: linked.blob,
-            },
+            linear_base: plan.linear_memory().map(|_| plan.linear_base()),
+            blob: linked.blob,
+            images,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How each `i32` is extended in its 64-bit register.
+//! The extension of each `i32` in its 64-bit register.
 //!
 //! The upper half of a register that holds an `i32` may have any contents. 64-bit additions, multiplications and left
 //! shifts leave garbage there, but take one cycle and fewer decode slots, where the 32-bit ones take two cycles. The

@@ -1,8 +1,8 @@
 //! The calling convention inside a program.
 //!
 //! The first [`ARGS`] words of arguments and the first [`RESULTS`] words of results are in registers, further ones in
-//! the caller's outgoing area. There results come first, so that their place does not depend on the parameters and a
-//! tail call can leave them there. `i32` words are sign-extended. The return address is an ordinary value that arrives
+//! the caller's outgoing area. Results come first in that area, so that their place does not depend on the parameters
+//! and a tail call can leave them there. `i32` words are sign-extended. The return address is an ordinary value that arrives
 //! in r0 and must be in r0 at each return, so leaf functions keep it there.
 
 use codegen::{ArgLoc, ArgumentRoom, CallLayout, PReg, RegSet};

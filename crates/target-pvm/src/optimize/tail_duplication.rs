@@ -73,9 +73,9 @@ fn is_short_exit(func: &Function<Pvm, PReg>, block: Block) -> bool {
 
 /// Whether a copy of `target` at the end of `block` saves enough.
 fn pays(func: &Function<Pvm, PReg>, preds: &[Block], block: Block, target: Block, bytes: usize) -> bool {
-    let (data, behind) = (&func.blocks[block], &func.blocks[target]);
+    let (data, next) = (&func.blocks[block], &func.blocks[target]);
     // Edges to an empty block will be redirected to its successor.
-    if preds.len() < 2 || data.insts.is_empty() || matches!(behind.control, Control::Jump(_)) {
+    if preds.len() < 2 || data.insts.is_empty() || matches!(next.control, Control::Jump(_)) {
         return false;
     }
     // The most frequent of the blocks that jump here will fall through instead.
@@ -87,9 +87,9 @@ fn pays(func: &Function<Pvm, PReg>, preds: &[Block], block: Block, target: Block
     let end = if falls { asm::fallthrough() } else { asm::jump(0) };
     let cut = data.insts.iter().rposition(ends_block).map_or(0, |n| n + 1);
     let before: Vec<Machine> = data.insts[cut..].iter().filter_map(machine).collect();
-    let first_end = behind.insts.iter().position(ends_block);
-    let head = &behind.insts[..first_end.map_or(behind.insts.len(), |n| n + 1)];
-    let control = behind.control.inst().filter(|_| first_end.is_none());
+    let first_end = next.insts.iter().position(ends_block);
+    let head = &next.insts[..first_end.map_or(next.insts.len(), |n| n + 1)];
+    let control = next.control.inst().filter(|_| first_end.is_none());
     let after: Vec<Machine> = head.iter().chain(control).filter_map(machine).collect();
     let apart = price(before.iter().chain([&end])) + price(after.iter());
     let together = price(before.iter().chain(&after));

@@ -43,12 +43,12 @@ fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<
     let mut rest = insts;
     while !rest.is_empty() {
         let most = rest.len().min(WINDOW);
-        let (window, behind) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
-        ordered.extend(by_critical_path(window, if behind.is_empty() { end } else { behind.first() }));
+        let (window, after) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
+        ordered.extend(by_critical_path(window, if after.is_empty() { end } else { after.first() }));
         // The barrier itself.
-        let fixed = usize::from(behind.first().is_some_and(is_barrier));
-        ordered.extend_from_slice(&behind[..fixed]);
-        rest = &behind[fixed..];
+        let fixed = usize::from(after.first().is_some_and(is_barrier));
+        ordered.extend_from_slice(&after[..fixed]);
+        rest = &after[fixed..];
     }
     if price(&ordered, end) < price(insts, end) { ordered } else { insts.to_vec() }
 }
@@ -158,11 +158,11 @@ impl Graph {
     fn heights(&self, latencies: &[u32]) -> Vec<u32> {
         let mut heights = vec![0; self.successors.len()];
         for n in (0..latencies.len()).rev() {
-            let behind = self.successors[n].iter().map(|edge| match edge.is_data {
+            let rest = self.successors[n].iter().map(|edge| match edge.is_data {
                 true => heights[edge.to] + latencies[n],
                 false => heights[edge.to],
             });
-            heights[n] = behind.max().unwrap_or(0).max(latencies[n]);
+            heights[n] = rest.max().unwrap_or(0).max(latencies[n]);
         }
         heights
     }

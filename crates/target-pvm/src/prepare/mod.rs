@@ -16,7 +16,7 @@ use pvm_isa::metadata;
 use ssa::{ExportItem, Module};
 
 use crate::machine::Pvm;
-use crate::memory::{MemoryOptions, MemoryPlan};
+use crate::memory::{MemoryPlan, linear_memory};
 use crate::reach::{self, Reachable};
 use crate::{Error, Options, bias, dead_slots};
 use entries::Entry;
@@ -35,20 +35,20 @@ pub struct Prepared {
 
 /// Runs all passes before selection.
 pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
-    let window = sparse::copy_at_start(&mut module, options.goal);
-    let mut entries = entries::make_entries(&mut module, options.entries, options.result);
+    let layout = &options.layout;
+    let memory = linear_memory(&module);
+    let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
+    let mut entries = entries::make_entries(&mut module, memory, layout, options.entries, options.result);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
-    let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
+    let (host_calls, imports) = imports::resolve(&mut module, memory, &options.imports, &reachable)?;
     entries::make_room(&mut module, &mut entries);
-    let memory = module.memory().map(|(id, _)| id);
     for func in module.functions.values_mut().flatten() {
         dead_slots::remove_dead_slot_stores(func, memory);
         switches::expand(func);
     }
-    let memory_options = MemoryOptions { window, ..options.memory.clone() };
-    let plan = MemoryPlan::new(&module, &memory_options)?;
+    let plan = MemoryPlan::new(&module, window, &options.memory, *layout)?;
     entries::fold_addresses(&mut module, &plan);
-    if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {
+    if let Some(memory) = plan.linear_memory() {
         for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
             bias::bias_pointers(func, memory, plan.linear_base());
         }
@@ -57,7 +57,7 @@ pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error>
     Ok(Prepared { module, target, entries, imports })
 }
 
-/// Removes functions that no entry reaches; returns what is reachable.
+/// Removes functions that no entry reaches; returns the reachable functions and data.
 fn remove_unreachable(module: &mut Module, entries: &[Entry], keep_exports: bool) -> Reachable {
     let roots = entries.iter().filter_map(|entry| entry.target);
     let exported = module.exports.iter().filter_map(|export| match export.item {

@@ -1,4 +1,4 @@
-//! Switches.
+//! Expansion of switches, within the limits that suit this machine.
 
 use codegen::SwitchLimits;
 

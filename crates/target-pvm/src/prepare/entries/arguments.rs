@@ -2,11 +2,11 @@
 
 use ssa::{Addr, InstData, Module};
 
-/// A limit of accesses to the arguments that some code looks at.
+/// A limit of accesses to the arguments that some code reads.
 pub struct Limit {
     /// Bytes of the accesses.
     pub width: u8,
-    /// Where it is.
+    /// Its address.
     pub addr: Addr,
 }
 

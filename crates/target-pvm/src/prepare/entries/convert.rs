@@ -13,7 +13,7 @@ pub struct Builder<'a> {
     pub func: &'a mut Function,
     pub block: Block,
     pub memory: Option<DataId>,
-    /// Where functions without results leave their result.
+    /// Globals in which functions without results leave address and length.
     pub globals: Option<[DataId; 2]>,
     /// The limits to set.
     pub limits: &'a [Limit],

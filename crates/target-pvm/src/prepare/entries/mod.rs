@@ -1,9 +1,10 @@
-//! Entry points: the jumps at the start of the code and the functions behind them.
+//! Entry points: the jumps at the start of the code, and the functions that they lead to.
 //!
-//! A host enters a program at fixed positions. Entry `k` is a jump of five bytes at `5 k`; which export it leads to:
+//! A host enters a program at fixed positions. Entry `k` is a jump at `k` times
+//! [`entry_spacing`](ProgramLayout::entry_spacing), which is 5. The export that it leads to:
 //!
 //! - [`EntryMode::Auto`]: a service has `main` (or `refine`, `refine_ext`, `is_authorized`, `is_authorized_ext`) at 0
-//!   and `accumulate` (or `accumulate_ext`, `main2`) at 5, and nothing else can be entered. A module with none of
+//!   and `accumulate` (or `accumulate_ext`, `main2`) at 5, and no other entries. A module with none of
 //!   these names gets one entry per exported function in export order.
 //! - [`EntryMode::Raw`]: one entry per exported function in export order, without conversion.
 //!
@@ -22,17 +23,17 @@
 //! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
 //! the calling convention of the compiler.
 //!
-//! A program that checks every access finds in [`Module::host_arguments`] how many of the bytes after the start of the
-//! argument area are arguments. Wrappers set the limits that code looks at.
+//! In a program that checks every access, [`Module::host_arguments`] has the number of addresses in the argument area at
+//! which accesses of each width are allowed. Wrappers set those numbers that code reads.
 //!
-//! A start function must have run before any export. A wrapper in front of each entry checks a flag, so that it runs
-//! once even if the host keeps the program's memory between calls.
+//! A start function must have run before any export. A wrapper around each entry checks a flag, so that it runs once
+//! even if the host keeps the program's memory between calls.
 //!
 //! A host makes room on the stack for the arguments of an entry and for nothing else. A function whose tail calls need
 //! more (see [`codegen::ArgumentRoom`]) is entered through an adapter that makes an ordinary call.
 //!
-//! A call costs a lot beside what a wrapper does. So where an entry is the only use of its function, the function
-//! *becomes* its wrapper: the conversions are written into it, in front of its entry block and into its returns.
+//! A call is expensive compared with the work of a wrapper. So if an entry is the only use of its function, the function
+//! *becomes* its wrapper: the conversions are written into it, before its entry block and into its returns.
 
 mod arguments;
 mod convert;
@@ -42,16 +43,13 @@ mod tests;
 mod wrapper;
 
 use pvm_isa::metadata::ResultConvention;
-use ssa::{ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
+use ssa::{DataId, ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
 
 use self::results::{Results, export_convention, service_convention};
 use self::wrapper::WrapperMaker;
 pub use self::wrapper::{Entry, START_ENTRY};
 use crate::machine::{argument_room, call_layout};
-use crate::memory::MemoryPlan;
-
-/// Bytes of an entry's jump.
-pub const ENTRY_BYTES: u32 = 5;
+use crate::memory::{MemoryPlan, ProgramLayout};
 
 const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
 const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
@@ -68,8 +66,15 @@ pub enum EntryMode {
     Raw,
 }
 
-/// Chooses the entry points of a module and adds their wrappers to it.
-pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConvention) -> Vec<Entry> {
+/// Chooses the entry points of a module and adds their wrappers to it. The wasm addresses in their arguments and
+/// results are in `memory`.
+pub fn make_entries(
+    module: &mut Module,
+    memory: Option<DataId>,
+    layout: &ProgramLayout,
+    mode: EntryMode,
+    result: ResultConvention,
+) -> Vec<Entry> {
     let exports: Vec<(String, FuncId)> = module
         .exports
         .iter()
@@ -78,14 +83,14 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
             ExportItem::Data(_) => None,
         })
         .collect();
-    let mut maker = WrapperMaker::new(module, result);
+    let mut maker = WrapperMaker::new(module, memory, result, layout.entry_spacing);
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
     if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
         let entry = |export: Option<&(String, FuncId)>| match export {
             Some((name, func)) => maker.entry(name, *func, Some(service_convention)),
-            None => Entry { name: String::new(), target: None, signature: String::new() },
+            None => maker.no_entry(),
         };
         return service.map(entry).into();
     }
@@ -99,7 +104,7 @@ pub fn make_entries(module: &mut Module, mode: EntryMode, result: ResultConventi
     entries
 }
 
-/// Puts adapters in front of entries whose tail calls need more room for stack arguments than the host makes.
+/// Gives adapters to entries whose tail calls need more room for stack arguments than the host makes.
 pub fn make_room(module: &mut Module, entries: &mut [Entry]) {
     let room = argument_room(module);
     for entry in entries {

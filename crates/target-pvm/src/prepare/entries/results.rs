@@ -1,11 +1,11 @@
-//! Results of entries: how a wasm function says where its result is.
+//! Results of entries: the forms in which a wasm function returns the address and length of its result.
 
 use ssa::{DataId, DataKind, ExportItem, Module, Signature, Type};
 
 /// Exported globals in which older AssemblyScript programs leave the result.
 const RESULT_GLOBALS: [&str; 2] = ["result_ptr", "result_len"];
 
-/// How the results of an export say where the result is.
+/// The form of the address and length of an export's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Results {
     None,

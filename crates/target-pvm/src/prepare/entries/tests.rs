@@ -4,7 +4,7 @@ use pvm_isa::metadata::ResultConvention;
 use ssa::{InstData, Module};
 
 use super::{Entry, EntryMode, fold_addresses, make_entries};
-use crate::memory::MemoryPlan;
+use crate::memory::{MemoryOptions, MemoryPlan, ProgramLayout, Window, linear_memory};
 
 const EXPORTS: &str = r#"
 memory @mem size=0 align=16 min=65536 page_log2=16
@@ -28,9 +28,13 @@ fn module(tail: &str) -> Module {
     ssa::parse_module(&format!("{EXPORTS}{tail}")).expect("parses")
 }
 
+fn make(module: &mut Module, mode: EntryMode) -> Vec<Entry> {
+    make_entries(module, linear_memory(module), &ProgramLayout::SPI, mode, ResultConvention::Length)
+}
+
 fn entries(tail: &str, mode: EntryMode) -> (Module, Vec<Entry>) {
     let mut module = module(tail);
-    let entries = make_entries(&mut module, mode, ResultConvention::Length);
+    let entries = make(&mut module, mode);
     ssa::verify(&module).expect("verifies");
     (module, entries)
 }
@@ -124,8 +128,10 @@ fn packed_results_are_taken_apart() {
     let mut module = module(
         "func $c () -> (i64) {\nb0:\n  v0 = const.i64 17179869200\n  return v0\n}\nexport \"main\" $c\n",
     );
-    let entries = make_entries(&mut module, EntryMode::Auto, ResultConvention::Length);
-    let plan = MemoryPlan::new(&module, &crate::MemoryOptions::default()).expect("fits");
+    let entries = make(&mut module, EntryMode::Auto);
+    let layout = ProgramLayout::SPI;
+    let window = linear_memory(&module).map(|memory| Window::of(&module, memory, &layout));
+    let plan = MemoryPlan::new(&module, window, &MemoryOptions::default(), layout).expect("fits");
     fold_addresses(&mut module, &plan);
     let func = module.functions[entries[0].target.expect("entered")].as_ref().expect("made");
     let InstData::Return { args } = &func.insts[func.terminator(func.entry())] else { panic!("no return") };

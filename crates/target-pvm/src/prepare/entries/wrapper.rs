@@ -1,9 +1,10 @@
-//! Functions that hosts enter: what goes around an exported function, as a function of its own or in its body.
+//! Wrappers of exported functions: the start function runs first, and arguments and results are converted. A wrapper
+//! is a function of its own or part of the exported function.
 
 use pvm_isa::metadata::ResultConvention;
 use ssa::{
-    Addr, Block, BlockCall, DataId, DataKind, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function,
-    IdVec, InstData, MemFlags, MemType, Module, Signature, Type, ValueDef,
+    Addr, Block, BlockCall, DataId, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function, IdVec,
+    InstData, MemFlags, MemType, Module, Signature, Type, ValueDef,
 };
 
 use super::arguments::{Limit, limits_in_use};
@@ -18,7 +19,9 @@ pub const START_ENTRY: &str = "(start)";
 pub struct Entry {
     /// The exported name; empty for a position that only fills the table.
     pub name: String,
-    /// What the jump leads to; `None` panics.
+    /// The code offset at which it is entered.
+    pub pc: u32,
+    /// The function that the jump leads to; without one, entering panics.
     pub target: Option<FuncId>,
     /// Signature of the wasm function, in the letters of the metadata.
     pub signature: String,
@@ -36,37 +39,40 @@ fn signature_letters(sig: &Signature) -> String {
 }
 
 fn add_flag(module: &mut Module) -> DataId {
-    module.data.push(DataObject {
-        name: "__start_done".into(),
-        kind: DataKind::Variable,
-        size: 1,
-        align: 1,
-        init: Vec::new(),
-        relocs: Vec::new(),
-        addresses: Vec::new(),
-    })
+    module.data.push(DataObject::variable("__start_done", 1))
 }
 
 pub struct WrapperMaker<'a> {
     module: &'a mut Module,
+    /// Linear memory, if there is one.
+    memory: Option<DataId>,
+    /// The code offset of the next entry.
+    pc: u32,
+    /// Distance between two entries.
+    spacing: u32,
     /// Whether the start function has run, if there is one.
     flag: Option<DataId>,
     result: ResultConvention,
     /// How often each function is used: called, referred to, exported.
     uses: IdVec<FuncId, u32>,
-    /// The limits of arguments that code looks at.
+    /// The limits of arguments that code reads.
     limits: Vec<Limit>,
-    /// Where functions without results leave their result.
+    /// Globals in which functions without results leave address and length.
     globals: Option<[DataId; 2]>,
 }
 
 impl<'a> WrapperMaker<'a> {
-    pub fn new(module: &'a mut Module, result: ResultConvention) -> Self {
+    pub fn new(
+        module: &'a mut Module,
+        memory: Option<DataId>,
+        result: ResultConvention,
+        spacing: u32,
+    ) -> Self {
         let flag = module.start.map(|_| add_flag(module));
         let uses = count_uses(module);
         let limits = limits_in_use(module);
         let globals = result_globals(module);
-        Self { module, flag, result, uses, limits, globals }
+        Self { module, memory, pc: 0, spacing, flag, result, uses, limits, globals }
     }
 
     /// Whether a start function must run first.
@@ -74,7 +80,7 @@ impl<'a> WrapperMaker<'a> {
         self.flag.is_some()
     }
 
-    /// The entry of an exported function, and what goes around it.
+    /// The entry of an exported function, with a wrapper if it needs one.
     pub fn entry(
         &mut self,
         name: &str,
@@ -92,7 +98,18 @@ impl<'a> WrapperMaker<'a> {
             Some(results) => self.wrapper(name, func, &sig, results),
             None => self.gate(name, func, &sig),
         };
-        Entry { name: name.to_owned(), target: Some(target), signature }
+        self.at_next_pc(name, Some(target), signature)
+    }
+
+    /// A position that can't be entered.
+    pub fn no_entry(&mut self) -> Entry {
+        self.at_next_pc("", None, String::new())
+    }
+
+    fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
+        let pc = self.pc;
+        self.pc += self.spacing;
+        Entry { name: name.to_owned(), pc, target, signature }
     }
 
     /// A function that converts arguments and results and calls `func`.
@@ -120,7 +137,7 @@ impl<'a> WrapperMaker<'a> {
         self.add(body)
     }
 
-    /// Turns `func` itself into what its wrapper would be.
+    /// Makes the wrapper part of `func` itself.
     fn convert(&mut self, func: FuncId, sig: &Signature, results: Option<Results>) -> FuncId {
         let mut body = self.module.functions[func].take().expect("the caller has looked");
         if let Some(results) = results {
@@ -180,13 +197,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     fn builder<'f>(&'f self, func: &'f mut Function, block: Block) -> Builder<'f> {
-        Builder {
-            func,
-            block,
-            memory: self.module.memory().map(|(id, _)| id),
-            limits: &self.limits,
-            globals: self.globals,
-        }
+        Builder { func, block, memory: self.memory, limits: &self.limits, globals: self.globals }
     }
 
     /// An entry that only makes sure that the start function has run: for embedders that instantiate first.
@@ -196,7 +207,8 @@ impl<'a> WrapperMaker<'a> {
         let entry = body.add_block();
         let block = self.run_start(&mut body, entry);
         body.append(block, InstData::Return { args: Vec::new() }, &[]);
-        Entry { name: START_ENTRY.to_owned(), target: Some(self.add(body)), signature: ">".to_owned() }
+        let target = self.add(body);
+        self.at_next_pc(START_ENTRY, Some(target), ">".to_owned())
     }
 
     /// Appends the check of the flag to `entry` and returns the block to go on in.
@@ -226,7 +238,7 @@ impl<'a> WrapperMaker<'a> {
     }
 }
 
-/// Moves what is in the entry block to a new block, which keeps the parameters; the entry block is empty then.
+/// Moves the contents of the entry block, with its parameters, to a new block. The entry block is empty afterwards.
 fn move_entry(body: &mut Function) -> Block {
     let entry = body.entry();
     let moved = body.add_block();

@@ -23,7 +23,7 @@ mod map;
 mod rewrite;
 
 use pvm_isa::metadata;
-use ssa::{FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Signature, Type};
+use ssa::{DataId, FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Signature, Type};
 
 pub use map::{HOST_CALLS, ImportMap, ImportMapError, host_call_number};
 
@@ -147,7 +147,7 @@ fn plural(names: &[String]) -> &'static str {
     if names.len() == 1 { "" } else { "s" }
 }
 
-/// Writes the actions of all imports into the reachable functions.
+/// Writes the actions of all imports into the reachable functions. Addresses that the program passes are in `memory`.
 ///
 /// Returns the host calls that are left, and the action of each import for the metadata.
 ///
@@ -155,6 +155,7 @@ fn plural(names: &[String]) -> &'static str {
 /// If an import has no action, or one that does not fit its signature.
 pub fn resolve(
     module: &mut Module,
+    memory: Option<DataId>,
     map: &ImportMap,
     reachable: &Reachable,
 ) -> Result<(HostCalls, Vec<metadata::Import>), ImportError> {
@@ -187,7 +188,7 @@ pub fn resolve(
     if !misfits.is_empty() {
         return Err(ImportError::Signatures(misfits));
     }
-    Ok((rewrite::rewrite(module, &actions, reachable)?, report))
+    Ok((rewrite::rewrite(module, memory, &actions, reachable)?, report))
 }
 
 fn as_import(id: FuncId, decl: &FuncDecl) -> Option<(FuncId, Import)> {

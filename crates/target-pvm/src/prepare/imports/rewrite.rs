@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use ssa::{
-    Addr, BinaryOp, DataId, DataKind, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst,
-    InstData, MemFlags, MemType, Module, Signature, TrapCode, Type, UnaryOp, Value,
+    Addr, BinaryOp, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
+    MemFlags, MemType, Module, Signature, TrapCode, Type, UnaryOp, Value,
 };
 
 use super::{HostCalls, ImportAction, ImportError};
@@ -25,6 +25,7 @@ type Actions = IdVec<FuncId, Option<ImportAction>>;
 
 pub(super) fn rewrite(
     module: &mut Module,
+    memory: Option<DataId>,
     actions: &Actions,
     reachable: &Reachable,
 ) -> Result<HostCalls, ImportError> {
@@ -37,7 +38,6 @@ pub(super) fn rewrite(
     }
     let funcs: Vec<FuncId> =
         actions.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
-    let memory = module.memory().map(|(id, _)| id);
     let mut cx = Context {
         module,
         actions,
@@ -73,15 +73,7 @@ fn thunk(module: &Module, id: FuncId) -> Function {
 }
 
 fn add_variable(module: &mut Module) -> DataId {
-    module.data.push(DataObject {
-        name: "__host_call_r8".into(),
-        kind: DataKind::Variable,
-        size: 8,
-        align: 8,
-        init: Vec::new(),
-        relocs: Vec::new(),
-        addresses: Vec::new(),
-    })
+    module.data.push(DataObject::variable("__host_call_r8", 8))
 }
 
 /// State shared by all functions.
@@ -132,15 +124,8 @@ impl Context<'_> {
         let text = format!("{module}.{field} is not available");
         let length = text.len();
         let data = *self.import_names.entry(import).or_insert_with(|| {
-            self.module.data.push(DataObject {
-                name: format!("__import_name.{module}.{field}"),
-                kind: DataKind::Constant,
-                size: length as u32,
-                align: 1,
-                init: text.into_bytes(),
-                relocs: Vec::new(),
-                addresses: Vec::new(),
-            })
+            let name = format!("__import_name.{module}.{field}");
+            self.module.data.push(DataObject::constant(name, 1, text.into_bytes()))
         });
         (data, length as i64)
     }
@@ -386,6 +371,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::linear_memory;
     use crate::prepare::imports::{ImportMap, resolve};
     use pvm_isa::GpVersion;
     use ssa::EntityId;
@@ -406,8 +392,8 @@ mod tests {
     fn resolved(map: &str) -> (Module, HostCalls) {
         let mut module = module();
         let map = ImportMap::parse(map, GpVersion::V08).expect("well-formed");
-        let reachable = all(&module);
-        let (host_calls, _) = resolve(&mut module, &map, &reachable).expect("resolves");
+        let (reachable, memory) = (all(&module), linear_memory(&module));
+        let (host_calls, _) = resolve(&mut module, memory, &map, &reachable).expect("resolves");
         ssa::verify(&module).expect("verifies");
         (module, host_calls)
     }
@@ -460,11 +446,11 @@ mod tests {
     #[test]
     fn unmapped_imports_are_all_listed() {
         let mut module = module();
-        let reachable = all(&module);
-        let error = resolve(&mut module, &ImportMap::default(), &reachable).expect_err("unmapped");
+        let (reachable, memory) = (all(&module), linear_memory(&module));
+        let error = resolve(&mut module, memory, &ImportMap::default(), &reachable).expect_err("unmapped");
         assert_eq!(error, ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()]));
         let auto = ImportMap::default().with_auto(1000);
-        let (host_calls, report) = resolve(&mut module, &auto, &reachable).expect("numbered");
+        let (host_calls, report) = resolve(&mut module, memory, &auto, &reachable).expect("numbered");
         assert!(host_calls.values().flatten().any(|&number| number == 1000));
         let numbers: Vec<_> = report.iter().map(|import| import.kind).collect();
         assert!(numbers.contains(&pvm_isa::metadata::ImportKind::Ecalli(1002)));
@@ -477,8 +463,8 @@ mod tests {
         let call = func.blocks[ssa::Block::new(0)].insts[1];
         let param = func.add_param(ssa::Block::new(0), Type::I64);
         func.insts[call].map_args(|_| param);
-        let reachable = all(&module);
-        let error = resolve(&mut module, &ImportMap::default().with_auto(1), &reachable);
+        let (reachable, memory) = (all(&module), linear_memory(&module));
+        let error = resolve(&mut module, memory, &ImportMap::default().with_auto(1), &reachable);
         assert_eq!(
             error.expect_err("not constant"),
             ImportError::NumberNotConstant { function: "second".into() }

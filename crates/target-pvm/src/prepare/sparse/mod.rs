@@ -18,25 +18,25 @@ mod code;
 mod form;
 mod pieces;
 
-use ssa::{DataKind, InstData, Module, Segment};
+use ssa::{DataId, DataKind, InstData, Module, Segment};
 
 use crate::Goal;
-use crate::memory::{Window, lowest_rw_start};
+use crate::memory::{ProgramLayout, Window, linear};
 use form::Form;
 use pieces::{end, pieces};
 
 /// Minimum number of zeros that are left out of the file.
 pub const MIN_GAP: u32 = 16 << 10;
 
-/// Turns segments into code that copies them, where that is better. Returns the window of linear memory for the memory
-/// plan, if there is a memory; its segments are disjoint afterwards.
-pub fn copy_at_start(module: &mut Module, goal: Goal) -> Option<Window> {
-    let (_, memory) = module.memory()?;
-    let mut window = Window::of(memory);
-    let bounds = (window.first, memory.min_bytes);
-    let mut near = pieces(memory, form::MIN_DISTANCE);
+/// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
+/// for the memory plan; the segments are disjoint afterwards.
+pub fn copy_at_start(module: &mut Module, memory: DataId, layout: &ProgramLayout, goal: Goal) -> Window {
+    let mut window = Window::of(module, memory, layout);
+    let linear = linear(module, memory);
+    let bounds = (window.first, linear.min_bytes);
+    let mut near = pieces(linear, form::MIN_DISTANCE);
     let mut copied = None;
-    if identity_is_possible(module, &near, &window)
+    if identity_is_possible(module, layout, &near, &window)
         && let Some(form) = Form::cheapest(&near, bounds, goal)
         && identity_pays(module, &form, goal)
     {
@@ -49,18 +49,16 @@ pub fn copy_at_start(module: &mut Module, goal: Goal) -> Option<Window> {
         near.truncate(cut);
         copied = Some(form);
     }
-    set_segments(module, near, copied);
-    Some(window)
+    set_segments(module, memory, near);
+    if let Some(form) = copied {
+        module.start = Some(code::add_start(module, memory, form));
+    }
+    window
 }
 
-fn set_segments(module: &mut Module, near: Vec<Segment>, copied: Option<Form>) {
-    let (id, _) = module.memory().expect("the caller has seen it");
-    if let DataKind::Memory(memory) = &mut module.data[id].kind {
-        memory.segments = near;
-    }
-    if let Some(form) = copied {
-        let start = code::add_start(module, id, form);
-        module.start = Some(start);
+fn set_segments(module: &mut Module, memory: DataId, segments: Vec<Segment>) {
+    if let DataKind::Memory(linear) = &mut module.data[memory].kind {
+        linear.segments = segments;
     }
 }
 
@@ -93,10 +91,15 @@ const SAVED_PER_ACCESS: usize = 2;
 const ENTRY_BYTES: usize = 60;
 
 /// Whether linear memory can be at its wasm addresses: everything else fits below the first byte in use.
-fn identity_is_possible(module: &Module, pieces: &[Segment], window: &Window) -> bool {
+fn identity_is_possible(
+    module: &Module,
+    layout: &ProgramLayout,
+    pieces: &[Segment],
+    window: &Window,
+) -> bool {
     let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
     let others: u64 = module.data.values().map(|object| u64::from(object.size) + 16).sum();
-    window.first > 0 && u64::from(lowest_rw_start()) + data + others <= u64::from(window.first)
+    window.first > 0 && u64::from(layout.rw_start(0)) + data + others <= u64::from(window.first)
 }
 
 fn identity_pays(module: &Module, form: &Form, goal: Goal) -> bool {
@@ -117,6 +120,8 @@ fn identity_pays(module: &Module, form: &Form, goal: Goal) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ssa::EntityId;
+
     use super::*;
 
     fn module(memory: &str) -> Module {
@@ -124,9 +129,21 @@ mod tests {
         ssa::parse_module(&text).expect("parses")
     }
 
+    /// The id of the memory in [`module`].
+    fn memory() -> DataId {
+        EntityId::new(0)
+    }
+
+    fn copy_at_start(module: &mut Module, goal: Goal) -> Window {
+        super::copy_at_start(module, memory(), &ProgramLayout::SPI, goal)
+    }
+
     fn segments(module: &Module) -> Vec<(u32, usize)> {
-        let (_, memory) = module.memory().expect("there");
-        memory.segments.iter().map(|segment| (segment.offset, segment.bytes.len())).collect()
+        linear(module, memory())
+            .segments
+            .iter()
+            .map(|segment| (segment.offset, segment.bytes.len()))
+            .collect()
     }
 
     fn copied(module: &Module) -> String {
@@ -138,14 +155,14 @@ mod tests {
     fn distant_data_is_copied_and_near_data_stays() {
         let text = format!("{{ 100: 0102, 900000: {}, 900131: 0405, 940000: 06 }}", "03".repeat(100));
         let mut module = module(&text);
-        let window = copy_at_start(&mut module, Goal::Size).expect("there is memory");
+        let window = copy_at_start(&mut module, Goal::Size);
         ssa::verify(&module).expect("verifies");
         assert_eq!((window.first, window.is_identity), (0, false));
         assert_eq!(segments(&module), [(100, 2)]);
         let constants: Vec<_> =
             module.data.values().skip(1).map(|object| (object.name.as_str(), object.size)).collect();
         assert_eq!(constants, [("__initial.900000", 136)], "few zeros are cheaper than another loop");
-        assert_eq!(module.data[ssa::EntityId::new(1)].init[130..134], [0, 4, 5, 0]);
+        assert_eq!(module.data[EntityId::new(1)].init[130..134], [0, 4, 5, 0]);
         assert!(copied(&module).contains("store.u32 v0, [@mem + 940000]"), "{}", copied(&module));
     }
 
@@ -177,15 +194,14 @@ mod tests {
     #[test]
     fn the_window_is_determined_before_segments_change() {
         let mut last = module("native_stack=900000 { 20000: 01, 100000: 02, 850000: 00 }");
-        let window = copy_at_start(&mut last, Goal::Size).expect("there is memory");
+        let window = copy_at_start(&mut last, Goal::Size);
         assert_eq!((window.first, window.replaced_stack), (0, 49_999));
         assert_eq!(segments(&last), []);
         let mut first = module("native_stack=900000 { 900000: 01 }");
-        let (id, _) = first.memory().expect("there");
-        if let DataKind::Memory(memory) = &mut first.data[id].kind {
+        if let DataKind::Memory(memory) = &mut first.data[memory()].kind {
             memory.segments.push(Segment { offset: 0, bytes: vec![] });
         }
-        let window = copy_at_start(&mut first, Goal::Size).expect("there is memory");
+        let window = copy_at_start(&mut first, Goal::Size);
         assert_eq!((window.first, window.replaced_stack), (900_000, 900_000));
     }
 
@@ -202,7 +218,7 @@ mod tests {
             [(Goal::Speed, 524_288, false), (Goal::Balance, 524_288, true), (Goal::Size, 524_288, true)];
         for (goal, top, copied) in cases.into_iter().chain([(Goal::Size, 131_072, false)]) {
             let mut module = ssa::parse_module(&text(top)).expect("parses");
-            let window = copy_at_start(&mut module, goal).expect("there is memory");
+            let window = copy_at_start(&mut module, goal);
             assert_eq!((window.first, window.is_identity), (top, copied), "{goal:?} {top}");
             assert_eq!(segments(&module).is_empty(), copied);
         }
