@@ -21,6 +21,7 @@
 //! - execution units: `A`LU, `L`oad, `S`tore, `M`ul, `D`iv;
 //! - where they apply, `bytes`: the bytes of memory that a load or store accesses; `absolute`: the form of a
 //!   register-relative access with a constant address; `constant`: the form of a store that stores a constant;
+//!   `immediate` and `immediate_first`: the forms of an operation with a constant as second or as first operand;
 //!   `inverse`: the branch with the opposite condition.
 //!
 //! Latency, slots and units are the block-cost model of 0.8.
@@ -162,40 +163,40 @@ macro_rules! for_each_inst {
                 LoadImmJumpInd     load_imm_jump_ind    180 180 WR   indirect    22     [1]         none;
             }
             Reg3 {
-                Add32              add_32               190 190 RRW  next        2      [2/3]       A;
-                Sub32              sub_32               191 191 RRW  next        2      [2/3]       A;
-                Mul32              mul_32               192 192 RRW  next        4      [2/3]       AM;
+                Add32              add_32               190 190 RRW  next        2      [2/3]       A immediate=AddImm32;
+                Sub32              sub_32               191 191 RRW  next        2      [2/3]       A immediate_first=NegAddImm32;
+                Mul32              mul_32               192 192 RRW  next        4      [2/3]       AM immediate=MulImm32;
                 DivU32             div_u_32             193 193 RRW  next        60     [4]         AD;
                 DivS32             div_s_32             194 194 RRW  next        60     [4]         AD;
                 RemU32             rem_u_32             195 195 RRW  next        60     [4]         AD;
                 RemS32             rem_s_32             196 196 RRW  next        60     [4]         AD;
-                ShloL32            shlo_l_32            197 197 RRW  next        2      [3/4 value] A;
-                ShloR32            shlo_r_32            198 198 RRW  next        2      [3/4 value] A;
-                SharR32            shar_r_32            199 199 RRW  next        2      [3/4 value] A;
-                Add64              add_64               200 200 RRW  next        1      [1/2]       A;
-                Sub64              sub_64               201 201 RRW  next        1      [1/2]       A;
-                Mul64              mul_64               202 202 RRW  next        3      [1/2]       AM;
+                ShloL32            shlo_l_32            197 197 RRW  next        2      [3/4 value] A immediate=ShloLImm32 immediate_first=ShloLImmAlt32;
+                ShloR32            shlo_r_32            198 198 RRW  next        2      [3/4 value] A immediate=ShloRImm32 immediate_first=ShloRImmAlt32;
+                SharR32            shar_r_32            199 199 RRW  next        2      [3/4 value] A immediate=SharRImm32 immediate_first=SharRImmAlt32;
+                Add64              add_64               200 200 RRW  next        1      [1/2]       A immediate=AddImm64;
+                Sub64              sub_64               201 201 RRW  next        1      [1/2]       A immediate_first=NegAddImm64;
+                Mul64              mul_64               202 202 RRW  next        3      [1/2]       AM immediate=MulImm64;
                 DivU64             div_u_64             203 203 RRW  next        60     [4]         AD;
                 DivS64             div_s_64             204 204 RRW  next        60     [4]         AD;
                 RemU64             rem_u_64             205 205 RRW  next        60     [4]         AD;
                 RemS64             rem_s_64             206 206 RRW  next        60     [4]         AD;
-                ShloL64            shlo_l_64            207 207 RRW  next        1      [2/3 value] A;
-                ShloR64            shlo_r_64            208 208 RRW  next        1      [2/3 value] A;
-                SharR64            shar_r_64            209 209 RRW  next        1      [2/3 value] A;
-                And                and                  210 210 RRW  next        1      [1/2]       A;
-                Xor                xor                  211 211 RRW  next        1      [1/2]       A;
-                Or                 or                   212 212 RRW  next        1      [1/2]       A;
+                ShloL64            shlo_l_64            207 207 RRW  next        1      [2/3 value] A immediate=ShloLImm64 immediate_first=ShloLImmAlt64;
+                ShloR64            shlo_r_64            208 208 RRW  next        1      [2/3 value] A immediate=ShloRImm64 immediate_first=ShloRImmAlt64;
+                SharR64            shar_r_64            209 209 RRW  next        1      [2/3 value] A immediate=SharRImm64 immediate_first=SharRImmAlt64;
+                And                and                  210 210 RRW  next        1      [1/2]       A immediate=AndImm;
+                Xor                xor                  211 211 RRW  next        1      [1/2]       A immediate=XorImm;
+                Or                 or                   212 212 RRW  next        1      [1/2]       A immediate=OrImm;
                 MulUpperSS         mul_upper_s_s        213 213 RRW  next        4      [4]         AM;
                 MulUpperUU         mul_upper_u_u        214 214 RRW  next        4      [4]         AM;
                 MulUpperSU         mul_upper_s_u        215 215 RRW  next        6      [4]         AM;
-                SetLtU             set_lt_u             216 216 RRW  next        3      [3]         A;
-                SetLtS             set_lt_s             217 217 RRW  next        3      [3]         A;
-                CmovIz             cmov_iz              218 218 RRU  next        2      [2]         A;
-                CmovNz             cmov_nz              219 219 RRU  next        2      [2]         A;
+                SetLtU             set_lt_u             216 216 RRW  next        3      [3]         A immediate=SetLtUImm immediate_first=SetGtUImm;
+                SetLtS             set_lt_s             217 217 RRW  next        3      [3]         A immediate=SetLtSImm immediate_first=SetGtSImm;
+                CmovIz             cmov_iz              218 218 RRU  next        2      [2]         A immediate_first=CmovIzImm;
+                CmovNz             cmov_nz              219 219 RRU  next        2      [2]         A immediate_first=CmovNzImm;
                 RotL64             rot_l_64             220 220 RRW  next        1      [2/3 value] A;
                 RotL32             rot_l_32             221 221 RRW  next        2      [3/4 value] A;
-                RotR64             rot_r_64             222 222 RRW  next        1      [2/3 value] A;
-                RotR32             rot_r_32             223 223 RRW  next        2      [3/4 value] A;
+                RotR64             rot_r_64             222 222 RRW  next        1      [2/3 value] A immediate=RotR64Imm immediate_first=RotR64ImmAlt;
+                RotR32             rot_r_32             223 223 RRW  next        2      [3/4 value] A immediate=RotR32Imm immediate_first=RotR32ImmAlt;
                 AndInv             and_inv              224 224 RRW  next        2      [3]         A;
                 OrInv              or_inv               225 225 RRW  next        2      [3]         A;
                 Xnor               xnor                 226 226 RRW  next        2      [2/3]       A;
@@ -438,11 +439,20 @@ struct Forms {
     bytes: u8,
     absolute: Option<Opcode>,
     constant: Option<Opcode>,
+    immediate: Option<Opcode>,
+    immediate_first: Option<Opcode>,
     inverse: Option<Opcode>,
 }
 
 impl Forms {
-    const NONE: Self = Self { bytes: 0, absolute: None, constant: None, inverse: None };
+    const NONE: Self = Self {
+        bytes: 0,
+        absolute: None,
+        constant: None,
+        immediate: None,
+        immediate_first: None,
+        inverse: None,
+    };
 }
 
 struct Row {
@@ -527,6 +537,17 @@ impl Opcode {
     /// The store of a constant to a register-relative address that corresponds to this store of a register.
     pub fn constant_form(self) -> Option<Opcode> {
         self.row().forms.constant
+    }
+
+    /// The operation on a register and a constant that corresponds to this one on two registers, with the constant as
+    /// second operand.
+    pub fn immediate_form(self) -> Option<Opcode> {
+        self.row().forms.immediate
+    }
+
+    /// As [`immediate_form`](Self::immediate_form), with the constant as first operand.
+    pub fn immediate_first_form(self) -> Option<Opcode> {
+        self.row().forms.immediate_first
     }
 
     /// The conditional branch with the opposite condition.

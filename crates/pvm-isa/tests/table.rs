@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pvm_isa::testing::Rng;
-use pvm_isa::{Flow, GpVersion, Inst, Opcode, Role};
+use pvm_isa::{Flow, Format, GpVersion, Inst, Opcode, Role};
 
 const FACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/targets/pvm/instructions.csv");
 
@@ -62,6 +62,26 @@ fn loads_and_stores_have_the_sizes_and_forms_of_their_names() {
         assert_eq!(op.absolute_form().map(|form| form.mnemonic().to_owned()), absolute, "{op}");
         let constant = name.strip_prefix("store_ind_").map(|width| format!("store_imm_ind_{width}"));
         assert_eq!(op.constant_form().map(|form| form.mnemonic().to_owned()), constant, "{op}");
+    }
+}
+
+#[test]
+fn every_operation_with_an_immediate_is_a_form_of_one_between_registers() {
+    let forms = Opcode::ALL.iter().flat_map(|op| [op.immediate_form(), op.immediate_first_form()]).flatten();
+    let forms: Vec<Opcode> = forms.collect();
+    let unique: BTreeSet<Opcode> = forms.iter().copied().collect();
+    assert_eq!(unique.len(), forms.len());
+    let is_operation = |op: &Opcode| op.format() == Format::Reg2Imm && op.access_bytes().is_none();
+    assert_eq!(unique, Opcode::ALL.iter().copied().filter(is_operation).collect());
+    for op in Opcode::ALL.iter().copied().filter(|op| op.immediate_form().is_some()) {
+        let plain = op.immediate_form().expect("filtered").mnemonic().replace("_imm", "");
+        assert_eq!(plain, op.mnemonic());
+        assert_eq!(op.format(), Format::Reg3);
+    }
+    for op in Opcode::ALL.iter().copied().filter(|op| op.immediate_first_form().is_some()) {
+        let plain = op.immediate_first_form().expect("filtered").mnemonic().replace("_imm", "");
+        let plain = plain.replace("_alt", "").replace("neg_add", "sub").replace("set_gt", "set_lt");
+        assert_eq!(plain, op.mnemonic());
     }
 }
 

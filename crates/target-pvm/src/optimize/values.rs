@@ -237,14 +237,9 @@ impl State {
         let immediate = |reg: PReg| {
             self.constants.get(&self.regs[reg.index()]).and_then(|&value| i32::try_from(value).ok())
         };
-        let op = match op {
-            Opcode::Add64 => Opcode::AddImm64,
-            Opcode::Add32 => Opcode::AddImm32,
-            Opcode::And => Opcode::AndImm,
-            Opcode::Or => Opcode::OrImm,
-            Opcode::Xor => Opcode::XorImm,
-            _ => return inst,
-        };
+        // Cheap operations whose operands may be exchanged.
+        let is_simple = matches!(op, Opcode::Add64 | Opcode::Add32 | Opcode::And | Opcode::Or | Opcode::Xor);
+        let Some(op) = op.immediate_form().filter(|_| is_simple) else { return inst };
         match (immediate(a), immediate(b)) {
             (_, Some(imm)) => Inst::BinaryImm { op, dst, src: a, imm },
             (Some(imm), None) => Inst::BinaryImm { op, dst, src: b, imm },
