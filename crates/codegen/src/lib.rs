@@ -13,6 +13,7 @@ mod compile;
 mod emit;
 mod frame;
 pub mod layout;
+mod liveness;
 mod mir;
 mod regalloc;
 mod relax;
@@ -24,9 +25,10 @@ pub mod toy;
 pub use compile::{Fragments, MIR, compile_function, compile_functions, pass_names, print_function};
 pub use emit::{CodeBuffer, Encode, Fixup, FixupSite, Fragment, Label, Place, Reference, emit};
 pub use frame::{FrameLayout, frame_region, predecessors, registers_to_save};
+pub use liveness::{Live, Liveness};
 pub use mir::{
-    Block, BlockData, Control, Costs, Fixed, Function, Insts, Isa, Operand, PReg, RegClass, RegSet, Register,
-    RegisterInfo, Reuse, Role, SAVE, SpillSlot, StackSlot, Succ, VReg, VRegData,
+    Block, BlockData, Control, Costs, Effects, Fixed, Function, Insts, Isa, Operand, PReg, RegClass, RegSet,
+    Register, RegisterInfo, Reuse, Role, SAVE, SlotAccess, SpillSlot, StackSlot, Succ, VReg, VRegData,
 };
 pub use regalloc::allocate;
 pub use relax::{Code, Placement, relax};

@@ -15,8 +15,8 @@ use std::fmt;
 use ssa::{EntityId, IdVec};
 
 use crate::mir::{
-    Block, Control, Costs, Function, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse,
-    Role, StackSlot, VReg,
+    Block, Control, Costs, Effects, Function, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo,
+    Reuse, Role, SlotAccess, StackSlot, VReg,
 };
 
 pub use generate::{Rng, Shape, random_function};
@@ -126,6 +126,14 @@ impl Isa for Toy {
 
     fn clobbers<R: Register>(inst: &ToyInst<R>) -> RegSet {
         inst.clobbers
+    }
+
+    fn add_effects(inst: &ToyInst<PReg>, effects: &mut Effects) {
+        effects.slot = match inst.op {
+            Op::Spill(StackSlot::Spill(slot)) => Some(SlotAccess { slot, is_store: true }),
+            Op::Reload(StackSlot::Spill(slot)) => Some(SlotAccess { slot, is_store: false }),
+            _ => None,
+        };
     }
 
     fn as_copy<R: Register>(inst: &ToyInst<R>) -> Option<(R, R)> {

@@ -57,7 +57,7 @@ macro_rules! constructor {
 
 macro_rules! constructors {
     ($($format:ident { $($variant:ident $mnemonic:ident $n072:tt $n08:tt $roles:ident $flow:ident
-        $cycles:tt $slots:tt $units:ident;)* })*) => {
+        $cycles:tt $slots:tt $units:ident $($property:ident = $value:tt)*;)* })*) => {
         $($(constructor!($format $variant $mnemonic);)*)*
     };
 }

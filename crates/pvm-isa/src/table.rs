@@ -18,7 +18,11 @@
 //! - latency in cycles;
 //! - decode slots: `[n]`, or `[a/b]`: a if the destination is also a source, else b; with `value` only the first
 //!   register counts as such a source;
-//! - execution units: `A`LU, `L`oad, `S`tore, `M`ul, `D`iv.
+//! - execution units: `A`LU, `L`oad, `S`tore, `M`ul, `D`iv;
+//! - where they apply, `bytes`: the bytes of memory that a load or store accesses; `absolute`: the form of a
+//!   register-relative access with a constant address; `constant`: the form of a store that stores a constant;
+//!   `immediate` and `immediate_first`: the forms of an operation with a constant as second or as first operand;
+//!   `inverse`: the branch with the opposite condition.
 //!
 //! Latency, slots and units are the block-cost model of 0.8.
 //!
@@ -47,10 +51,10 @@ macro_rules! for_each_inst {
                 LoadImm64          load_imm_64           20  20 W    next        1      [2]         none;
             }
             Imm2 {
-                StoreImmU8         store_imm_u8          30  30 none next        25     [1]         AS;
-                StoreImmU16        store_imm_u16         31  31 none next        25     [1]         AS;
-                StoreImmU32        store_imm_u32         32  32 none next        25     [1]         AS;
-                StoreImmU64        store_imm_u64         33  33 none next        25     [1]         AS;
+                StoreImmU8         store_imm_u8          30  30 none next        25     [1]         AS bytes=1;
+                StoreImmU16        store_imm_u16         31  31 none next        25     [1]         AS bytes=2;
+                StoreImmU32        store_imm_u32         32  32 none next        25     [1]         AS bytes=4;
+                StoreImmU64        store_imm_u64         33  33 none next        25     [1]         AS bytes=8;
             }
             Off {
                 Jump               jump                  40  40 none jump        15     [1]         none;
@@ -58,36 +62,36 @@ macro_rules! for_each_inst {
             RegImm {
                 JumpInd            jump_ind              50  50 R    indirect    22     [1]         none;
                 LoadImm            load_imm              51  51 W    next        1      [1]         none;
-                LoadU8             load_u8               52  52 W    next        L2_HIT [1]         AL;
-                LoadI8             load_i8               53  53 W    next        L2_HIT [1]         AL;
-                LoadU16            load_u16              54  54 W    next        L2_HIT [1]         AL;
-                LoadI16            load_i16              55  55 W    next        L2_HIT [1]         AL;
-                LoadU32            load_u32              56  56 W    next        L2_HIT [1]         AL;
-                LoadI32            load_i32              57  57 W    next        L2_HIT [1]         AL;
-                LoadU64            load_u64              58  58 W    next        L2_HIT [1]         AL;
-                StoreU8            store_u8              59  59 R    next        25     [1]         AS;
-                StoreU16           store_u16             60  60 R    next        25     [1]         AS;
-                StoreU32           store_u32             61  61 R    next        25     [1]         AS;
-                StoreU64           store_u64             62  62 R    next        25     [1]         AS;
+                LoadU8             load_u8               52  52 W    next        L2_HIT [1]         AL bytes=1;
+                LoadI8             load_i8               53  53 W    next        L2_HIT [1]         AL bytes=1;
+                LoadU16            load_u16              54  54 W    next        L2_HIT [1]         AL bytes=2;
+                LoadI16            load_i16              55  55 W    next        L2_HIT [1]         AL bytes=2;
+                LoadU32            load_u32              56  56 W    next        L2_HIT [1]         AL bytes=4;
+                LoadI32            load_i32              57  57 W    next        L2_HIT [1]         AL bytes=4;
+                LoadU64            load_u64              58  58 W    next        L2_HIT [1]         AL bytes=8;
+                StoreU8            store_u8              59  59 R    next        25     [1]         AS bytes=1;
+                StoreU16           store_u16             60  60 R    next        25     [1]         AS bytes=2;
+                StoreU32           store_u32             61  61 R    next        25     [1]         AS bytes=4;
+                StoreU64           store_u64             62  62 R    next        25     [1]         AS bytes=8;
             }
             RegImm2 {
-                StoreImmIndU8      store_imm_ind_u8      70  70 R    next        25     [1]         AS;
-                StoreImmIndU16     store_imm_ind_u16     71  71 R    next        25     [1]         AS;
-                StoreImmIndU32     store_imm_ind_u32     72  72 R    next        25     [1]         AS;
-                StoreImmIndU64     store_imm_ind_u64     73  73 R    next        25     [1]         AS;
+                StoreImmIndU8      store_imm_ind_u8      70  70 R    next        25     [1]         AS bytes=1 absolute=StoreImmU8;
+                StoreImmIndU16     store_imm_ind_u16     71  71 R    next        25     [1]         AS bytes=2 absolute=StoreImmU16;
+                StoreImmIndU32     store_imm_ind_u32     72  72 R    next        25     [1]         AS bytes=4 absolute=StoreImmU32;
+                StoreImmIndU64     store_imm_ind_u64     73  73 R    next        25     [1]         AS bytes=8 absolute=StoreImmU64;
             }
             RegImmOff {
                 LoadImmJump        load_imm_jump         80  80 W    jump        15     [1]         none;
-                BranchEqImm        branch_eq_imm         81  81 R    branch      20     [1]         A;
-                BranchNeImm        branch_ne_imm         82  82 R    branch      20     [1]         A;
-                BranchLtUImm       branch_lt_u_imm       83  83 R    branch      20     [1]         A;
-                BranchLeUImm       branch_le_u_imm       84  84 R    branch      20     [1]         A;
-                BranchGeUImm       branch_ge_u_imm       85  85 R    branch      20     [1]         A;
-                BranchGtUImm       branch_gt_u_imm       86  86 R    branch      20     [1]         A;
-                BranchLtSImm       branch_lt_s_imm       87  87 R    branch      20     [1]         A;
-                BranchLeSImm       branch_le_s_imm       88  88 R    branch      20     [1]         A;
-                BranchGeSImm       branch_ge_s_imm       89  89 R    branch      20     [1]         A;
-                BranchGtSImm       branch_gt_s_imm       90  90 R    branch      20     [1]         A;
+                BranchEqImm        branch_eq_imm         81  81 R    branch      20     [1]         A inverse=BranchNeImm;
+                BranchNeImm        branch_ne_imm         82  82 R    branch      20     [1]         A inverse=BranchEqImm;
+                BranchLtUImm       branch_lt_u_imm       83  83 R    branch      20     [1]         A inverse=BranchGeUImm;
+                BranchLeUImm       branch_le_u_imm       84  84 R    branch      20     [1]         A inverse=BranchGtUImm;
+                BranchGeUImm       branch_ge_u_imm       85  85 R    branch      20     [1]         A inverse=BranchLtUImm;
+                BranchGtUImm       branch_gt_u_imm       86  86 R    branch      20     [1]         A inverse=BranchLeUImm;
+                BranchLtSImm       branch_lt_s_imm       87  87 R    branch      20     [1]         A inverse=BranchGeSImm;
+                BranchLeSImm       branch_le_s_imm       88  88 R    branch      20     [1]         A inverse=BranchGtSImm;
+                BranchGeSImm       branch_ge_s_imm       89  89 R    branch      20     [1]         A inverse=BranchLtSImm;
+                BranchGtSImm       branch_gt_s_imm       90  90 R    branch      20     [1]         A inverse=BranchLeSImm;
             }
             Reg2 {
                 MoveReg            move_reg             100 100 WR   next        0      [1]         none;
@@ -104,17 +108,17 @@ macro_rules! for_each_inst {
                 ReverseBytes       reverse_bytes        111 110 WR   next        1      [1/2]       A;
             }
             Reg2Imm {
-                StoreIndU8         store_ind_u8         120 120 RR   next        25     [1]         AS;
-                StoreIndU16        store_ind_u16        121 121 RR   next        25     [1]         AS;
-                StoreIndU32        store_ind_u32        122 122 RR   next        25     [1]         AS;
-                StoreIndU64        store_ind_u64        123 123 RR   next        25     [1]         AS;
-                LoadIndU8          load_ind_u8          124 124 WR   next        L2_HIT [1]         AL;
-                LoadIndI8          load_ind_i8          125 125 WR   next        L2_HIT [1]         AL;
-                LoadIndU16         load_ind_u16         126 126 WR   next        L2_HIT [1]         AL;
-                LoadIndI16         load_ind_i16         127 127 WR   next        L2_HIT [1]         AL;
-                LoadIndU32         load_ind_u32         128 128 WR   next        L2_HIT [1]         AL;
-                LoadIndI32         load_ind_i32         129 129 WR   next        L2_HIT [1]         AL;
-                LoadIndU64         load_ind_u64         130 130 WR   next        L2_HIT [1]         AL;
+                StoreIndU8         store_ind_u8         120 120 RR   next        25     [1]         AS bytes=1 absolute=StoreU8 constant=StoreImmIndU8;
+                StoreIndU16        store_ind_u16        121 121 RR   next        25     [1]         AS bytes=2 absolute=StoreU16 constant=StoreImmIndU16;
+                StoreIndU32        store_ind_u32        122 122 RR   next        25     [1]         AS bytes=4 absolute=StoreU32 constant=StoreImmIndU32;
+                StoreIndU64        store_ind_u64        123 123 RR   next        25     [1]         AS bytes=8 absolute=StoreU64 constant=StoreImmIndU64;
+                LoadIndU8          load_ind_u8          124 124 WR   next        L2_HIT [1]         AL bytes=1 absolute=LoadU8;
+                LoadIndI8          load_ind_i8          125 125 WR   next        L2_HIT [1]         AL bytes=1 absolute=LoadI8;
+                LoadIndU16         load_ind_u16         126 126 WR   next        L2_HIT [1]         AL bytes=2 absolute=LoadU16;
+                LoadIndI16         load_ind_i16         127 127 WR   next        L2_HIT [1]         AL bytes=2 absolute=LoadI16;
+                LoadIndU32         load_ind_u32         128 128 WR   next        L2_HIT [1]         AL bytes=4 absolute=LoadU32;
+                LoadIndI32         load_ind_i32         129 129 WR   next        L2_HIT [1]         AL bytes=4 absolute=LoadI32;
+                LoadIndU64         load_ind_u64         130 130 WR   next        L2_HIT [1]         AL bytes=8 absolute=LoadU64;
                 AddImm32           add_imm_32           131 131 WR   next        2      [2/3]       A;
                 AndImm             and_imm              132 132 WR   next        1      [1/2]       A;
                 XorImm             xor_imm              133 133 WR   next        1      [1/2]       A;
@@ -148,51 +152,51 @@ macro_rules! for_each_inst {
                 RotR32ImmAlt       rot_r_32_imm_alt     161 161 WR   next        2      [4]         A;
             }
             Reg2Off {
-                BranchEq           branch_eq            170 170 RR   branch      20     [1]         A;
-                BranchNe           branch_ne            171 171 RR   branch      20     [1]         A;
-                BranchLtU          branch_lt_u          172 172 RR   branch      20     [1]         A;
-                BranchLtS          branch_lt_s          173 173 RR   branch      20     [1]         A;
-                BranchGeU          branch_ge_u          174 174 RR   branch      20     [1]         A;
-                BranchGeS          branch_ge_s          175 175 RR   branch      20     [1]         A;
+                BranchEq           branch_eq            170 170 RR   branch      20     [1]         A inverse=BranchNe;
+                BranchNe           branch_ne            171 171 RR   branch      20     [1]         A inverse=BranchEq;
+                BranchLtU          branch_lt_u          172 172 RR   branch      20     [1]         A inverse=BranchGeU;
+                BranchLtS          branch_lt_s          173 173 RR   branch      20     [1]         A inverse=BranchGeS;
+                BranchGeU          branch_ge_u          174 174 RR   branch      20     [1]         A inverse=BranchLtU;
+                BranchGeS          branch_ge_s          175 175 RR   branch      20     [1]         A inverse=BranchLtS;
             }
             Reg2Imm2 {
                 LoadImmJumpInd     load_imm_jump_ind    180 180 WR   indirect    22     [1]         none;
             }
             Reg3 {
-                Add32              add_32               190 190 RRW  next        2      [2/3]       A;
-                Sub32              sub_32               191 191 RRW  next        2      [2/3]       A;
-                Mul32              mul_32               192 192 RRW  next        4      [2/3]       AM;
+                Add32              add_32               190 190 RRW  next        2      [2/3]       A immediate=AddImm32;
+                Sub32              sub_32               191 191 RRW  next        2      [2/3]       A immediate_first=NegAddImm32;
+                Mul32              mul_32               192 192 RRW  next        4      [2/3]       AM immediate=MulImm32;
                 DivU32             div_u_32             193 193 RRW  next        60     [4]         AD;
                 DivS32             div_s_32             194 194 RRW  next        60     [4]         AD;
                 RemU32             rem_u_32             195 195 RRW  next        60     [4]         AD;
                 RemS32             rem_s_32             196 196 RRW  next        60     [4]         AD;
-                ShloL32            shlo_l_32            197 197 RRW  next        2      [3/4 value] A;
-                ShloR32            shlo_r_32            198 198 RRW  next        2      [3/4 value] A;
-                SharR32            shar_r_32            199 199 RRW  next        2      [3/4 value] A;
-                Add64              add_64               200 200 RRW  next        1      [1/2]       A;
-                Sub64              sub_64               201 201 RRW  next        1      [1/2]       A;
-                Mul64              mul_64               202 202 RRW  next        3      [1/2]       AM;
+                ShloL32            shlo_l_32            197 197 RRW  next        2      [3/4 value] A immediate=ShloLImm32 immediate_first=ShloLImmAlt32;
+                ShloR32            shlo_r_32            198 198 RRW  next        2      [3/4 value] A immediate=ShloRImm32 immediate_first=ShloRImmAlt32;
+                SharR32            shar_r_32            199 199 RRW  next        2      [3/4 value] A immediate=SharRImm32 immediate_first=SharRImmAlt32;
+                Add64              add_64               200 200 RRW  next        1      [1/2]       A immediate=AddImm64;
+                Sub64              sub_64               201 201 RRW  next        1      [1/2]       A immediate_first=NegAddImm64;
+                Mul64              mul_64               202 202 RRW  next        3      [1/2]       AM immediate=MulImm64;
                 DivU64             div_u_64             203 203 RRW  next        60     [4]         AD;
                 DivS64             div_s_64             204 204 RRW  next        60     [4]         AD;
                 RemU64             rem_u_64             205 205 RRW  next        60     [4]         AD;
                 RemS64             rem_s_64             206 206 RRW  next        60     [4]         AD;
-                ShloL64            shlo_l_64            207 207 RRW  next        1      [2/3 value] A;
-                ShloR64            shlo_r_64            208 208 RRW  next        1      [2/3 value] A;
-                SharR64            shar_r_64            209 209 RRW  next        1      [2/3 value] A;
-                And                and                  210 210 RRW  next        1      [1/2]       A;
-                Xor                xor                  211 211 RRW  next        1      [1/2]       A;
-                Or                 or                   212 212 RRW  next        1      [1/2]       A;
+                ShloL64            shlo_l_64            207 207 RRW  next        1      [2/3 value] A immediate=ShloLImm64 immediate_first=ShloLImmAlt64;
+                ShloR64            shlo_r_64            208 208 RRW  next        1      [2/3 value] A immediate=ShloRImm64 immediate_first=ShloRImmAlt64;
+                SharR64            shar_r_64            209 209 RRW  next        1      [2/3 value] A immediate=SharRImm64 immediate_first=SharRImmAlt64;
+                And                and                  210 210 RRW  next        1      [1/2]       A immediate=AndImm;
+                Xor                xor                  211 211 RRW  next        1      [1/2]       A immediate=XorImm;
+                Or                 or                   212 212 RRW  next        1      [1/2]       A immediate=OrImm;
                 MulUpperSS         mul_upper_s_s        213 213 RRW  next        4      [4]         AM;
                 MulUpperUU         mul_upper_u_u        214 214 RRW  next        4      [4]         AM;
                 MulUpperSU         mul_upper_s_u        215 215 RRW  next        6      [4]         AM;
-                SetLtU             set_lt_u             216 216 RRW  next        3      [3]         A;
-                SetLtS             set_lt_s             217 217 RRW  next        3      [3]         A;
-                CmovIz             cmov_iz              218 218 RRU  next        2      [2]         A;
-                CmovNz             cmov_nz              219 219 RRU  next        2      [2]         A;
+                SetLtU             set_lt_u             216 216 RRW  next        3      [3]         A immediate=SetLtUImm immediate_first=SetGtUImm;
+                SetLtS             set_lt_s             217 217 RRW  next        3      [3]         A immediate=SetLtSImm immediate_first=SetGtSImm;
+                CmovIz             cmov_iz              218 218 RRU  next        2      [2]         A immediate_first=CmovIzImm;
+                CmovNz             cmov_nz              219 219 RRU  next        2      [2]         A immediate_first=CmovNzImm;
                 RotL64             rot_l_64             220 220 RRW  next        1      [2/3 value] A;
                 RotL32             rot_l_32             221 221 RRW  next        2      [3/4 value] A;
-                RotR64             rot_r_64             222 222 RRW  next        1      [2/3 value] A;
-                RotR32             rot_r_32             223 223 RRW  next        2      [3/4 value] A;
+                RotR64             rot_r_64             222 222 RRW  next        1      [2/3 value] A immediate=RotR64Imm immediate_first=RotR64ImmAlt;
+                RotR32             rot_r_32             223 223 RRW  next        2      [3/4 value] A immediate=RotR32Imm immediate_first=RotR32ImmAlt;
                 AndInv             and_inv              224 224 RRW  next        2      [3]         A;
                 OrInv              or_inv               225 225 RRW  next        2      [3]         A;
                 Xnor               xnor                 226 226 RRW  next        2      [2/3]       A;
@@ -227,9 +231,18 @@ macro_rules! slots {
     };
 }
 
+macro_rules! form {
+    (bytes $n:literal) => {
+        $n
+    };
+    ($property:ident $opcode:ident) => {
+        Some(Opcode::$opcode)
+    };
+}
+
 macro_rules! define_opcodes {
     ($($format:ident { $($variant:ident $mnemonic:ident $n072:tt $n08:tt $roles:ident $flow:ident
-        $cycles:tt $slots:tt $units:ident;)* })*) => {
+        $cycles:tt $slots:tt $units:ident $($property:ident = $value:tt)*;)* })*) => {
         /// An instruction's operation. Dense: `op as usize` is the row of the table.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
@@ -247,6 +260,7 @@ macro_rules! define_opcodes {
             roles: roles::$roles,
             flow: flow::$flow,
             cost: CostRow { cycles: $cycles, slots: slots!($slots), units: units::$units },
+            forms: Forms { $($property: form!($property $value),)* ..Forms::NONE },
         },)*)*];
     };
 }
@@ -419,6 +433,28 @@ pub struct CostRow {
     pub units: Units,
 }
 
+/// The size of an opcode's memory access, and other forms of the instruction.
+struct Forms {
+    /// Bytes of memory accessed; 0 if there are none.
+    bytes: u8,
+    absolute: Option<Opcode>,
+    constant: Option<Opcode>,
+    immediate: Option<Opcode>,
+    immediate_first: Option<Opcode>,
+    inverse: Option<Opcode>,
+}
+
+impl Forms {
+    const NONE: Self = Self {
+        bytes: 0,
+        absolute: None,
+        constant: None,
+        immediate: None,
+        immediate_first: None,
+        inverse: None,
+    };
+}
+
 struct Row {
     mnemonic: &'static str,
     numbers: [Option<u8>; 2],
@@ -426,6 +462,7 @@ struct Row {
     roles: [Option<Role>; 3],
     flow: Flow,
     cost: CostRow,
+    forms: Forms,
 }
 
 impl Opcode {
@@ -487,6 +524,37 @@ impl Opcode {
         self.row().cost.units.store > 0
     }
 
+    /// Number of bytes that a load or store accesses; `None` for other instructions.
+    pub fn access_bytes(self) -> Option<u8> {
+        Some(self.row().forms.bytes).filter(|&bytes| bytes > 0)
+    }
+
+    /// The load or store with a constant address that corresponds to this register-relative one.
+    pub fn absolute_form(self) -> Option<Opcode> {
+        self.row().forms.absolute
+    }
+
+    /// The store of a constant to a register-relative address that corresponds to this store of a register.
+    pub fn constant_form(self) -> Option<Opcode> {
+        self.row().forms.constant
+    }
+
+    /// The operation on a register and a constant that corresponds to this one on two registers, with the constant as
+    /// second operand.
+    pub fn immediate_form(self) -> Option<Opcode> {
+        self.row().forms.immediate
+    }
+
+    /// As [`immediate_form`](Self::immediate_form), with the constant as first operand.
+    pub fn immediate_first_form(self) -> Option<Opcode> {
+        self.row().forms.immediate_first
+    }
+
+    /// The conditional branch with the opposite condition.
+    pub fn inverse(self) -> Option<Opcode> {
+        self.row().forms.inverse
+    }
+
     /// The opcode's cost in the block-cost model of GP 0.8.
     pub fn cost(self) -> &'static CostRow {
         &self.row().cost
@@ -521,7 +589,7 @@ const fn invert(version: usize) -> [Option<Opcode>; 256] {
 
 macro_rules! define_numbers {
     ($($format:ident { $($variant:ident $mnemonic:ident $n072:tt $n08:tt $roles:ident $flow:ident
-        $cycles:tt $slots:tt $units:ident;)* })*) => {
+        $cycles:tt $slots:tt $units:ident $($property:ident = $value:tt)*;)* })*) => {
         /// The number columns alone, readable in constant evaluation.
         const ROWS_FOR_CONST: &[[Option<u8>; 2]] = &[$($([number!($n072), number!($n08)],)*)*];
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pvm_isa::testing::Rng;
-use pvm_isa::{GpVersion, Inst, Opcode, Role};
+use pvm_isa::{Flow, Format, GpVersion, Inst, Opcode, Role};
 
 const FACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/targets/pvm/instructions.csv");
 
@@ -49,6 +49,58 @@ fn versions_have_names() {
     }
     assert_eq!("0.7.2".parse(), Ok(GpVersion::V072));
     assert!("0.9".parse::<GpVersion>().is_err());
+}
+
+#[test]
+fn loads_and_stores_have_the_sizes_and_forms_of_their_names() {
+    for op in Opcode::ALL.iter().copied() {
+        let name = op.mnemonic();
+        let bits = || name.rsplit(['u', 'i']).next()?.parse::<u8>().ok();
+        let is_access = op.is_load() || op.is_store();
+        assert_eq!(op.access_bytes(), is_access.then(|| bits().expect("a width") / 8), "{op}");
+        let absolute = name.contains("_ind_").then(|| name.replace("_ind_", "_"));
+        assert_eq!(op.absolute_form().map(|form| form.mnemonic().to_owned()), absolute, "{op}");
+        let constant = name.strip_prefix("store_ind_").map(|width| format!("store_imm_ind_{width}"));
+        assert_eq!(op.constant_form().map(|form| form.mnemonic().to_owned()), constant, "{op}");
+    }
+}
+
+#[test]
+fn every_operation_with_an_immediate_is_a_form_of_one_between_registers() {
+    let forms = Opcode::ALL.iter().flat_map(|op| [op.immediate_form(), op.immediate_first_form()]).flatten();
+    let forms: Vec<Opcode> = forms.collect();
+    let unique: BTreeSet<Opcode> = forms.iter().copied().collect();
+    assert_eq!(unique.len(), forms.len());
+    let is_operation = |op: &Opcode| op.format() == Format::Reg2Imm && op.access_bytes().is_none();
+    assert_eq!(unique, Opcode::ALL.iter().copied().filter(is_operation).collect());
+    for op in Opcode::ALL.iter().copied().filter(|op| op.immediate_form().is_some()) {
+        let plain = op.immediate_form().expect("filtered").mnemonic().replace("_imm", "");
+        assert_eq!(plain, op.mnemonic());
+        assert_eq!(op.format(), Format::Reg3);
+    }
+    for op in Opcode::ALL.iter().copied().filter(|op| op.immediate_first_form().is_some()) {
+        let plain = op.immediate_first_form().expect("filtered").mnemonic().replace("_imm", "");
+        let plain = plain.replace("_alt", "").replace("neg_add", "sub").replace("set_gt", "set_lt");
+        assert_eq!(plain, op.mnemonic());
+    }
+}
+
+#[test]
+fn branches_have_inverses_of_the_same_format() {
+    for op in Opcode::ALL.iter().copied() {
+        assert_eq!(op.inverse().is_some(), op.flow() == Flow::Branch, "{op}");
+        if let Some(inverse) = op.inverse() {
+            assert_ne!(inverse, op);
+            assert_eq!(inverse.inverse(), Some(op));
+            assert_eq!(inverse.format(), op.format());
+            // Equality and its opposite, or "less" and its opposite in one order.
+            let condition = |op: Opcode| op.mnemonic().replace("branch_", "").replace("_imm", "");
+            let pair = [condition(op), condition(inverse)];
+            let known =
+                [["eq", "ne"], ["lt_u", "ge_u"], ["gt_u", "le_u"], ["lt_s", "ge_s"], ["gt_s", "le_s"]];
+            assert!(known.iter().any(|[a, b]| pair == [*a, *b] || pair == [*b, *a]), "{op}: {inverse}");
+        }
+    }
 }
 
 #[test]

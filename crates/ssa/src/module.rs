@@ -146,6 +146,26 @@ pub struct DataObject {
     pub addresses: Vec<StoredAddress>,
 }
 
+impl DataObject {
+    /// A constant without references.
+    pub fn constant(name: impl Into<String>, align: u32, init: Vec<u8>) -> Self {
+        Self {
+            name: name.into(),
+            kind: DataKind::Constant,
+            size: init.len() as u32,
+            align,
+            init,
+            relocs: Vec::new(),
+            addresses: Vec::new(),
+        }
+    }
+
+    /// A variable of `size` bytes that is zero at first, aligned to its size, which is a power of two.
+    pub fn variable(name: impl Into<String>, size: u32) -> Self {
+        Self { kind: DataKind::Variable, size, ..Self::constant(name, size, Vec::new()) }
+    }
+}
+
 /// A program.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Module {

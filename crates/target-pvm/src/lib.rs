@@ -1,46 +1,40 @@
 //! The PVM target: from an [`ssa::Module`] to a program.
 //!
 //! ```text
-//! SSA to SSA:     sparse ─ entries ─ reach ─ imports ─ room for tail calls ─ dead slots ─ switches
-//! addresses:      memory plan ─ addresses folded into entries ─ biased pointers
-//! code:           Pvm ─ codegen ─► Fragments ─ link ─► Program
+//! SSA to SSA:   adapt ─ with memory, which assigns the addresses of data
+//! functions:    lower ─ optimize ─ frame ─ peephole ─ emit, driven by codegen ─► Fragments
+//! program:      link ─► code and jump table, together with initial memory ─► Program
 //! ```
 //!
-//! Before the memory plan, distant data gets code that copies it at the start and entry points get wrappers.
-//! Unreachable functions and data are removed, and calls of imports become host calls or plain code. Then tail calls
-//! get room for their stack arguments, dead stores to stack objects are removed and switches expanded.
-//!
-//! The memory plan assigns the addresses of data. Two more SSA passes need them: the entries' address computations are
-//! folded, and small code gets pointers that include the base of linear memory. [`Pvm`] describes the machine to the
-//! code generator, and `link` joins the functions' code with the jump table and initial memory.
+//! Each stage is a folder or file of this name. `machine` describes the instruction set to all of them, and `analysis`
+//! has the analyses of final instructions that several stages use. `target.rs` lists the passes over functions.
 
-pub mod entries;
-pub mod imports;
-pub mod memory_plan;
-pub mod sparse;
+pub mod memory;
 
-mod demand;
-mod encode;
-mod fixup;
+mod adapt;
+mod analysis;
+mod emit;
 mod frame;
-mod inst;
 mod link;
 mod lower;
 mod machine;
+mod optimize;
 mod peephole;
+mod program;
 mod target;
 
-use prepare::bias::{Displacements, bias_pointers};
-use prepare::dead_slots::remove_dead_slot_stores;
-use pvm_isa::metadata::{self, ResultConvention};
-use pvm_isa::{GpVersion, SpiProgram};
-use ssa::{ExportItem, FuncId, FuncKind, Module, Reachable};
+use pvm_isa::GpVersion;
+use pvm_isa::metadata::ResultConvention;
+use ssa::{FuncId, FuncKind, Module};
 
-pub use entries::{Entry, EntryMode};
-pub use imports::{ImportAction, ImportError, ImportMap, ImportMapError};
-pub use link::Linked;
+pub use adapt::entries::{Entry, EntryMode};
+pub use adapt::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
+pub use adapt::{entries, imports};
 pub use machine::Pvm;
-pub use memory_plan::{Images, MemoryError, MemoryOptions, MemoryPlan};
+pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
+pub use program::Program;
+
+use adapt::{Prepared, prepare};
 
 /// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -67,6 +61,8 @@ pub struct Options {
     pub result: ResultConvention,
     /// Actions of imports.
     pub imports: ImportMap,
+    /// Where the container has memory areas and entries.
+    pub layout: ProgramLayout,
     /// Memory.
     pub memory: MemoryOptions,
     /// Worker threads, at least 1. The result does not depend on it.
@@ -87,40 +83,16 @@ pub enum Error {
     Unsupported(#[from] codegen::Unsupported),
 }
 
-/// A compiled program with names and addresses for tools.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Program {
-    /// Code and initial memory.
-    pub spi: SpiProgram,
-    /// Entry points; entry `k` is at code offset `5 k`.
-    pub entries: Vec<Entry>,
-    /// The action of each import.
-    pub imports: Vec<metadata::Import>,
-    /// Start of each compiled function with its name, in ascending order.
-    pub functions: Vec<metadata::FunctionName>,
-    /// Names and addresses of all data objects that are in memory; linear memory's is that of wasm address 0.
-    pub data: Vec<(String, u32)>,
-    /// Names of exported globals, tables and memories, each with the index of its object in [`data`](Self::data).
-    pub data_exports: Vec<(String, usize)>,
-    /// Whether linear memory is used, and so has an address.
-    pub has_memory: bool,
-    /// `base` in `pvm = wasm + base` modulo 2^32.
-    pub linear_base: u32,
-    /// Values of references to functions, by name, for those whose address is taken.
-    pub references: Vec<(String, u64)>,
-}
-
 /// Compiles a module.
 ///
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
-    let prepared = prepare(module, options)?;
-    let Prepared { module, target, entries, imports } = &prepared;
-    let fragments = codegen::compile_functions(target, module, options.threads.max(1))?;
-    let linked = link::link(module, fragments, entries, &target.plan, options.gp);
-    let images = target.plan.images(module, |func| linked.references[func])?;
-    Ok(program(module, target, linked, images, entries.clone(), imports.clone()))
+    let Prepared { module, target, entries, imports } = prepare(module, options)?;
+    let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
+    let linked = link::link(&module, fragments, &entries, &target.plan, options.gp);
+    let images = target.plan.images(&module, |func| linked.references[func])?;
+    Ok(Program::new(&module, &target.plan, linked, images, entries, imports))
 }
 
 /// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.
@@ -137,9 +109,9 @@ pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<S
     Ok(text)
 }
 
-/// The module as it goes into code generation, as text.
-///
 /// The module before code generation, as text.
+///
+/// # Errors
 /// As for [`compile`].
 pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
     let mut module = prepare(module, options)?.module;
@@ -150,88 +122,4 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
         }
     }
     Ok(module.to_string())
-}
-
-/// A module ready for code generation.
-struct Prepared {
-    module: Module,
-    target: Pvm,
-    entries: Vec<Entry>,
-    imports: Vec<metadata::Import>,
-}
-
-/// An addition of a constant has an opcode and a byte with its registers.
-const DISPLACEMENTS: Displacements =
-    Displacements { len: pvm_isa::encode::imm_len, addition: 2, min_gain_if_shared: 8 };
-
-fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
-    let window = sparse::copy_at_start(&mut module, options.goal);
-    let mut entries = entries::make_entries(&mut module, options.entries, options.result);
-    let roots = entries.iter().filter_map(|entry| entry.target);
-    let exported = module.exports.iter().filter_map(|export| match export.item {
-        ExportItem::Data(data) if options.memory.keep_exports => Some(data),
-        _ => None,
-    });
-    let reachable = Reachable::new(&module, roots, exported);
-    ssa::remove_unreachable(&mut module, &reachable);
-    let (host_calls, imports) = imports::resolve(&mut module, &options.imports, &reachable)?;
-    entries::make_room(&mut module, &mut entries);
-    let memory = module.memory().map(|(id, _)| id);
-    for func in module.functions.values_mut().flatten() {
-        remove_dead_slot_stores(func, memory);
-        machine::expand_switches(func);
-    }
-    let memory_options = MemoryOptions { window, ..options.memory.clone() };
-    let plan = MemoryPlan::new(&module, &memory_options)?;
-    entries::fold_addresses(&mut module, &plan);
-    if let Some(memory) = memory.filter(|&id| plan.try_address(id).is_some()) {
-        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
-            bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
-        }
-    }
-    let target = Pvm::new(options.gp, plan, host_calls, &module);
-    Ok(Prepared { module, target, entries, imports })
-}
-
-fn program(
-    module: &Module,
-    target: &Pvm,
-    linked: Linked,
-    images: Images,
-    entries: Vec<Entry>,
-    imports: Vec<metadata::Import>,
-) -> Program {
-    let placed: Vec<_> = module
-        .data
-        .iter()
-        .filter_map(|(id, object)| Some((id, object.name.clone(), target.plan.try_address(id)?)))
-        .collect();
-    let data_exports = module.exports.iter().filter_map(|export| match export.item {
-        ExportItem::Data(data) => {
-            let index = placed.iter().position(|(id, ..)| *id == data)?;
-            Some((export.name.clone(), index))
-        }
-        ExportItem::Func(_) => None,
-    });
-    let name = |func: FuncId| module.decls[func].name.clone();
-    let named = |&(pc, func): &(u32, FuncId)| metadata::FunctionName { pc, name: name(func) };
-    let functions = linked.functions.iter().map(named);
-    let referenced = linked.references.iter().filter(|(_, value)| **value != 0);
-    Program {
-        entries,
-        imports,
-        functions: functions.collect(),
-        data_exports: data_exports.collect(),
-        references: referenced.map(|(func, &value)| (name(func), value)).collect(),
-        data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
-        has_memory: module.memory().is_some_and(|(id, _)| target.plan.try_address(id).is_some()),
-        linear_base: target.plan.linear_base(),
-        spi: SpiProgram {
-            ro_data: images.ro,
-            rw_data: images.rw,
-            heap_pages: images.heap_pages,
-            stack_size: target.plan.stack_size(),
-            blob: linked.blob,
-        },
-    }
 }

@@ -16,9 +16,14 @@ use codegen::{Fragment, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
 use ssa::{FuncId, IdVec, Module};
 
-use crate::entries::{ENTRY_BYTES, Entry};
-use crate::fixup::{Fixup, Need};
-use crate::memory_plan::MemoryPlan;
+use crate::adapt::entries::Entry;
+use crate::emit::{Fixup, Need};
+use crate::memory::MemoryPlan;
+
+/// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
+const JUMP_BYTES: u32 = 5;
+/// Bytes of a trap.
+const TRAP_BYTES: u32 = 1;
 
 /// Linked code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,9 +57,9 @@ pub fn link(
     let code = codegen::relax(&fragments, placement, &index_of);
 
     let mut blob = ProgramBlob::default();
-    for (k, entry) in (0u32..).zip(entries) {
+    for entry in entries {
         let target = entry.target.map(|id| code.base(positions[id]));
-        push_entry(&mut blob, gp, k * ENTRY_BYTES, target);
+        push_entry(&mut blob, gp, entry.pc, target);
     }
     if entries.is_empty() {
         blob.push(gp, &asm::trap());
@@ -127,8 +132,8 @@ impl JumpTable {
         for (index, fragment) in fragments.iter_mut().enumerate() {
             for (n, site) in (1..).zip(&mut fragment.fixups) {
                 if site.fixup.need() == Need::ReturnPlace {
-                    let behind = Place { byte: site.at, fixups: n };
-                    site.fixup.set_value(table.push(Slot::Place(index, behind)));
+                    let after = Place { byte: site.at, fixups: n };
+                    site.fixup.set_value(table.push(Slot::Place(index, after)));
                 }
             }
         }
@@ -176,14 +181,10 @@ impl JumpTable {
     }
 }
 
+/// Bytes of the entries; without any, there is a trap.
 fn header_len(entries: &[Entry]) -> u32 {
-    match entries.last() {
-        None => 1,
-        Some(last) => {
-            let last_len = if last.target.is_some() { ENTRY_BYTES } else { 1 };
-            (entries.len() as u32 - 1) * ENTRY_BYTES + last_len
-        }
-    }
+    let end = |entry: &Entry| entry.pc + if entry.target.is_some() { JUMP_BYTES } else { TRAP_BYTES };
+    entries.last().map_or(TRAP_BYTES, end)
 }
 
 /// Appends the entry at `pc`: a jump, or a trap. Traps fill the room up to `pc`.
@@ -197,7 +198,7 @@ fn push_entry(blob: &mut ProgramBlob, gp: GpVersion, pc: u32, target: Option<i64
         }
         Some(target) => {
             let offset = i32::try_from(target - i64::from(pc)).expect("code is smaller than 2 GiB");
-            blob.push_with_offset_bytes(gp, &asm::jump(offset), 4);
+            blob.push_with_offset_bytes(gp, &asm::jump(offset), JUMP_BYTES as u8 - 1);
         }
     }
 }

@@ -3,9 +3,10 @@
 use codegen::{Function, PReg, Pass, RegSet, Target};
 use pvm_isa::GpVersion;
 
-use crate::frame::{self, sink, tail_duplication};
+use crate::frame;
 use crate::machine::{CALLEE_SAVED, Pvm};
-use crate::peephole::{constants, dead, schedule, stores, unlikely, values};
+use crate::optimize::{dead, sink, tail_duplication, values};
+use crate::peephole::{constants, schedule, stores, unlikely};
 
 type Func = Function<Pvm, PReg>;
 

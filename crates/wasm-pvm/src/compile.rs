@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use llvm_frontend::ReachedImport;
 use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
 use pvm_isa::{Container, SpiProgram};
-use target_pvm::Program;
-use target_pvm::entries::ENTRY_BYTES;
 use target_pvm::imports::{ImportUse, check};
+use target_pvm::{Images, Program};
 use target_thumb::FirstCall;
 
 use crate::error::Error;
@@ -92,8 +91,10 @@ fn compile_pvm(
     clock: &mut Clock,
 ) -> Result<(Vec<u8>, Details), Error> {
     let program = clock.time("codegen", || target_pvm::compile(module, &pvm.backend(options)))?;
-    let (bytes, metadata_bytes) = clock.time("write", || container(&program, options.level, pvm));
-    let sizes = Sizes::of(&program.spi, pvm.gp, bytes.len(), metadata_bytes);
+    let standard = standard_program(&program);
+    let (bytes, metadata_bytes) =
+        clock.time("write", || container(&program, standard.clone(), options.level, pvm));
+    let sizes = Sizes::of(&standard, pvm.gp, bytes.len(), metadata_bytes);
     Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
 }
 
@@ -172,33 +173,47 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, 
     adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
 }
 
+/// The program with its memory in the areas of a standard program.
+fn standard_program(program: &Program) -> SpiProgram {
+    let Images { ro, rw, heap_pages, stack_size } = &program.images;
+    SpiProgram {
+        ro_data: ro.clone(),
+        rw_data: rw.clone(),
+        heap_pages: u16::try_from(*heap_pages).expect("the layout limits the heap"),
+        stack_size: *stack_size,
+        blob: program.blob.clone(),
+    }
+}
+
 /// The output file and the number of its bytes that are metadata.
-fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> (Vec<u8>, usize) {
-    let spi: SpiProgram = program.spi.clone();
+fn container(
+    program: &Program,
+    standard: SpiProgram,
+    level: OptLevel,
+    options: &PvmOptions,
+) -> (Vec<u8>, usize) {
     let (container, metadata_bytes) = match options.format {
         Format::Jam => {
             let metadata = metadata(program, level, options).to_bytes();
             let len = metadata.len();
-            (Container::Jam { metadata, program: spi }, len)
+            (Container::Jam { metadata, program: standard }, len)
         }
-        Format::Spi => (Container::Spi(spi), 0),
+        Format::Spi => (Container::Spi(standard), 0),
         Format::Raw => {
-            let lost = spi.ro_data.len() + spi.rw_data.len();
+            let lost = standard.ro_data.len() + standard.rw_data.len();
             if lost > 0 {
                 tracing::warn!(bytes = lost, "the raw form has no place for initial memory");
             }
-            (Container::Raw(spi.blob), 0)
+            (Container::Raw(standard.blob), 0)
         }
     };
     (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
 }
 
 fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadata {
-    let entries = (0..).step_by(ENTRY_BYTES as usize).zip(&program.entries);
-    let exports = entries.filter(|(_, entry)| entry.target.is_some());
-    let exports = exports.map(|(pc, entry)| Export {
+    let exports = program.entries.iter().filter(|entry| entry.target.is_some()).map(|entry| Export {
         name: entry.name.clone(),
-        pc,
+        pc: entry.pc,
         signature: entry.signature.clone(),
     });
     let package = Package { name: options.package.clone(), ..Package::default() };
@@ -208,7 +223,7 @@ fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadat
             producer: concat!("wasm-pvm ", env!("CARGO_PKG_VERSION")).to_owned(),
             gp: options.gp,
             result: options.result,
-            linear_memory: program.has_memory.then_some(program.linear_base),
+            linear_memory: program.linear_base,
             exports: exports.collect(),
             imports: program.imports.clone(),
             functions: if options.keeps_names(level) { real_names(program) } else { Vec::new() },
@@ -229,7 +244,7 @@ fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
         functions: program.functions,
         data: program.data,
         data_exports: program.data_exports,
-        linear_base: program.linear_base,
+        linear_base: program.linear_base.unwrap_or(0),
         references: program.references,
     }
 }

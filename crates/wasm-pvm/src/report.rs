@@ -110,7 +110,7 @@ pub struct ThumbReport {
 pub struct PvmReport {
     /// Sizes of the output.
     pub sizes: Sizes,
-    /// Entry points; entry `k` is at `5 k`.
+    /// Entry points, in the order of their code offsets.
     pub entries: Vec<Entry>,
     /// The action of each imported function.
     pub imports: Vec<metadata::Import>,
@@ -135,7 +135,7 @@ impl PvmReport {
 
     /// The position at which an exported function is entered.
     pub fn entry_pc(&self, name: &str) -> Option<u32> {
-        let index = self.entries.iter().position(|entry| entry.target.is_some() && entry.name == name)?;
-        Some(index as u32 * target_pvm::entries::ENTRY_BYTES)
+        let named = |entry: &&Entry| entry.target.is_some() && entry.name == name;
+        self.entries.iter().find(named).map(|entry| entry.pc)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 
-use super::{Operand, PReg, RegSet, Register, RegisterInfo, StackSlot};
+use super::{Effects, Operand, PReg, RegSet, Register, RegisterInfo, StackSlot};
 
 /// The instruction set of a target machine, with its registers and costs.
 pub trait Isa: Sync + Sized + fmt::Debug + 'static {
@@ -27,6 +27,10 @@ pub trait Isa: Sync + Sized + fmt::Debug + 'static {
 
     /// Registers the instruction clobbers, beyond its definitions.
     fn clobbers<R: Register>(inst: &Self::Inst<R>) -> RegSet;
+
+    /// Adds the effects on physical registers that neither operands nor clobbers describe, and the access to a spill
+    /// slot. Only [`Effects::of`] calls this.
+    fn add_effects(_inst: &Self::Inst<PReg>, _effects: &mut Effects) {}
 
     /// Destination and source, if the instruction is a plain register copy.
     fn as_copy<R: Register>(inst: &Self::Inst<R>) -> Option<(R, R)>;

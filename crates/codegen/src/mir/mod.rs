@@ -7,12 +7,14 @@
 //! Invariants: block 0 is the entry and has no predecessor; no edge is critical; every definition of a virtual
 //! register is unique (SSA) and dominates its uses; [`Function::order`] lists every block once, entry first.
 
+mod effects;
 mod insts;
 mod isa;
 mod registers;
 
 use ssa::{IdVec, SourceLoc, entity_id};
 
+pub use effects::{Effects, SlotAccess};
 pub use insts::Insts;
 pub use isa::{Costs, Isa, SAVE};
 pub use registers::{Fixed, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, Reuse, Role};

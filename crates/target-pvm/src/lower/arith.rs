@@ -1,44 +1,32 @@
 //! Integer arithmetic.
 //!
-//! Most binary operations have the same shape: a 64-bit and a 32-bit opcode, each maybe with an immediate form. Those
-//! are rows of [`ops`]; each of the others has a function of its own.
+//! Most binary operations have the same shape: a 64-bit and a 32-bit opcode, whose immediate forms are in the
+//! instruction table. Those are rows of [`ops`]; each of the others has a function of its own.
 
 use codegen::{StackSlot, Unsupported};
 use pvm_isa::Opcode;
 use ssa::{BinaryOp, InstData, Type, UnaryOp, Value};
 
+use super::demand::How;
 use super::{
     Cx, any, bits, constant, define, immediate, sext, single_use_binary, unary_imm, unary_temp, zext,
 };
-use crate::demand::How;
-use crate::inst::Inst;
+use crate::machine::Inst;
 
 /// The opcodes of a binary operation, for 64 and for 32 bits.
 struct Ops {
     regs: [Opcode; 2],
-    /// Opcodes with a constant second operand.
-    imm: Option<[Opcode; 2]>,
-    /// Opcodes with a constant first operand.
-    imm_first: Option<[Opcode; 2]>,
     /// Whether the operands may be exchanged.
     commutes: bool,
 }
 
 impl Ops {
     const fn new(wide: Opcode, narrow: Opcode) -> Self {
-        Self { regs: [wide, narrow], imm: None, imm_first: None, commutes: false }
+        Self { regs: [wide, narrow], commutes: false }
     }
 
-    const fn imm(self, wide: Opcode, narrow: Opcode) -> Self {
-        Self { imm: Some([wide, narrow]), ..self }
-    }
-
-    const fn imm_first(self, wide: Opcode, narrow: Opcode) -> Self {
-        Self { imm_first: Some([wide, narrow]), ..self }
-    }
-
-    const fn commutes(self) -> Self {
-        Self { commutes: true, ..self }
+    const fn commuting(wide: Opcode, narrow: Opcode) -> Self {
+        Self { regs: [wide, narrow], commutes: true }
     }
 }
 
@@ -46,29 +34,21 @@ impl Ops {
 const fn ops(op: BinaryOp) -> Option<Ops> {
     use Opcode as O;
     Some(match op {
-        BinaryOp::Add => Ops::new(O::Add64, O::Add32).imm(O::AddImm64, O::AddImm32).commutes(),
-        BinaryOp::Sub => Ops::new(O::Sub64, O::Sub32).imm_first(O::NegAddImm64, O::NegAddImm32),
-        BinaryOp::Mul => Ops::new(O::Mul64, O::Mul32).imm(O::MulImm64, O::MulImm32).commutes(),
+        BinaryOp::Add => Ops::commuting(O::Add64, O::Add32),
+        BinaryOp::Sub => Ops::new(O::Sub64, O::Sub32),
+        BinaryOp::Mul => Ops::commuting(O::Mul64, O::Mul32),
         BinaryOp::DivS => Ops::new(O::DivS64, O::DivS32),
         BinaryOp::DivU => Ops::new(O::DivU64, O::DivU32),
         BinaryOp::RemS => Ops::new(O::RemS64, O::RemS32),
         BinaryOp::RemU => Ops::new(O::RemU64, O::RemU32),
-        BinaryOp::And => Ops::new(O::And, O::And).imm(O::AndImm, O::AndImm).commutes(),
-        BinaryOp::Or => Ops::new(O::Or, O::Or).imm(O::OrImm, O::OrImm).commutes(),
-        BinaryOp::Xor => Ops::new(O::Xor, O::Xor).imm(O::XorImm, O::XorImm).commutes(),
-        BinaryOp::Shl => Ops::new(O::ShloL64, O::ShloL32)
-            .imm(O::ShloLImm64, O::ShloLImm32)
-            .imm_first(O::ShloLImmAlt64, O::ShloLImmAlt32),
-        BinaryOp::ShrU => Ops::new(O::ShloR64, O::ShloR32)
-            .imm(O::ShloRImm64, O::ShloRImm32)
-            .imm_first(O::ShloRImmAlt64, O::ShloRImmAlt32),
-        BinaryOp::ShrS => Ops::new(O::SharR64, O::SharR32)
-            .imm(O::SharRImm64, O::SharRImm32)
-            .imm_first(O::SharRImmAlt64, O::SharRImmAlt32),
+        BinaryOp::And => Ops::commuting(O::And, O::And),
+        BinaryOp::Or => Ops::commuting(O::Or, O::Or),
+        BinaryOp::Xor => Ops::commuting(O::Xor, O::Xor),
+        BinaryOp::Shl => Ops::new(O::ShloL64, O::ShloL32),
+        BinaryOp::ShrU => Ops::new(O::ShloR64, O::ShloR32),
+        BinaryOp::ShrS => Ops::new(O::SharR64, O::SharR32),
         BinaryOp::Rotl => Ops::new(O::RotL64, O::RotL32),
-        BinaryOp::Rotr => Ops::new(O::RotR64, O::RotR32)
-            .imm(O::RotR64Imm, O::RotR32Imm)
-            .imm_first(O::RotR64ImmAlt, O::RotR32ImmAlt),
+        BinaryOp::Rotr => Ops::new(O::RotR64, O::RotR32),
         _ => return None,
     })
 }
@@ -138,20 +118,21 @@ pub fn common(cx: &mut Cx<'_>, result: Value, op: BinaryOp, ty: Type, a: Value, 
         matches!(op, BinaryOp::Shl | BinaryOp::ShrU | BinaryOp::ShrS | BinaryOp::Rotl | BinaryOp::Rotr);
     let count_bits = if is_narrow { 5 } else { 6 };
     let b = if is_shift { shift_count(cx, b, count_bits) } else { b };
-    define(cx, result, |cx, dst| match (ops.imm, ops.imm_first) {
-        (Some(imm_ops), _) if immediate(cx, b).is_some() => {
-            let imm = immediate(cx, b).expect("just looked");
+    let op = ops.regs[width];
+    let second = immediate(cx, b).zip(op.immediate_form());
+    let first = immediate(cx, a).zip(op.immediate_first_form());
+    define(cx, result, |cx, dst| match (second, first) {
+        (Some((imm, op)), _) => {
             let src = any(cx, a);
-            cx.emit(Inst::BinaryImm { op: imm_ops[width], dst, src, imm });
+            cx.emit(Inst::BinaryImm { op, dst, src, imm });
         }
-        (_, Some(imm_ops)) if immediate(cx, a).is_some() => {
-            let imm = immediate(cx, a).expect("just looked");
+        (None, Some((imm, op))) => {
             let src = any(cx, b);
-            cx.emit(Inst::BinaryImm { op: imm_ops[width], dst, src, imm });
+            cx.emit(Inst::BinaryImm { op, dst, src, imm });
         }
-        _ => {
+        (None, None) => {
             let (a, b) = (any(cx, a), any(cx, b));
-            cx.emit(Inst::Binary { op: ops.regs[width], dst, a, b });
+            cx.emit(Inst::Binary { op, dst, a, b });
         }
     });
 }

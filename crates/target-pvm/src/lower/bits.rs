@@ -7,7 +7,7 @@ use ssa::{BinaryOp, Type, Value};
 use super::{
     Cx, any, arith, binary_temp, constant, define, immediate, single_use_binary, temp, unary_imm, unary_temp,
 };
-use crate::inst::Inst;
+use crate::machine::Inst;
 
 /// `a & b`: masks of low or high bits that fit no immediate become shifts, and complemented operands are free.
 pub fn and(cx: &mut Cx<'_>, result: Value, ty: Type, a: Value, b: Value) {
@@ -82,7 +82,7 @@ pub fn xor(cx: &mut Cx<'_>, result: Value, a: Value, b: Value) {
 /// The operands of an exclusive or of two registers that has only this use.
 fn plain_xor(cx: &Cx<'_>, value: Value) -> Option<[Value; 2]> {
     let [c, d] = single_use_binary(cx, value, BinaryOp::Xor)?;
-    let is_plain = immediate(cx, d).is_none() && cx.facts.how(value) != crate::demand::How::Extend;
+    let is_plain = immediate(cx, d).is_none() && cx.facts.how(value) != super::demand::How::Extend;
     is_plain.then_some([c, d])
 }
 

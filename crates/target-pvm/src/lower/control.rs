@@ -1,6 +1,6 @@
 //! Terminators.
 //!
-//! Switches that reach selection are dense: `expand_switches` has turned the others into branches. Their cases are 0,
+//! Switches that reach selection are dense: expansion has turned the others into branches. Their cases are 0,
 //! 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
 
 use codegen::{Unsupported, VReg};
@@ -8,7 +8,7 @@ use pvm_isa::Opcode;
 use ssa::{BlockCall, InstData, Value};
 
 use super::{Cx, any, calls, compare, temp};
-use crate::inst::Inst;
+use crate::machine::Inst;
 
 /// Selects instructions for a terminator.
 pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {

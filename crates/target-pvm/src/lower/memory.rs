@@ -4,7 +4,7 @@ use pvm_isa::Opcode;
 use ssa::{Addr, MemType, Type, Value};
 
 use super::{Cx, address, any, constant};
-use crate::inst::Inst;
+use crate::machine::Inst;
 
 /// Selects a load. An `i32` of four bytes is loaded in the form that its consumers need.
 pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, volatile: bool) {
@@ -30,17 +30,17 @@ pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, volatile:
 
 /// Selects a store; a constant that fits an immediate needs no register.
 pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value) {
-    let (op, op_imm) = match mem.bytes() {
-        1 => (Opcode::StoreIndU8, Opcode::StoreImmIndU8),
-        2 => (Opcode::StoreIndU16, Opcode::StoreImmIndU16),
-        4 => (Opcode::StoreIndU32, Opcode::StoreImmIndU32),
-        _ => (Opcode::StoreIndU64, Opcode::StoreImmIndU64),
+    let op = match mem.bytes() {
+        1 => Opcode::StoreIndU8,
+        2 => Opcode::StoreIndU16,
+        4 => Opcode::StoreIndU32,
+        _ => Opcode::StoreIndU64,
     };
     let bits = 8 * mem.bytes();
     let stored = constant(cx, value).map(|value| value << (64 - bits) >> (64 - bits));
     let mem = address::operand(cx, addr);
-    match stored.and_then(|value| i32::try_from(value).ok()) {
-        Some(value) => cx.emit(Inst::StoreImm { op: op_imm, value, mem }),
+    match stored.and_then(|value| i32::try_from(value).ok()).zip(op.constant_form()) {
+        Some((value, op)) => cx.emit(Inst::StoreImm { op, value, mem }),
         None => {
             let src = any(cx, value);
             cx.emit(Inst::Store { op, src, mem });

@@ -3,7 +3,7 @@
 //! There is one file per family of operations. Each function selects one SSA instruction and ends with the machine
 //! instruction that defines its result. This file has the functions for operands that the families share:
 //!
-//! - [`source`] skips conversions that move nothing (see [`crate::demand`]), so a value and its renamings use one
+//! - [`source`] skips conversions that move nothing (see [`demand`]), so a value and its renamings use one
 //!   register.
 //! - [`any`], [`sext`] and [`zext`] give the register of an operand in the form the consumer needs. If the definition
 //!   doesn't deliver that form, they extend before the consumer.
@@ -15,6 +15,7 @@ mod bits;
 mod calls;
 mod compare;
 mod control;
+mod demand;
 mod memory;
 mod select;
 
@@ -22,9 +23,8 @@ use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported
 use pvm_isa::Opcode;
 use ssa::{InstData, Type, UnaryOp, Value};
 
-use crate::demand::{Facts, How};
-use crate::inst::Inst;
-use crate::machine::{self, Pvm};
+use crate::machine::{Inst, Pvm, call_layout};
+use demand::{Facts, How};
 
 use calls::params;
 use control::terminator;
@@ -40,7 +40,7 @@ impl Select for Pvm {
     }
 
     fn call_layout(&self, sig: &ssa::Signature) -> CallLayout {
-        machine::call_layout(sig)
+        call_layout(sig)
     }
 
     fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {

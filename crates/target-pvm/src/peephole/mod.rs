@@ -1,14 +1,9 @@
 //! Peephole passes over final instructions, after registers, frame and block order are settled.
 //!
-//! Each pass is a function from the function to itself; the list below is the order. [`values`] and [`dead`] also run
-//! before the frame is laid out, when spill slots still have names.
+//! Each pass is a function from the function to itself; `target.rs` lists them in order.
 
 pub mod constants;
-pub mod dead;
-pub mod effects;
-pub mod liveness;
-mod price;
 pub mod schedule;
+mod segments;
 pub mod stores;
 pub mod unlikely;
-pub mod values;

@@ -8,12 +8,11 @@
 //! The windows between those are list-scheduled by critical path. A new order is kept only if the simulator prices the
 //! whole block cheaper with it.
 
-use codegen::{Function, PReg};
-use pvm_isa::gas::{self, GasInst};
+use codegen::{Effects, Function, PReg};
 
-use super::effects::{Access, Effects, ends_block, is_barrier};
-use crate::inst::Inst;
-use crate::machine::Pvm;
+use crate::analysis::effects::{Access, ends_block, is_barrier};
+use crate::analysis::price;
+use crate::machine::{Inst, Mem, Pvm};
 
 /// Maximum number of instructions in a window.
 const WINDOW: usize = 96;
@@ -44,19 +43,18 @@ fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<
     let mut rest = insts;
     while !rest.is_empty() {
         let most = rest.len().min(WINDOW);
-        let (window, behind) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
-        ordered.extend(by_critical_path(window, if behind.is_empty() { end } else { behind.first() }));
+        let (window, after) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
+        ordered.extend(by_critical_path(window, if after.is_empty() { end } else { after.first() }));
         // The barrier itself.
-        let fixed = usize::from(behind.first().is_some_and(is_barrier));
-        ordered.extend_from_slice(&behind[..fixed]);
-        rest = &behind[fixed..];
+        let fixed = usize::from(after.first().is_some_and(is_barrier));
+        ordered.extend_from_slice(&after[..fixed]);
+        rest = &after[fixed..];
     }
     if price(&ordered, end) < price(insts, end) { ordered } else { insts.to_vec() }
 }
 
 fn price(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> u32 {
-    let machine = insts.iter().chain(end).filter_map(Inst::machine);
-    gas::simulate(machine.map(|inst| GasInst::new(&inst, false)))
+    price::price(insts.iter().chain(end).filter_map(Inst::machine))
 }
 
 /// A window in the order of the longest remaining latency, as far as dependences allow. `end` comes after it.
@@ -119,7 +117,7 @@ impl Graph {
         let mut writer: [Option<usize>; 64] = [None; 64];
         let mut readers: [Vec<usize>; 64] = std::array::from_fn(|_| Vec::new());
         for (n, inst) in insts.enumerate() {
-            let effects = Effects::of(inst);
+            let effects = Effects::of::<Pvm>(inst);
             for reg in effects.reads.iter().map(PReg::index) {
                 writer[reg].into_iter().for_each(|from| self.add(from, n, true));
                 readers[reg].push(n);
@@ -140,7 +138,7 @@ impl Graph {
         for (n, inst) in window.iter().enumerate() {
             if let Some(access) = Access::of(inst) {
                 let base = match access.mem {
-                    crate::inst::Mem::Reg(base, _) => version[base.index()],
+                    Mem::Reg(base, _) => version[base.index()],
                     _ => 0,
                 };
                 for &(from, earlier, its_base) in &accesses {
@@ -152,7 +150,7 @@ impl Graph {
                 }
                 accesses.push((n, access, base));
             }
-            Effects::of(inst).writes.iter().for_each(|reg| version[reg.index()] += 1);
+            Effects::of::<Pvm>(inst).writes.iter().for_each(|reg| version[reg.index()] += 1);
         }
     }
 
@@ -160,11 +158,11 @@ impl Graph {
     fn heights(&self, latencies: &[u32]) -> Vec<u32> {
         let mut heights = vec![0; self.successors.len()];
         for n in (0..latencies.len()).rev() {
-            let behind = self.successors[n].iter().map(|edge| match edge.is_data {
+            let rest = self.successors[n].iter().map(|edge| match edge.is_data {
                 true => heights[edge.to] + latencies[n],
                 false => heights[edge.to],
             });
-            heights[n] = behind.max().unwrap_or(0).max(latencies[n]);
+            heights[n] = rest.max().unwrap_or(0).max(latencies[n]);
         }
         heights
     }

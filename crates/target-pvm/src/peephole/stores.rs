@@ -6,16 +6,11 @@
 
 use std::collections::VecDeque;
 
-use codegen::{Function, PReg};
+use codegen::{Effects, Function, PReg};
 use pvm_isa::Opcode;
 
-use super::effects::{Access, Effects, is_barrier};
-use crate::inst::{Inst, Mem};
-use crate::machine::Pvm;
-
-/// Store opcodes by width; each is twice as wide as the one before.
-const WIDTHS: [Opcode; 4] =
-    [Opcode::StoreImmIndU8, Opcode::StoreImmIndU16, Opcode::StoreImmIndU32, Opcode::StoreImmIndU64];
+use crate::analysis::effects::{Access, is_barrier};
+use crate::machine::{Inst, Mem, Pvm};
 
 /// Combines constant stores in all blocks.
 pub fn combine(func: &mut Function<Pvm, PReg>) {
@@ -54,7 +49,7 @@ fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, I
         if let Some(combined) = combined(store, inst) {
             return Some((other, combined));
         }
-        let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of(inst).writes.contains(base));
+        let changes_base = matches!(mem, Mem::Reg(base, _) if Effects::of::<Pvm>(inst).writes.contains(base));
         // A later store is moved up to here, so it must not pass a conflicting access.
         let may_pass = match Access::of(inst) {
             Some(access) => {
@@ -93,8 +88,7 @@ fn combined(a: &Inst<PReg>, b: &Inst<PReg>) -> Option<Inst<PReg>> {
     else {
         return None;
     };
-    let width = WIDTHS.iter().position(|&wide| wide == op).filter(|_| op == op_b)?;
-    let bits = 8i64 << width;
+    let bits = 8 * i64::from(op.access_bytes().filter(|_| op == op_b)?);
     let ((base, offset_a), (other_base, offset_b)) = (offset(at_a)?, offset(at_b)?);
     let distance = i64::from(offset_b) - i64::from(offset_a);
     let (low, high, mem) = match base == other_base {
@@ -102,12 +96,19 @@ fn combined(a: &Inst<PReg>, b: &Inst<PReg>) -> Option<Inst<PReg>> {
         true if distance == -bits / 8 => (y, x, at_b),
         _ => return None,
     };
-    let op = *WIDTHS.get(width + 1)?;
+    let op = twice_as_wide(op)?;
     let mask = (1i64 << bits) - 1;
     let both = (i64::from(low) & mask) | (i64::from(high) & mask) << bits;
     let unused = 64 - 2 * bits;
     let value = i32::try_from(both << unused >> unused).ok()?;
     Some(Inst::StoreImm { op, value, mem })
+}
+
+/// The store of twice as many bytes.
+fn twice_as_wide(store: Opcode) -> Option<Opcode> {
+    let bytes = 2 * store.access_bytes()?;
+    let is_wide = |op: &Opcode| op.format() == store.format() && op.access_bytes() == Some(bytes);
+    Opcode::ALL.iter().copied().find(is_wide)
 }
 
 /// Base and displacement.
@@ -122,6 +123,9 @@ fn offset(mem: Mem<PReg>) -> Option<(Option<PReg>, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WIDTHS: [Opcode; 4] =
+        [Opcode::StoreImmIndU8, Opcode::StoreImmIndU16, Opcode::StoreImmIndU32, Opcode::StoreImmIndU64];
 
     fn store(width: usize, at: i32, value: i32) -> Inst<PReg> {
         Inst::StoreImm { op: WIDTHS[width], value, mem: Mem::Reg(PReg::new(7), at) }

@@ -12,9 +12,8 @@ use codegen::{Block, Control, Function, PReg};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use super::price::{Segment, segments};
-use crate::inst::Inst;
-use crate::machine::Pvm;
+use super::segments::{Segment, segments};
+use crate::machine::{Inst, Pvm};
 
 /// Gas per call that a mark must save when optimising for size.
 const GAIN_FOR_SIZE: f32 = 24.0;

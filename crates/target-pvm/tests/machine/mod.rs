@@ -11,7 +11,7 @@ use polkavm::{
     Module, ModuleConfig, ProgramBlob, ProgramCounter, ProgramParts, RawInstance, Reg,
 };
 use ssa::{Signature, Type};
-use target_pvm::Program;
+use target_pvm::{Images, Program};
 
 /// Registers of arguments and of results, in the order of the convention.
 const ARGS: [Reg; 8] = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4, Reg::A5, Reg::T1, Reg::T2];
@@ -52,15 +52,14 @@ impl Machine {
 
     /// A fresh instance of a program.
     pub fn load(&self, program: &Program) -> Instance {
-        let spi = &program.spi;
+        let Images { ro, rw, heap_pages, stack_size } = &program.images;
         let mut parts = ProgramParts::empty(InstructionSetKind::JamV1);
-        parts.ro_data_size = spi.ro_data.len() as u32;
-        parts.ro_data = spi.ro_data.clone().into();
-        parts.rw_data_size =
-            (spi.rw_data.len() as u32).next_multiple_of(4096) + 4096 * u32::from(spi.heap_pages);
-        parts.rw_data = spi.rw_data.clone().into();
-        parts.stack_size = spi.stack_size;
-        parts.code_and_jump_table = spi.blob.to_bytes().into();
+        parts.ro_data_size = ro.len() as u32;
+        parts.ro_data = ro.clone().into();
+        parts.rw_data_size = (rw.len() as u32).next_multiple_of(4096) + 4096 * heap_pages;
+        parts.rw_data = rw.clone().into();
+        parts.stack_size = *stack_size;
+        parts.code_and_jump_table = program.blob.to_bytes().into();
         let blob = ProgramBlob::from_parts(parts).expect("a program");
         let mut config = ModuleConfig::new();
         config.set_page_size(4096);

@@ -155,15 +155,7 @@ fn add_list(module: &mut Module, runs: &[Run]) -> DataId {
     let head = |run: &Run| [run.words.len() as u32, run.start];
     let words = runs.iter().flat_map(|run| head(run).into_iter().chain(run.words.iter().copied()));
     let init: Vec<u8> = words.chain([0]).flat_map(u32::to_le_bytes).collect();
-    module.data.push(DataObject {
-        name: RUNS.to_owned(),
-        kind: DataKind::Constant,
-        size: init.len() as u32,
-        align: WORD,
-        init,
-        relocs: Vec::new(),
-        addresses: Vec::new(),
-    })
+    module.data.push(DataObject::constant(RUNS, WORD, init))
 }
 
 /// Builds the function that copies the data and calls the start function.

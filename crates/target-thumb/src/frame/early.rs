@@ -8,12 +8,11 @@
 //! and no later instruction of the block touches its registers. Only blocks at the beginning of the function, before
 //! paths join, are visited, and a limited number of them.
 
-use codegen::{Block, Control, Function, PReg, RegSet, StackSlot};
+use codegen::{Block, Control, Effects, Function, Live, Liveness, PReg, RegSet, StackSlot};
 use ssa::IdVec;
 
 use crate::isa::Thumb;
 use crate::isa::inst::Inst;
-use crate::peephole::effects::{Effects, live_in};
 
 /// Maximum number of blocks from which copies sink.
 const MAX_BLOCKS: usize = 16;
@@ -24,7 +23,7 @@ const MAX_EXIT_INSTS: usize = 2;
 /// Sinks copies at the function's beginning below its branches.
 pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
     let preds = predecessor_counts(func);
-    let mut live = live_in(func);
+    let mut live = Liveness::of(func, RegSet::EMPTY).at_start;
     let mut beginning = vec![func.order[0]];
     let mut next = 0;
     while let Some(&block) = beginning.get(next).filter(|_| next < MAX_BLOCKS) {
@@ -34,8 +33,7 @@ pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
         let ways = [taken.block, other.block];
         for (at, to) in sinkable(func, block, ways, &preds, &live) {
             let inst = func.blocks[block].insts.remove(at);
-            let effects = Effects::of(&inst);
-            live[to] = live[to].difference(effects.writes).union(effects.reads);
+            live[to].step_back(&Effects::of::<Thumb>(&inst));
             func.blocks[to].insts.insert(0, inst);
         }
         beginning.extend(ways.into_iter().filter(|&to| preds[to] == 1));
@@ -55,7 +53,7 @@ fn read_sources(func: &mut Function<Thumb, PReg>, block: Block) {
     let data = &mut func.blocks[block];
     let mut copies: Vec<(PReg, PReg)> = Vec::new();
     for inst in &data.insts {
-        let writes = Effects::of(inst).writes;
+        let writes = Effects::of::<Thumb>(inst).writes;
         copies.retain(|&(dst, src)| !writes.contains(dst) && !writes.contains(src));
         copies.extend(inst.as_copy().filter(|(dst, src)| dst != src));
     }
@@ -71,15 +69,15 @@ fn sinkable(
     block: Block,
     ways: [Block; 2],
     preds: &IdVec<Block, u32>,
-    live: &IdVec<Block, RegSet>,
+    live: &IdVec<Block, Live>,
 ) -> Vec<(usize, Block)> {
     let data = &func.blocks[block];
     let Some(control) = data.control.inst() else { return Vec::new() };
-    let mut behind = Effects::of(control);
+    let mut behind = Effects::of::<Thumb>(control);
     let mut found = Vec::new();
     for (at, inst) in data.insts.iter().enumerate().rev() {
-        let effects = Effects::of(inst);
-        let wanted = ways.map(|to| !effects.writes.intersection(live[to]).is_empty());
+        let effects = Effects::of::<Thumb>(inst);
+        let wanted = ways.map(|to| !effects.writes.intersection(live[to].regs).is_empty());
         let wanting = match (inst.as_copy(), wanted) {
             (Some(_), [true, false]) => Some(ways[0]),
             (Some(_), [false, true]) => Some(ways[1]),
@@ -157,6 +155,6 @@ pub fn needs_frame(func: &Function<Thumb, PReg>, saved: RegSet, block: Block) ->
             }
             _ => false,
         };
-        is_call_or_slot || !Effects::of(inst).writes.intersection(saved).is_empty()
+        is_call_or_slot || !Effects::of::<Thumb>(inst).writes.intersection(saved).is_empty()
     })
 }

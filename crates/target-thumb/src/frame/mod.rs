@@ -16,7 +16,7 @@
 pub mod early;
 
 use codegen::{
-    Control, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot, frame_region,
+    Control, Effects, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot, frame_region,
     registers_to_save,
 };
 use thumb_isa::{Opcode, Reg, RegList, Shift};
@@ -28,7 +28,6 @@ use crate::isa::inst::{
     Base, Call, Inst, LR, MEMORY_BASE, Machine, SCRATCH, SP, Symbol, add_imm, alu_reg, core_reg, data_class,
     float_move,
 };
-use crate::peephole::effects::Effects;
 
 /// Lays out the frame and writes it into the function.
 pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
@@ -85,12 +84,12 @@ fn reads_nothing_restored(epilogue: &[Inst<PReg>], exit: &Inst<PReg>) -> bool {
             Inst::Plain(Machine::FloatStack { first, count, .. }) => {
                 restored = restored.union((0..count as u8).map(|n| PReg::new(first.number() + n)).collect());
             }
-            _ => restored = restored.union(Effects::of(inst).writes),
+            _ => restored = restored.union(Effects::of::<Thumb>(inst).writes),
         }
     }
     let kept = RegSet::of(&[SP, LR]);
     let read = match exit {
-        Inst::Return { .. } | Inst::TailCall(_) => Effects::of(exit).reads,
+        Inst::Return { .. } | Inst::TailCall(_) => Effects::of::<Thumb>(exit).reads,
         _ => RegSet::EMPTY,
     };
     let is_staged = !matches!(exit, Inst::TailCall(call) if !call.singles.is_empty());

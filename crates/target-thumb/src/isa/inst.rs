@@ -14,7 +14,9 @@
 
 use std::fmt;
 
-use codegen::{Block, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, StackSlot};
+use codegen::{
+    Block, Effects, Fixed, Operand, PReg, RegClass, RegSet, Register, Reuse, SlotAccess, StackSlot,
+};
 use ssa::{DataId, FuncId};
 use thumb_isa::{Cond, Format, ItMask, Opcode, Reg, RegList, RegSlot, Role, Shift};
 
@@ -459,6 +461,58 @@ pub fn data_class(op: Opcode) -> RegClass {
 /// Whether a load or store is a load.
 pub fn is_load(op: Opcode) -> bool {
     op.reg_slots()[0].role.writes()
+}
+
+impl Inst<PReg> {
+    /// See [`codegen::Isa::add_effects`].
+    pub fn add_effects(&self, effects: &mut Effects) {
+        match *self {
+            Self::Plain(ref machine) => add_machine_effects(machine, effects),
+            // An IT block may leave its destinations unchanged, and its instructions may update them, so it reads them,
+            // too.
+            Self::It { .. } => effects.reads = effects.reads.union(effects.writes),
+            Self::AddressHalf { op: Opcode::Movt, dst, .. } => effects.reads.insert(dst),
+            Self::Return { pop, .. } if pop.is_empty() => effects.reads.insert(LR),
+            Self::TailCall(_) => effects.reads.insert(LR),
+            Self::LoadSlot { slot: StackSlot::Spill(slot), .. } => {
+                effects.slot = Some(SlotAccess { slot, is_store: false });
+            }
+            Self::StoreSlot { slot: StackSlot::Spill(slot), .. } => {
+                effects.slot = Some(SlotAccess { slot, is_store: true });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Adds reads of updated registers, and registers that are in a list or implied.
+fn add_machine_effects(machine: &Machine<PReg>, effects: &mut Effects) {
+    machine.map_regs(&mut |reg, slot| {
+        if slot.role == Role::Update {
+            effects.reads.insert(reg);
+        }
+        reg
+    });
+    match *machine {
+        Machine::Stack { op: Opcode::Push, list } => {
+            effects.reads = effects.reads.union(set_of(list));
+            effects.writes.insert(SP);
+        }
+        Machine::Stack { list, .. } => {
+            effects.writes = effects.writes.union(set_of(list));
+            effects.writes.insert(SP);
+        }
+        Machine::Multi { list, .. } => {
+            effects.reads = effects.reads.union(set_of(list));
+            effects.writes = effects.writes.union(set_of(list));
+        }
+        Machine::FloatStack { .. } => effects.writes.insert(SP),
+        _ => {}
+    }
+}
+
+fn set_of(list: RegList) -> RegSet {
+    list.iter().map(|reg| PReg::new(reg.number())).collect()
 }
 
 /// The machine's register for a register field. Where doubles are allocated as a whole, a single is the lower half of

@@ -11,7 +11,9 @@ pub mod cpu;
 pub mod immediate;
 pub mod inst;
 
-use codegen::{ArgumentRoom, Costs, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot};
+use codegen::{
+    ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,
+};
 use prepare::switches::{SwitchBytes, SwitchLimits};
 use ssa::DataKind;
 use thumb_isa::{Opcode, Reg};
@@ -148,6 +150,10 @@ impl Isa for Thumb {
 
     fn clobbers<R: Register>(inst: &Inst<R>) -> RegSet {
         inst.clobbers()
+    }
+
+    fn add_effects(inst: &Inst<PReg>, effects: &mut Effects) {
+        inst.add_effects(effects);
     }
 
     fn as_copy<R: Register>(inst: &Inst<R>) -> Option<(R, R)> {

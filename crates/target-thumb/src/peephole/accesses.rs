@@ -8,10 +8,9 @@
 //! Neither makes code larger: the short forms of the replaced instructions have as many bytes together. Termination:
 //! each application leaves one instruction less.
 
-use codegen::{Function, PReg};
+use codegen::{Effects, Function, PReg};
 use thumb_isa::{Flags, Format, Opcode};
 
-use super::effects::Effects;
 use super::is_nothing;
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, Machine, SP, to_machine};
@@ -73,7 +72,7 @@ fn dual(insts: &[Inst<PReg>], first: usize, second: usize) -> Option<(usize, Mac
 
 /// Whether an access of a word in the frame may move across an instruction.
 fn may_pass(inst: &Inst<PReg>, is_load: bool, reg: PReg, place: i32) -> bool {
-    let effects = Effects::of(inst);
+    let effects = Effects::of::<Thumb>(inst);
     if effects.writes.contains(SP) || effects.writes.contains(reg) || is_load && effects.reads.contains(reg) {
         return false;
     }
@@ -171,7 +170,7 @@ fn add_before_access(insts: &mut [Inst<PReg>], at: usize) -> bool {
 }
 
 fn leaves_alone(inst: &Inst<PReg>, reg: PReg) -> bool {
-    let effects = Effects::of(inst);
+    let effects = Effects::of::<Thumb>(inst);
     let is_simple = matches!(
         inst,
         Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } | Inst::Params { .. }

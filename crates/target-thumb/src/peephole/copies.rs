@@ -4,29 +4,28 @@
 //! register, and no instruction in between uses source or destination otherwise, the computation writes the destination
 //! of the copy directly. A constant is computed in place of the copy.
 
-use codegen::{Function, PReg, RegSet};
+use codegen::{Effects, Function, Liveness, PReg, RegSet};
 
-use super::effects::{Effects, before, live_in, live_out};
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, LR, Machine, SP};
 
 /// Redirects definitions to the destinations of copies, and removes dead instructions.
 pub fn forward(func: &mut Function<Thumb, PReg>) {
-    let live_in = live_in(func);
+    let liveness = Liveness::of(func, RegSet::EMPTY);
     for n in 0..func.order.len() {
         let block = func.order[n];
-        let mut live = live_out(func, &live_in, block);
+        let mut live = liveness.at_end(func, block);
         let insts = &mut func.blocks[block].insts;
         let mut at = insts.len();
         while at > 0 {
             at -= 1;
-            if is_dead(&insts[at], live) {
+            if is_dead(&insts[at], live.regs) {
                 insts.remove(at);
                 continue;
             }
             if let Some((dst, src)) = insts[at].as_copy()
                 && dst != src
-                && !live.contains(src)
+                && !live.regs.contains(src)
                 && is_free(dst)
                 && is_free(src)
             {
@@ -42,7 +41,7 @@ pub fn forward(func: &mut Function<Thumb, PReg>) {
                     at -= 1;
                 }
             }
-            live = before(&insts[at], live);
+            live.step_back(&Effects::of::<Thumb>(&insts[at]));
         }
     }
 }
@@ -55,7 +54,7 @@ const fn is_free(reg: PReg) -> bool {
 /// Makes the last instruction that writes `src` write `dst`, if no other instruction is affected.
 fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
     for n in (0..insts.len()).rev() {
-        let effects = Effects::of(&insts[n]);
+        let effects = Effects::of::<Thumb>(&insts[n]);
         if effects.writes.contains(src) {
             if effects.writes.contains(dst) {
                 return false;
@@ -74,7 +73,7 @@ fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
 /// The instruction that loads a constant into a register that is not read afterwards.
 fn constant_of(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
     for (n, inst) in insts.iter().enumerate().rev() {
-        let effects = Effects::of(inst);
+        let effects = Effects::of::<Thumb>(inst);
         if effects.reads.contains(reg) {
             return None;
         }
@@ -113,7 +112,7 @@ fn is_dead(inst: &Inst<PReg>, live: RegSet) -> bool {
         Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => true,
         _ => false,
     };
-    let writes = Effects::of(inst).writes;
+    let writes = Effects::of::<Thumb>(inst).writes;
     is_pure && !writes.is_empty() && !writes.contains(SP) && writes.intersection(live).is_empty()
 }
 

@@ -10,11 +10,10 @@
 //! A test of one bit of a register that is dead afterwards becomes a shift, which has a short form: the bit becomes the
 //! sign.
 
-use codegen::{Block, BlockData, Control, Function, PReg};
+use codegen::{Block, BlockData, Control, Effects, Function, Liveness, PReg, RegSet};
 use ssa::IdVec;
 use thumb_isa::{Cond, Flags, Opcode};
 
-use super::effects;
 use super::narrow::{live_at_end, live_before};
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, Machine, to_machine};
@@ -73,9 +72,9 @@ fn compare_at_end(data: &mut BlockData<Thumb, PReg>, is_back: bool, for_size: bo
 
 /// Whether no later instruction depends on the one at `at` or changes its operands.
 fn can_move_to_end(insts: &[Inst<PReg>], at: usize) -> bool {
-    let moved = effects::Effects::of(&insts[at]);
+    let moved = Effects::of::<Thumb>(&insts[at]);
     insts[at + 1..].iter().all(|inst| {
-        let passed = effects::Effects::of(inst);
+        let passed = Effects::of::<Thumb>(inst);
         passed.reads.union(passed.writes).intersection(moved.writes).is_empty()
             && passed.writes.intersection(moved.reads).is_empty()
     })
@@ -96,7 +95,7 @@ fn compared_with_zero(inst: &Inst<PReg>) -> Option<PReg> {
 /// The last instruction that defines a register, if it can set the flags for it and flags are not used after it.
 fn definition(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
     for (at, inst) in insts.iter().enumerate().rev() {
-        if effects::Effects::of(inst).writes.contains(reg) {
+        if Effects::of::<Thumb>(inst).writes.contains(reg) {
             return can_set_flags(inst, reg).then_some(at);
         }
         let Inst::Plain(machine) = inst else { return None };
@@ -154,8 +153,8 @@ fn flags_after(inst: &Inst<PReg>, before: Option<Machine<PReg>>) -> Option<Machi
         Inst::Plain(compare @ (Machine::CmpImm { .. } | Machine::CmpReg { .. })) => Some(*compare),
         Inst::Plain(machine) if machine.flags_written() != Flags::NONE => None,
         Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => {
-            let reads = effects::Effects::of(&Inst::Plain(before?)).reads;
-            let writes = effects::Effects::of(inst).writes;
+            let reads = Effects::of::<Thumb>(&Inst::Plain(before?)).reads;
+            let writes = Effects::of::<Thumb>(inst).writes;
             before.filter(|_| reads.intersection(writes).is_empty())
         }
         _ => None,
@@ -180,10 +179,10 @@ fn only_predecessors(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<Block>
 
 /// Turns tests of one bit of a dead register into shifts.
 pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
-    let live_in = effects::live_in(func);
+    let liveness = Liveness::of(func, RegSet::EMPTY);
     for n in 0..func.order.len() {
         let block = func.order[n];
-        let after = effects::live_out(func, &live_in, block);
+        let after = liveness.at_end(func, block).regs;
         let data = &mut func.blocks[block];
         let (Some(Inst::Plain(last)), Control::Branch { inst: Inst::FlagBranch(cond), .. }) =
             (data.insts.last_mut(), &mut data.control)

@@ -7,7 +7,6 @@
 
 pub mod accesses;
 pub mod copies;
-pub(crate) mod effects;
 pub mod errata;
 mod expand;
 pub mod flags;

@@ -3,12 +3,15 @@
 pub use llvm_frontend::OptLevel;
 pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
-use target_pvm::Goal;
 pub use target_pvm::entries::START_ENTRY;
-use target_pvm::memory_plan::{MACHINE_STACK, MAX_STACK};
+use target_pvm::memory::MACHINE_STACK;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
+use target_pvm::{Goal, ProgramLayout};
 
 use super::{Floats, Options, OptionsError};
+
+/// Every form of the output has the areas and entries of a standard program.
+const LAYOUT: ProgramLayout = ProgramLayout::SPI;
 
 /// The form of the output file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -121,10 +124,10 @@ impl PvmOptions {
         let is_auto = self.entries == EntryMode::Auto;
         llvm_frontend::Options {
             bounds,
-            host_arguments: is_auto.then_some(pvm_isa::spi::ARGS_START),
+            host_arguments: is_auto.then_some(LAYOUT.arguments),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
-            shadow_stack_limit: Some(self.stack_size.unwrap_or(MAX_STACK - MACHINE_STACK)),
+            shadow_stack_limit: Some(self.stack_size.unwrap_or(LAYOUT.max_stack() - MACHINE_STACK)),
             ..llvm_frontend::Options::new(target)
         }
     }
@@ -144,8 +147,8 @@ impl PvmOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
                 keep_exports: self.keep_exports,
-                window: None,
             },
+            layout: LAYOUT,
             threads: options.thread_count(),
         }
     }

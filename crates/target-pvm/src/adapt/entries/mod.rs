@@ -1,0 +1,136 @@
+//! Entry points: the jumps at the start of the code, and the functions that they lead to.
+//!
+//! A host enters a program at fixed positions. Entry `k` is a jump at `k` times
+//! [`entry_spacing`](ProgramLayout::entry_spacing), which is 5. The export that it leads to:
+//!
+//! - [`EntryMode::Auto`]: a service has `main` (or `refine`, `refine_ext`, `is_authorized`, `is_authorized_ext`) at 0
+//!   and `accumulate` (or `accumulate_ext`, `main2`) at 5, and no other entries. A module with none of
+//!   these names gets one entry per exported function in export order.
+//! - [`EntryMode::Raw`]: one entry per exported function in export order, without conversion.
+//!
+//! A host passes PVM addresses in 64-bit registers, r7 = pointer and r8 = length of the arguments, and reads the
+//! result from where r7 and r8 say. The wasm function wants wasm addresses in `i32`s and returns
+//! `pointer | length << 32`. So in automatic mode an export whose signature fits is entered through a wrapper, an SSA
+//! function like any other:
+//!
+//! | wasm results | r7 | r8 |
+//! |---|---|---|
+//! | `i64` | low half as an address | high half |
+//! | `i32 i32` | first as an address | second |
+//! | none (services only) | the exported global `result_ptr` as an address, if there is one | `result_len` |
+//! | none, without these globals | 0 | 0 |
+//!
+//! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
+//! the calling convention of the compiler.
+//!
+//! In a program that checks every access, [`Module::host_arguments`] has the number of addresses in the argument area at
+//! which accesses of each width are allowed. Wrappers set those numbers that code reads.
+//!
+//! A start function must have run before any export. A wrapper around each entry checks a flag, so that it runs once
+//! even if the host keeps the program's memory between calls.
+//!
+//! A host makes room on the stack for the arguments of an entry and for nothing else. A function whose tail calls need
+//! more (see [`codegen::ArgumentRoom`]) is entered through an adapter that makes an ordinary call.
+//!
+//! A call is expensive compared with the work of a wrapper. So if an entry is the only use of its function, the function
+//! *becomes* its wrapper: the conversions are written into it, before its entry block and into its returns.
+
+mod arguments;
+mod convert;
+mod results;
+#[cfg(test)]
+mod tests;
+mod wrapper;
+
+use pvm_isa::metadata::ResultConvention;
+use ssa::{DataId, ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
+
+use self::results::{Results, export_convention, service_convention};
+use self::wrapper::WrapperMaker;
+pub use self::wrapper::{Entry, START_ENTRY};
+use crate::machine::{argument_room, call_layout};
+use crate::memory::{MemoryPlan, ProgramLayout};
+
+const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
+const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
+/// Names of the entries of services, by entry: the first that is exported is entered.
+pub const SERVICE_NAMES: [&[&str]; 2] = [&MAIN_NAMES, &SECOND_NAMES];
+
+/// Which exports can be entered, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EntryMode {
+    /// By the conventions of services where the names fit, with wrappers where the signatures fit.
+    #[default]
+    Auto,
+    /// Every exported function as it is.
+    Raw,
+}
+
+/// Chooses the entry points of a module and adds their wrappers to it. The wasm addresses in their arguments and
+/// results are in `memory`.
+pub fn make_entries(
+    module: &mut Module,
+    memory: Option<DataId>,
+    layout: &ProgramLayout,
+    mode: EntryMode,
+    result: ResultConvention,
+) -> Vec<Entry> {
+    let exports: Vec<(String, FuncId)> = module
+        .exports
+        .iter()
+        .filter_map(|export| match export.item {
+            ExportItem::Func(func) => Some((export.name.clone(), func)),
+            ExportItem::Data(_) => None,
+        })
+        .collect();
+    let mut maker = WrapperMaker::new(module, memory, result, layout.entry_spacing);
+    let first_of =
+        |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
+    let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
+    if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
+        let entry = |export: Option<&(String, FuncId)>| match export {
+            Some((name, func)) => maker.entry(name, *func, Some(service_convention)),
+            None => maker.no_entry(),
+        };
+        return service.map(entry).into();
+    }
+    let convention =
+        (mode == EntryMode::Auto).then_some(export_convention as fn(&Signature) -> Option<Results>);
+    let mut entries: Vec<Entry> =
+        exports.iter().map(|(name, func)| maker.entry(name, *func, convention)).collect();
+    if mode == EntryMode::Raw && maker.has_start() {
+        entries.push(maker.start_entry());
+    }
+    entries
+}
+
+/// Gives adapters to entries whose tail calls need more room for stack arguments than the host makes.
+pub fn make_room(module: &mut Module, entries: &mut [Entry]) {
+    let room = argument_room(module);
+    for entry in entries {
+        let Some(func) = entry.target else { continue };
+        let sig = module.signature_of(func);
+        if room.of_func(func) > call_layout(sig).stack_bytes {
+            let name = format!("{}.adapter", module.decls[func].name);
+            entry.target = Some(codegen::add_adapter(module, func, name));
+        }
+    }
+}
+
+/// Replaces addresses that a function extends to words by the words, now that addresses are known. Only entries
+/// extend addresses.
+pub fn fold_addresses(module: &mut Module, plan: &MemoryPlan) {
+    for func in module.functions.values_mut().flatten() {
+        for inst in func.insts.ids() {
+            let InstData::Unary { op: UnaryOp::Zext, ty, arg } = func.insts[inst] else { continue };
+            let Some(InstData::DataAddr { data, offset }) = func.def_inst(arg).map(|inst| &func.insts[inst])
+            else {
+                continue;
+            };
+            if let Some(address) = plan.try_address(*data) {
+                let bits = i64::from(address.wrapping_add_signed(*offset));
+                func.insts[inst] = InstData::Const { ty, bits };
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Actions of imported functions.
+//!
+//! A PVM program calls the outside in one way: `ecalli N`, with up to six words in r7..r12 and results in r7 and r8. A
+//! wasm import therefore needs an [`ImportAction`], from an [`ImportMap`], from its name, or by automatic numbering:
+//!
+//! | import | action |
+//! |---|---|
+//! | named in the map | as the map says |
+//! | `host_call_0` .. `host_call_6`, with suffix `b` for both results; `host_call` | `ecalli` with the first, constant argument as number |
+//! | `host_call_r8` | the second result of the last `host_call_Nb` |
+//! | `pvm_ptr` | the PVM address of a wasm address |
+//! | `abort` | trap |
+//! | in a module named in the map (`module.*`), or left over (`*`) | as the map says |
+//! | everything else | the next number of [`ImportMap::auto_base`], or an error |
+//!
+//! Only imports in reachable code need an action. [`check`] verifies that they have one before anything is compiled.
+//!
+//! [`resolve`] then rewrites the SSA, so that code generation sees plain host calls only. These are functions of up to
+//! six `i64` parameters and up to two `i64` results whose number is in [`HostCalls`]. `i32` values are passed
+//! zero-extended, as hosts expect addresses and lengths, and floats as their bits.
+
+mod map;
+mod rewrite;
+
+use pvm_isa::metadata;
+use ssa::{DataId, FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Reachable, Signature, Type};
+
+pub use map::{HOST_CALLS, ImportMap, ImportMapError, host_call_number};
+
+/// For each function that is a host call, its number.
+pub type HostCalls = IdVec<FuncId, Option<u32>>;
+
+/// Maximum number of argument words of a host call.
+pub const MAX_ARGS: usize = 6;
+/// Maximum number of result words of a host call.
+pub const MAX_RESULTS: usize = 2;
+
+/// The effect of a call of an import.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImportAction {
+    /// The program panics.
+    Trap,
+    /// The program logs the import's name (JIP-1) and panics.
+    LoggedTrap,
+    /// Nothing; results are zero.
+    Nop,
+    /// A host call with this number.
+    Ecalli(u32),
+    /// A host call whose number is the first argument; `both` keeps the second result for
+    /// [`SecondResult`](Self::SecondResult).
+    HostCall {
+        /// Whether the import's name ends in `b`.
+        both: bool,
+    },
+    /// The second result of the last host call that kept it.
+    SecondResult,
+    /// The PVM address of a wasm address.
+    PvmPtr,
+}
+
+/// Reasons why imports could not be resolved.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Imports without an action: all of them.
+    #[error(
+        "no action for the import{} {}: map them in a file given with --imports, or all that are left with --imports trap",
+        plural(.0), listed(.0, ", ")
+    )]
+    Unmapped(Vec<String>),
+    /// Signatures that do not fit a host call or the import's special meaning: each import with the reason.
+    #[error("{}; the actions trap and nop take any signature, or an adapter can pass less", listed(.0, "; "))]
+    Signatures(Vec<String>),
+    /// The number of a host call is not a constant.
+    #[error("function `{function}`: the number of a host call must be a constant")]
+    NumberNotConstant {
+        /// The calling function.
+        function: String,
+    },
+}
+
+/// Maximum number of imports that an error lists.
+const LISTED: usize = 20;
+
+fn listed(names: &[String], separator: &str) -> String {
+    let mut text = names[..names.len().min(LISTED)].join(separator);
+    if names.len() > LISTED {
+        text.push_str(&format!("{separator}and {} more", names.len() - LISTED));
+    }
+    text
+}
+
+/// A use of an imported function in reachable code, before it is compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImportUse<'a> {
+    /// The import.
+    pub import: &'a Import,
+    /// Number of parameters and of results.
+    pub arity: (usize, usize),
+    /// A function that uses it, and the byte offset of the use.
+    pub user: Option<(&'a str, usize)>,
+}
+
+/// Checks that each import has an action, and that its signature fits a host call where it becomes one.
+///
+/// # Errors
+/// All imports without an action; else all with too many arguments or results.
+pub fn check(uses: &[ImportUse<'_>], map: &ImportMap) -> Result<(), ImportError> {
+    let action = |import: &Import| known_action(map, import);
+    let missing = uses.iter().filter(|used| map.auto_base().is_none() && action(used.import).is_none());
+    let missing: Vec<String> = missing.map(|used| full_name(used.import)).collect();
+    if !missing.is_empty() {
+        return Err(ImportError::Unmapped(missing));
+    }
+    let too_many = uses.iter().filter_map(|used| {
+        let (params, results) = used.arity;
+        let params = match action(used.import).unwrap_or(ImportAction::Ecalli(0)) {
+            ImportAction::Ecalli(_) => params,
+            ImportAction::HostCall { .. } => params.checked_sub(1)?,
+            _ => return None,
+        };
+        let why = too_many_words(params, results)?;
+        let user = used.user.map(|(name, offset)| format!(" (used by {name} at offset {offset:#x})"));
+        Some(format!("import {}{}: {why}", full_name(used.import), user.unwrap_or_default()))
+    });
+    let too_many: Vec<String> = too_many.collect();
+    if too_many.is_empty() { Ok(()) } else { Err(ImportError::Signatures(too_many)) }
+}
+
+/// The action of an import according to the map or its name.
+fn known_action(map: &ImportMap, import: &Import) -> Option<ImportAction> {
+    map.action(import).or_else(|| built_in(import)).or_else(|| map.wildcard(import))
+}
+
+fn too_many_words(params: usize, results: usize) -> Option<String> {
+    if params > MAX_ARGS {
+        Some(format!("it takes {params} arguments, and a host call at most {MAX_ARGS}"))
+    } else if results > MAX_RESULTS {
+        Some(format!("it has {results} results, and a host call at most {MAX_RESULTS}"))
+    } else {
+        None
+    }
+}
+
+fn plural(names: &[String]) -> &'static str {
+    if names.len() == 1 { "" } else { "s" }
+}
+
+/// Writes the actions of all imports into the reachable functions. Addresses that the program passes are in `memory`.
+///
+/// Returns the host calls that are left, and the action of each import for the metadata.
+///
+/// # Errors
+/// If an import has no action, or one that does not fit its signature.
+pub fn resolve(
+    module: &mut Module,
+    memory: Option<DataId>,
+    map: &ImportMap,
+    reachable: &Reachable,
+) -> Result<(HostCalls, Vec<metadata::Import>), ImportError> {
+    let imports: Vec<(FuncId, Import)> =
+        module.decls.iter().filter_map(|(id, decl)| as_import(id, decl)).collect();
+    let mut actions = IdVec::filled(None, module.decls.len());
+    let mut unmapped = Vec::new();
+    let mut next = map.auto_base();
+    for (id, import) in &imports {
+        let numbered = || next.as_mut().map(|number| ImportAction::Ecalli(take_number(number)));
+        match known_action(map, import).or_else(numbered) {
+            Some(action) => actions[*id] = Some(action),
+            None if reachable.funcs[*id] => unmapped.push(full_name(import)),
+            None => {}
+        }
+    }
+    if !unmapped.is_empty() {
+        return Err(ImportError::Unmapped(unmapped));
+    }
+    let mut report = Vec::with_capacity(imports.len());
+    let mut misfits = Vec::new();
+    for (id, import) in &imports {
+        let Some(action) = actions[*id] else { continue };
+        match check_signature(module.signature_of(*id), action) {
+            Ok(()) => report.push(metadata_import(import, action)),
+            Err(why) if reachable.funcs[*id] => misfits.push(format!("import {}: {why}", full_name(import))),
+            Err(_) => actions[*id] = None,
+        }
+    }
+    if !misfits.is_empty() {
+        return Err(ImportError::Signatures(misfits));
+    }
+    Ok((rewrite::rewrite(module, memory, &actions, reachable)?, report))
+}
+
+fn as_import(id: FuncId, decl: &FuncDecl) -> Option<(FuncId, Import)> {
+    match &decl.kind {
+        FuncKind::Import(import) => Some((id, import.clone())),
+        _ => None,
+    }
+}
+
+fn take_number(next: &mut u32) -> u32 {
+    let number = *next;
+    *next += 1;
+    number
+}
+
+fn full_name(import: &Import) -> String {
+    format!("{}.{}", import.module, import.field)
+}
+
+/// The action of an import that is determined by its name alone.
+fn built_in(import: &Import) -> Option<ImportAction> {
+    match import.field.as_str() {
+        "abort" => Some(ImportAction::Trap),
+        "pvm_ptr" => Some(ImportAction::PvmPtr),
+        "host_call" => Some(ImportAction::HostCall { both: false }),
+        "host_call_r8" => Some(ImportAction::SecondResult),
+        field => {
+            let rest = field.strip_prefix("host_call_")?;
+            let digit = rest.strip_suffix('b').unwrap_or(rest);
+            let known = matches!(digit, "0" | "1" | "2" | "3" | "4" | "5" | "6");
+            known.then_some(ImportAction::HostCall { both: rest.len() == 2 })
+        }
+    }
+}
+
+fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), String> {
+    let words = |params: usize| too_many_words(params, sig.results.len()).map_or(Ok(()), Err);
+    let integers = |types: &[Type]| types.iter().all(|ty| ty.is_int());
+    match action {
+        ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop => Ok(()),
+        ImportAction::Ecalli(_) => words(sig.params.len()),
+        ImportAction::HostCall { .. } => match sig.params.split_first() {
+            Some((number, words_of_call)) if number.is_int() => words(words_of_call.len()),
+            _ => Err("the first parameter of a host call must be its number, an integer".to_owned()),
+        },
+        ImportAction::SecondResult => match (sig.params.as_slice(), sig.results.as_slice()) {
+            ([], [Type::I64]) => Ok(()),
+            _ => Err("host_call_r8 must have no parameter and one i64 result".to_owned()),
+        },
+        ImportAction::PvmPtr => match (sig.params.len(), sig.results.len()) {
+            (1, 1) if integers(&sig.params) && integers(&sig.results) => Ok(()),
+            _ => Err("pvm_ptr must have one integer parameter and one integer result".to_owned()),
+        },
+    }
+}
+
+fn metadata_import(import: &Import, action: ImportAction) -> metadata::Import {
+    let kind = match action {
+        ImportAction::Ecalli(number) => metadata::ImportKind::Ecalli(number),
+        ImportAction::Trap | ImportAction::LoggedTrap => metadata::ImportKind::Trap,
+        ImportAction::Nop => metadata::ImportKind::Nop,
+        ImportAction::HostCall { .. } | ImportAction::SecondResult | ImportAction::PvmPtr => {
+            metadata::ImportKind::BuiltIn
+        }
+    };
+    metadata::Import { module: import.module.clone(), name: import.field.clone(), kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import(field: &str) -> Import {
+        Import { module: "env".into(), field: field.into() }
+    }
+
+    #[test]
+    fn names_with_a_meaning() {
+        assert_eq!(built_in(&import("host_call_3")), Some(ImportAction::HostCall { both: false }));
+        assert_eq!(built_in(&import("host_call_6b")), Some(ImportAction::HostCall { both: true }));
+        assert_eq!(built_in(&import("host_call_r8")), Some(ImportAction::SecondResult));
+        for name in ["host_call_7", "host_call_", "host_call_b", "host_call_3bb", "hostcall", "log"] {
+            assert_eq!(built_in(&import(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn signatures_are_checked() {
+        let sig =
+            |params: &[Type], results: &[Type]| Signature { params: params.into(), results: results.into() };
+        let call = ImportAction::Ecalli(1);
+        assert_eq!(check_signature(&sig(&[Type::I32; 6], &[Type::I64; 2]), call), Ok(()));
+        assert!(check_signature(&sig(&[Type::I32; 7], &[]), call).is_err());
+        assert!(check_signature(&sig(&[], &[Type::I64; 3]), call).is_err());
+        let gate = ImportAction::HostCall { both: false };
+        assert_eq!(check_signature(&sig(&[Type::I64; 7], &[Type::I64]), gate), Ok(()));
+        assert!(check_signature(&sig(&[], &[Type::I64]), gate).is_err());
+        assert!(check_signature(&sig(&[Type::F64], &[Type::I64]), ImportAction::PvmPtr).is_err());
+    }
+}

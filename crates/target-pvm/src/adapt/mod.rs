@@ -1,0 +1,75 @@
+//! From the module that the frontend made to one that is ready for selection.
+//!
+//! [`prepare`] lists the passes. Before memory is planned, distant data gets code that copies it at the start, and entry
+//! points get wrappers. Unreachable functions and data are removed, and calls of imports become host calls or plain
+//! code. Then tail calls get room for their stack arguments, dead stores to stack objects are removed, and switches
+//! expanded. The memory plan assigns the addresses of data, which two more passes need: the entries' address
+//! computations are folded, and small code gets pointers that include the base of linear memory.
+
+pub mod entries;
+pub mod imports;
+pub mod sparse;
+
+mod switches;
+
+use ::prepare::bias::{Displacements, bias_pointers};
+use ::prepare::dead_slots::remove_dead_slot_stores;
+use pvm_isa::metadata;
+use ssa::{ExportItem, Module, Reachable};
+
+use crate::machine::Pvm;
+use crate::memory::{MemoryPlan, linear_memory};
+use crate::{Error, Options};
+use entries::Entry;
+
+/// A module ready for code generation.
+pub struct Prepared {
+    /// The module.
+    pub module: Module,
+    /// The target with the addresses of the module's data.
+    pub target: Pvm,
+    /// Entry points.
+    pub entries: Vec<Entry>,
+    /// The action of each import.
+    pub imports: Vec<metadata::Import>,
+}
+
+/// An addition of a constant has an opcode and a byte with its registers.
+const DISPLACEMENTS: Displacements =
+    Displacements { len: pvm_isa::encode::imm_len, addition: 2, min_gain_if_shared: 8 };
+
+/// Runs all passes before selection.
+pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
+    let layout = &options.layout;
+    let memory = linear_memory(&module);
+    let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
+    let mut entries = entries::make_entries(&mut module, memory, layout, options.entries, options.result);
+    let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
+    let (host_calls, imports) = imports::resolve(&mut module, memory, &options.imports, &reachable)?;
+    entries::make_room(&mut module, &mut entries);
+    for func in module.functions.values_mut().flatten() {
+        remove_dead_slot_stores(func, memory);
+        switches::expand(func);
+    }
+    let plan = MemoryPlan::new(&module, window, &options.memory, *layout)?;
+    entries::fold_addresses(&mut module, &plan);
+    if let Some(memory) = plan.linear_memory() {
+        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
+            bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
+        }
+    }
+    let target = Pvm::new(options.gp, plan, host_calls, &module);
+    Ok(Prepared { module, target, entries, imports })
+}
+
+/// Removes functions that no entry reaches; returns the reachable functions and data.
+fn remove_unreachable(module: &mut Module, entries: &[Entry], keep_exports: bool) -> Reachable {
+    let roots = entries.iter().filter_map(|entry| entry.target);
+    let exported = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Data(data) if keep_exports => Some(data),
+        _ => None,
+    });
+    let reachable = Reachable::new(module, roots, exported);
+    ssa::remove_unreachable(module, &reachable);
+    reachable
+}

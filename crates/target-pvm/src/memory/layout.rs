@@ -1,0 +1,78 @@
+//! The layout that a container prescribes: where a program's memory areas and entries are, and how large they may be.
+//!
+//! ```text
+//! ro_start       read-only area
+//! rw_start(ro)   read-write area: stored bytes, then zeroed pages; the heap grows beyond them
+//! ...            stack
+//! arguments      the bytes that a host passes
+//! ```
+//!
+//! The sizes of the read-only and the read-write area decide the addresses of the following ones, and hosts allocate
+//! the stack. A program's code contains these addresses, so they must be the container's.
+
+use pvm_isa::spi;
+
+/// Places and limits of memory areas, and the spacing of entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgramLayout {
+    /// Bytes of a page, the unit of access rights.
+    pub page: u32,
+    /// Address of the read-only area.
+    pub ro_start: u32,
+    /// Address of the read-write area if the read-only area is empty.
+    pub lowest_rw_start: u32,
+    /// The read-only area moves the read-write area by its size, rounded up to a multiple of this.
+    pub zone: u32,
+    /// Address of the arguments that a host passes.
+    pub arguments: u32,
+    /// Maximum number of stored bytes of an area, and of bytes of the stack.
+    pub max_area: u32,
+    /// Maximum number of zeroed pages after the stored bytes of the read-write area.
+    pub max_heap_pages: u32,
+    /// Distance in the code between the starts of two entries, in bytes.
+    pub entry_spacing: u32,
+}
+
+impl ProgramLayout {
+    /// The layout of a standard program ([`spi`]).
+    pub const SPI: Self = Self {
+        page: spi::PAGE_SIZE,
+        ro_start: spi::RO_START,
+        lowest_rw_start: spi::rw_start(0),
+        zone: spi::ZONE_SIZE,
+        arguments: spi::ARGS_START,
+        max_area: spi::MAX_AREA_LEN,
+        max_heap_pages: u16::MAX as u32,
+        entry_spacing: 5,
+    };
+
+    /// Address of the read-write area after `ro_len` bytes of read-only data.
+    pub const fn rw_start(&self, ro_len: u32) -> u32 {
+        self.lowest_rw_start + ro_len.next_multiple_of(self.zone)
+    }
+
+    /// Maximum size of the stack in bytes, in whole pages.
+    pub const fn max_stack(&self) -> u32 {
+        self.max_area / self.page * self.page
+    }
+}
+
+impl Default for ProgramLayout {
+    fn default() -> Self {
+        Self::SPI
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_are_where_the_standard_program_has_them() {
+        for ro_len in [0, 1, 0x1_0000, 0x1_0001, spi::MAX_AREA_LEN] {
+            let map = spi::MemoryLayout::new(ro_len, 5, 0, ProgramLayout::SPI.max_stack()).expect("fits");
+            assert_eq!(map.ro.start, ProgramLayout::SPI.ro_start);
+            assert_eq!(map.rw.start, ProgramLayout::SPI.rw_start(ro_len));
+        }
+    }
+}

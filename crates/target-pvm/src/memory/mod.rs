@@ -1,0 +1,251 @@
+//! The memory plan: addresses of all data objects in the PVM's address space.
+//!
+//! A program has a read-only area and a read-write area, each stored as one run of bytes from its start
+//! ([`ProgramLayout`]). Zeros after the last stored read-write byte cost nothing; zeros between stored bytes are stored.
+//! The plan therefore puts all stored bytes together and all zeros after them.
+//!
+//! ```text
+//! ro_start     read-only area: constants, and tables and variables that are never written
+//! rw_start     variables and written tables │ linear memory from its first live byte, to the end of the heap
+//! ...
+//!              end of the machine stack
+//! ```
+//!
+//! - **Linear memory is a [`Window`]**: `pvm = wasm + base` modulo 2^32, for one constant `base`. It is the last object
+//!   of the read-write area, so it ends where the heap ends and grows by growing the heap. In guard mode the first page
+//!   after it is the first unmapped one, which requires a page-aligned base. With explicit bounds checks an alignment
+//!   of 16 bytes suffices and saves padding: naturally aligned accesses still never cross a page.
+//! - **A fused shadow stack needs no linear memory.** If every segment is above the initial stack pointer (the linker
+//!   put the stack first), the window begins at the stack pointer and the base may be negative. If data is below it,
+//!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
+//!   it is all zeros after the data.
+//! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
+//!   data. The pass before the plan decides whether code copies the data at the start instead of storing it with the
+//!   hole ([`Window::is_identity`]).
+//! - **The padding before the window is used**: constants go there if all of them fit.
+//! - **The machine stack** has [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
+//!   shadow stack it replaces. It is not stored, so a generous size costs nothing.
+//!
+//! Only objects that code or (on request) exports refer to get an address; asking for another object's address is a
+//! bug.
+
+mod images;
+mod layout;
+mod usage;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use ssa::{DataId, IdVec, LinearMemory, Module};
+
+pub use images::Images;
+pub use layout::ProgramLayout;
+pub use window::{Window, linear, linear_memory};
+
+use usage::{Area, Usage};
+
+/// Bytes of machine stack for values that wasm engines keep outside of linear memory.
+pub const MACHINE_STACK: u32 = 1 << 20;
+/// Alignment of linear memory when explicit checks guard it.
+const UNGUARDED_ALIGN: u32 = 16;
+
+/// Memory options.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemoryOptions {
+    /// Bytes of machine stack; `None` derives it from the module.
+    pub stack_size: Option<u32>,
+    /// Whether the first byte after linear memory (rounded up to a page) must be unmapped: guard mode.
+    pub guard: bool,
+    /// Whether exported globals and tables get an address even if no code refers to them.
+    pub keep_exports: bool,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        Self { stack_size: None, guard: true, keep_exports: false }
+    }
+}
+
+/// Reasons why a module's memory does not fit a program's layout.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The read-only data is too large.
+    #[error("{bytes} bytes of constant data exceed the container's limit of {max} bytes")]
+    ReadOnly {
+        /// Bytes of data.
+        bytes: u64,
+        /// The maximum.
+        max: u32,
+    },
+    /// The initial read-write data is too large.
+    #[error("{bytes} bytes of initial data exceed the container's limit of {max} bytes")]
+    ReadWrite {
+        /// Bytes of data.
+        bytes: u64,
+        /// The maximum.
+        max: u32,
+    },
+    /// The zeros after the read-write data are too many.
+    #[error(
+        "an initial linear memory of {bytes} bytes exceeds the container's limit of {max_pages} heap pages and {max} bytes"
+    )]
+    Heap {
+        /// Bytes of memory.
+        bytes: u64,
+        /// Maximum number of zeroed pages.
+        max_pages: u32,
+        /// Maximum number of stored bytes.
+        max: u32,
+    },
+    /// The stack is too large.
+    #[error(
+        "a stack of {bytes} bytes exceeds the container's limit of {max} bytes; set a smaller one with --stack-size"
+    )]
+    Stack {
+        /// Bytes of stack.
+        bytes: u64,
+        /// The maximum.
+        max: u32,
+    },
+}
+
+/// Addresses of all data objects. See the module documentation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemoryPlan {
+    layout: ProgramLayout,
+    addresses: IdVec<DataId, Option<u32>>,
+    /// The object that is linear memory, if it has an address.
+    memory: Option<DataId>,
+    linear_base: u32,
+    ro_len: u32,
+    rw_start: u32,
+    /// End of all initial read-write memory, zeros included; a multiple of the page size.
+    rw_end: u32,
+    stack_size: u32,
+}
+
+impl MemoryPlan {
+    /// Plans the memory of a module. `window` is the part of linear memory in use, if the module has one. Code must not
+    /// refer to further objects afterwards.
+    ///
+    /// # Errors
+    /// If an area exceeds the limits of the layout.
+    pub fn new(
+        module: &Module,
+        window: Option<Window>,
+        options: &MemoryOptions,
+        layout: ProgramLayout,
+    ) -> Result<Self, MemoryError> {
+        let usage = Usage::of(module, options.keep_exports);
+        let placed = window.filter(|window| usage.used[window.memory]);
+        let align = if options.guard { layout.page } else { UNGUARDED_ALIGN };
+        let base_after = |rw_start: u32, front: u64| {
+            placed.map_or(0, |window| window.base(i64::from(rw_start) + front as i64, align))
+        };
+        let [ro, front] = areas(module, &usage, |front: u64| {
+            let window = placed?;
+            let start = layout.rw_start(0);
+            Some(base_after(start, front) + i64::from(window.first) - i64::from(start))
+        });
+        let max = layout.max_area;
+        let ro_len = limited(ro.len, max).map_err(|bytes| MemoryError::ReadOnly { bytes, max })?;
+        let front_len = limited(front.len, max).map_err(|bytes| MemoryError::ReadWrite { bytes, max })?;
+        let rw_start = layout.rw_start(ro_len);
+        let base = base_after(rw_start, front.len);
+        let linear = placed.map(|window| (base, linear(module, window.memory)));
+        let rw_end = rw_end(&layout, rw_start, front_len, linear)?;
+
+        let mut addresses = IdVec::filled(None, module.data.len());
+        ro.objects.iter().for_each(|&(id, at)| addresses[id] = Some(layout.ro_start + at));
+        front.objects.iter().for_each(|&(id, at)| addresses[id] = Some(rw_start + at));
+        let memory = placed.map(|window| window.memory);
+        memory.into_iter().for_each(|id| addresses[id] = Some(base as u32));
+        let stack_size = stack_size(&layout, window.map_or(0, |window| window.replaced_stack), options)?;
+        Ok(Self { layout, addresses, memory, linear_base: base as u32, ro_len, rw_start, rw_end, stack_size })
+    }
+
+    /// The PVM address of a data object; of linear memory, of its byte 0 (which need not be mapped).
+    ///
+    /// # Panics
+    /// If the object was not referred to when the plan was made.
+    pub fn address(&self, data: DataId) -> u32 {
+        self.addresses[data].unwrap_or_else(|| {
+            panic!("{data} has no address: no code referred to it when memory was planned")
+        })
+    }
+
+    /// The PVM address of a data object, if it has one.
+    pub fn try_address(&self, data: DataId) -> Option<u32> {
+        self.addresses.get(data).copied().flatten()
+    }
+
+    /// Linear memory, if it has an address.
+    pub fn linear_memory(&self) -> Option<DataId> {
+        self.memory
+    }
+
+    /// `base` in `pvm = wasm + base` modulo 2^32; 0 without linear memory.
+    pub fn linear_base(&self) -> u32 {
+        self.linear_base
+    }
+
+    /// End of the initial heap, a multiple of the page size.
+    pub fn heap_end(&self) -> u32 {
+        self.rw_end
+    }
+}
+
+/// The objects of the read-only area, and those of the read-write area before linear memory. Constants that fit into
+/// the padding before linear memory are in the latter. `slack` gives the bytes between the start of the read-write area
+/// and linear memory, if there is one and the objects before it have this many bytes.
+fn areas(module: &Module, usage: &Usage, slack: impl FnOnce(u64) -> Option<i64>) -> [Area; 2] {
+    let front = usage.place(module, Area::default(), false);
+    let both = usage.place(module, front.clone(), true);
+    match slack(front.len) {
+        Some(slack) if both.len as i64 <= slack => [Area::default(), both],
+        _ => [usage.place(module, Area::default(), true), front],
+    }
+}
+
+fn stack_size(layout: &ProgramLayout, replaced: u64, options: &MemoryOptions) -> Result<u32, MemoryError> {
+    let bytes = options.stack_size.map_or(u64::from(MACHINE_STACK) + replaced, u64::from);
+    let bytes = bytes.max(1).next_multiple_of(u64::from(layout.page));
+    let max = layout.max_stack();
+    limited(bytes, max).map_err(|bytes| MemoryError::Stack { bytes, max })
+}
+
+/// The end of the initial heap in whole pages. `memory` is linear memory with its base.
+fn rw_end(
+    layout: &ProgramLayout,
+    rw_start: u32,
+    front: u32,
+    memory: Option<(i64, &LinearMemory)>,
+) -> Result<u32, MemoryError> {
+    let front_end = i64::from(rw_start) + i64::from(front);
+    let end = memory.map_or(front_end, |(base, memory)| front_end.max(base + memory.min_bytes as i64));
+    let end = next_multiple_of(end, layout.page);
+    // Stored bytes and zeroed pages together; the exact split is known with the images.
+    let limit = i64::from(layout.max_area) + i64::from(layout.max_heap_pages) * i64::from(layout.page);
+    let bytes = end - i64::from(rw_start);
+    match u32::try_from(end) {
+        Ok(fits) if bytes <= limit => Ok(fits),
+        _ => Err(too_large(layout, bytes as u64)),
+    }
+}
+
+/// The error for a heap of too many bytes.
+fn too_large(layout: &ProgramLayout, bytes: u64) -> MemoryError {
+    MemoryError::Heap { bytes, max_pages: layout.max_heap_pages, max: layout.max_area }
+}
+
+/// `bytes` as `u32` if it is at most `max`, else itself as the error.
+fn limited(bytes: u64, max: u32) -> Result<u32, u64> {
+    u32::try_from(bytes).ok().filter(|&fits| fits <= max).ok_or(bytes)
+}
+
+/// The smallest multiple of `align` that is at least `value`, which may be negative.
+fn next_multiple_of(value: i64, align: u32) -> i64 {
+    let align = i64::from(align);
+    (value + align - 1).div_euclid(align) * align
+}

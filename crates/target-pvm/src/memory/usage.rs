@@ -1,0 +1,90 @@
+//! Uses of data objects by code, and their placement in the two areas.
+
+use ssa::{Addr, DataId, DataKind, DataObject, ExportItem, IdVec, InstData, Module};
+
+/// Objects placed one after the other from offset 0.
+#[derive(Clone, Default)]
+pub struct Area {
+    /// Each object with its offset.
+    pub objects: Vec<(DataId, u32)>,
+    /// Bytes of all objects, with the padding between them.
+    pub len: u64,
+}
+
+impl Area {
+    fn push(&mut self, id: DataId, object: &DataObject) {
+        let at = self.len.next_multiple_of(u64::from(object.align.max(1)));
+        self.objects.push((id, at as u32));
+        self.len = at + u64::from(object.size);
+    }
+}
+
+/// Uses of each data object by code.
+pub struct Usage {
+    /// Whether code or an export refers to it.
+    pub used: IdVec<DataId, bool>,
+    /// Whether it may be written: a store names it, or its address is taken.
+    written: IdVec<DataId, bool>,
+}
+
+impl Usage {
+    /// The uses in a module; with `keep_exports`, exports are uses, too.
+    pub fn of(module: &Module, keep_exports: bool) -> Self {
+        let none = || IdVec::filled(false, module.data.len());
+        let mut usage = Self { used: none(), written: none() };
+        for func in module.functions.values().flatten() {
+            func.insts.values().for_each(|inst| usage.note(inst));
+        }
+        for export in &module.exports {
+            if let ExportItem::Data(id) = export.item
+                && (keep_exports || matches!(module.data[id].kind, DataKind::Memory(_)))
+            {
+                usage.used[id] = true;
+                usage.written[id] = true;
+            }
+        }
+        usage.note_stored(module);
+        usage
+    }
+
+    /// Marks objects whose addresses are stored in used ones as read and written. Every object is visited once.
+    fn note_stored(&mut self, module: &Module) {
+        let mut pending: Vec<DataId> =
+            self.used.iter().filter(|(_, used)| **used).map(|(id, _)| id).collect();
+        while let Some(id) = pending.pop() {
+            for stored in &module.data[id].addresses {
+                self.written[stored.data] = true;
+                if !std::mem::replace(&mut self.used[stored.data], true) {
+                    pending.push(stored.data);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, inst: &InstData) {
+        match inst {
+            InstData::Load { addr: Addr { base: Some(id), .. }, .. } => self.used[*id] = true,
+            InstData::Store { addr: Addr { base: Some(id), .. }, .. }
+            | InstData::DataAddr { data: id, .. } => {
+                self.used[*id] = true;
+                self.written[*id] = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Appends to `area` all used objects that are read-only, or all that are not; linear memory excepted.
+    pub fn place(&self, module: &Module, mut area: Area, read_only: bool) -> Area {
+        for (id, object) in module.data.iter().filter(|(id, _)| self.used[*id]) {
+            let constant = match object.kind {
+                DataKind::Memory(_) => continue,
+                DataKind::Constant => true,
+                DataKind::Variable | DataKind::Table => !self.written[id],
+            };
+            if constant == read_only {
+                area.push(id, object);
+            }
+        }
+        area
+    }
+}
