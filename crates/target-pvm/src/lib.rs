@@ -1,29 +1,42 @@
 //! The PVM target: from an [`ssa::Module`] to a program.
 //!
 //! ```text
-//! SSA to SSA:   prepare ─ with memory, which assigns the addresses of data
+//! SSA to SSA:   adapt ─ with memory, which assigns the addresses of data
 //! functions:    lower ─ optimize ─ frame ─ peephole ─ emit, driven by codegen ─► Fragments
 //! program:      link ─► code and jump table, together with initial memory ─► Program
 //! ```
 //!
-//! Each stage is a folder or file of this name. `machine` describes the instruction set to all of them, and `analysis`
-//! has the analyses of final instructions that several stages use. `target.rs` lists the passes over functions.
+//! | folder or file | contents |
+//! |---|---|
+//! | `adapt` | the passes from SSA to SSA that depend on the machine and its hosts: initial data, entries, imports |
+//! | `memory` | the plan that assigns the addresses of data, and the initial contents of memory |
+//! | `isa` | [`Pvm`], which describes the machine to the code generator: instructions, registers, calling convention |
+//! | `lower` | selection of instructions |
+//! | `optimize` | passes over allocated functions, before they have a frame |
+//! | `frame` | stack frames, prologues and epilogues |
+//! | `peephole` | improvements of final instructions |
+//! | `emit` | bytes and fixups |
+//! | `link` | the jump table, and the addresses of all code |
+//! | `program` | the result, with names for tools |
+//! | `analysis` | facts about instructions over registers that several stages use |
+//!
+//! `target.rs` lists the passes over functions.
 
 pub mod memory;
 pub mod reach;
 
+mod adapt;
 mod analysis;
 mod bias;
 mod dead_slots;
 mod emit;
 mod frame;
+mod isa;
 mod known_bits;
 mod link;
 mod lower;
-mod machine;
 mod optimize;
 mod peephole;
-mod prepare;
 mod program;
 mod target;
 
@@ -31,14 +44,14 @@ use pvm_isa::GpVersion;
 use pvm_isa::metadata::ResultConvention;
 use ssa::{FuncId, FuncKind, Module};
 
-pub use machine::Pvm;
+pub use adapt::entries::{Entry, EntryMode};
+pub use adapt::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
+pub use adapt::{entries, imports};
+pub use isa::Pvm;
 pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
-pub use prepare::entries::{Entry, EntryMode};
-pub use prepare::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
-pub use prepare::{entries, imports};
 pub use program::Program;
 
-use prepare::{Prepared, prepare};
+use adapt::{Adapted, adapt};
 
 /// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -92,7 +105,7 @@ pub enum Error {
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
-    let Prepared { module, target, entries, imports } = prepare(module, options)?;
+    let Adapted { module, target, entries, imports } = adapt(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let linked = link::link(&module, fragments, &entries, &target.plan, options.gp);
     let images = target.plan.images(&module, |func| linked.references[func])?;
@@ -104,7 +117,7 @@ pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<String, Error> {
-    let Prepared { module, target, .. } = prepare(module, options)?;
+    let Adapted { module, target, .. } = adapt(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
         text.push_str(&codegen::print_function(&target, &module, func, after)?);
@@ -118,7 +131,7 @@ pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<S
 /// # Errors
 /// As for [`compile`].
 pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
-    let mut module = prepare(module, options)?.module;
+    let mut module = adapt(module, options)?.module;
     // The printer needs bodies for all local functions; those without were unreachable.
     for id in module.functions.ids().collect::<Vec<FuncId>>() {
         if module.functions[id].is_none() && module.decls[id].kind == FuncKind::Local {

@@ -16,9 +16,9 @@ use codegen::{Fragment, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
 use ssa::{FuncId, IdVec, Module};
 
+use crate::adapt::entries::Entry;
 use crate::emit::{Fixup, Need};
 use crate::memory::MemoryPlan;
-use crate::prepare::entries::Entry;
 
 /// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
 const JUMP_BYTES: u32 = 5;

@@ -3,9 +3,9 @@
 use pvm_isa::{ProgramBlob, metadata};
 use ssa::{ExportItem, FuncId, Module};
 
+use crate::adapt::entries::Entry;
 use crate::link::Linked;
 use crate::memory::{Images, MemoryPlan};
-use crate::prepare::entries::Entry;
 
 /// A compiled program with names and addresses for tools.
 #[derive(Clone, PartialEq, Eq, Debug)]

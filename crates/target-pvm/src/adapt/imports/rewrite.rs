@@ -371,8 +371,8 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapt::imports::{ImportMap, resolve};
     use crate::memory::linear_memory;
-    use crate::prepare::imports::{ImportMap, resolve};
     use pvm_isa::GpVersion;
     use ssa::EntityId;
 
