@@ -16,7 +16,7 @@ use codegen::{
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
-use crate::machine::{CALLEE_SAVED, Callee, Inst, Mem, Pvm, SP};
+use crate::isa::{CALLEE_SAVED, Callee, Inst, Mem, Pvm, SP};
 
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;

@@ -6,8 +6,21 @@
 //! program:      link ─► code and jump table, together with initial memory ─► Program
 //! ```
 //!
-//! Each stage is a folder or file of this name. `machine` describes the instruction set to all of them, and `analysis`
-//! has the analyses of final instructions that several stages use. `target.rs` lists the passes over functions.
+//! | folder or file | contents |
+//! |---|---|
+//! | `adapt` | the passes from SSA to SSA that depend on the machine and its hosts: initial data, entries, imports |
+//! | `memory` | the plan that assigns the addresses of data, and the initial contents of memory |
+//! | `isa` | [`Pvm`], which describes the machine to the code generator: instructions, registers, calling convention |
+//! | `lower` | selection of instructions |
+//! | `optimize` | passes over allocated functions, before they have a frame |
+//! | `frame` | stack frames, prologues and epilogues |
+//! | `peephole` | improvements of final instructions |
+//! | `emit` | bytes and fixups |
+//! | `link` | the jump table, and the addresses of all code |
+//! | `program` | the result, with names for tools |
+//! | `analysis` | facts about instructions over registers that several stages use |
+//!
+//! `target.rs` lists the passes over functions.
 
 pub mod memory;
 
@@ -15,9 +28,9 @@ mod adapt;
 mod analysis;
 mod emit;
 mod frame;
+mod isa;
 mod link;
 mod lower;
-mod machine;
 mod optimize;
 mod peephole;
 mod program;
@@ -30,11 +43,11 @@ use ssa::{FuncId, FuncKind, Module};
 pub use adapt::entries::{Entry, EntryMode};
 pub use adapt::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use adapt::{entries, imports};
-pub use machine::Pvm;
+pub use isa::Pvm;
 pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
 pub use program::Program;
 
-use adapt::{Prepared, prepare};
+use adapt::{Adapted, adapt};
 
 /// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,7 +101,7 @@ pub enum Error {
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
-    let Prepared { module, target, entries, imports } = prepare(module, options)?;
+    let Adapted { module, target, entries, imports } = adapt(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let linked = link::link(&module, fragments, &entries, &target.plan, options.gp);
     let images = target.plan.images(&module, |func| linked.references[func])?;
@@ -100,7 +113,7 @@ pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
 /// # Errors
 /// As for [`compile`].
 pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<String, Error> {
-    let Prepared { module, target, .. } = prepare(module, options)?;
+    let Adapted { module, target, .. } = adapt(module, options)?;
     let mut text = String::new();
     for func in module.functions.values().flatten() {
         text.push_str(&codegen::print_function(&target, &module, func, after)?);
@@ -114,7 +127,7 @@ pub fn print(module: Module, options: &Options, after: Option<&str>) -> Result<S
 /// # Errors
 /// As for [`compile`].
 pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
-    let mut module = prepare(module, options)?.module;
+    let mut module = adapt(module, options)?.module;
     // The printer needs bodies for all local functions; those without were unreachable.
     for id in module.functions.ids().collect::<Vec<FuncId>>() {
         if module.functions[id].is_none() && module.decls[id].kind == FuncKind::Local {

@@ -4,7 +4,7 @@ use codegen::{Function, PReg, Pass, RegSet, Target};
 use pvm_isa::GpVersion;
 
 use crate::frame;
-use crate::machine::{CALLEE_SAVED, Pvm};
+use crate::isa::{CALLEE_SAVED, Pvm};
 use crate::optimize::{dead, sink, tail_duplication, values};
 use crate::peephole::{constants, schedule, stores, unlikely};
 

@@ -1,6 +1,6 @@
 //! From the module that the frontend made to one that is ready for selection.
 //!
-//! [`prepare`] lists the passes. Before memory is planned, distant data gets code that copies it at the start, and entry
+//! [`adapt`] lists the passes. Before memory is planned, distant data gets code that copies it at the start, and entry
 //! points get wrappers. Unreachable functions and data are removed, and calls of imports become host calls or plain
 //! code. Then tail calls get room for their stack arguments, dead stores to stack objects are removed, and switches
 //! expanded. The memory plan assigns the addresses of data, which two more passes need: the entries' address
@@ -17,13 +17,13 @@ use ::prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::metadata;
 use ssa::{ExportItem, Module, Reachable};
 
-use crate::machine::Pvm;
+use crate::isa::Pvm;
 use crate::memory::{MemoryPlan, linear_memory};
 use crate::{Error, Options};
 use entries::Entry;
 
 /// A module ready for code generation.
-pub struct Prepared {
+pub struct Adapted {
     /// The module.
     pub module: Module,
     /// The target with the addresses of the module's data.
@@ -39,7 +39,7 @@ const DISPLACEMENTS: Displacements =
     Displacements { len: pvm_isa::encode::imm_len, addition: 2, min_gain_if_shared: 8 };
 
 /// Runs all passes before selection.
-pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error> {
+pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
@@ -59,7 +59,7 @@ pub fn prepare(mut module: Module, options: &Options) -> Result<Prepared, Error>
         }
     }
     let target = Pvm::new(options.gp, plan, host_calls, &module);
-    Ok(Prepared { module, target, entries, imports })
+    Ok(Adapted { module, target, entries, imports })
 }
 
 /// Removes functions that no entry reaches; returns the reachable functions and data.

@@ -3,7 +3,7 @@
 use codegen::PReg;
 use pvm_isa::Opcode;
 
-use crate::machine::{Callee, Inst, Mem};
+use crate::isa::{Callee, Inst, Mem};
 
 /// Whether an instruction does nothing but define registers; `sbrk` grows the heap.
 pub const fn is_pure(inst: &Inst<PReg>) -> bool {

@@ -10,7 +10,7 @@ use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
 
 pub use fixup::{Fixup, Need};
 
-use crate::machine::{Call, Callee, Inst, Pvm};
+use crate::isa::{Call, Callee, Inst, Pvm};
 
 type Buffer = CodeBuffer<Fixup>;
 

@@ -8,7 +8,7 @@
 use ssa::{Addr, BinaryOp, InstData, Value};
 
 use super::{Cx, any, constant};
-use crate::machine::Mem;
+use crate::isa::Mem;
 use codegen::{StackSlot, VReg};
 
 /// The memory operand of an address.

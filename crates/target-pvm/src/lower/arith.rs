@@ -11,7 +11,7 @@ use super::demand::How;
 use super::{
     Cx, any, bits, constant, define, immediate, sext, single_use_binary, unary_imm, unary_temp, zext,
 };
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// The opcodes of a binary operation, for 64 and for 32 bits.
 struct Ops {

@@ -7,7 +7,7 @@ use ssa::{BinaryOp, Type, Value};
 use super::{
     Cx, any, arith, binary_temp, constant, define, immediate, single_use_binary, temp, unary_imm, unary_temp,
 };
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// `a & b`: masks of low or high bits that fit no immediate become shifts, and complemented operands are free.
 pub fn and(cx: &mut Cx<'_>, result: Value, ty: Type, a: Value, b: Value) {

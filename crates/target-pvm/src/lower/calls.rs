@@ -9,7 +9,7 @@ use pvm_isa::Opcode;
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 
 use super::{Cx, any, immediate, sext, temp};
-use crate::machine::{ARGS, Call, Callee, Inst, Mem, RA, RESULTS};
+use crate::isa::{ARGS, Call, Callee, Inst, Mem, RA, RESULTS};
 
 /// The host call of GP 0.8 that grows the heap.
 const GROW_HEAP: u32 = 1;

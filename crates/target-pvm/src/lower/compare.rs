@@ -11,7 +11,7 @@ use pvm_isa::Opcode;
 use ssa::{BinaryOp, Cond, InstData, Type, Value};
 
 use super::{Cx, any, binary_temp, constant, immediate, sext, temp, unary_imm};
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// A comparison of two values of a type, with a constant on the right if there is one.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use pvm_isa::Opcode;
 use ssa::{BlockCall, InstData, Value};
 
 use super::{Cx, any, calls, compare, temp};
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// Selects instructions for a terminator.
 pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {

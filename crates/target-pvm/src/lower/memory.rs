@@ -4,7 +4,7 @@ use pvm_isa::Opcode;
 use ssa::{Addr, MemType, Type, Value};
 
 use super::{Cx, address, any, constant};
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// Selects a load. An `i32` of four bytes is loaded in the form that its consumers need.
 pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, volatile: bool) {

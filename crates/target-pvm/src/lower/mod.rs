@@ -23,7 +23,7 @@ use codegen::{CallLayout, Lower, RegClass, Remat, Select, StackSlot, Unsupported
 use pvm_isa::Opcode;
 use ssa::{InstData, Type, UnaryOp, Value};
 
-use crate::machine::{Inst, Pvm, call_layout};
+use crate::isa::{Inst, Pvm, call_layout};
 use demand::{Facts, How};
 
 use calls::params;

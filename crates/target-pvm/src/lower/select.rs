@@ -9,7 +9,7 @@ use ssa::{Value, ValueDef};
 
 use super::compare::{ZeroTest, zero_test};
 use super::{Cx, any, constant, define, immediate, sext};
-use crate::machine::Inst;
+use crate::isa::Inst;
 
 /// Selects a `select`.
 pub fn select(cx: &mut Cx<'_>, result: Value, cond: Value, if_true: Value, if_false: Value) {

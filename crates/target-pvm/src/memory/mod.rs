@@ -189,11 +189,6 @@ impl MemoryPlan {
     pub fn linear_base(&self) -> u32 {
         self.linear_base
     }
-
-    /// End of the initial heap, a multiple of the page size.
-    pub fn heap_end(&self) -> u32 {
-        self.rw_end
-    }
 }
 
 /// The objects of the read-only area, and those of the read-write area before linear memory. Constants that fit into

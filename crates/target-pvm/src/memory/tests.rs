@@ -80,7 +80,7 @@ fn memory_alone_begins_with_the_area_and_ends_with_the_heap() {
     let module = module(vec![memory(2, &[(1024, b"abc")], None)], &[0], &[]);
     let plan = plan(&module);
     assert_eq!(plan.linear_base(), 0x2_0000);
-    assert_eq!(plan.heap_end(), 0x4_0000);
+    assert_eq!(plan.rw_end, 0x4_0000);
     let images = images(&module);
     assert_eq!(images.rw.len(), 1027);
     assert_eq!(images.heap_pages, 31);
@@ -91,7 +91,7 @@ fn a_fused_stack_below_the_data_is_not_stored() {
     let module = module(vec![memory(17, &[(0x10_0000, b"abc")], Some(0x10_0000))], &[0], &[]);
     let plan = plan(&module);
     assert_eq!(plan.linear_base(), 0x2_0000u32.wrapping_sub(0x10_0000));
-    assert_eq!(plan.heap_end(), 0x3_0000);
+    assert_eq!(plan.rw_end, 0x3_0000);
     assert_eq!(images(&module).stack_size, 2 << 20);
     assert_eq!(images(&module).rw, b"abc");
 }
@@ -168,7 +168,7 @@ fn wasm_addresses_are_pvm_addresses_if_the_rest_fits_below() {
     ];
     let module = module(objects, &[0, 1], &[2]);
     let plan = identity(&module, 0x10_0000);
-    assert_eq!((plan.linear_base(), plan.address(id(1)), plan.heap_end()), (0, 0x2_0000, 0x11_0000));
+    assert_eq!((plan.linear_base(), plan.address(id(1)), plan.rw_end), (0, 0x2_0000, 0x11_0000));
     let images = plan.images(&module, |_| 0).expect("fits");
     assert_eq!((images.rw.len(), images.heap_pages), (16, 0xef));
     assert_eq!(identity(&module, 0x1_8000).linear_base(), 0x9000);
@@ -199,4 +199,27 @@ fn limits_are_errors() {
     let constant = module(vec![object("c", DataKind::Constant, 1 << 24, &[])], &[], &[0]);
     let error = planned(&constant, &MemoryOptions::default());
     assert_eq!(error, Err(MemoryError::ReadOnly { bytes: 1 << 24, max: LAYOUT.max_area }));
+}
+
+#[test]
+fn places_are_those_of_the_layout() {
+    let objects = vec![
+        memory(1, &[(0, b"m")], None),
+        object("g", DataKind::Variable, 4, &[7]),
+        object("c", DataKind::Constant, 0x3000, b"constant"),
+    ];
+    let module = module(objects, &[0, 1], &[2]);
+    let layout =
+        ProgramLayout { page: 0x100, ro_start: 0x400, lowest_rw_start: 0x800, zone: 0x2000, ..LAYOUT };
+    let window = Window::of(&module, id(0), &layout);
+    let plan = MemoryPlan::new(&module, Some(window), &MemoryOptions::default(), layout).expect("fits");
+    assert_eq!([2, 1, 0].map(|n| plan.address(id(n))), [0x400, 0x4800, 0x4900]);
+    let images = plan.images(&module, |_| 0).expect("fits");
+    assert_eq!((images.rw.len(), images.heap_pages), (0x101, 0xff));
+}
+
+#[test]
+#[should_panic(expected = "place for one linear memory")]
+fn a_second_memory_has_no_place() {
+    linear_memory(&module(vec![memory(1, &[], None), memory(1, &[], None)], &[], &[]));
 }

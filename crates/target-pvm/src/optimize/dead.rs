@@ -6,7 +6,7 @@
 use codegen::{Effects, Function, Live, Liveness, PReg, RegSet, SlotAccess};
 
 use crate::analysis::effects::is_pure;
-use crate::machine::{Inst, Mem, Pvm, SP};
+use crate::isa::{Inst, Mem, Pvm, SP};
 
 /// Removes dead instructions. `at_exit` are registers that the caller relies on.
 pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {

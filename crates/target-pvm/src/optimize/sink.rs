@@ -9,7 +9,7 @@ use codegen::{
     Block, Control, Effects, Function, Insts, Live, Liveness, PReg, RegSet, SlotAccess, predecessors,
 };
 
-use crate::machine::{Inst, Pvm};
+use crate::isa::{Inst, Pvm};
 
 /// Sinks copies and spills in all blocks.
 pub fn sink(func: &mut Function<Pvm, PReg>) {

@@ -13,7 +13,7 @@ use pvm_isa::{GpVersion, Inst as Machine, asm};
 
 use crate::analysis::effects::ends_block;
 use crate::analysis::price::price;
-use crate::machine::{Inst, Mem, Pvm, SP};
+use crate::isa::{Inst, Mem, Pvm, SP};
 
 /// Maximum number of instructions in a block that is duplicated.
 const MAX_INSTS: usize = 14;

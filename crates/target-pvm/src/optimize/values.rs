@@ -26,7 +26,7 @@ use pvm_isa::Opcode;
 use ssa::IdVec;
 
 use crate::analysis::effects::{Access, is_pure};
-use crate::machine::{Inst, Mem, Pvm, SP};
+use crate::isa::{Inst, Mem, Pvm, SP};
 
 /// Maximum number of slots for which all known ones are carried into the next block. Each block has its own copy of the
 /// state.

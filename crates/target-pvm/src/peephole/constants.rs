@@ -6,7 +6,7 @@
 use codegen::{Function, PReg};
 use pvm_isa::Opcode;
 
-use crate::machine::{Inst, Pvm};
+use crate::isa::{Inst, Pvm};
 
 /// Maximum number of bytes of the two instructions when optimising for speed: the extra cycle must save bytes.
 const MAX_LEN: usize = 7;

@@ -12,7 +12,7 @@ use codegen::{Effects, Function, PReg};
 
 use crate::analysis::effects::{Access, ends_block, is_barrier};
 use crate::analysis::price;
-use crate::machine::{Inst, Mem, Pvm};
+use crate::isa::{Inst, Mem, Pvm};
 
 /// Maximum number of instructions in a window.
 const WINDOW: usize = 96;

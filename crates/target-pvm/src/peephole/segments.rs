@@ -10,7 +10,7 @@ use pvm_isa::{Opcode, asm};
 use ssa::IdVec;
 
 use crate::analysis::effects::ends_block;
-use crate::machine::{Inst, Pvm};
+use crate::isa::{Inst, Pvm};
 
 /// A basic block of the machine.
 #[derive(Clone, Debug)]

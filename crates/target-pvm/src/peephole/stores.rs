@@ -10,7 +10,7 @@ use codegen::{Effects, Function, PReg};
 use pvm_isa::Opcode;
 
 use crate::analysis::effects::{Access, is_barrier};
-use crate::machine::{Inst, Mem, Pvm};
+use crate::isa::{Inst, Mem, Pvm};
 
 /// Combines constant stores in all blocks.
 pub fn combine(func: &mut Function<Pvm, PReg>) {

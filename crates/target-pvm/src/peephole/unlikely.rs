@@ -13,7 +13,7 @@ use pvm_isa::Opcode;
 use ssa::IdVec;
 
 use super::segments::{Segment, segments};
-use crate::machine::{Inst, Pvm};
+use crate::isa::{Inst, Pvm};
 
 /// Gas per call that a mark must save when optimising for size.
 const GAIN_FOR_SIZE: f32 = 24.0;

@@ -48,7 +48,7 @@ use ssa::{DataId, ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
 use self::results::{Results, export_convention, service_convention};
 use self::wrapper::WrapperMaker;
 pub use self::wrapper::{Entry, START_ENTRY};
-use crate::machine::{argument_room, call_layout};
+use crate::isa::{argument_room, call_layout};
 use crate::memory::{MemoryPlan, ProgramLayout};
 
 const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];

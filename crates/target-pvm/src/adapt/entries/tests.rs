@@ -62,6 +62,7 @@ fn other_modules_have_one_entry_per_export() {
     let (module, found) = entries(tail, EntryMode::Auto);
     assert_eq!(names(&module, &found), pairs(&[("b", "one"), ("a", "work")]));
     assert_eq!(found[1].signature, "ii>I");
+    assert_eq!(found.iter().map(|entry| entry.pc).collect::<Vec<_>>(), [0, 5]);
     let twice = format!("{tail}export \"main2\" $work\nexport \"main\" $work\n");
     let (module, found) = entries(&twice, EntryMode::Auto);
     assert_eq!(names(&module, &found), pairs(&[("main", "entry main"), ("main2", "entry main2")]));
