@@ -59,7 +59,7 @@ pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
     }
     let mut sums: BTreeMap<(Block, Option<Inst>), Vec<Inst>> = BTreeMap::new();
     for ((index, start), accesses) in groups {
-        let (block, behind) = match func.values[index].def {
+        let (block, after) = match func.values[index].def {
             ValueDef::Param(block, _) => (block, None),
             ValueDef::Result(inst, _) => (block_of[&inst], Some(inst)),
         };
@@ -70,7 +70,7 @@ pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
         let address = func.make_inst(InstData::DataAddr { data: memory, offset: start }, &[Type::I32]);
         let args = [func.result(address), index];
         let sum = func.make_inst(InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args }, &[Type::I32]);
-        sums.entry((block, behind)).or_default().extend([address, sum]);
+        sums.entry((block, after)).or_default().extend([address, sum]);
         let sum = func.result(sum);
         for access in accesses {
             if let InstData::Load { addr, .. } | InstData::Store { addr, .. } = &mut func.insts[access.inst] {

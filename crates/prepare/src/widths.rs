@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use ssa::{Block, BlockCall, Function, IdVec, InstData, Type, UnaryOp, Value, ValueData, ValueDef};
+use ssa::{Block, Function, IdVec, InstData, Type, UnaryOp, Value, ValueData, ValueDef};
 
 /// Narrows parameters whose upper words are always zero.
 pub fn narrow_params(func: &mut Function) {
@@ -16,14 +16,14 @@ pub fn narrow_params(func: &mut Function) {
     let mut preds: IdVec<Block, Vec<Block>> = IdVec::filled(Vec::new(), func.blocks.len());
     for block in func.blocks.ids() {
         let last = func.terminator(block);
-        for_each_call(&mut func.insts[last], |to| {
+        for to in func.insts[last].successors() {
             for (n, &arg) in to.args.iter().enumerate() {
                 arriving.entry((to.block, n)).or_default().push(arg);
             }
             if preds[to.block].last() != Some(&block) {
                 preds[to.block].push(block);
             }
-        });
+        }
     }
     for block in func.reverse_postorder() {
         for n in 0..func.blocks[block].params.len() {
@@ -59,15 +59,14 @@ fn narrow(func: &mut Function, preds: &[Block], block: Block, n: usize, param: V
     func.blocks[block].insts.insert(0, extension);
     for &pred in preds {
         let last = func.terminator(pred);
-        let mut wide = Vec::new();
-        for_each_call(&mut func.insts[last], |to| wide.extend((to.block == block).then(|| to.args[n])));
-        for value in wide {
+        let edges = func.insts[last].successors().into_iter().filter(|to| to.block == block);
+        for value in edges.map(|to| to.args[n]).collect::<Vec<_>>() {
             let arg = if value == param { word } else { one_word(func, pred, value) };
-            for_each_call(&mut func.insts[last], |to| {
+            for to in func.insts[last].successors_mut() {
                 if to.block == block && to.args[n] == value {
                     to.args[n] = arg;
                 }
-            });
+            }
         }
     }
 }
@@ -85,17 +84,5 @@ fn one_word(func: &mut Function, block: Block, value: Value) -> Value {
             func.result(constant)
         }
         ref other => unreachable!("{other:?} is no word"),
-    }
-}
-
-/// Visits the edges of a terminator.
-fn for_each_call(data: &mut InstData, mut f: impl FnMut(&mut BlockCall)) {
-    match data {
-        InstData::Jump { to } => f(to),
-        InstData::Branch { if_true, if_false, .. } => [if_true, if_false].into_iter().for_each(f),
-        InstData::Switch { cases, default, .. } => {
-            cases.iter_mut().map(|(_, to)| to).chain([default]).for_each(f);
-        }
-        _ => {}
     }
 }

@@ -261,11 +261,77 @@ fn shr_u(a: KnownBits, count: Option<i64>, width: u32) -> KnownBits {
 }
 
 fn shr_s(a: KnownBits, count: Option<i64>, width: u32) -> KnownBits {
-    let count = shift_count(count, width).unwrap_or(0);
+    let Some(count) = shift_count(count, width) else { return KnownBits { low_zeros: 0, ..a } };
     let unsigned = if a.unsigned < width { a.unsigned.saturating_sub(count) } else { width };
     KnownBits {
         unsigned,
         signed: a.signed.saturating_sub(count),
         low_zeros: a.low_zeros.saturating_sub(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interp::evaluate;
+    use crate::{EntityId, Value};
+
+    /// Numbers of many widths, as constants of a type.
+    fn samples(ty: Type) -> Vec<i64> {
+        let around = |bit: u32| {
+            let power = 1i64 << bit;
+            [power, power.wrapping_sub(1), 5 << bit, -1 << bit, !5 << bit]
+        };
+        let wide = (0..ty.bits()).step_by(3).flat_map(around);
+        wide.map(|bits| if ty == Type::I32 { i64::from(bits as i32) } else { bits }).collect()
+    }
+
+    /// Checks facts about an instruction, whose operands are constants of the type `from`, against its result.
+    fn check(data: &InstData, ty: Type, from: Type, args: [i64; 2], known: KnownBits) {
+        let mut operand = |value: Value| {
+            let bits = args[value.index()] as u64;
+            Some((from, if from == Type::I32 { bits & 0xffff_ffff } else { bits }))
+        };
+        let Some(bits) = evaluate(data, &mut operand) else { return };
+        let value = if ty == Type::I32 { i64::from(bits as i32) } else { bits as i64 };
+        let exact = KnownBits::of_const(value, ty);
+        assert_eq!(known.either(exact), known, "{data:?} of {args:?} is {value}");
+    }
+
+    #[test]
+    fn facts_hold_for_results() {
+        let [a, b] = [Value::new(0), Value::new(1)];
+        for (ty, from) in
+            [(Type::I32, Type::I32), (Type::I64, Type::I64), (Type::I64, Type::I32), (Type::I32, Type::I64)]
+        {
+            for x in samples(from) {
+                let known = KnownBits::of_const(x, from);
+                for &op in UnaryOp::ALL.iter().filter(|&&op| fits(op, ty, from)) {
+                    let result = KnownBits::of_unary(op, ty, known);
+                    check(&InstData::Unary { op, ty, arg: a }, ty, from, [x, 0], result);
+                }
+                for y in samples(from).into_iter().filter(|_| ty == from) {
+                    for &op in BinaryOp::ALL.iter().filter(|op| !op.is_float()) {
+                        let other = KnownBits::of_const(y, ty);
+                        let data = InstData::Binary { op, ty, args: [a, b] };
+                        for count in [Some(y), None] {
+                            let result = KnownBits::of_binary(op, ty, known, other, count);
+                            check(&data, ty, from, [x, y], result);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether an integer operator takes `from` to `ty`.
+    fn fits(op: UnaryOp, ty: Type, from: Type) -> bool {
+        match op {
+            UnaryOp::Sext | UnaryOp::Zext => (ty, from) == (Type::I64, Type::I32),
+            UnaryOp::Trunc => (ty, from) == (Type::I32, Type::I64),
+            UnaryOp::Clz | UnaryOp::Ctz | UnaryOp::Popcnt | UnaryOp::Bswap | UnaryOp::Bitrev => ty == from,
+            UnaryOp::Sext8 | UnaryOp::Sext16 => ty == from,
+            _ => false,
+        }
     }
 }

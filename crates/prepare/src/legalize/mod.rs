@@ -228,3 +228,65 @@ impl Rewriter<'_> {
         self.call(func, args)[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ssa::{FuncKind, parse_module};
+
+    use super::*;
+
+    const PROGRAM: &str = "sig (f64, i64) -> (f64)
+func $f (f64, i64) -> (f64) {
+b0(v0: f64, v1: i64):
+  v2 = fadd.f64 v0, v0
+  v3 = const.i64 10
+  v4 = div_u.i64 v1, v3
+  v5 = stof.f64 v4
+  v6 = fsqrt.f64 v2
+  v7 = fmin.f64 v5, v6
+  return v7
+}
+";
+
+    const FUNCTIONS: FloatFunctions = FloatFunctions {
+        add: "add",
+        sub: "sub",
+        mul: "mul",
+        div: "div",
+        eq: "eq",
+        lt: "lt",
+        le: "le",
+        gt: "gt",
+        ge: "ge",
+        un: "un",
+    };
+    const CALLS: FloatCalls = FloatCalls { single: FUNCTIONS, double: FUNCTIONS, demote: "demote" };
+
+    fn legalized(capabilities: Capabilities, calls: Option<&FloatCalls>) -> Result<Module, Unsupported> {
+        let mut module = parse_module(PROGRAM).expect("it parses");
+        legalize(&mut module, capabilities, calls)?;
+        ssa::verify(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
+        Ok(module)
+    }
+
+    #[test]
+    fn without_a_unit_arithmetic_is_called_or_refused() {
+        let refused = legalized(Capabilities::default(), None).expect_err("there are no functions");
+        assert_eq!((refused.function.as_str(), refused.operation), ("f", "fadd"));
+        let module = legalized(Capabilities::default(), Some(&CALLS)).expect("there are functions");
+        let called = module.decls.values().filter_map(|decl| match &decl.kind {
+            FuncKind::Intrinsic(name) => Some(name.as_str()),
+            _ => None,
+        });
+        assert_eq!(called.collect::<Vec<_>>(), ["add", "eq", "lt"]);
+    }
+
+    #[test]
+    fn operations_that_the_machine_has_remain() {
+        let double = FloatUnit { arithmetic: true, rounding: true };
+        let capabilities = Capabilities { divides_i64: true, double, ..Capabilities::default() };
+        let text = legalized(capabilities, None).expect("it has a unit").to_string();
+        assert!(text.contains("div_u.i64 ") && text.contains("fsqrt.f64 "), "{text}");
+        assert!(!text.contains("__wasm_udivmod64") && text.contains("__wasm_u64_to_f64"), "{text}");
+    }
+}

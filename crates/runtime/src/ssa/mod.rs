@@ -84,17 +84,20 @@ impl Helpers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use ssa::interp::{Interpreter, Options};
 
     use super::*;
 
-    fn call(name: &str, args: [u64; 2]) -> Vec<u64> {
-        let helpers = Helpers::new();
-        let (id, _) = helpers.source.decls.iter().find(|(_, decl)| decl.name == name).expect("a helper");
-        let mut machine = Interpreter::new(&helpers.source, Options::new(&helpers.source));
-        machine
-            .call(id, &args, &mut |_, _, _| unreachable!("helpers call no imports"))
-            .expect("helpers return")
+    static HELPERS: LazyLock<Helpers> = LazyLock::new(Helpers::new);
+
+    fn call(name: &str, args: &[u64]) -> Vec<u64> {
+        let source = &HELPERS.source;
+        let (id, _) = source.decls.iter().find(|(_, decl)| decl.name == name).expect("a helper");
+        let mut machine = Interpreter::new(source, Options::new(source));
+        let host: &mut ssa::interp::Host<'_> = &mut |_, _, _| unreachable!("helpers call no imports");
+        machine.call(id, args, host).expect("helpers return")
     }
 
     /// Numbers around powers of two and in between.
@@ -112,12 +115,7 @@ mod tests {
     }
 
     fn call_one(name: &str, arg: u64) -> u64 {
-        let helpers = Helpers::new();
-        let (id, _) = helpers.source.decls.iter().find(|(_, decl)| decl.name == name).expect("a helper");
-        let mut machine = Interpreter::new(&helpers.source, Options::new(&helpers.source));
-        machine
-            .call(id, &[arg], &mut |_, _, _| unreachable!("helpers call no imports"))
-            .expect("helpers return")[0]
+        call(name, &[arg])[0]
     }
 
     /// Bits of floats of all kinds.
@@ -211,11 +209,11 @@ mod tests {
         ssa::verify(&Helpers::new().source).unwrap();
         for n in samples() {
             for d in samples().into_iter().filter(|&d| d != 0) {
-                assert_eq!(call("__wasm_udivmod64", [n, d]), [n / d, n % d], "{n:#x} / {d:#x}");
+                assert_eq!(call("__wasm_udivmod64", &[n, d]), [n / d, n % d], "{n:#x} / {d:#x}");
                 let (x, y) = (n as i64, d as i64);
                 if let (Some(quotient), Some(remainder)) = (x.checked_div(y), x.checked_rem(y)) {
                     let expected = [quotient as u64, remainder as u64];
-                    assert_eq!(call("__wasm_sdivmod64", [n, d]), expected, "{x} / {y}");
+                    assert_eq!(call("__wasm_sdivmod64", &[n, d]), expected, "{x} / {y}");
                 }
             }
         }
