@@ -11,8 +11,8 @@ use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
 /// Facts about a whole module. Lists are in wasm index order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
-    /// `memory.grow` occurs.
-    pub memory_grows: bool,
+    /// Memories with a `memory.grow`.
+    pub memory_grows: Vec<bool>,
     /// Globals that some function sets.
     pub global_written: Vec<bool>,
     /// Tables with a `table.grow`.
@@ -38,7 +38,7 @@ impl Facts {
     /// None on a validated module; malformed bodies are reported as [`Error::InvalidWasm`].
     pub fn collect(info: &ModuleInfo, wasm: &[u8]) -> Result<Self, Error> {
         let mut facts = Self {
-            memory_grows: false,
+            memory_grows: vec![false; info.memories.len()],
             global_written: vec![false; info.globals.len()],
             table_grows: vec![false; info.tables.len()],
             data_used: vec![false; info.data.len()],
@@ -83,7 +83,7 @@ impl Facts {
                 self.callees[function].push(function_index);
             }
             Operator::RefFunc { function_index } => self.referenced[function_index as usize] = true,
-            Operator::MemoryGrow { .. } => self.memory_grows = true,
+            Operator::MemoryGrow { mem } => self.memory_grows[mem as usize] = true,
             Operator::GlobalSet { global_index } => self.global_written[global_index as usize] = true,
             Operator::TableGrow { table } => self.table_grows[table as usize] = true,
             Operator::MemoryInit { data_index, .. } => self.data_used[data_index as usize] = true,

@@ -8,6 +8,7 @@
 
 mod error;
 mod options;
+mod target;
 
 mod module_info;
 mod refused;
@@ -20,6 +21,7 @@ mod shadow_stack;
 mod statics;
 mod survey;
 
+mod memories;
 mod names;
 mod program;
 
@@ -27,20 +29,25 @@ mod parts;
 
 mod translate;
 
-mod runtime;
+mod llvm;
 
 mod passes;
+
+mod classify;
 
 mod read;
 
 mod prune;
+
+mod place;
 
 pub use error::Error;
 pub use module_info::{
     ConstExprOps, ConstOp, DataInfo, ElementInfo, ExportInfo, ExportKind, FuncType, FunctionInfo, GlobalInfo,
     MemoryInfo, ModuleInfo, SegmentMode, TableInfo, ValueType,
 };
-pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
+pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack};
+pub use target::{MemoryOwner, TargetDescription};
 
 pub use libcalls::{Candidate, Division, Libcall, Operation, candidates};
 pub use survey::{Demands, ReachedImport};
@@ -79,7 +86,7 @@ pub fn compile_checked<E: From<Error>>(
         }
         let module = prune::prune(module);
         match &program.statics {
-            Some(plan) => Ok(prune::prune(statics::place(module, plan, program)?)),
+            Some(plan) => Ok(prune::prune(place::place(module, plan, program)?)),
             None => Ok(module),
         }
     })

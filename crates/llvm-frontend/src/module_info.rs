@@ -60,6 +60,9 @@ pub struct TableInfo {
     pub max: Option<u64>,
 }
 
+/// The memory of the program's data and of its C stack. Compilers know no other.
+pub const MAIN_MEMORY: u32 = 0;
+
 /// A linear memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemoryInfo {
@@ -119,6 +122,19 @@ pub enum SegmentMode {
     Declared,
 }
 
+impl SegmentMode {
+    /// The offset of an active segment, if it is a plain number.
+    pub fn constant_offset(&self) -> Option<u32> {
+        match self {
+            Self::Active(_, offset) => match offset[..] {
+                [ConstOp::I32Const(offset)] => Some(offset as u32),
+                _ => None,
+            },
+            Self::Passive | Self::Declared => None,
+        }
+    }
+}
+
 /// A data segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataInfo {
@@ -165,7 +181,7 @@ pub struct ModuleInfo {
     pub functions: Vec<FunctionInfo>,
     /// Tables, imported ones first.
     pub tables: Vec<TableInfo>,
-    /// At most one memory.
+    /// Memories, imported ones first. The accepted proposals allow one.
     pub memories: Vec<MemoryInfo>,
     /// Globals, imported ones first.
     pub globals: Vec<GlobalInfo>,

@@ -2,21 +2,22 @@
 //!
 //! LLVM IR names entities by strings and `ssa` by dense ids. The driver numbers every function and data object of the
 //! program once, before any part is translated, and records here the id of each symbol. The translator and the reader
-//! take symbols from this file only. Three other places spell symbols as text: `MEMORY_BASE` in [`crate::passes`],
-//! which exists only while LLVM's passes run; the LLVM IR of [`crate::runtime`]; and the names of the objects that
-//! [`crate::statics`] cuts static data into.
+//! take symbols from this file only. Two other places spell symbols as text: the LLVM IR of the crate `runtime`, and
+//! [`crate::place`] for the objects that it cuts static data into.
 //!
 //! Invariant: the table is complete before the first part is read and never changes afterwards, so parts on
 //! different threads agree on every id. The table is only used for look-up; its iteration order has no effect.
 
 use std::collections::HashMap;
 
-use ssa::{DataId, FuncId, SigId, Signature};
+pub use runtime::llvm::{DIVTI3, MEMCMP, MEMCPY, MEMMOVE, MEMSET, MODTI3, UDIVTI3, UMODTI3};
+use ssa::{DataId, EntityId, FuncId, SigId, Signature};
 
-/// The linear memory: `external global [0 x i8]`.
+/// The symbol of [`crate::module_info::MAIN_MEMORY`].
 pub const LINEAR_MEMORY: &str = "__linear_memory";
-/// Current size of the linear memory in bytes: `external global i32`.
-pub const MEMORY_BYTES: &str = "__memory_bytes";
+const MEMORY_BASE: &str = "__wasm_memory_base";
+const MEMORY_BYTES: &str = "__memory_bytes";
+const MEMORY_GROW: &str = "__wasm_memory_grow";
 /// `void (i32 code)`: stops the program with an [`ssa::TrapCode`], numbered in declaration order.
 pub const TRAP: &str = "__wasm_trap";
 /// `i32 (i32 size, i32 align)`: wasm address of a fresh stack object; both operands are constants.
@@ -31,10 +32,10 @@ pub const LITERAL_WIDE: &str = "__wasm_literal_wide";
 pub const STATIC_ADDRESS: &str = "__wasm_static_address";
 /// Symbol of static data until it is cut into objects.
 pub const STATICS: &str = "__wasm_statics";
+/// Prefix of the symbols of objects of static data.
+const STATICS_PREFIX: &str = "__wasm_statics.";
 /// Symbol of a stack in static data.
 pub const STATIC_STACK: &str = "__wasm_stack";
-/// `i32 (i32 pages)`: grows the linear memory; the old size in pages or -1.
-pub const MEMORY_GROW: &str = "__wasm_memory_grow";
 /// `i1 (i32 address, i32 offset, i32 log2)`: whether `1 << log2` bytes at a wasm address plus an offset lie in the
 /// arguments of the entry. Offset and width are constants.
 pub const IN_ARGUMENTS: &str = "__wasm_in_arguments";
@@ -42,22 +43,43 @@ pub const IN_ARGUMENTS: &str = "__wasm_in_arguments";
 pub const RANGE_IN_ARGUMENTS: &str = "__wasm_range_in_arguments";
 /// Symbol of [`ssa::Module::host_arguments`].
 pub const ARGUMENT_LIMITS: &str = "__argument_limits";
-/// `void (ptr, ptr, i32)`: copies between areas that do not overlap.
-pub const MEMCPY: &str = "__wasm_memcpy";
-/// `void (ptr, ptr, i32)`: copies between areas that may overlap.
-pub const MEMMOVE: &str = "__wasm_memmove";
-/// `void (ptr, i32 byte, i32)`: fills with the low byte of the second operand.
-pub const MEMSET: &str = "__wasm_memset";
-/// `i32 (ptr, ptr, i32)`: the difference of the first two bytes that differ.
-pub const MEMCMP: &str = "__wasm_memcmp";
-/// `{i64, i64} (i64 lo, i64 hi, i64 lo, i64 hi)`: 128-bit quotients and remainders.
-pub const UDIVTI3: &str = "__wasm_udivti3";
-/// See [`UDIVTI3`]; the signed quotient.
-pub const DIVTI3: &str = "__wasm_divti3";
-/// See [`UDIVTI3`]; the unsigned remainder.
-pub const UMODTI3: &str = "__wasm_umodti3";
-/// See [`UDIVTI3`]; the signed remainder.
-pub const MODTI3: &str = "__wasm_modti3";
+
+/// The symbol of the linear memory with this wasm index: `external global [0 x i8]`.
+pub fn memory_symbol(index: u32) -> String {
+    of_memory(LINEAR_MEMORY, index)
+}
+
+/// The symbol of `ptr ()`: the address of a linear memory while LLVM's passes run. [`crate::passes`] replaces the calls
+/// at the end.
+pub fn memory_base_symbol(index: u32) -> String {
+    of_memory(MEMORY_BASE, index)
+}
+
+/// The wasm index of the memory in a symbol of [`memory_base_symbol`].
+pub fn memory_of_base(symbol: &str) -> Option<u32> {
+    match symbol.strip_prefix(MEMORY_BASE)? {
+        "" => Some(0),
+        rest => rest.strip_prefix('.')?.parse().ok(),
+    }
+}
+
+/// The symbol of the current size of a linear memory in bytes: `external global i32`.
+pub fn memory_bytes_symbol(index: u32) -> String {
+    of_memory(MEMORY_BYTES, index)
+}
+
+/// The symbol of `i32 (i32 pages)`: grows a linear memory; the old size in pages or -1.
+pub fn memory_grow_symbol(index: u32) -> String {
+    of_memory(MEMORY_GROW, index)
+}
+
+/// Symbols of the first memory have no number.
+fn of_memory(symbol: &str, index: u32) -> String {
+    match index {
+        0 => symbol.to_owned(),
+        _ => format!("{symbol}.{index}"),
+    }
+}
 
 /// The symbol of the function with this wasm index, defined or imported.
 pub fn function_symbol(index: u32) -> String {
@@ -76,7 +98,12 @@ pub fn ref_func_symbol(index: u32) -> String {
 
 /// The symbol of an object of static data. With relocations objects are numbered; without them all are number 0.
 pub fn static_symbol(object: u32) -> String {
-    format!("__wasm_statics.{object}")
+    format!("{STATICS_PREFIX}{object}")
+}
+
+/// The number of the object in a symbol of [`static_symbol`].
+pub fn static_object(symbol: &str) -> Option<usize> {
+    symbol.strip_prefix(STATICS_PREFIX)?.parse().ok()
 }
 
 /// The symbol of the mutable global with this wasm index.
@@ -112,6 +139,16 @@ pub fn element_symbol(index: u32) -> String {
 /// The symbol of the size of an element segment in entries, 0 once dropped: `i32`.
 pub fn element_size_symbol(index: u32) -> String {
     format!("element.{index}.size")
+}
+
+/// The line of a debug location that represents the id of a source location or function; 0 for none.
+pub fn debug_line<T: EntityId>(id: Option<T>) -> u32 {
+    id.map_or(0, |id| id.index() as u32 + 1)
+}
+
+/// The id that a line of [`debug_line`] represents.
+pub fn debug_id<T: EntityId>(line: u32) -> Option<T> {
+    line.checked_sub(1).map(|index| T::new(index as usize))
 }
 
 /// The meaning of a called LLVM function.

@@ -4,19 +4,7 @@ use std::collections::BTreeMap;
 
 use ssa::Import;
 
-/// The machine the code is for. It decides data layout, cost models and the runtime functions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// PVM of the Gray Paper 0.7.2: memory grows by the `sbrk` instruction.
-    PvmV072,
-    /// PVM of the Gray Paper 0.8: memory grows by the host call `grow_heap`.
-    PvmV08,
-    /// Cortex-M with the given LLVM CPU name, for example `cortex-m4`.
-    Thumb {
-        /// LLVM's name of the CPU.
-        cpu: &'static str,
-    },
-}
+use crate::target::TargetDescription;
 
 /// The optimisation level.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -104,7 +92,7 @@ pub enum ConstValue {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// The machine.
-    pub target: Target,
+    pub target: TargetDescription,
     /// The optimisation level.
     pub level: OptLevel,
     /// Float operators.
@@ -143,7 +131,7 @@ pub struct Options {
 
 impl Options {
     /// The defaults for a target: `-O2`, no floats, guarded memory.
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: TargetDescription) -> Self {
         Self {
             target,
             level: OptLevel::O2,

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use runtime::llvm::HELPERS;
 use ssa::{
     DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
     Relocation, Segment, SigId, Signature, StoredAddress, Type,
@@ -19,15 +20,15 @@ use crate::dwarf::SourceMap;
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
+use crate::memories::MemoryPlan;
 use crate::module_info::{
-    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
+    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
-use crate::options::{Bounds, ConstValue, Floats, Options, Target};
-use crate::relocations::Relocations;
-use crate::runtime;
+use crate::options::{Bounds, ConstValue, Floats, Options};
+use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
-use crate::statics::{self, LINKER_GLOBALS, StaticPlan};
+use crate::statics::{self, StaticPlan};
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -60,19 +61,6 @@ pub struct TablePlan {
     pub size: SizePlan,
 }
 
-/// The limits of linear memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MemoryPlan {
-    /// Size at start in bytes.
-    pub min_bytes: u32,
-    /// Largest size in pages.
-    pub max_pages: u32,
-    /// log2 of the page size.
-    pub page_log2: u32,
-    /// Whether its size is a variable.
-    pub grows: bool,
-}
-
 /// All facts that are known before translation. Read-only from then on, and shared by all threads.
 #[derive(Debug)]
 pub struct Program<'a> {
@@ -94,8 +82,8 @@ pub struct Program<'a> {
     pub globals: Vec<GlobalPlan>,
     /// Per table.
     pub tables: Vec<TablePlan>,
-    /// The linear memory, if there is one.
-    pub memory: Option<MemoryPlan>,
+    /// Per memory.
+    pub memories: Vec<MemoryPlan>,
     /// Per data segment: bytes that `memory.init` may copy.
     pub data_sizes: Vec<SizePlan>,
     /// Per element segment: entries that `table.init` may copy.
@@ -134,7 +122,7 @@ impl<'a> Program<'a> {
             signatures: Vec::new(),
             globals: Vec::new(),
             tables: Vec::new(),
-            memory: None,
+            memories: Vec::new(),
             data_sizes: Vec::new(),
             element_sizes: Vec::new(),
             libcalls,
@@ -147,11 +135,11 @@ impl<'a> Program<'a> {
         program.add_functions();
         let values = program.global_values()?;
         let globals = program.add_globals(&values);
-        let memory = program.add_memory(&values)?;
+        let memories = program.add_memories(&values)?;
         let tables = program.add_tables(&values)?;
         program.add_passive_segments(&values);
         program.add_statics();
-        program.add_exports(&globals, &tables, memory);
+        program.add_exports(&globals, &tables, &memories);
         Ok(program)
     }
 
@@ -193,11 +181,28 @@ impl<'a> Program<'a> {
             self.names.add_callee(names::function_symbol(index), Callee::Function(id));
             self.names.add_callee(names::ref_func_symbol(index), Callee::FuncRef(id));
         }
-        for (symbol, signature, kind) in runtime::declarations(self.options.target) {
-            let sig = self.intern(signature);
-            let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
-            self.names.add_callee(symbol, Callee::Function(id));
+        self.declare_runtime();
+    }
+
+    /// Declares the functions of the runtime, and the function that the target implements for growing memory.
+    fn declare_runtime(&mut self) {
+        let grows: Vec<String> =
+            (0u32..).zip(&self.info.memories).map(|(n, _)| names::memory_grow_symbol(n)).collect();
+        for symbol in grows {
+            self.declare(&symbol, &[Type::I32], &[Type::I32], FuncKind::Local);
         }
+        for helper in &HELPERS {
+            self.declare(helper.symbol, helper.params, helper.results, FuncKind::Local);
+        }
+        if let Some(symbol) = self.options.target.growth.intrinsic {
+            self.declare(symbol, &[Type::I32], &[Type::I32], FuncKind::Intrinsic(symbol.to_owned()));
+        }
+    }
+
+    fn declare(&mut self, symbol: &str, params: &[Type], results: &[Type], kind: FuncKind) {
+        let sig = self.intern(Signature { params: params.to_vec(), results: results.to_vec() });
+        let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
+        self.names.add_callee(symbol, Callee::Function(id));
     }
 
     /// Whether loads may read the argument bytes of an entry.
@@ -229,7 +234,7 @@ impl<'a> Program<'a> {
     }
 
     fn add_variable(&mut self, symbol: String, value: u32) {
-        let object = data_object(&symbol, DataKind::Variable, 4, 4, value.to_le_bytes().to_vec());
+        let object = DataObject::new(&symbol, DataKind::Variable, 4, 4, value.to_le_bytes().to_vec());
         self.add_data(symbol, object);
     }
 
@@ -272,43 +277,51 @@ impl<'a> Program<'a> {
             };
             let (bytes, func) = bytes_of(value);
             let size = bytes.len() as u32;
-            let mut object = data_object(&symbol, kind, size, size, bytes);
+            let mut object = DataObject::new(&symbol, kind, size, size, bytes);
             object.relocs.extend(func.map(|func| Relocation { offset: 0, func }));
             ids.push(Some(self.add_data(symbol, object)));
         }
         ids
     }
 
-    fn add_memory(&mut self, globals: &[ConstValue]) -> Result<Option<DataId>, Error> {
-        let Some(memory) = self.info.memories.first() else { return Ok(None) };
-        let plan = plan_memory(memory, self.options, self.facts.memory_grows)?;
-        let MemoryPlan { min_bytes, grows, .. } = plan;
-        self.memory = Some(plan);
-        let linear = LinearMemory {
-            min_bytes: min_bytes.into(),
-            max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
-            page_log2: memory.page_log2,
-            segments: self.active_data(globals, min_bytes.into())?,
-            grows,
-            native_stack: self.stack.as_ref().map(|stack| stack.initial),
-        };
-        let object = data_object(names::LINEAR_MEMORY, DataKind::Memory(linear), 0, 1, Vec::new());
-        let id = self.add_data(names::LINEAR_MEMORY.to_owned(), object);
-        if grows {
-            self.add_variable(names::MEMORY_BYTES.to_owned(), min_bytes);
+    fn add_memories(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
+        let mut ids = Vec::new();
+        for (index, memory) in (0u32..).zip(&self.info.memories) {
+            let plan = MemoryPlan::new(memory, self.options, self.facts.memory_grows[index as usize])?;
+            let MemoryPlan { min_bytes, grows, .. } = plan;
+            self.memories.push(plan);
+            let stack = self.stack.as_ref().filter(|_| index == MAIN_MEMORY);
+            let linear = LinearMemory {
+                min_bytes: min_bytes.into(),
+                max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
+                page_log2: memory.page_log2,
+                segments: self.active_data(index, globals, min_bytes.into())?,
+                grows,
+                native_stack: stack.map(|stack| stack.initial),
+            };
+            let symbol = names::memory_symbol(index);
+            let object = DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new());
+            ids.push(self.add_data(symbol, object));
+            if grows {
+                self.add_variable(names::memory_bytes_symbol(index), min_bytes);
+            }
         }
-        if self.reads_host_arguments() {
+        if !ids.is_empty() && self.reads_host_arguments() {
             let symbol = names::ARGUMENT_LIMITS;
-            let limits = data_object(symbol, DataKind::Variable, 16, 4, Vec::new());
+            let limits = DataObject::new(symbol, DataKind::Variable, 16, 4, Vec::new());
             self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
         }
-        Ok(Some(id))
+        Ok(ids)
     }
 
-    fn active_data(&self, globals: &[ConstValue], size: u64) -> Result<Vec<Segment>, Error> {
+    /// The segments of a memory of `size` bytes that are copied at start.
+    fn active_data(&self, memory: u32, globals: &[ConstValue], size: u64) -> Result<Vec<Segment>, Error> {
         let mut segments = Vec::new();
         for (index, data) in (0u32..).zip(&self.info.data) {
-            let SegmentMode::Active(_, offset) = &data.mode else { continue };
+            let SegmentMode::Active(target, offset) = &data.mode else { continue };
+            if *target != memory {
+                continue;
+            }
             let offset = evaluate_offset(offset, globals);
             let length = data.bytes.len() as u64;
             if u64::from(offset) + length > size {
@@ -318,7 +331,7 @@ impl<'a> Program<'a> {
                     offset: offset.into(),
                     length,
                     size,
-                    is_imported_memory: self.info.memories.first().is_some_and(|m| m.import.is_some()),
+                    is_imported_memory: self.info.memories[memory as usize].import.is_some(),
                 });
             }
             segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
@@ -348,7 +361,7 @@ impl<'a> Program<'a> {
                 self.add_variable(names::table_size_symbol(index), min);
             }
             let symbol = names::table_symbol(index);
-            let mut object = data_object(&symbol, DataKind::Table, capacity * 8, 8, Vec::new());
+            let mut object = DataObject::new(&symbol, DataKind::Table, capacity * 8, 8, Vec::new());
             let entries = std::mem::take(&mut contents[index as usize]);
             object.relocs = relocations(entries);
             ids.push(self.add_data(symbol, object));
@@ -395,7 +408,7 @@ impl<'a> Program<'a> {
             }
             let symbol = names::segment_symbol(index);
             let bytes = self.wasm[data.bytes.clone()].to_vec();
-            let object = data_object(&symbol, DataKind::Constant, length, 1, bytes);
+            let object = DataObject::new(&symbol, DataKind::Constant, length, 1, bytes);
             self.add_data(symbol, object);
         }
         for (index, element) in (0u32..).zip(&self.info.elements) {
@@ -411,14 +424,14 @@ impl<'a> Program<'a> {
                 self.add_variable(names::element_size_symbol(index), length);
             }
             let symbol = names::element_symbol(index);
-            let mut object = data_object(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
+            let mut object = DataObject::new(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
             object.relocs =
                 relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
             self.add_data(symbol, object);
         }
     }
 
-    /// Adds static data as one object, which [`crate::statics::place`] later replaces by others, and the stack in it.
+    /// Adds static data as one object, which [`crate::place`] later replaces by others, and the stack in it.
     fn add_statics(&mut self) {
         let Some(plan) = self.statics.clone() else { return };
         match &plan.relocations {
@@ -434,7 +447,7 @@ impl<'a> Program<'a> {
             }
         }
         if let Some(stack) = plan.stack {
-            let object = data_object(names::STATIC_STACK, DataKind::Variable, stack.size, 16, Vec::new());
+            let object = DataObject::new(names::STATIC_STACK, DataKind::Variable, stack.size, 16, Vec::new());
             self.add_data(names::STATIC_STACK.to_owned(), object);
         }
     }
@@ -459,7 +472,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    fn add_exports(&mut self, globals: &[Option<DataId>], tables: &[DataId], memory: Option<DataId>) {
+    fn add_exports(&mut self, globals: &[Option<DataId>], tables: &[DataId], memories: &[DataId]) {
         for export in &self.info.exports {
             let is_global = matches!(export.kind, ExportKind::Global(_));
             if is_global && self.options.static_data && LINKER_GLOBALS.contains(&export.name.as_str()) {
@@ -469,7 +482,7 @@ impl<'a> Program<'a> {
             let item = match export.kind {
                 ExportKind::Func(index) => ExportItem::Func(FuncId::new(index as usize)),
                 ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
-                ExportKind::Memory(_) => ExportItem::Data(memory.expect("a validated export names a memory")),
+                ExportKind::Memory(index) => ExportItem::Data(memories[index as usize]),
                 ExportKind::Global(index) => {
                     ExportItem::Data(globals[index as usize].expect("exported globals have data objects"))
                 }
@@ -478,48 +491,6 @@ impl<'a> Program<'a> {
         }
         self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
     }
-}
-
-/// The limits of a memory with these options.
-///
-/// Where the linker places memory, its size is the declared one unless the options set another. Under
-/// [`Bounds::Mask`] all of it exists from the start.
-fn plan_memory(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> Result<MemoryPlan, Error> {
-    let unsupported = |what: String| Error::Unsupported { function: None, offset: 0, what };
-    let page_log2 = memory.page_log2;
-    let min_bytes = u32::try_from(memory.min_pages << page_log2)
-        .ok()
-        .filter(|bytes| *bytes <= u32::MAX - 0xffff)
-        .ok_or_else(|| unsupported("a memory of 4 GiB".to_owned()))?;
-    let most_pages = u64::from(u32::MAX - 0xffff) >> page_log2;
-    let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
-    if !matches!(options.target, Target::Thumb { .. }) {
-        let wanted = u64::from(options.memory_bytes.unwrap_or(0)).div_ceil(1 << page_log2);
-        let min_pages = memory.min_pages.max(wanted);
-        if min_pages > u64::from(max_pages) {
-            let most = u64::from(max_pages) << page_log2;
-            return Err(unsupported(format!("a memory of more than its maximum of {most} bytes")));
-        }
-        let min_bytes = (min_pages << page_log2) as u32;
-        let grows = wants_to_grow && u64::from(max_pages) > min_pages;
-        return Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows });
-    }
-    let bytes = options.memory_bytes.unwrap_or(min_bytes);
-    if options.bounds == Bounds::Mask {
-        if !bytes.is_power_of_two() {
-            return Err(unsupported(format!(
-                "masked addresses in a memory of {bytes} bytes, which is not a power of two"
-            )));
-        }
-        return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
-    }
-    if options.static_data {
-        return Ok(MemoryPlan { min_bytes: bytes, max_pages, page_log2, grows: false });
-    }
-    let min_bytes = min_bytes.min(bytes);
-    let max_pages = max_pages.min(bytes >> page_log2);
-    let grows = wants_to_grow && u64::from(max_pages) > memory.min_pages;
-    Ok(MemoryPlan { min_bytes, max_pages, page_log2, grows })
 }
 
 /// The representation of a value type: references are opaque 64-bit integers, and floats are integers of their
@@ -532,11 +503,6 @@ pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
         ValueType::I32 | ValueType::F32 => Type::I32,
         ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => Type::I64,
     }
-}
-
-/// A data object without references.
-pub fn data_object(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> DataObject {
-    DataObject { name: name.to_owned(), kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() }
 }
 
 fn relocations(entries: impl IntoIterator<Item = (u32, Option<FuncId>)>) -> Vec<Relocation> {

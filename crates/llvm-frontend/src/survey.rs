@@ -16,7 +16,7 @@ use wasmparser::Operator;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
-use crate::options::{Floats, Options, Target};
+use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
 use crate::translate;
 
@@ -108,9 +108,7 @@ impl Survey<'_> {
             let is_entered = services.is_empty() || services.contains(&export.name.as_str());
             match export.kind {
                 ExportKind::Func(function) if is_entered => self.function(function, None),
-                ExportKind::Table(table) if matches!(options.target, Target::Thumb { .. }) => {
-                    self.table(table)
-                }
+                ExportKind::Table(table) if options.target.shares_tables => self.table(table),
                 _ => {}
             }
         }

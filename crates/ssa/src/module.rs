@@ -156,6 +156,13 @@ pub struct DataObject {
     pub addresses: Vec<StoredAddress>,
 }
 
+impl DataObject {
+    /// An object without references.
+    pub fn new(name: &str, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> Self {
+        Self { name: name.to_owned(), kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() }
+    }
+}
+
 /// A program.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Module {

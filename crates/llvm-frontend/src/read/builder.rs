@@ -14,8 +14,8 @@ use ssa::{
     Type, UnaryOp, Value,
 };
 
-use super::hash::LookupMap;
 use super::known::KnownBits;
+use crate::llvm::lookup::LookupMap;
 
 /// A function under construction and the block that instructions go to.
 pub struct Builder {

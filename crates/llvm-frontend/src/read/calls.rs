@@ -3,9 +3,9 @@
 use ssa::{Addr, BinaryOp, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp, Value};
 
 use super::function::{Reader, signature_of_type};
-use super::raw as llvm;
 use super::repr::{Repr, Shape};
 use super::{Refused, Target};
+use crate::llvm;
 use crate::names::{self, Callee};
 
 impl<'m> Reader<'_, '_, 'm> {

@@ -9,8 +9,8 @@ use ssa::{Addr, BinaryOp, Cond, Type, UnaryOp, Value};
 use super::Refused;
 use super::choices::Input;
 use super::function::Reader;
-use super::raw::{self as llvm, IntPredicate, Opcode};
 use super::repr::{Repr, container};
+use crate::llvm::{self, IntPredicate, Opcode};
 use crate::names;
 
 /// The extension an operand needs.

@@ -6,9 +6,9 @@
 use ssa::{Addr, BinaryOp, MemFlags, MemType, Type, UnaryOp, Value};
 
 use super::function::Reader;
-use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, container};
 use super::{Refused, names};
+use crate::llvm::{self, Opcode};
 
 /// Maximum size in bytes of a block operation that is expanded. A move must hold all of it in registers at once.
 struct InlineLimits {

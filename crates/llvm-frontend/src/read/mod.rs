@@ -26,14 +26,12 @@ mod control;
 mod data;
 mod float;
 mod function;
-pub(crate) mod hash;
 mod integer;
 mod intrinsics;
 mod join;
 mod known;
 mod memory;
 mod pointer;
-pub(crate) mod raw;
 mod repr;
 #[cfg(test)]
 mod tests;
@@ -42,8 +40,8 @@ mod wide_intrinsics;
 
 use ssa::{DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature};
 
-use self::hash::LookupMap;
-use self::raw as llvm;
+use crate::llvm;
+use crate::llvm::lookup::LookupMap;
 use crate::names::{self, Callee, Names};
 
 /// The reader's view of the program that a part belongs to.

@@ -5,9 +5,9 @@ use ssa::{BinaryOp, Cond, Type, UnaryOp, Value};
 use super::Refused;
 use super::function::Reader;
 use super::intrinsics::unknown;
-use super::raw as llvm;
 use super::repr::Repr;
 use super::wide::Halves;
+use crate::llvm;
 use crate::names;
 
 impl<'m> Reader<'_, '_, 'm> {

@@ -30,6 +30,21 @@ use crate::error::Error;
 use crate::module_info::{ModuleInfo, features};
 use symbols::{Symbol, Symbols};
 
+/// Globals that linkers define to describe the layout of memory. They are meaningless once data is elsewhere.
+pub const LINKER_GLOBALS: [&str; 11] = [
+    "__stack_pointer",
+    "__stack_low",
+    "__stack_high",
+    "__global_base",
+    "__data_end",
+    "__heap_base",
+    "__heap_end",
+    "__dso_handle",
+    "__memory_base",
+    "__table_base",
+    "__wasm_first_page_end",
+];
+
 /// The contents of a module's relocations.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relocations {

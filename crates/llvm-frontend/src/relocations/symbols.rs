@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReader, Linking, LinkingSectionReader, SymbolFlags, SymbolInfo};
 
-use super::{Object, Problem};
+use super::{LINKER_GLOBALS, Object, Problem};
 use crate::error::Error;
 use crate::module_info::ModuleInfo;
-use crate::statics::{LINKER_GLOBALS, constant_offset};
 
 /// Maximum alignment of static data.
 const MAX_ALIGN: u32 = 16;
@@ -67,7 +66,9 @@ impl<'a> Symbols<'a> {
             return Err(Problem::Stale("their symbols are in other segments".to_owned()));
         }
         let segments = info.data.iter().zip(&named).map(|(data, segment)| {
-            let start = constant_offset(&data.mode)
+            let start = data
+                .mode
+                .constant_offset()
                 .filter(|start| u64::from(*start) + data.bytes.len() as u64 <= u64::from(u32::MAX));
             let start =
                 start.ok_or_else(|| Problem::Stale("a segment without a constant address".to_owned()))?;

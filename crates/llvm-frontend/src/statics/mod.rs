@@ -7,21 +7,17 @@
 //!   lower) to the end of memory. Constants outside of it are machine addresses or numbers, and are not changed.
 //! - The translator makes a call of [`crate::names::LITERAL`] of every `i32.const` and every access's offset in that
 //!   range.
-//! - [`classify`] examines the uses of each before LLVM optimises, and decides: an address, a number, or an error.
-//! - [`place`] collects all references that remain at the end, cuts static data into objects and gives each the bytes
-//!   of its segments.
+//! - [`crate::classify`] examines the uses of each before LLVM optimises, and decides: an address, a number, or an
+//!   error.
+//! - [`crate::place`] collects all references that remain at the end, cuts static data into objects and gives each the
+//!   bytes of its segments.
 //!
 //! No constant is guessed: one with signs of both kinds is refused, with function and offset.
 
-mod classify;
-mod flow;
 mod objects;
-mod place;
-mod references;
-mod signs;
 
 use crate::error::Error;
-use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, SegmentMode, ValueType};
+use crate::module_info::{ConstOp, ExportKind, MAIN_MEMORY, MemoryInfo, ModuleInfo, ValueType};
 use crate::names;
 use crate::options::{Constants, Options};
 use crate::relocations::{self, Relocations};
@@ -29,56 +25,9 @@ use crate::shadow_stack::{self, StackPlan};
 
 pub use objects::objects;
 
-use inkwell::module::Module;
-use inkwell::values::InstructionOpcode;
-
-use crate::passes;
-use crate::program::{Program, data_object};
-
-/// Processes all code of a part before LLVM optimises: makes accesses to devices volatile, and classifies literals.
-///
-/// # Errors
-/// A literal that could be an address or a number.
-pub fn resolve(module: &Module<'_>, program: &Program<'_>) -> Result<(), Error> {
-    if !program.options.static_data {
-        return Ok(());
-    }
-    passes::promote(module, program.options.target);
-    let plan = program.statics.as_ref().filter(|plan| plan.relocations.is_none());
-    let devices = {
-        let graph = flow::Graph::new(module, program);
-        let devices =
-            signs::device_accesses(&graph, |constant| !plan.is_some_and(|plan| plan.contains(constant)));
-        if let Some(plan) = plan {
-            classify::resolve(module, &graph, plan, program)?;
-        }
-        devices
-    };
-    let functions = module.get_functions();
-    let instructions =
-        functions.flat_map(|f| f.get_basic_blocks()).flat_map(|block| block.get_instructions());
-    let accesses = instructions
-        .filter(|inst| matches!(inst.get_opcode(), InstructionOpcode::Load | InstructionOpcode::Store));
-    for (access, _) in accesses.zip(devices).filter(|(_, is_device)| *is_device) {
-        access.set_volatile(true).expect("loads and stores can be volatile");
-    }
-    Ok(())
-}
-
-/// Replaces static data by its objects.
-///
-/// # Errors
-/// Without relocations: data or a global that could hold an address.
-pub fn place(module: ssa::Module, plan: &StaticPlan, program: &Program<'_>) -> Result<ssa::Module, Error> {
-    match &plan.relocations {
-        Some(relocations) => Ok(objects::place(module, relocations)),
-        None => place::place(module, plan, program),
-    }
-}
-
 /// Advice for an error about an ambiguous constant. `deciding` are the options that resolve it without another error
 /// in the module.
-fn advice(deciding: &[Constants]) -> String {
+pub fn advice(deciding: &[Constants]) -> String {
     let option = |constants: &Constants| match constants {
         Constants::Address => "`--constants address`",
         _ => "`--constants number`",
@@ -93,21 +42,6 @@ fn advice(deciding: &[Constants]) -> String {
         "linking the module with `--emit-relocs` decides it, {decision}, `--memory symbol` needs no decision"
     )
 }
-
-/// Globals that linkers define to describe the layout of memory. They are meaningless once data is elsewhere.
-pub const LINKER_GLOBALS: [&str; 11] = [
-    "__stack_pointer",
-    "__stack_low",
-    "__stack_high",
-    "__global_base",
-    "__data_end",
-    "__heap_base",
-    "__heap_end",
-    "__dso_handle",
-    "__memory_base",
-    "__table_base",
-    "__wasm_first_page_end",
-];
 
 /// The range of static data.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -168,7 +102,7 @@ pub fn plan(
     options: &Options,
     fused: Option<&StackPlan>,
 ) -> Result<Option<StaticPlan>, Error> {
-    let memory = info.memories.first().filter(|_| options.static_data);
+    let memory = info.memories.get(MAIN_MEMORY as usize).filter(|_| options.static_data);
     let Some(mut plan) = memory.and_then(|memory| range(info, memory, options, fused)) else {
         return Ok(None);
     };
@@ -214,26 +148,15 @@ fn certain_start(info: &ModuleInfo, stack_top: Option<u32>) -> Option<u32> {
     stack_top.into_iter().chain(segments(info)).min()
 }
 
-/// Static data as one object, until [`place`] cuts it.
+/// Static data as one object, until [`crate::place`] cuts it.
 pub fn whole(plan: &StaticPlan) -> ssa::DataObject {
-    data_object(names::STATICS, ssa::DataKind::Variable, plan.limit - plan.start, 16, Vec::new())
+    ssa::DataObject::new(names::STATICS, ssa::DataKind::Variable, plan.limit - plan.start, 16, Vec::new())
 }
 
 /// The start addresses of segments.
 fn segments(info: &ModuleInfo) -> impl Iterator<Item = u32> {
     let segments = info.data.iter().filter(|data| !data.bytes.is_empty());
-    segments.filter_map(|data| constant_offset(&data.mode))
-}
-
-/// The offset of an active segment, if it is a plain number.
-pub fn constant_offset(mode: &SegmentMode) -> Option<u32> {
-    match mode {
-        SegmentMode::Active(_, offset) => match offset[..] {
-            [ConstOp::I32Const(offset)] => Some(offset as u32),
-            _ => None,
-        },
-        _ => None,
-    }
+    segments.filter_map(|data| data.mode.constant_offset())
 }
 
 /// The end of static data according to the linker's symbols.

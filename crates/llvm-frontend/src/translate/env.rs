@@ -20,7 +20,6 @@ use super::ir::Ir;
 use crate::module_info::{FuncType, ValueType};
 use crate::names;
 use crate::options::{Floats, OptLevel};
-use crate::passes;
 use crate::program::Program;
 
 /// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
@@ -155,16 +154,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
 
     /// `i64 @__wasm_ref_func.<index>()`.
     pub fn ref_function(&mut self, index: u32) -> FunctionValue<'ctx> {
-        let symbol = names::ref_func_symbol(index);
-        let known = self.others.contains_key(&symbol);
-        let function = self.helper(&symbol, self.ir.i64.fn_type(&[], false));
-        if !known {
-            for name in ["willreturn", "speculatable"] {
-                self.add_flag(function, name);
-            }
-            self.add_int_attribute(function, "memory", MEMORY_NONE);
-        }
-        function
+        self.pure_helper(&names::ref_func_symbol(index), self.ir.i64.fn_type(&[], false))
     }
 
     /// `i32 @__wasm_frame(i32 size, i32 align)`.
@@ -179,18 +169,10 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
-    /// `ptr @__wasm_memory_base()`, which [`crate::passes`] resolves.
-    pub fn memory_base_function(&mut self) -> FunctionValue<'ctx> {
+    /// The function that returns the base of a memory, see [`names::memory_base_symbol`].
+    pub fn memory_base_function(&mut self, memory: u32) -> FunctionValue<'ctx> {
         let ptr = self.ir.context.ptr_type(AddressSpace::default());
-        let known = self.others.contains_key(passes::MEMORY_BASE);
-        let function = self.helper(passes::MEMORY_BASE, ptr.fn_type(&[], false));
-        if !known {
-            for name in ["willreturn", "speculatable"] {
-                self.add_flag(function, name);
-            }
-            self.add_int_attribute(function, "memory", MEMORY_NONE);
-        }
-        function
+        self.pure_helper(&names::memory_base_symbol(memory), ptr.fn_type(&[], false))
     }
 
     /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] replaces by an address or a number.

@@ -12,6 +12,7 @@ use inkwell::values::{BasicValueEnum, FunctionValue, IntValue};
 use super::Translator;
 use super::ir::Space;
 use crate::libcalls::{Libcall, Operation};
+use crate::module_info::MAIN_MEMORY;
 use crate::names;
 use crate::options::{Bounds, OptLevel};
 
@@ -103,7 +104,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// Whether two ranges are inside of memory.
     fn are_in_memory(&mut self, args: &[IntValue<'ctx>]) -> IntValue<'ctx> {
-        let size = self.memory_bytes();
+        let size = self.memory_bytes(MAIN_MEMORY);
         let ir = self.ir();
         let a_is_less = ir.icmp(IntPredicate::ULT, args[0], args[1]);
         let last = ir.select(a_is_less, args[1].into(), args[0].into()).into_int_value();
@@ -206,15 +207,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn write_checked(&mut self, operation: Operation, args: &[IntValue<'ctx>]) {
-        self.check_memory_range(args[0], args[2]);
+        self.check_memory_range(MAIN_MEMORY, args[0], args[2]);
         match operation {
-            Operation::Memset => return self.set_bytes(args[0], args[1], args[2]),
-            _ => self.check_source_range(args[1], args[2]),
+            Operation::Memset => return self.set_bytes(MAIN_MEMORY, args[0], args[1], args[2]),
+            _ => self.check_source_range(MAIN_MEMORY, args[1], args[2]),
         }
-        match operation {
-            Operation::Memcpy => self.copy_bytes(args[0], args[1], args[2]),
-            _ => self.move_bytes(args[0], args[1], args[2]),
-        }
+        let (to, from) =
+            (self.memory_pointer(MAIN_MEMORY, args[0]), self.memory_pointer(MAIN_MEMORY, args[1]));
+        let builder = &self.ir().builder;
+        let built = match operation {
+            Operation::Memcpy => builder.build_memcpy(to, 1, from, 1, args[2]),
+            _ => builder.build_memmove(to, 1, from, 1, args[2]),
+        };
+        built.expect("alignments are powers of two");
     }
 
     fn compare_bytes(
@@ -223,7 +228,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         b: IntValue<'ctx>,
         length: IntValue<'ctx>,
     ) -> BasicValueEnum<'ctx> {
-        let (a, b) = (self.memory_pointer(a), self.memory_pointer(b));
+        let (a, b) = (self.memory_pointer(MAIN_MEMORY, a), self.memory_pointer(MAIN_MEMORY, b));
         let i32 = self.ir().i32;
         let ptr = self.ir().context.ptr_type(AddressSpace::default());
         let function =
@@ -232,8 +237,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn store_pair(&mut self, to: IntValue<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) {
-        self.check_memory_range(to, self.ir().c32(16));
-        let pointer = self.memory_pointer(to);
+        self.check_memory_range(MAIN_MEMORY, to, self.ir().c32(16));
+        let pointer = self.memory_pointer(MAIN_MEMORY, to);
         self.ir().store(Space::Memory, pointer, low.into(), 1);
         let pointer = self.ir().offset_bytes(pointer, self.ir().c32(8));
         self.ir().store(Space::Memory, pointer, high.into(), 1);

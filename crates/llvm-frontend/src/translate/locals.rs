@@ -30,7 +30,8 @@ pub struct Locals<'ctx> {
     types: Vec<ValueType>,
     slots: Vec<Option<PointerValue<'ctx>>>,
     stack_pointer: Option<PointerValue<'ctx>>,
-    memory_base: Option<PointerValue<'ctx>>,
+    /// The address of each memory, once it is used.
+    memory_bases: Vec<Option<PointerValue<'ctx>>>,
     params: Vec<BasicValueEnum<'ctx>>,
     entry: BasicBlock<'ctx>,
     builder: Builder<'ctx>,
@@ -62,7 +63,7 @@ impl<'ctx> Locals<'ctx> {
             types,
             slots,
             stack_pointer: None,
-            memory_base: None,
+            memory_bases: vec![None; env.program.memories.len()],
             params: function.get_params(),
             entry,
             builder,
@@ -215,15 +216,15 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         slot
     }
 
-    /// The address of linear memory, obtained in the entry block.
-    pub(super) fn memory_base(&mut self) -> PointerValue<'ctx> {
-        if let Some(base) = self.locals.memory_base {
+    /// The address of a linear memory, obtained in the entry block.
+    pub(super) fn memory_base(&mut self, memory: u32) -> PointerValue<'ctx> {
+        if let Some(base) = self.locals.memory_bases[memory as usize] {
             return base;
         }
-        let function = self.env.memory_base_function();
+        let function = self.env.memory_base_function(memory);
         let call = self.locals.builder.build_call(function, &[], "memory").expect("the entry block is open");
         let base = call.try_as_basic_value().basic().expect("it returns an address").into_pointer_value();
-        self.locals.memory_base = Some(base);
+        self.locals.memory_bases[memory as usize] = Some(base);
         base
     }
 

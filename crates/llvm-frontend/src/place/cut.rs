@@ -23,12 +23,12 @@ use std::ops::Range;
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
 
 use super::references::{Reference, collect, strip};
-use super::{StaticPlan, advice};
 use crate::error::Error;
-use crate::module_info::{SegmentMode, ValueType};
+use crate::module_info::{MAIN_MEMORY, SegmentMode, ValueType};
 use crate::names;
 use crate::options::Constants;
 use crate::program::Program;
+use crate::statics::{self, StaticPlan, advice};
 
 /// An index added to a constant this near to the end of a segment, in bytes, may reach the data after the segment.
 const LARGEST_DISTANCE: u32 = 256;
@@ -58,7 +58,7 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let statics = match statics {
         Some(statics) => statics,
         None if globals.is_empty() => return Ok(module),
-        None => module.data.push(super::whole(plan)),
+        None => module.data.push(statics::whole(plan)),
     };
     let mut references = Vec::new();
     module.functions.values().flatten().for_each(|func| collect(func, &start_of, &mut references));
@@ -189,7 +189,7 @@ impl Segment<'_> {
 fn segments<'a>(module: &'a Module, program: &Program<'_>) -> Vec<Segment<'a>> {
     let (_, memory) = module.memory().expect("static data is in a memory");
     let active = (0u32..).zip(&program.info.data);
-    let active = active.filter(|(_, data)| matches!(data.mode, SegmentMode::Active(..)));
+    let active = active.filter(|(_, data)| matches!(data.mode, SegmentMode::Active(MAIN_MEMORY, _)));
     let segments = active.zip(&memory.segments).map(|((index, _), segment)| Segment {
         start: segment.offset,
         bytes: &segment.bytes,

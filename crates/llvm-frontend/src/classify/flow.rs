@@ -7,11 +7,10 @@
 
 use ssa::EntityId as _;
 
+use crate::llvm::lookup::LookupMap;
+use crate::llvm::{self, IntPredicate, Opcode, ValueKind};
 use crate::names::{self, Callee};
-use crate::passes::MEMORY_BASE;
 use crate::program::Program;
-use crate::read::hash::LookupMap;
-use crate::read::raw::{self, IntPredicate, Opcode, ValueKind};
 
 /// Objects keep their addresses modulo this.
 const KEPT_ALIGNMENT: u128 = 16;
@@ -74,9 +73,9 @@ pub enum Origin {
 /// The graph.
 #[derive(Default)]
 pub struct Graph<'m> {
-    nodes: LookupMap<raw::Value<'m>, Node>,
-    results: LookupMap<raw::Value<'m>, Node>,
-    params: LookupMap<(raw::Value<'m>, usize), Node>,
+    nodes: LookupMap<llvm::Value<'m>, Node>,
+    results: LookupMap<llvm::Value<'m>, Node>,
+    params: LookupMap<(llvm::Value<'m>, usize), Node>,
     /// By node.
     pub origins: Vec<Origin>,
     /// By node: the values computed from it.
@@ -92,7 +91,7 @@ pub struct Graph<'m> {
     /// The wasm function of the current instructions.
     function: Option<u32>,
     /// Literals: their calls.
-    pub literals: Vec<raw::Value<'m>>,
+    pub literals: Vec<llvm::Value<'m>>,
     /// Loads and stores, in order.
     pub accesses: Vec<Access>,
 }
@@ -112,7 +111,7 @@ impl<'m> Graph<'m> {
     /// The graph of a module whose local variables have been promoted to values.
     pub fn new(module: &'m inkwell::module::Module<'_>, program: &Program<'_>) -> Self {
         let mut graph = Self::default();
-        for function in raw::Module::new(module).functions() {
+        for function in llvm::Module::new(module).functions() {
             if function.is_declaration() {
                 continue;
             }
@@ -139,7 +138,7 @@ impl<'m> Graph<'m> {
     }
 
     /// The node of a value; `None` for a constant.
-    fn node(&mut self, value: raw::Value<'m>) -> Option<Node> {
+    fn node(&mut self, value: llvm::Value<'m>) -> Option<Node> {
         if let Some(&node) = self.nodes.get(&value) {
             return Some(node);
         }
@@ -154,7 +153,7 @@ impl<'m> Graph<'m> {
         Some(node)
     }
 
-    fn result_of(&mut self, function: raw::Value<'m>) -> Node {
+    fn result_of(&mut self, function: llvm::Value<'m>) -> Node {
         match self.results.get(&function) {
             Some(&node) => node,
             None => {
@@ -165,7 +164,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn step(&mut self, from: raw::Value<'m>, to: Node, step: Step) {
+    fn step(&mut self, from: llvm::Value<'m>, to: Node, step: Step) {
         match self.node(from) {
             Some(from) => self.steps[from].push((to, step)),
             None => {
@@ -177,12 +176,12 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn note(&mut self, value: raw::Value<'m>, what: Use) {
+    fn note(&mut self, value: llvm::Value<'m>, what: Use) {
         let node = self.node(value);
         self.uses.extend(node.map(|node| (node, what)));
     }
 
-    fn instruction(&mut self, function: raw::Value<'m>, inst: raw::Value<'m>, program: &Program<'_>) {
+    fn instruction(&mut self, function: llvm::Value<'m>, inst: llvm::Value<'m>, program: &Program<'_>) {
         let Some(opcode) = inst.opcode() else { return };
         match opcode {
             Opcode::LLVMLoad | Opcode::LLVMStore => {
@@ -207,7 +206,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn arithmetic(&mut self, opcode: Opcode, inst: raw::Value<'m>) {
+    fn arithmetic(&mut self, opcode: Opcode, inst: llvm::Value<'m>) {
         let Some(to) = self.node(inst) else { return };
         let is_wide = inst.ty().int_width() == Some(64);
         match opcode {
@@ -232,7 +231,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn sum(&mut self, a: raw::Value<'m>, b: raw::Value<'m>, to: Node) {
+    fn sum(&mut self, a: llvm::Value<'m>, b: llvm::Value<'m>, to: Node) {
         let steps = match (self.node(a), self.node(b)) {
             (Some(a), Some(b)) => [Step::Sum(b), Step::Sum(a)],
             _ => [Step::Same; 2],
@@ -241,7 +240,7 @@ impl<'m> Graph<'m> {
         self.step(b, to, steps[1]);
     }
 
-    fn difference(&mut self, left: raw::Value<'m>, right: raw::Value<'m>, to: Node) {
+    fn difference(&mut self, left: llvm::Value<'m>, right: llvm::Value<'m>, to: Node) {
         match (self.node(left), self.node(right)) {
             (Some(a), Some(b)) => {
                 self.steps[a].push((to, Step::Less(b)));
@@ -254,12 +253,12 @@ impl<'m> Graph<'m> {
     }
 
     /// A mask that clears low bits of an address gives an address; other masks compute a number.
-    fn mask(&mut self, inst: raw::Value<'m>, to: Node) {
+    fn mask(&mut self, inst: llvm::Value<'m>, to: Node) {
         let is_alignment = |mask: u128| {
             let mask = mask as u32;
             mask.leading_ones() + mask.trailing_zeros() == 32 && mask != 0
         };
-        match inst.operands().find_map(raw::Value::const_int) {
+        match inst.operands().find_map(llvm::Value::const_int) {
             Some(mask) if is_alignment(mask) && inst.ty().int_width() == Some(32) => {
                 inst.operands().filter(|value| value.const_int().is_none()).for_each(|value| {
                     self.step(value, to, Step::Same);
@@ -271,7 +270,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn compare(&mut self, inst: raw::Value<'m>, a: raw::Value<'m>, b: raw::Value<'m>) {
+    fn compare(&mut self, inst: llvm::Value<'m>, a: llvm::Value<'m>, b: llvm::Value<'m>) {
         match (self.node(a), self.node(b)) {
             (Some(a), Some(b)) => {
                 self.compared[a].push((b, Comparison::Test));
@@ -290,14 +289,14 @@ impl<'m> Graph<'m> {
     }
 
     /// The sum of a pointer's indices.
-    fn pointer(&mut self, mut pointer: raw::Value<'m>) -> Access {
+    fn pointer(&mut self, mut pointer: llvm::Value<'m>) -> Access {
         let mut indices = Vec::new();
         while pointer.opcode() == Some(Opcode::LLVMGetElementPtr) {
             indices.push(pointer.operand(1));
             pointer = pointer.operand(0);
         }
         let callee = if pointer.opcode() == Some(Opcode::LLVMCall) { pointer.callee() } else { None };
-        if callee.is_none_or(|callee| callee.name() != MEMORY_BASE) {
+        if callee.is_none_or(|callee| names::memory_of_base(&callee.name()).is_none()) {
             // A table or another object: the index is a number.
             indices.into_iter().for_each(|index| self.note(index, Use::Number));
             return Access::Elsewhere;
@@ -314,7 +313,7 @@ impl<'m> Graph<'m> {
         Access::Variable(to)
     }
 
-    fn call(&mut self, inst: raw::Value<'m>, program: &Program<'_>) {
+    fn call(&mut self, inst: llvm::Value<'m>, program: &Program<'_>) {
         let callee = inst.callee().filter(|callee| callee.kind() == ValueKind::LLVMFunctionValueKind);
         let Some(callee) = callee else {
             return inst.arguments().into_iter().for_each(|value| self.note(value, Use::Kept));
@@ -326,7 +325,9 @@ impl<'m> Graph<'m> {
             let node = *self.nodes.entry(inst).or_insert(node);
             self.origins[node] = Origin::Literal(self.literals.len());
             self.literals.push(inst);
-        } else if matches!(&name[..], names::FRAME | names::STATIC_ADDRESS | MEMORY_BASE) {
+        } else if matches!(&name[..], names::FRAME | names::STATIC_ADDRESS)
+            || names::memory_of_base(&name).is_some()
+        {
         } else if !callee.is_declaration() {
             for (value, param) in inst.arguments().into_iter().zip(callee.params()) {
                 if let Some(param) = self.node(param) {
@@ -348,7 +349,7 @@ impl<'m> Graph<'m> {
     }
 
     /// A pointer argument of a helper or intrinsic is the address of an access, the others are numbers.
-    fn helper_argument(&mut self, value: raw::Value<'m>) {
+    fn helper_argument(&mut self, value: llvm::Value<'m>) {
         if value.opcode() == Some(Opcode::LLVMGetElementPtr) {
             self.pointer(value);
         } else {
@@ -356,7 +357,7 @@ impl<'m> Graph<'m> {
         }
     }
 
-    fn import(&mut self, callee: raw::Value<'m>, n: usize, value: raw::Value<'m>) {
+    fn import(&mut self, callee: llvm::Value<'m>, n: usize, value: llvm::Value<'m>) {
         let param = match self.params.get(&(callee, n)) {
             Some(&param) => param,
             None => {
@@ -371,7 +372,7 @@ impl<'m> Graph<'m> {
 
 /// Whether a value is a literal or its upper bytes. Compilers store an address in pieces if another path stores smaller
 /// values to the same place. They compute operations on constant numbers themselves.
-fn is_piece(value: raw::Value<'_>) -> bool {
+fn is_piece(value: llvm::Value<'_>) -> bool {
     match value.opcode() {
         Some(Opcode::LLVMCall) => {
             let callee = value.callee().filter(|callee| callee.kind() == ValueKind::LLVMFunctionValueKind);
@@ -395,7 +396,7 @@ fn is_known_outside(name: &str, program: &Program<'_>) -> bool {
     }
 }
 
-fn origin(value: raw::Value<'_>) -> Origin {
+fn origin(value: llvm::Value<'_>) -> Origin {
     match value.opcode() {
         Some(
             Opcode::LLVMShl
@@ -406,7 +407,7 @@ fn origin(value: raw::Value<'_>) -> Origin {
             | Opcode::LLVMZExt
             | Opcode::LLVMXor,
         ) => Origin::Index,
-        Some(Opcode::LLVMAnd) => match value.operands().find_map(raw::Value::const_int) {
+        Some(Opcode::LLVMAnd) => match value.operands().find_map(llvm::Value::const_int) {
             Some(mask) if (mask as u32).leading_zeros() >= 16 => Origin::Index,
             _ => Origin::Inputs,
         },

@@ -14,6 +14,8 @@
 //! translator that inkwell builds only in `unsafe` code.
 #![expect(unsafe_code, reason = "llvm-sys getters and one builder that inkwell has no safe form of")]
 
+pub mod lookup;
+
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr::NonNull;

@@ -25,12 +25,12 @@ use inkwell::values::{AnyValueEnum, BasicValue as _, InstructionValue, IntValue}
 
 use super::flow::{Graph, Origin};
 use super::signs::{Knowledge, Signs};
-use super::{StaticPlan, advice, constant_offset};
 use crate::error::Error;
+use crate::llvm;
 use crate::names;
 use crate::options::Constants;
 use crate::program::Program;
-use crate::read::raw;
+use crate::statics::{StaticPlan, advice};
 
 /// Multiples of this are often numbers, such as sizes, limits and flags, even where they are addresses elsewhere.
 const ROUND: u32 = 1 << 12;
@@ -49,7 +49,7 @@ struct Literal {
 }
 
 impl Literal {
-    fn new(call: raw::Value<'_>, signs: Signs) -> Self {
+    fn new(call: llvm::Value<'_>, signs: Signs) -> Self {
         let arguments: Vec<u32> =
             call.arguments().iter().filter_map(|arg| arg.const_int()).map(|number| number as u32).collect();
         match arguments[..] {
@@ -206,7 +206,7 @@ fn verdicts(
 /// Whether an address is that of a byte of a data segment.
 fn is_in_segment(program: &Program<'_>, address: u64) -> bool {
     program.info.data.iter().any(|data| {
-        let start = constant_offset(&data.mode).map(u64::from);
+        let start = data.mode.constant_offset().map(u64::from);
         start.is_some_and(|start| (start..start + data.bytes.len() as u64).contains(&address))
     })
 }

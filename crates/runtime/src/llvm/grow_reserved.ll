@@ -1,11 +1,10 @@
-
 ; memory.grow for targets whose memory is placed by the linker: it succeeds within the reserved memory, which is zero.
 
-@__memory_bytes = external global i32
+@MEMORY_BYTES = external global i32
 
-define i32 @__wasm_memory_grow(i32 %pages) nounwind null_pointer_is_valid "no-builtins" {
+define i32 @MEMORY_GROW(i32 %pages) nounwind null_pointer_is_valid "no-builtins" {
 entry:
-  %old.bytes = load i32, ptr @__memory_bytes
+  %old.bytes = load i32, ptr @MEMORY_BYTES
   %old = lshr i32 %old.bytes, PAGE_LOG2
   %room = sub i32 MAX_PAGES, %old
   %within = icmp ule i32 %pages, %room
@@ -14,7 +13,7 @@ entry:
 grow:
   %more = shl i32 %pages, PAGE_LOG2
   %new.bytes = add i32 %old.bytes, %more
-  store i32 %new.bytes, ptr @__memory_bytes
+  store i32 %new.bytes, ptr @MEMORY_BYTES
   ret i32 %old
 
 fail:

@@ -1,17 +1,14 @@
-
 ; memory.grow for PVM of the Gray Paper 0.8.
 ;
 ; Linear memory ends at its base plus its size, modulo 2^32. The host grows the heap to an end page (4096
 ; bytes each) and answers with the end page it has; that is at least the wanted one exactly if it succeeded.
 
-@__linear_memory = external global [0 x i8]
-@__memory_bytes = external global i32
+@LINEAR_MEMORY = external global [0 x i8]
+@MEMORY_BYTES = external global i32
 
-declare i32 @__pvm_grow_heap(i32)
-
-define i32 @__wasm_memory_grow(i32 %pages) nounwind null_pointer_is_valid "no-builtins" {
+define i32 @MEMORY_GROW(i32 %pages) nounwind null_pointer_is_valid "no-builtins" {
 entry:
-  %old.bytes = load i32, ptr @__memory_bytes
+  %old.bytes = load i32, ptr @MEMORY_BYTES
   %old = lshr i32 %old.bytes, PAGE_LOG2
   %none = icmp eq i32 %pages, 0
   br i1 %none, label %unchanged, label %limit
@@ -26,7 +23,7 @@ limit:
 
 place:
   %more = shl i32 %pages, PAGE_LOG2
-  %base = ptrtoint ptr @__linear_memory to i32
+  %base = ptrtoint ptr @LINEAR_MEMORY to i32
   %old.end = add i32 %base, %old.bytes
   %old.end.wide = zext i32 %old.end to i64
   %more.wide = zext i32 %more to i64
@@ -44,7 +41,7 @@ ask:
 
 done:
   %new.bytes = add i32 %old.bytes, %more
-  store i32 %new.bytes, ptr @__memory_bytes
+  store i32 %new.bytes, ptr @MEMORY_BYTES
   ret i32 %old
 
 fail:
