@@ -45,11 +45,22 @@ const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
     (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
 ];
 
+/// The validator's message for a constant expression that reads a global of the module. Only garbage collection allows
+/// it, but a module needs nothing else of that proposal for it.
+const LOCAL_GLOBAL: &str = "constant expression required: global.get of locally defined global";
+/// The name of that rule, with the way to build modules that keep it.
+const LOCAL_GLOBAL_RULE: (&str, &str) =
+    ("constant expressions that read globals of the module, not only imported ones", "the value in place of the global");
+
 /// The proposals needed by a module that is valid under all proposals.
 fn needed(wasm: &[u8], functions: &Functions) -> String {
     let needs = PROPOSALS.iter().filter_map(|&(features, name, way_out)| {
         let without = WasmFeatures::all().difference(features);
         let refused = Validator::new_with_features(without).validate_all(wasm).err()?;
+        let (name, way_out) = match refused.message() {
+            LOCAL_GLOBAL => LOCAL_GLOBAL_RULE,
+            _ => (name, way_out),
+        };
         let function = functions.at(refused.offset());
         let place = function.map(|function| format!("in function {function} ")).unwrap_or_default();
         let way_out = if way_out.is_empty() { String::new() } else { format!("; without it: {way_out}") };

@@ -134,6 +134,11 @@ fn refused_proposals_say_where() {
         ("(module (memory 1 1 shared))", None, "threads (at"),
         ("(module (type (struct)))", None, "garbage collection (at"),
         (
+            "(module (global $a i32 (i32.const 1)) (global i32 (global.get $a)))",
+            None,
+            "constant expressions that read globals of the module, not only imported ones (at",
+        ),
+        (
             "(module (tag) (memory i64 1 1 shared) (func (drop (v128.const i64x2 0 0)) (try_table)))",
             None,
             "SIMD (in function func[0] at offset 0x22",
