@@ -24,6 +24,7 @@ mod survey;
 mod memories;
 mod names;
 mod program;
+mod types;
 
 mod parts;
 

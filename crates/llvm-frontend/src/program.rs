@@ -25,10 +25,11 @@ use crate::module_info::{
     ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
-use crate::options::{Bounds, ConstValue, Floats, Options};
+use crate::options::{Bounds, ConstValue, Options};
 use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
+use crate::types::lower_signature;
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -155,9 +156,7 @@ impl<'a> Program<'a> {
         let mut known: BTreeMap<&FuncType, SigId> = BTreeMap::new();
         for ty in &self.info.types {
             let id = *known.entry(ty).or_insert_with(|| {
-                let lower =
-                    |list: &[ValueType]| list.iter().map(|&ty| lower_type(ty, self.options.floats)).collect();
-                let signature = Signature { params: lower(&ty.params), results: lower(&ty.results) };
+                let signature = lower_signature(ty, self.options.floats);
                 let id = self.module.signatures.push(signature.clone());
                 self.names.add_signature(signature, id);
                 id
@@ -490,18 +489,6 @@ impl<'a> Program<'a> {
             self.module.exports.push(Export { name: export.name.clone(), item });
         }
         self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
-    }
-}
-
-/// The representation of a value type: references are opaque 64-bit integers, and floats are integers of their
-/// width unless the target computes with them.
-pub fn lower_type(ty: ValueType, floats: Floats) -> Type {
-    let native = floats == Floats::Native;
-    match ty {
-        ValueType::F32 if native => Type::F32,
-        ValueType::F64 if native => Type::F64,
-        ValueType::I32 | ValueType::F32 => Type::I32,
-        ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => Type::I64,
     }
 }
 

@@ -17,10 +17,8 @@ const MAX_FILE_LINES: usize = 700;
 const MAX_FUNCTION_LINES: usize = 60;
 
 /// Accepted circles of imports. Any other circle is a complaint, and so is an entry without a circle.
-const KNOWN_CIRCLES: [(&str, &str); 2] = [
-    ("crates/ssa/src", "function, inst, module, source"),
-    ("crates/thumb-isa/src", "encode, inst, table"),
-];
+const KNOWN_CIRCLES: [(&str, &str); 2] =
+    [("crates/ssa/src", "function, inst, module, source"), ("crates/thumb-isa/src", "encode, inst, table")];
 
 type Rule = fn(&Tree) -> Vec<String>;
 

@@ -68,9 +68,11 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         Ok(())
     }
 
+    /// Pops the arguments of a call; returns their parts.
     fn arguments(&mut self, ty: &FuncType) -> Result<Vec<BasicValueEnum<'ctx>>, Error> {
         self.spend(ty.params.len() + ty.results.len())?;
-        Ok(self.pop_many(ty.params.len()))
+        let height = self.stack.len() - ty.params.len();
+        Ok(self.stack.split_off(height).into_parts())
     }
 
     pub(super) fn build_call(
@@ -100,18 +102,20 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
 
     fn push_results(&mut self, call: CallSiteValue<'ctx>, ty: &FuncType) {
         let Some(value) = call.try_as_basic_value().basic() else { return };
-        if ty.results.len() == 1 {
-            return self.push(value);
-        }
-        self.unpack(value, ty.results.len());
+        let parts = match self.env.part_types(&ty.results).len() {
+            1 => vec![value],
+            count => self.fields(value, count),
+        };
+        self.push_all(&ty.results, parts);
     }
 
-    /// Pushes the fields of a struct.
-    pub(super) fn unpack(&mut self, value: BasicValueEnum<'ctx>, count: usize) {
-        for field in 0..count as u32 {
+    /// The first fields of a struct.
+    pub(super) fn fields(&self, value: BasicValueEnum<'ctx>, count: usize) -> Vec<BasicValueEnum<'ctx>> {
+        let field = |field| {
             let value = self.ir().builder.build_extract_value(value.into_struct_value(), field, "");
-            self.push(value.expect("the struct has this field"));
-        }
+            value.expect("the struct has this field")
+        };
+        (0..count as u32).map(field).collect()
     }
 
     /// Makes the call replace the current function.

@@ -13,14 +13,15 @@ use inkwell::intrinsics::Intrinsic;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
-use ssa::SourceLoc;
+use ssa::{SourceLoc, Type};
 
 use super::debug::{Debug, Scope};
 use super::ir::Ir;
 use crate::module_info::{FuncType, ValueType};
 use crate::names;
-use crate::options::{Floats, OptLevel};
+use crate::options::OptLevel;
 use crate::program::Program;
+use crate::types::lower_type;
 
 /// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
 const TAIL_CC: u32 = 18;
@@ -85,28 +86,50 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.module
     }
 
-    /// The LLVM type of a wasm value.
-    pub fn value_type(&self, ty: ValueType) -> BasicTypeEnum<'ctx> {
-        let native = self.program.options.floats == Floats::Native;
+    /// The parts of a wasm value.
+    pub fn parts(&self, ty: ValueType) -> &'static [Type] {
+        lower_type(ty, self.program.options.floats)
+    }
+
+    /// The LLVM type of a part of a wasm value.
+    pub fn part_type(&self, ty: Type) -> BasicTypeEnum<'ctx> {
         match ty {
-            ValueType::F32 if native => self.ir.f32.into(),
-            ValueType::F64 if native => self.ir.f64.into(),
-            ValueType::I32 | ValueType::F32 => self.ir.i32.into(),
-            ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => self.ir.i64.into(),
+            Type::I32 => self.ir.i32.into(),
+            Type::I64 => self.ir.i64.into(),
+            Type::F32 => self.ir.f32.into(),
+            Type::F64 => self.ir.f64.into(),
         }
     }
 
-    /// The LLVM type of a wasm function: several results become a struct.
+    /// The LLVM type of a wasm value of one part.
+    pub fn one_part(&self, ty: ValueType) -> BasicTypeEnum<'ctx> {
+        match *self.parts(ty) {
+            [part] => self.part_type(part),
+            _ => unreachable!("{ty:?} has one part"),
+        }
+    }
+
+    /// The LLVM types of the parts of wasm values.
+    pub fn part_types(&self, types: &[ValueType]) -> Vec<BasicTypeEnum<'ctx>> {
+        types.iter().flat_map(|&ty| self.parts(ty)).map(|&ty| self.part_type(ty)).collect()
+    }
+
+    /// The LLVM type of a wasm function: several parts of results become a struct.
     pub fn function_type(&self, ty: &FuncType) -> FunctionType<'ctx> {
         let params: Vec<BasicMetadataTypeEnum<'ctx>> =
-            ty.params.iter().map(|&ty| self.value_type(ty).into()).collect();
-        match ty.results[..] {
-            [] => self.ir.context.void_type().fn_type(&params, false),
-            [result] => self.value_type(result).fn_type(&params, false),
-            _ => {
-                let fields: Vec<_> = ty.results.iter().map(|&ty| self.value_type(ty)).collect();
-                self.ir.context.struct_type(&fields, false).fn_type(&params, false)
-            }
+            self.part_types(&ty.params).into_iter().map(Into::into).collect();
+        match self.aggregate(&self.part_types(&ty.results)) {
+            None => self.ir.context.void_type().fn_type(&params, false),
+            Some(results) => results.fn_type(&params, false),
+        }
+    }
+
+    /// The LLVM type of several parts: that of the only one, or a struct; `None` for no parts.
+    pub fn aggregate(&self, parts: &[BasicTypeEnum<'ctx>]) -> Option<BasicTypeEnum<'ctx>> {
+        match *parts {
+            [] => None,
+            [part] => Some(part),
+            _ => Some(self.ir.context.struct_type(parts, false).into()),
         }
     }
 

@@ -184,7 +184,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn float_move(&mut self, op: &Operator<'_>) {
-        let (f32, f64) = (self.env.value_type(ValueType::F32), self.env.value_type(ValueType::F64));
+        let (f32, f64) = (self.env.one_part(ValueType::F32), self.env.one_part(ValueType::F64));
         let (i32, i64) = (self.ir().i32.into(), self.ir().i64.into());
         match *op {
             Operator::F32Const { value } => {
@@ -223,7 +223,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn float_constant(&mut self, bits: u64, ty: ValueType) -> BasicValueEnum<'ctx> {
         let int = if ty == ValueType::F32 { self.ir().i32 } else { self.ir().i64 };
         let value = int.const_int(bits, false);
-        match self.env.value_type(ty) {
+        match self.env.one_part(ty) {
             BasicTypeEnum::FloatType(ty) => {
                 self.ir().builder.build_bit_cast(value, ty, "").expect("widths match")
             }
@@ -286,7 +286,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let result = match conversion {
             Conversion::ToInt { bits, signed, saturating } => return self.truncate(bits, signed, saturating),
             Conversion::FromInt { bits, signed } => {
-                let value = self.stack.pop().expect("validated: an operand").into_int_value();
+                let value = self.stack.pop_one().into_int_value();
                 if signed {
                     builder.build_signed_int_to_float(value, float(bits), "")
                 } else {
@@ -294,13 +294,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 }
             }
             Conversion::Promote => {
-                let value = self.stack.pop().expect("validated: an operand").into_float_value();
+                let value = self.stack.pop_one().into_float_value();
                 let promoted = builder.build_float_ext(value, self.env.ir.f64, "");
                 // Demoting the result must not restore the signalling NaN.
                 return self.fence(promoted.expect("the builder is positioned"));
             }
             Conversion::Demote => {
-                let value = self.stack.pop().expect("validated: an operand").into_float_value();
+                let value = self.stack.pop_one().into_float_value();
                 builder.build_float_trunc(value, self.env.ir.f32, "")
             }
         };

@@ -30,7 +30,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             }
             Some(_) => self.call_body(index, libcall, &ints),
         };
-        self.stack.extend(result);
+        if let Some(result) = result {
+            self.push(result);
+        }
     }
 
     /// The beginning of a helper's body: the operation, in its domain. Returns whether the body is
@@ -182,9 +184,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 let function = self.env.helper(division.symbol(), ty);
                 let operands: Vec<BasicValueEnum<'ctx>> = args[1..].iter().map(|&arg| arg.into()).collect();
                 let pair = self.ir().call(function, &operands).expect("the helper returns a pair");
-                self.unpack(pair, 2);
-                let (high, low) = (self.pop_int(), self.pop_int());
-                self.store_pair(args[0], low, high);
+                let halves = self.fields(pair, 2);
+                self.store_pair(args[0], halves[0].into_int_value(), halves[1].into_int_value());
                 None
             }
         }
