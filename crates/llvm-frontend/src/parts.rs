@@ -18,13 +18,13 @@ use inkwell::context::Context;
 use inkwell::memory_buffer::MemoryBuffer;
 use inkwell::module::{Linkage, Module};
 use runtime::llvm::{GrowingMemory, helpers};
+use wasm_program::error::Error;
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::program::Program;
 
 use crate::classify;
-use crate::error::Error;
-use crate::names;
-use crate::options::OptLevel;
 use crate::passes::{self, Content};
-use crate::program::Program;
 use crate::translate::env::Env;
 use crate::translate::translate_function;
 

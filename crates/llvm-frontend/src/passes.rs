@@ -1,6 +1,6 @@
 //! The pass pipelines.
 //!
-//! Wasm has been optimised once already. The passes here do what the producer could not: inlining with our
+//! Wasm has been optimised once already. The passes here do the work that the producer could not: inlining with our
 //! cost model, redundancy elimination across calls that became inline, and shapes that suit the target. The
 //! pipelines are explicit and short, in the notation of `opt -passes`. Time stays nearly linear in the module
 //! because inlining has a budget and functions beyond a size get fewer passes.
@@ -24,10 +24,9 @@ use inkwell::targets::{
     CodeModel, InitializationConfig, RelocMode, Target as LlvmTarget, TargetData, TargetMachine, TargetTriple,
 };
 use inkwell::values::{AnyValueEnum, BasicValue, FunctionValue};
-
-use crate::names;
-use crate::options::OptLevel;
-use crate::target::TargetDescription;
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::target::TargetDescription;
 
 /// Makes LLVM's description of the target machine.
 fn target_machine(description: &TargetDescription) -> TargetMachine {

@@ -6,11 +6,11 @@
 //! is on the graph, and linear in it.
 
 use ssa::EntityId as _;
+use wasm_program::names::{self, Callee};
+use wasm_program::program::Program;
 
 use crate::llvm::lookup::LookupMap;
 use crate::llvm::{self, IntPredicate, Opcode, ValueKind};
-use crate::names::{self, Callee};
-use crate::program::Program;
 
 /// Objects keep their addresses modulo this.
 const KEPT_ALIGNMENT: u128 = 16;

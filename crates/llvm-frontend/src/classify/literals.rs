@@ -22,15 +22,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inkwell::module::Module;
 use inkwell::values::{AnyValueEnum, BasicValue as _, InstructionValue, IntValue};
+use wasm_program::error::Error;
+use wasm_program::names;
+use wasm_program::options::Constants;
+use wasm_program::program::Program;
+use wasm_program::statics::{StaticPlan, advice};
 
 use super::flow::{Graph, Origin};
 use super::signs::{Knowledge, Signs};
-use crate::error::Error;
 use crate::llvm;
-use crate::names;
-use crate::options::Constants;
-use crate::program::Program;
-use crate::statics::{StaticPlan, advice};
 
 /// Multiples of this are often numbers, such as sizes, limits and flags, even where they are addresses elsewhere.
 const ROUND: u32 = 1 << 12;
@@ -139,7 +139,7 @@ pub fn resolve(
             function: function.map(|function| program.info.function_name(function)),
             offset: 0,
             what: format!(
-                "the constant {constant}, which an index is added to, could mean static data that begins behind it, or \
+                "the constant {constant}, which an index is added to, could mean static data that begins after it, or \
                  an address of the machine; {}",
                 advice(&deciding())
             ),

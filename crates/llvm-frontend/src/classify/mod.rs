@@ -10,10 +10,10 @@ mod signs;
 
 use inkwell::module::Module;
 use inkwell::values::InstructionOpcode;
+use wasm_program::error::Error;
+use wasm_program::program::Program;
 
-use crate::error::Error;
 use crate::passes;
-use crate::program::Program;
 
 /// Processes all code of a part before LLVM optimises: makes accesses to devices volatile, and classifies literals.
 ///

@@ -21,14 +21,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
+use wasm_program::error::Error;
+use wasm_program::module_info::{MAIN_MEMORY, SegmentMode, ValueType};
+use wasm_program::names;
+use wasm_program::options::Constants;
+use wasm_program::program::Program;
+use wasm_program::statics::{self, StaticPlan, advice};
 
 use super::references::{Reference, collect, strip};
-use crate::error::Error;
-use crate::module_info::{MAIN_MEMORY, SegmentMode, ValueType};
-use crate::names;
-use crate::options::Constants;
-use crate::program::Program;
-use crate::statics::{self, StaticPlan, advice};
 
 /// An index added to a constant this near to the end of a segment, in bytes, may reach the data after the segment.
 const LARGEST_DISTANCE: u32 = 256;
@@ -236,18 +236,18 @@ fn pieces(plan: &StaticPlan, segments: &[Segment<'_>], references: &[Reference])
 
 /// The pieces that contain an address or end at it.
 fn at(pieces: &[Piece], address: u32) -> Range<usize> {
-    let behind = pieces.partition_point(|piece| piece.range.start <= address);
+    let after = pieces.partition_point(|piece| piece.range.start <= address);
     let first = pieces.partition_point(|piece| piece.range.end < address);
-    first.min(behind)..behind
+    first.min(after)..after
 }
 
 /// Segments and references in order of their addresses.
 struct Layout<'a> {
     segments: Vec<&'a Segment<'a>>,
     references: Vec<&'a Reference>,
-    /// Where the first n segments end, by n.
+    /// By n: the end of the first n segments.
     segments_end: Vec<u32>,
-    /// Where what the first n references touch ends, by n.
+    /// By n: the end of the bytes that the first n references touch.
     references_end: Vec<u32>,
 }
 
@@ -278,7 +278,7 @@ impl<'a> Layout<'a> {
         &self.references[before(start)..end.map_or(self.references.len(), before)]
     }
 
-    /// Whether something that a reference touches begins before an address and ends behind it.
+    /// Whether the bytes that some reference touches begin before an address and end after it.
     fn is_crossed(&self, address: u32) -> bool {
         self.references_end[self.references_before(address)] > address
     }
@@ -297,17 +297,17 @@ impl<'a> Layout<'a> {
         if !segment.is_read_only || !self.is_apart(place) || self.is_crossed(start) || self.is_crossed(end) {
             return false;
         }
-        // The constant that indices are added to may be that of an array behind the segment whose first indices nobody uses.
+        // The constant that indices are added to may belong to an array after the segment whose first indices are unused.
         let is_last = self.segments.last().is_none_or(|last| last.start < end)
             && self.references.last().is_none_or(|last| last.start < end);
-        let may_be_behind = |r: &Reference| {
+        let may_mean_next = |r: &Reference| {
             let may_leave = r.is_indexed && r.reach.is_none_or(|reach| reach >= end);
             may_leave && !is_last && end - r.start <= LARGEST_DISTANCE
         };
         let inside = self.references_in(start, Some(end));
         let at_end = self.references_in(end, end.checked_add(1));
         at_end.iter().all(|r| r.end.is_some())
-            && !inside.iter().any(|r| if r.end.is_some() { r.writes } else { may_be_behind(r) })
+            && !inside.iter().any(|r| if r.end.is_some() { r.writes } else { may_mean_next(r) })
     }
 }
 
@@ -433,7 +433,7 @@ fn redirect(func: &mut Function, statics: DataId, start: u32, objects: &[(Range<
 mod tests {
     use super::*;
 
-    /// What [`Layout::is_object`] says, by looking at all segments and references.
+    /// The result of [`Layout::is_object`], by looking at all segments and references.
     fn is_object(place: usize, segments: &[Segment<'_>], references: &[Reference]) -> bool {
         let segment = &segments[place];
         let (start, end) = (segment.start, segment.end());

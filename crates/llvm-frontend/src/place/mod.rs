@@ -1,16 +1,16 @@
 //! The objects of static data, once all references to it are known.
 //!
-//! The plan of static data is [`crate::statics`]. Two cases:
+//! The plan of static data is [`wasm_program::statics`]. Two cases:
 //! - With relocations, objects are those of the linker's symbols; [`symbols`] gives them names and access.
 //! - Without them, [`cut`] cuts the range of static data into objects, by the references that remain.
+
+use wasm_program::error::Error;
+use wasm_program::program::Program;
+use wasm_program::statics::StaticPlan;
 
 mod cut;
 mod references;
 mod symbols;
-
-use crate::error::Error;
-use crate::program::Program;
-use crate::statics::StaticPlan;
 
 /// Replaces static data by its objects.
 ///

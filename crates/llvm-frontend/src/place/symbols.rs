@@ -1,16 +1,16 @@
 //! Names and access of the objects of a module with relocations.
 //!
-//! The objects are known since the plan ([`crate::statics`]), and those without references have been removed with
+//! The objects are known since the plan ([`wasm_program::statics`]), and those without references have been removed with
 //! everything else that is unreachable. Data that the linker calls `.rodata` is read-only unless a store goes to it.
 //! Other data is read-only if no store goes to it and its address doesn't escape.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{DataId, DataKind, Module};
+use wasm_program::names;
+use wasm_program::relocations::{Object, Relocations};
 
 use super::references::{collect, strip};
-use crate::names;
-use crate::relocations::{Object, Relocations};
 
 /// Sets the names and kinds of the remaining objects.
 pub fn place(mut module: Module, relocations: &Relocations) -> Module {

@@ -4,7 +4,7 @@
 //! with the bytes of its initialiser. Pointers in it, and integers made of pointers, become addresses that the target
 //! fills in ([`StoredAddress`]). So the objects they point into and the way the array is read don't matter.
 //!
-//! The base of linear memory is a call while LLVM makes such constants ([`crate::names::memory_base_symbol`]), and so are
+//! The base of linear memory is a call while LLVM makes such constants ([`wasm_program::names::memory_base_symbol`]), and so are
 //! references to functions; so neither occurs in a constant.
 
 use ssa::{Addr, DataId, DataKind, DataObject, EntityId as _, StoredAddress};

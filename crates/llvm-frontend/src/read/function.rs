@@ -8,6 +8,7 @@
 //! Afterwards [`ssa::canonicalize`] drops unused values and splits critical edges.
 
 use ssa::{Block, Function, IdVec, Signature, Type, Value};
+use wasm_program::names::{self, Callee};
 
 use super::builder::Builder;
 use super::choices::closed_set;
@@ -16,7 +17,6 @@ use super::repr::{Repr, Shape, StructId};
 use super::{PartReader, Refused, Unsupported};
 use crate::llvm::lookup::LookupMap;
 use crate::llvm::{self, Opcode};
-use crate::names::{self, Callee};
 
 /// The state of reading one function.
 pub struct Reader<'p, 'a, 'm> {

@@ -39,10 +39,10 @@ mod wide;
 mod wide_intrinsics;
 
 use ssa::{DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature};
+use wasm_program::names::{Callee, Names};
 
 use crate::llvm;
 use crate::llvm::lookup::LookupMap;
-use crate::names::{self, Callee, Names};
 
 /// The reader's view of the program that a part belongs to.
 #[derive(Clone, Copy)]

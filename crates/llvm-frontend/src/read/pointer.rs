@@ -6,11 +6,13 @@
 //! memory, they carry the wasm address instead (the distance from the base), and accesses keep the base.
 
 use ssa::{Addr, BinaryOp, DataId, Type, Value};
+use wasm_program::names;
 
 use super::choices::Input;
 use super::function::Reader;
 use super::repr::Repr;
-use super::{Refused, names};
+
+use super::Refused;
 use crate::llvm::{self, Opcode};
 
 impl<'m> Reader<'_, '_, 'm> {

@@ -1,6 +1,7 @@
 //! LLVM's intrinsics on integers of 65 to 128 bits.
 
 use ssa::{BinaryOp, Cond, Type, UnaryOp, Value};
+use wasm_program::names;
 
 use super::Refused;
 use super::function::Reader;
@@ -8,7 +9,6 @@ use super::intrinsics::unknown;
 use super::repr::Repr;
 use super::wide::Halves;
 use crate::llvm;
-use crate::names;
 
 impl<'m> Reader<'_, '_, 'm> {
     /// Intrinsics on more than 64 bits.

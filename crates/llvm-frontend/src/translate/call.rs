@@ -8,11 +8,11 @@ use inkwell::IntPredicate;
 use inkwell::llvm_sys::LLVMTailCallKind;
 use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use ssa::{EntityId, TrapCode};
+use wasm_program::error::Error;
+use wasm_program::module_info::FuncType;
 use wasmparser::Operator;
 
 use super::Translator;
-use crate::error::Error;
-use crate::module_info::FuncType;
 
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use inkwell::basic_block::BasicBlock;
 use inkwell::values::{BasicValueEnum, IntValue, PhiValue};
 use ssa::TrapCode;
+use wasm_program::error::Error;
+use wasm_program::module_info::{ValueType, value_type};
 use wasmparser::{BlockType, BrTable, Operator};
 
 use super::Translator;
 use super::operands::Operands;
-use crate::error::Error;
-use crate::module_info::{ValueType, value_type};
 
 /// The operator that opened a frame.
 enum Kind<'ctx> {

@@ -14,9 +14,9 @@ use inkwell::debug_info::{
 use inkwell::module::{FlagBehavior, Module};
 use inkwell::values::FunctionValue;
 use ssa::{SourceLoc, Subprogram};
+use wasm_program::names;
 
 use super::ir::Ir;
-use crate::names;
 
 /// The version of debug information that this LLVM reads; it drops any other.
 const VERSION: u32 = 3;

@@ -2,7 +2,7 @@
 //!
 //! A part defines some functions of the program and refers to others, to globals, tables and runtime functions.
 //! Those are declared on first use, so a part's module contains only entities that it mentions. The symbols are
-//! those of [`crate::names`].
+//! those of [`wasm_program::names`].
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
 use ssa::{SourceLoc, Type};
+use wasm_program::module_info::{FuncType, ValueType};
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::program::Program;
+use wasm_program::types::lower_type;
 
 use super::debug::{Debug, Scope};
 use super::ir::Ir;
-use crate::module_info::{FuncType, ValueType};
-use crate::names;
-use crate::options::OptLevel;
-use crate::program::Program;
-use crate::types::lower_type;
 
 /// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
 const TAIL_CC: u32 = 18;
@@ -198,7 +198,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.pure_helper(&names::memory_base_symbol(memory), ptr.fn_type(&[], false))
     }
 
-    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] replaces by an address or a number.
+    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`wasm_program::statics`] replaces by an address or a number.
     pub fn literal_function(&mut self) -> FunctionValue<'ctx> {
         self.static_address_function();
         let i32 = self.ir.i32;

@@ -1,6 +1,6 @@
 //! Compiler helpers: an operation in place of a call, where it has the same effect as the body.
 //!
-//! [`crate::libcalls`] gives the domain of arguments for which that holds. If the arguments of a call are known to be
+//! [`wasm_program::libcalls`] gives the domain of arguments for which that holds. If the arguments of a call are known to be
 //! in it, the operation replaces the call. Otherwise the function itself decides: it begins with a test of the domain,
 //! and branches to the operation or to its own body. Copies of a few bytes are worth a test at the call, because the
 //! operation is shorter than a call.
@@ -8,13 +8,13 @@
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
 use inkwell::values::{BasicValueEnum, FunctionValue, IntValue};
+use wasm_program::libcalls::{Libcall, Operation};
+use wasm_program::module_info::MAIN_MEMORY;
+use wasm_program::names;
+use wasm_program::options::{Bounds, OptLevel};
 
 use super::Translator;
 use super::ir::Space;
-use crate::libcalls::{Libcall, Operation};
-use crate::module_info::MAIN_MEMORY;
-use crate::names;
-use crate::options::{Bounds, OptLevel};
 
 /// Copies and comparisons of at most this many bytes are made without a call.
 const INLINE_BYTES: u32 = 64;

@@ -14,16 +14,16 @@ use inkwell::builder::Builder;
 use inkwell::types::BasicTypeEnum;
 use inkwell::values::{BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use ssa::Type;
+use wasm_program::error::Error;
+use wasm_program::module_info::{ValueType, value_type};
+use wasm_program::names;
+use wasm_program::options::ConstValue;
+use wasm_program::program::GlobalPlan;
 use wasmparser::{FunctionBody, Operator};
 
 use super::Translator;
 use super::env::Env;
 use super::ir::Space;
-use crate::error::Error;
-use crate::module_info::{ValueType, value_type};
-use crate::names;
-use crate::options::ConstValue;
-use crate::program::GlobalPlan;
 
 /// Alignment of a stack frame: the alignment of the stack pointer in the C ABI.
 const FRAME_ALIGN: u32 = 16;

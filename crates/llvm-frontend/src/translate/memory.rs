@@ -26,14 +26,14 @@ use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
 use inkwell::values::{BasicValue, BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use ssa::TrapCode;
+use wasm_program::module_info::MAIN_MEMORY;
+use wasm_program::names;
+use wasm_program::options::Bounds;
+use wasm_program::program::SizePlan;
 use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
 use super::ir::Space;
-use crate::module_info::MAIN_MEMORY;
-use crate::names;
-use crate::options::Bounds;
-use crate::program::SizePlan;
 
 /// The extension of a loaded integer to its full width.
 #[derive(Clone, Copy)]

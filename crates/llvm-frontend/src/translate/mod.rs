@@ -31,15 +31,14 @@ mod wide;
 use inkwell::basic_block::BasicBlock;
 use inkwell::values::{BasicValueEnum, IntValue};
 use ssa::TrapCode;
+use wasm_program::error::Error;
+use wasm_program::module_info::ValueType;
+use wasm_program::program::Program;
 use wasmparser::Operator;
 
-use crate::error::Error;
-use crate::module_info::ValueType;
-use crate::program::Program;
 use control::Frame;
 use debug::Scope;
 use env::Env;
-pub use float::arithmetic as float_arithmetic;
 use ir::Ir;
 use locals::Locals;
 use operands::Operands;

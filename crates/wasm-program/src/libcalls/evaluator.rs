@@ -1,6 +1,6 @@
 //! A small evaluator for integer wasm functions.
 //!
-//! It runs candidates for compiler helpers on test cases, so it has what such functions use: integers, control flow,
+//! It runs candidates for compiler helpers on test cases, so it has the operators of such functions: integers, control flow,
 //! locals, globals, one memory full of noise, and direct calls of other functions of the module. Anything
 //! else, a trap, or too many steps ends the evaluation without an answer.
 //!
@@ -27,7 +27,7 @@ const PAGE: u32 = 4096;
 /// Bytes of stack that a helper may use.
 const SCRATCH: u64 = 1024;
 
-/// What memory holds before anything is written: noise, so that a write of any constant is noticed.
+/// The contents of memory before anything is written: noise, so that a write of any constant is noticed.
 fn background(address: u32) -> u8 {
     (address.wrapping_mul(0x9e37_79b1) >> 24) as u8
 }
@@ -44,7 +44,7 @@ struct Body<'a> {
 
 /// An open control frame at run time.
 struct Label {
-    /// Where a branch continues: behind the `end`, or at the head of a loop.
+    /// The continuation of a branch: after the `end`, or at the head of a loop.
     target: usize,
     is_loop: bool,
     arity: usize,
@@ -171,7 +171,7 @@ impl<'a> Evaluator<'a> {
         self.bodies[&function].clone()
     }
 
-    /// Operators that touch what activations share.
+    /// Operators on the state that activations share.
     fn effect(&mut self, a: &mut Activation<'a>, op: &Operator<'_>, depth: usize) -> Option<()> {
         use Operator as Op;
         match *op {

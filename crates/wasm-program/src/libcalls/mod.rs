@@ -1,10 +1,10 @@
 //! Recognising compiler helpers among the functions of a module.
 //!
 //! Compilers to wasm link helpers such as `memcpy` and `__multi3` as ordinary functions, written in a language that
-//! has neither bulk memory nor 128-bit arithmetic. Calls to them are replaced by the operation they stand for,
-//! which the optimiser and the target know.
+//! has neither bulk memory nor 128-bit arithmetic. Calls to them are replaced by their operation, which the optimiser and
+//! the target know.
 //!
-//! A function is a helper if its own code shows it, in one of two ways; what it is called plays no part.
+//! A function is a helper if its own code shows it, in one of two ways; its name plays no part.
 //! - [`proof`]: it consists of byte loops that are proven to fill, copy or compare, by induction over the loop.
 //! - [`known`]: its form ([`form`]) has the fingerprint of a known body: exactly the code that a published compiler or
 //!   library puts into modules. The table names the source of each. Tests compare bodies with the reference engine;
@@ -12,8 +12,8 @@
 //!
 //! An operation equals a body on a [`Domain`]. Outside of it the body itself runs.
 //!
-//! Where body and operation write memory and then trap, they may differ in what was written before the trap. A
-//! trap ends the program, so the program can't see that.
+//! If body and operation write memory and then trap, the bytes written before the trap may differ. A trap ends the
+//! program, so the program can't see that.
 //!
 //! Bodies of 128-bit division use the C stack below its pointer for scratch. The operation doesn't, so a
 //! program could tell them apart by reading memory below its stack pointer, or by having no stack left.
@@ -38,9 +38,9 @@ const LONGEST_CANDIDATE: usize = 1 << 20;
 /// A function that is a compiler helper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Libcall {
-    /// The operation it stands for.
+    /// Its operation.
     pub operation: Operation,
-    /// Where it does the same as the operation.
+    /// The domain on which it equals the operation.
     pub domain: Domain,
 }
 
@@ -62,7 +62,7 @@ impl Domain {
     pub const ALL: Self = Self { apart: false, distinct: false, short: false, nonzero: false };
 }
 
-/// What the translator puts in the place of a helper.
+/// The operation of a helper, which replaces calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// `memcpy(to, from, length) -> to`.
@@ -150,7 +150,7 @@ pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
 pub struct Candidate {
     /// Its name.
     pub name: String,
-    /// The helper it is recognised as, and how that is known.
+    /// The helper it is recognised as, and the evidence for it.
     pub recognised: Option<(Libcall, &'static str)>,
     /// Its form.
     pub form: Option<String>,
@@ -158,7 +158,7 @@ pub struct Candidate {
     pub digest: Option<String>,
 }
 
-/// All functions of a module that have the signature of a helper: for who adds a known body.
+/// All functions of a module that have the signature of a helper, for adding known bodies.
 ///
 /// # Errors
 /// If the module is invalid.
@@ -175,7 +175,7 @@ pub fn candidates(wasm: &[u8]) -> Result<Vec<Candidate>, Error> {
     Ok(functions.filter_map(candidate).collect())
 }
 
-/// What the function is, and how that is known.
+/// The helper that a function is, and the evidence for it.
 fn identify(info: &ModuleInfo, wasm: &[u8], index: u32, shape: Shape) -> Option<(Libcall, &'static str)> {
     if shape == Shape::Memory
         && let Some(libcall) = proof::prove(info, wasm, index)

@@ -7,9 +7,9 @@
 //!   lower) to the end of memory. Constants outside of it are machine addresses or numbers, and are not changed.
 //! - The translator makes a call of [`crate::names::LITERAL`] of every `i32.const` and every access's offset in that
 //!   range.
-//! - [`crate::classify`] examines the uses of each before LLVM optimises, and decides: an address, a number, or an
-//!   error.
-//! - [`crate::place`] collects all references that remain at the end, cuts static data into objects and gives each the
+//! - The stage `classify` of `llvm-frontend` examines the uses of each before LLVM optimises, and decides: an address,
+//!   a number, or an error.
+//! - Its stage `place` collects all references that remain at the end, cuts static data into objects and gives each the
 //!   bytes of its segments.
 //!
 //! No constant is guessed: one with signs of both kinds is refused, with function and offset.
@@ -122,12 +122,13 @@ fn range(
         None => shadow_stack::pointer(info, options),
     };
     let certain = certain_start(info, pointer.map(|(_, initial)| initial));
-    let is_behind = certain.is_none_or(|start| segments(info).next().is_none() && start % STACK_SIZES != 0);
+    let stack_is_last =
+        certain.is_none_or(|start| segments(info).next().is_none() && start % STACK_SIZES != 0);
     if certain.is_none() && (declared <= LOWEST || options.constants == Constants::Number) {
         return None;
     }
     let certain = certain.unwrap_or(u32::MAX);
-    let start = if is_behind { certain.min(LOWEST) } else { certain };
+    let start = if stack_is_last { certain.min(LOWEST) } else { certain };
     let stack = pointer.filter(|_| fused.is_none()).map(|(global, initial)| StaticStack {
         global,
         size: options.shadow_stack_size.unwrap_or(initial).next_multiple_of(16),
@@ -148,7 +149,7 @@ fn certain_start(info: &ModuleInfo, stack_top: Option<u32>) -> Option<u32> {
     stack_top.into_iter().chain(segments(info)).min()
 }
 
-/// Static data as one object, until [`crate::place`] cuts it.
+/// Static data as one object, until `place` cuts it.
 pub fn whole(plan: &StaticPlan) -> ssa::DataObject {
     ssa::DataObject::new(names::STATICS, ssa::DataKind::Variable, plan.limit - plan.start, 16, Vec::new())
 }

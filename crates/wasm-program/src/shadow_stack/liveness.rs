@@ -1,4 +1,4 @@
-//! Which locals are live where paths meet.
+//! The locals that are live where paths meet.
 //!
 //! Compilers give one local to several variables. So where paths meet, a local may hold a leftover of a variable that is
 //! not in use any more. A local is *live* there if some path reads it before it writes it; the value of any other is
@@ -92,7 +92,7 @@ impl Liveness {
         has_grown
     }
 
-    /// Notes what is live at the end of a frame. That of a loop is of no interest: branches go to its head.
+    /// Notes the live locals at the end of a frame. The end of a loop is of no interest, as branches go to its head.
     fn enter_end(&mut self, number: usize, is_loop: bool, live: &Set) {
         if let (false, Some(set)) = (is_loop, &mut self.targets[number]) {
             set.copy_from_slice(live);

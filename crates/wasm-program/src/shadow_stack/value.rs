@@ -1,7 +1,7 @@
 //! Values as the recognition of the shadow stack sees them.
 //!
 //! A value is a constant, a [`Place`] at a constant distance from the stack pointer the function was entered with, a
-//! parameter, or unknown. Of an unknown value the [`Traits`] say what may have gone into it.
+//! parameter, or unknown. An unknown value has [`Traits`]: the kinds of values it may be computed from.
 
 use std::ops::{BitAnd, BitOr, BitOrAssign};
 
@@ -25,7 +25,7 @@ impl Place {
     }
 }
 
-/// What may have gone into a value. The empty set are null and the addresses of empty slices.
+/// The kinds of values that a value may be computed from. The empty set is null and the addresses of empty slices.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Traits(u16);
 
@@ -96,7 +96,7 @@ impl Traits {
         self.without(Self::OBJECT | Self::BOUND | Self::EMPTY) | foreign
     }
 
-    /// As functions see it of which only the type is known: what is a number for one is an address for another.
+    /// As seen by functions of which only the type is known: a number for one is an address for another.
     pub fn by_type(self) -> Self {
         self & (Self::ADDRESS | Self::NUMBER | Self::CHARACTER | Self::ENTRY)
     }
@@ -122,7 +122,7 @@ impl BitOrAssign for Traits {
     }
 }
 
-/// What is known of a value.
+/// A value, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
     Constant(i32),

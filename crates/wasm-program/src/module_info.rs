@@ -277,7 +277,7 @@ impl ModuleInfo {
     }
 
     /// The body of a function for wasmparser.
-    pub(crate) fn body<'a>(&self, wasm: &'a [u8], function: u32) -> FunctionBody<'a> {
+    pub fn body<'a>(&self, wasm: &'a [u8], function: u32) -> FunctionBody<'a> {
         let range = self.functions[function as usize].body.clone();
         let start = range.start as u64;
         FunctionBody::new(BinaryReader::new_features(&wasm[range], start, features()))
@@ -389,7 +389,7 @@ impl ModuleInfo {
 }
 
 /// The accepted proposals.
-pub(crate) fn features() -> WasmFeatures {
+pub fn features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
         | WasmFeatures::SIGN_EXTENSION
@@ -405,7 +405,7 @@ pub(crate) fn features() -> WasmFeatures {
 }
 
 /// Converts a validated value type.
-pub(crate) fn value_type(ty: ValType) -> ValueType {
+pub fn value_type(ty: ValType) -> ValueType {
     match ty {
         ValType::I32 => ValueType::I32,
         ValType::I64 => ValueType::I64,

@@ -1,6 +1,6 @@
 //! Proofs that functions fill, copy or compare memory byte by byte.
 //!
-//! [`paths`] gives all paths of a function. Each must do what the operation does under the conditions of the path:
+//! [`paths`] gives all paths of a function. Each must equal the operation under the conditions of the path:
 //! - without a loop, the length is zero, and nothing is accessed;
 //! - with a loop, iteration k accesses byte k of the ranges (or byte `length - 1 - k`), and the loop ends after
 //!   `length` iterations. That is so if it ends when `k = length` before the access, or when
@@ -8,7 +8,7 @@
 //!
 //! Accesses and their order are then those of the specification of the operation, for all lengths and
 //! addresses. A range that wraps around the end of the address space is not inside of memory, so the body
-//! traps at a byte of it, and the operation traps, too. What is read before it is written decides about overlap: a
+//! traps at a byte of it, and the operation traps, too. The order of reads and writes decides about overlap: a
 //! loop upwards moves if the destination is not after the source within the length, a loop downwards if it is
 //! not before.
 
@@ -87,14 +87,14 @@ const TO: usize = 0;
 const FROM: usize = 1;
 const LENGTH: usize = 2;
 
-/// Which way a loop goes through the ranges.
+/// The direction of a loop through the ranges.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Up,
     Down,
 }
 
-/// Whether all paths do what the operation does.
+/// Whether all paths equal the operation.
 fn does(paths: &[Path], operation: Operation) -> bool {
     let is_quiet = |path: &Path| path.before.events.is_empty() && path.after.events.is_empty();
     let loops: BTreeSet<usize> = paths.iter().filter_map(|path| path.in_loop).collect();
@@ -109,13 +109,13 @@ fn does(paths: &[Path], operation: Operation) -> bool {
         })
 }
 
-/// Whether a path returns what the operation returns if it finds no difference.
+/// Whether a path returns the operation's result for equal ranges.
 fn returns_equal(path: &Path, operation: Operation) -> bool {
     let value = if operation == Operation::Memcmp { Line::number(0) } else { Line::symbol(TO) };
     path.end == End::Return(Value::Line(value))
 }
 
-/// Whether the paths of one loop do what the operation does.
+/// Whether the paths of one loop equal the operation.
 ///
 /// There is one way back to the loop. It makes the accesses of one iteration and passes a test that holds for the
 /// first time when all is done; each other path leaves the loop by such a test, or because bytes differ.

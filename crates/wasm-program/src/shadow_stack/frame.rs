@@ -1,17 +1,16 @@
 //! How one function uses the shadow stack: its control flow.
 //!
-//! An abstract interpretation of the body over [`Known`] values. The state is the place the stack pointer holds and
-//! what is known of the locals.
+//! An abstract interpretation of the body over [`Known`] values. The state is the place in the stack pointer, and the
+//! known values of the locals.
 //!
-//! Where paths meet, what differs becomes unknown, with the traits of both; locals that are not [live](super::liveness)
-//! there are forgotten. A loop is entered with the state in front
-//! of it; what its back edges bring is added to the state at its head, and the body is analysed again until nothing
-//! is added. Back edges must not move the stack pointer. Only what the last pass finds counts. The number of passes is
-//! limited.
+//! Where paths meet, values that differ become unknown, with the traits of both. Locals that are not
+//! [live](super::liveness) there are forgotten. A loop is entered with the state before it. The states at its back edges
+//! are joined to the state at its head, and the body is analysed again until the heads stay the same. Back edges must not
+//! move the stack pointer. Only the findings of the last pass count. The number of passes is limited.
 //!
-//! Early passes know too little of outer loops, and what they bring to the heads of inner ones stays. So a body that
-//! looks suspicious is analysed again from what the last pass brought. That is sound, because it goes on until nothing is
-//! added to that either.
+//! Early passes know too little of outer loops, and the states they join to the heads of inner loops stay. So a body that
+//! looks suspicious is analysed again from the states that arrived in the last pass. That is sound, because these passes
+//! also repeat until the heads stay the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,25 +20,25 @@ use super::flow::{Sink, Subject, World};
 use super::liveness::{Liveness, depths};
 use super::value::{ENTRY, Known, Place, Traits};
 
-/// Where in the input something does not fit, and what.
+/// The offset in the input of an operator that does not fit, and the reason.
 pub type Failure = (usize, &'static str);
 
 /// Passes over a body.
 const MAX_PASSES: usize = 64;
 const TOO_COMPLICATED: &str = "the function's use of the stack is too complicated";
-/// How often a body that looks suspicious is analysed again with what the last pass found alone.
+/// Times that a body that looks suspicious is analysed again from the states of the last pass.
 const MAX_NARROWINGS: usize = 2;
 /// Locals times branches of a body that is analysed.
 const MAX_WORK: usize = 1 << 26;
 
-/// What is known at a point of the function.
+/// The known values at a point of the function.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct State {
-    /// What the stack pointer holds.
+    /// The place in the stack pointer.
     pub pointer: Option<Place>,
-    /// What locals hold.
+    /// By local.
     pub locals: Vec<Known>,
-    /// What the operands hold that a branch takes along.
+    /// The operands that a branch passes.
     pub operands: Vec<Known>,
 }
 
@@ -53,11 +52,11 @@ struct Frame {
     height: usize,
     /// For a loop, which one.
     head: Option<usize>,
-    /// What branches to the end bring.
+    /// The joined states of the branches to the end.
     at_end: Option<State>,
 }
 
-/// What a function does to others.
+/// The effects of a function on others.
 #[derive(Default)]
 pub struct Effects {
     /// Functions it calls.
@@ -68,21 +67,21 @@ pub struct Effects {
     pub references: BTreeSet<u32>,
     /// Globals it reads.
     pub reads: BTreeSet<u32>,
-    /// Traits of what it hands on.
+    /// Traits of the values it hands on.
     pub gives: BTreeMap<Sink, Traits>,
     /// Its parameters through which it accesses memory on every path.
     pub accessed: BTreeSet<u32>,
 }
 
-/// What the analysis of a function finds.
+/// The findings about a function.
 pub struct Outcome {
     /// Bytes below the stack pointer it is entered with.
     pub frame_size: u32,
-    /// Why these can't be a frame of the machine's stack.
+    /// The reason why these can't be a frame of the machine's stack.
     pub unframed: Option<Failure>,
-    /// What it does that the C stack of a compiler doesn't.
+    /// A use of the stack that is not that of compilers.
     pub suspicious: Option<Failure>,
-    /// What it does to others.
+    /// Its effects on others.
     pub effects: Effects,
 }
 
@@ -90,29 +89,29 @@ pub(super) struct Analysis<'a> {
     pub subject: &'a Subject<'a>,
     pub world: &'a World,
     pub function: u32,
-    /// Where the current operator is.
+    /// The current operator's place in the input.
     offset: usize,
     /// Depth of each origin below the entry stack pointer, at most.
     pub depths: Vec<i64>,
     /// Distance of each origin from the entry stack pointer, at most.
     pub bounds: Vec<i64>,
-    /// Origins by what they align.
+    /// Origins by the place they align, and its alignment.
     pub aligned: BTreeMap<(u32, i32, u32), u32>,
-    /// What words of the frame hold, wherever they are stored.
+    /// Traits of the values in words of the frame, over all stores.
     pub slots: BTreeMap<(u32, i32), Traits>,
     /// Addresses of the frame that are used for something other than accesses.
     pub handed_out: BTreeSet<(u32, i32)>,
-    /// What the last pass stored to words of the frame.
+    /// Traits of the values that the last pass stored to words of the frame.
     pub stored: BTreeMap<(u32, i32), Traits>,
     /// States at the heads of loops.
     heads: Vec<Option<State>>,
-    /// What came to the heads of loops in the last pass.
+    /// States that arrived at the heads of loops in the last pass.
     arrived: Vec<Option<State>>,
     loops_seen: usize,
     frames_seen: usize,
-    /// Which locals matter where branches go.
+    /// The live locals at the targets of branches.
     liveness: Liveness,
-    /// A pass added to what is known.
+    /// A pass has changed a state or a word of the frame.
     pub has_changed: bool,
     /// `None` where the code is unreachable.
     pub state: Option<State>,
@@ -131,7 +130,7 @@ pub(super) struct Analysis<'a> {
     pub effects: Effects,
 }
 
-/// Analyses a function with what is known of the others.
+/// Analyses a function, given the facts about the others.
 pub fn analyse(subject: &Subject<'_>, world: &World, function: u32) -> Outcome {
     let mut analysis = Analysis::new(subject, world, function);
     if let Err(failure) = analysis.passes() {
@@ -200,7 +199,7 @@ impl<'a> Analysis<'a> {
             if self.suspicious.is_none() {
                 break;
             }
-            // Without what only earlier passes brought, when less was known of outer loops.
+            // Without the states of earlier passes, which knew less of outer loops.
             self.heads = std::mem::take(&mut self.arrived);
             self.slots = std::mem::take(&mut self.stored);
         }
@@ -346,7 +345,7 @@ impl<'a> Analysis<'a> {
         State { pointer: state.pointer, locals: state.locals.clone(), operands }
     }
 
-    /// Adds what `state` knows to `known`.
+    /// Joins a state to a known one.
     fn join(&self, known: &mut State, state: &State) {
         if !matches!((known.pointer, state.pointer), (Some(a), Some(b)) if a.equals(b)) {
             known.pointer = None;

@@ -15,10 +15,10 @@ use ssa::Import;
 use wasmparser::Operator;
 
 use crate::error::Error;
+use crate::floats;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
 use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
-use crate::translate;
 
 /// Maximum number of float operators that an error lists.
 const LISTED: usize = 8;
@@ -185,7 +185,7 @@ impl Survey<'_> {
             Operator::TableInit { elem_index, .. } => self.element(elem_index),
             Operator::GlobalGet { global_index } => self.global(global_index),
             ref other if self.rejects_floats => {
-                if let Some(name) = translate::float_arithmetic(other) {
+                if let Some(name) = floats::arithmetic(other) {
                     self.floats.push((function, offset, name));
                 }
             }

@@ -5,7 +5,7 @@
 //! line with its operation and domain. The generator of `testkit` compares all known bodies of the kernels and of the
 //! runtimes with the reference engine.
 //!
-//! What is asked of a body:
+//! The requirements of a body:
 //! - on its domain it equals its operation, and it traps where the operation traps: `apart`, its ranges
 //!   have no byte in common; `distinct`, they do not begin at the same address; `short`, the length is below
 //!   2^31; `nonzero`, the divisor is not zero; `all`;
@@ -30,7 +30,7 @@ pub struct Known {
     pub name: &'static str,
     /// The operation it is.
     pub operation: Operation,
-    /// Where it does the same as the operation.
+    /// The domain on which it equals the operation.
     pub domain: Domain,
     /// Length of its form in bytes.
     pub length: usize,

@@ -1,8 +1,8 @@
-//! The form of a function: its text, up to what does not change its meaning.
+//! The form of a function: its text, without details that don't change its meaning.
 //!
-//! Functions have the same form only if they do the same. The form is a module in the text format that holds
-//! the function and, recursively, what it calls. Everything that decides the meaning is in it: operators in order,
-//! constants, offsets, block types, the types of locals. What is left out:
+//! Functions with the same form do the same. The form is a module in the text format with the function and, recursively,
+//! its callees. Everything that decides the meaning is in it: operators in order, constants, offsets, block types, the
+//! types of locals. Left out are
 //! - indices: functions are numbered in the order of the calls, locals in the order of their first use;
 //! - functions that only pass their arguments on;
 //! - names, alignment hints, `nop`, locals that are never used;

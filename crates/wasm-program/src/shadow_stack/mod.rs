@@ -23,9 +23,9 @@
 //!
 //! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
 //!
-//! What `auto` assumes: an index into a stack object stays inside that object, and objects are used while their function
-//! runs and read after they are written. The checks for constants don't follow them through other memory; and a
-//! constant that is added to what may be an address is taken for the offset of a field.
+//! The assumptions of `auto`: an index into a stack object stays inside that object, and objects are used while their
+//! function runs and read after they are written. The checks for constants don't follow them through other memory. A
+//! constant that is added to a possible address is taken for the offset of a field.
 
 mod flow;
 mod frame;
@@ -48,7 +48,7 @@ use crate::options::{Bounds, Options, ShadowStack};
 const MIN_STACK: u32 = 1024;
 /// Alignment of the stack pointer that C compilers promise.
 const STACK_ALIGN: u32 = 16;
-/// What the producers section calls tools that follow the convention.
+/// Names in the producers section of tools that follow the convention.
 const TOOLCHAINS: [&str; 3] = ["clang", "rustc", "LLVM"];
 
 /// The name linkers give the stack pointer.
@@ -80,7 +80,7 @@ impl StackPlan {
     }
 }
 
-/// Decides where the shadow stack goes; `None` leaves it in linear memory. The reason is logged.
+/// Decides the place of the shadow stack; `None` leaves it in linear memory. The reason is logged.
 ///
 /// # Errors
 /// [`Error::Unsupported`] if the options insist on the machine stack and the module does not fit.
@@ -228,7 +228,7 @@ fn linker_global(info: &ModuleInfo, name: &str) -> Option<u32> {
     }
 }
 
-/// What may be the stack pointer.
+/// A possible stack pointer.
 #[derive(Clone, Copy)]
 struct Candidate {
     global: u32,

@@ -1,8 +1,8 @@
 //! How the functions of a module use the shadow stack together.
 //!
-//! Every function that an export, the start function or a table leads to is analysed with what is known of its
-//! parameters, of the results of its callees and of globals. What it passes on may make that known to be more, and
-//! then those that depend on it are analysed again. Only bits are added to finite sets, so this ends.
+//! Every function that an export, the start function or a table leads to is analysed, given the traits of its
+//! parameters, of the results of its callees and of globals. The values it passes on may add traits to those, and then
+//! the functions that depend on them are analysed again. Traits are finite sets that only grow, so this terminates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::value::{Region, Traits};
 use crate::libcalls::Libcall;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
 
-/// What is common to all functions of a module.
+/// The facts that all functions of a module share.
 pub struct Subject<'a> {
     /// The module.
     pub info: &'a ModuleInfo,
@@ -40,7 +40,7 @@ pub fn classes(info: &ModuleInfo) -> Vec<u32> {
     (0u32..).zip(&info.types).map(|(index, ty)| *first.entry(ty).or_insert(index)).collect()
 }
 
-/// Where a function hands a value to.
+/// The receiver of a value that a function hands on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Sink {
     /// A parameter of a function.
@@ -53,7 +53,7 @@ pub enum Sink {
     Results,
 }
 
-/// What functions hand to each other.
+/// Traits of the values that functions hand to each other.
 pub struct World {
     params: Vec<Vec<Traits>>,
     results: Vec<Traits>,
@@ -64,22 +64,22 @@ pub struct World {
 }
 
 impl World {
-    /// What is known of a parameter.
+    /// The traits of a parameter.
     pub fn param(&self, function: u32, param: u32) -> Traits {
         self.params[function as usize][param as usize].elsewhere()
     }
 
-    /// What is known of the results of a function.
+    /// The traits of the results of a function.
     pub fn results(&self, function: u32) -> Traits {
         self.results[function as usize].elsewhere()
     }
 
-    /// What is known of the results of functions in tables that have a type.
+    /// The traits of the results of functions in tables that have a type.
     pub fn class_results(&self, class: u32) -> Traits {
         self.class_results.get(&class).copied().unwrap_or(Traits::ADDRESS)
     }
 
-    /// What is known of a global.
+    /// The traits of a global.
     pub fn global(&self, global: u32) -> Traits {
         self.globals[global as usize].elsewhere()
     }
@@ -265,7 +265,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Adds traits to what is known of a place that values go to.
+    /// Adds traits to a receiver of values.
     fn give(&mut self, function: u32, sink: Sink, traits: Traits) {
         let known = match sink {
             Sink::Param(function, param) => &mut self.world.params[function as usize][param as usize],

@@ -5,7 +5,7 @@
 //! change linked modules may keep DWARF unchanged, so that its addresses are wrong: see [`lines`].
 //!
 //! [`SourceMap::read`] assigns a source location to each piece of a function's body, once. From then on only ids of
-//! locations travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers ([`crate::translate`]), so
+//! locations travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers (`llvm-frontend`), so
 //! two instructions from one location are on one line for LLVM, and the reader converts the line numbers back.
 //!
 //! Debug information never influences code. So faulty DWARF causes a warning, and the code then has no locations.

@@ -1,8 +1,8 @@
 //! How one function uses the shadow stack: operators without control flow.
 //!
-//! Two kinds of checks are made here. Whether the function's part of the stack can be a frame at all: the
-//! stack pointer is lowered by constants and alignments only, and nothing above its value at entry is accessed. And
-//! whether addresses of the stack are used as compilers use them: what [`Analysis::suspect`] notes.
+//! Two kinds of checks are made here. The first is whether the function's part of the stack can be a frame at all: the
+//! stack pointer is lowered by constants and alignments only, and nothing above its value at entry is accessed. The
+//! second is whether addresses of the stack are used as compilers use them; [`Analysis::suspect`] notes violations.
 
 use wasmparser::Operator;
 
@@ -252,7 +252,7 @@ impl Analysis<'_> {
         traits.without(Traits::ENTRY)
     }
 
-    /// What is known of a value that is one of two.
+    /// A value that is one of two.
     pub(super) fn either(&self, a: Known, b: Known) -> Known {
         match (a, b) {
             _ if a == b => a,
@@ -293,7 +293,7 @@ impl Analysis<'_> {
         Known::Unknown(self.offset(traits.computed(), n) | below)
     }
 
-    /// What a number or an address with these traits is after a constant is added.
+    /// The traits of the sum of a constant and a number or an address with these traits.
     fn offset(&self, traits: Traits, n: i32) -> Traits {
         let region = self.subject.region;
         let is_small = n < region.floor.min(LEAST_STATIC) as i32;

@@ -95,7 +95,7 @@ impl Fact {
     }
 }
 
-/// What is known of a value.
+/// A value, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Value {
     /// A line.
@@ -220,7 +220,7 @@ struct Walk<'c, 'a> {
     loops: usize,
 }
 
-/// What comes after an operator.
+/// The continuation after an operator.
 enum Next {
     Go,
     /// Two ways: this state, and the other.

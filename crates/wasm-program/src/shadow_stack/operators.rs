@@ -103,7 +103,7 @@ pub fn is_narrow_load(op: &Operator<'_>) -> bool {
     matches!(op, Op::I32Load8S { .. } | Op::I32Load8U { .. } | Op::I32Load16S { .. } | Op::I32Load16U { .. })
 }
 
-/// What [`Operator::operator_arity`] must know of a module for operators whose arity is fixed: nothing.
+/// The module for [`Operator::operator_arity`] of operators with a fixed arity: no facts are needed.
 pub struct FixedArity;
 
 impl ModuleArity for FixedArity {

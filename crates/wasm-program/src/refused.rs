@@ -49,8 +49,10 @@ const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
 /// it, but a module needs nothing else of that proposal for it.
 const LOCAL_GLOBAL: &str = "constant expression required: global.get of locally defined global";
 /// The name of that rule, with the way to build modules that keep it.
-const LOCAL_GLOBAL_RULE: (&str, &str) =
-    ("constant expressions that read globals of the module, not only imported ones", "the value in place of the global");
+const LOCAL_GLOBAL_RULE: (&str, &str) = (
+    "constant expressions that read globals of the module, not only imported ones",
+    "the value in place of the global",
+);
 
 /// The proposals needed by a module that is valid under all proposals.
 fn needed(wasm: &[u8], functions: &Functions) -> String {

@@ -1,13 +1,13 @@
-//! What helpers are specified to do, as cases to run.
+//! Test cases for the specified behaviour of helpers.
 
 use super::evaluator::Evaluator;
 use super::{Division, Operation};
 
-/// Where the memory cases put their areas.
+/// The place of the areas of the memory cases.
 const AREA: u32 = 0x4000;
 /// Bytes compared around the areas.
 const AREA_BYTES: u32 = 0x300;
-/// Where 128-bit results go.
+/// The place of 128-bit results.
 const RESULT: u32 = 0x4100;
 /// Lengths of the memory cases: every small one, and some that reach unrolled loops.
 const LENGTHS: [u32; 24] =
@@ -30,7 +30,7 @@ const HALVES: [u64; 10] = [
     u64::MAX,
 ];
 
-/// Whether the function with this index does what the helper is specified to do, on all cases.
+/// Whether the function with this index behaves as specified for the helper, in all cases.
 pub fn confirm(evaluator: &mut Evaluator<'_>, function: u32, helper: Operation) -> bool {
     match helper {
         Operation::Memcpy => copies(evaluator, function, &APART),

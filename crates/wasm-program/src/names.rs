@@ -3,7 +3,7 @@
 //! LLVM IR names entities by strings and `ssa` by dense ids. The driver numbers every function and data object of the
 //! program once, before any part is translated, and records here the id of each symbol. The translator and the reader
 //! take symbols from this file only. Two other places spell symbols as text: the LLVM IR of the crate `runtime`, and
-//! [`crate::place`] for the objects that it cuts static data into.
+//! `place` in `llvm-frontend` for the objects that it cuts static data into.
 //!
 //! Invariant: the table is complete before the first part is read and never changes afterwards, so parts on
 //! different threads agree on every id. The table is only used for look-up; its iteration order has no effect.
@@ -49,7 +49,7 @@ pub fn memory_symbol(index: u32) -> String {
     of_memory(LINEAR_MEMORY, index)
 }
 
-/// The symbol of `ptr ()`: the address of a linear memory while LLVM's passes run. [`crate::passes`] replaces the calls
+/// The symbol of `ptr ()`: the address of a linear memory while LLVM's passes run. `llvm-frontend` replaces the calls
 /// at the end.
 pub fn memory_base_symbol(index: u32) -> String {
     of_memory(MEMORY_BASE, index)

@@ -430,7 +430,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Adds static data as one object, which [`crate::place`] later replaces by others, and the stack in it.
+    /// Adds static data as one object, which `place` in `llvm-frontend` later replaces by others, and the stack in it.
     fn add_statics(&mut self) {
         let Some(plan) = self.statics.clone() else { return };
         match &plan.relocations {
