@@ -96,10 +96,10 @@ impl Pipelines {
         let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{gvn},dse,simplifycfg");
         let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
         let last = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
-        let propagation = if target.propagates_arguments { "ipsccp," } else { "" };
+        let ipsccp = if target.propagates_arguments { "ipsccp," } else { "" };
         Self {
             early: format!("function(sroa,early-cse,simplifycfg,{combine},simplifycfg)"),
-            inline: format!("{propagation}cgscc(inline,function({inlined})),globaldce"),
+            inline: format!("{ipsccp}cgscc(inline,function({inlined})),globaldce"),
             late: format!("function({loops}{combine},adce,{last}{finish})"),
             late_without_loops: format!("{combine},adce,{last}"),
             huge: format!("sroa,early-cse<memssa>,simplifycfg,instsimplify,adce,{last}"),

@@ -239,6 +239,11 @@ impl ModuleInfo {
         Ok(info)
     }
 
+    /// The memory with index [`MAIN_MEMORY`].
+    pub fn main_memory(&self) -> Option<&MemoryInfo> {
+        self.memories.get(MAIN_MEMORY as usize)
+    }
+
     /// The type of a function.
     pub fn type_of(&self, function: u32) -> &FuncType {
         &self.types[self.functions[function as usize].ty as usize]

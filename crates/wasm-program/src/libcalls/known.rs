@@ -107,7 +107,7 @@ fn operation(name: &str) -> Option<Operation> {
 
 /// The known body that a function has.
 pub fn find(info: &ModuleInfo, wasm: &[u8], function: u32, shape: Shape) -> Option<&'static Known> {
-    (info.memories.first()?.page_log2 == PAGE_LOG2).then_some(())?;
+    (info.main_memory()?.page_log2 == PAGE_LOG2).then_some(())?;
     let form = form(info, wasm, function, *LONGEST)?;
     if form.global.is_some_and(|global| !is_stack_pointer(info, global)) {
         return None;

@@ -279,7 +279,7 @@ fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
 /// The region below `initial`, down to the data before it, must exist.
 fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static str> {
     let initial = candidate.initial;
-    let memory = info.memories.first().ok_or("there is no memory")?;
+    let memory = info.main_memory().ok_or("there is no memory")?;
     if u64::from(initial) > memory.min_pages << memory.page_log2 {
         return Err("the stack starts outside of memory");
     }

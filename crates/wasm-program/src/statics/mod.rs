@@ -17,7 +17,7 @@
 mod objects;
 
 use crate::error::Error;
-use crate::module_info::{ConstOp, ExportKind, MAIN_MEMORY, MemoryInfo, ModuleInfo, ValueType};
+use crate::module_info::{ConstOp, ExportKind, MemoryInfo, ModuleInfo, ValueType};
 use crate::names;
 use crate::options::{Constants, Options};
 use crate::relocations::{self, Relocations};
@@ -102,7 +102,7 @@ pub fn plan(
     options: &Options,
     fused: Option<&StackPlan>,
 ) -> Result<Option<StaticPlan>, Error> {
-    let memory = info.memories.get(MAIN_MEMORY as usize).filter(|_| options.static_data);
+    let memory = info.main_memory().filter(|_| options.static_data);
     let Some(mut plan) = memory.and_then(|memory| range(info, memory, options, fused)) else {
         return Ok(None);
     };
