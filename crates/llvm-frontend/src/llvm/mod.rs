@@ -26,10 +26,11 @@ use inkwell::llvm_sys::prelude::{LLVMBasicBlockRef, LLVMTypeRef, LLVMValueRef};
 use inkwell::llvm_sys::target::{
     LLVMABISizeOfType, LLVMGetModuleDataLayout, LLVMOffsetOfElement, LLVMStoreSizeOfType, LLVMTargetDataRef,
 };
-use inkwell::llvm_sys::{LLVMBasicBlock, LLVMTailCallKind, LLVMType, LLVMValue};
+use inkwell::llvm_sys::{LLVMBasicBlock, LLVMType, LLVMValue};
 pub use inkwell::llvm_sys::{
     LLVMIntPredicate as IntPredicate, LLVMLinkage as Linkage, LLVMOpcode as Opcode,
-    LLVMRealPredicate as RealPredicate, LLVMTypeKind as TypeKind, LLVMValueKind as ValueKind,
+    LLVMRealPredicate as RealPredicate, LLVMTailCallKind as TailCallKind, LLVMTypeKind as TypeKind,
+    LLVMValueKind as ValueKind,
 };
 
 /// A module that is being read.
@@ -532,7 +533,7 @@ impl<'m> Value<'m> {
     pub fn is_must_tail(self) -> bool {
         // SAFETY: it is a call.
         self.is_inst(Opcode::LLVMCall)
-            && unsafe { LLVMGetTailCallKind(self.raw()) } == LLVMTailCallKind::LLVMTailCallKindMustTail
+            && unsafe { LLVMGetTailCallKind(self.raw()) } == TailCallKind::LLVMTailCallKindMustTail
     }
 
     /// Field indices of `extractvalue` and `insertvalue`.

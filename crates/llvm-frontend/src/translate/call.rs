@@ -5,7 +5,6 @@
 
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
-use inkwell::llvm_sys::LLVMTailCallKind;
 use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use ssa::{EntityId, TrapCode};
 use wasm_program::error::Error;
@@ -13,6 +12,7 @@ use wasm_program::module_info::FuncType;
 use wasmparser::Operator;
 
 use super::Translator;
+use crate::llvm::TailCallKind;
 
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
@@ -120,7 +120,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
 
     /// Makes the call replace the current function.
     fn finish_tail_call(&mut self, call: CallSiteValue<'ctx>) {
-        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        call.set_tail_call_kind(TailCallKind::LLVMTailCallKindMustTail);
         let value = call.try_as_basic_value().basic();
         let result = value.as_ref().map(|value| value as &dyn inkwell::values::BasicValue<'ctx>);
         self.ir().builder.build_return(result).expect("the builder is positioned");
