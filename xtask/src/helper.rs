@@ -1,4 +1,4 @@
-//! Bodies of compiler helpers, printed with their lines for `crates/llvm-frontend/src/libcalls/known.txt`.
+//! Bodies of compiler helpers, printed with their lines for `crates/wasm-program/src/libcalls/known.txt`.
 //!
 //! What a body is and where it does the same as its operation is for the reader to say: the words in capitals are left open.
 

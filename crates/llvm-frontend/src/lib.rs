@@ -1,53 +1,38 @@
 //! WebAssembly to `ssa`, by way of LLVM IR and LLVM's optimiser.
 //!
-//! A module is validated and its declarations are collected ([`ModuleInfo`]). Facts about the whole module are
-//! gathered, and every entity gets an id. Then its functions are cut into parts, and every part is translated to LLVM
-//! IR, optimised, and read back into `ssa` on a thread of its own. The result is plain data.
+//! A module becomes a planned program (crate `wasm-program`). Then its functions are cut into parts, and every part is
+//! translated to LLVM IR, optimised, and read back into `ssa` on a thread of its own. The result is plain data.
 //!
 //! This is the only crate that uses LLVM.
 
-mod error;
-mod options;
-
-mod module_info;
-mod refused;
-
-mod dwarf;
-mod facts;
-mod libcalls;
-mod relocations;
-mod shadow_stack;
-mod statics;
-mod survey;
-
-mod names;
-mod program;
+mod llvm;
 
 mod parts;
 
 mod translate;
 
-mod runtime;
-
 mod passes;
+
+mod classify;
 
 mod read;
 
 mod prune;
 
-pub use error::Error;
-pub use module_info::{
+mod place;
+
+pub use wasm_program::error::Error;
+pub use wasm_program::libcalls::{Candidate, Division, Libcall, Operation, candidates};
+pub use wasm_program::module_info::{
     ConstExprOps, ConstOp, DataInfo, ElementInfo, ExportInfo, ExportKind, FuncType, FunctionInfo, GlobalInfo,
     MemoryInfo, ModuleInfo, SegmentMode, TableInfo, ValueType,
 };
-pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
+pub use wasm_program::options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack};
+pub use wasm_program::survey::{Demands, ReachedImport};
+pub use wasm_program::target::{MemoryOwner, TargetDescription};
 
-pub use libcalls::{Candidate, Division, Libcall, Operation, candidates};
-pub use survey::{Demands, ReachedImport};
-
-use facts::Facts;
-use program::Program;
 use read::ReadContext;
+use wasm_program::{Program, names, with_program};
 
 /// Compiles a wasm binary to an `ssa` module.
 ///
@@ -79,7 +64,7 @@ pub fn compile_checked<E: From<Error>>(
         }
         let module = prune::prune(module);
         match &program.statics {
-            Some(plan) => Ok(prune::prune(statics::place(module, plan, program)?)),
+            Some(plan) => Ok(prune::prune(place::place(module, plan, program)?)),
             None => Ok(module),
         }
     })
@@ -97,21 +82,6 @@ pub fn emit_llvm_ir(wasm: &[u8], options: &Options) -> Result<String, Error> {
         let head = whole.map(|plan| format!("; static data from {} to {}\n", plan.start, plan.end));
         Ok(head.unwrap_or_default() + &texts.join("\n"))
     })
-}
-
-fn with_program<T, E: From<Error>>(
-    wasm: &[u8],
-    options: &Options,
-    check: impl FnOnce(&Demands) -> Result<(), E>,
-    then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
-) -> Result<T, E> {
-    let info = ModuleInfo::parse(wasm)?;
-    check(&survey::survey(&info, wasm, options)?)?;
-    let facts = Facts::collect(&info, wasm)?;
-    let libcalls = libcalls::recognise(&info, wasm);
-    let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
-    let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
-    Ok(then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)?)
 }
 
 /// The error for LLVM IR that has no form in `ssa`.

@@ -17,13 +17,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use inkwell::context::Context;
 use inkwell::memory_buffer::MemoryBuffer;
 use inkwell::module::{Linkage, Module};
+use runtime::llvm::{GrowingMemory, helpers};
+use wasm_program::error::Error;
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::program::Program;
 
-use crate::error::Error;
-use crate::options::OptLevel;
+use crate::classify;
 use crate::passes::{self, Content};
-use crate::program::Program;
-use crate::runtime;
-use crate::statics;
 use crate::translate::env::Env;
 use crate::translate::translate_function;
 
@@ -133,8 +134,8 @@ fn build<T>(
     {
         panic!("the translator made an invalid module: {message}");
     }
-    statics::resolve(&module, program)?;
-    passes::run(&module, program.options.target, program.options.level, content);
+    classify::resolve(&module, program)?;
+    passes::run(&module, &program.options.target, program.options.level, content);
     consume(&module)
 }
 
@@ -201,7 +202,18 @@ fn copied_callees(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
 }
 
 fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<'ctx> {
-    let text = runtime::text(program.options.target, program.memory);
+    let target = &program.options.target;
+    let growing = (0u32..).zip(&program.memories).filter(|(_, memory)| memory.grows);
+    let growing: Vec<_> = growing
+        .map(|(index, memory)| GrowingMemory {
+            grow: names::memory_grow_symbol(index),
+            memory: names::memory_symbol(index),
+            bytes: names::memory_bytes_symbol(index),
+            max_pages: memory.max_pages,
+            page_log2: memory.page_log2,
+        })
+        .collect();
+    let text = helpers(target.access_granule) + &target.growth.functions(&growing);
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
     context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
 }

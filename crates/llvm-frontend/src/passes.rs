@@ -1,6 +1,6 @@
 //! The pass pipelines.
 //!
-//! Wasm has been optimised once already. The passes here do what the producer could not: inlining with our
+//! Wasm has been optimised once already. The passes here do the work that the producer could not: inlining with our
 //! cost model, redundancy elimination across calls that became inline, and shapes that suit the target. The
 //! pipelines are explicit and short, in the notation of `opt -passes`. Time stays nearly linear in the module
 //! because inlining has a budget and functions beyond a size get fewer passes.
@@ -24,52 +24,25 @@ use inkwell::targets::{
     CodeModel, InitializationConfig, RelocMode, Target as LlvmTarget, TargetData, TargetMachine, TargetTriple,
 };
 use inkwell::values::{AnyValueEnum, BasicValue, FunctionValue};
-
-use crate::names;
-use crate::options::{OptLevel, Target};
-
-/// `ptr ()`: the address of linear memory, until the end of [`run`].
-pub const MEMORY_BASE: &str = "__wasm_memory_base";
-
-/// LLVM's description of the target machine.
-///
-/// LLVM has no PVM target, so the PVM is described as RISC-V with the extensions whose instructions PVM has, too.
-/// `no-default-unroll` replaces LLVM's default, which unrolls nothing at run time, by the heuristics of the target.
-struct Machine {
-    triple: &'static str,
-    cpu: &'static str,
-    features: &'static str,
-    /// Data layout, if it is not the machine's own.
-    layout: Option<&'static str>,
-}
-
-fn machine(target: Target) -> Machine {
-    match target {
-        Target::PvmV072 | Target::PvmV08 => Machine {
-            triple: "riscv64-unknown-none-elf",
-            cpu: "generic-rv64",
-            features: "+m,+zbb,+zicond,+unaligned-scalar-mem,+no-default-unroll",
-            layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
-        },
-        Target::Thumb { cpu } => Machine { triple: "thumbv7m-none-eabi", cpu, features: "", layout: None },
-    }
-}
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::target::TargetDescription;
 
 /// Makes LLVM's description of the target machine.
-fn target_machine(machine: &Machine) -> TargetMachine {
+fn target_machine(description: &TargetDescription) -> TargetMachine {
     static INITIALIZED: Once = Once::new();
     INITIALIZED.call_once(|| {
         let config = InitializationConfig { asm_parser: false, disassembler: false, ..Default::default() };
         LlvmTarget::initialize_riscv(&config);
         LlvmTarget::initialize_arm(&config);
     });
-    let triple = TargetTriple::create(machine.triple);
+    let triple = TargetTriple::create(description.triple);
     let target = LlvmTarget::from_triple(&triple).expect("this LLVM has the target");
     target
         .create_target_machine(
             &triple,
-            machine.cpu,
-            machine.features,
+            description.cpu,
+            description.features,
             OptimizationLevel::Default,
             RelocMode::Static,
             CodeModel::Default,
@@ -105,7 +78,7 @@ struct Pipelines {
 impl Pipelines {
     /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
     /// interpreter's cases. At size levels no loop passes run, and common tails are joined.
-    fn new(target: Target, level: OptLevel, content: Content) -> Self {
+    fn new(target: &TargetDescription, level: OptLevel, content: Content) -> Self {
         let combine = "instcombine<no-verify-fixpoint>";
         let gvn = "gvn<no-pre;no-load-pre>";
         let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
@@ -123,10 +96,10 @@ impl Pipelines {
         let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{gvn},dse,simplifycfg");
         let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
         let last = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
-        let propagation = if matches!(target, Target::Thumb { .. }) { "ipsccp," } else { "" };
+        let ipsccp = if target.propagates_arguments { "ipsccp," } else { "" };
         Self {
             early: format!("function(sroa,early-cse,simplifycfg,{combine},simplifycfg)"),
-            inline: format!("{propagation}cgscc(inline,function({inlined})),globaldce"),
+            inline: format!("{ipsccp}cgscc(inline,function({inlined})),globaldce"),
             late: format!("function({loops}{combine},adce,{last}{finish})"),
             late_without_loops: format!("{combine},adce,{last}"),
             huge: format!("sroa,early-cse<memssa>,simplifycfg,instsimplify,adce,{last}"),
@@ -138,11 +111,10 @@ impl Pipelines {
 ///
 /// Most functions go through all pipelines. Inlining has a budget, see [`growth`]. A function that is too large for a
 /// pipeline, see [`limits`], is set aside and gets a shorter one at the end.
-pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Content) {
-    let machine = machine(target);
-    let target_machine = target_machine(&machine);
-    module.set_triple(&TargetTriple::create(machine.triple));
-    match machine.layout {
+pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, content: Content) {
+    let target_machine = target_machine(target);
+    module.set_triple(&TargetTriple::create(target.triple));
+    match target.data_layout {
         Some(layout) => module.set_data_layout(&TargetData::create(layout).get_data_layout()),
         None => module.set_data_layout(&target_machine.get_target_data().get_data_layout()),
     }
@@ -169,22 +141,30 @@ pub fn run(module: &Module<'_>, target: Target, level: OptLevel, content: Conten
         huge.into_iter().for_each(|function| one(function, &pipelines.huge));
         limits::aside(module).into_iter().for_each(|function| one(function, &pipelines.late_without_loops));
     }
-    resolve_memory_base(module);
+    resolve_memory_bases(module);
 }
 
 /// Promotes local variables to SSA values.
-pub fn promote(module: &Module<'_>, target: Target) {
-    let target_machine = target_machine(&machine(target));
+pub fn promote(module: &Module<'_>, target: &TargetDescription) {
+    let target_machine = target_machine(target);
     let options = PassBuilderOptions::create();
     module.run_passes("function(sroa)", &target_machine, options).expect("the pipeline is well-formed");
 }
 
-/// Replaces the calls of [`MEMORY_BASE`] by the global.
-fn resolve_memory_base(module: &Module<'_>) {
-    let Some(function) = module.get_function(MEMORY_BASE) else { return };
-    let memory = module.get_global(names::LINEAR_MEMORY).unwrap_or_else(|| {
+/// Replaces the calls of [`names::memory_base_symbol`] by the memories.
+fn resolve_memory_bases(module: &Module<'_>) {
+    let functions: Vec<_> = module.get_functions().collect();
+    for function in functions {
+        if let Some(index) = names::memory_of_base(&function.get_name().to_string_lossy()) {
+            resolve_memory_base(module, function, &names::memory_symbol(index));
+        }
+    }
+}
+
+fn resolve_memory_base(module: &Module<'_>, function: FunctionValue<'_>, symbol: &str) {
+    let memory = module.get_global(symbol).unwrap_or_else(|| {
         let ty = module.get_context().i8_type().array_type(0);
-        let global = module.add_global(ty, None, names::LINEAR_MEMORY);
+        let global = module.add_global(ty, None, symbol);
         global.set_alignment(1);
         global
     });

@@ -94,7 +94,7 @@ fn a_memcpy_that_does_nothing_keeps_its_meaning() {
 /// Functions of a known body; the first is `$f0`.
 macro_rules! known {
     ($name:literal) => {
-        functions(include_str!(concat!("../src/libcalls/known/", $name, ".wat")))
+        functions(include_str!(concat!("../../wasm-program/src/libcalls/known/", $name, ".wat")))
     };
 }
 

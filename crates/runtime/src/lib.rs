@@ -1,3 +1,4 @@
 //! Bodies of functions that compiled code calls and no wasm module contains.
 
+pub mod llvm;
 pub mod ssa;

@@ -147,17 +147,14 @@ pub struct DataObject {
 }
 
 impl DataObject {
+    /// An object without references.
+    pub fn new(name: impl Into<String>, kind: DataKind, size: u32, align: u32, init: Vec<u8>) -> Self {
+        Self { name: name.into(), kind, size, align, init, relocs: Vec::new(), addresses: Vec::new() }
+    }
+
     /// A constant without references.
     pub fn constant(name: impl Into<String>, align: u32, init: Vec<u8>) -> Self {
-        Self {
-            name: name.into(),
-            kind: DataKind::Constant,
-            size: init.len() as u32,
-            align,
-            init,
-            relocs: Vec::new(),
-            addresses: Vec::new(),
-        }
+        Self::new(name, DataKind::Constant, init.len() as u32, align, init)
     }
 
     /// A variable of `size` bytes that is zero at first, aligned to its size, which is a power of two.

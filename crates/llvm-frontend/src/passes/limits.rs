@@ -13,7 +13,7 @@ use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::Module;
 use inkwell::values::FunctionValue;
 
-use crate::read::raw::{self, Block, Value};
+use crate::llvm::{self, Block, Value};
 
 /// Blocks of a function beyond which it gets passes that take linear time only. The largest functions of large
 /// programs have half as many.
@@ -58,7 +58,7 @@ pub fn set_looping_aside(module: &Module<'_>) {
 
 fn set_aside(module: &Module<'_>, is_too_large: impl Fn(Value<'_>) -> bool) {
     // Both lists are in the module's order.
-    let large: Vec<bool> = raw::Module::new(module).functions().map(is_too_large).collect();
+    let large: Vec<bool> = llvm::Module::new(module).functions().map(is_too_large).collect();
     for (function, _) in module.get_functions().zip(large).filter(|(_, large)| *large) {
         for name in ASIDE {
             let kind = Attribute::get_named_enum_kind_id(name);

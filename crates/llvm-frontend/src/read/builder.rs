@@ -22,7 +22,7 @@ use ssa::{
     Type, UnaryOp, Value,
 };
 
-use super::hash::LookupMap;
+use crate::llvm::lookup::LookupMap;
 
 /// A function under construction and the block that instructions go to.
 pub struct Builder {

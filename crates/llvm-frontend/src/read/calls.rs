@@ -1,12 +1,12 @@
 //! Calls of functions of the program and of code addresses, and the calls that represent `ssa` instructions.
 
 use ssa::{Addr, BinaryOp, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp, Value};
+use wasm_program::names::{self, Callee};
 
 use super::function::{Reader, signature_of_type};
-use super::raw as llvm;
 use super::repr::{Repr, Shape};
 use super::{Refused, Target};
-use crate::names::{self, Callee};
+use crate::llvm;
 
 impl<'m> Reader<'_, '_, 'm> {
     /// Reads a call; `None` if it has no result.

@@ -6,8 +6,8 @@
 //! property, then those that depend on removed ones. Each is removed at most once, so the work is linear in the number
 //! of inputs.
 
-use super::hash::LookupMap;
-use super::raw::{self as llvm, Opcode};
+use crate::llvm::lookup::LookupMap;
+use crate::llvm::{self, Opcode};
 
 /// The state of an input with respect to the property.
 pub enum Input<'m> {

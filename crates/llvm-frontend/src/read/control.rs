@@ -6,8 +6,8 @@ use ssa::{Block, BlockCall, Cond, InstData, TrapCode, Type, Value};
 
 use super::Refused;
 use super::function::{Passing, Reader, TrapCall};
-use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, container};
+use crate::llvm::{self, Opcode};
 
 /// All trap codes, in declaration order: the operand of a trap call is a position here.
 const TRAP_CODES: [TrapCode; 9] = [

@@ -4,15 +4,15 @@
 //! with the bytes of its initialiser. Pointers in it, and integers made of pointers, become addresses that the target
 //! fills in ([`StoredAddress`]). So the objects they point into and the way the array is read don't matter.
 //!
-//! The base of linear memory is a call while LLVM makes such constants ([`crate::passes::MEMORY_BASE`]), and so are
+//! The base of linear memory is a call while LLVM makes such constants ([`wasm_program::names::memory_base_symbol`]), and so are
 //! references to functions; so neither occurs in a constant.
 
 use ssa::{Addr, DataId, DataKind, DataObject, EntityId as _, StoredAddress};
 
 use super::function::Reader;
-use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape};
 use super::{PartReader, Refused};
+use crate::llvm::{self, Opcode};
 
 /// Bytes above which a constant is refused: LLVM makes tables from code, so they are no larger than code.
 const MAX_CONSTANT_BYTES: u64 = 1 << 24;

@@ -4,8 +4,8 @@ use ssa::{BinaryOp, Cond, FCond, InstData, Type, UnaryOp, Value};
 
 use super::Refused;
 use super::function::Reader;
-use super::raw::{self as llvm, Opcode, RealPredicate};
 use super::repr::{Repr, Shape, container};
+use crate::llvm::{self, Opcode, RealPredicate};
 
 /// A relation, or a constant.
 enum Relation {

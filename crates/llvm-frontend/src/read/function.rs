@@ -9,15 +9,14 @@
 
 use ssa::known_bits::KnownBits;
 use ssa::{Block, Function, IdVec, Signature, Type, Value};
+use wasm_program::names::{self, Callee};
 
 use super::builder::Builder;
 use super::choices::closed_set;
-use super::hash::LookupMap;
-use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, StructId};
 use super::{PartReader, Refused, Unsupported};
-use crate::names::Callee;
-use crate::translate::debug;
+use crate::llvm::lookup::LookupMap;
+use crate::llvm::{self, Opcode};
 
 /// The state of reading one function.
 pub struct Reader<'p, 'a, 'm> {
@@ -88,7 +87,7 @@ pub(super) fn read<'m>(
     reader.b.func.optimize_for_size = function.has_attribute("optsize") || function.has_attribute("minsize");
     let is_located = reader.part.cx.program.sources.is_some();
     if is_located {
-        reader.b.func.source.subprogram = debug::id(function.subprogram_line());
+        reader.b.func.source.subprogram = names::debug_id(function.subprogram_line());
     }
     let order = reverse_postorder(function);
     reader.create_blocks(function, &order).map_err(|(what, at)| refuse(what, at.print()))?;
@@ -98,7 +97,7 @@ pub(super) fn read<'m>(
         for inst in block.instructions() {
             if !reader.terminated {
                 if is_located {
-                    reader.b.func.source.current = debug::id(inst.debug_line());
+                    reader.b.func.source.current = names::debug_id(inst.debug_line());
                 }
                 reader.instruction(inst).map_err(|what| refuse(what, inst.print()))?;
             }

@@ -5,13 +5,13 @@
 //! their operands, by zeros or by the sign as needed.
 
 use ssa::{Addr, BinaryOp, Cond, Type, UnaryOp, Value};
+use wasm_program::names;
 
 use super::Refused;
 use super::choices::Input;
 use super::function::Reader;
-use super::raw::{self as llvm, IntPredicate, Opcode};
 use super::repr::{Repr, container};
-use crate::names;
+use crate::llvm::{self, IntPredicate, Opcode};
 
 /// The extension an operand needs.
 #[derive(Clone, Copy, PartialEq, Eq)]

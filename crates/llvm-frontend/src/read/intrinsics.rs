@@ -7,8 +7,8 @@ use ssa::{BinaryOp, Cond, Type, UnaryOp, Value};
 
 use super::Refused;
 use super::function::Reader;
-use super::raw as llvm;
 use super::repr::{Repr, container};
+use crate::llvm;
 
 /// The name of an intrinsic without `llvm.` and without type suffixes: `uadd.with.overflow`.
 pub(super) fn base_name(symbol: &str) -> &str {

@@ -4,11 +4,13 @@
 //! that doesn't fill its bytes is stored zero-extended, as LLVM does.
 
 use ssa::{Addr, BinaryOp, MemFlags, MemType, Type, UnaryOp, Value};
+use wasm_program::names;
 
 use super::function::Reader;
-use super::raw::{self as llvm, Opcode};
 use super::repr::{Repr, Shape, container};
-use super::{Refused, names};
+
+use super::Refused;
+use crate::llvm::{self, Opcode};
 
 /// Maximum size in bytes of a block operation that is expanded. A move must hold all of it in registers at once.
 struct InlineLimits {

@@ -26,13 +26,11 @@ mod control;
 mod data;
 mod float;
 mod function;
-pub(crate) mod hash;
 mod integer;
 mod intrinsics;
 mod join;
 mod memory;
 mod pointer;
-pub(crate) mod raw;
 mod repr;
 #[cfg(test)]
 mod tests;
@@ -40,10 +38,10 @@ mod wide;
 mod wide_intrinsics;
 
 use ssa::{DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature};
+use wasm_program::names::{Callee, Names};
 
-use self::hash::LookupMap;
-use self::raw as llvm;
-use crate::names::{self, Callee, Names};
+use crate::llvm;
+use crate::llvm::lookup::LookupMap;
 
 /// The reader's view of the program that a part belongs to.
 #[derive(Clone, Copy)]

@@ -6,15 +6,17 @@
 //! memory, they carry the wasm address instead (the distance from the base), and accesses keep the base.
 
 use ssa::{Addr, BinaryOp, DataId, Type, Value};
+use wasm_program::names;
 
 use super::choices::Input;
 use super::function::Reader;
-use super::raw::{self as llvm, Opcode};
 use super::repr::Repr;
-use super::{Refused, names};
+
+use super::Refused;
+use crate::llvm::{self, Opcode};
 
 impl<'m> Reader<'_, '_, 'm> {
-    /// The linear memory, if the program has one.
+    /// The main memory, if the program has one.
     pub(super) fn memory(&self) -> Option<DataId> {
         self.part.cx.names.data(names::LINEAR_MEMORY)
     }

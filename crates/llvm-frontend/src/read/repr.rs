@@ -3,7 +3,7 @@
 use ssa::{Addr, Type, Value};
 
 use super::Refused;
-use super::raw as llvm;
+use crate::llvm;
 
 /// An LLVM value in `ssa` terms.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -1,14 +1,14 @@
 //! LLVM's intrinsics on integers of 65 to 128 bits.
 
 use ssa::{BinaryOp, Cond, Type, UnaryOp, Value};
+use wasm_program::names;
 
 use super::Refused;
 use super::function::Reader;
 use super::intrinsics::unknown;
-use super::raw as llvm;
 use super::repr::Repr;
 use super::wide::Halves;
-use crate::names;
+use crate::llvm;
 
 impl<'m> Reader<'_, '_, 'm> {
     /// Intrinsics on more than 64 bits.

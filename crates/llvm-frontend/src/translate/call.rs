@@ -5,14 +5,14 @@
 
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
-use inkwell::llvm_sys::LLVMTailCallKind;
 use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use ssa::{EntityId, TrapCode};
+use wasm_program::error::Error;
+use wasm_program::module_info::FuncType;
 use wasmparser::Operator;
 
 use super::Translator;
-use crate::error::Error;
-use crate::module_info::FuncType;
+use crate::llvm::TailCallKind;
 
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
@@ -68,9 +68,11 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         Ok(())
     }
 
+    /// Pops the arguments of a call; returns their parts.
     fn arguments(&mut self, ty: &FuncType) -> Result<Vec<BasicValueEnum<'ctx>>, Error> {
         self.spend(ty.params.len() + ty.results.len())?;
-        Ok(self.pop_many(ty.params.len()))
+        let height = self.stack.len() - ty.params.len();
+        Ok(self.stack.split_off(height).into_parts())
     }
 
     pub(super) fn build_call(
@@ -100,23 +102,25 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
 
     fn push_results(&mut self, call: CallSiteValue<'ctx>, ty: &FuncType) {
         let Some(value) = call.try_as_basic_value().basic() else { return };
-        if ty.results.len() == 1 {
-            return self.push(value);
-        }
-        self.unpack(value, ty.results.len());
+        let parts = match self.env.part_types(&ty.results).len() {
+            1 => vec![value],
+            count => self.fields(value, count),
+        };
+        self.push_all(&ty.results, parts);
     }
 
-    /// Pushes the fields of a struct.
-    pub(super) fn unpack(&mut self, value: BasicValueEnum<'ctx>, count: usize) {
-        for field in 0..count as u32 {
+    /// The first fields of a struct.
+    pub(super) fn fields(&self, value: BasicValueEnum<'ctx>, count: usize) -> Vec<BasicValueEnum<'ctx>> {
+        let field = |field| {
             let value = self.ir().builder.build_extract_value(value.into_struct_value(), field, "");
-            self.push(value.expect("the struct has this field"));
-        }
+            value.expect("the struct has this field")
+        };
+        (0..count as u32).map(field).collect()
     }
 
     /// Makes the call replace the current function.
     fn finish_tail_call(&mut self, call: CallSiteValue<'ctx>) {
-        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        call.set_tail_call_kind(TailCallKind::LLVMTailCallKindMustTail);
         let value = call.try_as_basic_value().basic();
         let result = value.as_ref().map(|value| value as &dyn inkwell::values::BasicValue<'ctx>);
         self.ir().builder.build_return(result).expect("the builder is positioned");

@@ -1,6 +1,6 @@
 //! Blocks, branches and traps.
 //!
-//! A frame's end gets a basic block of its own, with one phi per result, only when a branch to it occurs; a
+//! A frame's end gets a basic block of its own, with one phi per part of a result, only when a branch to it occurs; a
 //! block that is only left at its end needs neither. A loop's header exists from the start.
 //!
 //! Several entries of a `br_table` that go to the same frame share one edge, so that a phi gets one value per
@@ -9,14 +9,14 @@
 use std::collections::BTreeMap;
 
 use inkwell::basic_block::BasicBlock;
-use inkwell::types::BasicTypeEnum;
 use inkwell::values::{BasicValueEnum, IntValue, PhiValue};
 use ssa::TrapCode;
+use wasm_program::error::Error;
+use wasm_program::module_info::{ValueType, value_type};
 use wasmparser::{BlockType, BrTable, Operator};
 
 use super::Translator;
-use crate::error::Error;
-use crate::module_info::{ValueType, value_type};
+use super::operands::Operands;
 
 /// The operator that opened a frame.
 enum Kind<'ctx> {
@@ -25,12 +25,13 @@ enum Kind<'ctx> {
     /// `loop`.
     Loop,
     /// `if` before its `else`: the block for the condition 0, and the parameters there.
-    If { otherwise: BasicBlock<'ctx>, params: Vec<BasicValueEnum<'ctx>> },
+    If { otherwise: BasicBlock<'ctx>, params: Operands<BasicValueEnum<'ctx>> },
 }
 
 /// The target of branches to a frame.
 struct Label<'ctx> {
     block: BasicBlock<'ctx>,
+    /// One per part of the values that a branch passes.
     phis: Vec<PhiValue<'ctx>>,
 }
 
@@ -80,12 +81,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn finish(&mut self) {
         if self.reachable {
             let results = std::mem::take(&mut self.stack);
-            self.emit_return(&results);
+            self.emit_return(results.parts());
         }
         self.locals.finish();
     }
 
-    /// Appends a `ret`.
+    /// Appends a `ret` of the parts of all results.
     pub(super) fn emit_return(&mut self, results: &[BasicValueEnum<'ctx>]) {
         let builder = &self.ir().builder;
         let built = match results {
@@ -129,14 +130,14 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let header = self.ir().new_block();
         self.ir().jump(header);
         self.ir().at_end(header);
-        let phis: Vec<_> = params.iter().map(|value| self.ir().phi(value.get_type())).collect();
-        for (phi, value) in phis.iter().zip(&params) {
+        let phis = params.map(|value| self.ir().phi(value.get_type()));
+        for (phi, value) in phis.parts().iter().zip(params.parts()) {
             phi.add_incoming(&[(value, before)]);
-            self.stack.push(phi.as_basic_value());
         }
+        self.stack.extend(phis.map(|phi| phi.as_basic_value()));
         let frame = self.frames.last_mut().expect("the frame was just opened");
         frame.label_arity = params.len();
-        frame.label = Some(Label { block: header, phis });
+        frame.label = Some(Label { block: header, phis: phis.parts().to_vec() });
         Ok(())
     }
 
@@ -146,7 +147,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let (then, otherwise) = (t.ir().new_block(), t.ir().new_block());
             t.ir().branch(condition, then, otherwise);
             t.ir().at_end(then);
-            let params = t.stack[t.stack.len() - params..].to_vec();
+            let params = t.stack.top_operands(params);
             Kind::If { otherwise, params }
         })
     }
@@ -186,7 +187,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let frame = self.frames.pop().expect("it is there");
         let label = frame.label.expect("checked above");
         self.stack.truncate(frame.height);
-        self.stack.extend(label.phis.iter().map(|phi| phi.as_basic_value()));
+        let results = label.phis.iter().map(|phi| phi.as_basic_value()).collect();
+        self.push_all(&frame.results, results);
         self.ir().at_end(label.block);
         self.reachable = true;
         Ok(())
@@ -196,8 +198,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn label(&mut self, depth: u32) -> (BasicBlock<'ctx>, usize) {
         let at = self.frames.len() - 1 - depth as usize;
         if self.frames[at].label.is_none() {
-            let types: Vec<BasicTypeEnum<'ctx>> =
-                self.frames[at].results.iter().map(|&ty| self.env.value_type(ty)).collect();
+            let types = self.env.part_types(&self.frames[at].results);
             let current = self.ir().block();
             let block = self.ir().new_block();
             self.ir().at_end(block);
@@ -216,7 +217,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let from = self.ir().block();
         let at = self.frames.len() - 1 - depth as usize;
         let label = self.frames[at].label.as_ref().expect("`label` made it");
-        for (phi, value) in label.phis.iter().zip(&self.stack[self.stack.len() - arity..]) {
+        for (phi, value) in label.phis.iter().zip(self.stack.top(arity)) {
             phi.add_incoming(&[(value, from)]);
         }
         Ok(block)

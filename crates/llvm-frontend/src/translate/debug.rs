@@ -13,7 +13,8 @@ use inkwell::debug_info::{
 };
 use inkwell::module::{FlagBehavior, Module};
 use inkwell::values::FunctionValue;
-use ssa::{EntityId, SourceLoc, Subprogram};
+use ssa::{SourceLoc, Subprogram};
+use wasm_program::names;
 
 use super::ir::Ir;
 
@@ -72,7 +73,7 @@ impl<'ctx> Debug<'ctx> {
         start: Option<SourceLoc>,
     ) -> Scope<'ctx> {
         let name = function.get_name().to_string_lossy();
-        let line = line(Some(subprogram));
+        let line = names::debug_line(Some(subprogram));
         let subprogram = self.builder.create_function(
             self.unit.as_debug_info_scope(),
             &name,
@@ -98,16 +99,6 @@ impl<'ctx> Debug<'ctx> {
         loc: Option<SourceLoc>,
     ) -> DILocation<'ctx> {
         let scope = scope.subprogram.as_debug_info_scope();
-        self.builder.create_debug_location(context, line(loc), 0, scope, None)
+        self.builder.create_debug_location(context, names::debug_line(loc), 0, scope, None)
     }
-}
-
-/// The line that represents an id.
-fn line<T: EntityId>(id: Option<T>) -> u32 {
-    id.map_or(0, |id| id.index() as u32 + 1)
-}
-
-/// The id that a line represents.
-pub fn id<T: EntityId>(line: u32) -> Option<T> {
-    line.checked_sub(1).map(|index| T::new(index as usize))
 }

@@ -2,7 +2,7 @@
 //!
 //! A part defines some functions of the program and refers to others, to globals, tables and runtime functions.
 //! Those are declared on first use, so a part's module contains only entities that it mentions. The symbols are
-//! those of [`crate::names`].
+//! those of [`wasm_program::names`].
 
 use std::collections::HashMap;
 
@@ -13,15 +13,15 @@ use inkwell::intrinsics::Intrinsic;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
-use ssa::SourceLoc;
+use ssa::{SourceLoc, Type};
+use wasm_program::module_info::{FuncType, ValueType};
+use wasm_program::names;
+use wasm_program::options::OptLevel;
+use wasm_program::program::Program;
+use wasm_program::types::lower_type;
 
 use super::debug::{Debug, Scope};
 use super::ir::Ir;
-use crate::module_info::{FuncType, ValueType};
-use crate::names;
-use crate::options::{Floats, OptLevel};
-use crate::passes;
-use crate::program::Program;
 
 /// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
 const TAIL_CC: u32 = 18;
@@ -86,28 +86,50 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.module
     }
 
-    /// The LLVM type of a wasm value.
-    pub fn value_type(&self, ty: ValueType) -> BasicTypeEnum<'ctx> {
-        let native = self.program.options.floats == Floats::Native;
+    /// The parts of a wasm value.
+    pub fn parts(&self, ty: ValueType) -> &'static [Type] {
+        lower_type(ty, self.program.options.floats)
+    }
+
+    /// The LLVM type of a part of a wasm value.
+    pub fn part_type(&self, ty: Type) -> BasicTypeEnum<'ctx> {
         match ty {
-            ValueType::F32 if native => self.ir.f32.into(),
-            ValueType::F64 if native => self.ir.f64.into(),
-            ValueType::I32 | ValueType::F32 => self.ir.i32.into(),
-            ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => self.ir.i64.into(),
+            Type::I32 => self.ir.i32.into(),
+            Type::I64 => self.ir.i64.into(),
+            Type::F32 => self.ir.f32.into(),
+            Type::F64 => self.ir.f64.into(),
         }
     }
 
-    /// The LLVM type of a wasm function: several results become a struct.
+    /// The LLVM type of a wasm value of one part.
+    pub fn one_part(&self, ty: ValueType) -> BasicTypeEnum<'ctx> {
+        match *self.parts(ty) {
+            [part] => self.part_type(part),
+            _ => unreachable!("{ty:?} has one part"),
+        }
+    }
+
+    /// The LLVM types of the parts of wasm values.
+    pub fn part_types(&self, types: &[ValueType]) -> Vec<BasicTypeEnum<'ctx>> {
+        types.iter().flat_map(|&ty| self.parts(ty)).map(|&ty| self.part_type(ty)).collect()
+    }
+
+    /// The LLVM type of a wasm function: several parts of results become a struct.
     pub fn function_type(&self, ty: &FuncType) -> FunctionType<'ctx> {
         let params: Vec<BasicMetadataTypeEnum<'ctx>> =
-            ty.params.iter().map(|&ty| self.value_type(ty).into()).collect();
-        match ty.results[..] {
-            [] => self.ir.context.void_type().fn_type(&params, false),
-            [result] => self.value_type(result).fn_type(&params, false),
-            _ => {
-                let fields: Vec<_> = ty.results.iter().map(|&ty| self.value_type(ty)).collect();
-                self.ir.context.struct_type(&fields, false).fn_type(&params, false)
-            }
+            self.part_types(&ty.params).into_iter().map(Into::into).collect();
+        match self.aggregate(&self.part_types(&ty.results)) {
+            None => self.ir.context.void_type().fn_type(&params, false),
+            Some(results) => results.fn_type(&params, false),
+        }
+    }
+
+    /// The LLVM type of several parts: that of the only one, or a struct; `None` for no parts.
+    pub fn aggregate(&self, parts: &[BasicTypeEnum<'ctx>]) -> Option<BasicTypeEnum<'ctx>> {
+        match *parts {
+            [] => None,
+            [part] => Some(part),
+            _ => Some(self.ir.context.struct_type(parts, false).into()),
         }
     }
 
@@ -155,16 +177,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
 
     /// `i64 @__wasm_ref_func.<index>()`.
     pub fn ref_function(&mut self, index: u32) -> FunctionValue<'ctx> {
-        let symbol = names::ref_func_symbol(index);
-        let known = self.others.contains_key(&symbol);
-        let function = self.helper(&symbol, self.ir.i64.fn_type(&[], false));
-        if !known {
-            for name in ["willreturn", "speculatable"] {
-                self.add_flag(function, name);
-            }
-            self.add_int_attribute(function, "memory", MEMORY_NONE);
-        }
-        function
+        self.pure_helper(&names::ref_func_symbol(index), self.ir.i64.fn_type(&[], false))
     }
 
     /// `i32 @__wasm_frame(i32 size, i32 align)`.
@@ -179,21 +192,13 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
-    /// `ptr @__wasm_memory_base()`, which [`crate::passes`] resolves.
-    pub fn memory_base_function(&mut self) -> FunctionValue<'ctx> {
+    /// The function that returns the base of a memory, see [`names::memory_base_symbol`].
+    pub fn memory_base_function(&mut self, memory: u32) -> FunctionValue<'ctx> {
         let ptr = self.ir.context.ptr_type(AddressSpace::default());
-        let known = self.others.contains_key(passes::MEMORY_BASE);
-        let function = self.helper(passes::MEMORY_BASE, ptr.fn_type(&[], false));
-        if !known {
-            for name in ["willreturn", "speculatable"] {
-                self.add_flag(function, name);
-            }
-            self.add_int_attribute(function, "memory", MEMORY_NONE);
-        }
-        function
+        self.pure_helper(&names::memory_base_symbol(memory), ptr.fn_type(&[], false))
     }
 
-    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`crate::statics`] replaces by an address or a number.
+    /// `i32 @__wasm_literal(i32, i32, i32)`, which [`wasm_program::statics`] replaces by an address or a number.
     pub fn literal_function(&mut self) -> FunctionValue<'ctx> {
         self.static_address_function();
         let i32 = self.ir.i32;

@@ -2,7 +2,7 @@
 //!
 //! Unless the target computes with them, a float is represented as an integer of its width: parameters, locals, loads,
 //! stores, constants and reinterpretations are moves of bits. Every other float operator is a trap; if it is to be an
-//! error, [`crate::survey`] has found the reachable ones. On a target with a float unit the operators become LLVM's,
+//! error, [`wasm_program::survey`] has found the reachable ones. On a target with a float unit the operators become LLVM's,
 //! with wasm's rules where the two differ: minimum and maximum propagate NaN and order zeros, rounding is to even, and
 //! conversions to integers check their range.
 
@@ -10,16 +10,11 @@ use inkwell::FloatPredicate;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
 use inkwell::values::{BasicValueEnum, FloatValue};
 use ssa::TrapCode;
+use wasm_program::module_info::ValueType;
+use wasm_program::options::Floats;
 use wasmparser::Operator;
 
 use super::Translator;
-use crate::module_info::ValueType;
-use crate::options::Floats;
-
-/// The name of an operator that computes with floats; `None` for all others.
-pub fn arithmetic(op: &Operator<'_>) -> Option<String> {
-    is_arithmetic(op).then(|| text_name(op))
-}
 
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
@@ -56,22 +51,6 @@ fn is_move(op: &Operator<'_>) -> bool {
 /// Whether an operator computes with a float or makes one.
 fn is_arithmetic(op: &Operator<'_>) -> bool {
     compare(op).is_some() || unary(op).is_some() || binary(op).is_some() || conversion(op).is_some()
-}
-
-/// The name of an operator in the text format, from its name in the parser: `F32DemoteF64` is
-/// `f32.demote_f64`.
-fn text_name(op: &Operator<'_>) -> String {
-    let name = format!("{op:?}");
-    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let (ty, rest) = name.split_at(3);
-    let mut text = format!("{}.", ty.to_lowercase());
-    for (at, c) in rest.char_indices() {
-        if c.is_ascii_uppercase() && at > 0 {
-            text.push('_');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }
 
 fn compare(op: &Operator<'_>) -> Option<FloatPredicate> {
@@ -184,7 +163,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn float_move(&mut self, op: &Operator<'_>) {
-        let (f32, f64) = (self.env.value_type(ValueType::F32), self.env.value_type(ValueType::F64));
+        let (f32, f64) = (self.env.one_part(ValueType::F32), self.env.one_part(ValueType::F64));
         let (i32, i64) = (self.ir().i32.into(), self.ir().i64.into());
         match *op {
             Operator::F32Const { value } => {
@@ -223,7 +202,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn float_constant(&mut self, bits: u64, ty: ValueType) -> BasicValueEnum<'ctx> {
         let int = if ty == ValueType::F32 { self.ir().i32 } else { self.ir().i64 };
         let value = int.const_int(bits, false);
-        match self.env.value_type(ty) {
+        match self.env.one_part(ty) {
             BasicTypeEnum::FloatType(ty) => {
                 self.ir().builder.build_bit_cast(value, ty, "").expect("widths match")
             }
@@ -286,7 +265,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let result = match conversion {
             Conversion::ToInt { bits, signed, saturating } => return self.truncate(bits, signed, saturating),
             Conversion::FromInt { bits, signed } => {
-                let value = self.stack.pop().expect("validated: an operand").into_int_value();
+                let value = self.stack.pop_one().into_int_value();
                 if signed {
                     builder.build_signed_int_to_float(value, float(bits), "")
                 } else {
@@ -294,13 +273,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 }
             }
             Conversion::Promote => {
-                let value = self.stack.pop().expect("validated: an operand").into_float_value();
+                let value = self.stack.pop_one().into_float_value();
                 let promoted = builder.build_float_ext(value, self.env.ir.f64, "");
                 // Demoting the result must not restore the signalling NaN.
                 return self.fence(promoted.expect("the builder is positioned"));
             }
             Conversion::Demote => {
-                let value = self.stack.pop().expect("validated: an operand").into_float_value();
+                let value = self.stack.pop_one().into_float_value();
                 builder.build_float_trunc(value, self.env.ir.f32, "")
             }
         };

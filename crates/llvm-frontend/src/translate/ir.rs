@@ -13,7 +13,7 @@ use inkwell::values::{
     PhiValue, PointerValue,
 };
 
-use crate::read::raw;
+use crate::llvm;
 
 /// The memory that a load or store accesses. Accesses to different spaces never overlap; type-based alias metadata
 /// tells LLVM so.
@@ -220,7 +220,7 @@ impl<'ctx> Ir<'ctx> {
 
     /// `getelementptr i8`, not `inbounds`.
     pub fn offset_bytes(&self, pointer: PointerValue<'ctx>, index: IntValue<'ctx>) -> PointerValue<'ctx> {
-        raw::offset_bytes(&self.builder, self.i8, pointer, index)
+        llvm::offset_bytes(&self.builder, self.i8, pointer, index)
     }
 
     /// Loads, with the given alignment in bytes.

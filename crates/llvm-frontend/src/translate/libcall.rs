@@ -1,6 +1,6 @@
 //! Compiler helpers: an operation in place of a call, where it has the same effect as the body.
 //!
-//! [`crate::libcalls`] gives the domain of arguments for which that holds. If the arguments of a call are known to be
+//! [`wasm_program::libcalls`] gives the domain of arguments for which that holds. If the arguments of a call are known to be
 //! in it, the operation replaces the call. Otherwise the function itself decides: it begins with a test of the domain,
 //! and branches to the operation or to its own body. Copies of a few bytes are worth a test at the call, because the
 //! operation is shorter than a call.
@@ -8,12 +8,13 @@
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
 use inkwell::values::{BasicValueEnum, FunctionValue, IntValue};
+use wasm_program::libcalls::{Libcall, Operation};
+use wasm_program::module_info::MAIN_MEMORY;
+use wasm_program::names;
+use wasm_program::options::{Bounds, OptLevel};
 
 use super::Translator;
 use super::ir::Space;
-use crate::libcalls::{Libcall, Operation};
-use crate::names;
-use crate::options::{Bounds, OptLevel};
 
 /// Copies and comparisons of at most this many bytes are made without a call.
 const INLINE_BYTES: u32 = 64;
@@ -29,7 +30,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             }
             Some(_) => self.call_body(index, libcall, &ints),
         };
-        self.stack.extend(result);
+        if let Some(result) = result {
+            self.push(result);
+        }
     }
 
     /// The beginning of a helper's body: the operation, in its domain. Returns whether the body is
@@ -103,7 +106,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// Whether two ranges are inside of memory.
     fn are_in_memory(&mut self, args: &[IntValue<'ctx>]) -> IntValue<'ctx> {
-        let size = self.memory_bytes();
+        let size = self.memory_bytes(MAIN_MEMORY);
         let ir = self.ir();
         let a_is_less = ir.icmp(IntPredicate::ULT, args[0], args[1]);
         let last = ir.select(a_is_less, args[1].into(), args[0].into()).into_int_value();
@@ -181,9 +184,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 let function = self.env.helper(division.symbol(), ty);
                 let operands: Vec<BasicValueEnum<'ctx>> = args[1..].iter().map(|&arg| arg.into()).collect();
                 let pair = self.ir().call(function, &operands).expect("the helper returns a pair");
-                self.unpack(pair, 2);
-                let (high, low) = (self.pop_int(), self.pop_int());
-                self.store_pair(args[0], low, high);
+                let halves = self.fields(pair, 2);
+                self.store_pair(args[0], halves[0].into_int_value(), halves[1].into_int_value());
                 None
             }
         }
@@ -206,15 +208,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn write_checked(&mut self, operation: Operation, args: &[IntValue<'ctx>]) {
-        self.check_memory_range(args[0], args[2]);
+        self.check_memory_range(MAIN_MEMORY, args[0], args[2]);
         match operation {
-            Operation::Memset => return self.set_bytes(args[0], args[1], args[2]),
-            _ => self.check_source_range(args[1], args[2]),
+            Operation::Memset => return self.set_bytes(MAIN_MEMORY, args[0], args[1], args[2]),
+            _ => self.check_source_range(MAIN_MEMORY, args[1], args[2]),
         }
-        match operation {
-            Operation::Memcpy => self.copy_bytes(args[0], args[1], args[2]),
-            _ => self.move_bytes(args[0], args[1], args[2]),
-        }
+        let (to, from) =
+            (self.memory_pointer(MAIN_MEMORY, args[0]), self.memory_pointer(MAIN_MEMORY, args[1]));
+        let builder = &self.ir().builder;
+        let built = match operation {
+            Operation::Memcpy => builder.build_memcpy(to, 1, from, 1, args[2]),
+            _ => builder.build_memmove(to, 1, from, 1, args[2]),
+        };
+        built.expect("alignments are powers of two");
     }
 
     fn compare_bytes(
@@ -223,7 +229,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         b: IntValue<'ctx>,
         length: IntValue<'ctx>,
     ) -> BasicValueEnum<'ctx> {
-        let (a, b) = (self.memory_pointer(a), self.memory_pointer(b));
+        let (a, b) = (self.memory_pointer(MAIN_MEMORY, a), self.memory_pointer(MAIN_MEMORY, b));
         let i32 = self.ir().i32;
         let ptr = self.ir().context.ptr_type(AddressSpace::default());
         let function =
@@ -232,8 +238,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn store_pair(&mut self, to: IntValue<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) {
-        self.check_memory_range(to, self.ir().c32(16));
-        let pointer = self.memory_pointer(to);
+        self.check_memory_range(MAIN_MEMORY, to, self.ir().c32(16));
+        let pointer = self.memory_pointer(MAIN_MEMORY, to);
         self.ir().store(Space::Memory, pointer, low.into(), 1);
         let pointer = self.ir().offset_bytes(pointer, self.ir().c32(8));
         self.ir().store(Space::Memory, pointer, high.into(), 1);

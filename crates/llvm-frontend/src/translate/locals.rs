@@ -7,30 +7,39 @@
 //! With a fused shadow stack the stack pointer is a local of every function that uses it. It starts at
 //! the top of the function's stack frame, and the function's own arithmetic finds its objects below that.
 
+use std::ops::Range;
+
 use inkwell::basic_block::BasicBlock;
 use inkwell::builder::Builder;
 use inkwell::types::BasicTypeEnum;
 use inkwell::values::{BasicValueEnum, FunctionValue, IntValue, PointerValue};
+use ssa::Type;
+use wasm_program::error::Error;
+use wasm_program::module_info::{ValueType, value_type};
+use wasm_program::names;
+use wasm_program::options::ConstValue;
+use wasm_program::program::GlobalPlan;
 use wasmparser::{FunctionBody, Operator};
 
 use super::Translator;
 use super::env::Env;
 use super::ir::Space;
-use crate::error::Error;
-use crate::module_info::{ValueType, value_type};
-use crate::names;
-use crate::options::ConstValue;
-use crate::program::GlobalPlan;
 
 /// Alignment of a stack frame: the alignment of the stack pointer in the C ABI.
 const FRAME_ALIGN: u32 = 16;
 
 /// The locals of the function under translation.
 pub struct Locals<'ctx> {
-    types: Vec<ValueType>,
+    /// By local: its first part, and one more entry for the end.
+    first_parts: Vec<usize>,
+    /// By part.
+    types: Vec<Type>,
+    /// By part.
     slots: Vec<Option<PointerValue<'ctx>>>,
     stack_pointer: Option<PointerValue<'ctx>>,
-    memory_base: Option<PointerValue<'ctx>>,
+    /// The address of each memory, once it is used.
+    memory_bases: Vec<Option<PointerValue<'ctx>>>,
+    /// By part of a parameter.
     params: Vec<BasicValueEnum<'ctx>>,
     entry: BasicBlock<'ctx>,
     builder: Builder<'ctx>,
@@ -47,10 +56,16 @@ impl<'ctx> Locals<'ctx> {
         function: FunctionValue<'ctx>,
         body: &FunctionBody<'_>,
     ) -> Result<Self, Error> {
-        let mut types = env.program.info.type_of(index).params.clone();
+        let mut first_parts = vec![0];
+        let mut types = Vec::new();
+        let mut add = |ty| {
+            types.extend(env.parts(ty));
+            first_parts.push(types.len());
+        };
+        env.program.info.type_of(index).params.iter().for_each(|&ty| add(ty));
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
-            types.resize(types.len() + count as usize, value_type(ty));
+            (0..count).for_each(|_| add(value_type(ty)));
         }
         let entry = env.ir.context.append_basic_block(function, "entry");
         let start = env.ir.context.append_basic_block(function, "");
@@ -59,10 +74,11 @@ impl<'ctx> Locals<'ctx> {
         env.ir.at_end(start);
         let slots = vec![None; types.len()];
         Ok(Self {
+            first_parts,
             types,
             slots,
             stack_pointer: None,
-            memory_base: None,
+            memory_bases: vec![None; env.program.memories.len()],
             params: function.get_params(),
             entry,
             builder,
@@ -75,14 +91,18 @@ impl<'ctx> Locals<'ctx> {
         self.builder.build_unconditional_branch(start).expect("the entry block is open");
     }
 
-    fn slot(&mut self, index: u32, ty: BasicTypeEnum<'ctx>) -> PointerValue<'ctx> {
-        let index = index as usize;
-        if let Some(slot) = self.slots[index] {
+    /// The parts of a local.
+    fn parts(&self, local: u32) -> Range<usize> {
+        self.first_parts[local as usize]..self.first_parts[local as usize + 1]
+    }
+
+    fn slot(&mut self, part: usize, ty: BasicTypeEnum<'ctx>) -> PointerValue<'ctx> {
+        if let Some(slot) = self.slots[part] {
             return slot;
         }
-        let value = self.params.get(index).copied().unwrap_or_else(|| ty.const_zero());
+        let value = self.params.get(part).copied().unwrap_or_else(|| ty.const_zero());
         let slot = self.new_slot(value);
-        self.slots[index] = Some(slot);
+        self.slots[part] = Some(slot);
         slot
     }
 
@@ -97,16 +117,16 @@ impl<'ctx> Locals<'ctx> {
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match *op {
         Operator::Nop => {}
-        Operator::Drop => drop(t.pop()),
+        Operator::Drop => drop(t.stack.pop()),
         Operator::Select | Operator::TypedSelect { .. } => t.select(),
         Operator::LocalGet { local_index } => t.local_get(local_index),
         Operator::LocalSet { local_index } => {
-            let value = t.pop();
-            t.local_set(local_index, value);
+            let parts = t.stack.pop();
+            t.local_set(local_index, &parts);
         }
         Operator::LocalTee { local_index } => {
-            let value = *t.stack.last().expect("validated: the operand stack is not empty");
-            t.local_set(local_index, value);
+            let parts = t.stack.top(1).to_vec();
+            t.local_set(local_index, &parts);
         }
         Operator::GlobalGet { global_index } => t.global_get(global_index),
         Operator::GlobalSet { global_index } => t.global_set(global_index),
@@ -126,25 +146,31 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     fn select(&mut self) {
         let condition = self.pop_condition();
-        let (no, yes) = (self.pop(), self.pop());
-        let value = self.ir().select(condition, yes, no);
-        self.push(value);
+        let (no, yes) = (self.stack.pop(), self.stack.pop());
+        let parts: Vec<_> =
+            yes.into_iter().zip(no).map(|(yes, no)| self.ir().select(condition, yes, no)).collect();
+        self.stack.push(parts);
     }
 
-    fn local_slot(&mut self, index: u32) -> (PointerValue<'ctx>, BasicTypeEnum<'ctx>) {
-        let ty = self.env.value_type(self.locals.types[index as usize]);
-        (self.locals.slot(index, ty), ty)
+    fn local_slot(&mut self, part: usize) -> (PointerValue<'ctx>, BasicTypeEnum<'ctx>) {
+        let ty = self.env.part_type(self.locals.types[part]);
+        (self.locals.slot(part, ty), ty)
     }
 
     fn local_get(&mut self, index: u32) {
-        let (slot, ty) = self.local_slot(index);
-        let value = self.ir().load(Space::Local, ty, slot, align_of(ty));
-        self.push(value);
+        let mut parts = Vec::new();
+        for part in self.locals.parts(index) {
+            let (slot, ty) = self.local_slot(part);
+            parts.push(self.ir().load(Space::Local, ty, slot, align_of(ty)));
+        }
+        self.stack.push(parts);
     }
 
-    fn local_set(&mut self, index: u32, value: BasicValueEnum<'ctx>) {
-        let (slot, ty) = self.local_slot(index);
-        self.ir().store(Space::Local, slot, value, align_of(ty));
+    fn local_set(&mut self, index: u32, parts: &[BasicValueEnum<'ctx>]) {
+        for (part, &value) in self.locals.parts(index).zip(parts) {
+            let (slot, ty) = self.local_slot(part);
+            self.ir().store(Space::Local, slot, value, align_of(ty));
+        }
     }
 
     fn global_get(&mut self, index: u32) {
@@ -153,43 +179,49 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let value = self.ir().load(Space::Local, self.ir().i32.into(), slot, 4);
             return self.push(value);
         }
-        match self.program().globals[index as usize] {
-            GlobalPlan::Constant(value) => {
-                let value = self.constant(value);
-                self.push(value);
-            }
-            GlobalPlan::Variable => {
-                let (pointer, ty) = self.global_variable(index);
-                let value = self.ir().load(Space::Variable, ty, pointer, align_of(ty));
-                match self.static_stack(index) {
-                    Some(bottom) => {
-                        let value = self.ir().add(value.into_int_value(), bottom);
-                        self.push(value);
-                    }
-                    None => self.push(value),
-                }
-            }
+        if let GlobalPlan::Constant(value) = self.program().globals[index as usize] {
+            let value = self.constant(value);
+            return self.push(value);
         }
+        let mut parts: Vec<_> = self
+            .global_variable(index)
+            .into_iter()
+            .map(|(pointer, ty)| self.ir().load(Space::Variable, ty, pointer, align_of(ty)))
+            .collect();
+        if let Some(bottom) = self.static_stack(index) {
+            parts[0] = self.ir().add(parts[0].into_int_value(), bottom).into();
+        }
+        self.stack.push(parts);
     }
 
     fn global_set(&mut self, index: u32) {
-        let value = self.pop();
+        let mut parts = self.stack.pop();
         if self.is_fused_stack_pointer(index) {
             let slot = self.stack_pointer_slot();
-            self.ir().store(Space::Local, slot, value, 4);
+            self.ir().store(Space::Local, slot, parts[0], 4);
             return;
         }
-        let (pointer, ty) = self.global_variable(index);
-        let value = match self.static_stack(index) {
-            Some(bottom) => self.ir().sub(value.into_int_value(), bottom).into(),
-            None => value,
-        };
-        self.ir().store(Space::Variable, pointer, value, align_of(ty));
+        let variable = self.global_variable(index);
+        if let Some(bottom) = self.static_stack(index) {
+            parts[0] = self.ir().sub(parts[0].into_int_value(), bottom).into();
+        }
+        for ((pointer, ty), value) in variable.into_iter().zip(parts) {
+            self.ir().store(Space::Variable, pointer, value, align_of(ty));
+        }
     }
 
-    fn global_variable(&mut self, index: u32) -> (PointerValue<'ctx>, BasicTypeEnum<'ctx>) {
-        let ty = self.env.value_type(self.program().info.globals[index as usize].ty);
-        (self.env.variable(names::global_symbol(index), ty, align_of(ty)), ty)
+    /// The parts of a variable: one after the other in memory, each with its type.
+    fn global_variable(&mut self, index: u32) -> Vec<(PointerValue<'ctx>, BasicTypeEnum<'ctx>)> {
+        let types = self.env.part_types(&[self.program().info.globals[index as usize].ty]);
+        let whole = self.env.aggregate(&types).expect("a value has a part");
+        let start = self.env.variable(names::global_symbol(index), whole, align_of(types[0]));
+        let mut offset = 0;
+        let part = |ty| {
+            let pointer = self.ir().offset_bytes(start, self.ir().c32(offset));
+            offset += align_of(ty);
+            (pointer, ty)
+        };
+        types.into_iter().map(part).collect()
     }
 
     fn is_fused_stack_pointer(&self, global: u32) -> bool {
@@ -215,15 +247,15 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         slot
     }
 
-    /// The address of linear memory, obtained in the entry block.
-    pub(super) fn memory_base(&mut self) -> PointerValue<'ctx> {
-        if let Some(base) = self.locals.memory_base {
+    /// The address of a linear memory, obtained in the entry block.
+    pub(super) fn memory_base(&mut self, memory: u32) -> PointerValue<'ctx> {
+        if let Some(base) = self.locals.memory_bases[memory as usize] {
             return base;
         }
-        let function = self.env.memory_base_function();
+        let function = self.env.memory_base_function(memory);
         let call = self.locals.builder.build_call(function, &[], "memory").expect("the entry block is open");
         let base = call.try_as_basic_value().basic().expect("it returns an address").into_pointer_value();
-        self.locals.memory_base = Some(base);
+        self.locals.memory_bases[memory as usize] = Some(base);
         base
     }
 
@@ -285,11 +317,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 }
 
-/// Natural alignment of a wasm value in bytes.
+/// Size and natural alignment in bytes of a part of a wasm value.
 pub fn align_of(ty: BasicTypeEnum<'_>) -> u32 {
     match ty {
         BasicTypeEnum::IntType(ty) => ty.get_bit_width() / 8,
         BasicTypeEnum::FloatType(ty) => ty.get_bit_width() / 8,
-        other => unreachable!("no wasm value has type {other}"),
+        other => unreachable!("no part has type {other}"),
     }
 }

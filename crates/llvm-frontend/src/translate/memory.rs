@@ -26,13 +26,14 @@ use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
 use inkwell::values::{BasicValue, BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use ssa::TrapCode;
-use wasmparser::{MemArg, Operator};
+use wasm_program::module_info::MAIN_MEMORY;
+use wasm_program::names;
+use wasm_program::options::Bounds;
+use wasm_program::program::SizePlan;
+use wasmparser::{MemArg, MemArgTarget, Operator};
 
 use super::Translator;
 use super::ir::Space;
-use crate::names;
-use crate::options::Bounds;
-use crate::program::SizePlan;
 
 /// The extension of a loaded integer to its full width.
 #[derive(Clone, Copy)]
@@ -81,11 +82,11 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
         Op::I32Store8 { memarg } | Op::I64Store8 { memarg } => t.store_narrow(memarg, i8),
         Op::I32Store16 { memarg } | Op::I64Store16 { memarg } => t.store_narrow(memarg, i16),
         Op::I64Store32 { memarg } => t.store_narrow(memarg, i32),
-        Op::MemorySize { .. } => t.memory_size(),
-        Op::MemoryGrow { .. } => t.memory_grow(),
-        Op::MemoryCopy { .. } => t.memory_copy(),
-        Op::MemoryFill { .. } => t.memory_fill(),
-        Op::MemoryInit { data_index, .. } => t.memory_init(data_index),
+        Op::MemorySize { mem } => t.memory_size(mem),
+        Op::MemoryGrow { mem } => t.memory_grow(mem),
+        Op::MemoryCopy { dst_mem, src_mem } => t.memory_copy(dst_mem, src_mem),
+        Op::MemoryFill { mem } => t.memory_fill(mem),
+        Op::MemoryInit { data_index, mem } => t.memory_init(data_index, mem),
         Op::DataDrop { data_index } => t.data_drop(data_index),
         _ => return false,
     }
@@ -145,9 +146,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let address = self.pop_int();
         match self.program().options.bounds {
             Bounds::Guard => {}
-            Bounds::Strict => self.check_access(address, memarg.offset, bytes, access),
+            Bounds::Strict => self.check_access(address, memarg, bytes, access),
             Bounds::Mask => {
-                let pointer = self.masked_pointer(address, memarg.offset as u32);
+                let pointer = self.masked_pointer(memory_of(memarg), address, memarg.offset as u32);
                 return Destination { pointer, is_device: false };
             }
         }
@@ -158,7 +159,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             address = self.word((constant as u32).wrapping_add(offset));
             offset = 0;
         }
-        let base = self.memory_pointer(address);
+        let base = self.memory_pointer(memory_of(memarg), address);
         let pointer = match offset {
             0 => base,
             offset => {
@@ -170,29 +171,35 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// The pointer to `address + offset` modulo the size of memory, a power of two.
-    fn masked_pointer(&mut self, address: IntValue<'ctx>, offset: u32) -> PointerValue<'ctx> {
-        let bytes = self.program().memory.expect("validated: there is a memory").min_bytes;
+    fn masked_pointer(&mut self, memory: u32, address: IntValue<'ctx>, offset: u32) -> PointerValue<'ctx> {
+        let bytes = self.program().memories[memory as usize].min_bytes;
         let sum = self.ir().add(address, self.ir().c32(offset));
         let masked = self.ir().and(sum, self.ir().c32(bytes.wrapping_sub(1)));
-        self.memory_pointer(masked)
+        self.memory_pointer(memory, masked)
     }
 
     /// The pointer to wasm address `address`.
-    pub(super) fn memory_pointer(&mut self, address: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let base = self.memory_base();
+    pub(super) fn memory_pointer(&mut self, memory: u32, address: IntValue<'ctx>) -> PointerValue<'ctx> {
+        let base = self.memory_base(memory);
         self.ir().offset_bytes(base, address)
     }
 
     /// Traps unless `bytes` bytes at `address + offset` are within memory, or are loaded from the arguments.
-    fn check_access(&mut self, address: IntValue<'ctx>, offset: u64, bytes: u32, access: Access) {
-        let outside = self.is_outside(address, offset + u64::from(bytes));
-        let reads_arguments = self.program().module.host_arguments.is_some();
+    fn check_access(&mut self, address: IntValue<'ctx>, memarg: MemArg, bytes: u32, access: Access) {
+        let offset = memarg.offset;
+        let outside = self.is_outside(memory_of(memarg), address, offset + u64::from(bytes));
+        let reads_arguments = self.reads_arguments(memory_of(memarg));
         if access == Access::Store || !reads_arguments || offset >= MAX_ARGUMENT_OFFSET {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
         }
         let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
         let check = self.env.in_arguments_function();
         self.trap_unless_argument(outside, check, &operands);
+    }
+
+    /// Whether loads from a memory may be from the arguments of an entry.
+    fn reads_arguments(&self, memory: u32) -> bool {
+        memory == MAIN_MEMORY && self.program().module.host_arguments.is_some()
     }
 
     /// Traps if `outside` holds and, according to `check`, the operands are not in the arguments.
@@ -216,9 +223,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Whether `address + span` is beyond the end of memory.
-    fn is_outside(&mut self, address: IntValue<'ctx>, span: u64) -> IntValue<'ctx> {
-        let plan = self.program().memory.expect("validated: there is a memory");
-        let bytes = self.memory_bytes();
+    fn is_outside(&mut self, memory: u32, address: IntValue<'ctx>, span: u64) -> IntValue<'ctx> {
+        let plan = self.program().memories[memory as usize];
+        let bytes = self.memory_bytes(memory);
         if span <= u64::from(plan.min_bytes) {
             let last = self.ir().sub(bytes, self.ir().c32(span as u32));
             self.ir().icmp(IntPredicate::UGT, address, last)
@@ -229,25 +236,25 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Current size of memory in bytes, an `i32`.
-    pub(super) fn memory_bytes(&mut self) -> IntValue<'ctx> {
-        let plan = self.program().memory.expect("validated: there is a memory");
+    pub(super) fn memory_bytes(&mut self, memory: u32) -> IntValue<'ctx> {
+        let plan = self.program().memories[memory as usize];
         if !plan.grows {
             return self.ir().c32(plan.min_bytes);
         }
         let i32 = self.ir().i32.into();
-        let pointer = self.env.variable(names::MEMORY_BYTES.to_owned(), i32, 4);
+        let pointer = self.env.variable(names::memory_bytes_symbol(memory), i32, 4);
         self.ir().load(Space::Variable, i32, pointer, 4).into_int_value()
     }
 
-    fn memory_size(&mut self) {
-        let plan = self.program().memory.expect("validated: there is a memory");
-        let bytes = self.memory_bytes();
+    fn memory_size(&mut self, memory: u32) {
+        let plan = self.program().memories[memory as usize];
+        let bytes = self.memory_bytes(memory);
         self.push(self.ir().lshr(bytes, self.ir().c32(plan.page_log2)));
     }
 
     /// `memory.grow` of a memory that can't grow: its size for 0 pages, -1 otherwise.
-    fn memory_grow(&mut self) {
-        let plan = self.program().memory.expect("validated: there is a memory");
+    fn memory_grow(&mut self, memory: u32) {
+        let plan = self.program().memories[memory as usize];
         let pages = self.pop_int();
         let i32 = self.ir().i32;
         if !plan.grows {
@@ -257,7 +264,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             return self.push(result);
         }
         let ty = i32.fn_type(&[i32.into()], false);
-        let function = self.env.helper(names::MEMORY_GROW, ty);
+        let function = self.env.helper(&names::memory_grow_symbol(memory), ty);
         let result = self.ir().call(function, &[pages.into()]).expect("it returns the old size");
         self.push(result);
     }
@@ -285,61 +292,56 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(size, i64))
     }
 
-    pub(super) fn check_memory_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
+    /// Traps unless a range is within a memory.
+    pub(super) fn check_memory_range(&mut self, memory: u32, start: IntValue<'ctx>, length: IntValue<'ctx>) {
         if self.program().options.bounds == Bounds::Guard {
             return;
         }
-        let size = self.memory_bytes();
+        let size = self.memory_bytes(memory);
         self.check_range(start, length, size, TrapCode::MemoryOutOfBounds);
     }
 
-    /// Traps unless a range that is only read is within memory or within the arguments.
-    pub(super) fn check_source_range(&mut self, start: IntValue<'ctx>, length: IntValue<'ctx>) {
-        let program = self.program();
-        if program.options.bounds != Bounds::Strict || program.module.host_arguments.is_none() {
-            return self.check_memory_range(start, length);
+    /// Traps unless a range that is only read is within a memory or within the arguments.
+    pub(super) fn check_source_range(&mut self, memory: u32, start: IntValue<'ctx>, length: IntValue<'ctx>) {
+        if self.program().options.bounds != Bounds::Strict || !self.reads_arguments(memory) {
+            return self.check_memory_range(memory, start, length);
         }
-        let size = self.memory_bytes();
+        let size = self.memory_bytes(memory);
         let outside = self.is_range_outside(start, length, size);
         let check = self.env.range_in_arguments_function();
         self.trap_unless_argument(outside, check, &[start, length]);
     }
 
-    fn memory_copy(&mut self) {
+    fn memory_copy(&mut self, to_memory: u32, from_memory: u32) {
         let (length, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
-        self.check_memory_range(to, length);
-        self.check_source_range(from, length);
-        self.move_bytes(to, from, length);
-    }
-
-    /// Copies within linear memory, without a check.
-    pub(super) fn move_bytes(&mut self, to: IntValue<'ctx>, from: IntValue<'ctx>, length: IntValue<'ctx>) {
-        let (to, from) = (self.memory_pointer(to), self.memory_pointer(from));
+        self.check_memory_range(to_memory, to, length);
+        self.check_source_range(from_memory, from, length);
+        let (to, from) = (self.memory_pointer(to_memory, to), self.memory_pointer(from_memory, from));
         self.ir().builder.build_memmove(to, 1, from, 1, length).expect("alignments are powers of two");
     }
 
-    /// Copies within linear memory between ranges that have no byte in common, without a check.
-    pub(super) fn copy_bytes(&mut self, to: IntValue<'ctx>, from: IntValue<'ctx>, length: IntValue<'ctx>) {
-        let (to, from) = (self.memory_pointer(to), self.memory_pointer(from));
-        self.ir().builder.build_memcpy(to, 1, from, 1, length).expect("alignments are powers of two");
-    }
-
-    fn memory_fill(&mut self) {
+    fn memory_fill(&mut self, memory: u32) {
         let (length, value, to) = (self.pop_int(), self.pop_int(), self.pop_int());
-        self.check_memory_range(to, length);
-        self.set_bytes(to, value, length);
+        self.check_memory_range(memory, to, length);
+        self.set_bytes(memory, to, value, length);
     }
 
-    /// Fills linear memory with the low byte of `value`, without a check.
-    pub(super) fn set_bytes(&mut self, to: IntValue<'ctx>, value: IntValue<'ctx>, length: IntValue<'ctx>) {
+    /// Fills a range of memory with the low byte of `value`, without a check.
+    pub(super) fn set_bytes(
+        &mut self,
+        memory: u32,
+        to: IntValue<'ctx>,
+        value: IntValue<'ctx>,
+        length: IntValue<'ctx>,
+    ) {
         let byte = self.ir().trunc(value, self.ir().i8);
-        let to = self.memory_pointer(to);
+        let to = self.memory_pointer(memory, to);
         self.ir().builder.build_memset(to, 1, byte, length).expect("the alignment is a power of two");
     }
 
-    fn memory_init(&mut self, segment: u32) {
+    fn memory_init(&mut self, segment: u32, memory: u32) {
         let (length, from, to) = (self.pop_int(), self.pop_int(), self.pop_int());
-        self.check_memory_range(to, length);
+        self.check_memory_range(memory, to, length);
         let plan = self.program().data_sizes[segment as usize];
         let size = self.size(plan, names::segment_size_symbol(segment));
         self.check_range(from, length, size, TrapCode::MemoryOutOfBounds);
@@ -350,7 +352,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let ty = self.ir().i8.array_type(bytes).into();
         let source = self.env.constant(names::segment_symbol(segment), ty, 1);
         let source = self.ir().offset_bytes(source, from);
-        let to = self.memory_pointer(to);
+        let to = self.memory_pointer(memory, to);
         self.ir().builder.build_memcpy(to, 1, source, 1, length).expect("alignments are powers of two");
     }
 
@@ -382,5 +384,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let pointer = self.env.variable(symbol, zero.get_type(), 4);
             self.ir().store(Space::Variable, pointer, zero, 4);
         }
+    }
+}
+
+/// The memory of an access.
+fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(memory) => memory,
+        MemArgTarget::Array(_) => unreachable!("validation refuses arrays"),
     }
 }

@@ -1,6 +1,6 @@
 //! wasm function bodies to LLVM IR.
 //!
-//! A body is translated in one pass over its operators with a stack of LLVM values and a stack of control
+//! A body is translated in one pass over its operators with a stack of operands ([`operands`]) and a stack of control
 //! frames, both explicit, so nesting costs no native stack. Locals are `alloca`s, made on first use, which
 //! LLVM's SROA turns into SSA values; block results are phis, made when the first branch reaches the block's
 //! end.
@@ -24,22 +24,24 @@ mod ir;
 mod libcall;
 mod locals;
 mod memory;
+mod operands;
 mod table;
 mod wide;
 
 use inkwell::basic_block::BasicBlock;
 use inkwell::values::{BasicValueEnum, IntValue};
 use ssa::TrapCode;
+use wasm_program::error::Error;
+use wasm_program::module_info::ValueType;
+use wasm_program::program::Program;
 use wasmparser::Operator;
 
-use crate::error::Error;
-use crate::program::Program;
 use control::Frame;
 use debug::Scope;
 use env::Env;
-pub use float::arithmetic as float_arithmetic;
 use ir::Ir;
 use locals::Locals;
+use operands::Operands;
 
 /// Values that the operators of any function may move, whatever its size.
 const BASE_BUDGET: usize = 1 << 20;
@@ -50,7 +52,7 @@ const BUDGET_PER_BYTE: usize = 32;
 struct Translator<'e, 'ctx, 'p> {
     env: &'e mut Env<'ctx, 'p>,
     index: u32,
-    stack: Vec<BasicValueEnum<'ctx>>,
+    stack: Operands<BasicValueEnum<'ctx>>,
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
@@ -79,7 +81,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     let mut translator = Translator {
         env,
         index,
-        stack: Vec::new(),
+        stack: Operands::default(),
         frames: Vec::new(),
         locals,
         trap_blocks: Vec::new(),
@@ -154,20 +156,27 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         }
     }
 
+    /// Pushes an operand of one part.
     fn push(&mut self, value: impl Into<BasicValueEnum<'ctx>>) {
-        self.stack.push(value.into());
+        self.stack.push([value.into()]);
     }
 
+    /// Pushes operands of the given types, whose parts follow each other in `parts`.
+    fn push_all(&mut self, types: &[ValueType], parts: Vec<BasicValueEnum<'ctx>>) {
+        let mut parts = parts.into_iter();
+        for &ty in types {
+            let count = self.env.parts(ty).len();
+            self.stack.push(parts.by_ref().take(count));
+        }
+    }
+
+    /// Pops an operand of one part.
     fn pop(&mut self) -> BasicValueEnum<'ctx> {
-        self.stack.pop().expect("validated: the operand stack is not empty")
+        self.stack.pop_one()
     }
 
     fn pop_int(&mut self) -> IntValue<'ctx> {
         self.pop().into_int_value()
-    }
-
-    fn pop_many(&mut self, count: usize) -> Vec<BasicValueEnum<'ctx>> {
-        self.stack.split_off(self.stack.len() - count)
     }
 
     /// Pushes an `i1` as the `i32` that wasm has.

@@ -6,12 +6,12 @@
 use inkwell::IntPredicate;
 use inkwell::values::{IntValue, PointerValue};
 use ssa::TrapCode;
+use wasm_program::names;
+use wasm_program::program::SizePlan;
 use wasmparser::Operator;
 
 use super::Translator;
 use super::ir::Space;
-use crate::names;
-use crate::program::SizePlan;
 
 /// log2 of the size of a reference in bytes.
 const ENTRY_LOG2: u32 = 3;
@@ -28,7 +28,7 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
             t.push_bool(null);
         }
         Operator::RefFunc { function_index } => {
-            let value = t.constant(crate::options::ConstValue::Func(function_index));
+            let value = t.constant(wasm_program::options::ConstValue::Func(function_index));
             t.push(value);
         }
         Operator::TableGet { table } => {

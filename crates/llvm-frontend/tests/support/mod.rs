@@ -1,13 +1,31 @@
 //! Compiling text modules and running them in the SSA interpreter.
 
-use llvm_frontend::{Bounds, ConstValue, Error, Floats, OptLevel, Options, ShadowStack, Target, compile};
+use llvm_frontend::{
+    Bounds, ConstValue, Error, Floats, MemoryOwner, OptLevel, Options, ShadowStack, TargetDescription,
+    compile,
+};
+use runtime::llvm::Growth;
 use ssa::interp::{Interpreter, Memory, Stop};
 use ssa::{ExportItem, FuncId, Module};
+
+/// A machine with 64-bit registers whose memory grows.
+#[allow(dead_code, reason = "not every test file uses every helper")]
+const MACHINE: TargetDescription = TargetDescription {
+    triple: "riscv64-unknown-none-elf",
+    cpu: "generic-rv64",
+    features: "+m,+zbb,+zicond,+unaligned-scalar-mem,+no-default-unroll",
+    data_layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
+    propagates_arguments: false,
+    access_granule: 4096,
+    memory_owner: MemoryOwner::Machine,
+    growth: Growth::GROW_HEAP,
+    shares_tables: false,
+};
 
 /// Options of a test: one level, everything else as by default.
 #[allow(dead_code, reason = "not every test file uses every helper")]
 pub fn options(level: OptLevel) -> Options {
-    Options { level, ..Options::new(Target::PvmV08) }
+    Options { level, ..Options::new(MACHINE) }
 }
 
 /// The combinations under which behaviour is checked.

@@ -1,8 +1,10 @@
 //! Options of the PVM.
 
 pub use llvm_frontend::OptLevel;
+use llvm_frontend::{MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
+use runtime::llvm::Growth;
 pub use target_pvm::entries::START_ENTRY;
 use target_pvm::memory::MACHINE_STACK;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
@@ -113,10 +115,6 @@ impl PvmOptions {
 
     /// The frontend's options that depend on these.
     pub(super) fn frontend(&self) -> llvm_frontend::Options {
-        let target = match self.gp {
-            GpVersion::V072 => llvm_frontend::Target::PvmV072,
-            GpVersion::V08 => llvm_frontend::Target::PvmV08,
-        };
         let bounds = match self.bounds {
             PvmBounds::Guard => llvm_frontend::Bounds::Guard,
             PvmBounds::Strict => llvm_frontend::Bounds::Strict,
@@ -128,7 +126,7 @@ impl PvmOptions {
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             shadow_stack_limit: Some(self.stack_size.unwrap_or(LAYOUT.max_stack() - MACHINE_STACK)),
-            ..llvm_frontend::Options::new(target)
+            ..llvm_frontend::Options::new(description(self.gp))
         }
     }
 
@@ -151,5 +149,26 @@ impl PvmOptions {
             layout: LAYOUT,
             threads: options.thread_count(),
         }
+    }
+}
+
+/// The frontend's view of the PVM.
+///
+/// LLVM has no PVM target, so it sees RISC-V with the extensions whose instructions PVM has, too. `no-default-unroll`
+/// replaces LLVM's default, which unrolls nothing at run time, by the heuristics of the target.
+fn description(gp: GpVersion) -> TargetDescription {
+    TargetDescription {
+        triple: "riscv64-unknown-none-elf",
+        cpu: "generic-rv64",
+        features: "+m,+zbb,+zicond,+unaligned-scalar-mem,+no-default-unroll",
+        data_layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
+        propagates_arguments: false,
+        access_granule: pvm_isa::spi::PAGE_SIZE,
+        memory_owner: MemoryOwner::Machine,
+        growth: match gp {
+            GpVersion::V072 => Growth::SBRK,
+            GpVersion::V08 => Growth::GROW_HEAP,
+        },
+        shares_tables: false,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use llvm_frontend::{Constants, ShadowStack};
+use llvm_frontend::{Constants, MemoryOwner, ShadowStack, TargetDescription};
+use runtime::llvm::Growth;
 use target_thumb::MemoryShape;
 pub use target_thumb::cpu::Architecture;
 pub use target_thumb::{Cpu, InitialData, MemoryMode, Trap, UnknownCpu};
@@ -126,7 +127,6 @@ impl ThumbOptions {
 
     /// The frontend's options that depend on these.
     pub(super) fn frontend(&self) -> llvm_frontend::Options {
-        let target = llvm_frontend::Target::Thumb { cpu: self.cpu.llvm_name() };
         let bounds = match self.resolved_bounds() {
             ThumbBounds::None | ThumbBounds::Mpu => llvm_frontend::Bounds::Guard,
             ThumbBounds::Check => llvm_frontend::Bounds::Strict,
@@ -139,7 +139,7 @@ impl ThumbOptions {
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
             source_locations: self.debug == Debug::Lines,
-            ..llvm_frontend::Options::new(target)
+            ..llvm_frontend::Options::new(description(self.cpu))
         }
     }
 
@@ -185,5 +185,21 @@ impl ThumbOptions {
             },
             threads: options.thread_count(),
         }
+    }
+}
+
+/// The frontend's view of a core.
+fn description(cpu: Cpu) -> TargetDescription {
+    TargetDescription {
+        triple: "thumbv7m-none-eabi",
+        cpu: cpu.llvm_name(),
+        features: "",
+        data_layout: None,
+        propagates_arguments: true,
+        // The finest region of memory protection.
+        access_granule: 32,
+        memory_owner: MemoryOwner::Linker,
+        growth: Growth::RESERVED,
+        shares_tables: true,
     }
 }

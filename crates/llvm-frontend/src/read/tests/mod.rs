@@ -14,9 +14,9 @@ use inkwell::module::Module as LlvmModule;
 use inkwell::types::{AnyTypeEnum, BasicTypeEnum};
 use ssa::interp::{Interpreter, Memory, Options, Stop};
 use ssa::{DataKind, DataObject, FuncDecl, FuncId, FuncKind, IdVec, LinearMemory, Module, Signature, Type};
+use wasm_program::names::{self, Callee, Names};
 
 use super::{ReadContext, Unsupported, read_functions};
-use crate::names::{self, Callee, Names};
 
 /// Parses LLVM IR text.
 fn parse<'c>(context: &'c Context, text: &str) -> LlvmModule<'c> {

@@ -1,0 +1,139 @@
+//! Source locations of wasm code, from the DWARF sections of the input.
+//!
+//! Compilers put DWARF into custom sections of the same names as in object files; an address in them is a byte offset
+//! in the code section. Linkers keep the DWARF of dropped functions, with addresses outside of the code. Tools that
+//! change linked modules may keep DWARF unchanged, so that its addresses are wrong: see [`lines`].
+//!
+//! [`SourceMap::read`] assigns a source location to each piece of a function's body, once. From then on only ids of
+//! locations travel with the code ([`ssa::SourceLoc`]): LLVM carries them as line numbers (`llvm-frontend`), so
+//! two instructions from one location are on one line for LLVM, and the reader converts the line numbers back.
+//!
+//! Debug information never influences code. So faulty DWARF causes a warning, and the code then has no locations.
+
+mod lines;
+mod names;
+
+use ssa::{SourceLoc, Sources, Subprogram, SubprogramData};
+
+use crate::module_info::ModuleInfo;
+use lines::Sequence;
+
+/// The input of DWARF readers.
+type Bytes<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;
+
+/// An address at which the source location changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Row {
+    /// Byte offset in the code section.
+    address: u64,
+    /// The location of the code from here on, if it has one.
+    loc: Option<SourceLoc>,
+}
+
+/// The source location of every byte of code.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SourceMap {
+    /// Byte offset of the code section in the input.
+    code_start: u64,
+    /// By address, ascending.
+    rows: Vec<Row>,
+    /// By wasm function.
+    subprograms: Vec<Option<Subprogram>>,
+}
+
+impl SourceMap {
+    /// Reads the DWARF of a module; `None` if it has none, or, with a warning, if it is malformed.
+    pub fn read(info: &ModuleInfo, wasm: &[u8]) -> Option<(Self, Sources)> {
+        let section = |name: &str| {
+            let known = info.custom_sections.iter().find(|(known, _)| known == name);
+            known.map_or(&[][..], |(_, range)| &wasm[range.clone()])
+        };
+        if section(".debug_line").is_empty() || section(".debug_info").is_empty() {
+            return None;
+        }
+        let load = |id: gimli::SectionId| Ok(Bytes::new(section(id.name()), gimli::LittleEndian));
+        let result = gimli::Dwarf::load(load).and_then(|dwarf| Self::from_dwarf(info, &dwarf));
+        match result {
+            Ok((map, sources)) => (!map.rows.is_empty()).then_some((map, sources)),
+            Err(error) => {
+                tracing::warn!("the DWARF sections are malformed and are ignored: {error}");
+                None
+            }
+        }
+    }
+
+    fn from_dwarf(info: &ModuleInfo, dwarf: &gimli::Dwarf<Bytes<'_>>) -> gimli::Result<(Self, Sources)> {
+        let mut sources = Sources::default();
+        let mut sequences = Vec::new();
+        let mut names = names::Names::default();
+        let mut ids = lines::SourceIds::default();
+        let mut units = dwarf.units();
+        while let Some(header) = units.next()? {
+            let unit = dwarf.unit(header)?;
+            if let Some(program) = unit.line_program.clone() {
+                let unit_ref = unit.unit_ref(dwarf);
+                let id = sources.units.push(names::unit(unit_ref)?);
+                let mut reader = lines::Reader::new(unit_ref, &mut ids, &mut sources);
+                sequences.extend(reader.sequences(id, program.clone())?);
+                names.read(&mut reader, program.header())?;
+            }
+        }
+        let mut map = Self { code_start: info.code_start as u64, ..Self::default() };
+        let bodies = info.functions[info.imported_functions()..].iter();
+        let address = |offset: usize| (offset as u64).saturating_sub(map.code_start);
+        let bodies = bodies.map(|function| address(function.body.start)..address(function.body.end));
+        let sequences = lines::of_functions(sequences, &bodies.collect::<Vec<_>>());
+        map.rows = sequences.iter().flat_map(Sequence::rows).collect();
+        map.find_subprograms(info, &sequences, &names, &mut sources);
+        Ok((map, sources))
+    }
+
+    fn find_subprograms(
+        &mut self,
+        info: &ModuleInfo,
+        sequences: &[Sequence],
+        names: &names::Names,
+        sources: &mut Sources,
+    ) {
+        for function in &info.functions {
+            let start = (function.body.start as u64).saturating_sub(self.code_start);
+            let end = (function.body.end as u64).saturating_sub(self.code_start);
+            let at = sequences.partition_point(|sequence| sequence.end() <= start);
+            let sequence = sequences.get(at).filter(|sequence| sequence.start() < end);
+            let subprogram = sequence.map(|sequence| {
+                let known = names.at(start);
+                let declaration = known.and_then(|known| known.declaration);
+                let begin = self.loc(start).or(declaration).or_else(|| self.first_loc(start, end));
+                sources.subprograms.push(SubprogramData {
+                    unit: sequence.unit,
+                    name: known.and_then(|known| known.name.clone()),
+                    linkage_name: known.and_then(|known| known.linkage_name.clone()),
+                    declaration,
+                    start: begin,
+                })
+            });
+            self.subprograms.push(subprogram);
+        }
+    }
+
+    /// The source function that corresponds to a wasm function.
+    pub fn subprogram(&self, function: u32) -> Option<Subprogram> {
+        self.subprograms[function as usize]
+    }
+
+    /// The location of the operator at a byte offset of the input.
+    pub fn loc_at(&self, offset: usize) -> Option<SourceLoc> {
+        self.loc((offset as u64).checked_sub(self.code_start)?)
+    }
+
+    /// The first location of the code between two addresses.
+    fn first_loc(&self, start: u64, end: u64) -> Option<SourceLoc> {
+        let from = self.rows.partition_point(|row| row.address < start);
+        self.rows[from..].iter().take_while(|row| row.address < end).find_map(|row| row.loc)
+    }
+
+    fn loc(&self, address: u64) -> Option<SourceLoc> {
+        let after = self.rows.partition_point(|row| row.address <= address);
+        self.rows[after.checked_sub(1)?].loc
+    }
+}

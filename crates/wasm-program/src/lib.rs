@@ -1,0 +1,56 @@
+//! A wasm module as a planned program: everything that is decided before code is translated.
+//!
+//! A module is validated and its declarations are collected ([`ModuleInfo`]). Facts about the whole module are
+//! gathered, its compiler helpers, its C stack and its static data are recognised, and every entity gets an id and a
+//! symbol. The result is a [`Program`], plain data that all parts of translation share.
+//!
+//! This crate knows nothing of LLVM, so it builds and is tested without it.
+
+pub mod error;
+pub mod options;
+pub mod target;
+
+pub mod module_info;
+mod refused;
+
+pub mod dwarf;
+pub mod facts;
+mod floats;
+pub mod libcalls;
+pub mod relocations;
+pub mod shadow_stack;
+pub mod statics;
+pub mod survey;
+
+pub mod memories;
+pub mod names;
+pub mod program;
+pub mod types;
+
+pub use error::Error;
+pub use module_info::ModuleInfo;
+pub use options::Options;
+pub use program::Program;
+pub use survey::Demands;
+
+use facts::Facts;
+
+/// Plans the program of a wasm binary, after `check` has seen the module's requirements, and hands it to `then`.
+///
+/// # Errors
+/// [`Error`] names the fault in the input, or the part that is not supported with these options; and the errors of
+/// `check` and `then`. `check` should refuse at least what [`Demands::check`] refuses.
+pub fn with_program<T, E: From<Error>>(
+    wasm: &[u8],
+    options: &Options,
+    check: impl FnOnce(&Demands) -> Result<(), E>,
+    then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
+) -> Result<T, E> {
+    let info = ModuleInfo::parse(wasm)?;
+    check(&survey::survey(&info, wasm, options)?)?;
+    let facts = Facts::collect(&info, wasm)?;
+    let libcalls = libcalls::recognise(&info, wasm);
+    let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
+    let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
+    Ok(then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)?)
+}

@@ -1,0 +1,615 @@
+//! The plan of the program, shared by all parts: ids, symbols, sizes and initial contents.
+//!
+//! [`Program::new`] numbers all entities before translation. Functions keep their wasm index as
+//! [`FuncId`]; runtime functions and intrinsics of the target follow. Every entity with an address becomes a data
+//! object. Sizes that can't change at run time are plain numbers in the plans here, and the translator writes
+//! them into the code as constants.
+//!
+//! Signatures are numbered per distinct *wasm* type, so that `call_indirect` distinguishes types that differ in
+//! wasm but are equal after lowering (an `externref` and an `i64`).
+
+use std::collections::BTreeMap;
+
+use runtime::llvm::HELPERS;
+use ssa::{
+    DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
+    Relocation, Segment, SigId, Signature, StoredAddress, Type,
+};
+
+use crate::dwarf::SourceMap;
+use crate::error::Error;
+use crate::facts::Facts;
+use crate::libcalls::Libcall;
+use crate::memories::MemoryPlan;
+use crate::module_info::{
+    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
+};
+use crate::names::{self, Callee, Names};
+use crate::options::{Bounds, ConstValue, Options};
+use crate::relocations::{LINKER_GLOBALS, Relocations};
+use crate::shadow_stack::StackPlan;
+use crate::statics::{self, StaticPlan};
+use crate::types::lower_signature;
+
+/// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
+/// growing further fails.
+pub const TABLE_RESERVE: u64 = 8192;
+
+/// The representation of a global.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GlobalPlan {
+    /// It never changes.
+    Constant(ConstValue),
+    /// It is a variable.
+    Variable,
+}
+
+/// A size that is fixed or kept in a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SizePlan {
+    /// Always this.
+    Fixed(u32),
+    /// In the `i32` variable that goes with the object.
+    Variable,
+}
+
+/// The layout of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TablePlan {
+    /// Maximum number of entries.
+    pub capacity: u32,
+    /// Current size in entries.
+    pub size: SizePlan,
+}
+
+/// All facts that are known before translation. Read-only from then on, and shared by all threads.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The input.
+    pub wasm: &'a [u8],
+    /// Its declarations.
+    pub info: &'a ModuleInfo,
+    /// Facts about its functions.
+    pub facts: &'a Facts,
+    /// The caller's options.
+    pub options: &'a Options,
+    /// Symbols to ids.
+    pub names: Names,
+    /// Declarations, data and exports; no bodies.
+    pub module: ssa::Module,
+    /// Per wasm type.
+    pub signatures: Vec<SigId>,
+    /// Per global.
+    pub globals: Vec<GlobalPlan>,
+    /// Per table.
+    pub tables: Vec<TablePlan>,
+    /// Per memory.
+    pub memories: Vec<MemoryPlan>,
+    /// Per data segment: bytes that `memory.init` may copy.
+    pub data_sizes: Vec<SizePlan>,
+    /// Per element segment: entries that `table.init` may copy.
+    pub element_sizes: Vec<SizePlan>,
+    /// Per function: the compiler helper it was found to be.
+    pub libcalls: Vec<Option<Libcall>>,
+    /// The fused shadow stack, if it was recognised.
+    pub stack: Option<StackPlan>,
+    /// Static data, if linear memory is the machine's memory.
+    pub statics: Option<StaticPlan>,
+    /// The source locations of the code, if they are requested and known.
+    pub source_map: Option<SourceMap>,
+}
+
+impl<'a> Program<'a> {
+    /// Plans the program.
+    ///
+    /// # Errors
+    /// A segment out of bounds, an imported global without a value, or a size that no target supports.
+    pub fn new(
+        wasm: &'a [u8],
+        info: &'a ModuleInfo,
+        facts: &'a Facts,
+        options: &'a Options,
+        libcalls: Vec<Option<Libcall>>,
+        stack: Option<StackPlan>,
+        statics: Option<StaticPlan>,
+    ) -> Result<Self, Error> {
+        let mut program = Self {
+            wasm,
+            info,
+            facts,
+            options,
+            names: Names::new(),
+            module: ssa::Module::default(),
+            signatures: Vec::new(),
+            globals: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            data_sizes: Vec::new(),
+            element_sizes: Vec::new(),
+            libcalls,
+            stack,
+            statics,
+            source_map: None,
+        };
+        program.read_sources();
+        program.add_signatures();
+        program.add_functions();
+        let values = program.global_values()?;
+        let globals = program.add_globals(&values);
+        let memories = program.add_memories(&values)?;
+        let tables = program.add_tables(&values)?;
+        program.add_passive_segments(&values);
+        program.add_statics();
+        program.add_exports(&globals, &tables, &memories);
+        Ok(program)
+    }
+
+    fn read_sources(&mut self) {
+        let known = self.options.source_locations.then(|| SourceMap::read(self.info, self.wasm));
+        if let Some((map, sources)) = known.flatten() {
+            self.source_map = Some(map);
+            self.module.sources = Some(Box::new(sources));
+        }
+    }
+
+    fn add_signatures(&mut self) {
+        let mut known: BTreeMap<&FuncType, SigId> = BTreeMap::new();
+        for ty in &self.info.types {
+            let id = *known.entry(ty).or_insert_with(|| {
+                let signature = lower_signature(ty, self.options.floats);
+                let id = self.module.signatures.push(signature.clone());
+                self.names.add_signature(signature, id);
+                id
+            });
+            self.signatures.push(id);
+        }
+    }
+
+    fn add_functions(&mut self) {
+        let mut seen = BTreeMap::<String, u32>::new();
+        for (index, function) in (0u32..).zip(&self.info.functions) {
+            let kind = function.import.clone().map_or(FuncKind::Local, FuncKind::Import);
+            let mut name = self.info.function_name(index);
+            let uses = seen.entry(name.clone()).or_default();
+            *uses += 1;
+            if *uses > 1 {
+                name = format!("{name}#{index}");
+            }
+            let sig = self.signatures[function.ty as usize];
+            let id = self.add_function(FuncDecl { name, sig, kind });
+            self.names.add_callee(names::function_symbol(index), Callee::Function(id));
+            self.names.add_callee(names::ref_func_symbol(index), Callee::FuncRef(id));
+        }
+        self.declare_runtime();
+    }
+
+    /// Declares the functions of the runtime, and the function that the target implements for growing memory.
+    fn declare_runtime(&mut self) {
+        let grows: Vec<String> =
+            (0u32..).zip(&self.info.memories).map(|(n, _)| names::memory_grow_symbol(n)).collect();
+        for symbol in grows {
+            self.declare(&symbol, &[Type::I32], &[Type::I32], FuncKind::Local);
+        }
+        for helper in &HELPERS {
+            self.declare(helper.symbol, helper.params, helper.results, FuncKind::Local);
+        }
+        if let Some(symbol) = self.options.target.growth.intrinsic {
+            self.declare(symbol, &[Type::I32], &[Type::I32], FuncKind::Intrinsic(symbol.to_owned()));
+        }
+    }
+
+    fn declare(&mut self, symbol: &str, params: &[Type], results: &[Type], kind: FuncKind) {
+        let sig = self.intern(Signature { params: params.to_vec(), results: results.to_vec() });
+        let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
+        self.names.add_callee(symbol, Callee::Function(id));
+    }
+
+    /// Whether loads may read the argument bytes of an entry.
+    fn reads_host_arguments(&self) -> bool {
+        let takes_pointer = |export: &ExportInfo| match export.kind {
+            ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
+            _ => false,
+        };
+        self.options.host_arguments.is_some()
+            && self.options.bounds == Bounds::Strict
+            && self.info.exports.iter().any(takes_pointer)
+    }
+
+    fn add_function(&mut self, decl: FuncDecl) -> FuncId {
+        self.module.functions.push(None);
+        self.module.decls.push(decl)
+    }
+
+    fn intern(&mut self, signature: Signature) -> SigId {
+        let id = self.module.intern_signature(signature.clone());
+        self.names.add_signature(signature, id);
+        id
+    }
+
+    fn add_data(&mut self, symbol: String, object: DataObject) -> DataId {
+        let id = self.module.data.push(object);
+        self.names.add_data(symbol, id);
+        id
+    }
+
+    fn add_variable(&mut self, symbol: String, value: u32) {
+        let object = DataObject::new(&symbol, DataKind::Variable, 4, 4, value.to_le_bytes().to_vec());
+        self.add_data(symbol, object);
+    }
+
+    fn global_values(&self) -> Result<Vec<ConstValue>, Error> {
+        let mut values = Vec::with_capacity(self.info.globals.len());
+        for global in &self.info.globals {
+            let value = match &global.import {
+                Some(import) => imported_value(import, global, self.options)?,
+                None => evaluate(&global.init, &values),
+            };
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn add_globals(&mut self, values: &[ConstValue]) -> Vec<Option<DataId>> {
+        let mut ids = Vec::new();
+        let mut exported = vec![false; self.info.globals.len()];
+        for export in &self.info.exports {
+            if let ExportKind::Global(index) = export.kind {
+                exported[index as usize] = true;
+            }
+        }
+        for (index, (global, &value)) in (0u32..).zip(self.info.globals.iter().zip(values)) {
+            let i = index as usize;
+            let shared = global.mutable && (exported[i] || global.import.is_some());
+            let variable = shared || self.facts.global_written[i];
+            self.globals.push(if variable { GlobalPlan::Variable } else { GlobalPlan::Constant(value) });
+            if !variable && !exported[i] {
+                ids.push(None);
+                continue;
+            }
+            let symbol = names::global_symbol(index);
+            let kind = if variable { DataKind::Variable } else { DataKind::Constant };
+            let stack = self.statics.as_ref().and_then(|plan| plan.stack);
+            let value = match stack.filter(|stack| stack.global == index) {
+                // A stack pointer in memory counts from the bottom of its stack.
+                Some(stack) => ConstValue::I32(stack.size as i32),
+                None => value,
+            };
+            let (bytes, func) = bytes_of(value);
+            let size = bytes.len() as u32;
+            let mut object = DataObject::new(&symbol, kind, size, size, bytes);
+            object.relocs.extend(func.map(|func| Relocation { offset: 0, func }));
+            ids.push(Some(self.add_data(symbol, object)));
+        }
+        ids
+    }
+
+    fn add_memories(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
+        let mut ids = Vec::new();
+        for (index, memory) in (0u32..).zip(&self.info.memories) {
+            let plan = MemoryPlan::new(memory, self.options, self.facts.memory_grows[index as usize])?;
+            let MemoryPlan { min_bytes, grows, .. } = plan;
+            self.memories.push(plan);
+            let stack = self.stack.as_ref().filter(|_| index == MAIN_MEMORY);
+            let linear = LinearMemory {
+                min_bytes: min_bytes.into(),
+                max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
+                page_log2: memory.page_log2,
+                segments: self.active_data(index, globals, min_bytes.into())?,
+                grows,
+                native_stack: stack.map(|stack| stack.initial),
+            };
+            let symbol = names::memory_symbol(index);
+            let object = DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new());
+            ids.push(self.add_data(symbol, object));
+            if grows {
+                self.add_variable(names::memory_bytes_symbol(index), min_bytes);
+            }
+        }
+        if !ids.is_empty() && self.reads_host_arguments() {
+            let symbol = names::ARGUMENT_LIMITS;
+            let limits = DataObject::new(symbol, DataKind::Variable, 16, 4, Vec::new());
+            self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
+        }
+        Ok(ids)
+    }
+
+    /// The segments of a memory of `size` bytes that are copied at start.
+    fn active_data(&self, memory: u32, globals: &[ConstValue], size: u64) -> Result<Vec<Segment>, Error> {
+        let mut segments = Vec::new();
+        for (index, data) in (0u32..).zip(&self.info.data) {
+            let SegmentMode::Active(target, offset) = &data.mode else { continue };
+            if *target != memory {
+                continue;
+            }
+            let offset = evaluate_offset(offset, globals);
+            let length = data.bytes.len() as u64;
+            if u64::from(offset) + length > size {
+                return Err(Error::SegmentOutOfBounds {
+                    kind: "data",
+                    index,
+                    offset: offset.into(),
+                    length,
+                    size,
+                    is_imported_memory: self.info.memories[memory as usize].import.is_some(),
+                });
+            }
+            segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
+        }
+        Ok(segments)
+    }
+
+    fn add_tables(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
+        let mut contents = self.active_elements(globals)?;
+        let mut ids = Vec::new();
+        for (index, table) in (0u32..).zip(&self.info.tables) {
+            let grows = self.facts.table_grows[index as usize];
+            let reserve = if grows { TABLE_RESERVE } else { 0 };
+            let capacity = table.max.map_or(table.min + reserve, |max| max.min(table.min + reserve));
+            let too_large = || Error::Unsupported {
+                function: None,
+                offset: 0,
+                what: format!("a table of {} entries", table.min),
+            };
+            let capacity = u32::try_from(capacity).ok().filter(|n| *n < 1 << 28).ok_or_else(too_large)?;
+            let min = table.min as u32;
+            self.tables.push(TablePlan {
+                capacity,
+                size: if grows { SizePlan::Variable } else { SizePlan::Fixed(min) },
+            });
+            if grows {
+                self.add_variable(names::table_size_symbol(index), min);
+            }
+            let symbol = names::table_symbol(index);
+            let mut object = DataObject::new(&symbol, DataKind::Table, capacity * 8, 8, Vec::new());
+            let entries = std::mem::take(&mut contents[index as usize]);
+            object.relocs = relocations(entries);
+            ids.push(self.add_data(symbol, object));
+        }
+        Ok(ids)
+    }
+
+    /// Initial entries of every table: later segments win, a null entry erases an earlier one.
+    fn active_elements(&self, globals: &[ConstValue]) -> Result<Vec<BTreeMap<u32, Option<FuncId>>>, Error> {
+        let mut contents = vec![BTreeMap::new(); self.info.tables.len()];
+        for (index, element) in (0u32..).zip(&self.info.elements) {
+            let SegmentMode::Active(table, offset) = &element.mode else { continue };
+            let offset = evaluate_offset(offset, globals);
+            let (length, size) = (element.items.len() as u64, self.info.tables[*table as usize].min);
+            if u64::from(offset) + length > size {
+                return Err(Error::SegmentOutOfBounds {
+                    kind: "element",
+                    index,
+                    offset: offset.into(),
+                    length,
+                    size,
+                    is_imported_memory: false,
+                });
+            }
+            for (entry, item) in (offset..).zip(&element.items) {
+                contents[*table as usize].insert(entry, reference(*item, globals));
+            }
+        }
+        Ok(contents)
+    }
+
+    fn add_passive_segments(&mut self, globals: &[ConstValue]) {
+        for (index, data) in (0u32..).zip(&self.info.data) {
+            let (used, dropped) =
+                (self.facts.data_used[index as usize], self.facts.data_dropped[index as usize]);
+            let length = data.bytes.len() as u32;
+            let plan = size_plan(&data.mode, length, dropped);
+            self.data_sizes.push(plan);
+            if !used || plan == SizePlan::Fixed(0) {
+                continue;
+            }
+            if plan == SizePlan::Variable {
+                self.add_variable(names::segment_size_symbol(index), length);
+            }
+            let symbol = names::segment_symbol(index);
+            let bytes = self.wasm[data.bytes.clone()].to_vec();
+            let object = DataObject::new(&symbol, DataKind::Constant, length, 1, bytes);
+            self.add_data(symbol, object);
+        }
+        for (index, element) in (0u32..).zip(&self.info.elements) {
+            let i = index as usize;
+            let (used, dropped) = (self.facts.element_used[i], self.facts.element_dropped[i]);
+            let length = element.items.len() as u32;
+            let plan = size_plan(&element.mode, length, dropped);
+            self.element_sizes.push(plan);
+            if !used || plan == SizePlan::Fixed(0) {
+                continue;
+            }
+            if plan == SizePlan::Variable {
+                self.add_variable(names::element_size_symbol(index), length);
+            }
+            let symbol = names::element_symbol(index);
+            let mut object = DataObject::new(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
+            object.relocs =
+                relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
+            self.add_data(symbol, object);
+        }
+    }
+
+    /// Adds static data as one object, which `place` in `llvm-frontend` later replaces by others, and the stack in it.
+    fn add_statics(&mut self) {
+        let Some(plan) = self.statics.clone() else { return };
+        match &plan.relocations {
+            Some(relocations) => {
+                let objects = statics::objects(relocations, self.info, self.wasm, self.module.data.len());
+                for (n, object) in (0..).zip(objects) {
+                    self.add_data(names::static_symbol(n), object);
+                }
+                self.add_exported_addresses(relocations);
+            }
+            None => {
+                self.add_data(names::static_symbol(0), statics::whole(&plan));
+            }
+        }
+        if let Some(stack) = plan.stack {
+            let object = DataObject::new(names::STATIC_STACK, DataKind::Variable, stack.size, 16, Vec::new());
+            self.add_data(names::STATIC_STACK.to_owned(), object);
+        }
+    }
+
+    /// Resolves an exported constant with a symbol's name and address to the address of that symbol.
+    fn add_exported_addresses(&mut self, relocations: &Relocations) {
+        for export in &self.info.exports {
+            let (ExportKind::Global(index), Some(address)) =
+                (export.kind, relocations.symbols.get(&export.name))
+            else {
+                continue;
+            };
+            let is_same =
+                self.globals[index as usize] == GlobalPlan::Constant(ConstValue::I32(address.value as i32));
+            let data = self.names.data(&names::static_symbol(address.object as u32));
+            let holder = self.names.data(&names::global_symbol(index));
+            if let (true, Some(data), Some(holder)) = (is_same, data, holder) {
+                let addend = address.value.wrapping_sub(relocations.objects[address.object].range.start);
+                let stored = StoredAddress { offset: 0, data, addend: addend as i32 };
+                self.module.data[holder].addresses = vec![stored];
+            }
+        }
+    }
+
+    fn add_exports(&mut self, globals: &[Option<DataId>], tables: &[DataId], memories: &[DataId]) {
+        for export in &self.info.exports {
+            let is_global = matches!(export.kind, ExportKind::Global(_));
+            if is_global && self.options.static_data && LINKER_GLOBALS.contains(&export.name.as_str()) {
+                tracing::info!(name = export.name, "the exported global has no meaning in the object");
+                continue;
+            }
+            let item = match export.kind {
+                ExportKind::Func(index) => ExportItem::Func(FuncId::new(index as usize)),
+                ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
+                ExportKind::Memory(index) => ExportItem::Data(memories[index as usize]),
+                ExportKind::Global(index) => {
+                    ExportItem::Data(globals[index as usize].expect("exported globals have data objects"))
+                }
+            };
+            self.module.exports.push(Export { name: export.name.clone(), item });
+        }
+        self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
+    }
+}
+
+fn relocations(entries: impl IntoIterator<Item = (u32, Option<FuncId>)>) -> Vec<Relocation> {
+    entries
+        .into_iter()
+        .filter_map(|(entry, func)| func.map(|func| Relocation { offset: entry * 8, func }))
+        .collect()
+}
+
+fn size_plan(mode: &SegmentMode, length: u32, dropped: bool) -> SizePlan {
+    match mode {
+        SegmentMode::Passive if dropped && length > 0 => SizePlan::Variable,
+        SegmentMode::Passive => SizePlan::Fixed(length),
+        SegmentMode::Active(..) | SegmentMode::Declared => SizePlan::Fixed(0),
+    }
+}
+
+/// Refuses imported globals without a value, and lists all of them.
+pub fn check_imported_globals(info: &ModuleInfo, options: &Options) -> Result<(), Error> {
+    let imported = info.globals.iter().filter_map(|global| Some((global.import.as_ref()?, global)));
+    let missing: Vec<_> =
+        imported.filter(|(import, _)| !options.imported_globals.contains_key(import)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing_globals(missing)) }
+}
+
+fn missing_globals<'a>(globals: impl IntoIterator<Item = (&'a ssa::Import, &'a GlobalInfo)>) -> Error {
+    let name = |import: &ssa::Import| format!("{}.{}", import.module, import.field);
+    let globals = globals.into_iter().map(|(import, global)| (name(import), type_name(global.ty)));
+    Error::MissingGlobals(globals.collect())
+}
+
+fn type_name(ty: ValueType) -> &'static str {
+    match ty {
+        ValueType::I32 => "i32",
+        ValueType::I64 => "i64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::FuncRef => "funcref",
+        ValueType::ExternRef => "externref",
+    }
+}
+
+fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) -> Result<ConstValue, Error> {
+    let missing = || missing_globals([(import, global)]);
+    let value = *options.imported_globals.get(import).ok_or_else(missing)?;
+    let fits = match value {
+        ConstValue::I32(_) => global.ty == ValueType::I32,
+        ConstValue::I64(_) => global.ty == ValueType::I64,
+        ConstValue::F32(_) => global.ty == ValueType::F32,
+        ConstValue::F64(_) => global.ty == ValueType::F64,
+        ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
+        ConstValue::Func(_) => global.ty == ValueType::FuncRef,
+    };
+    let (module, field) = (import.module.clone(), import.field.clone());
+    let mismatch = || Error::GlobalType { module, field, ty: type_name(global.ty) };
+    if fits { Ok(value) } else { Err(mismatch()) }
+}
+
+/// Evaluates a validated constant expression. All arithmetic wraps.
+fn evaluate(ops: &[ConstOp], globals: &[ConstValue]) -> ConstValue {
+    let mut stack = Vec::new();
+    for op in ops {
+        let value = match *op {
+            ConstOp::I32Const(value) => ConstValue::I32(value),
+            ConstOp::I64Const(value) => ConstValue::I64(value),
+            ConstOp::F32Const(bits) => ConstValue::F32(bits),
+            ConstOp::F64Const(bits) => ConstValue::F64(bits),
+            ConstOp::GlobalGet(index) => globals[index as usize],
+            ConstOp::RefNull => ConstValue::Null,
+            ConstOp::RefFunc(index) => ConstValue::Func(index),
+            _ => {
+                let right = stack.pop().expect("validated: a right operand");
+                let left = stack.pop().expect("validated: a left operand");
+                const_binary(*op, left, right)
+            }
+        };
+        stack.push(value);
+    }
+    stack.pop().expect("validated: a result")
+}
+
+fn const_binary(op: ConstOp, left: ConstValue, right: ConstValue) -> ConstValue {
+    match (left, right) {
+        (ConstValue::I32(a), ConstValue::I32(b)) => ConstValue::I32(match op {
+            ConstOp::I32Add => a.wrapping_add(b),
+            ConstOp::I32Sub => a.wrapping_sub(b),
+            ConstOp::I32Mul => a.wrapping_mul(b),
+            _ => unreachable!("validated: an i32 operator"),
+        }),
+        (ConstValue::I64(a), ConstValue::I64(b)) => ConstValue::I64(match op {
+            ConstOp::I64Add => a.wrapping_add(b),
+            ConstOp::I64Sub => a.wrapping_sub(b),
+            ConstOp::I64Mul => a.wrapping_mul(b),
+            _ => unreachable!("validated: an i64 operator"),
+        }),
+        _ => unreachable!("validated: integer operands of one type"),
+    }
+}
+
+fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u32 {
+    match evaluate(ops, globals) {
+        ConstValue::I32(value) => value as u32,
+        other => unreachable!("validated: an i32 offset, not {other:?}"),
+    }
+}
+
+fn reference(item: ConstOp, globals: &[ConstValue]) -> Option<FuncId> {
+    match evaluate(&[item], globals) {
+        ConstValue::Func(index) => Some(FuncId::new(index as usize)),
+        _ => None,
+    }
+}
+
+fn bytes_of(value: ConstValue) -> (Vec<u8>, Option<FuncId>) {
+    match value {
+        ConstValue::I32(value) => (value.to_le_bytes().to_vec(), None),
+        ConstValue::F32(bits) => (bits.to_le_bytes().to_vec(), None),
+        ConstValue::I64(value) => (value.to_le_bytes().to_vec(), None),
+        ConstValue::F64(bits) => (bits.to_le_bytes().to_vec(), None),
+        ConstValue::Null => (vec![0; 8], None),
+        ConstValue::Func(index) => (vec![0; 8], Some(FuncId::new(index as usize))),
+    }
+}

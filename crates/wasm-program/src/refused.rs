@@ -1,0 +1,128 @@
+//! The error messages for modules that validation refuses.
+//!
+//! A module that would be valid if every proposal were accepted breaks no rule; it needs a feature that this compiler
+//! lacks. Then the error names all proposals it needs, each with the first place that needs it. A module needs a
+//! proposal if it is valid under all proposals, but not under all others. In both cases the error names the function,
+//! as far as the module can be read.
+
+use std::ops::Range;
+
+use wasmparser::{
+    BinaryReaderError, ExternalKind, KnownCustom, Name, Parser, Payload, TypeRef, Validator, WasmFeatures,
+};
+
+use crate::error::Error;
+
+/// The error for a module that is not valid under the accepted proposals.
+pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
+    let functions = Functions::read(wasm);
+    let function = functions.at(refused.offset());
+    let (offset, message) = (refused.offset() as usize, refused.message().to_owned());
+    match Validator::new_with_features(WasmFeatures::all()).validate_all(wasm) {
+        Ok(_) => {
+            let needed = needed(wasm, &functions);
+            let message = if needed.is_empty() { message } else { format!("{message}; {needed}") };
+            Error::Proposal { function, offset, message }
+        }
+        Err(_) => Error::InvalidWasm { function, offset, message },
+    }
+}
+
+/// Proposals that are not accepted, with the way to build modules without them.
+const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
+    (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
+    (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
+    (WasmFeatures::THREADS, "threads", "no -pthread and no shared memory"),
+    (
+        WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS),
+        "exceptions",
+        "-fno-exceptions, or panic=abort",
+    ),
+    (WasmFeatures::GC, "garbage collection", ""),
+    (WasmFeatures::FUNCTION_REFERENCES, "typed function references", ""),
+    (WasmFeatures::MEMORY64, "64-bit memories", "a target for wasm32"),
+    (WasmFeatures::MULTI_MEMORY, "several memories", ""),
+    (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
+];
+
+/// The validator's message for a constant expression that reads a global of the module. Only garbage collection allows
+/// it, but a module needs nothing else of that proposal for it.
+const LOCAL_GLOBAL: &str = "constant expression required: global.get of locally defined global";
+/// The name of that rule, with the way to build modules that keep it.
+const LOCAL_GLOBAL_RULE: (&str, &str) = (
+    "constant expressions that read globals of the module, not only imported ones",
+    "the value in place of the global",
+);
+
+/// The proposals needed by a module that is valid under all proposals.
+fn needed(wasm: &[u8], functions: &Functions) -> String {
+    let needs = PROPOSALS.iter().filter_map(|&(features, name, way_out)| {
+        let without = WasmFeatures::all().difference(features);
+        let refused = Validator::new_with_features(without).validate_all(wasm).err()?;
+        let (name, way_out) = match refused.message() {
+            LOCAL_GLOBAL => LOCAL_GLOBAL_RULE,
+            _ => (name, way_out),
+        };
+        let function = functions.at(refused.offset());
+        let place = function.map(|function| format!("in function {function} ")).unwrap_or_default();
+        let way_out = if way_out.is_empty() { String::new() } else { format!("; without it: {way_out}") };
+        Some(format!("{name} ({place}at offset {:#x}{way_out})", refused.offset()))
+    });
+    let needs: Vec<String> = needs.collect();
+    if needs.is_empty() { String::new() } else { format!("the module needs {}", needs.join(", ")) }
+}
+
+/// The functions of a possibly malformed module, as far as it can be read.
+#[derive(Default)]
+struct Functions {
+    imported: u32,
+    bodies: Vec<Range<u64>>,
+    names: Vec<(u32, String)>,
+    exports: Vec<(u32, String)>,
+}
+
+impl Functions {
+    /// Reads up to the first malformed section.
+    fn read(wasm: &[u8]) -> Self {
+        let mut functions = Self::default();
+        for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
+            functions.section(payload);
+        }
+        functions
+    }
+
+    fn section(&mut self, payload: Payload<'_>) {
+        match payload {
+            Payload::ImportSection(imports) => {
+                let imports = imports.into_imports().map_while(Result::ok);
+                let functions =
+                    imports.filter(|import| matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)));
+                self.imported = functions.count() as u32;
+            }
+            Payload::ExportSection(exports) => {
+                let exports = exports.into_iter().map_while(Result::ok);
+                let functions = exports.filter(|export| export.kind == ExternalKind::Func);
+                self.exports.extend(functions.map(|export| (export.index, export.name.to_owned())));
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body.range()),
+            Payload::CustomSection(section) => {
+                let KnownCustom::Name(names) = section.as_known() else { return };
+                for name in names.into_iter().map_while(Result::ok) {
+                    if let Name::Function(map) = name {
+                        let names = map.into_iter().map_while(Result::ok);
+                        self.names.extend(names.map(|naming| (naming.index, naming.name.to_owned())));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The function whose body contains an offset of the input.
+    fn at(&self, offset: u64) -> Option<String> {
+        let body = self.bodies.iter().position(|body| body.contains(&offset))?;
+        let index = self.imported + body as u32;
+        let named = self.names.iter().chain(&self.exports).find(|(function, _)| *function == index);
+        Some(named.map_or_else(|| format!("func[{index}]"), |(_, name)| name.clone()))
+    }
+}

@@ -1,0 +1,307 @@
+//! Recognising the C stack of a wasm program.
+//!
+//! C and Rust keep objects whose address is taken on a stack in linear memory, addressed by a wasm global. The
+//! machine has a stack, too, and a stack pointer in a register. Where the wasm code uses its stack pointer only
+//! in the way compilers do, a function's part of the stack can be a frame of the machine's stack: then the global,
+//! its updates, and the megabyte it points into go away.
+//!
+//! The decision is one for the whole module, because all functions share the global. It is made on wasm operators,
+//! before anything is translated:
+//! - some global is the stack pointer ([`candidate`]);
+//! - the region below its initial value has no data;
+//! - if nothing tells which toolchain made the module, the region is at the bottom of memory, and there are
+//!   frames in it or data starts where it ends;
+//! - the machine's stack has room for it;
+//! - every function that can be reached restores the pointer before it returns, lowers it only by constants and
+//!   alignments, and accesses nothing above its value at entry;
+//! - none of them uses an address of the stack in a way compilers don't (`auto` only): the value at entry is
+//!   lowered and restored and used for nothing else, it is no bound of comparisons, nothing is accessed at constants of
+//!   the region, or at constants of it plus computed numbers.
+//!
+//! [`steps`] makes these checks on one function, [`flow`] follows values from function to function: constants and
+//! addresses of objects through locals, words of the frame, parameters, results and globals.
+//!
+//! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
+//!
+//! The assumptions of `auto`: an index into a stack object stays inside that object, and objects are used while their
+//! function runs and read after they are written. The checks for constants don't follow them through other memory. A
+//! constant that is added to a possible address is taken for the offset of a field.
+
+mod flow;
+mod frame;
+mod liveness;
+mod operators;
+mod steps;
+mod value;
+
+pub use operators::memory_access;
+
+use flow::{Misuse, Subject};
+use value::Region;
+
+use crate::error::Error;
+use crate::libcalls::Libcall;
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
+use crate::options::{Bounds, Options, ShadowStack};
+
+/// The smallest region that is taken for a stack, in bytes.
+const MIN_STACK: u32 = 1024;
+/// Alignment of the stack pointer that C compilers promise.
+const STACK_ALIGN: u32 = 16;
+/// Names in the producers section of tools that follow the convention.
+const TOOLCHAINS: [&str; 3] = ["clang", "rustc", "LLVM"];
+
+/// The name linkers give the stack pointer.
+const STACK_POINTER: &str = "__stack_pointer";
+/// The end of static data.
+const DATA_END: &str = "__data_end";
+/// Exports that linkers make.
+const LINKER_SYMBOLS: [&str; 2] = ["__heap_base", DATA_END];
+/// Bytes of stack that linkers make unless they are told otherwise.
+const LINKER_STACK: u32 = 1 << 16;
+
+const UNKNOWN_POINTER: &str = "nothing shows that the first global is a stack pointer";
+
+/// A shadow stack that lives on the machine stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackPlan {
+    /// The stack pointer.
+    pub global: u32,
+    /// Its initial value.
+    pub initial: u32,
+    /// Per function: bytes below its entry value of the stack pointer that it uses.
+    pub frame_sizes: Vec<u32>,
+}
+
+impl StackPlan {
+    /// Bytes of stack that a function uses below the stack pointer it is entered with.
+    pub fn frame_size(&self, function: u32) -> u32 {
+        self.frame_sizes[function as usize]
+    }
+}
+
+/// Decides the place of the shadow stack; `None` leaves it in linear memory. The reason is logged.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the options insist on the machine stack and the module does not fit.
+pub fn plan(
+    info: &ModuleInfo,
+    libcalls: &[Option<Libcall>],
+    wasm: &[u8],
+    options: &Options,
+) -> Result<Option<StackPlan>, Error> {
+    if options.shadow_stack == ShadowStack::Strict {
+        return Ok(None);
+    }
+    let plan = if options.bounds != Bounds::Guard {
+        let what = "bounds checks refuse addresses outside of linear memory".to_owned();
+        Err(Misfit { function: None, offset: 0, what })
+    } else {
+        recognise(info, libcalls, wasm, options)
+    };
+    match plan {
+        Ok(plan) => {
+            let frames = plan.frame_sizes.iter().filter(|size| **size > 0).count();
+            tracing::info!(
+                global = plan.global,
+                initial = plan.initial,
+                frames,
+                "the shadow stack lives on the machine stack"
+            );
+            Ok(Some(plan))
+        }
+        Err(reason) if options.shadow_stack == ShadowStack::Native => Err(Error::Unsupported {
+            function: reason.function.map(|function| info.function_name(function)),
+            offset: reason.offset,
+            what: format!("the shadow stack does not fit the machine stack: {}", reason.what),
+        }),
+        Err(reason) => {
+            let function = reason.function.map(|function| info.function_name(function));
+            let offset = reason.function.map(|_| reason.offset);
+            tracing::info!(function, offset, reason = reason.what, "the shadow stack stays in linear memory");
+            Ok(None)
+        }
+    }
+}
+
+/// Why a module does not fit.
+struct Misfit {
+    function: Option<u32>,
+    offset: usize,
+    what: String,
+}
+
+/// The stack pointer of a module and its initial value, if it says which global that is, or the options say that there is
+/// one.
+pub fn pointer(info: &ModuleInfo, options: &Options) -> Option<(u32, u32)> {
+    let candidate = candidate(info, true).ok()?;
+    let is_known = candidate.labelled || options.shadow_stack == ShadowStack::Strict;
+    is_known.then_some((candidate.global, candidate.initial))
+}
+
+fn recognise(
+    info: &ModuleInfo,
+    libcalls: &[Option<Libcall>],
+    wasm: &[u8],
+    options: &Options,
+) -> Result<StackPlan, Misfit> {
+    let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
+    let candidate = candidate(info, options.static_data).map_err(misfit)?;
+    check_region(info, candidate).map_err(misfit)?;
+    let region = region(info, candidate, options);
+    let bytes =
+        if first_data(info).is_some_and(|start| start < region.top) { region.size() } else { region.top };
+    let has_room = options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
+    if options.shadow_stack == ShadowStack::Auto && !has_room {
+        return Err(misfit("the machine stack has no room for it"));
+    }
+    let classes = flow::classes(info);
+    let subject = Subject { info, wasm, libcalls, global: candidate.global, region, classes };
+    let mut usage = flow::analyse(&subject);
+    if options.shadow_stack == ShadowStack::Auto {
+        usage.unframed.append(&mut usage.suspicious);
+        usage.unframed.sort_by_key(|misuse| (misuse.function, misuse.failure));
+    }
+    report(info, &usage.unframed)?;
+    let frame_sizes = usage.frame_sizes;
+    let used = frame_sizes.iter().any(|size| *size > 0);
+    if !candidate.labelled && !used && !data_starts_at(info, candidate.initial) {
+        return Err(misfit(UNKNOWN_POINTER));
+    }
+    Ok(StackPlan { global: candidate.global, initial: candidate.initial, frame_sizes })
+}
+
+/// Logs the functions that don't fit. The first one is the reason.
+fn report(info: &ModuleInfo, misuses: &[Misuse]) -> Result<(), Misfit> {
+    for &Misuse { function, failure: (offset, what) } in misuses {
+        tracing::debug!(function = info.function_name(function), offset, what, "does not fit");
+    }
+    let Some(first) = misuses.first() else { return Ok(()) };
+    tracing::info!(failures = misuses.len(), "functions use the shadow stack in an unusual way");
+    let (offset, what) = first.failure;
+    Err(Misfit { function: Some(first.function), offset, what: what.to_owned() })
+}
+
+/// The addresses that are the stack, as far as the module says. If no data lies below it, nothing is mapped there. Else
+/// it ends at `__data_end`, or is at least as large as linkers make it.
+fn region(info: &ModuleInfo, candidate: Candidate, options: &Options) -> Region {
+    let top = candidate.initial;
+    let bottom = segments(info).map(|(_, end)| end).filter(|&end| end <= top).max().unwrap_or(0);
+    let is_first = first_data(info).is_some_and(|start| start >= top);
+    let floor = match linker_global(info, DATA_END) {
+        _ if is_first || !candidate.labelled => 0,
+        Some(end) if (bottom..top).contains(&end) => end,
+        _ => bottom.max(top.saturating_sub(LINKER_STACK)),
+    };
+    Region { floor, top, is_addressed: !options.static_data || !candidate.labelled }
+}
+
+/// Where the lowest data is.
+fn first_data(info: &ModuleInfo) -> Option<u32> {
+    segments(info).map(|(start, _)| start).min()
+}
+
+/// First and last address of active segments that have bytes.
+fn segments(info: &ModuleInfo) -> impl Iterator<Item = (u32, u32)> {
+    info.data.iter().filter_map(|data| match &data.mode {
+        SegmentMode::Active(_, offset) if !data.bytes.is_empty() => match offset[..] {
+            [ConstOp::I32Const(start)] => {
+                Some((start as u32, (start as u32).saturating_add(data.bytes.len() as u32)))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The value of an immutable global that is exported or named like this.
+fn linker_global(info: &ModuleInfo, name: &str) -> Option<u32> {
+    let exported = info.exports.iter().find_map(|export| match export.kind {
+        ExportKind::Global(global) if export.name == name => Some(global),
+        _ => None,
+    });
+    let named = || (0..info.globals.len() as u32).find(|&global| info.global_name(global) == Some(name));
+    let global = &info.globals[exported.or_else(named)? as usize];
+    match global.init[..] {
+        [ConstOp::I32Const(value)] if !global.mutable => Some(value as u32),
+        _ => None,
+    }
+}
+
+/// A possible stack pointer.
+#[derive(Clone, Copy)]
+struct Candidate {
+    global: u32,
+    initial: u32,
+    /// The module says by names or custom sections that a toolchain with this convention made it.
+    labelled: bool,
+}
+
+/// The global named `__stack_pointer`. Without that name, the first global, which is where linkers put it: it must
+/// be a mutable `i32`, and unless the producers section or linker symbols tell the toolchain, more is asked of
+/// the module.
+fn candidate(info: &ModuleInfo, drops_linker_globals: bool) -> Result<Candidate, &'static str> {
+    let indices = 0..info.globals.len() as u32;
+    let named = indices.clone().find(|&index| info.global_name(index) == Some(STACK_POINTER));
+    let by_producer = info.producers.iter().any(|line| TOOLCHAINS.iter().any(|tool| line.contains(tool)));
+    let by_symbols = info.exports.iter().any(|export| LINKER_SYMBOLS.contains(&export.name.as_str()));
+    let first = indices.clone().find(|&index| info.globals[index as usize].import.is_none());
+    let index = named.or(first).ok_or("there is no global that could be the stack pointer")?;
+    let global = &info.globals[index as usize];
+    if !global.mutable || global.ty != ValueType::I32 {
+        return Err("the first global is no stack pointer");
+    }
+    let exports = info.exports.iter().filter(|export| export.kind == ExportKind::Global(index));
+    if exports.filter(|export| !(drops_linker_globals && export.name == STACK_POINTER)).count() > 0 {
+        return Err(match named {
+            Some(_) => "the stack pointer is exported",
+            None => "the first global is exported, so it is no stack pointer",
+        });
+    }
+    match global.init[..] {
+        [ConstOp::I32Const(initial)] if (initial as u32).is_multiple_of(STACK_ALIGN) => Ok(Candidate {
+            global: index,
+            initial: initial as u32,
+            labelled: named.is_some() || by_producer || by_symbols,
+        }),
+        _ => Err("the initial value of the stack pointer is not an aligned constant"),
+    }
+}
+
+fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
+    let at = |mode: &SegmentMode| match mode {
+        SegmentMode::Active(_, offset) => offset[..] == [ConstOp::I32Const(address as i32)],
+        _ => false,
+    };
+    info.data.iter().any(|data| at(&data.mode))
+}
+
+/// The region below `initial`, down to the data before it, must exist.
+fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static str> {
+    let initial = candidate.initial;
+    let memory = info.main_memory().ok_or("there is no memory")?;
+    if u64::from(initial) > memory.min_pages << memory.page_log2 {
+        return Err("the stack starts outside of memory");
+    }
+    let mut bottom = 0;
+    for data in info.data.iter().filter(|data| !data.bytes.is_empty()) {
+        let SegmentMode::Active(_, offset) = &data.mode else { continue };
+        let [ConstOp::I32Const(offset)] = offset[..] else {
+            return Err("a data segment has no constant offset");
+        };
+        let (start, end) = (u64::from(offset as u32), u64::from(offset as u32) + data.bytes.len() as u64);
+        if start < u64::from(initial) && end > u64::from(initial) {
+            return Err("a data segment lies across the top of the stack");
+        }
+        if end <= u64::from(initial) {
+            bottom = bottom.max(end);
+        }
+    }
+    if !candidate.labelled && bottom > 0 {
+        return Err(UNKNOWN_POINTER);
+    }
+    if u64::from(initial) - bottom < u64::from(MIN_STACK) {
+        return Err("data lies directly below the stack pointer");
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! The requirements of a module, collected before translation.
+//!
+//! A large module takes minutes to compile, and requirements that can't be met are often visible at once: an import
+//! without an action, a float operator where floats are rejected. One walk over the operators finds all of them, in the
+//! code that is reachable from the entries:
+//!
+//! - A function reaches the functions it calls or takes the address of, the tables it calls through or reads, the
+//!   element segments it copies and the globals it reads.
+//! - Tables and globals reach the functions in their references.
+//! - Operators after an unconditional transfer count only if a branch leads to the end of their block, as in translation.
+//!
+//! This is a superset of the compiled code, since LLVM removes more.
+
+use ssa::Import;
+use wasmparser::Operator;
+
+use crate::error::Error;
+use crate::floats;
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
+use crate::options::{Floats, Options};
+use crate::program::check_imported_globals;
+
+/// Maximum number of float operators that an error lists.
+const LISTED: usize = 8;
+
+/// An imported function that reachable code uses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReachedImport {
+    /// Its name.
+    pub import: Import,
+    /// Number of parameters and of results.
+    pub arity: (usize, usize),
+    /// Name of a function that uses it, and the offset of the use in the input; `None` if it is exported or in a table.
+    pub user: Option<(String, usize)>,
+}
+
+/// The requirements of a module.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Demands {
+    /// The imported functions that reachable code uses, in wasm order.
+    pub imports: Vec<ReachedImport>,
+    /// Requirements that can't be met: values of globals, and float operators if they are rejected.
+    pub refused: Vec<Error>,
+}
+
+impl Demands {
+    /// Refuses a module with a requirement that the frontend can't meet.
+    ///
+    /// # Errors
+    /// The first of [`Self::refused`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.refused.first().cloned().map_or(Ok(()), Err)
+    }
+}
+
+/// Walks the reachable code.
+///
+/// # Errors
+/// [`Error::InvalidWasm`] for a malformed body, which a validated module doesn't have.
+pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Demands, Error> {
+    let mut survey = Survey {
+        info,
+        wasm,
+        rejects_floats: options.floats == Floats::Reject,
+        reached: vec![None; info.functions.len()],
+        tables: vec![false; info.tables.len()],
+        globals: vec![false; info.globals.len()],
+        elements: vec![false; info.elements.len()],
+        work: Vec::new(),
+        floats: Vec::new(),
+    };
+    survey.roots(options);
+    while let Some(function) = survey.work.pop() {
+        survey.body(function)?;
+    }
+    let globals = check_imported_globals(info, options).err();
+    let refused = globals.into_iter().chain(survey.refused_floats()).collect();
+    Ok(Demands { imports: survey.imports(), refused })
+}
+
+/// Where a function is used: in the body of another, at an offset; or elsewhere.
+type Use = Option<(u32, usize)>;
+
+struct Survey<'a> {
+    info: &'a ModuleInfo,
+    wasm: &'a [u8],
+    rejects_floats: bool,
+    /// The first use of each reached function.
+    reached: Vec<Option<Use>>,
+    tables: Vec<bool>,
+    globals: Vec<bool>,
+    elements: Vec<bool>,
+    work: Vec<u32>,
+    /// Float operators: function, offset, name.
+    floats: Vec<(u32, usize, String)>,
+}
+
+impl Survey<'_> {
+    fn roots(&mut self, options: &Options) {
+        let is_exported = |name: &&&str| self.info.exports.iter().any(|export| export.name == ***name);
+        let services: Vec<&str> = options
+            .service_entries
+            .iter()
+            .filter_map(|names| names.iter().find(is_exported))
+            .copied()
+            .collect();
+        for export in &self.info.exports {
+            let is_entered = services.is_empty() || services.contains(&export.name.as_str());
+            match export.kind {
+                ExportKind::Func(function) if is_entered => self.function(function, None),
+                ExportKind::Table(table) if options.target.shares_tables => self.table(table),
+                _ => {}
+            }
+        }
+        if let Some(start) = self.info.start {
+            self.function(start, None);
+        }
+    }
+
+    fn function(&mut self, function: u32, user: Use) {
+        let reached = &mut self.reached[function as usize];
+        if reached.is_none() {
+            *reached = Some(user);
+            self.work.push(function);
+        }
+    }
+
+    fn table(&mut self, table: u32) {
+        if std::mem::replace(&mut self.tables[table as usize], true) {
+            return;
+        }
+        for (index, element) in (0..).zip(&self.info.elements) {
+            if matches!(element.mode, SegmentMode::Active(into, _) if into == table) {
+                self.element(index);
+            }
+        }
+    }
+
+    fn element(&mut self, element: u32) {
+        if !std::mem::replace(&mut self.elements[element as usize], true) {
+            self.references(&self.info.elements[element as usize].items);
+        }
+    }
+
+    fn global(&mut self, global: u32) {
+        if !std::mem::replace(&mut self.globals[global as usize], true) {
+            self.references(&self.info.globals[global as usize].init);
+        }
+    }
+
+    fn references(&mut self, ops: &[ConstOp]) {
+        for op in ops {
+            match *op {
+                ConstOp::RefFunc(function) => self.function(function, None),
+                ConstOp::GlobalGet(global) => self.global(global),
+                _ => {}
+            }
+        }
+    }
+
+    fn body(&mut self, function: u32) -> Result<(), Error> {
+        if self.info.functions[function as usize].import.is_some() {
+            return Ok(());
+        }
+        let mut flow = Flow::default();
+        let mut reader = self.info.body(self.wasm, function).get_operators_reader()?;
+        while !reader.eof() {
+            let (op, offset) = reader.read_with_offset()?;
+            if flow.executes(&op)? {
+                self.operator(function, offset as usize, &op);
+            }
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, function: u32, offset: usize, op: &Operator<'_>) {
+        match *op {
+            Operator::Call { function_index }
+            | Operator::ReturnCall { function_index }
+            | Operator::RefFunc { function_index } => self.function(function_index, Some((function, offset))),
+            Operator::CallIndirect { table_index: table, .. }
+            | Operator::ReturnCallIndirect { table_index: table, .. }
+            | Operator::TableGet { table }
+            | Operator::TableCopy { src_table: table, .. } => self.table(table),
+            Operator::TableInit { elem_index, .. } => self.element(elem_index),
+            Operator::GlobalGet { global_index } => self.global(global_index),
+            ref other if self.rejects_floats => {
+                if let Some(name) = floats::arithmetic(other) {
+                    self.floats.push((function, offset, name));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first float operator is the error's place, the others are listed in the order of the input.
+    fn refused_floats(&mut self) -> Option<Error> {
+        self.floats.sort_by_key(|(_, offset, _)| *offset);
+        let ((function, offset, name), others) = self.floats.split_first()?;
+        let mut what = format!("float operator {name}");
+        if !others.is_empty() {
+            let place = |(function, offset, name): &(u32, usize, String)| {
+                format!("{name} in function {} at offset {offset:#x}", self.info.function_name(*function))
+            };
+            let listed: Vec<String> = others.iter().take(LISTED).map(place).collect();
+            what = format!("{what}, and {}", listed.join(", "));
+            if others.len() > LISTED {
+                what = format!("{what}, and {} more", others.len() - LISTED);
+            }
+        }
+        what.push_str(" (--floats trap compiles them to traps)");
+        let function = Some(self.info.function_name(*function));
+        Some(Error::Unsupported { function, offset: *offset, what })
+    }
+
+    fn imports(&self) -> Vec<ReachedImport> {
+        let functions = self.info.functions.iter().zip(&self.reached);
+        let reached = functions.filter_map(|(function, reached)| {
+            let ty = &self.info.types[function.ty as usize];
+            Some(ReachedImport {
+                import: function.import.clone()?,
+                arity: (ty.params.len(), ty.results.len()),
+                user: (*reached)?.map(|(user, offset)| (self.info.function_name(user), offset)),
+            })
+        });
+        reached.collect()
+    }
+}
+
+/// Finds the operators of a body that can be executed.
+struct Flow {
+    frames: Vec<Frame>,
+    /// Whether the next operator can be executed.
+    live: bool,
+    /// Frames opened since the code became unreachable.
+    skipped: usize,
+}
+
+/// A block that has been entered.
+#[derive(Default)]
+struct Frame {
+    is_loop: bool,
+    /// Whether it is an `if` without an `else` so far, whose condition leads to its end.
+    lacks_else: bool,
+    /// Whether its end is reached other than by falling through.
+    reaches_end: bool,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { frames: vec![Frame::default()], live: true, skipped: 0 }
+    }
+}
+
+impl Flow {
+    /// Advances by one operator; returns whether it can be executed.
+    fn executes(&mut self, op: &Operator<'_>) -> Result<bool, Error> {
+        let was_live = self.live;
+        match op {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if !self.live => {
+                self.skipped += 1;
+            }
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                let is_loop = matches!(op, Operator::Loop { .. });
+                let lacks_else = matches!(op, Operator::If { .. });
+                self.frames.push(Frame { is_loop, lacks_else, reaches_end: false });
+            }
+            Operator::Else if self.skipped == 0 => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.lacks_else = false;
+                    frame.reaches_end |= self.live;
+                }
+                self.live = true;
+            }
+            Operator::End if self.skipped > 0 => self.skipped -= 1,
+            Operator::End => {
+                let frame = self.frames.pop().unwrap_or_default();
+                self.live |= frame.reaches_end || frame.lacks_else;
+            }
+            _ if !self.live => {}
+            Operator::Br { relative_depth } => {
+                self.branch(*relative_depth);
+                self.live = false;
+            }
+            Operator::BrIf { relative_depth } => self.branch(*relative_depth),
+            Operator::BrTable { targets } => {
+                for target in targets.targets() {
+                    self.branch(target?);
+                }
+                self.branch(targets.default());
+                self.live = false;
+            }
+            Operator::Return
+            | Operator::Unreachable
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. } => self.live = false,
+            _ => {}
+        }
+        Ok(was_live)
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let frame = self.frames.iter_mut().nth_back(depth as usize);
+        if let Some(frame) = frame.filter(|frame| !frame.is_loop) {
+            frame.reaches_end = true;
+        }
+    }
+}
