@@ -43,6 +43,8 @@ pub use module_info::{
 pub use options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack, Target};
 
 pub use libcalls::{Candidate, Division, Libcall, Operation, candidates};
+#[cfg(any(test, feature = "testing"))]
+pub use read::testing;
 pub use survey::{Demands, ReachedImport};
 
 use facts::Facts;

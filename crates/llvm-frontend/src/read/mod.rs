@@ -35,6 +35,8 @@ mod memory;
 mod pointer;
 pub(crate) mod raw;
 mod repr;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod wide;
