@@ -32,3 +32,4 @@
 mod fixture;
 mod machines;
 mod read;
+mod tour;
