@@ -4,7 +4,8 @@
 //! of results are in registers, further ones in the caller's outgoing area. There results come first, so that their
 //! place does not depend on the parameters and a tail call can leave them there. `i32` words are sign-extended. The
 //! return address is an ordinary value that arrives in r0 and must be in r0 at each return, so leaf functions keep it
-//! there.
+//! there. Others spill it where that is cheapest; no prologue saves it unconditionally. Two registers are callee-saved.
+//! The signature alone decides where words are: the registers that a particular callee changes are not tracked.
 
 use codegen::{
     ArgLoc, ArgumentRoom, CallLayout, Costs, Isa, Operand, PReg, RegSet, Register, RegisterInfo, StackSlot,
