@@ -2,6 +2,7 @@
 //!
 //! Results, linear memory, calls of imports and whether the program traps must agree. `i32` results must be sign-extended.
 
+use programs::idioms;
 use programs::pvm::{self, Machine};
 use ssa::testing::{self, Params, Rng};
 use ssa::{EntityId, FuncId, FuncKind, Function, InstData, Module};
@@ -25,14 +26,22 @@ fn options() -> Options {
 }
 
 fn run_seeds(name: &str, params: &Params) {
+    run_modules(name, |rng| {
+        let mut module = testing::random_module(rng, params);
+        if params.params > 6 || params.results > 2 {
+            replace_imports(&mut module);
+        }
+        module
+    });
+}
+
+/// Runs the modules that a generator makes of seeds.
+fn run_modules(name: &str, generate: impl Fn(&mut Rng) -> Module) {
     let machine = Machine::new();
     let mut finished = 0;
     for seed in 0..seeds() {
         let mut rng = Rng::new(seed);
-        let mut module = testing::random_module(&mut rng, params);
-        if params.params > 6 || params.results > 2 {
-            replace_imports(&mut module);
-        }
+        let module = generate(&mut rng);
         let context = format!("{name}, seed {seed}");
         finished += compare(&machine, &module, &mut rng, &context);
     }
@@ -114,6 +123,16 @@ fn memory() {
 #[test]
 fn calls() {
     run_seeds("calls", &Params { size: 40, functions: 6, ..Params::default() });
+}
+
+#[test]
+fn fields_products_and_constants() {
+    run_modules("idioms", idioms::module);
+}
+
+#[test]
+fn far_ends() {
+    run_modules("far ends", idioms::far_ends);
 }
 
 #[test]

@@ -4,10 +4,9 @@
 //! registers and the stack pointer must be preserved. `THUMB_DIFFERENTIAL_SEEDS` and `THUMB_DIFFERENTIAL_FIRST` select
 //! longer runs; there, NaNs of the run-time library may differ in sign from the interpreter's.
 
-mod idioms;
-
 use board::{Board, Core};
 use programs::cortex_m::{self, Loaded};
+use programs::idioms;
 use ssa::testing::{self, Params, Rng};
 use ssa::{EntityId, FuncId, Module, Type};
 use target_thumb::{Cpu, MemoryMode};

@@ -1,5 +1,5 @@
-//! Random programs from idioms that selection has special instructions for, and that general random programs seldom
-//! contain.
+//! Random programs of idioms that selection has special instructions for, and that general random programs seldom
+//! contain. The fixtures in `fixtures/idioms` show single ones.
 //!
 //! The idioms are: bit-field insertion, multiply-accumulate, both halves of products, saturation, shifted operands,
 //! constant stores to neighbouring addresses, stack objects with variable indices, incremented pointers, and words in
