@@ -31,6 +31,9 @@ pub use wasm_program::options::{Bounds, ConstValue, Constants, Floats, OptLevel,
 pub use wasm_program::survey::{Demands, ReachedImport};
 pub use wasm_program::target::{MemoryOwner, TargetDescription};
 
+#[cfg(any(test, feature = "testing"))]
+pub use read::testing;
+
 use read::ReadContext;
 use wasm_program::{Program, names, with_program};
 

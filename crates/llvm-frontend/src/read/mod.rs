@@ -32,6 +32,8 @@ mod join;
 mod memory;
 mod pointer;
 mod repr;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod wide;

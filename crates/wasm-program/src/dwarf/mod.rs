@@ -9,6 +9,10 @@
 //! two instructions from one location are on one line for LLVM, and the reader converts the line numbers back.
 //!
 //! Debug information never influences code. So faulty DWARF causes a warning, and the code then has no locations.
+//!
+//! It is read for Cortex-M only: the containers of the PVM have no place for lines. A listing of PVM code by lines would
+//! need source locations in the options of the frontend, and `codegen::Fragment::locs`. Instructions that some peephole
+//! passes of the PVM rebuild would have the location of their predecessor.
 
 mod lines;
 mod names;

@@ -12,6 +12,9 @@
 //! - Its stage `place` collects all references that remain at the end, cuts static data into objects and gives each the
 //!   bytes of its segments.
 //!
+//! While LLVM's passes run, a constant that is an address stays a call without side effects, so LLVM can't fold it into
+//! other numbers. For example, in `load(1040 + 4 * i)` the constant 1040 becomes a reference to the data at 1040.
+//!
 //! No constant is guessed: one with signs of both kinds is refused, with function and offset.
 
 mod objects;

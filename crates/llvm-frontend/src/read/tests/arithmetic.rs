@@ -14,6 +14,8 @@ use inkwell::module::Module as LlvmModule;
 use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{CodeModel, InitializationConfig, RelocMode, Target, TargetMachine};
 
+use crate::read::testing;
+
 const WIDTHS: &[u32] = &[1, 2, 7, 8, 13, 16, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80, 96, 100, 127, 128];
 const LAYOUT: &str = r#"target datalayout = "e-m:e-p:32:32-i64:64-i128:128-n32:64-S128""#;
 const VECTORS: usize = 24;
@@ -374,7 +376,7 @@ fn expected(cases: &[Case], vectors: &[Operands]) -> BTreeMap<String, Vec<u128>>
         }
     }
     let context = Context::create();
-    let module = super::parse(&context, &text);
+    let module = testing::parse(&context, &text);
     run_passes(
         &module,
         "always-inline,function(sroa,instcombine<no-verify-fixpoint>,sccp,simplifycfg,instcombine<no-verify-fixpoint>)",
@@ -425,18 +427,18 @@ fn check(bits: u32, passes: Option<&str>) {
     let expected = expected(&cases, &vectors);
     let bodies: String = cases.iter().map(|case| case.tested.as_str()).collect();
     let context = Context::create();
-    let module = super::parse(&context, &format!("{LAYOUT}\n{MEMORY}{bodies}"));
+    let module = testing::parse(&context, &format!("{LAYOUT}\n{MEMORY}{bodies}"));
     if let Some(passes) = passes {
         run_passes(&module, passes);
     }
-    let program = super::read(&module).unwrap_or_else(|error| panic!("{error}"));
-    let mut machine = super::machine(&program);
+    let program = testing::read_parts(&[&module]).unwrap_or_else(|error| panic!("{error}"));
+    let mut machine = testing::machine(&program);
     let mut wrong = Vec::new();
     for Case { symbol, .. } in &cases {
-        let func = super::function(&program, symbol);
+        let func = testing::function(&program, symbol);
         let expected = expected.get(symbol).unwrap_or_else(|| panic!("no expectation for {symbol}"));
         for (operands, expected) in vectors.iter().zip(expected) {
-            let results = super::call(&mut machine, &program.decls, func, &halves(operands));
+            let results = testing::call(&mut machine, &program.decls, func, &halves(operands));
             let value = results.map(|r| u128::from(r[0]) | u128::from(r[1]) << 64);
             if value != Ok(*expected) {
                 wrong.push(format!("{symbol} of {operands:x?}: {value:x?}, LLVM says {expected:x}"));

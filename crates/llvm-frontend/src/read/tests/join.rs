@@ -2,7 +2,7 @@
 
 use inkwell::context::Context;
 
-use super::{call, function, machine, parse, read_parts};
+use crate::read::testing::{call, function, machine, parse, read_parts};
 
 /// A part with a constant array, a function and a signature that the program doesn't know.
 fn part(n: u32) -> String {
