@@ -10,12 +10,13 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail, ensure};
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion};
 use wasm_pvm::{OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
 use crate::executor::{CallExit, Executable};
 use crate::fuzz::Random;
-use crate::machine::{Engine, Exit, Machine};
 use crate::oracle::Reference;
 use crate::program::Program;
 
@@ -205,18 +206,18 @@ impl Case {
             bail!("no standard program")
         };
         let gp = options.pvm().expect("options for the PVM").gp;
-        let mut machine = Machine::new(&program, Engine::for_version(gp)[0])?;
+        let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
         let mut expected = self.image.clone();
         for call in 1..3 {
             if let Some(at) = self.counter {
                 expected[at as usize] = expected[at as usize].wrapping_add(1);
             }
-            machine.enter_with_bytes(0, &[])?;
+            machine.enter_with_args(0, &[])?;
             machine.set_gas(GAS);
             let exit = machine.run()?;
             ensure!(exit == Exit::Halt, "call {call}: {exit:?}");
             let from = returned_from(self.stack);
-            let mut actual = machine.result();
+            let mut actual = machine.result(ResultConvention::Length);
             if let Stack::Last(top) | Stack::Mixed(top) = self.stack {
                 let frame = top.saturating_sub(FRAME) as usize..top as usize;
                 ensure!(actual.len() == expected.len(), "{} bytes", actual.len());
