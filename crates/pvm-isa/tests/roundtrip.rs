@@ -93,7 +93,7 @@ fn immediates_are_as_short_as_possible() {
     };
     let mut rng = Rng::new(2);
     for _ in 0..10_000 {
-        let value = rng.imm();
+        let value = testing::imm(&mut rng);
         let len = pvm_isa::encode::imm_len(value);
         assert_eq!(sign_extended(value, len), value);
         assert!(len == 0 || sign_extended(value, len - 1) != value, "{value} fits {} bytes", len - 1);

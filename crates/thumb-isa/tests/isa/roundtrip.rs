@@ -44,7 +44,7 @@ fn whole_code_decodes_with_its_it_blocks() {
         let mut code = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..20 {
-            let sample = all[rng.below(all.len() as u32) as usize];
+            let sample = rng.pick(&all);
             if sample.inst.op() != Opcode::It {
                 sample.pieces().concat().into_iter().for_each(|byte| code.push(byte));
                 expected.push((sample.inst, sample.it));

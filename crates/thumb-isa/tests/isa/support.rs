@@ -74,7 +74,7 @@ pub fn samples(per_form: usize, seed: u64) -> Vec<Sample> {
     let mut found = Vec::new();
     for form in Opcode::ALL.iter().flat_map(|op| op.forms()) {
         for i in 0..per_form {
-            let it = (i % 2 == 1).then(|| rng.cond());
+            let it = (i % 2 == 1).then(|| thumb_isa::testing::cond(&mut rng));
             let sample = Inst::arbitrary(form, it, &mut rng).map(|inst| Sample { inst, form, it });
             found.extend(sample.filter(|sample| seen.insert(*sample)));
         }
