@@ -47,9 +47,7 @@ fn run_seeds(cpu: Cpu, params: &Params) {
 
 /// Runs the modules that a generator makes of seeds.
 fn run_modules(setup: Setup, generate: impl Fn(&mut Rng) -> Module) {
-    let missing = board::missing_tools();
-    if !missing.is_empty() {
-        eprintln!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&board::TOOLS) {
         return;
     }
     let first = number("THUMB_DIFFERENTIAL_FIRST").unwrap_or(0);
@@ -345,8 +343,7 @@ fn single_precision_hardware() {
 
 #[test]
 fn doubles_by_library_passed_in_registers() {
-    if board::runtime_library(Core::M4F).is_none() {
-        eprintln!("skipped: arm-none-eabi-gcc not found");
+    if !needs::tools(&["arm-none-eabi-gcc"]) {
         return;
     }
     run_seeds(Cpu::M4F, &with_floats(true));
@@ -364,8 +361,7 @@ fn double_precision_hardware() {
 
 #[test]
 fn software_floats() {
-    if board::runtime_library(Core::M3).is_none() {
-        eprintln!("skipped: arm-none-eabi-gcc not found");
+    if !needs::tools(&["arm-none-eabi-gcc"]) {
         return;
     }
     run_seeds(Cpu::M3, &with_floats(true));

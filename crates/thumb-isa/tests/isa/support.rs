@@ -82,15 +82,6 @@ pub fn samples(per_form: usize, seed: u64) -> Vec<Sample> {
     found
 }
 
-/// Whether LLVM's tools are installed; prints a message if they aren't.
-pub fn is_llvm_installed() -> bool {
-    let is_installed = Command::new("llvm-mc-22").arg("--version").output().is_ok();
-    if !is_installed {
-        println!("notice: llvm-mc-22 is not installed, nothing is compared with LLVM");
-    }
-    is_installed
-}
-
 /// Assembles lines with LLVM: the bytes of each, or `None` for an error.
 pub fn assemble(core: &[&str], lines: &[String]) -> Vec<Option<Vec<u8>>> {
     let input = format!(".syntax unified\n{}\n", lines.join("\n"));

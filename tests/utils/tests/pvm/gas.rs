@@ -1,5 +1,5 @@
-//! The gas simulator against the engine's own, on every block of the compiled kernels. (The
-//! specification suite and the differential tests check it on all their programs, too.)
+//! The gas simulator against the engine's own, on every block of the compiled kernels. The specification suite and the
+//! differential tests check it on all their programs, too.
 
 use pvm_engine::{Backend, Engine, Machine};
 use pvm_isa::Container;
