@@ -112,7 +112,11 @@ impl<R: Copy + fmt::Display> Text<'_, R> {
     }
 
     fn literal(&self, offset: i32) -> String {
-        self.label.map_or_else(|| format!("[pc, #{offset}]"), str::to_owned)
+        match (self.label, self.inst.op(), offset) {
+            (Some(label), ..) => label.to_owned(),
+            (None, Opcode::VldrLitF32 | Opcode::VldrLitF64, 0) => "[pc]".to_owned(),
+            (None, ..) => format!("[pc, #{offset}]"),
+        }
     }
 }
 
@@ -149,11 +153,6 @@ impl<R: Copy + fmt::Display> fmt::Display for Text<'_, R> {
             Inst::MemPre { rt, rn, offset, .. } => write!(f, " {rt}, [{rn}, #{offset}]!"),
             Inst::MemPost { rt, rn, offset, .. } => write!(f, " {rt}, [{rn}], #{offset}"),
             Inst::MemReg { rt, rn, rm, scale, .. } => write!(f, " {rt}, [{rn}, {rm}{}]", Scale(scale)),
-            Inst::MemLit { op: Opcode::VldrLitF32 | Opcode::VldrLitF64, rt, offset: 0 }
-                if self.label.is_none() =>
-            {
-                write!(f, " {rt}, [pc]")
-            }
             Inst::MemLit { rt, offset, .. } => write!(f, " {rt}, {}", self.literal(offset)),
             Inst::Dual { rt, rt2, rn, offset: 0, .. } => write!(f, " {rt}, {rt2}, [{rn}]"),
             Inst::Dual { rt, rt2, rn, offset, .. } => write!(f, " {rt}, {rt2}, [{rn}, #{offset}]"),
