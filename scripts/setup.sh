@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need on a Debian-like machine; does nothing when it is there already.
+# Installs the packages that the build and the tests need on a Debian-like machine, if one is missing.
 set -euo pipefail
-# Scripts look for what cargo builds in the folder of the host.
+# Scripts look for binaries in cargo's folder of the host.
 unset CARGO_BUILD_TARGET
 packages=()
 need() { # command or file, package

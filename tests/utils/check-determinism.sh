@@ -18,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export binary work
 
-# Prints one line: same, DIFFERS or FAILED, and what was compiled. Arguments are those of `compile`.
+# Prints one line: same, DIFFERS or FAILED, and the arguments, which are those of `compile`.
 check() {
   local out sums distinct
   out=$(mktemp -d -p "$work")

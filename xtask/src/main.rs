@@ -1,16 +1,15 @@
 //! Development tasks of this repository: `cargo xtask COMMAND`.
+//!
+//! Without the feature `compiler` there is only `tidy`, which needs no LLVM.
 
-mod bench;
-mod bench_thumb;
-mod fuzz;
-mod growth;
-mod helper;
+#[cfg(feature = "compiler")]
+mod tasks;
 mod tidy;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(about = "Development tasks: checks, benchmarks, differential testing")]
@@ -23,87 +22,15 @@ struct Cli {
 enum Command {
     /// Check rules that no lint covers: file headers, lengths, boundaries between crates, paths in documents.
     Tidy,
-    /// Compare our code with that of other compilers: kernels, and runtimes if a folder has any.
-    Bench {
-        /// Print one line per kernel.
-        #[arg(long)]
-        kernels: bool,
-        /// Measure Cortex-M instead of PVM.
-        #[arg(long)]
-        thumb: bool,
-        /// The folder with modules for Cortex-M.
-        #[arg(long, default_value = "../shared/corpus/thumb")]
-        modules: PathBuf,
-        /// The file with measurements of other compilers on those modules.
-        #[arg(long, default_value = "../shared/baselines/thumb-modules.json")]
-        baselines: PathBuf,
-        /// Keep the objects for Cortex-M in this folder.
-        #[arg(long)]
-        keep: Option<PathBuf>,
-        /// The folder with runtimes.
-        #[arg(long, env = "RUNTIMES_DIR")]
-        runtimes: Option<PathBuf>,
-    },
-    /// Measure compile times of growing modules; they should grow linearly with the input.
-    Growth {
-        /// Only families whose name contains this text.
-        #[arg(long, default_value = "")]
-        only: String,
-        /// The target to compile for.
-        #[arg(long, value_enum, default_value_t = Target::Pvm)]
-        target: Target,
-    },
-    /// Print functions of a module that have the signature of a compiler helper, as files for known bodies.
-    Helper {
-        /// The module, binary or text.
-        module: PathBuf,
-        /// Only functions whose name contains this text.
-        #[arg(default_value = "")]
-        name: String,
-    },
-    /// Test random modules against the reference engine until the time is over.
-    Fuzz {
-        /// Duration in seconds.
-        #[arg(long, default_value_t = 600)]
-        seconds: u64,
-        /// The first seed.
-        #[arg(long, default_value_t = 1 << 32)]
-        seed: u64,
-        /// The target that runs the modules.
-        #[arg(long, value_enum, default_value_t = Target::Pvm)]
-        target: Target,
-        /// A generator for one topic instead of modules of every kind.
-        #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(fuzz::TOPICS.map(|topic| topic.0)))]
-        what: Option<String>,
-    },
-}
-
-/// A target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Target {
-    /// The PVM.
-    Pvm,
-    /// Cortex-M; programs run on emulated boards, with integers only, floats in hardware and floats by a library.
-    Thumb,
+    #[cfg(feature = "compiler")]
+    #[command(flatten)]
+    Task(tasks::Task),
 }
 
 fn main() -> Result<()> {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     match Cli::parse().command {
-        Command::Tidy => tidy::run(root),
-        Command::Bench { kernels, thumb: true, modules, baselines, keep, .. } => {
-            let keep = keep.as_deref();
-            bench_thumb::run(&bench_thumb::Request {
-                modules: &modules,
-                baselines: &baselines,
-                keep,
-                verbose: kernels,
-            })
-        }
-        Command::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
-        Command::Helper { module, name } => helper::run(&module, &name),
-        Command::Growth { only, target } => growth::run(&only, target),
-        Command::Fuzz { seconds, seed, what: Some(what), .. } => fuzz::run_topic(&what, seconds, seed),
-        Command::Fuzz { seconds, seed, target, what: None } => fuzz::run(target, seconds, seed),
+        Command::Tidy => tidy::run(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))),
+        #[cfg(feature = "compiler")]
+        Command::Task(task) => task.run(),
     }
 }

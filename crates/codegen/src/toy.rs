@@ -19,7 +19,7 @@ use crate::mir::{
     Reuse, Role, SlotAccess, StackSlot, VReg,
 };
 
-pub use generate::{Rng, Shape, random_function};
+pub use generate::{Shape, random_function};
 
 /// The toy machine.
 #[derive(Debug)]

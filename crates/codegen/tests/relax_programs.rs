@@ -1,6 +1,7 @@
 //! Relaxation against brute force, on adversarial chains, and on a large program.
 
 use codegen::{Code, CodeBuffer, Fixup, Fragment, Placement, Reference, relax};
+use random::Rng;
 use ssa::{EntityId, FuncId};
 
 /// A fixup with arbitrary lengths and reaches; the last form reaches everything.
@@ -41,15 +42,6 @@ const AT_ZERO: Placement = Placement { start: 0, align: 1 };
 
 fn index_of(func: FuncId) -> usize {
     func.index()
-}
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
 }
 
 /// Fragments of a few fixups between bytes, referring to labels and to each other.
@@ -176,7 +168,7 @@ fn least_valid(program: &[Fragment<Toy>]) -> Vec<u8> {
 
 #[test]
 fn result_is_the_least() {
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     let mut widened = 0;
     for _ in 0..1500 {
         let program = random_program(&mut rng, 7, false);
@@ -190,7 +182,7 @@ fn result_is_the_least() {
 
 #[test]
 fn addresses_are_those_of_the_bytes() {
-    let mut rng = Rng(2);
+    let mut rng = Rng::new(2);
     for align in [1, 2, 4] {
         for _ in 0..500 {
             let program = random_program(&mut rng, 60, true);
@@ -218,7 +210,7 @@ fn addresses_are_those_of_the_bytes() {
 
 #[test]
 fn start_address_moves_everything() {
-    let mut rng = Rng(3);
+    let mut rng = Rng::new(3);
     for _ in 0..200 {
         let program = random_program(&mut rng, 20, false);
         let low = relax(&program, AT_ZERO, &index_of);
@@ -255,7 +247,7 @@ fn dominoes_fall_in_few_rounds() {
 
 #[test]
 fn large_programs_are_relaxed_at_once() {
-    let mut rng = Rng(4);
+    let mut rng = Rng::new(4);
     let functions = 5_000;
     let program: Vec<Fragment<Toy>> = (0..functions).map(|_| large_fragment(&mut rng, functions)).collect();
     let code = relax(&program, AT_ZERO, &index_of);

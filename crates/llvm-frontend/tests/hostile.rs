@@ -3,6 +3,7 @@
 mod support;
 
 use llvm_frontend::{Bounds, Error, Floats, OptLevel, Options, compile, emit_llvm_ir};
+use random::Rng;
 use support::{all_options, call, compile_text, options};
 
 /// LEB128.
@@ -152,19 +153,13 @@ fn truncated_modules() {
 #[test]
 fn corrupted_modules() {
     let original = wat::parse_str(EVERYTHING).expect("it is well-formed");
-    let mut random = 0x2545_f491_4f6c_dd1du64;
-    let mut next = move |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random >> 11) as usize % below
-    };
+    let mut rng = Rng::new(1);
     let mut accepted = 0;
     for round in 0..3000 {
         let mut wasm = original.clone();
-        for _ in 0..1 + next(3) {
-            let at = 8 + next(wasm.len() - 8);
-            wasm[at] = if next(2) == 0 { next(256) as u8 } else { wasm[at] ^ (1 << next(8)) };
+        for _ in 0..1 + rng.below(3) {
+            let at = 8 + rng.below(wasm.len() - 8);
+            wasm[at] = if rng.below(2) == 0 { rng.below(256) as u8 } else { wasm[at] ^ (1 << rng.below(8)) };
         }
         let level = if round % 4 == 0 { OptLevel::O2 } else { OptLevel::O0 };
         let bounds = if round % 2 == 0 { Bounds::Guard } else { Bounds::Strict };

@@ -8,57 +8,20 @@ use crate::inst::Inst;
 use crate::reg::Reg;
 use crate::table::{Format, GpVersion, Opcode};
 
-/// A small random number generator (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub use random::Rng;
 
-impl Rng {
-    /// A generator whose sequence is determined by the seed.
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
+/// A random register.
+pub fn reg(rng: &mut Rng) -> Reg {
+    Reg::from_field(rng.below(Reg::COUNT) as u8)
+}
 
-    /// The next 64 random bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// A number below `n` (≥ 1).
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.bits() >> 16) as usize % n
-    }
-
-    /// True once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    /// One of the elements.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    /// A register.
-    pub fn reg(&mut self) -> Reg {
-        Reg::from_field(self.below(Reg::COUNT) as u8)
-    }
-
-    /// An immediate; all encoded lengths and their limits are likely.
-    pub fn imm(&mut self) -> i32 {
-        let width = *self.pick(&[0, 1, 2, 3, 7, 8, 15, 16, 23, 24, 31, 32]);
-        let low = (self.bits() & ((1 << width) - 1)) as u32;
-        let limit = (1u64 << width >> 1) as u32;
-        let value = if self.one_in(3) { limit.wrapping_sub(self.below(2) as u32) } else { low };
-        (if self.one_in(2) { value } else { value.wrapping_neg() }) as i32
-    }
-
-    /// Random bytes.
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.bits() as u8).collect()
-    }
+/// A random immediate; all encoded lengths and their limits are likely.
+pub fn imm(rng: &mut Rng) -> i32 {
+    let width = rng.pick(&[0, 1, 2, 3, 7, 8, 15, 16, 23, 24, 31, 32]);
+    let low = (rng.bits() & ((1 << width) - 1)) as u32;
+    let limit = (1u64 << width >> 1) as u32;
+    let value = if rng.one_in(3) { limit.wrapping_sub(rng.below(2) as u32) } else { low };
+    (if rng.one_in(2) { value } else { value.wrapping_neg() }) as i32
 }
 
 /// The opcodes that exist in a version.
@@ -71,18 +34,18 @@ impl Inst {
     pub fn arbitrary(op: Opcode, rng: &mut Rng) -> Inst {
         match op.format() {
             Format::NoArg => Inst::no_arg(op),
-            Format::Imm => Inst::imm(op, rng.imm()),
-            Format::RegImm64 => Inst::reg_imm64(op, rng.reg(), rng.bits()),
-            Format::Imm2 => Inst::imm2(op, rng.imm(), rng.imm()),
-            Format::Off => Inst::off(op, rng.imm()),
-            Format::RegImm => Inst::reg_imm(op, rng.reg(), rng.imm()),
-            Format::RegImm2 => Inst::reg_imm2(op, rng.reg(), rng.imm(), rng.imm()),
-            Format::RegImmOff => Inst::reg_imm_off(op, rng.reg(), rng.imm(), rng.imm()),
-            Format::Reg2 => Inst::reg2(op, rng.reg(), rng.reg()),
-            Format::Reg2Imm => Inst::reg2_imm(op, rng.reg(), rng.reg(), rng.imm()),
-            Format::Reg2Off => Inst::reg2_off(op, rng.reg(), rng.reg(), rng.imm()),
-            Format::Reg2Imm2 => Inst::reg2_imm2(op, rng.reg(), rng.reg(), rng.imm(), rng.imm()),
-            Format::Reg3 => Inst::reg3(op, rng.reg(), rng.reg(), rng.reg()),
+            Format::Imm => Inst::imm(op, imm(rng)),
+            Format::RegImm64 => Inst::reg_imm64(op, reg(rng), rng.bits()),
+            Format::Imm2 => Inst::imm2(op, imm(rng), imm(rng)),
+            Format::Off => Inst::off(op, imm(rng)),
+            Format::RegImm => Inst::reg_imm(op, reg(rng), imm(rng)),
+            Format::RegImm2 => Inst::reg_imm2(op, reg(rng), imm(rng), imm(rng)),
+            Format::RegImmOff => Inst::reg_imm_off(op, reg(rng), imm(rng), imm(rng)),
+            Format::Reg2 => Inst::reg2(op, reg(rng), reg(rng)),
+            Format::Reg2Imm => Inst::reg2_imm(op, reg(rng), reg(rng), imm(rng)),
+            Format::Reg2Off => Inst::reg2_off(op, reg(rng), reg(rng), imm(rng)),
+            Format::Reg2Imm2 => Inst::reg2_imm2(op, reg(rng), reg(rng), imm(rng), imm(rng)),
+            Format::Reg3 => Inst::reg3(op, reg(rng), reg(rng), reg(rng)),
         }
     }
 }
@@ -104,10 +67,10 @@ pub fn program(gp: GpVersion, rng: &mut Rng, len: usize, block_len: usize) -> Pr
 
     let mut blob = ProgramBlob::default();
     for (inst, &pc) in insts.iter().zip(&positions) {
-        let offset = *rng.pick(&starts) as i32 - pc as i32;
+        let offset = rng.pick(&starts) as i32 - pc as i32;
         blob.push_with_offset_bytes(gp, &inst.with_offset(offset), 4);
     }
-    blob.jump_table = (0..rng.below(10)).map(|_| *rng.pick(&starts)).collect();
+    blob.jump_table = (0..rng.below(10)).map(|_| rng.pick(&starts)).collect();
     blob
 }
 
@@ -116,7 +79,7 @@ pub fn instruction(gp: GpVersion, rng: &mut Rng, block_len: usize) -> Inst {
     let wants_terminator = rng.one_in(block_len);
     let all = opcodes(gp);
     let ops: Vec<Opcode> = all.into_iter().filter(|op| op.is_terminator() == wants_terminator).collect();
-    Inst::arbitrary(*rng.pick(&ops), rng)
+    Inst::arbitrary(rng.pick(&ops), rng)
 }
 
 /// Random bytes with a random bitmask, which are rarely a valid program.

@@ -41,7 +41,7 @@ fn damaged_files() {
 }
 
 fn sample(rng: &mut Rng) -> Vec<u8> {
-    let gp = *rng.pick(&GpVersion::ALL);
+    let gp = rng.pick(&GpVersion::ALL);
     let len = 1 + rng.below(20);
     let blob = testing::program(gp, rng, len, 4);
     let program = SpiProgram { ro_data: rng.bytes(5), rw_data: rng.bytes(7), blob, ..SpiProgram::default() };

@@ -223,15 +223,15 @@ fn random_blocks_agree_with_the_literal_rules() {
 /// A block that favours some group of opcodes, so that every limit of the model is reached.
 fn random_block(rng: &mut Rng, terminators: &[Opcode]) -> Vec<Inst> {
     let all: Vec<Opcode> = testing::opcodes(GP).into_iter().filter(|op| !op.is_terminator()).collect();
-    let favourites: Vec<Opcode> = (0..1 + rng.below(6)).map(|_| *rng.pick(&all)).collect();
+    let favourites: Vec<Opcode> = (0..1 + rng.below(6)).map(|_| rng.pick(&all)).collect();
     let len = rng.below(100);
     let mut insts: Vec<Inst> = Vec::new();
     for _ in 0..len {
         let choice = if rng.one_in(8) { &all } else { &favourites };
-        let op = *rng.pick(choice);
+        let op = rng.pick(choice);
         insts.push(Inst::arbitrary(op, rng));
     }
-    let terminator = *rng.pick(terminators);
+    let terminator = rng.pick(terminators);
     insts.push(Inst::arbitrary(terminator, rng));
     insts
 }

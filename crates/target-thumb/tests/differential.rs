@@ -4,7 +4,7 @@
 //! registers and the stack pointer must be preserved. `THUMB_DIFFERENTIAL_SEEDS` and `THUMB_DIFFERENTIAL_FIRST` select
 //! longer runs; there, NaNs of the run-time library may differ in sign from the interpreter's.
 
-use board::{Board, Core};
+use board::Board;
 use programs::cortex_m::{self, Loaded};
 use programs::idioms;
 use ssa::testing::{self, Params, Rng};
@@ -33,9 +33,7 @@ fn run_seeds(cpu: Cpu, params: &Params) {
 
 /// Runs the modules that a generator makes of seeds.
 fn run_modules(setup: Setup, generate: impl Fn(&mut Rng) -> Module) {
-    let missing = board::missing_tools();
-    if !missing.is_empty() {
-        eprintln!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&board::TOOLS) {
         return;
     }
     let first = number("THUMB_DIFFERENTIAL_FIRST").unwrap_or(0);
@@ -155,8 +153,7 @@ fn single_precision_hardware() {
 
 #[test]
 fn doubles_by_library_passed_in_registers() {
-    if board::runtime_library(Core::M4F).is_none() {
-        eprintln!("skipped: arm-none-eabi-gcc not found");
+    if !needs::tools(&["arm-none-eabi-gcc"]) {
         return;
     }
     run_seeds(Cpu::M4F, &with_floats(true));
@@ -174,8 +171,7 @@ fn double_precision_hardware() {
 
 #[test]
 fn software_floats() {
-    if board::runtime_library(Core::M3).is_none() {
-        eprintln!("skipped: arm-none-eabi-gcc not found");
+    if !needs::tools(&["arm-none-eabi-gcc"]) {
         return;
     }
     run_seeds(Cpu::M3, &with_floats(true));

@@ -112,7 +112,11 @@ impl<R: Copy + fmt::Display> Text<'_, R> {
     }
 
     fn literal(&self, offset: i32) -> String {
-        self.label.map_or_else(|| format!("[pc, #{offset}]"), str::to_owned)
+        match (self.label, self.inst.op(), offset) {
+            (Some(label), ..) => label.to_owned(),
+            (None, Opcode::VldrLitF32 | Opcode::VldrLitF64, 0) => "[pc]".to_owned(),
+            (None, ..) => format!("[pc, #{offset}]"),
+        }
     }
 }
 

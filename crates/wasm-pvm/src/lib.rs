@@ -15,7 +15,6 @@
 
 pub mod adapter;
 pub mod input;
-pub mod run;
 
 /// Reading Cortex-M objects.
 pub mod object {
@@ -38,4 +37,5 @@ pub use options::{
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
     Trap, UnknownCpu,
 };
+pub use pvm_engine as run;
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};

@@ -11,9 +11,7 @@ use support::{Folder, text};
 fn run(test: &str, cmake: Option<&str>) {
     let mut tools = vec!["clang-22", "ld.lld-22", "qemu-system-arm"];
     tools.extend(cmake.iter().flat_map(|_| ["cmake", "llvm-ar-22"]));
-    let is_missing = |tool: &&str| Command::new(tool).arg("--version").output().is_err();
-    if let Some(missing) = tools.into_iter().find(is_missing) {
-        println!("skipped: {missing} not found");
+    if !needs::tools(&tools) {
         return;
     }
     let folder = Folder::new(test);

@@ -217,11 +217,7 @@ fn check(folder: &Folder, what: &str, module: &[u8], options: &Options) {
 }
 
 fn is_available() -> bool {
-    let is_there = Command::new("clang-22").arg("--version").output().is_ok();
-    if !is_there {
-        println!("skipped: clang-22 not found");
-    }
-    is_there
+    needs::tools(&["clang-22"])
 }
 
 fn options(level: OptLevel, thumb: ThumbOptions) -> Options {

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::{Folder, text};
@@ -102,34 +101,39 @@ fn run(folder: &Folder, tool: &str, args: &[&str]) -> Option<i32> {
     code
 }
 
-fn is_available() -> bool {
-    let tools = ["clang-22", "ld.lld-22", "qemu-system-arm"];
-    let paths: Vec<_> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    let is_there = |tool: &&str| paths.iter().any(|path| Path::new(path).join(tool).is_file());
-    let missing: Vec<&str> = tools.into_iter().filter(|tool| !is_there(tool)).collect();
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
+/// A folder with a module, a C program and the linker script; `None` if a tool is missing.
+fn project(test: &str, module: &str, program: &str) -> Option<Folder> {
+    if !needs::tools(&["clang-22", "ld.lld-22", "qemu-system-arm"]) {
+        return None;
     }
-    missing.is_empty()
+    let folder = Folder::new(test);
+    folder.write("kernel.wat", module);
+    folder.write("main.c", program);
+    folder.write("script.ld", SCRIPT);
+    Some(folder)
+}
+
+/// Compiles the module to an object and its header.
+fn compile_kernel(folder: &Folder, options: &[&str]) {
+    let compile = [&["compile", "kernel.wat"], options].concat();
+    folder.succeed(&[&compile[..], &["-o", "kernel.o"]].concat());
+    folder.succeed(&[&compile[..], &["--emit", "header", "-o", "kernel.h"]].concat());
+}
+
+/// Runs the linked program on a board; the result is the number of the check that fails, or 0.
+fn emulate(folder: &Folder) -> Option<i32> {
+    let board = ["-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native"];
+    run(folder, "qemu-system-arm", &[&board[..], &["-kernel", "image.elf"]].concat())
 }
 
 #[test]
 fn c_calls_the_functions_of_an_object_through_its_header() {
-    if !is_available() {
-        return;
-    }
-    let folder = Folder::new("thumb-c");
-    folder.write("kernel.wat", MODULE);
-    folder.write("main.c", PROGRAM);
-    folder.write("script.ld", SCRIPT);
+    let Some(folder) = project("thumb-c", MODULE, PROGRAM) else { return };
     for level in ["-O0", "-O2", "-Os", "-Oz"] {
         for bytes in ["131072", "65600"] {
             let options =
                 ["--target", "thumbv7m", "--rename", "log:line=log_line", "--memory-bytes", bytes, level];
-            folder.succeed(&[&["compile", "kernel.wat", "-o", "kernel.o"], &options[..]].concat());
-            folder.succeed(
-                &[&["compile", "kernel.wat", "--emit", "header", "-o", "kernel.h"], &options[..]].concat(),
-            );
+            compile_kernel(&folder, &options);
             let size = format!("-DBYTES={bytes}");
             let clang = [
                 "--target=thumbv7m-none-eabi",
@@ -143,9 +147,7 @@ fn c_calls_the_functions_of_an_object_through_its_header() {
             assert_eq!(run(&folder, "clang-22", &clang), Some(0));
             let link = ["-T", "script.ld", "-e", "reset", "main.o", "kernel.o", "-o", "image.elf"];
             assert_eq!(run(&folder, "ld.lld-22", &link), Some(0));
-            let board = ["-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native"];
-            let failed = run(&folder, "qemu-system-arm", &[&board[..], &["-kernel", "image.elf"]].concat());
-            assert_eq!(failed, Some(0), "{level}: the number of the check that fails");
+            assert_eq!(emulate(&folder), Some(0), "{level}: the number of the check that fails");
         }
     }
     let as_cpp = [
@@ -233,8 +235,14 @@ __attribute__((section(".vectors"), used)) static void *const vectors[] = {
     (void *)0x20100000, reset, fault, fault, fault, fault, fault};
 "#;
 
+/// Compiles [`LINKED`] with names that C can spell.
+fn compile_linked(folder: &Folder, options: &[&str]) {
+    let names = ["--memory", "symbol", "--rename", "env._=under", "--rename", "hook twice=hook_twice"];
+    compile_kernel(folder, &[options, &names].concat());
+}
+
 /// Compiles the program with an installed compiler and these options.
-fn compile_linked(folder: &Folder, compiler: &str, flags: &[&str]) {
+fn compile_program(folder: &Folder, compiler: &str, flags: &[&str]) {
     let mut args = vec!["-O1", "-ffreestanding", "-mthumb", "-c", "main.c", "-o", "main.o"];
     if compiler == "clang-22" {
         args.push("--target=thumbv7m-none-eabi");
@@ -244,34 +252,21 @@ fn compile_linked(folder: &Folder, compiler: &str, flags: &[&str]) {
 }
 
 fn linkers() -> Vec<&'static str> {
-    let is_there = |tool: &&str| Command::new(tool).arg("--version").output().is_ok();
-    ["ld.lld-22", "arm-none-eabi-ld"].into_iter().filter(is_there).collect()
+    ["ld.lld-22", "arm-none-eabi-ld"].into_iter().filter(|linker| needs::tools(&[linker])).collect()
 }
 
 #[test]
 fn what_an_engine_links_links_without_a_warning() {
-    if !is_available() {
-        return;
-    }
-    let folder = Folder::new("thumb-links");
-    folder.write("kernel.wat", LINKED);
-    folder.write("main.c", LINKED_PROGRAM);
-    folder.write("script.ld", SCRIPT);
+    let Some(folder) = project("thumb-links", LINKED, LINKED_PROGRAM) else { return };
     for level in ["-O0", "-O2", "-Oz"] {
-        let options = ["--target", "thumbv7m", "--memory", "symbol", "--rename", "env._=under", level];
-        let options =
-            [&["compile", "kernel.wat", "--rename", "hook twice=hook_twice"], &options[..]].concat();
-        folder.succeed(&[&options[..], &["-o", "kernel.o"]].concat());
-        folder.succeed(&[&options[..], &["--emit", "header", "-o", "kernel.h"]].concat());
-        compile_linked(&folder, "clang-22", &["-mcpu=cortex-m3"]);
+        compile_linked(&folder, &["--target", "thumbv7m", level]);
+        compile_program(&folder, "clang-22", &["-mcpu=cortex-m3"]);
         for linker in linkers() {
             // Objects of clang have `.note.GNU-stack`; GNU linkers then expect it of all objects.
             let link = ["--fatal-warnings", "-z", "noexecstack", "-T", "script.ld", "-e", "reset"];
             let files = ["main.o", "kernel.o", "-o", "image.elf"];
             assert_eq!(run(&folder, linker, &[&link[..], &files].concat()), Some(0), "{linker}");
-            let board = ["-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native"];
-            let failed = run(&folder, "qemu-system-arm", &[&board[..], &["-kernel", "image.elf"]].concat());
-            assert_eq!(failed, Some(0), "{linker} {level}: the number of the check that fails");
+            assert_eq!(emulate(&folder), Some(0), "{linker} {level}: the number of the check that fails");
         }
     }
 }
@@ -279,14 +274,8 @@ fn what_an_engine_links_links_without_a_warning() {
 /// Objects of C compilers differ in the sizes of enumerations and wide characters, of which ours have none.
 #[test]
 fn attributes_agree_with_every_object_for_the_core() {
-    if !is_available() {
-        return;
-    }
-    let folder = Folder::new("thumb-attributes");
-    folder.write("kernel.wat", LINKED);
-    folder.write("main.c", LINKED_PROGRAM);
-    folder.write("script.ld", SCRIPT);
-    let has_gcc = Command::new("arm-none-eabi-gcc").arg("--version").output().is_ok();
+    let Some(folder) = project("thumb-attributes", LINKED, LINKED_PROGRAM) else { return };
+    let has_gcc = needs::tools(&["arm-none-eabi-gcc"]);
     let cores: [(&str, &str, &[&str]); 4] = [
         ("thumbv7m", "cortex-m3", &["-mcpu=cortex-m3", "-mfloat-abi=soft"]),
         ("thumbv7em", "m4f", &["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]),
@@ -294,14 +283,10 @@ fn attributes_agree_with_every_object_for_the_core() {
         ("thumbv8m.main", "m33f", &["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"]),
     ];
     for (target, cpu, flags) in cores {
-        let options = ["--target", target, "--cpu", cpu, "--memory", "symbol", "--rename", "env._=under"];
-        let options =
-            [&["compile", "kernel.wat", "--rename", "hook twice=hook_twice"], &options[..]].concat();
-        folder.succeed(&[&options[..], &["-o", "kernel.o"]].concat());
-        folder.succeed(&[&options[..], &["--emit", "header", "-o", "kernel.h"]].concat());
+        compile_linked(&folder, &["--target", target, "--cpu", cpu]);
         for compiler in ["clang-22", "arm-none-eabi-gcc"].into_iter().take(1 + usize::from(has_gcc)) {
             for sizes in [["-fshort-enums", "-fshort-wchar"], ["-fno-short-enums", "-fno-short-wchar"]] {
-                compile_linked(&folder, compiler, &[flags, &sizes].concat());
+                compile_program(&folder, compiler, &[flags, &sizes].concat());
                 // GNU linkers warn if only some objects have `.note.GNU-stack`; those of clang do.
                 let stack: &[&str] = if compiler == "clang-22" { &["-z", "noexecstack"] } else { &[] };
                 for (linker, objects) in linkers().into_iter().flat_map(|linker| {

@@ -13,8 +13,12 @@ use wasm_pvm::object::Summary;
 /// Functions of every shape.
 const SHAPES: &str = include_str!("support/shapes.wat");
 
+/// The output of a tool, if it is installed.
 fn run(tool: &str, args: &[&str]) -> Option<String> {
-    let output = Command::new(tool).args(args).output().ok()?;
+    if !needs::tools(&[tool]) {
+        return None;
+    }
+    let output = Command::new(tool).args(args).output().expect("the tool starts");
     assert!(output.status.success(), "{tool}: {}", text(&output.stderr));
     // A warning would mean that the tool expects another object.
     assert_eq!(text(&output.stderr), "", "{tool}");
@@ -94,10 +98,7 @@ fn stack_use_is_that_of_the_code() {
         &["--target", "thumbv7em", "--cpu", "m7dp", "-O2"],
     ] {
         let info = info(&folder, "shapes", SHAPES, target);
-        let Some(judged) = disassembled(&folder) else {
-            println!("skipped: llvm-objdump-22 not found");
-            return;
-        };
+        let Some(judged) = disassembled(&folder) else { return };
         let functions = info["functions"].as_array().expect("a list");
         let reported = functions.iter().map(|function| {
             let name = function["name"].as_str().expect("a name").to_owned();
@@ -115,7 +116,6 @@ fn other_tools_read_stack_sizes() {
     let info = info(&folder, "shapes", SHAPES, &["--target", "thumbv7m"]);
     let path = folder.path("shapes.o");
     let Some(listing) = run("llvm-readelf-22", &["--stack-sizes", path.to_str().expect("a path")]) else {
-        println!("skipped: llvm-readelf-22 not found");
         return;
     };
     for function in info["functions"].as_array().expect("a list") {
@@ -182,7 +182,6 @@ fn sizes_and_symbols_are_those_of_other_tools() {
     let (Some(sizes), Some(names)) =
         (run("llvm-size-22", &["-A", path]), run("llvm-nm-22", &["--print-size", "--radix=d", path]))
     else {
-        println!("skipped: llvm-size-22 or llvm-nm-22 not found");
         return;
     };
     for section in info["sections"].as_array().expect("a list") {
@@ -210,6 +209,9 @@ fn what_is_not_loaded_links_silently() {
     let code = info["sizes"]["text"].as_u64().expect("a number")
         + info["sizes"]["rodata"].as_u64().expect("a number");
     for linker in ["ld.lld-22", "arm-none-eabi-ld"] {
+        if !needs::tools(&[linker]) {
+            continue;
+        }
         for gc in ["--gc-sections", "--no-gc-sections"] {
             let elf = folder.path("linked.elf");
             let object = folder.path("shapes.o");
@@ -228,10 +230,7 @@ fn what_is_not_loaded_links_silently() {
                 .arg("-o")
                 .arg(&elf)
                 .output();
-            let Ok(output) = output else {
-                println!("skipped: {linker} not found");
-                continue;
-            };
+            let output = output.expect("the linker starts");
             assert!(
                 output.status.success() && output.stderr.is_empty(),
                 "{linker}: {}",

@@ -123,9 +123,7 @@ fn measured(folder: &Folder) -> Vec<u64> {
 
 #[test]
 fn reported_depths_hold_on_a_board() {
-    let tools = ["clang-22", "ld.lld-22", "qemu-system-arm"];
-    if let Some(missing) = tools.iter().find(|tool| Command::new(tool).arg("--version").output().is_err()) {
-        println!("skipped: {missing} not found");
+    if !needs::tools(&["clang-22", "ld.lld-22", "qemu-system-arm"]) {
         return;
     }
     let folder = Folder::new("thumb-stack");

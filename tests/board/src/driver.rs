@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Core, MemoryMap};
 
-/// The tools needed for building the driver and for emulation.
-const TOOLS: [&str; 3] = ["qemu-system-arm", "clang-22", "ld.lld-22"];
+/// The tools for building the driver and for emulation.
+pub const TOOLS: [&str; 3] = ["qemu-system-arm", "clang-22", "ld.lld-22"];
 /// The functions of the run-time ABI for floats and 64-bit integers, without the prefix `__aeabi_`.
 pub const FLOAT_FUNCTIONS: [&str; 42] = [
     "fadd", "fsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "fcmpun", "dadd",
@@ -23,14 +23,6 @@ pub const STACK_BYTES: u32 = 0x4_0000;
 pub const DRIVER_BYTES: u32 = 0x1_0000;
 /// Offset of the driver's code from the start of the code memory.
 pub const DRIVER_CODE: u32 = 0x3f_0000;
-
-/// The required tools that are not installed.
-pub fn missing_tools() -> Vec<&'static str> {
-    let is_missing = |tool: &&str| {
-        Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
-    };
-    TOOLS.into_iter().filter(is_missing).collect()
-}
 
 /// Runs a tool to its end.
 ///

@@ -18,7 +18,7 @@ mod image;
 mod machine;
 
 pub use aapcs::{Type, Words};
-pub use driver::{missing_tools, run_tool, runtime_library};
+pub use driver::{TOOLS, run_tool, runtime_library};
 pub use image::{Image, Undefined};
 pub use machine::{Answer, Board, Call, Ending, Exit, ImportCall};
 

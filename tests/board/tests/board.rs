@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use board::{Answer, Board, Call, Core, Ending, Image, Type, Undefined, Words, missing_tools, run_tool};
+use board::{Answer, Board, Call, Core, Ending, Image, TOOLS, Type, Undefined, Words, run_tool};
 
 const PROGRAM: &str = r##"
 extern long long ask(int, long long, float, double, int);
@@ -19,9 +19,7 @@ int narrow(float a, double b, float c, double d) { return a == 1 && b == 2 && c 
 "##;
 
 fn with_program(core: Core, test: impl FnOnce(&mut Board, &Image)) {
-    let missing = missing_tools();
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&TOOLS) {
         return;
     }
     let folder = std::env::temp_dir().join(format!("board-test-{core:?}-{}", std::process::id()));

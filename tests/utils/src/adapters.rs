@@ -11,10 +11,10 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 use wasmi::{Config, Engine, Extern, Func, Instance, Linker, Module, Store, Val, ValType};
 
 use crate::executor::{Call, CallExit, Executable, Executor as _};
-use crate::fuzz::Random;
 use crate::oracle::{import_result, value, word};
 use crate::program::Pvm;
 pub use generate::{Program, program};
+use random::Rng;
 
 /// Calls made on each program.
 const CALLS: usize = 10;
@@ -35,10 +35,10 @@ pub fn check(seed: u64) -> Result<()> {
 /// # Errors
 /// A disagreement with the reference engine.
 pub fn agreed(seed: u64) -> Result<usize> {
-    let mut random = Random::new(!seed);
-    let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][(random.word() % 3) as usize];
-    let bounds = if random.word().is_multiple_of(2) { PvmBounds::Guard } else { PvmBounds::Strict };
-    let gp = if random.word().is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
+    let mut random = Rng::new(!seed);
+    let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][random.below(3)];
+    let bounds = if random.one_in(2) { PvmBounds::Guard } else { PvmBounds::Strict };
+    let gp = if random.one_in(3) { GpVersion::V072 } else { GpVersion::V08 };
     let program = program(seed);
     let options = Options {
         level,
@@ -58,7 +58,7 @@ pub fn agreed(seed: u64) -> Result<usize> {
     })
 }
 
-fn compare(program: &Program, random: &mut Random, options: Options) -> Result<usize> {
+fn compare(program: &Program, random: &mut Rng, options: Options) -> Result<usize> {
     let modules: Vec<Vec<u8>> =
         program.modules.iter().map(|text| Ok(wat::parse_str(text)?)).collect::<Result<_>>()?;
     let Some(mut reference) = Linked::new(&modules)? else { return Ok(0) };
@@ -70,7 +70,7 @@ fn compare(program: &Program, random: &mut Random, options: Options) -> Result<u
     ensure!(made == std::mem::take(reference.store.data_mut()), "calls of the host at the start: {made:x?}");
     compare_state(&mut *compiled, &reference).context("at the start")?;
     for agreed in 0..CALLS {
-        let function = &program.functions[(random.word() % program.functions.len() as u64) as usize];
+        let function = &program.functions[random.below(program.functions.len())];
         let args: Vec<u64> = function.1.iter().map(|&wide| random_argument(random, wide)).collect();
         let expected = reference.call(&function.0, &args)?;
         made.clear();
@@ -89,8 +89,8 @@ fn compare(program: &Program, random: &mut Random, options: Options) -> Result<u
     Ok(CALLS)
 }
 
-fn random_argument(random: &mut Random, wide: bool) -> u64 {
-    let word = random.edgy();
+fn random_argument(random: &mut Rng, wide: bool) -> u64 {
+    let word = random.interesting() as u64;
     if wide { word } else { i64::from(word as i32) as u64 }
 }
 

@@ -10,14 +10,15 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail, ensure};
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion};
 use wasm_pvm::{OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
 use crate::executor::{CallExit, Executable};
-use crate::fuzz::Random;
-use crate::machine::{Engine, Exit, Machine};
 use crate::oracle::Reference;
 use crate::program::Program;
+use random::Rng;
 
 /// Fuel for a start function.
 const FUEL: u64 = 100_000;
@@ -70,12 +71,8 @@ struct Case {
 }
 
 /// A random number below `n`.
-fn below(random: &mut Random, n: u32) -> u32 {
-    (random.word() >> 8) as u32 % n.max(1)
-}
-
-fn pick<T: Copy>(random: &mut Random, list: &[T]) -> T {
-    list[below(random, list.len() as u32) as usize]
+fn below(random: &mut Rng, n: u32) -> u32 {
+    (random.bits() >> 8) as u32 % n.max(1)
 }
 
 /// Compiles the module of a seed and compares its memory.
@@ -101,15 +98,13 @@ pub fn check(seed: u64) -> Result<()> {
 
 /// The options of a seed.
 fn options(seed: u64, stack: Stack) -> Options {
-    let mut random = Random::new(!seed);
-    let gp = pick(&mut random, &[GpVersion::V08, GpVersion::V08, GpVersion::V072]);
+    let mut random = Rng::new(!seed);
+    let gp = random.pick(&[GpVersion::V08, GpVersion::V08, GpVersion::V072]);
     // Base 0 needs a fused stack, which needs guard pages, and small code.
-    let bounds = pick(&mut random, &[PvmBounds::Guard, PvmBounds::Guard, PvmBounds::Strict]);
-    let level = pick(
-        &mut random,
-        &[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Os, OptLevel::Oz],
-    );
-    let mode = pick(&mut random, &[ShadowStack::Auto, ShadowStack::Native, ShadowStack::Strict]);
+    let bounds = random.pick(&[PvmBounds::Guard, PvmBounds::Guard, PvmBounds::Strict]);
+    let level =
+        random.pick(&[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Os, OptLevel::Oz]);
+    let mode = random.pick(&[ShadowStack::Auto, ShadowStack::Native, ShadowStack::Strict]);
     // `native` promises that no other code uses the stack's place, which is false if segments are there.
     let shadow_stack = match stack {
         Stack::None | Stack::Mixed(_) if mode == ShadowStack::Native => ShadowStack::Auto,
@@ -132,7 +127,7 @@ fn compare(actual: &[u8], expected: &[u8], from: u32) -> Result<()> {
 
 impl Case {
     fn new(seed: u64) -> Self {
-        let random = &mut Random::new(seed);
+        let random = &mut Rng::new(seed);
         let custom = below(random, 3) == 0;
         let size = match below(random, 8) {
             0 => 1 + below(random, 200),
@@ -158,10 +153,10 @@ impl Case {
             Stack::Mixed(top) if places.iter().all(|&at| at >= top) => Stack::First(top),
             stack => stack,
         };
-        let counter = Some(pick(random, &places)).filter(safe);
+        let counter = Some(random.pick(&places)).filter(safe);
         let mut text = head(custom, size, stack, &segments);
         if below(random, 2) == 0 {
-            let target = pick(random, &places).min(size - 3);
+            let target = random.pick(&places).min(size - 3);
             start(&mut text, &mut image, target);
         }
         functions(&mut text, size, stack, counter, if below(random, 2) == 0 { 600 } else { 3 });
@@ -205,18 +200,18 @@ impl Case {
             bail!("no standard program")
         };
         let gp = options.pvm().expect("options for the PVM").gp;
-        let mut machine = Machine::new(&program, Engine::for_version(gp)[0])?;
+        let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
         let mut expected = self.image.clone();
         for call in 1..3 {
             if let Some(at) = self.counter {
                 expected[at as usize] = expected[at as usize].wrapping_add(1);
             }
-            machine.enter_with_bytes(0, &[])?;
+            machine.enter_with_args(0, &[])?;
             machine.set_gas(GAS);
             let exit = machine.run()?;
             ensure!(exit == Exit::Halt, "call {call}: {exit:?}");
             let from = returned_from(self.stack);
-            let mut actual = machine.result();
+            let mut actual = machine.result(ResultConvention::Length);
             if let Stack::Last(top) | Stack::Mixed(top) = self.stack {
                 let frame = top.saturating_sub(FRAME) as usize..top as usize;
                 ensure!(actual.len() == expected.len(), "{} bytes", actual.len());
@@ -236,7 +231,7 @@ const fn returned_from(stack: Stack) -> u32 {
     }
 }
 
-fn stack(random: &mut Random, size: u32) -> Stack {
+fn stack(random: &mut Rng, size: u32) -> Stack {
     let top = match below(random, 6) {
         0 => below(random, size) / 16 * 16,
         1 => below(random, size),
@@ -253,45 +248,45 @@ fn stack(random: &mut Random, size: u32) -> Stack {
 }
 
 /// Segments in the order of the module; at least one has bytes.
-fn segments(random: &mut Random, size: u32, stack: Stack) -> Vec<(u32, Vec<u8>)> {
+fn segments(random: &mut Rng, size: u32, stack: Stack) -> Vec<(u32, Vec<u8>)> {
     let (low, high) = match stack {
         Stack::None | Stack::Mixed(_) => (0, size),
         Stack::First(top) => (top, size),
         Stack::Last(top) => (0, top - 8192),
     };
-    let count = pick(random, &[1, 2, 3, 5, 10, 40, 150]);
-    let mut at = i64::from(low + pick(random, &STARTS) + below(random, 70));
+    let count = random.pick(&[1, 2, 3, 5, 10, 40, 150]);
+    let mut at = i64::from(low + random.pick(&STARTS) + below(random, 70));
     let mut segments = vec![(low, vec![1 + below(random, 255) as u8])];
     if below(random, 4) != 0 {
         segments[0].0 = low + below(random, high - low);
     }
     for _ in 0..count {
-        let len = pick(random, &LENGTHS).min(high - low);
+        let len = random.pick(&LENGTHS).min(high - low);
         match below(random, 24) {
             0 => at = i64::from(low + below(random, high - low)),
             1 => at = i64::from(high - len),
-            2 => at -= i64::from(pick(random, &[1u32, 3, 8, 40, 300])),
+            2 => at -= i64::from(random.pick(&[1u32, 3, 8, 40, 300])),
             3 => at = at / 4096 * 4096 + 4096 - i64::from(len),
             _ => {}
         }
         let place = at.clamp(i64::from(low), i64::from(high - len)) as u32;
         segments.push((place, contents(random, len)));
-        at = i64::from(place + len) + pick(random, &DISTANCES);
+        at = i64::from(place + len) + random.pick(&DISTANCES);
     }
     segments
 }
 
-fn contents(random: &mut Random, len: u32) -> Vec<u8> {
+fn contents(random: &mut Rng, len: u32) -> Vec<u8> {
     let kind = below(random, 8);
     let zeros = below(random, len + 1);
-    let gap = zeros..zeros.saturating_add(pick(random, &[3, 31, 40, 255, 257, 900]));
+    let gap = zeros..zeros.saturating_add(random.pick(&[3, 31, 40, 255, 257, 900]));
     let byte = |at: u32| match kind {
         0 => 0,
         1 => 0xff,
         2 => u8::from(at == zeros),
         3 if gap.contains(&at) => 0,
-        4 => random.word() as u8 & 1,
-        _ => random.word() as u8,
+        4 => random.bits() as u8 & 1,
+        _ => random.bits() as u8,
     };
     (0..len).map(byte).collect()
 }

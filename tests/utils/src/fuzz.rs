@@ -7,6 +7,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use arbitrary::Unstructured;
+use random::Rng;
 use wasm_smith::{Config, Module};
 
 use crate::executor::{Call, CallExit, Executable, Executor, Refusal};
@@ -26,36 +27,6 @@ pub enum Verdict {
     Nothing,
 }
 
-/// A small, fast generator (xorshift64*) with a reproducible stream per seed.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The stream of a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// The next word.
-    pub const fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A word that is often an edge case.
-    pub fn edgy(&mut self) -> u64 {
-        const EDGES: [u64; 12] =
-            [0, 1, 2, 31, 32, 63, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 63, u64::MAX >> 1, u64::MAX];
-        match self.word() % 4 {
-            0 => EDGES[(self.word() % 12) as usize],
-            1 => self.word() % 256,
-            _ => self.word(),
-        }
-    }
-}
-
 /// A valid, terminating module from a seed.
 pub fn module(seed: u64) -> Result<Vec<u8>> {
     module_of(seed, |config| config)
@@ -67,9 +38,9 @@ pub fn module_with_floats(seed: u64) -> Result<Vec<u8>> {
 }
 
 fn module_of(seed: u64, change: fn(Config) -> Config) -> Result<Vec<u8>> {
-    let mut random = Random::new(seed);
-    let len = 512 << (random.word() % 4);
-    let bytes: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
+    let mut random = Rng::new(seed);
+    let len = 512 << (random.bits() % 4);
+    let bytes = random.bytes(len);
     let mut input = Unstructured::new(&bytes);
     let mut module = Module::new(change(config(&mut random)), &mut input).context("wasm-smith")?;
     let fuel = 1000;
@@ -77,7 +48,7 @@ fn module_of(seed: u64, change: fn(Config) -> Config) -> Result<Vec<u8>> {
     Ok(module.to_bytes())
 }
 
-fn config(random: &mut Random) -> Config {
+fn config(random: &mut Rng) -> Config {
     let imports = r#"(module
         (import "env" "a" (func (param i32)))
         (import "env" "b" (func (param i64 i32) (result i64)))
@@ -99,14 +70,14 @@ fn config(random: &mut Random) -> Config {
         max_tables: 2,
         max_table_elements: 100,
         table_max_size_required: true,
-        min_funcs: 1 + (random.word() % 6) as usize,
+        min_funcs: 1 + random.below(6),
         max_funcs: 12,
-        max_instructions: 50 << (random.word() % 4),
+        max_instructions: 50 << (random.bits() % 4),
         bulk_memory_enabled: true,
         reference_types_enabled: true,
-        tail_call_enabled: random.word().is_multiple_of(2),
+        tail_call_enabled: random.one_in(2),
         wide_arithmetic_enabled: true,
-        custom_page_sizes_enabled: random.word().is_multiple_of(8),
+        custom_page_sizes_enabled: random.one_in(8),
         multi_value_enabled: true,
         ..Config::default()
     }
@@ -125,7 +96,7 @@ pub fn compare(bytes: &[u8], seed: u64, executor: &dyn Executor) -> Result<Verdi
         Err(Refusal::NoRoom) => return Ok(Verdict::Nothing),
         Err(refusal) => bail!("compile: {refusal}"),
     };
-    let mut random = Random::new(!seed);
+    let mut random = Rng::new(!seed);
     let mut agreed = 0;
     let mut made = Vec::new();
     let started = program.start(&mut |import, args| {
@@ -136,8 +107,9 @@ pub fn compare(bytes: &[u8], seed: u64, executor: &dyn Executor) -> Result<Verdi
     ensure!(made == reference.take_import_calls(), "the start function called imports {made:x?}");
     compare_state(&mut *program, &reference).context("at the start")?;
     for _ in 0..CALLS {
-        let export = &exports[(random.word() % exports.len() as u64) as usize];
-        let args: Vec<u64> = export.params.iter().map(|&wide| argument(random.edgy(), wide)).collect();
+        let export = &exports[random.below(exports.len())];
+        let args: Vec<u64> =
+            export.params.iter().map(|&wide| argument(random.interesting() as u64, wide)).collect();
         let expected = reference.call(export, &args, FUEL)?;
         let calls = reference.take_import_calls();
         match step(&mut *program, export, &args, &expected, &calls)

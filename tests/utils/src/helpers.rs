@@ -1,10 +1,12 @@
 //! Differential testing of functions that are, or nearly are, compiler helpers.
 //!
-//! A seed picks a body that the compiler recognises, in the kernels or in the runtimes (if they are there), or a loop
-//! written here, and usually changes it: one constant, operator, offset or local, or a few operators before the body that clamp the length, read a
-//! global, or treat null, zero, a length, a distance or an alignment differently. It has the helper's name or none.
-//! Calls have constant arguments or ones that are only known at run time; their ranges overlap, touch the end of
-//! memory, and have all small lengths. A compiler that replaces such a function must preserve its behaviour.
+//! A seed picks a body that the compiler recognises, from the kernels or the runtimes, or a loop that is written here.
+//! It usually changes the body. Either one constant, operator, offset or local differs. Or a few operators precede the
+//! body: they clamp the length, read a global, or treat null, zero, a length, a distance or an alignment differently.
+//! The function has the helper's name or none.
+//!
+//! Calls have constant arguments or ones that are only known at run time. Their ranges overlap, touch the end of memory,
+//! and have all small lengths. A compiler that replaces such a function must preserve its behaviour.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +16,9 @@ use anyhow::{Context, Result};
 use llvm_frontend::{Division, Libcall, Operation};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
-use crate::fuzz::{Random, compare};
+use random::Rng;
+
+use crate::fuzz::compare;
 use crate::kernels;
 use crate::oracle::Reference;
 use crate::program::Pvm;
@@ -56,19 +60,19 @@ pub fn check(seed: u64) -> Result<()> {
 
 /// The module of a seed; `None` if the change makes it invalid.
 pub fn case(seed: u64) -> Result<Option<Case>> {
-    let mut random = Random::new(seed);
+    let mut random = Rng::new(seed);
     static BODIES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let bodies = BODIES.get_or_init(|| bodies().expect("kernels and runtimes can be read"));
-    let (name, body) = &bodies[(random.word() % bodies.len() as u64) as usize];
+    let (name, body) = &bodies[random.below(bodies.len())];
     let is_wide = name.contains("ti3");
     let mut lines: Vec<String> = body.lines().map(str::to_owned).collect();
-    let change = random.word() % 4;
+    let change = random.bits() % 4;
     match change {
         0 => {}
         1 => insert_variant(&mut lines, &mut random, is_wide),
         _ => mutate(&mut lines, &mut random),
     }
-    let is_inside = change == 0 && random.word().is_multiple_of(2);
+    let is_inside = change == 0 && random.one_in(2);
     let mut text = lines.join("\n").replace("i32.const 65536))", &format!("i32.const {STACK}))"));
     let end = text.rfind(')').context("the body ends")?;
     text.truncate(end);
@@ -79,7 +83,7 @@ pub fn case(seed: u64) -> Result<Option<Case>> {
         "(global $extra (mut i32) (i32.const 1))\n(export \"memory\" (memory 0))\n{})",
         data(&mut random)
     );
-    let text = rename(&text, name, random.word().is_multiple_of(2));
+    let text = rename(&text, name, random.one_in(2));
     let Ok(wasm) = wat::parse_str(&text) else { return Ok(None) };
     if Reference::new(&wasm, FUEL).is_err() {
         return Ok(None);
@@ -166,12 +170,12 @@ fn rename(text: &str, helper: &str, named: bool) -> String {
 }
 
 /// Memory with few different byte values, so that comparisons run for a while.
-fn data(random: &mut Random) -> String {
+fn data(random: &mut Rng) -> String {
     let mut text = String::new();
     for start in [MIDDLE, END - 0x300] {
         let _ = write!(text, "(data (i32.const {start}) \"");
         for _ in 0..0x300 {
-            let byte = if random.word().is_multiple_of(8) { random.word() as u8 } else { 7 };
+            let byte = if random.one_in(8) { random.bits() as u8 } else { 7 };
             let _ = write!(text, "\\{byte:02x}");
         }
         text.push_str("\")\n");
@@ -179,12 +183,8 @@ fn data(random: &mut Random) -> String {
     text
 }
 
-fn pick<T: Copy>(random: &mut Random, list: &[T]) -> T {
-    list[(random.word() % list.len() as u64) as usize]
-}
-
 /// Exports that call a memory function with constants, and one whose argument selects the other arguments.
-fn memory_calls(random: &mut Random, is_inside: bool) -> String {
+fn memory_calls(random: &mut Rng, is_inside: bool) -> String {
     const LENGTHS: [u32; 26] = [
         0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 100, 200, 255, 256, 257, 0x80,
     ];
@@ -192,26 +192,25 @@ fn memory_calls(random: &mut Random, is_inside: bool) -> String {
     let mut text = String::new();
     let clear = format!("(memory.fill (i32.const {}) (i32.const 0) (i32.const {SCRATCH}))", STACK - SCRATCH);
     for number in 0..8 {
-        let mut length = pick(random, &LENGTHS);
-        let mut to = MIDDLE + 0x110 + (random.word() % 16) as u32;
-        if !is_inside && random.word().is_multiple_of(3) {
-            to = END - length.wrapping_add(random.word() as u32 % 4);
-            length =
-                pick(random, &[length, length + 1, length + 8, 1000, 0x8000_0000, 0x8000_0001, u32::MAX]);
+        let mut length = random.pick(&LENGTHS);
+        let mut to = MIDDLE + 0x110 + (random.bits() % 16) as u32;
+        if !is_inside && random.one_in(3) {
+            to = END - length.wrapping_add(random.bits() as u32 % 4);
+            length = random.pick(&[length, length + 1, length + 8, 1000, 0x8000_0000, 0x8000_0001, u32::MAX]);
         }
-        if !is_inside && random.word().is_multiple_of(4) {
+        if !is_inside && random.one_in(4) {
             // No bytes, outside of memory: bodies look at no address then.
-            (length, to) = (0, pick(random, &[END + 1, 0x8000_0000, 0xffff_fff0]));
+            (length, to) = (0, random.pick(&[END + 1, 0x8000_0000, 0xffff_fff0]));
         }
-        let from = to.wrapping_add_signed(pick(random, &DISTANCES));
-        let (to, from) = if random.word().is_multiple_of(2) { (to, from) } else { (from, to) };
+        let from = to.wrapping_add_signed(random.pick(&DISTANCES));
+        let (to, from) = if random.one_in(2) { (to, from) } else { (from, to) };
         let _ = writeln!(
             text,
             "(func (export \"c{number}\") (result i32) (call $f0 (i32.const {}) (i32.const {}) (i32.const {})) {clear})",
             to as i32, from as i32, length as i32
         );
     }
-    let base = if is_inside || random.word().is_multiple_of(2) { MIDDLE } else { END - 0x140 };
+    let base = if is_inside || random.one_in(2) { MIDDLE } else { END - 0x140 };
     for number in 0..8 {
         let _ = writeln!(
             text,
@@ -227,19 +226,19 @@ fn memory_calls(random: &mut Random, is_inside: bool) -> String {
 }
 
 /// Exports that call a function for 128-bit arithmetic.
-fn wide_calls(random: &mut Random) -> String {
+fn wide_calls(random: &mut Rng) -> String {
     let mut text = String::new();
     let clear = format!("(memory.fill (i32.const {}) (i32.const 0) (i32.const {SCRATCH}))", STACK - SCRATCH);
     for number in 0..4 {
-        let mut words: Vec<i64> = (0..4).map(|_| random.edgy() as i64).collect();
-        if random.word().is_multiple_of(4) {
+        let mut words: Vec<i64> = (0..4).map(|_| random.interesting()).collect();
+        if random.one_in(4) {
             words[3] = 0;
         }
-        if random.word().is_multiple_of(8) {
+        if random.one_in(8) {
             words[2..].fill(0);
         }
         let consts: Vec<String> = words.iter().map(|word| format!("(i64.const {word})")).collect();
-        let to = MIDDLE + (random.word() % 64) as u32;
+        let to = MIDDLE + (random.bits() % 64) as u32;
         let consts = consts.join(" ");
         let _ = writeln!(text, "(func (export \"c{number}\") (call $f0 (i32.const {to}) {consts}) {clear})");
         let _ = writeln!(
@@ -255,24 +254,21 @@ fn wide_calls(random: &mut Random) -> String {
 }
 
 /// Operators before the body that change it for some arguments.
-fn insert_variant(lines: &mut Vec<String>, random: &mut Random, is_wide: bool) {
-    let number = pick(random, &[1u32, 3, 8, 64, 128, 200, 255, 256]);
+fn insert_variant(lines: &mut Vec<String>, random: &mut Rng, is_wide: bool) {
+    let number = random.pick(&[1u32, 3, 8, 64, 128, 200, 255, 256]);
     let variant = if is_wide {
-        pick(
-            random,
-            &[
+        random
+            .pick(&[
                 "local.get 3 local.get 4 i64.or i64.eqz if return end",
                 "local.get 2 i64.const 0 i64.lt_s if return end",
                 "local.get 1 local.get 3 i64.eq if return end",
                 "local.get 4 i64.const -1 i64.eq if local.get 1 i64.const 1 i64.add local.set 1 end",
                 "local.get 1 global.get $extra i64.extend_i32_u i64.add local.set 1",
-            ],
-        )
-        .to_owned()
+            ])
+            .to_owned()
     } else {
-        pick(
-            random,
-            &[
+        random
+            .pick(&[
                 "local.get 2 i32.const N i32.gt_u if i32.const N local.set 2 end",
                 "local.get 2 i32.const N i32.eq if local.get 2 i32.const 1 i32.sub local.set 2 end",
                 "local.get 2 i32.const N i32.ge_u if local.get 0 return end",
@@ -283,16 +279,15 @@ fn insert_variant(lines: &mut Vec<String>, random: &mut Random, is_wide: bool) {
                 "local.get 2 global.get $extra i32.add local.set 2",
                 "local.get 1 i32.const N i32.eq if i32.const 16400 local.set 1 end",
                 "local.get 2 i32.eqz if i32.const 1 local.set 2 end",
-            ],
-        )
-        .replace('N', &number.to_string())
+            ])
+            .replace('N', &number.to_string())
     };
     let at = lines.iter().position(|line| line.starts_with("(func $f0 ")).map_or(0, |at| at + 1);
     lines.insert(at, variant);
 }
 
 /// Changes one line.
-fn mutate(lines: &mut [String], random: &mut Random) {
+fn mutate(lines: &mut [String], random: &mut Rng) {
     const GROUPS: [&[&str]; 8] = [
         &["add", "sub", "mul", "and", "or", "xor"],
         &["shl", "shr_u", "shr_s", "rotl", "rotr"],
@@ -304,16 +299,16 @@ fn mutate(lines: &mut [String], random: &mut Random) {
         &["br_if", "br"],
     ];
     for _ in 0..100 {
-        let line = pick(random, &(0..lines.len()).collect::<Vec<_>>());
+        let line = random.pick(&(0..lines.len()).collect::<Vec<_>>());
         let line = &mut lines[line];
         if line.starts_with('(') || line == ")" {
             continue;
         }
         let (head, rest) = line.split_once(' ').map_or((line.as_str(), ""), |(head, rest)| (head, rest));
         let number: Option<i64> = rest.trim_start_matches("offset=").parse().ok();
-        if let Some(number) = number.filter(|_| random.word().is_multiple_of(2)) {
+        if let Some(number) = number.filter(|_| random.one_in(2)) {
             let prefix = if rest.starts_with("offset=") { "offset=" } else { "" };
-            let other = match random.word() % 5 {
+            let other = match random.bits() % 5 {
                 0 => number ^ 1,
                 1 => number.wrapping_add(1),
                 2 => number.wrapping_mul(2),
@@ -326,7 +321,7 @@ fn mutate(lines: &mut [String], random: &mut Random) {
         }
         let (ty, name) = head.split_once('.').unwrap_or(("", head));
         if let Some(group) = GROUPS.iter().find(|group| group.contains(&name)) {
-            let other = pick(random, group);
+            let other = random.pick(group);
             let ty = if ty.is_empty() { String::new() } else { format!("{ty}.") };
             *line = if rest.is_empty() { format!("{ty}{other}") } else { format!("{ty}{other} {rest}") };
             return;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion};
-
-use crate::machine::{Engine, Exit, Machine};
 
 /// Enough gas for every kernel.
 const GAS: i64 = 1 << 40;
@@ -80,12 +80,12 @@ pub fn measure(
 ) -> Result<Measure> {
     let jam = wasm_pvm::compile(&kernel.wasm, options)?.bytes;
     let Container::Jam { program, .. } = Container::parse_jam(&jam)? else { unreachable!("parsed as JAM") };
-    let mut machine = Machine::new(&program, engine)?;
-    machine.enter_with_bytes(0, &kernel.args)?;
+    let mut machine = Machine::new(&program, gp, engine)?;
+    machine.enter_with_args(0, &kernel.args)?;
     machine.set_gas(GAS);
     let exit = machine.run()?;
     ensure!(exit == Exit::Halt, "{}: {exit:?} instead of a halt", kernel.name);
-    let output = machine.result();
+    let output = machine.result(ResultConvention::Length);
     ensure!(output == kernel.expected, "{}: wrong output {}", kernel.name, to_hex(&output));
     Ok(Measure {
         code_bytes: program.blob.code.len(),

@@ -12,7 +12,6 @@ pub mod fuzz;
 pub mod helpers;
 pub mod interface;
 pub mod kernels;
-pub mod machine;
 pub mod oracle;
 pub mod program;
 pub mod reports;

@@ -1,22 +1,19 @@
 //! A compiled module on an engine, called like a wasm instance.
 //!
-//! Exports are entered raw, under the calling convention of the target (`docs/src/using.md`): the first eight words of
-//! arguments in r7–r12, r3, r4, the first six words of results in r7–r12, the rest on the stack, results first. State
-//! survives between calls.
+//! Exports are entered raw, under the calling convention of the target (`docs/src/using.md`). State survives between
+//! calls.
 
 use anyhow::{Context, Result, ensure};
 use llvm_frontend::Error as FrontendError;
+use pvm_engine::{Engine, Exit, Machine};
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
 use wasm_pvm::{Details, EntryMode, Error, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
 use wasmparser::ValType;
 
 use crate::executor::{self, CallExit, Executable, Executor, Host, Refusal};
 use crate::interface::{Interface, interface};
-use crate::machine::{Engine, Exit, Machine};
 
-const ARGUMENT_REGISTERS: [usize; 8] = [7, 8, 9, 10, 11, 12, 3, 4];
-const RESULT_REGISTERS: [usize; 6] = [7, 8, 9, 10, 11, 12];
-const SP: usize = 1;
+/// Maximum number of bytes of a global.
 const WORD: usize = 8;
 /// Host-call numbers of imports begin here.
 const FIRST_IMPORT: u32 = 1000;
@@ -52,16 +49,17 @@ impl Program {
     /// Compiles a module and loads it on the first engine of its version.
     pub fn compile(wasm: &[u8], options: &Options) -> Result<Self> {
         let output = wasm_pvm::compile(wasm, &raw_options(options))?;
-        Self::load(wasm, output, Engine::for_version(pvm(options).gp)[0])
+        Self::load(wasm, output, pvm(options).gp)
     }
 
-    /// Loads a module that was compiled with [`raw_options`], and checks the price of every block.
-    pub fn load(wasm: &[u8], output: wasm_pvm::Output, engine: Engine) -> Result<Self> {
+    /// Loads a module that was compiled with [`raw_options`] on the first engine of its version, and checks the price of
+    /// every block.
+    pub fn load(wasm: &[u8], output: wasm_pvm::Output, gp: GpVersion) -> Result<Self> {
         let Container::Jam { program, .. } = Container::parse_jam(&output.bytes)? else {
             unreachable!("parsed as JAM")
         };
-        let machine = Machine::new(&program, engine)?;
-        if engine != Engine::Gp07 {
+        let machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
+        if gp == GpVersion::V08 {
             check_gas(&machine, &program.blob)?;
         }
         let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };
@@ -83,9 +81,7 @@ impl Program {
         host: Host<'_>,
     ) -> Result<CallExit> {
         let pc = self.report.entry_pc(name).with_context(|| format!("no entry {name}"))?;
-        self.machine.enter(pc, &[]);
-        let stack_results = results.saturating_sub(RESULT_REGISTERS.len());
-        self.pass(args, stack_results)?;
+        let call = self.machine.enter_call(pc, args, results)?;
         self.machine.set_gas(gas);
         let exit = loop {
             match self.machine.run()? {
@@ -94,40 +90,10 @@ impl Program {
             }
         };
         Ok(match exit {
-            Exit::Halt => CallExit::Returned(self.results(results)?),
+            Exit::Halt => CallExit::Returned(self.machine.results_of(call)?),
             Exit::OutOfGas => CallExit::Exhausted,
-            Exit::Trap | Exit::HostCall(_) => CallExit::Trapped(None),
+            Exit::Panic | Exit::HostCall(_) => CallExit::Trapped(None),
         })
-    }
-
-    fn pass(&mut self, args: &[u64], stack_results: usize) -> Result<()> {
-        for (&register, &arg) in ARGUMENT_REGISTERS.iter().zip(args) {
-            self.machine.set_reg(register, arg);
-        }
-        let stacked = args.get(ARGUMENT_REGISTERS.len()..).unwrap_or_default();
-        let sp = self.machine.sp() - ((stack_results + stacked.len()) * WORD) as u64;
-        self.machine.set_reg(SP, sp);
-        for (n, arg) in stacked.iter().enumerate() {
-            self.machine.write(sp as u32 + ((stack_results + n) * WORD) as u32, &arg.to_le_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn results(&mut self, count: usize) -> Result<Vec<u64>> {
-        let mut words = Vec::with_capacity(count);
-        for n in 0..count {
-            words.push(match RESULT_REGISTERS.get(n) {
-                Some(&register) => self.machine.reg(register),
-                None => self.stack_word(n - RESULT_REGISTERS.len())?,
-            });
-        }
-        Ok(words)
-    }
-
-    fn stack_word(&mut self, n: usize) -> Result<u64> {
-        let address = self.machine.sp() as u32 + (n * WORD) as u32;
-        let bytes = self.machine.read(address, WORD as u32)?;
-        Ok(u64::from_le_bytes(bytes.try_into().expect("eight bytes were read")))
     }
 
     fn host_call(&mut self, number: u32, host: Host<'_>) -> Result<()> {
@@ -179,7 +145,7 @@ impl Executor for Pvm {
     fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal> {
         let output = wasm_pvm::compile(wasm, &raw_options(&self.options)).map_err(refusal)?;
         let gp = self.options.pvm().expect("options for the PVM").gp;
-        match Program::load(wasm, output, Engine::for_version(gp)[0]) {
+        match Program::load(wasm, output, gp) {
             Ok(program) => Ok(Box::new(program)),
             Err(error) => Err(Refusal::Other(format!("{error:#}"))),
         }
@@ -223,7 +189,7 @@ impl Executable for Program {
             let size = CHUNK.min(len - at);
             let chunk = self.machine.read(base.wrapping_add(at), size);
             // Bytes outside of the program's memory are zero: they were never written.
-            bytes.extend(chunk.unwrap_or_else(|_| vec![0; size as usize]));
+            bytes.extend(chunk.unwrap_or_else(|| vec![0; size as usize]));
         }
         Ok(bytes)
     }
@@ -239,7 +205,8 @@ impl Executable for Program {
     fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {
         let Some(address) = self.report.exported_data(name) else { return Ok(None) };
         let mut word = [0; WORD];
-        word[..bytes as usize].copy_from_slice(&self.machine.read(address, bytes)?);
+        let read = self.machine.read(address, bytes).with_context(|| format!("global {name}"))?;
+        word[..bytes as usize].copy_from_slice(&read);
         Ok(Some(u64::from_le_bytes(word)))
     }
 }

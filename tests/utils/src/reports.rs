@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion};
 use wasm_pvm::{Floats, ImportMap, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
 use crate::kernels::{from_hex, to_hex};
-use crate::machine::{Engine, Exit, Machine};
 
 /// Enough gas for every program.
 const GAS: i64 = 1 << 32;
@@ -137,15 +138,15 @@ impl Report {
         let len = program.blob.code.len();
         let limit = self.code_bytes.unwrap_or(usize::MAX);
         ensure!(len <= limit, "{len} bytes of code instead of at most {limit}");
-        let mut machine = Machine::new(&program, Engine::for_version(gp)[0])?;
-        machine.enter_with_bytes(0, &[])?;
+        let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
+        machine.enter_with_args(0, &[])?;
         machine.set_gas(GAS);
         match (machine.run()?, &self.ending) {
             (Exit::Halt, Ending::Result(expected)) => {
-                let result = machine.result();
+                let result = machine.result(ResultConvention::Length);
                 ensure!(result == *expected, "{} instead of {}", to_hex(&result), to_hex(expected));
             }
-            (Exit::Trap, Ending::Trap) => {}
+            (Exit::Panic, Ending::Trap) => {}
             (exit, expected) => bail!("{exit:?} instead of {expected:?}"),
         }
         Ok(())

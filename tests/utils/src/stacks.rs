@@ -11,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stage};
 
 use crate::executor::{Call, CallExit, Executor, Trap};
-use crate::fuzz::Random;
 use crate::oracle::{Outcome, Reference, import_result};
 use crate::program::Pvm;
+use random::Rng;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Fuel of the reference engine.
@@ -228,11 +228,10 @@ const VIOLATIONS: [&str; 47] = [
 
 /// The program of a seed.
 pub fn program(seed: u64) -> Program {
-    let mut random = Random::new(seed);
-    let violation =
-        random.word().is_multiple_of(2).then(|| (random.word() % VIOLATIONS.len() as u64) as usize);
-    let is_first = random.word().is_multiple_of(2);
-    let top = [4096, 16384, 65536, 1 << 20][(random.word() % 4) as usize];
+    let mut random = Rng::new(seed);
+    let violation = random.one_in(2).then(|| random.below(VIOLATIONS.len()));
+    let is_first = random.one_in(2);
+    let top = [4096, 16384, 65536, 1 << 20][random.below(4)];
     let top: u32 = if is_first { top } else { 1536 + (1 << 16) };
     let statics = if is_first { top } else { 1024 };
     let mut text = String::from(
@@ -269,7 +268,7 @@ pub fn program(seed: u64) -> Program {
 
 /// A function with a frame.
 struct Body<'a> {
-    random: &'a mut Random,
+    random: &'a mut Rng,
     number: usize,
     size: u32,
     align: u32,
@@ -278,14 +277,14 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(random: &'a mut Random, number: usize, is_odd: bool, statics: u32) -> Self {
-        let size = [16, 32, 48, 96, 160, 272][(random.word() % 6) as usize];
-        let align = [16, 16, 32, 64, 128][(random.word() % 5) as usize];
+    fn new(random: &'a mut Rng, number: usize, is_odd: bool, statics: u32) -> Self {
+        let size = [16, 32, 48, 96, 160, 272][random.below(6)];
+        let align = [16, 16, 32, 64, 128][random.below(5)];
         Self { random, number, size, align, is_odd, statics }
     }
 
     fn below(&mut self, n: u32) -> u32 {
-        (self.random.word() % u64::from(n)) as u32
+        (self.random.bits() % u64::from(n)) as u32
     }
 
     /// Offset and size of words in the frame, which may end where the frame does.
@@ -404,7 +403,7 @@ impl<'a> Body<'a> {
     (local.set $x (i32.add (local.get $x) (call $by_value (local.get $f))))"
                 .to_owned(),
             _ => {
-                // Not in the object itself: what an address is differs.
+                // Not in the object itself: addresses differ between the engines.
                 let word = if at == 4 { 8 } else { 4 };
                 format!(
                     "(i32.store offset={word} (local.get $f) {place})

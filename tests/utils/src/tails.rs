@@ -12,26 +12,19 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmOptions};
 
-use crate::fuzz::{Random, compare};
+use random::Rng;
+
+use crate::fuzz::compare;
 use crate::program::Pvm;
 use crate::thumb::{Setup, Thumb};
 
 const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Maximum number of parameters of functions of the program, and of imports for the PVM, whose host calls take six.
-const MOST_PARAMS: u64 = 21;
-const MOST_WORDS: u64 = 7;
+const MOST_PARAMS: usize = 21;
+const MOST_WORDS: usize = 7;
 /// Maximum number of steps of a chain.
 const HOPS: u64 = 63;
-
-/// A number below `end`.
-fn below(random: &mut Random, end: u64) -> usize {
-    ((random.word() >> 11) % end) as usize
-}
-
-fn one_in(random: &mut Random, n: u64) -> bool {
-    below(random, n) == 0
-}
 
 /// Parameters, and the index of the one that counts.
 struct Sig {
@@ -40,8 +33,8 @@ struct Sig {
 }
 
 struct Maker {
-    random: Random,
-    types: u64,
+    random: Rng,
+    types: usize,
     sigs: Vec<Sig>,
     /// The signature of each function.
     funcs: Vec<usize>,
@@ -52,14 +45,14 @@ struct Maker {
 
 /// The module of a seed, with or without floats. On Cortex-M imports take as many arguments as functions do.
 pub fn module(seed: u64, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
-    let mut random = Random::new(seed);
+    let mut random = Rng::new(seed);
     let types = if floats { 4 } else { 2 };
-    let count = match below(&mut random, 6) {
-        0 => below(&mut random, 12),
+    let count = match random.below(6) {
+        0 => random.below(12),
         1 => 0,
         _ => 1,
     };
-    let results = (0..count).map(|_| TYPES[below(&mut random, types)]).collect();
+    let results = (0..count).map(|_| TYPES[random.below(types)]).collect();
     let mut maker = Maker {
         random,
         types,
@@ -75,42 +68,33 @@ pub fn module(seed: u64, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
 }
 
 impl Maker {
-    fn below(&mut self, end: usize) -> usize {
-        below(&mut self.random, end as u64)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        one_in(&mut self.random, n)
-    }
-
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
-    fn types(&mut self, most: u64) -> Vec<&'static str> {
-        let count = self.below(most as usize + 1);
+    fn types(&mut self, most: usize) -> Vec<&'static str> {
+        let count = self.random.below(most + 1);
         // Many of one type fill its registers.
-        let favourite = TYPES[below(&mut self.random, self.types)];
+        let favourite = TYPES[self.random.below(self.types)];
         let types = self.types;
-        let pick =
-            |_| if one_in(&mut self.random, 2) { favourite } else { TYPES[below(&mut self.random, types)] };
+        let pick = |_| if self.random.one_in(2) { favourite } else { TYPES[self.random.below(types)] };
         (0..count).map(pick).collect()
     }
 
     fn signatures(&mut self, wide_imports: bool) {
-        for _ in 0..3 + self.below(4) {
-            let most = if self.one_in(3) { 3 } else { MOST_PARAMS };
+        for _ in 0..3 + self.random.below(4) {
+            let most = if self.random.one_in(3) { 3 } else { MOST_PARAMS };
             let mut params = self.types(most);
-            let counter = self.below(params.len() + 1);
+            let counter = self.random.below(params.len() + 1);
             params.insert(counter, "i32");
             self.sigs.push(Sig { params, counter });
         }
-        for _ in 0..4 + self.below(6) {
-            let sig = self.below(self.sigs.len());
+        for _ in 0..4 + self.random.below(6) {
+            let sig = self.random.below(self.sigs.len());
             self.funcs.push(sig);
         }
-        for _ in 0..self.below(3) {
+        for _ in 0..self.random.below(3) {
             let most = if wide_imports { MOST_PARAMS } else { MOST_WORDS - 1 };
             let params = self.types(most);
             self.imports.push(params);
@@ -139,7 +123,7 @@ impl Maker {
         let table =
             format!("(table $table {} funcref) (elem (i32.const 0) {})", names.len(), names.join(" "));
         self.line(&table);
-        if self.one_in(8) {
+        if self.random.one_in(8) {
             self.line("(export \"table\" (table $table))");
         }
         // Indices come from memory, so that the compiler can't know them.
@@ -177,18 +161,18 @@ impl Maker {
     /// An argument: a local of the type, a constant, or a computed value.
     fn argument(&mut self, ty: &'static str, locals: &[&'static str]) -> String {
         let same: Vec<usize> = (0..locals.len()).filter(|&n| locals[n] == ty).collect();
-        match self.below(8) {
-            0 => Self::from_word(ty, &format!("(i64.const {})", self.random.edgy() as i64)),
+        match self.random.below(8) {
+            0 => Self::from_word(ty, &format!("(i64.const {})", self.random.interesting())),
             1 => {
-                let [a, b] = [0; 2].map(|_| self.below(locals.len()));
+                let [a, b] = [0; 2].map(|_| self.random.below(locals.len()));
                 let (a, b) = (Self::to_word(locals[a], a), Self::to_word(locals[b], b));
                 Self::from_word(ty, &format!("(i64.add {a} (i64.rotl {b} (i64.const 7)))"))
             }
             _ if same.is_empty() => {
-                let n = self.below(locals.len());
+                let n = self.random.below(locals.len());
                 Self::from_word(ty, &Self::to_word(locals[n], n))
             }
-            _ => format!("(local.get {})", same[self.below(same.len())]),
+            _ => format!("(local.get {})", same[self.random.below(same.len())]),
         }
     }
 
@@ -198,13 +182,13 @@ impl Maker {
 
     /// A call or tail call of some function with this many hops left.
     fn call(&mut self, tail: &str, hops: &str, locals: &[&'static str]) -> String {
-        let callee = self.below(self.funcs.len());
+        let callee = self.random.below(self.funcs.len());
         let sig = self.funcs[callee];
         let params = self.sigs[sig].params.clone();
         let mut args = self.arguments(&params, locals);
         args[self.sigs[sig].counter] = hops.to_owned();
         let args = args.join(" ");
-        if self.one_in(2) {
+        if self.random.one_in(2) {
             let at = 256 + 4 * callee;
             format!("({tail}call_indirect $table (type $t{sig}) {args} (i32.load (i32.const {at})))")
         } else {
@@ -235,8 +219,8 @@ impl Maker {
     }
 
     fn ordinary_call(&mut self, hops: &str, locals: &[&'static str]) {
-        if !self.imports.is_empty() && self.one_in(3) {
-            let n = self.below(self.imports.len());
+        if !self.imports.is_empty() && self.random.one_in(3) {
+            let n = self.random.below(self.imports.len());
             self.call_import(n, locals);
         } else {
             let call = self.call("", hops, locals);
@@ -257,12 +241,12 @@ impl Maker {
         let counter = self.sigs[sig].counter;
         let mut locals = self.sigs[sig].params.clone();
         let params = locals.len();
-        let is_exported = self.one_in(4);
+        let is_exported = self.random.one_in(4);
         let export = if is_exported { format!("(export \"f{n}\")") } else { String::new() };
         self.line(&format!("(func $f{n} {export} (type $t{sig})"));
-        let pressure = if self.one_in(3) { self.below(24) } else { 0 };
+        let pressure = if self.random.one_in(3) { self.random.below(24) } else { 0 };
         for _ in 0..pressure {
-            locals.push(TYPES[below(&mut self.random, self.types)]);
+            locals.push(TYPES[self.random.below(self.types)]);
         }
         self.line(&list("local", &[&locals[params..], &TYPES].concat()));
         self.line(&format!("(local.set {counter} (i32.and (local.get {counter}) (i32.const {HOPS})))"));
@@ -274,15 +258,15 @@ impl Maker {
             self.line(&format!("(local.set {local} {value})"));
         }
         // Another tail call, before or after code that needs a frame.
-        if self.one_in(2) {
+        if self.random.one_in(2) {
             self.branch_off(counter, &locals);
         }
-        if self.one_in(2) {
+        if self.random.one_in(2) {
             // Few hops, so that the work does not multiply.
             let hops = format!("(i32.and (i32.shr_u (local.get {counter}) (i32.const 5)) (i32.const 1))");
             self.ordinary_call(&hops, &locals);
         }
-        if self.one_in(2) {
+        if self.random.one_in(2) {
             self.branch_off(counter, &locals);
         }
         let hops = format!("(i32.sub (local.get {counter}) (i32.const 1))");
@@ -293,12 +277,12 @@ impl Maker {
 
     /// A tail call under a condition, sometimes of an import.
     fn branch_off(&mut self, counter: usize, locals: &[&'static str]) {
-        let local = self.below(locals.len());
+        let local = self.random.below(locals.len());
         let word = Self::to_word(locals[local], local);
-        let bit = self.below(32);
-        let is_import = !self.imports.is_empty() && self.results.len() <= 1 && self.one_in(2);
+        let bit = self.random.below(32);
+        let is_import = !self.imports.is_empty() && self.results.len() <= 1 && self.random.one_in(2);
         let call = if is_import {
-            let n = self.below(self.imports.len());
+            let n = self.random.below(self.imports.len());
             let params = self.imports[n].clone();
             format!("(return_call $x{n} {})", self.arguments(&params, locals).join(" "))
         } else {

@@ -64,16 +64,13 @@ impl Setup {
         self.executes_floats() && board_core(self.cpu).has_floats()
     }
 
-    /// Whether it can be run here; prints the missing tools.
+    /// Whether it can be run here; if not, the check is recorded as skipped.
     pub fn is_available(&self) -> bool {
-        let mut missing = board::missing_tools();
-        if self.floats == Floats::Soft && board::runtime_library(board_core(self.cpu)).is_none() {
-            missing.push("arm-none-eabi-gcc");
+        let mut tools = board::TOOLS.to_vec();
+        if self.floats == Floats::Soft {
+            tools.push("arm-none-eabi-gcc");
         }
-        if !missing.is_empty() {
-            println!("skipped: {} not found", missing.join(", "));
-        }
-        missing.is_empty()
+        needs::tools(&tools)
     }
 
     /// Compiles a module to an object.

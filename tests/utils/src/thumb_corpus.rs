@@ -20,10 +20,10 @@ use wasm_pvm::{Cpu, MemoryMode, OptLevel, Options, ThumbOptions};
 use wasmparser::{DataKind, Operator, Parser, Payload};
 
 use crate::executor::Trap;
-use crate::fuzz::Random;
 use crate::interface::{Interface, interface};
 use crate::oracle::{Export, ImportCall, Outcome, Reference};
 use crate::thumb::types;
+use random::Rng;
 
 /// Fuel of the reference engine per call.
 const FUEL: u64 = 100_000;
@@ -143,7 +143,7 @@ impl Module {
             Some(Undefined::Import(n as u32))
         })?;
         let exports = self.reference()?.integer_exports();
-        let mut random = Random::new(7);
+        let mut random = Rng::new(7);
         let mut compared = Compared::default();
         let layout = MemoryLayout::of(self, &image, memory)?;
         let mut instance = None;
@@ -273,11 +273,11 @@ fn segments(wasm: &[u8]) -> Result<Vec<Range<u32>>> {
 
 /// The results of imports: small numbers and addresses of the region at the end of 64 KiB, by the order of calls.
 fn answer(index: u32, _args: &[u64], calls: usize) -> u64 {
-    let mut random = Random::new((u64::from(index) << 32 | calls as u64) + 99);
-    match random.word() % 3 {
+    let mut random = Rng::new((u64::from(index) << 32 | calls as u64) + 99);
+    match random.bits() % 3 {
         0 => 0,
-        1 => random.word() % 256,
-        _ => 0x7000 + random.word() % 0x800 * 4,
+        1 => random.bits() % 256,
+        _ => 0x7000 + random.bits() % 0x800 * 4,
     }
 }
 
@@ -294,14 +294,14 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(export: &'a Export, layout: &MemoryLayout, random: &mut Random) -> Self {
+    fn new(export: &'a Export, layout: &MemoryLayout, random: &mut Rng) -> Self {
         let region = layout.region.unwrap_or(0);
         let mut value = |is_wide: bool, is_pointer: u64| -> u64 {
-            match random.word() % 8 {
-                n if n < is_pointer && !is_wide => u64::from(region) + random.word() % 0x3f0 * 4,
-                0..6 => random.word() % 64,
-                _ if is_wide => random.edgy(),
-                _ => i64::from(random.edgy() as i32) as u64,
+            match random.bits() % 8 {
+                n if n < is_pointer && !is_wide => u64::from(region) + random.bits() % 0x3f0 * 4,
+                0..6 => random.bits() % 64,
+                _ if is_wide => random.interesting() as u64,
+                _ => i64::from(random.interesting() as u64 as i32) as u64,
             }
         };
         let args = export.params.iter().map(|&is_wide| value(is_wide, 4)).collect();

@@ -4,40 +4,14 @@
 //! critical edges are split. A use picks a definition in its block or in a dominator. Operand lists are random, as far
 //! as the machine has enough registers for them.
 
+use random::Rng;
 use ssa::{EntityId, IdVec};
 
-use super::{Op, Toy, ToyInst, empty_function, mix};
+use super::{Op, Toy, ToyInst, empty_function};
 use crate::mir::Isa;
 use crate::mir::{
     Block, BlockData, Control, Function, Operand, PReg, RegClass, RegSet, Reuse, Role, Succ, VReg, VRegData,
 };
-
-/// A sequence of pseudo-random numbers.
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// The sequence for `seed`.
-    pub const fn new(seed: u64) -> Self {
-        Self(mix(seed))
-    }
-
-    /// The next 64 bits.
-    pub const fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// A number below `n`, which is not 0.
-    pub const fn below(&mut self, n: usize) -> usize {
-        (self.next_u64() % n as u64) as usize
-    }
-
-    /// Whether an event of `percent` % happens.
-    pub const fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// Size parameters of random functions.
 #[derive(Clone, Copy, Debug)]
@@ -270,7 +244,7 @@ impl Builder<'_> {
     }
 
     fn inst(&mut self, n: usize) -> ToyInst<VReg> {
-        let constant = self.rng.next_u64() % 1000;
+        let constant = self.rng.bits() % 1000;
         match self.rng.below(100) {
             kind if kind < self.shape.calls => self.call(n),
             kind if kind >= 90 => {
@@ -310,7 +284,7 @@ impl Builder<'_> {
             let result = self.new_vreg(RegClass::Int, false);
             operands.push((result, Operand::fixed_def(RegClass::Int, reg)));
         }
-        let constant = self.rng.next_u64() % 1000;
+        let constant = self.rng.bits() % 1000;
         ToyInst { op: Op::Effect, operands, constant, clobbers: self.toy.caller_saved() }
     }
 
@@ -369,7 +343,7 @@ impl Builder<'_> {
     }
 
     fn control(&mut self, n: usize, succs: &[usize]) -> Control<Toy, VReg> {
-        let constant = self.rng.next_u64() % 1000;
+        let constant = self.rng.bits() % 1000;
         let condition = self.pick(n, RegClass::Int);
         let inst = |op| ToyInst::new(op, vec![(condition, Operand::used(RegClass::Int))], constant);
         match *succs {

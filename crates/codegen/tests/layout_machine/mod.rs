@@ -15,6 +15,7 @@ use codegen::{
     Block, BlockData, CodeBuffer, Control, Costs, Encode, Fixup, Fragment, Function, Isa, Operand, PReg,
     Placement, Reference, RegSet, Register, RegisterInfo, StackSlot, Succ, relax,
 };
+pub use random::Rng;
 use ssa::{EntityId, IdVec};
 
 /// The machine.
@@ -331,24 +332,6 @@ fn block_starts(bytes: &[u8], starts: &[bool]) -> Vec<bool> {
         after_terminator = bytes[pc] != STEP;
     }
     enterable
-}
-
-/// A small generator of random numbers.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self(mix(seed + 1))
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (mix(self.0) >> 33) as usize % n
-    }
-
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
 }
 
 /// A function of the given blocks.

@@ -457,13 +457,8 @@ mod tests {
 
     #[test]
     fn objects_are_found_without_looking_at_all_for_each() {
-        let mut state = 0x9e37_79b9_u32;
-        let mut random = |limit: u32| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state % limit
-        };
+        let mut rng = random::Rng::new(1);
+        let mut random = |limit: usize| rng.below(limit) as u32;
         let bytes = [0; 400];
         let mut seen = [0; 2];
         for _ in 0..3000 {

@@ -6,9 +6,8 @@
 
 mod body;
 mod expr;
-mod rng;
 
-pub use rng::Rng;
+pub use random::Rng;
 
 use crate::interp::{Host, Memory, Stop};
 use crate::{

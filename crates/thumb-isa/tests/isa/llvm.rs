@@ -1,14 +1,14 @@
 //! Every form of every instruction against LLVM: its assembler must give our bytes for our text, its disassembler our
 //! text for our bytes.
 
-use crate::support::{FULL_CORE, Sample, assemble, disassemble, is_llvm_installed, samples};
+use crate::support::{FULL_CORE, Sample, assemble, disassemble, samples};
 use thumb_isa::{Features, Opcode, Width, decode};
 
 const PER_FORM: usize = 60;
 
 #[test]
 fn assembler_agrees() {
-    if !is_llvm_installed() {
+    if !needs::tools(&["llvm-mc-22"]) {
         return;
     }
     let samples: Vec<Sample> = samples(PER_FORM, 1).into_iter().filter(Sample::is_preferred).collect();
@@ -27,7 +27,7 @@ fn assembler_agrees() {
 
 #[test]
 fn disassembler_agrees() {
-    if !is_llvm_installed() {
+    if !needs::tools(&["llvm-mc-22"]) {
         return;
     }
     let samples = samples(PER_FORM, 2);
@@ -51,7 +51,7 @@ fn disassembler_agrees() {
 
 #[test]
 fn all_half_words_disassemble_alike() {
-    if !is_llvm_installed() {
+    if !needs::tools(&["llvm-mc-22"]) {
         return;
     }
     let halves = (0..=u16::MAX).map(u16::to_le_bytes);
@@ -74,7 +74,7 @@ fn all_half_words_disassemble_alike() {
 /// it never replaces the mnemonic.
 #[test]
 fn short_forms_are_found_where_llvm_finds_them() {
-    if !is_llvm_installed() {
+    if !needs::tools(&["llvm-mc-22"]) {
         return;
     }
     let is_wide = |s: &Sample| s.form.width() == Width::Wide && s.inst.op() != Opcode::Udf;
@@ -104,7 +104,7 @@ fn renames(from: Opcode, to: Opcode) -> bool {
 /// A core has exactly the instructions whose feature it has.
 #[test]
 fn features_are_those_of_the_cores() {
-    if !is_llvm_installed() {
+    if !needs::tools(&["llvm-mc-22"]) {
         return;
     }
     let cores: [(&[&str], Features); 5] = [

@@ -18,8 +18,8 @@ struct State {
 impl State {
     fn random(rng: &mut Rng) -> State {
         let regs = std::array::from_fn(|_| match rng.below(4) {
-            0 => rng.below(4).wrapping_sub(2),
-            1 => 0x8000_0000_u32.wrapping_sub(rng.below(3)),
+            0 => (rng.below(4) as u32).wrapping_sub(2),
+            1 => 0x8000_0000_u32.wrapping_sub(rng.below(3) as u32),
             _ => rng.bits() as u32,
         });
         let mut flag = || rng.below(2) == 0;

@@ -44,7 +44,7 @@ fn whole_code_decodes_with_its_it_blocks() {
         let mut code = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..20 {
-            let sample = all[rng.below(all.len() as u32) as usize];
+            let sample = rng.pick(&all);
             if sample.inst.op() != Opcode::It {
                 sample.pieces().concat().into_iter().for_each(|byte| code.push(byte));
                 expected.push((sample.inst, sample.it));
@@ -61,7 +61,7 @@ fn whole_code_decodes_with_its_it_blocks() {
 fn any_bytes_decode_without_panic_and_encode_back() {
     let mut rng = Rng::new(4);
     for _ in 0..3000 {
-        let len = rng.below(40) as usize;
+        let len = rng.below(40);
         let code: Vec<u8> =
             (0..len).map(|_| rng.bits() as u8 | if rng.below(3) == 0 { 0xe0 } else { 0 }).collect();
         let mut again = Vec::new();

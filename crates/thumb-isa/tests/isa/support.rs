@@ -74,21 +74,12 @@ pub fn samples(per_form: usize, seed: u64) -> Vec<Sample> {
     let mut found = Vec::new();
     for form in Opcode::ALL.iter().flat_map(|op| op.forms()) {
         for i in 0..per_form {
-            let it = (i % 2 == 1).then(|| rng.cond());
+            let it = (i % 2 == 1).then(|| thumb_isa::testing::cond(&mut rng));
             let sample = Inst::arbitrary(form, it, &mut rng).map(|inst| Sample { inst, form, it });
             found.extend(sample.filter(|sample| seen.insert(*sample)));
         }
     }
     found
-}
-
-/// Whether LLVM's tools are installed; prints a message if they aren't.
-pub fn is_llvm_installed() -> bool {
-    let is_installed = Command::new("llvm-mc-22").arg("--version").output().is_ok();
-    if !is_installed {
-        println!("notice: llvm-mc-22 is not installed, nothing is compared with LLVM");
-    }
-    is_installed
 }
 
 /// Assembles lines with LLVM: the bytes of each, or `None` for an error.

@@ -104,6 +104,9 @@ pub fn dwarf_module(folder: &Folder, level: &str, version: u32) -> Option<Vec<u8
 
 /// C sources, compiled to one module, if clang is installed.
 pub fn wasm_of_c(folder: &Folder, sources: &[&Path], options: &[&str]) -> Option<Vec<u8>> {
+    if !needs::tools(&["clang-22"]) {
+        return None;
+    }
     let output = folder.path("c.wasm");
     let link = ["-Wl,--no-entry", "-Wl,--allow-undefined", "-Wl,-z,stack-size=4096", "-nostdlib", "-o"];
     let mut clang = Command::new("clang-22");
@@ -115,10 +118,7 @@ pub fn wasm_of_c(folder: &Folder, sources: &[&Path], options: &[&str]) -> Option
         .arg(&output)
         .args(sources)
         .output();
-    let Ok(clang) = clang else {
-        println!("skipped: clang-22 not found");
-        return None;
-    };
+    let clang = clang.expect("clang starts");
     assert!(clang.status.success(), "{}", text(&clang.stderr));
     Some(fs::read(output).expect("written"))
 }

@@ -17,7 +17,7 @@ struct request {
 };
 
 struct answer {
-    uint32_t kind, what; // IMPORT with the import's number, or ENDED with how the call ended
+    uint32_t kind, value; // IMPORT and the number of the import, or ENDED and the kind of ending
     uint32_t core[4], floats[16];
     uint32_t sp;
     uint32_t detail[9]; // trap number or changed register; program counter, status and address of a fault
@@ -62,11 +62,11 @@ static volatile uint32_t *const system_tick = (volatile uint32_t *)0xe000e010;
 // Checks the registers that a program must preserve, and takes its results.
 static void check_registers(void) {
     for (uint32_t n = 0; n < 8; n++)
-        if (after[4 + n] != expected[n]) ending.what = CORRUPTED, ending.detail[0] = 4 + n;
-    if (after[12] != expected[8]) ending.what = CORRUPTED, ending.detail[0] = 13;
+        if (after[4 + n] != expected[n]) ending.value = CORRUPTED, ending.detail[0] = 4 + n;
+    if (after[12] != expected[8]) ending.value = CORRUPTED, ending.detail[0] = 13;
 #ifdef __ARM_FP
     for (uint32_t n = 0; n < 16; n++)
-        if (after[29 + n] != expected_floats[n]) ending.what = CORRUPTED, ending.detail[0] = 32 + n;
+        if (after[29 + n] != expected_floats[n]) ending.value = CORRUPTED, ending.detail[0] = 32 + n;
 #endif
     for (uint32_t n = 0; n < 4; n++) ending.core[n] = after[n];
     for (uint32_t n = 0; n < 16; n++) ending.floats[n] = after[13 + n];
@@ -75,7 +75,7 @@ static void check_registers(void) {
 static void call(const struct request *request) {
     for (uint32_t n = 0; n < sizeof ending / 4; n++) ((uint32_t *)&ending)[n] = 0;
     ending.kind = ENDED;
-    ending.what = RETURNED;
+    ending.value = RETURNED;
     ticks_left = request->ticks;
     after[12] = 0;
     system_tick[1] = 250000;
@@ -83,7 +83,7 @@ static void call(const struct request *request) {
     system_tick[0] = 7;
     invoke(request);
     system_tick[0] = 0;
-    if (ending.what == RETURNED) check_registers();
+    if (ending.value == RETURNED) check_registers();
     send(&ending, sizeof ending);
 }
 
@@ -93,7 +93,7 @@ uint32_t handle(uint32_t exception_return, const uint32_t *frame, uint32_t is_ti
     if (is_tick) {
         if (ticks_left) ticks_left--;
         if (ticks_left || !is_program) return 0;
-        ending.what = TIMED_OUT;
+        ending.value = TIMED_OUT;
         ending.detail[1] = frame[6];
         return 1;
     }
@@ -107,12 +107,12 @@ uint32_t handle(uint32_t exception_return, const uint32_t *frame, uint32_t is_ti
     ending.detail[2] = status;
     ending.detail[3] = address;
     if (status & 0x3010 || (uint32_t)frame < bottom || is_below) {
-        ending.what = EXHAUSTED;
+        ending.value = EXHAUSTED;
         return 1;
     }
     ending.detail[1] = frame[6];
     uint32_t instruction = status & 0x10000 ? *(const uint16_t *)frame[6] : 0;
-    ending.what = instruction >> 8 == 0xde ? TRAPPED : FAULTED;
+    ending.value = instruction >> 8 == 0xde ? TRAPPED : FAULTED;
     ending.detail[0] = instruction & 0xff;
     return 1;
 }
@@ -144,7 +144,7 @@ static void serve(struct request *request, uint32_t until) {
 // A program calls an import: the float registers, r0 to r11, the link register and the stack are at `frame`.
 const struct request *import(uint32_t number, const uint32_t *frame) {
     answer.kind = IMPORT;
-    answer.what = number;
+    answer.value = number;
     for (uint32_t n = 0; n < 16; n++) answer.floats[n] = frame[n];
     for (uint32_t n = 0; n < 4; n++) answer.core[n] = frame[16 + n];
     answer.sp = (uint32_t)(frame + 29);

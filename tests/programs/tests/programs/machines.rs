@@ -127,10 +127,7 @@ fn pvm_behaves_as_the_interpreter() {
 
 #[test]
 fn boards_behave_as_the_interpreter() {
-    let missing = board::missing_tools();
-    if !missing.is_empty() {
-        let count = compiled().iter().flat_map(Fixture::targets).filter(is_for_board).count();
-        eprintln!("skipped: {count} fixtures on boards, {} not found", missing.join(", "));
+    if !needs::tools(&board::TOOLS) {
         return;
     }
     let mut boards = BTreeMap::new();

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::fuzz::Random;
+use random::Rng;
 
 /// Modules in the order of their instantiation.
 #[derive(Clone, Debug)]
@@ -75,10 +75,10 @@ struct Exports {
 
 /// The program of a seed.
 pub fn program(seed: u64) -> Program {
-    let mut random = Random::new(seed);
-    let adapters = 1 + (random.word() % 3) as usize;
+    let mut random = Rng::new(seed);
+    let adapters = 1 + random.below(3);
     // In a chain, each module imports from the one before it, so the order of options has no effect.
-    let is_chain = random.word().is_multiple_of(2);
+    let is_chain = random.one_in(2);
     let mut exports = Exports::default();
     let mut program = Program { modules: Vec::new(), order: (0..adapters).collect(), functions: Vec::new() };
     for number in 0..=adapters {
@@ -105,7 +105,7 @@ pub fn program(seed: u64) -> Program {
     }
     if is_chain {
         for n in (1..adapters).rev() {
-            program.order.swap(n, (random.word() % (n as u64 + 1)) as usize);
+            program.order.swap(n, random.below(n + 1));
         }
     }
     program
@@ -113,7 +113,7 @@ pub fn program(seed: u64) -> Program {
 
 /// Writes one module. Every entity is named as it is exported.
 struct Writer<'r> {
-    random: &'r mut Random,
+    random: &'r mut Rng,
     own: Exports,
     number: usize,
     text: String,
@@ -123,7 +123,7 @@ struct Writer<'r> {
 
 impl Writer<'_> {
     fn below(&mut self, limit: u32) -> u32 {
-        (self.random.word() % u64::from(limit.max(1))) as u32
+        (self.random.bits() % u64::from(limit.max(1))) as u32
     }
 
     fn one_in(&mut self, n: u32) -> bool {

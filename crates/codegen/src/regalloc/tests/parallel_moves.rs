@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use random::Rng;
 use ssa::EntityId;
 
 use crate::mir::{PReg, RegClass, RegSet, SpillSlot, VReg};
 use crate::regalloc::parallel_move::{Move, Spare, Step, Storage, sequentialize};
-use crate::toy::Rng;
 
 /// Slots from this number on are for the resolver.
 const EMERGENCY: usize = 100;

@@ -13,6 +13,7 @@ use inkwell::context::Context;
 use inkwell::module::Module as LlvmModule;
 use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{CodeModel, InitializationConfig, RelocMode, Target, TargetMachine};
+use random::Rng;
 
 use crate::read::testing;
 
@@ -287,49 +288,31 @@ fn signed(value: u128, bits: u32) -> i128 {
     (value << (128 - bits)).cast_signed() >> (128 - bits)
 }
 
-/// xorshift.
-struct Random(u64);
+fn wide(rng: &mut Rng) -> u128 {
+    u128::from(rng.bits()) << 64 | u128::from(rng.bits())
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn wide(&mut self) -> u128 {
-        u128::from(self.next()) << 64 | u128::from(self.next())
-    }
-
-    /// Numbers near the limits of a width as often as any others.
-    fn operand(&mut self, bits: u32) -> u128 {
-        let top = 1u128 << (bits - 1);
-        match self.next() % 10 {
-            0 => 0,
-            1 => 1,
-            2 => u128::MAX,
-            3 => top,
-            4 => top - 1,
-            5 => u128::from(self.next() % 130),
-            6 => 1u128 << (self.next() % 128),
-            7 => u128::MAX << (self.next() % 128),
-            8 => u128::from(self.next()),
-            _ => self.wide(),
-        }
+/// Numbers near the limits of a width as often as any others.
+fn operand(rng: &mut Rng, bits: u32) -> u128 {
+    let top = 1u128 << (bits - 1);
+    match rng.below(10) {
+        0 => 0,
+        1 => 1,
+        2 => u128::MAX,
+        3 => top,
+        4 => top - 1,
+        5 => rng.below(130) as u128,
+        6 => 1u128 << rng.below(128),
+        7 => u128::MAX << rng.below(128),
+        8 => u128::from(rng.bits()),
+        _ => wide(rng),
     }
 }
 
 fn vectors(bits: u32) -> Vec<Operands> {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ u64::from(bits));
-    let count = |random: &mut Random| {
-        if random.next().is_multiple_of(4) {
-            random.wide()
-        } else {
-            u128::from(random.next() % u64::from(bits))
-        }
-    };
-    (0..VECTORS).map(|_| [random.operand(bits), random.operand(bits), count(&mut random)]).collect()
+    let mut rng = Rng::new(u64::from(bits));
+    let count = |rng: &mut Rng| if rng.one_in(4) { wide(rng) } else { rng.below(bits as usize) as u128 };
+    (0..VECTORS).map(|_| [operand(&mut rng, bits), operand(&mut rng, bits), count(&mut rng)]).collect()
 }
 
 fn host_machine() -> TargetMachine {

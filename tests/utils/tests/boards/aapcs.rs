@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use board::{Board, Call, Ending, Image, Undefined, Words, run_tool};
-use testkit::fuzz::Random;
+use random::Rng;
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
 
@@ -83,7 +83,7 @@ fn random_signatures() {
 }
 
 fn run_signatures(board: &mut Board, cpu: Cpu, floats: Floats, level: OptLevel, seed: u64) {
-    let mut random = Random::new(seed);
+    let mut random = Rng::new(seed);
     let signatures: Vec<Signature> = (0..8).map(|_| Signature::random(&mut random)).collect();
     let core = board_core(cpu);
     let folder = std::env::temp_dir().join(format!("aapcs-{cpu}-{seed}-{}", std::process::id()));
@@ -135,8 +135,8 @@ struct Signature {
 
 impl Signature {
     /// Few or many parameters, mixed or mostly of one type.
-    fn random(random: &mut Random) -> Self {
-        let mut below = |end: u64| ((random.word() >> 11) % end) as usize;
+    fn random(random: &mut Rng) -> Self {
+        let mut below = |end: u64| ((random.bits() >> 11) % end) as usize;
         let (favourite, most) = (below(4), [4, 10, 24][below(3)]);
         let params = (0..below(most)).map(|_| if below(2) == 0 { favourite } else { below(4) }).collect();
         let results = (0..[0, 1, 1, 1 + below(4)][below(4)]).map(|_| below(4)).collect();
@@ -229,13 +229,13 @@ __attribute__((naked)) static uint32_t stack_pointer(void) { __asm__(\"mov r0, s
 ";
 
 /// The imports, and `run`, which calls the exports and gives 0 or the number of the first check that fails.
-fn c_side(signatures: &[Signature], random: &mut Random) -> String {
+fn c_side(signatures: &[Signature], random: &mut Rng) -> String {
     let mut text = String::from(C_HELPERS);
     let mut run = String::from("int run(void) { int failed = 0;\n");
     for (n, sig) in signatures.iter().enumerate() {
         text += &c_import(n, sig);
         let args: Vec<String> =
-            sig.params.iter().map(|ty| format!("v{ty}({:#x}ull)", random.word())).collect();
+            sig.params.iter().map(|ty| format!("v{ty}({:#x}ull)", random.bits())).collect();
         let hash = c_hash(sig, |at| args[at].clone());
         writeln!(text, "__attribute__((noinline)) static int run{n}(void) {{ uint64_t h = {hash};").unwrap();
         for (check, export) in (5 * n + 1..).zip(["f", "t", "g", "i", "j"]) {
@@ -278,7 +278,7 @@ fn c_import(n: usize, sig: &Signature) -> String {
     )
 }
 
-/// Calls an export and compares what it returns, and what the import and the global have seen.
+/// Calls an export and compares its results, the arguments of the import, and the global.
 fn c_check(export: &str, n: usize, sig: &Signature, args: &[String], check: usize) -> String {
     let several = sig.results.len() > 1;
     let args: Vec<String> = several.then(|| "&r".to_owned()).into_iter().chain(args.to_vec()).collect();

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use wasm_pvm::{MemoryMode, Options, ThumbBounds, ThumbOptions};
 
-use crate::Target;
+use super::Target;
 use families::FAMILIES;
 
 /// Number of times that the smallest module of a family doubles.

@@ -3,24 +3,13 @@
 use pvm_isa::GpVersion;
 use pvm_isa::metadata::{Extension, ImportKind};
 
-use super::machine::{Machine, reg};
-use super::substrate::Substrate;
-use super::{Host, LogLine};
+use crate::answer::{Answer, read_text};
+use crate::machine::{GROW_HEAP, Machine, reg};
+use crate::substrate::Substrate;
+use crate::{Host, LogLine};
 
 /// "No such host call" (Gray Paper, appendix B).
 const WHAT: u64 = u64::MAX - 1;
-/// Maximum number of bytes of a log message.
-const MAX_MESSAGE: u64 = 1 << 20;
-
-/// The continuation of the program after a host call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    Continue,
-    Panic,
-    OutOfGas,
-    /// The call is unknown.
-    Unknown,
-}
 
 /// The host's state during a run.
 pub struct HostState {
@@ -67,7 +56,7 @@ impl HostState {
         }
         match (self.gp, number) {
             (_, 0) => self.gas(machine),
-            (GpVersion::V08, 1) => self.grow_heap(machine),
+            (GpVersion::V08, GROW_HEAP) => self.grow_heap(machine),
             (_, 100) => self.log(machine),
             _ => Answer::Unknown,
         }
@@ -121,11 +110,4 @@ impl HostState {
         }
         Answer::Continue
     }
-}
-
-/// Text in memory; invalid UTF-8 is replaced.
-pub fn read_text(machine: &mut Machine, address: u64, len: u64) -> Option<String> {
-    let address = u32::try_from(address).ok()?;
-    let bytes = machine.read(address, len.min(MAX_MESSAGE) as u32)?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

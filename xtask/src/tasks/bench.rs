@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pvm_engine::Engine;
 use pvm_isa::GpVersion;
 use testkit::kernels::{self, Kernel, Measure};
-use testkit::machine::Engine;
 use wasm_pvm::{OptLevel, Options, PvmOptions};
 
 /// Keys of the peers in the baselines, with their descriptions.
@@ -62,14 +62,14 @@ fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
 }
 
 fn measure(kernel: &Kernel, level: OptLevel) -> Result<Row> {
-    let run = |gp, engine| -> Result<Measure> {
+    let run = |gp| -> Result<Measure> {
         let pvm = PvmOptions { gp, ..PvmOptions::default() };
         let options = Options { level, ..Options::new(pvm) };
-        kernels::measure(kernel, &options, gp, engine)
+        kernels::measure(kernel, &options, gp, Engine::for_version(gp)[0])
             .with_context(|| format!("{} -{level:?} {gp}", kernel.name))
     };
-    let old = run(GpVersion::V072, Engine::Gp07)?;
-    let new = run(GpVersion::V08, Engine::Gp08Interpreter)?;
+    let old = run(GpVersion::V072)?;
+    let new = run(GpVersion::V08)?;
     let figures = [old.code_bytes as f64, old.instructions as f64, old.gas as f64, new.gas as f64];
     Ok(figures.map(Some))
 }

@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 
+use pvm_engine::{Engine, Exit, Machine};
 use pvm_isa::SpiProgram;
-use pvm_isa::spi::ARGS_START;
-use testkit::machine::{Engine, Exit, Machine};
+use pvm_isa::metadata::ResultConvention;
 use wasm_pvm::{Details, Format, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
 const ARGS: &[u8] = &[0x81, 0x92, 0x23, 0xf4, 0x05, 0x96, 0x87, 0x78, 0xe9, 0x5a, 0xcb, 0x3c, 0xfd];
@@ -123,7 +123,7 @@ impl Program {
         let options = Options { level, threads: 1, ..Options::new(target) };
         let output = wasm_pvm::compile(text.as_bytes(), &options).expect("it compiles");
         let program = SpiProgram::parse(&output.bytes).expect("it is a standard program");
-        let machine = Machine::new(&program, Engine::for_version(gp)[0]).expect("it loads");
+        let machine = Machine::new(&program, gp, Engine::for_version(gp)[0]).expect("it loads");
         let Details::Pvm(report) = output.report.details else { panic!("no program for the PVM") };
         Self { machine, entries: report.entries.into_iter().map(|entry| entry.name).collect() }
     }
@@ -132,14 +132,11 @@ impl Program {
     fn outcome(&mut self, entry: &str, args: &[u8]) -> Option<Vec<u8>> {
         let entry = self.entries.iter().position(|name| name == entry).expect("there is this entry");
         let pc = 5 * entry as u32;
-        match args {
-            [] => self.machine.enter(pc, &[ARGS_START.into(), 0]),
-            _ => self.machine.enter_with_bytes(pc, args).expect("arguments fit"),
-        }
+        self.machine.enter_with_args(pc, args).expect("arguments fit");
         self.machine.set_gas(1 << 30);
         match self.machine.run().expect("it runs") {
-            Exit::Halt => Some(self.machine.result()),
-            Exit::Trap => None,
+            Exit::Halt => Some(self.machine.result(ResultConvention::Length)),
+            Exit::Panic => None,
             other => panic!("{other:?}"),
         }
     }

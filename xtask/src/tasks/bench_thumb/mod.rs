@@ -288,7 +288,7 @@ fn kernel_sizes(level: OptLevel, folder: &Path, verbose: bool) -> Result<()> {
 
 /// Prints executed instructions at `-O2`, ours and LLVM's.
 fn executed(modules: &[Module], folder: &Path) -> Result<()> {
-    let missing = board::missing_tools();
+    let missing = needs::missing(&board::TOOLS);
     if !missing.is_empty() {
         println!("\nno executed instructions: {} not found", missing.join(", "));
         return Ok(());

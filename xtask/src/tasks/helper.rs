@@ -1,6 +1,7 @@
 //! Bodies of compiler helpers, printed with their lines for `crates/wasm-program/src/libcalls/known.txt`.
 //!
-//! What a body is and where it does the same as its operation is for the reader to say: the words in capitals are left open.
+//! The words in capitals are left open. The reader fills in the source of the body, and the domain on which it equals its
+//! operation.
 
 use std::path::Path;
 

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use pvm_isa::spi::PAGE_SIZE;
 
-use super::LogLine;
-use super::host::{Answer, read_text};
-use super::machine::{Machine, reg};
+use crate::LogLine;
+use crate::answer::{Answer, read_text};
+use crate::machine::{Machine, reg};
 
 /// The smallest block is `1 << MIN_ORDER` bytes.
 const MIN_ORDER: u32 = 3;

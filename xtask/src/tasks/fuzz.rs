@@ -10,11 +10,11 @@ use testkit::program::Pvm;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
-use crate::Target;
+use super::Target;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
-/// A generator for one topic: its name, and what checks a seed.
+/// A generator for one topic: its name, and the function that checks a seed.
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.

@@ -1,11 +1,13 @@
-//! The gas simulator against the engine's own, on every block of the compiled kernels. (The
-//! specification suite and the differential tests check it on all their programs, too.)
+//! The gas simulator against the engine's own, on every block of the compiled kernels. The specification suite and the
+//! differential tests check it on all their programs, too.
 
+use pvm_engine::{Backend, Engine, Machine};
 use pvm_isa::Container;
 use testkit::kernels::all;
-use testkit::machine::{Engine, Machine};
 use testkit::program::check_gas;
-use wasm_pvm::{OptLevel, Options};
+use wasm_pvm::{GpVersion, OptLevel, Options};
+
+const ENGINE: Engine = Engine::Polkavm037(Backend::Interpreter);
 
 #[test]
 fn every_block_costs_what_the_engine_says() {
@@ -15,7 +17,7 @@ fn every_block_costs_what_the_engine_says() {
             let options = Options { level, ..Options::default() };
             let jam = wasm_pvm::compile(&kernel.wasm, &options).unwrap().bytes;
             let Container::Jam { program, .. } = Container::parse_jam(&jam).unwrap() else { unreachable!() };
-            let machine = Machine::new(&program, Engine::Gp08Interpreter).unwrap();
+            let machine = Machine::new(&program, GpVersion::V08, ENGINE).unwrap();
             let checked = check_gas(&machine, &program.blob);
             blocks += checked.unwrap_or_else(|error| panic!("{} -{level:?}: {error}", kernel.name));
         }

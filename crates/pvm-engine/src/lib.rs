@@ -1,30 +1,37 @@
-//! Running a compiled program and answering its host calls.
+//! Running compiled programs and answering their host calls.
 //!
-//! The program is a file that [`compile`](crate::compile()) wrote, or any other standard program. It is entered at one
-//! of its entries with the argument bytes, as by a JAM host, and runs until it halts or makes an unknown host call.
-//! Known are:
+//! [`run()`] takes a program file, of this compiler or any other. It enters the program with argument bytes, as a JAM host
+//! does, and runs it until it halts or makes an unknown host call. These calls are answered:
 //!
 //! | host call | answer |
 //! |---|---|
 //! | `gas` (0) | the remaining gas |
 //! | `grow_heap` (1, GP 0.8) | grows the heap |
 //! | `log` (100, JIP-1) | the message is kept in [`Outcome::log`] |
-//! | with [`Host::Substrate`]: imports by name | see [`substrate`] |
+//! | with [`Host::Substrate`]: imports by name | the allocator and the logger of Substrate |
 //!
 //! Host calls cost the gas of the Gray Paper, in addition to the engine's charge for the `ecalli` itself.
+//!
+//! [`Machine`] is the engine itself: registers, memory and gas. The command line and all tests that execute PVM code use
+//! it. Therefore it is a crate of its own, which depends on `pvm-isa` and the engine only.
 
-pub mod machine;
-
+mod answer;
+mod call;
+mod exit;
 mod host;
+mod instance;
+mod machine;
 mod substrate;
 
-use pvm_isa::metadata::{Extension, Metadata, ResultConvention};
-use pvm_isa::{Container, GpVersion, SpiProgram};
+use pvm_isa::metadata::{Extension, Metadata};
+use pvm_isa::{Container, GpVersion, Opcode, SpiProgram};
 
-pub use machine::{Backend, Exit, Machine};
+pub use call::RawCall;
+pub use exit::{Exit, MachineError};
+pub use machine::{Backend, Engine, GROW_HEAP, Machine, reg};
 
-use host::{Answer, HostState};
-use machine::reg;
+use answer::Answer;
+use host::HostState;
 
 /// The host calls that are answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -143,12 +150,9 @@ pub enum RunError {
     /// The file is not a program.
     #[error("not a PVM program: {0}")]
     Parse(pvm_isa::ParseError),
-    /// The program is not valid, or the engine does not support it.
-    #[error("the program is refused: {0}")]
-    Refused(String),
-    /// The engine failed.
-    #[error("the engine failed: {0}")]
-    Engine(String),
+    /// The machine refuses the program or its arguments, or fails.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
     /// There is no such entry.
     #[error("the program has no entry `{name}`; it has {known}")]
     UnknownEntry {
@@ -157,9 +161,6 @@ pub enum RunError {
         /// The existing names.
         known: String,
     },
-    /// The argument bytes exceed the limit.
-    #[error("{0} bytes of arguments exceed the limit of 16 MiB")]
-    ArgumentsTooLarge(usize),
 }
 
 /// Runs a program file.
@@ -175,19 +176,32 @@ pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
         Container::Jam { program, .. } | Container::Spi(program) => program,
         Container::Raw(blob) => SpiProgram { blob, ..SpiProgram::default() },
     };
-    let mut machine = Machine::new(&program, gp, options.backend)?;
-    let address = machine.set_args(&options.args)?;
-    machine.enter(pc, &[u64::from(address), options.args.len() as u64]);
+    check(&program, gp)?;
+    let mut machine = Machine::new(&program, gp, Engine::Polkavm037(options.backend))?;
+    machine.enter_with_args(pc, &options.args)?;
     let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
     machine.set_gas(gas);
     let mut host = HostState::new(&extension, gp, options.host, machine.heap_end());
     let status = run_with_host(&mut machine, &mut host)?;
     let result = match status {
-        Status::Halt => result_bytes(&mut machine, extension.result),
+        Status::Halt => machine.result(extension.result),
         _ => Vec::new(),
     };
     let left = machine.gas().max(0);
     Ok(Outcome { status, gas: (gas - left) as u64, result, log: host.log })
+}
+
+/// Refuses invalid programs, and those that need `sbrk`.
+fn check(program: &SpiProgram, gp: GpVersion) -> Result<(), MachineError> {
+    pvm_isa::validate::validate(gp, &program.blob)
+        .map_err(|error| MachineError::Refused(error.to_string()))?;
+    let mut instructions = program.blob.instructions(gp);
+    if gp == GpVersion::V072 && instructions.any(|(_, inst)| inst.inst.op() == Opcode::Sbrk) {
+        return Err(MachineError::Refused(
+            "programs for GP 0.7 grow memory by sbrk, which the engine lacks; compile for GP 0.8 to run it here".into(),
+        ));
+    }
+    Ok(())
 }
 
 fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, RunError> {
@@ -204,17 +218,6 @@ fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, 
             },
         }
     }
-}
-
-/// The result of a halted run, described by r7 and r8; empty if it is not readable.
-fn result_bytes(machine: &mut Machine, convention: ResultConvention) -> Vec<u8> {
-    let (start, second) = (machine.reg(reg::A0), machine.reg(reg::A1));
-    let len = match convention {
-        ResultConvention::Length => Some(second),
-        ResultConvention::End => second.checked_sub(start),
-    };
-    let range = u32::try_from(start).ok().zip(len.and_then(|len| u32::try_from(len).ok()));
-    range.and_then(|(start, len)| machine.read(start, len)).unwrap_or_default()
 }
 
 fn entry_pc(extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {

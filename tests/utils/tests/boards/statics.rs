@@ -3,7 +3,7 @@
 
 use board::{Board, Call, Ending, Image, Undefined, Words};
 use object::{Object as _, ObjectSection as _};
-use testkit::fuzz::Random;
+use random::Rng;
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{Constants, Cpu, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
 
@@ -161,23 +161,23 @@ fn follow_advice(wasm: &[u8], thumb: &ThumbOptions, depth: u32) -> bool {
 /// The advice of each refusal works.
 #[test]
 fn refusals_name_what_helps() {
-    let mut random = Random::new(13);
+    let mut random = Rng::new(13);
     let mut refused = 0;
     for round in 0..60 {
         let mut functions = String::from(HELD);
-        if random.word().is_multiple_of(4) {
+        if random.one_in(4) {
             functions += WORD;
         }
-        for n in 0..1 + random.word() % 2 {
+        for n in 0..1 + random.bits() % 2 {
             // Every piece is alone once.
-            let first = if round < PIECES.len() { round } else { (random.word() % 12) as usize };
-            let second = if round < PIECES.len() { "" } else { PIECES[(random.word() % 12) as usize] };
+            let first = if round < PIECES.len() { round } else { random.below(12) };
+            let second = if round < PIECES.len() { "" } else { PIECES[random.below(12)] };
             let piece = PIECES[first];
             functions += &format!(r#"(func (export "f{n}") (param i32) (local i32) {piece} {second})"#);
         }
         let wasm = module(&functions);
         for constants in [Constants::Auto, Constants::Address, Constants::Number, Constants::Refuse] {
-            let memory_bytes = random.word().is_multiple_of(3).then_some(65576);
+            let memory_bytes = random.one_in(3).then_some(65576);
             let thumb = ThumbOptions { constants, memory_bytes, ..ThumbOptions::default() };
             refused += u32::from(follow_advice(&wasm, &thumb, 0));
         }
@@ -476,7 +476,7 @@ fn a_constant_just_below_static_data_is_refused() {
 
 /// The same before a segment that follows another: the two stay together.
 #[test]
-fn an_array_behind_a_segment_stays_behind_it() {
+fn an_array_after_a_segment_stays_after_it() {
     let text = r#"(module
         (memory 2)
         (global $__stack_pointer (mut i32) (i32.const 65536))

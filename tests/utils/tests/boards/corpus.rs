@@ -1,8 +1,8 @@
 //! The corpus for Cortex-M in native and symbol mode at every level that makes it small or fast.
 //!
-//! The modules are data beside the repository; without them the tests say so and check nothing.
+//! The modules are data beside the repository; without them nothing is checked.
 
-use board::{Board, Core, missing_tools, run_tool};
+use board::{Board, Core, TOOLS};
 use testkit::thumb_corpus::{Module, folder, link, modules};
 use wasm_pvm::{Cpu, MemoryMode, OptLevel};
 
@@ -13,7 +13,7 @@ const CALLS: usize = 25;
 fn corpus() -> Vec<Module> {
     let modules = modules(&folder()).unwrap();
     if modules.is_empty() {
-        println!("skipped: no modules in ../shared/corpus/thumb");
+        needs::skip("no modules in ../shared/corpus/thumb");
     }
     modules
 }
@@ -41,9 +41,7 @@ fn symbol_mode_agrees_with_the_reference_engine() {
 }
 
 fn agree(memory: MemoryMode) {
-    let missing = missing_tools();
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&TOOLS) {
         return;
     }
     let mut board = Board::start(Core::M3).unwrap();
@@ -61,10 +59,7 @@ fn agree(memory: MemoryMode) {
 
 #[test]
 fn both_linkers_make_the_same_of_objects() {
-    let mut missing = missing_tools();
-    missing.extend(run_tool("arm-none-eabi-ld", &["--version"]).err().map(|_| "arm-none-eabi-ld"));
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&["clang-22", "ld.lld-22", "arm-none-eabi-ld"]) {
         return;
     }
     for module in corpus() {

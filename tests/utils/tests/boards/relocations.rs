@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use board::{Board, Core, Image, missing_tools, run_tool};
+use board::{Board, Core, Image, TOOLS, run_tool};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use testkit::thumb_corpus::Module;
 use wasm_pvm::{Cpu, MemoryMode, OptLevel, Options, ThumbOptions};
@@ -35,12 +35,7 @@ impl Drop for Folder {
 }
 
 fn is_available() -> bool {
-    let mut missing = missing_tools();
-    missing.extend(run_tool("wasm-ld-22", &["--version"]).err().map(|_| "wasm-ld-22"));
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
-    }
-    missing.is_empty()
+    needs::tools(&[&TOOLS[..], &["wasm-ld-22"]].concat())
 }
 
 /// Compiles C for wasm and links it.

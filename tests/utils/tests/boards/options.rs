@@ -3,7 +3,7 @@
 
 use board::{Answer, Board, Call, Ending, Image, Undefined, Words};
 use object::{Object as _, ObjectSection as _};
-use testkit::fuzz::Random;
+use random::Rng;
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{
     Cpu, Floats, InitialData, MemoryMode, OptLevel, Options, ShadowStack, Stage, ThumbBounds, ThumbOptions,
@@ -397,8 +397,8 @@ struct Layout {
 
 impl Layout {
     /// Any size; data near both ends, near or over other data, with zeros in it, and far from it.
-    fn random(random: &mut Random) -> Self {
-        let mut below = |limit: u32| (random.word() % u64::from(limit)) as u32;
+    fn random(random: &mut Rng) -> Self {
+        let mut below = |limit: u32| (random.bits() % u64::from(limit)) as u32;
         let size = [1 + below(40), 64 + below(200), 4096 + below(5000), 100_000][below(4) as usize];
         let mut segments = Vec::new();
         let mut last = 0;
@@ -451,7 +451,7 @@ fn memory_begins_as_the_segments_say() {
     let seeds = std::env::var("THUMB_INITIAL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(15);
     let mut board = Board::start(board_core(Cpu::M3)).unwrap();
     for seed in 0..seeds {
-        let layout = Layout::random(&mut Random::new(seed));
+        let layout = Layout::random(&mut Rng::new(seed));
         let (size, expected) = (layout.size, layout.bytes());
         let wasm = wat::parse_str(layout.text()).unwrap();
         let object = |memory, initial_data| {

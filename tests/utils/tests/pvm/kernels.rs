@@ -1,7 +1,7 @@
 //! Every kernel gives its known output at every level, for both versions of the Gray Paper, on every engine.
 
+use pvm_engine::Engine;
 use testkit::kernels::{all, measure};
-use testkit::machine::Engine;
 use testkit::reports::{Report, listed, unlisted};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 

@@ -20,9 +20,7 @@ fn run_all(thumb: &ThumbOptions) -> BTreeSet<String> {
 }
 
 fn run_all_but(excluded: &str, thumb: &ThumbOptions) -> BTreeSet<String> {
-    let missing = board::missing_tools();
-    if !missing.is_empty() {
-        println!("skipped: {} not found", missing.join(", "));
+    if !needs::tools(&board::TOOLS) {
         return BTreeSet::new();
     }
     let mut board = Board::start(board_core(thumb.cpu)).unwrap();

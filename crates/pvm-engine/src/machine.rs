@@ -1,0 +1,226 @@
+//! A PVM for running programs: an interface of registers, memory and gas over the `polkavm` engines.
+//!
+//! Memory and registers survive between runs, so several entries of one instance can be called. Host calls stop a run;
+//! [`Machine::resume`] continues after them.
+//!
+//! Version 0.37 of `polkavm` implements GP 0.8, with its prices of basic blocks. It also executes programs for GP 0.7,
+//! at a gas of 1 per instruction, but has no `sbrk`. Version 0.30 implements GP 0.7 completely, for tests.
+
+use pvm_isa::metadata::ResultConvention;
+use pvm_isa::{GpVersion, SpiProgram, spi};
+
+use crate::exit::{Exit, MachineError};
+use crate::instance::{self, Instance};
+
+/// The number of the host call `grow_heap` of GP 0.8.
+pub const GROW_HEAP: u32 = 1;
+
+/// The way the engine executes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Backend {
+    /// The recompiler where it works (Linux on x86-64), else the interpreter.
+    #[default]
+    Auto,
+    /// The interpreter.
+    Interpreter,
+    /// The recompiler to native code.
+    Compiler,
+}
+
+/// An engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// `polkavm` 0.37. Programs for GP 0.7 are always interpreted: only the interpreter can charge per instruction.
+    Polkavm037(Backend),
+    /// The interpreter of `polkavm` 0.30, only for GP 0.7.
+    #[cfg(feature = "gp07")]
+    Polkavm030,
+}
+
+impl Engine {
+    /// The engines that implement all of a version. The first one is an interpreter.
+    #[cfg(feature = "gp07")]
+    pub const fn for_version(gp: GpVersion) -> &'static [Self] {
+        match gp {
+            GpVersion::V072 => &[Self::Polkavm030],
+            GpVersion::V08 => &[Self::Polkavm037(Backend::Interpreter), Self::Polkavm037(Backend::Compiler)],
+        }
+    }
+}
+
+/// Numbers of the registers with a meaning to hosts.
+pub mod reg {
+    /// The return address.
+    pub const RA: usize = 0;
+    /// The stack pointer.
+    pub const SP: usize = 1;
+    /// First argument and result.
+    pub const A0: usize = 7;
+    /// Second argument and result.
+    pub const A1: usize = 8;
+    /// The number of registers.
+    pub const COUNT: usize = 13;
+}
+
+/// An instance of a program.
+pub struct Machine {
+    instance: Box<dyn Instance>,
+    gp: GpVersion,
+    /// Exclusive end of the heap in pages.
+    heap_end: u32,
+    heap_limit: u32,
+}
+
+impl Machine {
+    /// Loads a program for a version of the Gray Paper.
+    ///
+    /// # Errors
+    /// If the engine can't run here or refuses the program.
+    pub fn new(program: &SpiProgram, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
+        let layout = program.layout().map_err(|error| MachineError::Refused(error.to_string()))?;
+        let instance = match engine {
+            Engine::Polkavm037(Backend::Auto) if gp == GpVersion::V08 => {
+                match instance::v037::load(program, gp, false) {
+                    Err(MachineError::Engine(_)) => instance::v037::load(program, gp, true),
+                    result => result,
+                }
+            }
+            Engine::Polkavm037(backend) => {
+                let interpret = backend != Backend::Compiler || gp == GpVersion::V072;
+                instance::v037::load(program, gp, interpret)
+            }
+            #[cfg(feature = "gp07")]
+            Engine::Polkavm030 => instance::v030::load(program, gp, true),
+        }?;
+        let heap_end = layout.rw.end / spi::PAGE_SIZE;
+        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page() })
+    }
+
+    /// Puts the argument bytes into their area and returns its address.
+    ///
+    /// # Errors
+    /// If there are more than 16 MiB.
+    pub fn set_args(&mut self, args: &[u8]) -> Result<u32, MachineError> {
+        let fits = u32::try_from(args.len()).ok().filter(|&len| len <= spi::MAX_ARGS_LEN);
+        let len = fits.ok_or(MachineError::ArgumentsTooLarge(args.len()))?;
+        self.instance.set_args_len(len)?;
+        if !self.write(spi::ARGS_START, args) {
+            return Err(MachineError::Engine("the argument area is not writable".into()));
+        }
+        Ok(spi::ARGS_START)
+    }
+
+    /// Prepares a run from `pc`: registers as at the start of a program, `words` in r7 and up.
+    pub fn enter(&mut self, pc: u32, words: &[u64]) {
+        (0..reg::COUNT).for_each(|number| self.set_reg(number, 0));
+        self.set_reg(reg::RA, u64::from(spi::HALT_ADDRESS));
+        self.set_reg(reg::SP, u64::from(spi::STACK_END));
+        self.instance.set_pc(pc);
+        for (n, &word) in words.iter().enumerate() {
+            self.set_reg(reg::A0 + n, word);
+        }
+    }
+
+    /// Prepares a run from `pc` as in the argument invocation of the Gray Paper: r7 and r8 describe `args`.
+    ///
+    /// # Errors
+    /// If there are more than 16 MiB of arguments.
+    pub fn enter_with_args(&mut self, pc: u32, args: &[u8]) -> Result<(), MachineError> {
+        let address = self.set_args(args)?;
+        self.enter(pc, &[u64::from(address), args.len() as u64]);
+        Ok(())
+    }
+
+    /// Runs until the program stops; after a host call, continues with the next instruction.
+    ///
+    /// # Errors
+    /// If the engine itself fails.
+    pub fn resume(&mut self) -> Result<Exit, MachineError> {
+        self.instance.run()
+    }
+
+    /// The same, but `grow_heap` of GP 0.8 is answered without a price: it is the only way to grow memory.
+    ///
+    /// # Errors
+    /// If the engine itself fails.
+    pub fn run(&mut self) -> Result<Exit, MachineError> {
+        loop {
+            match self.resume()? {
+                Exit::HostCall(GROW_HEAP) if self.gp == GpVersion::V08 => {
+                    self.grow_heap(self.reg(reg::A0));
+                    self.set_reg(reg::A0, u64::from(self.heap_end));
+                }
+                exit => return Ok(exit),
+            }
+        }
+    }
+
+    /// A register, r0 to r12.
+    pub fn reg(&self, number: usize) -> u64 {
+        self.instance.reg(number)
+    }
+
+    /// Sets a register.
+    pub fn set_reg(&mut self, number: usize, value: u64) {
+        self.instance.set_reg(number, value);
+    }
+
+    /// The remaining gas.
+    pub fn gas(&self) -> i64 {
+        self.instance.gas()
+    }
+
+    /// Sets the gas.
+    pub fn set_gas(&mut self, gas: i64) {
+        self.instance.set_gas(gas);
+    }
+
+    /// The engine's price of the block that starts at `pc`; `None` if no block starts there.
+    pub fn gas_of_block(&self, pc: u32) -> Option<i64> {
+        self.instance.gas_of_block(pc)
+    }
+
+    /// Reads memory; `None` if some of it is not readable.
+    pub fn read(&mut self, address: u32, len: u32) -> Option<Vec<u8>> {
+        if len == 0 {
+            return Some(Vec::new());
+        }
+        self.instance.read(address, len)
+    }
+
+    /// Writes memory. Returns `false`, and writes nothing, if some of it is not writable.
+    pub fn write(&mut self, address: u32, bytes: &[u8]) -> bool {
+        bytes.is_empty() || self.instance.write(address, bytes)
+    }
+
+    /// Whether memory can be written.
+    pub fn is_writable(&self, address: u32, len: u32) -> bool {
+        self.instance.is_writable(address, len)
+    }
+
+    /// The result bytes of a halted run, described by r7 and r8; empty if they are not readable.
+    pub fn result(&mut self, convention: ResultConvention) -> Vec<u8> {
+        let (start, second) = (self.reg(reg::A0), self.reg(reg::A1));
+        let len = match convention {
+            ResultConvention::Length => Some(second),
+            ResultConvention::End => second.checked_sub(start),
+        };
+        let range = u32::try_from(start).ok().zip(len.and_then(|len| u32::try_from(len).ok()));
+        range.and_then(|(start, len)| self.read(start, len)).unwrap_or_default()
+    }
+
+    /// Exclusive end of the heap in pages.
+    pub fn heap_end(&self) -> u32 {
+        self.heap_end
+    }
+
+    /// Grows the heap to end before page `wanted`. Returns whether that was possible and necessary.
+    pub fn grow_heap(&mut self, wanted: u64) -> bool {
+        let possible = u64::from(self.heap_end) < wanted && wanted <= u64::from(self.heap_limit);
+        if possible && self.instance.sbrk((wanted as u32 - self.heap_end) * spi::PAGE_SIZE) {
+            self.heap_end = wanted as u32;
+            return true;
+        }
+        false
+    }
+}

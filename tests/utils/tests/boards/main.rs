@@ -1,0 +1,11 @@
+//! Tests of the whole compiler for Cortex-M on emulated boards, one module per subject, in one binary: it links LLVM.
+
+mod aapcs;
+mod corpus;
+mod differential;
+mod fixtures;
+mod kernels;
+mod options;
+mod relocations;
+mod spec;
+mod statics;
