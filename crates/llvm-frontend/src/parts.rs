@@ -133,6 +133,7 @@ fn build<T>(
     {
         panic!("the translator made an invalid module: {message}");
     }
+    progress::phase("optimise");
     statics::resolve(&module, program)?;
     passes::run(&module, program.options.target, program.options.level, content);
     consume(&module)
