@@ -15,6 +15,7 @@
 
 pub mod adapter;
 pub mod input;
+#[cfg(feature = "engine")]
 pub mod run;
 
 /// Reading Cortex-M objects.
@@ -25,15 +26,16 @@ pub mod object {
     };
 }
 
+mod backend;
 mod compile;
 mod error;
 mod options;
 mod report;
 
-pub use compile::{Output, Stage, compile, emit};
+pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;
 pub use options::{
-    Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
     Trap, UnknownCpu,

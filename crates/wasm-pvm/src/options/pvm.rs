@@ -90,7 +90,7 @@ impl Default for PvmOptions {
 }
 
 impl PvmOptions {
-    pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
+    pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         match options.floats {
             Some(Floats::Soft | Floats::Hard) => Err(OptionsError::new(
                 "the PVM has neither float instructions nor a library for them; use floats `trap` or `reject`".to_owned(),
@@ -109,7 +109,7 @@ impl PvmOptions {
     }
 
     /// The frontend's options that depend on these.
-    pub(super) fn frontend(&self) -> llvm_frontend::Options {
+    pub(crate) fn frontend(&self) -> llvm_frontend::Options {
         let target = match self.gp {
             GpVersion::V072 => llvm_frontend::Target::PvmV072,
             GpVersion::V08 => llvm_frontend::Target::PvmV08,
@@ -129,7 +129,8 @@ impl PvmOptions {
         }
     }
 
-    pub(crate) fn backend(&self, options: &Options) -> target_pvm::Options {
+    /// The options of code generation.
+    pub(crate) fn codegen(&self, options: &Options) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
