@@ -2,13 +2,14 @@
 //!
 //! The pipeline asks [`Options::backend`] for the backend of the chosen target and never for the target itself.
 
+mod container;
 mod pvm;
 mod thumb;
 
 use llvm_frontend::Demands;
 use ssa::Module;
 
-use crate::compile::Clock;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, Options, OptionsError, Target};
 use crate::report::Details;

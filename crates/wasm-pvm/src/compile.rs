@@ -1,18 +1,14 @@
 //! The pipeline from input bytes to output bytes.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
 
-use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
-use pvm_isa::{Container, SpiProgram};
-use target_pvm::Program;
-use target_pvm::entries::ENTRY_BYTES;
 use wasmparser::{Import, Parser, Payload, TypeRef};
 
 use crate::backend::Backend;
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Format, OptLevel, Options, OptionsError, PvmOptions};
-use crate::report::{PvmReport, Report, Sizes};
+use crate::options::{Options, OptionsError};
+use crate::report::Report;
 use crate::{adapter, input};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
@@ -21,7 +17,7 @@ const STACK_BYTES: usize = 1 << 30;
 /// A compiled program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Output {
-    /// The file: a PVM program in the form of [`PvmOptions::format`], or an ELF object.
+    /// The file: a PVM program in the form of [`PvmOptions::format`](crate::PvmOptions::format), or an ELF object.
     pub bytes: Vec<u8>,
     /// Measurements and facts about it.
     pub report: Report,
@@ -165,85 +161,4 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, 
         .map(|(index, adapter)| read((index, adapter.as_slice())))
         .collect::<Result<_, _>>()?;
     adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
-}
-
-/// The output file and the number of its bytes that are metadata.
-pub(crate) fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> (Vec<u8>, usize) {
-    let spi: SpiProgram = program.spi.clone();
-    let (container, metadata_bytes) = match options.format {
-        Format::Jam => {
-            let metadata = metadata(program, level, options).to_bytes();
-            let len = metadata.len();
-            (Container::Jam { metadata, program: spi }, len)
-        }
-        Format::Spi => (Container::Spi(spi), 0),
-        Format::Raw => {
-            let lost = spi.ro_data.len() + spi.rw_data.len();
-            if lost > 0 {
-                tracing::warn!(bytes = lost, "the raw form has no place for initial memory");
-            }
-            (Container::Raw(spi.blob), 0)
-        }
-    };
-    (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
-}
-
-fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadata {
-    let entries = (0..).step_by(ENTRY_BYTES as usize).zip(&program.entries);
-    let exports = entries.filter(|(_, entry)| entry.target.is_some());
-    let exports = exports.map(|(pc, entry)| Export {
-        name: entry.name.clone(),
-        pc,
-        signature: entry.signature.clone(),
-    });
-    let package = Package { name: options.package.clone(), ..Package::default() };
-    Metadata {
-        package: Some(package),
-        extension: Some(Extension {
-            producer: concat!("wasm-pvm ", env!("CARGO_PKG_VERSION")).to_owned(),
-            gp: options.gp,
-            result: options.result,
-            linear_memory: program.has_memory.then_some(program.linear_base),
-            exports: exports.collect(),
-            imports: program.imports.clone(),
-            functions: if options.keeps_names(level) { real_names(program) } else { Vec::new() },
-        }),
-    }
-}
-
-/// Names of functions that have one; the frontend calls the others `func[index]`.
-fn real_names(program: &Program) -> Vec<FunctionName> {
-    program.functions.iter().filter(|function| !function.name.starts_with("func[")).cloned().collect()
-}
-
-pub(crate) fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
-    PvmReport {
-        sizes,
-        entries: program.entries,
-        imports: program.imports,
-        functions: program.functions,
-        data: program.data,
-        data_exports: program.data_exports,
-        linear_base: program.linear_base,
-        references: program.references,
-    }
-}
-
-/// Measures phases and logs them.
-#[derive(Default)]
-pub struct Clock {
-    phases: Vec<(&'static str, Duration)>,
-}
-
-impl Clock {
-    /// Runs a phase and measures it.
-    pub fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        progress::phase(phase);
-        let result = work();
-        let took = start.elapsed();
-        tracing::info!(phase, seconds = took.as_secs_f64(), "finished");
-        self.phases.push((phase, took));
-        result
-    }
 }

@@ -27,6 +27,7 @@ pub mod object {
 }
 
 mod backend;
+mod clock;
 mod compile;
 mod error;
 mod options;

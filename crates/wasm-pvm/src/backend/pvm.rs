@@ -5,7 +5,8 @@ use ssa::Module;
 use target_pvm::imports::{ImportUse, check};
 
 use super::Backend;
-use crate::compile::{Clock, container, pvm_report};
+use super::container::{container, pvm_report};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};

@@ -5,7 +5,7 @@ use ssa::Module;
 use target_thumb::FirstCall;
 
 use super::Backend;
-use crate::compile::Clock;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
