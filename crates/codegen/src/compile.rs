@@ -18,6 +18,7 @@ const ORDER: &str = "order";
 const ALLOCATE: &str = "allocate";
 const FRAME: &str = "frame";
 const LAYOUT: &str = "layout";
+const EMIT: &str = "emit";
 
 /// The last pass over virtual registers.
 pub const MIR: &str = ORDER;
@@ -38,21 +39,28 @@ fn run_passes<T: Target>(
     observe: &mut dyn FnMut(&'static str, &dyn Display),
 ) -> Result<Function<T, PReg>, Unsupported> {
     let scratch = &mut T::Scratch::default();
+    progress::function(&func.name, SELECT);
     let mut mir = lower(target, module, func)?;
     observe(SELECT, &mir);
+    progress::stage(ORDER);
     order_blocks(target, &mut mir);
     observe(ORDER, &mir);
+    progress::stage(ALLOCATE);
     let mut asm = allocate(target, mir);
     observe(ALLOCATE, &asm);
     for pass in T::OPTIMIZE {
+        progress::stage(pass.name);
         (pass.run)(target, &mut asm, scratch);
         observe(pass.name, &asm);
     }
+    progress::stage(FRAME);
     target.frame(&mut asm);
     observe(FRAME, &asm);
+    progress::stage(LAYOUT);
     finish(target, &mut asm);
     observe(LAYOUT, &asm);
     for pass in T::PEEPHOLE {
+        progress::stage(pass.name);
         (pass.run)(target, &mut asm, scratch);
         observe(pass.name, &asm);
     }
@@ -72,7 +80,9 @@ pub fn compile_function<T: Target>(
     module: &ssa::Module,
     func: &ssa::Function,
 ) -> Result<Fragment<T::Fixup>, Unsupported> {
-    Ok(emit(target, &run_passes(target, module, func, &mut |_, _| ())?))
+    let asm = run_passes(target, module, func, &mut |_, _| ())?;
+    progress::stage(EMIT);
+    Ok(emit(target, &asm))
 }
 
 /// The text of a function after the pass `after`, one of [`pass_names`], or after the last one.
@@ -110,6 +120,7 @@ pub fn compile_functions<T: Target>(
             let compiled = module.functions[id].as_ref().map(|func| compile_function(target, module, func));
             mine.push((id, compiled.transpose()));
         }
+        progress::phase("codegen");
         results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
     };
     std::thread::scope(|scope| {

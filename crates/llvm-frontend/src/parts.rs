@@ -134,6 +134,7 @@ fn build<T>(
     {
         panic!("the translator made an invalid module: {message}");
     }
+    progress::phase("optimise");
     classify::resolve(&module, program)?;
     passes::run(&module, &program.options.target, program.options.level, content);
     consume(&module)

@@ -24,18 +24,21 @@ pub mod object {
     };
 }
 
+mod backend;
+mod clock;
 mod compile;
 mod error;
 mod options;
 mod report;
 
-pub use compile::{Output, Stage, compile, emit};
+pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;
 pub use options::{
-    Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
     Trap, UnknownCpu,
 };
+#[cfg(feature = "engine")]
 pub use pvm_engine as run;
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};

@@ -3,6 +3,7 @@
 //! [`Options`] has the options of every compilation. Options of one target only are in that target's struct, so they
 //! can't be given for another. Combinations are checked before the input is read ([`OptionsError`]).
 
+mod names;
 mod pvm;
 mod thumb;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
+pub use names::Choice;
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
     ResultConvention, START_ENTRY,
@@ -96,9 +98,9 @@ impl Default for Options {
     }
 }
 
-/// Options that contradict each other.
+/// Options that contradict each other, or that the target does not have.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("conflicting options: {0}")]
+#[error("{0}")]
 pub struct OptionsError(String);
 
 impl OptionsError {
@@ -143,19 +145,12 @@ impl Options {
     /// # Errors
     /// With the first contradiction.
     pub fn check(&self) -> Result<(), OptionsError> {
-        match &self.target {
-            Target::Pvm(options) => options.check(self),
-            Target::Thumb(options) => options.check(self),
-        }
+        self.backend().check()
     }
 
     /// Treatment of float operators, with the default resolved.
     pub fn resolved_floats(&self) -> Floats {
-        let default = match &self.target {
-            Target::Thumb(options) if options.cpu.has_single() => Floats::Hard,
-            _ => Floats::Reject,
-        };
-        self.floats.unwrap_or(default)
+        self.floats.unwrap_or_else(|| self.backend().default_floats())
     }
 
     /// Worker threads with the default resolved.
@@ -166,18 +161,15 @@ impl Options {
         }
     }
 
+    /// The options of the frontend.
     pub(crate) fn frontend(&self) -> llvm_frontend::Options {
-        let target = match &self.target {
-            Target::Pvm(options) => options.frontend(),
-            Target::Thumb(options) => options.frontend(),
-        };
         llvm_frontend::Options {
             level: self.level,
             floats: self.resolved_floats().frontend(),
             shadow_stack: self.shadow_stack,
             threads: self.thread_count(),
             imported_globals: self.imported_globals.clone(),
-            ..target
+            ..self.backend().frontend()
         }
     }
 }

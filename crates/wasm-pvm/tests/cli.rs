@@ -88,7 +88,8 @@ fn imports_are_refused_at_once_or_trap() {
     let told = [
         "wasi.open (used by main at offset 0x",
         "takes 9 arguments, and a host call at most 6",
-        "trap and nop",
+        "--imports trap",
+        "use an adapter that passes less",
     ];
     assert!(told.iter().all(|part| refused.contains(part)), "{refused}");
     folder.write("rest.map", "close = ecalli 7\n* = trap");
@@ -197,6 +198,66 @@ fn an_imported_memory_can_be_given_a_size() {
 }
 
 #[test]
+fn an_imported_memory_without_bytes_is_told() {
+    let folder = Folder::new("empty-memory");
+    let module = |body: &str| {
+        format!(
+            r#"(module (import "env" "memory" (memory 0))
+              (func (export "main") (param i32 i32) (result i64) {body} (i64.load (i32.const 64))))"#
+        )
+    };
+    folder.write("fixed.wat", module(""));
+    folder.write("grows.wat", module("(drop (memory.grow (i32.const 1)))"));
+    let log = |args: &[&str]| text(&folder.tool(&[&["compile"], args].concat(), b"").stderr);
+    let fixed = log(&["fixed.wat"]);
+    assert!(fixed.contains("every access traps; --memory-bytes sets its size"), "{fixed}");
+    assert!(log(&["grows.wat"]).contains("every access traps until the program grows it"));
+    assert_eq!(log(&["fixed.wat", "--memory-bytes", "64K"]), "");
+    let thumb = ["fixed.wat", "--target", "thumbv7m"];
+    assert!(log(&[&thumb[..], &["--memory", "symbol"]].concat()).contains("every access traps"));
+    assert_eq!(log(&thumb), "", "native memory has no size");
+}
+
+/// Lines may match imports of adapters, too.
+#[test]
+fn lines_of_import_maps_without_an_import_are_told() {
+    let folder = Folder::new("unused-lines");
+    folder.write("many.wat", MANY_ARGUMENTS);
+    folder.write(
+        "adapter.wat",
+        r#"(module (import "host" "end" (func $end)) (func (export "close") (param i32) (call $end)))"#,
+    );
+    folder.write(
+        "used.map",
+        "wasi.open = trap
+never = nop
+end = trap
+wasi.* = nop
+* = trap
+",
+    );
+    folder.write(
+        "unused.map",
+        "opne = trap
+env.open = trap
+host.never = nop
+env.* = nop
+",
+    );
+    let maps = |names: &[&str]| {
+        let adapter = ["compile", "many.wat", "--adapter", "adapter.wat"];
+        let maps: Vec<&str> = names.iter().flat_map(|name| ["--imports", name]).collect();
+        text(&folder.tool(&[&adapter[..], &maps].concat(), b"").stderr)
+    };
+    assert_eq!(maps(&["used.map"]), "");
+    let log = maps(&["used.map", "unused.map"]);
+    assert_eq!(log.lines().count(), 4, "{log}");
+    for name in ["opne", "env.open", "host.never", "env.*"] {
+        assert!(log.contains(&format!("a line for `{name}`, which matches no import")), "{log}");
+    }
+}
+
+#[test]
 fn the_raw_form_says_what_it_loses() {
     let folder = Folder::new("raw");
     folder.write(
@@ -252,13 +313,40 @@ fn every_level_version_and_form() {
 fn stages_have_a_text() {
     let folder = Folder::new("stages");
     folder.write("increment.wat", INCREMENT);
-    for (stage, part) in [("llvm-ir", "define"), ("ssa", "func $"), ("mir", "%"), ("asm", "return (r0")] {
+    let stages = [
+        ("llvm-ir", "define"),
+        ("ssa", "memory @__linear_memory"),
+        ("prepared", "func $increment (i64, i64) -> (i64, i64)"),
+        ("mir", "%"),
+        ("asm", "return (r0"),
+    ];
+    for (stage, part) in stages {
         let printed = folder.succeed(&["compile", "increment.wat", "--emit", stage]);
         assert!(printed.contains(part), "{stage}: {printed}");
     }
     assert_eq!(folder.files(), ["increment.wat"]);
     folder.succeed(&["compile", "increment.wat", "--emit", "asm", "-o", "listing"]);
     assert_eq!(folder.files(), ["increment.wat", "listing"]);
+}
+
+/// The names of the passes are those that the error for an unknown name lists.
+#[test]
+fn functions_can_be_printed_after_each_pass() {
+    let folder = Folder::new("passes");
+    folder.write("increment.wat", INCREMENT);
+    for target in ["pvm", "thumbv7m"] {
+        let emit = |pass| ["compile", "increment.wat", "--target", target, "--emit-after", pass];
+        let unknown = folder.fail(&emit("nothing"), b"", 2);
+        let (_, names) = unknown.split_once("those of this target are ").expect("a list");
+        let names: Vec<&str> = names.split(", ").collect();
+        assert!(names.starts_with(&["select", "order", "allocate"]) && names.len() > 8, "{unknown}");
+        let texts: Vec<String> = names.iter().map(|pass| folder.succeed(&emit(pass))).collect();
+        assert!(texts.iter().all(|text| text.contains("increment")), "{texts:?}");
+        assert!(texts[0].contains('%') && !texts[2].contains('%'), "registers are allocated");
+        let mir = folder.succeed(&["compile", "increment.wat", "--target", target, "--emit", "mir"]);
+        assert_eq!(mir, texts[1]);
+    }
+    assert_eq!(folder.files(), ["increment.wat"]);
 }
 
 #[test]
@@ -421,7 +509,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
 fn wrong_command_lines_have_their_own_code() {
     let folder = Folder::new("usage");
     folder.write("good.wat", INCREMENT);
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 12] = [
         &[],
         &["compile"],
         &["fly", "good.wat"],
@@ -429,6 +517,9 @@ fn wrong_command_lines_have_their_own_code() {
         &["compile", "good.wat", "--gp", "0.9"],
         &["compile", "good.wat", "--stack-size", "big"],
         &["compile", "good.wat", "--emit", "asm", "--json"],
+        &["compile", "good.wat", "--emit", "asm", "--emit-after", "order"],
+        &["compile", "good.wat", "--emit", "header"],
+        &["compile", "good.wat", "--bounds", "mask"],
         &["compile", "good.wat", "--unknown"],
         &["run", "good.jam", "--entry", "main", "--pc", "5"],
     ];
@@ -450,12 +541,45 @@ fn outputs_are_replaced_whole_or_not_at_all() {
     assert_eq!(fs::read(folder.path("out.jam")).expect("still there"), b"before");
     folder.succeed(&["compile", "good.wat", "-o", "out.jam"]);
     assert!(fs::metadata(folder.path("out.jam")).expect("there").len() > 20);
+    let permissions = |name: &str| fs::metadata(folder.path(name)).expect("there").permissions();
+    assert_eq!(permissions("out.jam"), permissions("bad.wat"), "as for other new files");
     fs::create_dir(folder.path("folder")).expect("a folder");
     folder.fail(&["compile", "good.wat", "-o", "folder"], b"", 1);
     folder.fail(&["compile", "good.wat", "-o", "no/such/folder.jam"], b"", 1);
     folder.succeed(&["compile", "good.wat", "-o", "/dev/null"]);
     assert!(!Path::new("/dev/null").is_file(), "a device stays a device");
     assert_eq!(folder.files(), ["bad.wat", "folder", "good.wat", "out.jam"]);
+}
+
+/// A panic on any thread names the stage and the function.
+#[cfg(debug_assertions)]
+#[test]
+fn bugs_are_reported_with_their_place() {
+    let folder = Folder::new("bugs");
+    folder.write("good.wat", INCREMENT);
+    let places = [
+        ("read:", "in stage `read`"),
+        ("translate:increment", "in stage `translate` of function `increment`"),
+        ("read:increment", "in stage `read` of function `increment`"),
+        ("allocate:increment", "in stage `allocate` of function `increment`"),
+        ("write:", "in stage `write`"),
+    ];
+    for (place, told) in places {
+        for threads in ["1", "4"] {
+            let args = ["compile", "good.wat", "-o", "a b.jam", "--threads", threads, "--panic-in", place];
+            let output = folder.tool(&args, b"");
+            let report = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(70), "{report}");
+            let lines: Vec<&str> = report.lines().collect();
+            assert!(
+                lines[0].starts_with("error: this is a bug in wasm-pvm: provoked by a test ("),
+                "{report}"
+            );
+            assert_eq!(lines[1].trim(), told, "{report}");
+            assert!(lines[3].contains("compile good.wat -o 'a b.jam' --threads"), "{report}");
+        }
+    }
+    assert_eq!(folder.files(), ["good.wat"]);
 }
 
 #[test]

@@ -149,7 +149,9 @@ fn the_report_says_what_is_in_the_object() {
 fn stages_have_a_text() {
     let folder = Folder::new("thumb-stages");
     folder.write("kernel.wat", KERNEL);
-    for (stage, part) in [("llvm-ir", "define"), ("ssa", "func $"), ("mir", "%"), ("asm", "udf #2")] {
+    for (stage, part) in
+        [("llvm-ir", "define"), ("ssa", "func $"), ("prepared", "func $"), ("mir", "%"), ("asm", "udf #2")]
+    {
         let printed = folder.succeed(&["compile", "kernel.wat", "--target", "thumbv7m", "--emit", stage]);
         assert!(printed.contains(part), "{stage}: {printed}");
     }
@@ -159,7 +161,7 @@ fn stages_have_a_text() {
 fn conflicting_options_are_usage_errors() {
     let folder = Folder::new("thumb-usage");
     folder.write("kernel.wat", KERNEL);
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["--cpu", "m4"], "--cpu"),
         (&["--memory", "native"], "--memory"),
         (&["--rename", "a=b"], "--rename"),
@@ -176,6 +178,7 @@ fn conflicting_options_are_usage_errors() {
         (&["--target", "thumbv7m", "--imports", "auto"], "--imports"),
         (&["--target", "thumbv7m", "--bounds", "guard"], "none, mask, check or mpu"),
         (&["--target", "thumbv7m", "--bounds", "check"], "native"),
+        (&["--target", "thumbv7m", "--initial-data", "copy"], "initial data is an option of memory `symbol`"),
         (&["--target", "thumbv7m", "--memory", "symbol", "--shadow-stack-size", "4K"], "shadow stack"),
         (&["--target", "thumbv7m", "--floats", "hard"], "no floating-point unit"),
         (&["--target", "thumbv7m", "--trap", "handler="], "handler=SYMBOL"),

@@ -304,7 +304,11 @@ fn flash_and_ram_are_told_with_what_memory_takes_of_them() {
         let sum = |names: &[&str]| names.iter().filter_map(|name| sizes[name].as_u64()).sum::<u64>();
         let expected = json!({ "total": sum(&["text", "rodata", "data"]), "linear_memory": flash });
         assert_eq!(info["flash"], expected, "{initial}");
-        assert_eq!(info["ram"], json!({ "total": (1 << 20) + 4, "linear_memory": 1 << 20 }), "{initial}");
+        assert_eq!(
+            info["ram"],
+            json!({ "total": (1 << 20) + 4, "linear_memory": 1 << 20, "provided": null }),
+            "{initial}"
+        );
         assert_eq!(info["first_call"], first, "{initial}");
         let printed = folder.succeed(&["info", "shapes.o"]);
         assert!(printed.contains(&format!("{flash} of them for linear memory")), "{printed}");
@@ -312,5 +316,14 @@ fn flash_and_ram_are_told_with_what_memory_takes_of_them() {
             printed.contains("__wasm_start must be called before any other function"),
             initial == "copy"
         );
+    }
+    let target = ["--target", "thumbv7m", "--memory", "register"];
+    for (options, bytes) in
+        [(&[][..], 1 << 20), (&["--bounds", "mask", "--memory-bytes", "64K"], (64 << 10) + 8)]
+    {
+        let info = info(&folder, "memory", wat, &[&target[..], options].concat());
+        assert_eq!(info["ram"], json!({ "total": 4, "linear_memory": 0, "provided": bytes }));
+        let printed = folder.succeed(&["info", "shapes.o"]);
+        assert!(printed.contains(&format!("{bytes} bytes for linear memory, which the embedder provides")));
     }
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSymbol as _};
+use tempfile::TempDir;
 
 use crate::aapcs::Words;
 use crate::driver::{self, DRIVER_BYTES, DRIVER_CODE, STACK_BYTES};
@@ -106,7 +105,8 @@ pub struct Board {
     to: ChildStdin,
     from: ChildStdout,
     symbols: BTreeMap<String, u32>,
-    folder: PathBuf,
+    /// Files of the emulated program; removed with the board.
+    _folder: TempDir,
     /// Next free addresses of the small and the large memory.
     free: [u32; 2],
 }
@@ -116,7 +116,6 @@ impl Drop for Board {
         let _ = self.request(&[EXIT]);
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -134,11 +133,8 @@ impl Board {
     /// # Errors
     /// If a tool is missing or fails.
     pub fn start_with(core: Core, options: &[String]) -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("board-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let image = driver::build(core, &folder)?;
+        let folder = tempfile::tempdir()?;
+        let image = driver::build(core, folder.path())?;
         let symbols = symbols(&std::fs::read(&image)?)?;
         let mut child = Command::new("qemu-system-arm")
             .args(["-M", core.machine(), "-display", "none", "-monitor", "none", "-serial", "none"])
@@ -151,7 +147,7 @@ impl Board {
             .context("qemu-system-arm can't be started")?;
         let to = child.stdin.take().context("a pipe")?;
         let from = child.stdout.take().context("a pipe")?;
-        let mut board = Self { core, child, to, from, symbols, folder, free: [0; 2] };
+        let mut board = Self { core, child, to, from, symbols, _folder: folder, free: [0; 2] };
         board.clear();
         Ok(board)
     }

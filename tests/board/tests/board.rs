@@ -22,10 +22,7 @@ fn with_program(core: Core, test: impl FnOnce(&mut Board, &Image)) {
     if !needs::tools(&TOOLS) {
         return;
     }
-    let folder = std::env::temp_dir().join(format!("board-test-{core:?}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let object = compile(core, &folder);
-    std::fs::remove_dir_all(&folder).unwrap();
+    let object = compile(core, tempfile::tempdir().unwrap().path());
     let mut board = Board::start(core).unwrap();
     let library: Vec<(String, u32)> = ["__aeabi_dcmpeq", "__aeabi_fcmpeq", "__aeabi_f2d"]
         .iter()

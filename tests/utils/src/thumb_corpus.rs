@@ -11,7 +11,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use board::{Answer, Board, Call, Ending, Image, Undefined, Words};
@@ -426,13 +425,7 @@ pub type Linked = (String, u64, Vec<u8>);
 /// # Errors
 /// If a tool is missing or fails, or warns.
 pub fn link(linker: &str, object: &[u8], imports: &[&str]) -> Result<Vec<Linked>> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("link-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let linked = link_in(&folder, linker, object, imports);
-    std::fs::remove_dir_all(&folder)?;
-    linked
+    link_in(tempfile::tempdir()?.path(), linker, object, imports)
 }
 
 fn link_in(folder: &Path, linker: &str, object: &[u8], imports: &[&str]) -> Result<Vec<Linked>> {

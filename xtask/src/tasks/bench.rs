@@ -145,10 +145,10 @@ fn runtimes(folder: &Path) -> Result<()> {
 /// Runs the command-line tool; returns its report and its peak memory in bytes.
 fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
     let tool = std::env::current_exe()?.with_file_name("wasm-pvm");
-    let output = std::env::temp_dir().join(format!("bench-{}.jam", std::process::id()));
+    let output = tempfile::NamedTempFile::new()?;
     let mut child = Command::new(&tool)
         .args(["compile", "--floats", "trap", "--imports", "auto", "--json", level, "-o"])
-        .args([&output, path])
+        .args([output.path(), path])
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{}: build it with `cargo build --release`", tool.display()))?;
@@ -159,7 +159,6 @@ fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let result = child.wait_with_output()?;
-    std::fs::remove_file(&output).ok();
     anyhow::ensure!(result.status.success(), "the compiler failed");
     Ok((serde_json::from_slice(&result.stdout)?, peak))
 }

@@ -6,8 +6,9 @@
 mod imports;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -15,6 +16,11 @@ use anyhow::{Result, bail};
 const MAX_FILE_LINES: usize = 700;
 /// Maximum length of a function in lines, including flat tables.
 const MAX_FUNCTION_LINES: usize = 60;
+
+/// Packages that only the command-line tool needs. A user of the library who turns its default features off doesn't
+/// compile them.
+const TOOL_PACKAGES: [&str; 6] =
+    ["anyhow", "clap", "polkavm", "serde_json", "tempfile", "tracing-subscriber"];
 
 type Rule = fn(&Tree) -> Vec<String>;
 
@@ -25,6 +31,7 @@ const RULES: &[Rule] = &[
     only_the_frontend_names_llvm,
     stages_form_no_circle,
     libraries_read_no_environment,
+    the_library_needs_no_tool_packages,
     documents_name_files_that_exist,
     words_are_within_budget,
 ];
@@ -177,6 +184,21 @@ fn libraries_read_no_environment(tree: &Tree) -> Vec<String> {
     readers
         .map(|(path, _)| format!("{}: a library takes options, not environment variables", path.display()))
         .collect()
+}
+
+/// The dependencies of `wasm-pvm` without default features, as cargo resolves them.
+fn the_library_needs_no_tool_packages(tree: &Tree) -> Vec<String> {
+    let args =
+        ["tree", "--offline", "-p", "wasm-pvm", "--no-default-features", "-e", "normal", "--prefix", "none"];
+    let output = Command::new(env!("CARGO")).args(args).current_dir(&tree.root).output();
+    let packages = match &output {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout),
+        Ok(output) => return vec![format!("cargo tree: {}", String::from_utf8_lossy(&output.stderr))],
+        Err(error) => return vec![format!("cargo tree: {error}")],
+    };
+    let names = packages.lines().filter_map(|line| line.split(' ').next());
+    let found: BTreeSet<&str> = names.filter(|name| TOOL_PACKAGES.contains(name)).collect();
+    found.iter().map(|name| format!("crates/wasm-pvm: the library without features needs {name}")).collect()
 }
 
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {

@@ -96,6 +96,9 @@ pub fn read_functions(
     let mut part = PartReader::new(module, *cx);
     let bodies = part.declare();
     for (id, function) in bodies {
+        let known = id.index() < cx.program.decls.len();
+        let name = if known { cx.program.decls[id].name.clone() } else { function.name() };
+        progress::function(&name, "read");
         let body = function::read(&mut part, function)?;
         part.output.functions.push((id, body));
     }

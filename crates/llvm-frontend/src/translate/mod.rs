@@ -73,6 +73,7 @@ struct Translator<'e, 'ctx, 'p> {
 /// [`Error::Unsupported`] for a body beyond the limits.
 pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error> {
     let program = env.program;
+    progress::function(&program.info.function_name(index), "translate");
     let body = program.info.body(program.wasm, index);
     let function = env.function(index);
     let locals = Locals::new(env, index, function, &body)?;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     InitialData, MemoryMode, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds,
     Trap,
 };
@@ -28,7 +29,7 @@ pub enum Command {
     Compile(Box<CompileArgs>),
     /// Run a compiled program.
     Run(RunArgs),
-    /// Print a program's instructions, by function and basic block, with gas; of a Cortex-M object its assembly.
+    /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
     Info(InfoArgs),
@@ -44,26 +45,27 @@ pub struct CompileArgs {
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// Optimisation level.
-    #[arg(short = 'O', value_name = "LEVEL", value_enum, default_value = "2")]
-    pub level: Level,
+    #[arg(short = 'O', value_name = "LEVEL", value_parser = choice::<OptLevel>(), default_value = "2")]
+    pub level: OptLevel,
     /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
     /// Treatment of float operators; `hard` is the default where the core has a unit for them, else `reject`.
-    #[arg(long, value_enum)]
-    pub floats: Option<FloatsArg>,
+    #[arg(long, value_parser = choice::<Floats>())]
+    pub floats: Option<Floats>,
     /// The same as `--floats trap`.
     #[arg(long, hide = true, conflicts_with = "floats")]
     pub trap_floats: bool,
     /// Treatment of accesses outside of linear memory: `guard` (the default) or `strict` on PVM; `none` (the
     /// default with native memory), `mask`, `check` (the default otherwise) or `mpu` on Cortex-M.
-    #[arg(long, value_enum)]
-    pub bounds: Option<BoundsArg>,
-    /// Where the C stack lives: on the machine's stack if the module allows it, or in linear memory.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub shadow_stack: ShadowStackArg,
-    /// Bytes of linear memory: on Cortex-M instead of the declared size, on PVM the size at the start if the declared
-    /// one is smaller. K and M are units.
+    #[arg(long, value_parser = bounds())]
+    pub bounds: Option<String>,
+    /// Place of the C stack: the machine's stack where the module allows it (`auto`) or always (`native`), or linear
+    /// memory (`strict`).
+    #[arg(long, value_parser = choice::<ShadowStack>(), default_value = "auto")]
+    pub shadow_stack: ShadowStack,
+    /// Bytes of linear memory. On Cortex-M they replace the declared size; on PVM they are the size at the start, if
+    /// the declared one is smaller. K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub memory_bytes: Option<u32>,
     /// Module whose exports replace imports. May be repeated.
@@ -73,19 +75,26 @@ pub struct CompileArgs {
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
     pub globals: Vec<(Import, ConstValue)>,
+    /// Stop at a stage and write its text, to standard output unless -o is given.
+    #[arg(long, value_name = "STAGE", value_parser = stage())]
+    pub emit: Option<Stage<'static>>,
+    /// Stop after a pass of code generation and write every function as text. An unknown name lists the passes.
+    #[arg(long, value_name = "PASS", conflicts_with = "emit")]
+    pub emit_after: Option<String>,
+    /// Worker threads; 0 is one per processor. The output does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Panic in this stage of this function, for tests.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "STAGE:FUNCTION", hide = true)]
+    pub panic_in: Option<String>,
+    /// Print sizes and times as JSON.
+    #[arg(long, conflicts_with_all = ["emit", "emit_after"])]
+    pub json: bool,
     #[command(flatten)]
     pub pvm: PvmArgs,
     #[command(flatten)]
     pub thumb: ThumbArgs,
-    /// Stop at a stage and write its text, to standard output unless -o is given.
-    #[arg(long, value_enum)]
-    pub emit: Option<StageArg>,
-    /// Worker threads; 0 is one per processor. The output does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
-    /// Print sizes and times as JSON.
-    #[arg(long, conflicts_with = "emit")]
-    pub json: bool,
 }
 
 /// Options of the PVM.
@@ -96,25 +105,25 @@ pub struct PvmArgs {
     #[arg(long)]
     pub gp: Option<GpVersion>,
     /// Form of the output; `jam` by default.
-    #[arg(long, value_enum)]
-    pub format: Option<FormatArg>,
+    #[arg(long, value_parser = choice::<Format>())]
+    pub format: Option<Format>,
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
-    /// Import map file; `auto` or `auto:N` to number the remaining imports from N; or `trap` to let them log their
-    /// name and trap. May be repeated.
+    /// Import map file. `auto` or `auto:N` numbers the remaining imports, from N; `trap` lets them log their name and
+    /// trap. May be repeated.
     #[arg(short, long, value_name = "FILE|auto|trap")]
     pub imports: Vec<String>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
-    #[arg(long, value_enum)]
-    pub entries: Option<EntriesArg>,
+    #[arg(long, value_parser = choice::<EntryMode>())]
+    pub entries: Option<EntryMode>,
     /// Contents of r8 after an entry function: the length of the result (the default), or its end address.
-    #[arg(long, value_enum)]
-    pub result: Option<ResultArg>,
+    #[arg(long, value_parser = choice::<ResultConvention>())]
+    pub result: Option<ResultConvention>,
     /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
-    #[arg(long, value_enum)]
-    pub names: Option<NamesArg>,
+    #[arg(long, value_parser = choice::<Names>())]
+    pub names: Option<Names>,
 }
 
 /// Options of Cortex-M.
@@ -125,21 +134,20 @@ pub struct ThumbArgs {
     /// thumbv8m.main), m33f.
     #[arg(long, value_name = "CORE")]
     pub cpu: Option<Cpu>,
-    /// Where linear memory is: at address 0 (`native`, the default), at a symbol of the object, or where r11 points.
-    #[arg(long, value_enum)]
-    pub memory: Option<MemoryArg>,
+    /// Place of linear memory: address 0 (`native`, the default), a symbol of the object, or the address in r11.
+    #[arg(long, value_parser = choice::<MemoryMode>())]
+    pub memory: Option<MemoryMode>,
     /// Effect of a trap: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
-    /// Method by which linear memory gets its initial data with memory `symbol` or `register`: `__wasm_start` copies
-    /// it (the default), all of memory is stored with it in `.data` (`image`), or the firmware writes it (`none`).
-    #[arg(long, value_enum)]
-    pub initial_data: Option<InitialDataArg>,
-    /// Treatment of ambiguous constants, which could be addresses of static data or numbers, with native memory:
-    /// `auto` (the default) takes likely addresses as such, with a warning, and refuses the rest; `address` and
-    /// `number` take all as that; `refuse` refuses all.
-    #[arg(long, value_enum)]
-    pub constants: Option<ConstantsArg>,
+    /// Source of the initial data with memory `symbol` or `register`: `__wasm_start` copies it (`copy`, the default),
+    /// all of memory is stored in `.data` (`image`), or the firmware writes it (`none`).
+    #[arg(long, value_parser = choice::<InitialData>())]
+    pub initial_data: Option<InitialData>,
+    /// Meaning of constants that could be addresses of static data or numbers, with native memory. `auto` (the
+    /// default) takes likely addresses as addresses, with a warning, and refuses the others.
+    #[arg(long, value_parser = choice::<Constants>())]
+    pub constants: Option<Constants>,
     /// Bytes for the C stack with `--memory native --shadow-stack strict`.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub shadow_stack_size: Option<u32>,
@@ -153,8 +161,8 @@ pub struct ThumbArgs {
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
     /// Debug information in the object: functions and lines (the default), if the module has DWARF, or none.
-    #[arg(long, value_enum)]
-    pub debug: Option<DebugArg>,
+    #[arg(long, value_parser = choice::<Debug>())]
+    pub debug: Option<Debug>,
 }
 
 impl PvmArgs {
@@ -278,11 +286,11 @@ pub struct RunArgs {
     #[arg(long, default_value_t = RunOptions::DEFAULT_GAS)]
     pub gas: u64,
     /// Engine: the interpreter or the recompiler; `auto` is the recompiler where it works.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub backend: BackendArg,
+    #[arg(long, value_parser = choice::<Backend>(), default_value = "auto")]
+    pub backend: Backend,
     /// Supported host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
-    #[arg(long, value_enum, default_value = "jam")]
-    pub host: HostArg,
+    #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
+    pub host: Host,
     /// Version of the Gray Paper, for programs without our metadata.
     #[arg(long)]
     pub gp: Option<GpVersion>,
@@ -346,111 +354,33 @@ fn parse_size(text: &str) -> Result<u32, String> {
     bytes.ok_or_else(|| "expected a number of bytes such as 65536, 64K or 1M".to_owned())
 }
 
-/// A kind of bounds check, by its target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bounds {
-    Pvm(PvmBounds),
-    Thumb(ThumbBounds),
+/// A parser of the names of an option's values.
+fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(T::VALUES.iter().map(|value| value.name()));
+    names.map(|name| T::named(&name).expect("only these names are accepted"))
 }
 
-/// Declares an option's values and their meanings.
-macro_rules! values {
-    ($($name:ident for $ty:ty { $($text:literal $variant:ident => $value:expr,)* })*) => {$(
-        #[derive(Clone, Copy, Debug, ValueEnum)]
-        pub enum $name {
-            $(#[value(name = $text)] $variant,)*
-        }
-
-        impl From<$name> for $ty {
-            fn from(arg: $name) -> Self {
-                match arg {
-                    $($name::$variant => $value,)*
-                }
-            }
-        }
-    )*};
+/// A parser of the names of bounds checks of all targets.
+fn bounds() -> PossibleValuesParser {
+    let pvm = PvmBounds::VALUES.iter().map(|bounds| bounds.name());
+    PossibleValuesParser::new(pvm.chain(ThumbBounds::VALUES.iter().map(|bounds| bounds.name())))
 }
 
-values! {
-    Level for OptLevel {
-        "0" O0 => OptLevel::O0,
-        "2" O2 => OptLevel::O2,
-        "s" Os => OptLevel::Os,
-        "z" Oz => OptLevel::Oz,
-    }
-    FormatArg for Format {
-        "jam" Jam => Format::Jam,
-        "spi" Spi => Format::Spi,
-        "raw" Raw => Format::Raw,
-    }
-    FloatsArg for Floats {
-        "reject" Reject => Floats::Reject,
-        "trap" Trap => Floats::Trap,
-        "soft" Soft => Floats::Soft,
-        "hard" Hard => Floats::Hard,
-    }
-    BoundsArg for Bounds {
-        "guard" Guard => Bounds::Pvm(PvmBounds::Guard),
-        "strict" Strict => Bounds::Pvm(PvmBounds::Strict),
-        "none" None => Bounds::Thumb(ThumbBounds::None),
-        "mask" Mask => Bounds::Thumb(ThumbBounds::Mask),
-        "check" Check => Bounds::Thumb(ThumbBounds::Check),
-        "mpu" Mpu => Bounds::Thumb(ThumbBounds::Mpu),
-    }
-    ConstantsArg for Constants {
-        "auto" Auto => Constants::Auto,
-        "address" Address => Constants::Address,
-        "number" Number => Constants::Number,
-        "refuse" Refuse => Constants::Refuse,
-    }
-    InitialDataArg for InitialData {
-        "copy" Copy => InitialData::Copy,
-        "image" Image => InitialData::Image,
-        "none" None => InitialData::None,
-    }
-    MemoryArg for MemoryMode {
-        "native" Native => MemoryMode::Native,
-        "symbol" Symbol => MemoryMode::Symbol,
-        "register" Register => MemoryMode::Register,
-    }
-    DebugArg for Debug {
-        "none" None => Debug::None,
-        "lines" Lines => Debug::Lines,
-    }
-    ShadowStackArg for ShadowStack {
-        "auto" Auto => ShadowStack::Auto,
-        "native" Native => ShadowStack::Native,
-        "strict" Strict => ShadowStack::Strict,
-    }
-    EntriesArg for EntryMode {
-        "auto" Auto => EntryMode::Auto,
-        "raw" Raw => EntryMode::Raw,
-    }
-    ResultArg for ResultConvention {
-        "len" Len => ResultConvention::Length,
-        "end" End => ResultConvention::End,
-    }
-    NamesArg for Names {
-        "auto" Auto => Names::Auto,
-        "keep" Keep => Names::Keep,
-        "strip" Strip => Names::Strip,
-    }
-    StageArg for Stage {
-        "llvm-ir" LlvmIr => Stage::LlvmIr,
-        "ssa" Ssa => Stage::Ssa,
-        "mir" Mir => Stage::Mir,
-        "asm" Asm => Stage::Asm,
-        "header" Header => Stage::Header,
-    }
-    BackendArg for Backend {
-        "auto" Auto => Backend::Auto,
-        "interpreter" Interpreter => Backend::Interpreter,
-        "compiler" Compiler => Backend::Compiler,
-    }
-    HostArg for Host {
-        "jam" Jam => Host::Jam,
-        "substrate" Substrate => Host::Substrate,
-    }
+/// Stages with a fixed name.
+const STAGES: [(&str, Stage<'static>); 6] = [
+    ("llvm-ir", Stage::LlvmIr),
+    ("ssa", Stage::Ssa),
+    ("prepared", Stage::Prepared),
+    ("mir", Stage::Mir),
+    ("asm", Stage::Asm),
+    ("header", Stage::Header),
+];
+
+/// A parser of the names of stages.
+fn stage() -> impl TypedValueParser<Value = Stage<'static>> {
+    let stage = |name: String| STAGES.iter().find(|(known, _)| *known == name).map(|(_, stage)| *stage);
+    let names = PossibleValuesParser::new(STAGES.map(|(name, _)| name));
+    names.map(move |name| stage(name).expect("only these names are accepted"))
 }
 
 #[cfg(test)]

@@ -6,20 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::{
-    Architecture, Constants, Details, Floats, Format, GpVersion, ImportAction, ImportMap, Options,
-    OptionsError, PvmBounds, PvmOptions, PvmReport, Report, Target, ThumbOptions, ThumbReport, input,
+    Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
+    Options, OptionsError, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
 
-use super::args::{self, Bounds, CompileArgs, TargetArg, ThumbArgs};
+use super::args::{self, CompileArgs, TargetArg, ThumbArgs};
 use super::files;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
+    #[cfg(debug_assertions)]
+    if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
+        progress::provoke(stage, function);
+    }
     let options = options(args)?;
     let input = files::read(&args.input)?;
     let name = || files::display(&args.input);
-    if let Some(stage) = args.emit {
-        let text = wasm_pvm::emit(&input, &options, stage.into()).with_context(name)?;
+    if let Some(stage) = args.emit.or(args.emit_after.as_deref().map(Stage::After)) {
+        let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
         check_renames(&input, &args.thumb).with_context(name)?;
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
     }
@@ -29,6 +33,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     }
     let output = wasm_pvm::compile(&input, &options).with_context(name)?;
     check_renames(&input, &args.thumb).with_context(name)?;
+    warn_of_unused_lines(&input, &options)?;
     files::write(&path, &output.bytes)?;
     log(&output.report);
     if args.json {
@@ -39,15 +44,15 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
 }
 
 fn options(args: &CompileArgs) -> Result<Options> {
-    let floats = if args.trap_floats { Some(Floats::Trap) } else { args.floats.map(Into::into) };
+    let floats = if args.trap_floats { Some(Floats::Trap) } else { args.floats };
     let options = Options {
         target: match args.target {
             TargetArg::Pvm => pvm_options(args)?.into(),
             TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
         },
-        level: args.level.into(),
+        level: args.level,
         floats,
-        shadow_stack: args.shadow_stack.into(),
+        shadow_stack: args.shadow_stack,
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
         threads: args.threads,
@@ -60,26 +65,19 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
     if let Some(option) = args.thumb.first() {
         bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
     }
-    let bounds = match args.bounds.map(Bounds::from) {
-        None => PvmBounds::default(),
-        Some(Bounds::Pvm(bounds)) => bounds,
-        Some(Bounds::Thumb(_)) => {
-            bail!(OptionsError::new("--bounds with target pvm is guard or strict".to_owned()));
-        }
-    };
     let pvm = &args.pvm;
     let default = PvmOptions::default();
     let gp = pvm.gp.unwrap_or(default.gp);
     Ok(PvmOptions {
         gp,
-        bounds,
+        bounds: bounds(args, "pvm")?.unwrap_or_default(),
         memory_bytes: args.memory_bytes,
         stack_size: pvm.stack_size,
         imports: imports(&pvm.imports, gp)?,
-        entries: pvm.entries.map_or(default.entries, Into::into),
-        result: pvm.result.map_or(default.result, Into::into),
-        format: pvm.format.map_or(default.format, Into::into),
-        names: pvm.names.map_or(default.names, Into::into),
+        entries: pvm.entries.unwrap_or(default.entries),
+        result: pvm.result.unwrap_or(default.result),
+        format: pvm.format.unwrap_or(default.format),
+        names: pvm.names.unwrap_or(default.names),
         package: package(&args.input),
         ..default
     })
@@ -89,15 +87,6 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     if let Some(option) = args.pvm.first() {
         bail!(OptionsError::new(format!("{option} is an option of pvm, and the target is {architecture}")));
     }
-    let bounds = match args.bounds.map(Bounds::from) {
-        None => None,
-        Some(Bounds::Thumb(bounds)) => Some(bounds),
-        Some(Bounds::Pvm(_)) => {
-            bail!(OptionsError::new(format!(
-                "--bounds with target {architecture} is none, mask, check or mpu"
-            )));
-        }
-    };
     let thumb = &args.thumb;
     let cpu = thumb.cpu.unwrap_or(architecture.default_cpu());
     if cpu.architecture() != architecture {
@@ -106,18 +95,29 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     }
     let default = ThumbOptions::new(cpu);
     Ok(ThumbOptions {
-        memory: thumb.memory.map_or(default.memory, Into::into),
-        bounds,
+        memory: thumb.memory.unwrap_or(default.memory),
+        bounds: bounds(args, &architecture.to_string())?,
         trap: thumb.trap.clone().unwrap_or(default.trap),
         memory_bytes: args.memory_bytes,
-        initial_data: thumb.initial_data.map_or(default.initial_data, Into::into),
-        constants: thumb.constants.map_or(Constants::Auto, Into::into),
+        initial_data: thumb.initial_data,
+        constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
-        debug: thumb.debug.map_or(default.debug, Into::into),
+        debug: thumb.debug.unwrap_or(default.debug),
         cpu,
     })
+}
+
+/// The kind of bounds check, if it is one of the target's.
+fn bounds<T: Choice>(args: &CompileArgs, target: &str) -> Result<Option<T>> {
+    let Some(name) = &args.bounds else { return Ok(None) };
+    if let Some(bounds) = T::named(name) {
+        return Ok(Some(bounds));
+    }
+    let names: Vec<&str> = T::VALUES.iter().map(|value| value.name()).collect();
+    let (last, others) = names.split_last().context("no bounds")?;
+    bail!(OptionsError::new(format!("--bounds with target {target} is {} or {last}", others.join(", "))))
 }
 
 /// Refuses a rename on the command line that matches no name in the module. Rename files may serve several modules.
@@ -132,6 +132,25 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Warns of lines of import maps that match no import of the module or its adapters.
+fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
+    let Some(pvm) = options.pvm() else { return Ok(()) };
+    let mut imports = Vec::new();
+    for module in [input].into_iter().chain(options.adapters.iter().map(Vec::as_slice)) {
+        for payload in Parser::new(0).parse_all(&input::to_wasm(module)?) {
+            let Payload::ImportSection(section) = payload? else { continue };
+            for import in section.into_imports() {
+                let import = import?;
+                imports.push(Import { module: import.module.to_owned(), field: import.name.to_owned() });
+            }
+        }
+    }
+    for name in pvm.imports.unmatched(&imports) {
+        tracing::warn!("the import map has a line for `{name}`, which matches no import");
+    }
+    Ok(())
 }
 
 /// Names that can be renamed: exports, imports with and without the module's name, and our own global symbols.

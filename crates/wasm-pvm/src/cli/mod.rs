@@ -3,6 +3,7 @@
 mod args;
 mod compile;
 mod files;
+mod guard;
 mod inspect;
 mod object;
 mod run;
@@ -30,17 +31,16 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     start_log(cli.verbose);
-    match dispatch(&cli.command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
-            let is_usage = error.chain().any(|cause| {
-                cause.is::<OptionsError>()
-                    || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
-            });
-            if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
-        }
-    }
+    guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
+}
+
+/// Prints an error as one line.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", one_line(&format!("{error:#}")));
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<OptionsError>() || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
+    });
+    if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
 fn dispatch(command: &Command) -> Result<ExitCode> {

@@ -50,6 +50,10 @@ fn summary_text(total: usize, summary: &Summary) -> String {
         text +=
             &format!("{:<18}{total:>10} bytes, {of_memory} of them for linear memory\n", format!("{what}:"));
     }
+    if let Some(bytes) = summary.provided_memory() {
+        text +=
+            &format!("RAM at r11:       {bytes:>11} bytes for linear memory, which the embedder provides\n");
+    }
     for section in &summary.sections {
         text += &format!("section {}: {} bytes, aligned to {}\n", section.name, section.size, section.align);
     }
@@ -122,7 +126,7 @@ fn summary_json(total: usize, summary: &Summary) -> Value {
         "settings": pairs(summary).map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "sizes": { "total": total, "text": sizes.text, "rodata": sizes.rodata, "data": sizes.data, "bss": sizes.bss, "debug": sizes.debug },
         "flash": { "total": summary.flash(), "linear_memory": summary.linear_memory.flash },
-        "ram": { "total": summary.ram(), "linear_memory": summary.linear_memory.ram },
+        "ram": { "total": summary.ram(), "linear_memory": summary.linear_memory.ram, "provided": summary.provided_memory() },
         "first_call": summary.first_call(),
         "sections": summary.sections.iter().map(section).collect::<Vec<_>>(),
         "debug": summary.debug.iter().map(section).collect::<Vec<_>>(),

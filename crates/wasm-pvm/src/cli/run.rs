@@ -29,8 +29,8 @@ pub fn run(args: &RunArgs) -> Result<bool> {
         },
         args: argument_bytes(&args.args)?,
         gas: args.gas,
-        backend: args.backend.into(),
-        host: args.host.into(),
+        backend: args.backend,
+        host: args.host,
         gp: args.gp,
     };
     let outcome = wasm_pvm::run::run(&bytes, &options).with_context(|| files::display(&args.program))?;

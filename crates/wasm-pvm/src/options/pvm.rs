@@ -95,7 +95,7 @@ impl Default for PvmOptions {
 }
 
 impl PvmOptions {
-    pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
+    pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         match options.floats {
             Some(Floats::Soft | Floats::Hard) => Err(OptionsError::new(
                 "the PVM has neither float instructions nor a library for them; use floats `trap` or `reject`".to_owned(),
@@ -114,7 +114,7 @@ impl PvmOptions {
     }
 
     /// The frontend's options that depend on these.
-    pub(super) fn frontend(&self) -> llvm_frontend::Options {
+    pub(crate) fn frontend(&self) -> llvm_frontend::Options {
         let bounds = match self.bounds {
             PvmBounds::Guard => llvm_frontend::Bounds::Guard,
             PvmBounds::Strict => llvm_frontend::Bounds::Strict,
@@ -130,7 +130,8 @@ impl PvmOptions {
         }
     }
 
-    pub(crate) fn backend(&self, options: &Options) -> target_pvm::Options {
+    /// The options of code generation.
+    pub(crate) fn codegen(&self, options: &Options) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {

@@ -8,7 +8,7 @@ use target_thumb::MemoryShape;
 pub use target_thumb::cpu::Architecture;
 pub use target_thumb::{Cpu, InitialData, MemoryMode, Trap, UnknownCpu};
 
-use super::{Floats, Options, OptionsError};
+use super::{Choice as _, Floats, Options, OptionsError};
 
 /// Treatment of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -47,8 +47,9 @@ pub struct ThumbOptions {
     pub trap: Trap,
     /// Reserved bytes of linear memory; `None` for the declared size. In native mode, the end of static data.
     pub memory_bytes: Option<u32>,
-    /// Method by which linear memory gets its initial data, if it isn't the machine's memory.
-    pub initial_data: InitialData,
+    /// Method by which linear memory gets its initial data, if it isn't the machine's memory; `None` is
+    /// [`InitialData::Copy`].
+    pub initial_data: Option<InitialData>,
     /// Treatment of constants that could be addresses of static data or numbers, in native mode.
     pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
@@ -76,7 +77,7 @@ impl ThumbOptions {
             bounds: None,
             trap: Trap::Instruction,
             memory_bytes: None,
-            initial_data: InitialData::Copy,
+            initial_data: None,
             constants: Constants::Auto,
             shadow_stack_size: None,
             import_prefix: String::new(),
@@ -94,7 +95,7 @@ impl ThumbOptions {
         self.bounds.unwrap_or(default)
     }
 
-    pub(super) fn check(&self, options: &Options) -> Result<(), OptionsError> {
+    pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         let refuse = |message: String| Err(OptionsError::new(message));
         let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
@@ -102,10 +103,10 @@ impl ThumbOptions {
                 "memory `native` has no bounds to check; use memory `symbol` or `register`".to_owned(),
             );
         }
-        if self.initial_data != InitialData::Copy && is_native {
+        if self.initial_data.is_some() && is_native {
             return refuse("initial data is an option of memory `symbol` and `register`; data of memory `native` is in sections".to_owned());
         }
-        if self.initial_data == InitialData::Image && self.memory == MemoryMode::Register {
+        if self.initial_data == Some(InitialData::Image) && self.memory == MemoryMode::Register {
             return refuse("initial data `image` needs memory `symbol`".to_owned());
         }
         if self.constants != Constants::Auto && !is_native {
@@ -126,7 +127,7 @@ impl ThumbOptions {
     }
 
     /// The frontend's options that depend on these.
-    pub(super) fn frontend(&self) -> llvm_frontend::Options {
+    pub(crate) fn frontend(&self) -> llvm_frontend::Options {
         let bounds = match self.resolved_bounds() {
             ThumbBounds::None | ThumbBounds::Mpu => llvm_frontend::Bounds::Guard,
             ThumbBounds::Check => llvm_frontend::Bounds::Strict,
@@ -145,31 +146,21 @@ impl ThumbOptions {
 
     /// The settings that the object records.
     fn settings(&self, options: &Options) -> Vec<(String, String)> {
-        let bounds = match self.resolved_bounds() {
-            ThumbBounds::None => "none",
-            ThumbBounds::Mask => "mask",
-            ThumbBounds::Check => "check",
-            ThumbBounds::Mpu => "mpu",
-        };
-        let floats = match options.resolved_floats() {
-            Floats::Reject => "reject",
-            Floats::Trap => "trap",
-            Floats::Soft => "soft",
-            Floats::Hard => "hard",
-        };
         let trap = match &self.trap {
             Trap::Instruction => "udf".to_owned(),
             Trap::Handler(symbol) => format!("handler={symbol}"),
         };
+        let (bounds, floats) = (self.resolved_bounds().name(), options.resolved_floats().name());
         let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
 
-    pub(crate) fn backend(&self, options: &Options) -> target_thumb::Options {
+    /// The options of code generation.
+    pub(crate) fn codegen(&self, options: &Options) -> target_thumb::Options {
         target_thumb::Options {
             cpu: self.cpu,
             memory: self.memory,
-            initial_data: self.initial_data,
+            initial_data: self.initial_data.unwrap_or(InitialData::Copy),
             soft_floats: options.resolved_floats() == Floats::Soft,
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {

@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// A folder of its own for each test, removed when the test is over.
-pub struct Folder(PathBuf);
+pub struct Folder(TempDir);
 
 impl Folder {
     /// An empty one.
     pub fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("wasm-pvm-cli-{test}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
+        let prefix = format!("wasm-pvm-cli-{test}-");
+        Self(tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder"))
     }
 
     /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file.
@@ -33,7 +33,7 @@ impl Folder {
 
     /// Names of the files in it, sorted.
     pub fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("the folder is there");
+        let entries = fs::read_dir(self.0.path()).expect("the folder is there");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
             .collect();
@@ -45,7 +45,7 @@ impl Folder {
     pub fn tool(&self, args: &[&str], input: &[u8]) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-pvm"))
             .args(args)
-            .current_dir(&self.0)
+            .current_dir(self.0.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -79,12 +79,6 @@ impl Folder {
     pub fn run_json(&self, program: &str, args: &[&str]) -> Value {
         let output = self.tool(&[&["run", program, "--json"], args].concat(), b"");
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(&output.stderr)))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -33,9 +33,8 @@ fn conform(cpu: Cpu, floats: Floats) {
     let core = board_core(cpu);
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/aapcs");
     let wasm = std::fs::read(fixtures.join("callee.wat")).unwrap();
-    let folder = std::env::temp_dir().join(format!("aapcs-{cpu}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let mut board = Board::start(core).unwrap();
     for (level, c_level) in [(OptLevel::O0, "-O2"), (OptLevel::O2, "-O0"), (OptLevel::Oz, "-O2")] {
         let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(cpu) };
@@ -60,7 +59,6 @@ fn conform(cpu: Cpu, floats: Floats) {
         assert_eq!(exit.ending, Ending::Returned, "{cpu} -{level:?}");
         assert_eq!(exit.words.core[0], 0, "{cpu} -{level:?}: the check in this line of caller.c fails");
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// `AAPCS_SEEDS` is how many sets of signatures each core gets, `AAPCS_FIRST` the first seed.
@@ -86,9 +84,8 @@ fn run_signatures(board: &mut Board, cpu: Cpu, floats: Floats, level: OptLevel, 
     let mut random = Rng::new(seed);
     let signatures: Vec<Signature> = (0..8).map(|_| Signature::random(&mut random)).collect();
     let core = board_core(cpu);
-    let folder = std::env::temp_dir().join(format!("aapcs-{cpu}-{seed}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(cpu) };
     let options = Options { level, floats: Some(floats), threads: 1, ..Options::new(thumb) };
     let wasm = wat::parse_str(wasm_side(&signatures)).unwrap();
@@ -122,7 +119,6 @@ fn run_signatures(board: &mut Board, cpu: Cpu, floats: Floats, level: OptLevel, 
     let exit = board.call(&call, &mut |_, _| panic!("everything is in the object")).unwrap();
     assert_eq!(exit.ending, Ending::Returned, "{cpu} -{level:?} seed {seed}");
     assert_eq!(exit.words.core[0], 0, "{cpu} -{level:?} seed {seed}: this check in caller.c fails");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 const TYPES: [&str; 4] = ["i32", "i64", "f32", "f64"];

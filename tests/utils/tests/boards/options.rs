@@ -455,7 +455,8 @@ fn memory_begins_as_the_segments_say() {
         let (size, expected) = (layout.size, layout.bytes());
         let wasm = wat::parse_str(layout.text()).unwrap();
         let object = |memory, initial_data| {
-            let thumb = ThumbOptions { initial_data, ..thumb(memory, ThumbBounds::Check) };
+            let thumb =
+                ThumbOptions { initial_data: Some(initial_data), ..thumb(memory, ThumbBounds::Check) };
             wasm_pvm::compile(&wasm, &options(Cpu::M3, OptLevel::Oz, thumb)).unwrap().bytes
         };
         for initial in [InitialData::Copy, InitialData::Image, InitialData::None] {
@@ -493,7 +494,10 @@ fn initial_data_takes_no_more_flash_than_it_has_bytes() {
       (data (i32.const 1024) "0123456789abcdefghij") (data (i32.const 900000) "x") (data (i32.const 900009) "y")
       (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
     let sizes = |initial_data| {
-        let thumb = ThumbOptions { initial_data, ..thumb(MemoryMode::Symbol, ThumbBounds::Check) };
+        let thumb = ThumbOptions {
+            initial_data: Some(initial_data),
+            ..thumb(MemoryMode::Symbol, ThumbBounds::Check)
+        };
         let output =
             wasm_pvm::compile(&wat::parse_str(text).unwrap(), &options(Cpu::M3, OptLevel::Oz, thumb));
         output.unwrap().report.thumb().unwrap().sizes

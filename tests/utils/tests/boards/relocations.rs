@@ -1,10 +1,11 @@
 //! Modules whose linker kept relocations: C compiled by clang, linked by `wasm-ld --emit-relocs`, compiled to an object,
 //! and compared on an emulated board with the reference engine running the same wasm.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use board::{Board, Core, Image, TOOLS, run_tool};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use tempfile::TempDir;
 use testkit::thumb_corpus::Module;
 use wasm_pvm::{Cpu, MemoryMode, OptLevel, Options, ThumbOptions};
 use wasmparser::{KnownCustom, Parser, Payload, RelocationType};
@@ -14,23 +15,15 @@ const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
 const CALLS: usize = 40;
 
 /// A temporary folder.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("wasm-pvm-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::Builder::new().prefix(&format!("wasm-pvm-{name}-")).tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).ok();
+        self.0.path().join(name).to_str().unwrap().to_owned()
     }
 }
 

@@ -55,12 +55,10 @@ pub struct Request<'a> {
 
 /// Runs the benchmark.
 pub fn run(request: &Request<'_>) -> Result<()> {
-    let own = std::env::temp_dir().join(format!("bench-thumb-{}", std::process::id()));
-    let folder = request.keep.unwrap_or(&own);
+    let own = tempfile::tempdir()?;
+    let folder = request.keep.unwrap_or(own.path());
     std::fs::create_dir_all(folder)?;
-    let result = run_in(request, folder);
-    std::fs::remove_dir_all(own).ok();
-    result
+    run_in(request, folder)
 }
 
 fn run_in(request: &Request<'_>, folder: &Path) -> Result<()> {
@@ -159,7 +157,7 @@ fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
 
 /// The default options for Cortex-M3, without bounds checks.
 fn options(memory: MemoryMode, level: OptLevel) -> Options {
-    let initial_data = if memory == MemoryMode::Symbol { InitialData::Image } else { InitialData::Copy };
+    let initial_data = if memory == MemoryMode::Symbol { Some(InitialData::Image) } else { None };
     let bounds = Some(ThumbBounds::None);
     let thumb = ThumbOptions { memory, initial_data, bounds, ..ThumbOptions::new(Cpu::M3) };
     Options { level, threads: 1, ..Options::new(thumb) }
@@ -333,7 +331,7 @@ fn print_executed(module: &str, function: &str, executed: Executed) -> Option<f6
 /// Compiles a module with both back ends and loads the objects.
 fn load(counter: &mut Counter, module: &Module, folder: &Path) -> Result<Pair> {
     let compiled = compile(module, OptLevel::O2, folder)?;
-    let ssa = wasm_pvm::emit(&module.wasm, &options(module.memory, OptLevel::O2), Stage::Ssa)?;
+    let ssa = wasm_pvm::emit(&module.wasm, &options(module.memory, OptLevel::O2), Stage::Prepared)?;
     let ssa = ssa::parse_module(&ssa)?;
     let info = ModuleInfo::parse(&module.wasm)?;
     let data = data::assemble(&info, &ssa, compiled.theirs.statics.as_ref(), folder)?;

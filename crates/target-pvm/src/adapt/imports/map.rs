@@ -14,7 +14,7 @@
 //! imports that get an action neither from another line nor from their name. Names of host calls are resolved for the
 //! chosen version of the Gray Paper, as the numbers differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pvm_isa::GpVersion;
 use ssa::Import;
@@ -140,6 +140,16 @@ impl ImportMap {
     pub fn with_rest(mut self, action: ImportAction) -> Self {
         self.insert("*", action);
         self
+    }
+
+    /// Names of lines that match none of these imports, without the line for all others.
+    pub fn unmatched(&self, imports: &[Import]) -> Vec<&str> {
+        let names = |import: &Import| {
+            let Import { module, field } = import;
+            [field.clone(), format!("{module}.{field}"), format!("{module}.*")]
+        };
+        let known: BTreeSet<String> = imports.iter().flat_map(names).chain(["*".to_owned()]).collect();
+        self.actions.keys().filter(|name| !known.contains(*name)).map(String::as_str).collect()
     }
 
     /// The action by wildcard: for other imports of the module, or else for all other imports.

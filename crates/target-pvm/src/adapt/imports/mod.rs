@@ -68,7 +68,8 @@ pub enum ImportError {
     )]
     Unmapped(Vec<String>),
     /// Signatures that do not fit a host call or the import's special meaning: each import with the reason.
-    #[error("{}; the actions trap and nop take any signature, or an adapter can pass less", listed(.0, "; "))]
+    #[error("{}; use an adapter that passes less, or an action that takes any signature, trap or nop (--imports trap: all that \
+         are left trap)", listed(.0, "; "))]
     Signatures(Vec<String>),
     /// The number of a host call is not a constant.
     #[error("function `{function}`: the number of a host call must be a constant")]

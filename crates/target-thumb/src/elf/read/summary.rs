@@ -10,7 +10,7 @@ use object::elf;
 use super::stack::{Depth, Depths, Edge, Node};
 use super::{File, FileError, Section, Symbol, tags};
 use crate::adapt::initial::RUNS;
-use crate::elf::write::{FIRST_CALL, REFERENCES, SETTINGS, STACK_SIZES, Sizes};
+use crate::elf::write::{FIRST_CALL, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES, Sizes};
 
 /// A section that is loaded.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,8 +105,17 @@ impl Summary {
 
     /// The symbol of the function that must be called before all others.
     pub fn first_call(&self) -> Option<&str> {
-        let found = self.settings.iter().find(|(name, _)| name == FIRST_CALL);
-        found.map(|(_, symbol)| symbol.as_str())
+        self.setting(FIRST_CALL)
+    }
+
+    /// Bytes of linear memory that the embedder provides, if a register holds its address.
+    pub fn provided_memory(&self) -> Option<u64> {
+        self.setting(MEMORY_BYTES)?.parse().ok()
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        let found = self.settings.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Reads an object.

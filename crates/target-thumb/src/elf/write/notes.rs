@@ -18,6 +18,7 @@ use object::write::SymbolId;
 use object::{Endianness, U32};
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
+use super::data::MemoryLayout;
 use super::{FirstCall, ObjectOptions};
 use crate::isa::{MemoryMode, Thumb};
 
@@ -29,6 +30,8 @@ pub const SETTINGS: &str = ".wasm_pvm";
 pub const REFERENCES: &str = ".wasm_pvm.references";
 /// Name of the setting with the symbol of the function that must be called first.
 pub const FIRST_CALL: &str = "first-call";
+/// Name of the setting with the bytes of linear memory that the embedder provides.
+pub const MEMORY_BYTES: &str = "memory-bytes";
 /// Bytes of a reference.
 pub const REFERENCE_BYTES: u64 = 8;
 
@@ -44,7 +47,12 @@ pub fn stack_size(mut bytes: u32) -> Vec<u8> {
 }
 
 /// The contents of the section [`SETTINGS`].
-pub fn settings(target: &Thumb, first_call: Option<&FirstCall>, options: &ObjectOptions) -> String {
+pub fn settings(
+    module: &Module,
+    target: &Thumb,
+    first_call: Option<&FirstCall>,
+    options: &ObjectOptions,
+) -> String {
     let memory = match target.memory {
         MemoryMode::Native => "native",
         MemoryMode::Symbol => "symbol",
@@ -52,6 +60,10 @@ pub fn settings(target: &Thumb, first_call: Option<&FirstCall>, options: &Object
     };
     let mut text =
         format!("producer wasm-pvm {}\ncore {}\nmemory {memory}\n", env!("CARGO_PKG_VERSION"), target.cpu);
+    if let (MemoryMode::Register, Some((_, memory))) = (target.memory, module.memory()) {
+        let (bytes, _) = MemoryLayout::new(options, target.cpu).place(memory.min_bytes);
+        text += &format!("{MEMORY_BYTES} {bytes}\n");
+    }
     for (name, value) in &options.settings {
         text += &format!("{name} {value}\n");
     }

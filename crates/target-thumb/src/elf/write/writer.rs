@@ -312,7 +312,7 @@ impl<'a> Writer<'a> {
 
     /// Records the compiler's settings, and the possible targets of indirect calls.
     fn notes(&mut self) {
-        let settings = notes::settings(self.target, self.first_call.as_ref(), self.options);
+        let settings = notes::settings(self.module, self.target, self.first_call.as_ref(), self.options);
         self.note(notes::SETTINGS, elf::SHF_EXCLUDE, settings.as_bytes());
         let references = notes::references(self.module, &self.functions, &self.data);
         if !references.is_empty() {

@@ -1,0 +1,64 @@
+//! The driver's view of a target: every step of a compilation that depends on the machine.
+//!
+//! The pipeline asks [`Options::backend`] for the backend of the chosen target and never for the target itself.
+
+mod container;
+mod pvm;
+mod thumb;
+
+use llvm_frontend::Demands;
+use ssa::Module;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::options::{Floats, Options, OptionsError, Target};
+use crate::report::Details;
+
+/// A target with the options of one compilation.
+pub trait Backend {
+    /// Checks that the options are consistent.
+    fn check(&self) -> Result<(), OptionsError>;
+
+    /// Treatment of float operators unless the options choose one.
+    fn default_floats(&self) -> Floats;
+
+    /// Options of the frontend that depend on the target; the caller adds the others.
+    fn frontend(&self) -> llvm_frontend::Options;
+
+    /// The requirements of a module that the target can't meet, as one error.
+    fn unmet(&self, demands: &Demands) -> Option<Error>;
+
+    /// Names of the passes over each function, in order.
+    fn pass_names(&self) -> Vec<&'static str>;
+
+    /// Whether accesses have to stay inside of the size of linear memory.
+    fn limits_memory(&self) -> bool;
+
+    /// Compiles a module to the output file and the facts about it.
+    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;
+
+    /// The text of the module after the target's passes from SSA to SSA.
+    fn prepared(&self, module: Module) -> Result<String, Error>;
+
+    /// The text of every function after one of [`Self::pass_names`].
+    fn after(&self, module: Module, pass: &str) -> Result<String, Error>;
+
+    /// The assembly of the finished code.
+    fn assembly(&self, module: Module) -> Result<String, Error>;
+
+    /// Whether the output has a C header.
+    fn has_header(&self) -> bool;
+
+    /// The C header of the output.
+    fn header(&self, module: Module) -> Result<String, Error>;
+}
+
+impl Options {
+    /// The backend of the target.
+    pub(crate) fn backend(&self) -> Box<dyn Backend + '_> {
+        match &self.target {
+            Target::Pvm(target) => Box::new(pvm::Pvm { target, options: self }),
+            Target::Thumb(target) => Box::new(thumb::Thumb { target, options: self }),
+        }
+    }
+}

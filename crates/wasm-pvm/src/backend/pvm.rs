@@ -1,0 +1,88 @@
+//! The PVM as a backend of the driver: from SSA to a program in its container.
+
+use llvm_frontend::{Demands, ReachedImport};
+use ssa::Module;
+use target_pvm::imports::{ImportUse, check};
+
+use super::Backend;
+use super::container::{container, pvm_report, standard_program};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::options::{Floats, Options, OptionsError, PvmOptions};
+use crate::report::{Details, Sizes};
+
+/// The PVM with the options of one compilation.
+pub struct Pvm<'a> {
+    /// Options of the PVM only.
+    pub target: &'a PvmOptions,
+    /// All options.
+    pub options: &'a Options,
+}
+
+impl Pvm<'_> {
+    fn codegen(&self) -> target_pvm::Options {
+        self.target.codegen(self.options)
+    }
+}
+
+impl Backend for Pvm<'_> {
+    fn check(&self) -> Result<(), OptionsError> {
+        self.target.check(self.options)
+    }
+
+    fn default_floats(&self) -> Floats {
+        Floats::Reject
+    }
+
+    fn frontend(&self) -> llvm_frontend::Options {
+        self.target.frontend()
+    }
+
+    fn unmet(&self, demands: &Demands) -> Option<Error> {
+        let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
+        let error = check(&uses, &self.target.imports).err()?;
+        Some(target_pvm::Error::from(error).into())
+    }
+
+    fn pass_names(&self) -> Vec<&'static str> {
+        codegen::pass_names::<target_pvm::Pvm>()
+    }
+
+    fn limits_memory(&self) -> bool {
+        true
+    }
+
+    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
+        let standard = standard_program(&program);
+        let write = || container(&program, standard.clone(), self.options.level, self.target);
+        let (bytes, metadata_bytes) = clock.time("write", write);
+        let sizes = Sizes::of(&standard, self.target.gp, bytes.len(), metadata_bytes);
+        Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
+    }
+
+    fn prepared(&self, module: Module) -> Result<String, Error> {
+        Ok(target_pvm::print_ssa(module, &self.codegen())?)
+    }
+
+    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
+        Ok(target_pvm::print(module, &self.codegen(), Some(pass))?)
+    }
+
+    fn assembly(&self, module: Module) -> Result<String, Error> {
+        Ok(target_pvm::print(module, &self.codegen(), None)?)
+    }
+
+    fn has_header(&self) -> bool {
+        false
+    }
+
+    fn header(&self, _: Module) -> Result<String, Error> {
+        unreachable!("the driver asks for a header only if there is one")
+    }
+}
+
+fn import_use(import: &ReachedImport) -> ImportUse<'_> {
+    let user = import.user.as_ref().map(|(name, offset)| (name.as_str(), *offset));
+    ImportUse { import: &import.import, arity: import.arity, user }
+}

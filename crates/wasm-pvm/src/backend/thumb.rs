@@ -1,0 +1,93 @@
+//! Cortex-M as a backend of the driver: from SSA to an object.
+
+use llvm_frontend::Demands;
+use ssa::Module;
+use target_thumb::FirstCall;
+
+use super::Backend;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
+use crate::report::{Details, ThumbReport};
+
+/// A Cortex-M core with the options of one compilation.
+pub struct Thumb<'a> {
+    /// Options of Cortex-M only.
+    pub target: &'a ThumbOptions,
+    /// All options.
+    pub options: &'a Options,
+}
+
+impl Thumb<'_> {
+    fn codegen(&self) -> target_thumb::Options {
+        self.target.codegen(self.options)
+    }
+}
+
+impl Backend for Thumb<'_> {
+    fn check(&self) -> Result<(), OptionsError> {
+        self.target.check(self.options)
+    }
+
+    fn default_floats(&self) -> Floats {
+        if self.target.cpu.has_single() { Floats::Hard } else { Floats::Reject }
+    }
+
+    fn frontend(&self) -> llvm_frontend::Options {
+        self.target.frontend()
+    }
+
+    /// Imports become undefined symbols, so none of them is refused.
+    fn unmet(&self, _: &Demands) -> Option<Error> {
+        None
+    }
+
+    fn pass_names(&self) -> Vec<&'static str> {
+        codegen::pass_names::<target_thumb::Thumb>()
+    }
+
+    fn limits_memory(&self) -> bool {
+        self.target.memory != MemoryMode::Native
+    }
+
+    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
+        let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
+        if let Some(first) = &first_call {
+            warn_of(first);
+        }
+        let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call };
+        Ok((bytes, Details::Thumb(report)))
+    }
+
+    fn prepared(&self, module: Module) -> Result<String, Error> {
+        Ok(target_thumb::print_ssa(module, &self.codegen())?)
+    }
+
+    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
+        Ok(target_thumb::print(module, &self.codegen(), Some(pass))?)
+    }
+
+    fn assembly(&self, module: Module) -> Result<String, Error> {
+        let object = target_thumb::compile(module, &self.codegen())?;
+        Ok(target_thumb::file::assembly(&object.bytes)?)
+    }
+
+    fn has_header(&self) -> bool {
+        true
+    }
+
+    fn header(&self, module: Module) -> Result<String, Error> {
+        Ok(target_thumb::header(module, &self.codegen())?)
+    }
+}
+
+/// Warns that the firmware has to call a function before all others.
+fn warn_of(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
+    let reason = match (copied_bytes, starts) {
+        (0, _) => "runs the start function".to_owned(),
+        (bytes, false) => format!("copies {bytes} bytes of initial data"),
+        (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
+    };
+    tracing::warn!("the firmware must call `{symbol}` before any other function of the module: it {reason}");
+}
