@@ -7,12 +7,15 @@ use wasmparser::Operator;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
+use crate::translate::computes_floats;
 
 /// Facts about a whole module. Lists are in wasm index order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// `memory.grow` occurs.
     pub memory_grows: bool,
+    /// An operator computes with floats.
+    pub computes_floats: bool,
     /// Globals that some function sets.
     pub global_written: Vec<bool>,
     /// Tables with a `table.grow`.
@@ -39,6 +42,7 @@ impl Facts {
     pub fn collect(info: &ModuleInfo, wasm: &[u8]) -> Result<Self, Error> {
         let mut facts = Self {
             memory_grows: false,
+            computes_floats: false,
             global_written: vec![false; info.globals.len()],
             table_grows: vec![false; info.tables.len()],
             data_used: vec![false; info.data.len()],
@@ -90,7 +94,7 @@ impl Facts {
             Operator::DataDrop { data_index } => self.data_dropped[data_index as usize] = true,
             Operator::TableInit { elem_index, .. } => self.element_used[elem_index as usize] = true,
             Operator::ElemDrop { elem_index } => self.element_dropped[elem_index as usize] = true,
-            _ => {}
+            _ => self.computes_floats |= computes_floats(op),
         }
     }
 }

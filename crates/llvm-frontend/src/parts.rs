@@ -25,7 +25,7 @@ use crate::program::Program;
 use crate::runtime;
 use crate::statics;
 use crate::translate::env::Env;
-use crate::translate::translate_function;
+use crate::translate::{soft_float, translate_function};
 
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
@@ -43,6 +43,8 @@ enum Part {
     Functions(Range<u32>),
     /// The runtime.
     Runtime,
+    /// The functions that float operators call.
+    Floats,
 }
 
 /// Facts about the whole program that all parts need.
@@ -114,6 +116,9 @@ fn split(program: &Program<'_>) -> Vec<Part> {
         parts.push(Part::Functions(start as u32..info.functions.len() as u32));
     }
     parts.push(Part::Runtime);
+    if program.has_soft_floats() {
+        parts.push(Part::Floats);
+    }
     parts
 }
 
@@ -127,6 +132,11 @@ fn build<T>(
     let (module, content) = match part {
         Part::Functions(range) => (translate(&context, program, whole, range.clone())?, whole.content),
         Part::Runtime => (parse_runtime(&context, program), Content::Runtime),
+        Part::Floats => {
+            let mut env = Env::new(&context, program, "floats");
+            soft_float::define(&mut env);
+            (env.finish(), Content::Runtime)
+        }
     };
     if cfg!(debug_assertions)
         && let Err(message) = module.verify()

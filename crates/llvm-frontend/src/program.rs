@@ -28,6 +28,7 @@ use crate::relocations::Relocations;
 use crate::runtime;
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, LINKER_GLOBALS, StaticPlan};
+use crate::translate::soft_float;
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -198,6 +199,18 @@ impl<'a> Program<'a> {
             let id = self.add_function(FuncDecl { name: symbol.to_owned(), sig, kind });
             self.names.add_callee(symbol, Callee::Function(id));
         }
+        if self.has_soft_floats() {
+            for (symbol, signature) in soft_float::declarations() {
+                let sig = self.intern(signature);
+                let id = self.add_function(FuncDecl { name: symbol.clone(), sig, kind: FuncKind::Local });
+                self.names.add_callee(symbol, Callee::Function(id));
+            }
+        }
+    }
+
+    /// Whether the program has functions that float operators call.
+    pub fn has_soft_floats(&self) -> bool {
+        self.options.floats == Floats::Soft && self.facts.computes_floats
     }
 
     /// Whether loads may read the argument bytes of an entry.

@@ -24,6 +24,7 @@ mod ir;
 mod libcall;
 mod locals;
 mod memory;
+pub mod soft_float;
 mod table;
 mod wide;
 
@@ -37,7 +38,7 @@ use crate::program::Program;
 use control::Frame;
 use debug::Scope;
 use env::Env;
-pub use float::arithmetic as float_arithmetic;
+pub use float::{arithmetic as float_arithmetic, is_arithmetic as computes_floats};
 use ir::Ir;
 use locals::Locals;
 

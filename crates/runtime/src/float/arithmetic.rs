@@ -50,9 +50,8 @@ pub fn add_quick<W: Word>(format: Format, operands: [W; 2]) -> Quick<W> {
     let Ordered { larger, smaller, sign, differ } = order(operands);
     let field = |magnitude: W| magnitude.right(64 - format.exponent);
     // The highest bit is at 61: there is room for the carry, and for aligning the result by a shift to the left.
-    let significand = |magnitude: W| {
-        magnitude.with(1 << (64 - format.exponent)).left(format.exponent - 1).right(2)
-    };
+    let significand =
+        |magnitude: W| magnitude.with(1 << (64 - format.exponent)).left(format.exponent - 1).right(2);
     let (high, low) = (field(larger), field(smaller));
     let distance = high - low;
     let aligned = significand(smaller).shr(distance);
@@ -157,7 +156,8 @@ fn divide<W: Word>(format: Format, [dividend, divisor]: [W; 2]) -> Quotient<W> {
     }
     let reciprocal = reciprocal.plus(-24);
     let is_less = dividend.below(divisor).word();
-    let quotient = dividend.mul_high(reciprocal).shr(is_less.constant((60 - format.fraction).into()) - is_less);
+    let quotient =
+        dividend.mul_high(reciprocal).shr(is_less.constant((60 - format.fraction).into()) - is_less);
     let unused = 63 - format.fraction;
     let [numerator, denominator] = [dividend.right(unused), divisor.right(unused)];
     let shifted = numerator.shl(is_less.plus((format.fraction + 2).into()));
@@ -242,7 +242,8 @@ const LINE: [[u64; 2]; 2] =
 /// The square root of a positive normal float.
 pub fn sqrt_quick<W: Word>(format: Format, float: W) -> Quick<W> {
     let field = exponent(format, float);
-    let result = root_of_parts(format, Parts { exponent: field, significand: normal_significand(format, float) });
+    let result =
+        root_of_parts(format, Parts { exponent: field, significand: normal_significand(format, float) });
     Quick { result, trouble: is_special(format, &[field]) | float }
 }
 

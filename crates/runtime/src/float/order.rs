@@ -22,20 +22,46 @@ fn are_numbers<W: Word>(format: Format, low: W, high: W) -> W::Bit {
     !low.less(low.constant(infinity.wrapping_neg())) & !low.constant(infinity).less(high)
 }
 
-/// `a < b`.
-pub fn lt<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
+/// A comparison. All but the last are false if an operand is a NaN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Comparison {
+    /// `a == b`.
+    Eq,
+    /// `a < b`.
+    Lt,
+    /// `a > b`.
+    Gt,
+    /// `a <= b`.
+    Le,
+    /// `a >= b`.
+    Ge,
+    /// `a != b`, true if an operand is a NaN.
+    Ne,
+}
+
+/// Compares two floats.
+pub fn compare<W: Word>(format: Format, comparison: Comparison, [a, b]: [W; 2]) -> W::Bit {
+    match comparison {
+        Comparison::Eq => eq(format, [a, b]),
+        Comparison::Ne => !eq(format, [a, b]),
+        Comparison::Lt => lt(format, [a, b]),
+        Comparison::Gt => lt(format, [b, a]),
+        Comparison::Le => le(format, [a, b]),
+        Comparison::Ge => le(format, [b, a]),
+    }
+}
+
+fn lt<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
     let [a, b] = [key(a), key(b)];
     a.less(b) & are_numbers(format, a, b)
 }
 
-/// `a <= b`.
-pub fn le<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
+fn le<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
     let [a, b] = [key(a), key(b)];
     !b.less(a) & are_numbers(format, a, b)
 }
 
-/// `a == b`.
-pub fn eq<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
+fn eq<W: Word>(format: Format, [a, b]: [W; 2]) -> W::Bit {
     let are_zeros = (a | b).left(1).is(0);
     (a.equals(b) | are_zeros) & !is_nan(format, a)
 }

@@ -1,6 +1,7 @@
 //! Every routine against the floating-point unit of this machine.
 
 use super::arithmetic::{self, Quick};
+use super::order::Comparison;
 use super::rounding::{Direction, round_to_integer};
 use super::{F32, F64, Format, Host, convert, order};
 
@@ -108,7 +109,10 @@ fn arithmetic_is_that_of_the_host() {
                 };
                 let operands = [Host(a), Host(b)];
                 let result = drop_lower(format, general(format, operands).0);
-                assert_eq!(result, expected, "{name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}");
+                assert_eq!(
+                    result, expected,
+                    "{name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}"
+                );
                 let Quick { result, trouble } = quick(format, operands);
                 if trouble.0 >> 63 == 0 {
                     let result = drop_lower(format, result.0);
@@ -168,11 +172,27 @@ fn comparisons_are_those_of_the_host() {
                 true => [f64_of(a), f64_of(b)],
                 false => [f32_of(a).into(), f32_of(b).into()],
             };
-            assert_eq!(order::lt(format, operands), x < y, "{a:016x} < {b:016x}");
-            assert_eq!(order::le(format, operands), x <= y, "{a:016x} <= {b:016x}");
-            assert_eq!(order::eq(format, operands), x == y, "{a:016x} == {b:016x}");
-            assert_eq!(order::min(format, operands).0, extremum(format, [a, b], false), "min {a:016x} {b:016x}");
-            assert_eq!(order::max(format, operands).0, extremum(format, [a, b], true), "max {a:016x} {b:016x}");
+            for (comparison, expected) in [
+                (Comparison::Eq, x == y),
+                (Comparison::Ne, x != y),
+                (Comparison::Lt, x < y),
+                (Comparison::Gt, x > y),
+                (Comparison::Le, x <= y),
+                (Comparison::Ge, x >= y),
+            ] {
+                let result = order::compare(format, comparison, operands);
+                assert_eq!(result, expected, "{a:016x} {comparison:?} {b:016x}");
+            }
+            assert_eq!(
+                order::min(format, operands).0,
+                extremum(format, [a, b], false),
+                "min {a:016x} {b:016x}"
+            );
+            assert_eq!(
+                order::max(format, operands).0,
+                extremum(format, [a, b], true),
+                "max {a:016x} {b:016x}"
+            );
         }
     }
 }
@@ -196,7 +216,10 @@ fn roundings_are_those_of_the_host() {
                     false => bits32(single(f32_of(a))),
                 };
                 let result = drop_lower(format, round_to_integer(format, direction, Host(a)).0);
-                assert_eq!(result, expected, "{direction:?} {format:?} {a:016x}: {result:016x} {expected:016x}");
+                assert_eq!(
+                    result, expected,
+                    "{direction:?} {format:?} {a:016x}: {result:016x} {expected:016x}"
+                );
             }
         }
     }
@@ -245,7 +268,11 @@ fn conversions_to_integers_are_those_of_the_host() {
             let t = x.trunc();
             let exceeds = |low: f64, limit: f64| !(t >= low && t < limit);
             assert_eq!(parts.exceeds_signed(32), exceeds(-2147483648.0, 2147483648.0), "{x:e}");
-            assert_eq!(parts.exceeds_signed(64), exceeds(-9223372036854775808.0, 9223372036854775808.0), "{x:e}");
+            assert_eq!(
+                parts.exceeds_signed(64),
+                exceeds(-9223372036854775808.0, 9223372036854775808.0),
+                "{x:e}"
+            );
             assert_eq!(parts.exceeds_unsigned(32), exceeds(0.0, 4294967296.0), "{x:e}");
             assert_eq!(parts.exceeds_unsigned(64), exceeds(0.0, 18446744073709551616.0), "{x:e}");
         }
