@@ -135,7 +135,7 @@ fn build<T>(
         Part::Floats => {
             let mut env = Env::new(&context, program, "floats");
             soft_float::define(&mut env);
-            (env.finish(), Content::Runtime)
+            (env.finish(), Content::Floats)
         }
     };
     if cfg!(debug_assertions)

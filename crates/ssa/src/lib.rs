@@ -36,7 +36,7 @@ mod verify;
 
 pub use dominators::Dominators;
 pub use entity::{EntityId, IdVec};
-pub use freq::estimate_frequencies;
+pub use freq::{estimate_frequencies, estimate_frequencies_with};
 pub use function::{Block, BlockData, FrameSlot, FrameSlotData, Function, Inst, Value, ValueData, ValueDef};
 pub use inst::{
     Addr, BinaryOp, BlockCall, Cond, FCond, InstData, MemFlags, MemType, TrapCode, Type, UnaryOp,

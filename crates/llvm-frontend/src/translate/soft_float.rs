@@ -7,6 +7,7 @@
 use std::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Sub};
 
 use inkwell::IntPredicate;
+use inkwell::llvm_sys::LLVMTailCallKind;
 use inkwell::types::IntType;
 use inkwell::values::{FunctionValue, IntValue};
 use runtime::float::arithmetic::{self, Quick};
@@ -338,7 +339,9 @@ fn quick_or_general<'ctx>(
     ir.branch(is_rare, rare, usual);
     ir.at_end(rare);
     let params: Vec<_> = params.iter().map(|&param| param.into()).collect();
-    let other = ir.call(general, &params).expect("it has a result");
+    let call = ir.builder.build_call(general, &params, "").expect("the builder is positioned");
+    call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+    let other = call.try_as_basic_value().basic().expect("it has a result");
     ir.builder.build_return(Some(&other)).expect("the builder is positioned");
     ir.at_end(usual);
     result
