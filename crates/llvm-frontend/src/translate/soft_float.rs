@@ -55,7 +55,7 @@ impl<'e, 'ctx> Machine<'e, 'ctx> {
     fn bits(&self, format: Format, word: SoftWord<'_, 'ctx>) -> IntValue<'ctx> {
         match format == F64 {
             true => word.value,
-            false => self.ir.trunc(word.right(32).value, self.ir.i32),
+            false => self.ir.trunc(word.sar(word.constant(32)).value, self.ir.i32),
         }
     }
 }
