@@ -26,7 +26,7 @@ use wasm_program::program::Program;
 use crate::classify;
 use crate::passes::{self, Content};
 use crate::translate::env::Env;
-use crate::translate::translate_function;
+use crate::translate::{soft_float, translate_function};
 
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
@@ -44,6 +44,8 @@ enum Part {
     Functions(Range<u32>),
     /// The runtime.
     Runtime,
+    /// The functions that float operators call.
+    Floats,
 }
 
 /// Facts about the whole program that all parts need.
@@ -115,6 +117,9 @@ fn split(program: &Program<'_>) -> Vec<Part> {
         parts.push(Part::Functions(start as u32..info.functions.len() as u32));
     }
     parts.push(Part::Runtime);
+    if program.has_soft_floats() {
+        parts.push(Part::Floats);
+    }
     parts
 }
 
@@ -128,6 +133,11 @@ fn build<T>(
     let (module, content) = match part {
         Part::Functions(range) => (translate(&context, program, whole, range.clone())?, whole.content),
         Part::Runtime => (parse_runtime(&context, program), Content::Runtime),
+        Part::Floats => {
+            let mut env = Env::new(&context, program, "floats");
+            soft_float::define(&mut env);
+            (env.finish(), Content::Floats)
+        }
     };
     if cfg!(debug_assertions)
         && let Err(message) = module.verify()

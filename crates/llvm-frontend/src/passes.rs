@@ -59,6 +59,9 @@ pub enum Content {
     LargeProgram,
     /// The runtime, whose loops are not to be changed.
     Runtime,
+    /// Routines of float operators. They are written in the form that suits the machine: LLVM's canonical form takes
+    /// more instructions, and sinks half of a routine below its only branch.
+    Floats,
 }
 
 /// The pipelines in LLVM's notation, in the order in which they run.
@@ -129,6 +132,8 @@ pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, con
     };
     if level == OptLevel::O0 {
         all("function(sroa,simplifycfg)");
+    } else if content == Content::Floats {
+        all("function(early-cse,adce)");
     } else {
         let pipelines = Pipelines::new(target, level, content);
         limits::set_huge_aside(module);

@@ -1,4 +1,5 @@
 //! Bodies of functions that compiled code calls and no wasm module contains.
 
+pub mod float;
 pub mod llvm;
 pub mod ssa;

@@ -3,6 +3,7 @@
 //! Block layout and spill placement need to know which blocks run more often. Without a profile we estimate a
 //! probability for every edge, with heuristics after Ball and Larus, and solve the resulting flow equations:
 //! - an edge to a block that inevitably ends in a trap is taken once in [`COLD_RATIO`];
+//! - so is an edge to a block that inevitably ends in a tail call of a function known to be cold;
 //! - so is an edge to a block that looks again before it traps, which nothing does but go on or trap;
 //! - an edge that leaves the innermost loop is taken once in [`MAX_TRIPS`];
 //! - values are rarely equal, and rarely negative or zero when compared with zero;
@@ -21,7 +22,7 @@
 
 use crate::cfg::{Cfg, Graph};
 use crate::loops::{Loop, LoopForest};
-use crate::{Block, Cond, Function, IdVec, Inst, InstData};
+use crate::{Block, Cond, FuncId, Function, IdVec, Inst, InstData};
 
 /// Factor by which an edge into a trap is rarer than its siblings.
 pub const COLD_RATIO: f64 = 4096.0;
@@ -36,9 +37,15 @@ const EQUAL: f64 = 0.375;
 
 /// Sets the frequency of every block; unreachable blocks get 0.
 pub fn estimate_frequencies(func: &mut Function) {
+    estimate_frequencies_with(func, &|_| false);
+}
+
+/// As [`estimate_frequencies`]; an edge to a block that ends in a tail call of a function for which `is_cold` holds is
+/// as rare as one to a trap.
+pub fn estimate_frequencies_with(func: &mut Function, is_cold: &dyn Fn(FuncId) -> bool) {
     let cfg = Cfg::new(func);
     let forest = LoopForest::new(&cfg, func.entry());
-    let probabilities = edge_probabilities(func, &cfg, &forest);
+    let probabilities = edge_probabilities(func, &cfg, &forest, is_cold);
     let order = cfg.reverse_postorder(func.entry());
     let flow = Flow::solve(&cfg, &forest, &probabilities, &order);
     func.blocks.values_mut().for_each(|block| block.freq = 0.0);
@@ -48,13 +55,15 @@ pub fn estimate_frequencies(func: &mut Function) {
     }
 }
 
-/// Blocks from which every path ends in a trap. A block that can reach a cycle is not among them.
-fn cold_blocks(func: &Function, cfg: &Cfg) -> IdVec<Block, bool> {
-    let is_trap = |block| match func.blocks[block].insts.last() {
-        Some(&last) => matches!(func.insts[last], InstData::Trap { .. }),
-        None => false,
+/// Blocks from which every path ends in a trap or in a tail call of a cold function. A block that can reach a cycle is
+/// not among them.
+fn cold_blocks(func: &Function, cfg: &Cfg, is_cold: &dyn Fn(FuncId) -> bool) -> IdVec<Block, bool> {
+    let ends_cold = |block| match func.blocks[block].insts.last().map(|&last| &func.insts[last]) {
+        Some(InstData::Trap { .. }) => true,
+        Some(InstData::TailCall { func, .. }) => is_cold(*func),
+        _ => false,
     };
-    let mut cold: IdVec<Block, bool> = func.blocks.ids().map(is_trap).collect();
+    let mut cold: IdVec<Block, bool> = func.blocks.ids().map(ends_cold).collect();
     let mut warm_edges: IdVec<Block, usize> = func.blocks.ids().map(|b| cfg.successors(b).len()).collect();
     let mut worklist: Vec<Block> = func.blocks.ids().filter(|&b| cold[b]).collect();
     while let Some(block) = worklist.pop() {
@@ -70,8 +79,13 @@ fn cold_blocks(func: &Function, cfg: &Cfg) -> IdVec<Block, bool> {
 }
 
 /// The probability of each edge of each block, in the order of its successors.
-fn edge_probabilities(func: &Function, cfg: &Cfg, forest: &LoopForest) -> IdVec<Block, Vec<f64>> {
-    let cold = cold_blocks(func, cfg);
+fn edge_probabilities(
+    func: &Function,
+    cfg: &Cfg,
+    forest: &LoopForest,
+    is_cold: &dyn Fn(FuncId) -> bool,
+) -> IdVec<Block, Vec<f64>> {
+    let cold = cold_blocks(func, cfg, is_cold);
     let of_block = |block: Block| {
         let succs = cfg.successors(block);
         let mut weights = vec![1.0; succs.len()];

@@ -40,7 +40,7 @@ mod verify;
 
 pub use dominators::Dominators;
 pub use entity::{EntityId, IdVec};
-pub use freq::estimate_frequencies;
+pub use freq::{estimate_frequencies, estimate_frequencies_with};
 pub use function::{BlockData, FrameSlotData, Function, ValueData, ValueDef};
 pub use ids::{Block, DataId, FrameSlot, FuncId, Inst, SigId, Value};
 pub use inst::{Addr, BlockCall, InstData, MemFlags, TrapCode};

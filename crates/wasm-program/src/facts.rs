@@ -6,11 +6,14 @@
 use wasmparser::Operator;
 
 use crate::error::Error;
+use crate::floats;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
 
 /// Facts about a whole module. Lists are in wasm index order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
+    /// An operator computes with floats.
+    pub computes_floats: bool,
     /// Memories with a `memory.grow`.
     pub memory_grows: Vec<bool>,
     /// Globals that some function sets.
@@ -38,6 +41,7 @@ impl Facts {
     /// None on a validated module; malformed bodies are reported as [`Error::InvalidWasm`].
     pub fn collect(info: &ModuleInfo, wasm: &[u8]) -> Result<Self, Error> {
         let mut facts = Self {
+            computes_floats: false,
             memory_grows: vec![false; info.memories.len()],
             global_written: vec![false; info.globals.len()],
             table_grows: vec![false; info.tables.len()],
@@ -90,7 +94,7 @@ impl Facts {
             Operator::DataDrop { data_index } => self.data_dropped[data_index as usize] = true,
             Operator::TableInit { elem_index, .. } => self.element_used[elem_index as usize] = true,
             Operator::ElemDrop { elem_index } => self.element_dropped[elem_index as usize] = true,
-            _ => {}
+            _ => self.computes_floats |= floats::computes(op),
         }
     }
 }

@@ -4,9 +4,13 @@ use wasmparser::Operator;
 
 /// The name of an operator that computes with floats in the text format; `None` for all others.
 pub fn arithmetic(op: &Operator<'_>) -> Option<String> {
+    computes(op).then(|| name(op).replacen('_', ".", 1))
+}
+
+/// Whether an operator computes with floats.
+pub fn computes(op: &Operator<'_>) -> bool {
     let name = name(op);
-    let is_float = name.contains("f32") || name.contains("f64");
-    (is_float && !is_move(op)).then(|| name.replacen('_', ".", 1))
+    (name.contains("f32") || name.contains("f64")) && !is_move(op)
 }
 
 /// Whether an operator with floats only moves bits.

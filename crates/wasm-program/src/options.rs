@@ -28,6 +28,8 @@ pub enum Floats {
     /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
     /// reinterpretations move bits.
     Trap,
+    /// They become integer code.
+    Soft,
     /// They become float instructions of the target.
     Native,
 }

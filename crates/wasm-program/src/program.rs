@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use runtime::float::routines::{Routine, bits_of};
 use runtime::llvm::HELPERS;
 use ssa::{
     DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
@@ -25,7 +26,7 @@ use crate::module_info::{
     ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
-use crate::options::{Bounds, ConstValue, Options};
+use crate::options::{Bounds, ConstValue, Floats, Options};
 use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
@@ -181,6 +182,7 @@ impl<'a> Program<'a> {
             self.names.add_callee(names::ref_func_symbol(index), Callee::FuncRef(id));
         }
         self.declare_runtime();
+        self.declare_float_routines();
     }
 
     /// Declares the functions of the runtime, and the function that the target implements for growing memory.
@@ -196,6 +198,21 @@ impl<'a> Program<'a> {
         if let Some(symbol) = self.options.target.growth.intrinsic {
             self.declare(symbol, &[Type::I32], &[Type::I32], FuncKind::Intrinsic(symbol.to_owned()));
         }
+    }
+
+    /// Declares the functions that float operators call, if there are such operators.
+    fn declare_float_routines(&mut self) {
+        if self.has_soft_floats() {
+            for routine in Routine::all() {
+                let results = [bits_of(routine.result())];
+                self.declare(&routine.symbol(), &routine.params(), &results, FuncKind::Local);
+            }
+        }
+    }
+
+    /// Whether the program has functions that float operators call.
+    pub fn has_soft_floats(&self) -> bool {
+        self.options.floats == Floats::Soft && self.facts.computes_floats
     }
 
     fn declare(&mut self, symbol: &str, params: &[Type], results: &[Type], kind: FuncKind) {

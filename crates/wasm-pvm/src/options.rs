@@ -30,18 +30,20 @@ pub enum Floats {
     /// Float arithmetic, comparisons and conversions trap when they are executed; loads, stores, constants and
     /// reinterpretations move bits.
     Trap,
-    /// Calls of the run-time ABI's functions (`__aeabi_dadd` and so on) for operators the core lacks. Cortex-M only.
+    /// Integer code for operators that the machine lacks. On Cortex-M, calls of the run-time ABI's functions
+    /// (`__aeabi_dadd` and so on).
     Soft,
     /// Instructions of the core's floating-point unit; an operator it lacks is an error. Cortex-M only.
     Hard,
 }
 
 impl Floats {
-    const fn frontend(self) -> llvm_frontend::Floats {
-        match self {
-            Self::Reject => llvm_frontend::Floats::Reject,
-            Self::Trap => llvm_frontend::Floats::Trap,
-            Self::Soft | Self::Hard => llvm_frontend::Floats::Native,
+    const fn frontend(self, target: &Target) -> llvm_frontend::Floats {
+        match (self, target) {
+            (Self::Reject, _) => llvm_frontend::Floats::Reject,
+            (Self::Trap, _) => llvm_frontend::Floats::Trap,
+            (Self::Soft, Target::Pvm(_)) => llvm_frontend::Floats::Soft,
+            (Self::Soft | Self::Hard, _) => llvm_frontend::Floats::Native,
         }
     }
 }
@@ -80,7 +82,8 @@ pub struct Options {
     pub target: Target,
     /// The optimisation level.
     pub level: OptLevel,
-    /// Treatment of float operators; `None` is hardware where the core has some, else [`Floats::Reject`].
+    /// Treatment of float operators; `None` is [`Floats::Soft`] on PVM; on Cortex-M, hardware where the core has some,
+    /// else [`Floats::Reject`].
     pub floats: Option<Floats>,
     /// Where the C stack of the wasm program lives.
     pub shadow_stack: ShadowStack,
@@ -165,7 +168,7 @@ impl Options {
     pub(crate) fn frontend(&self) -> llvm_frontend::Options {
         llvm_frontend::Options {
             level: self.level,
-            floats: self.resolved_floats().frontend(),
+            floats: self.resolved_floats().frontend(&self.target),
             shadow_stack: self.shadow_stack,
             threads: self.thread_count(),
             imported_globals: self.imported_globals.clone(),

@@ -16,7 +16,7 @@ const GAS: i64 = 1 << 40;
 pub struct Kernel {
     /// Name of the kernel.
     pub name: String,
-    /// The variant of the wasm: `O2`, `Os` or `O2-wide`.
+    /// The variant of the wasm: `O2`, `Os`, `O2-wide` or `micro`.
     pub variant: String,
     /// The wasm.
     pub wasm: Vec<u8>,
@@ -39,18 +39,46 @@ pub struct Measure {
     pub gas: i64,
 }
 
-/// The folder of the corpus.
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/kernels")
+/// The folder of a corpus: `kernels`, `float-kernels` or `float-micro`.
+pub fn folder(corpus: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(corpus)
 }
 
-/// Every kernel in every variant, in the order of the file names.
+/// Every integer kernel in every variant, in the order of the file names.
 pub fn all() -> Result<Vec<Kernel>> {
-    let folder = folder();
+    read("kernels", &["O2", "O2-wide", "Os"])
+}
+
+/// Every float kernel in every variant, in the order of the file names.
+pub fn floats() -> Result<Vec<Kernel>> {
+    read("float-kernels", &["O2", "Os"])
+}
+
+/// One float operation over 1,000 pairs of operands per program, and the same loops without one (`empty`).
+pub fn float_operations() -> Result<Vec<Kernel>> {
+    let folder = folder("float-micro");
+    let text = std::fs::read_to_string(folder.join("expected.json"))?;
+    let expected: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
+    let operation = |(name, facts): (String, BTreeMap<String, String>)| {
+        let field = |key: &str| facts.get(key).with_context(|| format!("{name} has no {key}"));
+        let file = folder.join("wasm").join(field("op")?).with_extension("wasm");
+        Ok(Kernel {
+            variant: "micro".to_owned(),
+            wasm: std::fs::read(file)?,
+            args: from_hex(field("args")?)?,
+            expected: from_hex(field("result")?)?,
+            name,
+        })
+    };
+    expected.into_iter().map(operation).collect()
+}
+
+fn read(corpus: &str, variants: &[&str]) -> Result<Vec<Kernel>> {
+    let folder = folder(corpus);
     let text = std::fs::read_to_string(folder.join("expected.json"))?;
     let expected: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)?;
     let mut kernels = Vec::new();
-    for variant in ["O2", "O2-wide", "Os"] {
+    for &variant in variants {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("wasm").join(variant))?
             .map(|entry| Ok(entry?.path()))
             .collect::<Result<_>>()?;

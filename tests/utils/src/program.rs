@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use llvm_frontend::Error as FrontendError;
 use pvm_engine::{Engine, Exit, Machine};
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas};
-use wasm_pvm::{Details, EntryMode, Error, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
+use wasm_pvm::{Details, EntryMode, Error, Floats, ImportMap, Options, PvmOptions, PvmReport, START_ENTRY};
 use wasmparser::ValType;
 
 use crate::executor::{self, CallExit, Executable, Executor, Host, Refusal};
@@ -152,7 +152,7 @@ impl Executor for Pvm {
     }
 
     fn has_floats(&self) -> bool {
-        false
+        self.options.resolved_floats() == Floats::Soft
     }
 }
 

@@ -15,13 +15,38 @@ use pvm_isa::GpVersion;
 use testkit::kernels::{self, Kernel, Measure};
 use wasm_pvm::{OptLevel, Options, PvmOptions};
 
-/// Keys of the peers in the baselines, with their descriptions.
-const PEERS: [(&str, &str); 4] = [
-    ("wasm2c_llvm_gp072", "wasm2c + LLVM RISC-V + polkavm-linker, same wasm"),
-    ("wasm_pvm_0_10_gp072", "tomusdrw/wasm-pvm 0.10, same wasm"),
-    ("llvm_native_gp072", "LLVM RISC-V from C, polkavm-linker 0.30"),
-    ("llvm_native_gp08", "LLVM RISC-V from C, polkavm-linker 0.37"),
-];
+/// A set of kernels with the figures of peers.
+struct Corpus {
+    title: &'static str,
+    folder: &'static str,
+    kernels: fn() -> Result<Vec<Kernel>>,
+    /// Keys of the peers in the baselines, with their descriptions. The first is that of the columns of `--verbose`.
+    peers: &'static [(&'static str, &'static str)],
+}
+
+const INTEGERS: Corpus = Corpus {
+    title: "Kernels",
+    folder: "kernels",
+    kernels: kernels::all,
+    peers: &[
+        ("wasm2c_llvm_gp072", "wasm2c + LLVM RISC-V + polkavm-linker, same wasm"),
+        ("wasm_pvm_0_10_gp072", "tomusdrw/wasm-pvm 0.10, same wasm"),
+        ("llvm_native_gp072", "LLVM RISC-V from C, polkavm-linker 0.30"),
+        ("llvm_native_gp08", "LLVM RISC-V from C, polkavm-linker 0.37"),
+    ],
+};
+
+const FLOATS: Corpus = Corpus {
+    title: "Float kernels",
+    folder: "float-kernels",
+    kernels: kernels::floats,
+    peers: &[
+        ("wasm2c_compiler_rt_gp08", "wasm2c + LLVM RISC-V with compiler-rt + polkavm-linker 0.37, same wasm"),
+        ("compiler_rt_gp072", "LLVM RISC-V from C with compiler-rt, polkavm-linker 0.30"),
+        ("compiler_rt_gp08", "LLVM RISC-V from C with compiler-rt, polkavm-linker 0.37"),
+        ("berkeley_gp08", "LLVM RISC-V from C with SoftFloat 3e, polkavm-linker 0.37"),
+    ],
+};
 
 /// The compared figures, in column order.
 const FIGURES: [&str; 4] = ["code bytes", "instructions", "gas 0.7.2", "gas 0.8"];
@@ -31,28 +56,31 @@ type Row = [Option<f64>; 4];
 
 /// Runs the whole benchmark. `verbose` prints a line per kernel.
 pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
-    for level in [OptLevel::O2, OptLevel::Os] {
-        kernels(level, verbose)?;
+    for corpus in [INTEGERS, FLOATS] {
+        for level in [OptLevel::O2, OptLevel::Os] {
+            kernels(&corpus, level, verbose)?;
+        }
     }
+    float_operations()?;
     let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
     runtimes(&folder)
 }
 
 /// Measures all kernels at one level and prints the table.
-fn kernels(level: OptLevel, verbose: bool) -> Result<()> {
+fn kernels(corpus: &Corpus, level: OptLevel, verbose: bool) -> Result<()> {
     let variant = if level == OptLevel::O2 { "O2" } else { "Os" };
-    let baselines = Baselines::read()?;
+    let baselines = Baselines::read(corpus.folder)?;
     let mut ours = BTreeMap::new();
-    for kernel in kernels::all()?.iter().filter(|kernel| kernel.variant == variant) {
+    for kernel in (corpus.kernels)()?.iter().filter(|kernel| kernel.variant == variant) {
         ours.insert(kernel.name.clone(), measure(kernel, level)?);
     }
-    println!("\n## -{level:?} on wasm built with -{variant}\n");
+    println!("\n## {}: -{level:?} on wasm built with -{variant}\n", corpus.title);
     if verbose {
-        print_kernels(&ours, &baselines, variant);
+        print_kernels(corpus, &ours, &baselines, variant);
     }
     println!("| geometric mean of ours / theirs | {} |", FIGURES.join(" | "));
     println!("|---|{}", "--:|".repeat(FIGURES.len()));
-    for (peer, description) in PEERS {
+    for (peer, description) in corpus.peers {
         let means = (0..FIGURES.len()).map(|figure| mean(&ours, &baselines, variant, peer, figure));
         let cells: Vec<String> =
             means.map(|mean| mean.map_or("–".to_owned(), |mean| format!("{mean:.3}"))).collect();
@@ -74,9 +102,9 @@ fn measure(kernel: &Kernel, level: OptLevel) -> Result<Row> {
     Ok(figures.map(Some))
 }
 
-fn print_kernels(ours: &BTreeMap<String, Row>, baselines: &Baselines, variant: &str) {
-    let bar = PEERS[0].0;
-    println!("| kernel | {} |", FIGURES.map(|figure| format!("{figure} | / wasm2c")).join(" | "));
+fn print_kernels(corpus: &Corpus, ours: &BTreeMap<String, Row>, baselines: &Baselines, variant: &str) {
+    let bar = corpus.peers[0].0;
+    println!("| kernel | {} |", FIGURES.map(|figure| format!("{figure} | / {bar}")).join(" | "));
     println!("|---|{}", "--:|--:|".repeat(FIGURES.len()));
     for (name, row) in ours {
         let theirs = baselines.row(variant, name, bar);
@@ -109,8 +137,8 @@ fn mean(
 struct Baselines(serde_json::Value);
 
 impl Baselines {
-    fn read() -> Result<Self> {
-        let path = kernels::folder().join("baselines.json");
+    fn read(corpus: &str) -> Result<Self> {
+        let path = kernels::folder(corpus).join("baselines.json");
         Ok(Self(serde_json::from_str(&std::fs::read_to_string(path)?)?))
     }
 
@@ -119,6 +147,40 @@ impl Baselines {
         let right = facts["ok"].as_bool().unwrap_or(false);
         ["code_bytes", "instructions", "gas", "gas8_l2"].map(|key| facts[key].as_f64().filter(|_| right))
     }
+}
+
+/// Measures float operations one by one: a loop with the operation, less the same loop without it, per execution.
+fn float_operations() -> Result<()> {
+    let baselines = Baselines::read("float-micro")?;
+    let operations = kernels::float_operations()?;
+    println!("\n## Float operations at -O2, gas per execution\n");
+    println!(
+        "| operation | gas 0.7.2 | gas 0.8 | compiler-rt: gas 0.7.2 | gas 0.8 | ours / theirs, gas 0.8 |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
+    let mut empty = BTreeMap::new();
+    for operation in operations.iter().filter(|operation| operation.name.starts_with("empty")) {
+        empty.insert(operation.args.clone(), gas(operation)?);
+    }
+    for operation in operations.iter().filter(|operation| !operation.name.starts_with("empty")) {
+        let (with, without) = (gas(operation)?, empty[&operation.args]);
+        let [old, new] = [0, 1].map(|n| (with[n] - without[n]) / LOOPS);
+        let theirs = &baselines.0["per_call"][&operation.name]["compiler_rt"];
+        let [their_old, their_new] = ["gas7", "gas8"].map(|key| theirs[key].as_f64().unwrap_or(f64::NAN));
+        let ratio = new / their_new;
+        let name = &operation.name;
+        println!("| {name} | {old:.1} | {new:.1} | {their_old:.1} | {their_new:.1} | {ratio:.2} |");
+    }
+    Ok(())
+}
+
+/// Executions of the operation in a program of [`kernels::float_operations`].
+const LOOPS: f64 = 1000.0;
+
+/// Gas of a program for both versions.
+fn gas(kernel: &Kernel) -> Result<[f64; 2]> {
+    let [_, _, old, new] = measure(kernel, OptLevel::O2)?;
+    Ok([old.unwrap_or_default(), new.unwrap_or_default()])
 }
 
 /// Compiles every runtime of a folder in a separate process and prints sizes, times and memory use.

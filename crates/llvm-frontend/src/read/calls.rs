@@ -48,6 +48,9 @@ impl<'m> Reader<'_, '_, 'm> {
     fn call_function(&mut self, inst: llvm::Value<'m>, func: FuncId) -> Result<Option<Repr>, Refused> {
         let args = self.argument_parts(inst)?;
         if inst.is_must_tail() {
+            if inst.callee().is_some_and(|callee| callee.has_attribute("cold")) {
+                self.cold_callees.push(func);
+            }
             self.terminate(InstData::TailCall { func, args });
             return Ok(None);
         }

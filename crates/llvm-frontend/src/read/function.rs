@@ -39,6 +39,8 @@ pub struct Reader<'p, 'a, 'm> {
     pub(super) trap_blocks: LookupMap<u8, Block>,
     /// The current block has its terminator; the rest of LLVM's block is dead.
     pub(super) terminated: bool,
+    /// Cold functions that it calls in tail position.
+    pub(super) cold_callees: Vec<ssa::FuncId>,
 }
 
 /// The way the value of a phi is passed along an edge.
@@ -83,6 +85,7 @@ pub(super) fn read<'m>(
         traps: LookupMap::default(),
         trap_blocks: LookupMap::default(),
         terminated: false,
+        cold_callees: Vec::new(),
     };
     reader.b.func.optimize_for_size = function.has_attribute("optsize") || function.has_attribute("minsize");
     let is_located = reader.part.cx.program.sources.is_some();
@@ -106,7 +109,8 @@ pub(super) fn read<'m>(
     let mut body = reader.b.func;
     body.source.follow_none();
     ssa::canonicalize(&mut body);
-    ssa::estimate_frequencies(&mut body);
+    let cold = reader.cold_callees;
+    ssa::estimate_frequencies_with(&mut body, &|func| cold.contains(&func));
     Ok(body)
 }
 

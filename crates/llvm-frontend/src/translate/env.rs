@@ -242,6 +242,17 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
+    /// A function without side effects that is too long to be executed without need.
+    pub fn pure_function(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
+        let known = self.others.contains_key(symbol);
+        let function = self.helper(symbol, ty);
+        if !known {
+            self.add_flag(function, "willreturn");
+            self.add_int_attribute(function, "memory", MEMORY_NONE);
+        }
+        function
+    }
+
     fn pure_helper(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
         let known = self.others.contains_key(symbol);
         let function = self.helper(symbol, ty);

@@ -22,10 +22,11 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     if !moves && !is_arithmetic(op) {
         return false;
     }
-    if moves || t.program().options.floats == Floats::Native {
-        t.float(op);
-    } else {
-        t.trap_always(TrapCode::Float);
+    match t.program().options.floats {
+        _ if moves => t.float(op),
+        Floats::Native => t.float(op),
+        Floats::Soft => t.soft_float(op),
+        Floats::Reject | Floats::Trap => t.trap_always(TrapCode::Float),
     }
     true
 }
@@ -49,7 +50,7 @@ fn is_move(op: &Operator<'_>) -> bool {
 }
 
 /// Whether an operator computes with a float or makes one.
-fn is_arithmetic(op: &Operator<'_>) -> bool {
+pub fn is_arithmetic(op: &Operator<'_>) -> bool {
     compare(op).is_some() || unary(op).is_some() || binary(op).is_some() || conversion(op).is_some()
 }
 

@@ -146,6 +146,16 @@ impl<'ctx> Ir<'ctx> {
         built(self.builder.build_or(a, b, ""))
     }
 
+    /// `a ^ b`.
+    pub fn xor(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
+        built(self.builder.build_xor(a, b, ""))
+    }
+
+    /// `a / b`, unsigned.
+    pub fn udiv(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
+        built(self.builder.build_int_unsigned_div(a, b, ""))
+    }
+
     /// `a << b`.
     pub fn shl(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
         built(self.builder.build_left_shift(a, b, ""))
@@ -154,6 +164,11 @@ impl<'ctx> Ir<'ctx> {
     /// `a >> b`, logical.
     pub fn lshr(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
         built(self.builder.build_right_shift(a, b, false, ""))
+    }
+
+    /// `a >> b`, arithmetic.
+    pub fn ashr(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
+        built(self.builder.build_right_shift(a, b, true, ""))
     }
 
     /// Zero-extends.

@@ -25,6 +25,7 @@ mod libcall;
 mod locals;
 mod memory;
 mod operands;
+pub mod soft_float;
 mod table;
 mod wide;
 

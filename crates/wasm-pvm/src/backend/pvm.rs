@@ -31,7 +31,7 @@ impl Backend for Pvm<'_> {
     }
 
     fn default_floats(&self) -> Floats {
-        Floats::Reject
+        Floats::Soft
     }
 
     fn frontend(&self) -> llvm_frontend::Options {

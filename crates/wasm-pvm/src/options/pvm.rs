@@ -97,8 +97,8 @@ impl Default for PvmOptions {
 impl PvmOptions {
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         match options.floats {
-            Some(Floats::Soft | Floats::Hard) => Err(OptionsError::new(
-                "the PVM has neither float instructions nor a library for them; use floats `trap` or `reject`".to_owned(),
+            Some(Floats::Hard) => Err(OptionsError::new(
+                "the PVM has no float instructions; use floats `soft`, `trap` or `reject`".to_owned(),
             )),
             _ => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::adapters::agreed;
-use testkit::fuzz::{Verdict, compare, module};
+use testkit::fuzz::{Verdict, compare, module, module_with_floats};
 use testkit::helpers;
 use testkit::program::Pvm;
 use testkit::tails;
@@ -37,6 +37,23 @@ fn random_modules_agree_with_the_reference_engine() {
     }
     println!("{agreed} modules agreed on {calls} calls");
     assert!(agreed > SEEDS, "most random modules must be comparable, {agreed} were");
+}
+
+/// NaNs are canonical in these modules, as they are in our code.
+#[test]
+fn random_modules_with_floats_agree_with_the_reference_engine() {
+    let mut agreed = 0;
+    for seed in 0..SEEDS {
+        let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][seed as usize % 3];
+        let gp = if seed.is_multiple_of(2) { GpVersion::V08 } else { GpVersion::V072 };
+        let bytes = module_with_floats(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+        match compare(&bytes, seed, &Pvm { options: Options { level, ..strict(gp) } }) {
+            Ok(Verdict::Agreed(_)) => agreed += 1,
+            Ok(Verdict::Nothing) => {}
+            Err(error) => panic!("seed {seed} -{level:?}: {error:#}"),
+        }
+    }
+    assert!(agreed > SEEDS / 3, "most random modules must be comparable, {agreed} were");
 }
 
 /// `cargo xtask fuzz --what tails` goes on.

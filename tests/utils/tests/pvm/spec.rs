@@ -22,7 +22,7 @@ fn everything_holds_at_oz() {
 fn check_level(level: OptLevel) {
     let options = Options {
         level,
-        floats: Some(Floats::Trap),
+        floats: Some(Floats::Soft),
         imported_globals: imported_globals(),
         threads: 1,
         ..Options::new(PvmOptions { bounds: PvmBounds::Strict, ..PvmOptions::default() })

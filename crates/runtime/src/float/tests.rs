@@ -1,0 +1,300 @@
+//! Every routine against the floating-point unit of this machine.
+
+use super::arithmetic::{self, Quick};
+use super::order::Comparison;
+use super::rounding::{Direction, round_to_integer};
+use super::{F32, F64, Format, Host, convert, order};
+
+/// Random numbers (xorshift*).
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        (u128::from(self.next()) * u128::from(n) >> 64) as u64
+    }
+
+    /// A float at the top of a word: of any exponent, near 1, near the limits, with few bits set, or special.
+    fn float(&mut self, format: Format) -> u64 {
+        let random = self.next();
+        let sign = random & 1 << 63;
+        let fraction = random & (format.power(1) - 1);
+        let sparse = match self.below(3) {
+            0 => fraction,
+            1 => fraction & !((1 << self.below(63)) - 1),
+            _ => fraction | ((1 << self.below(u64::from(format.exponent_at()))) - 1),
+        };
+        let max = format.max_exponent() as u64;
+        let exponent = match self.below(8) {
+            0 => self.below(max + 1),
+            1 => self.below(3),
+            2 => max - self.below(3),
+            3 => format.bias() as u64,
+            4 => format.bias() as u64 + self.below(70),
+            _ => format.bias() as u64 - 8 + self.below(16),
+        };
+        let float = match self.below(16) {
+            0 => sign | format.power(exponent as i64),
+            _ => sign | format.power(exponent as i64) | sparse & (format.power(1) - 1),
+        };
+        float & (u64::MAX << format.lowest())
+    }
+
+    /// Two floats, often close to each other.
+    fn pair(&mut self, format: Format) -> [u64; 2] {
+        let a = self.float(format);
+        let b = match self.below(6) {
+            0 => a ^ self.next() & 1 << 63,
+            1 => a.wrapping_add(self.below(8).wrapping_sub(4) << format.lowest()) ^ self.next() & 1 << 63,
+            _ => self.float(format),
+        };
+        [a, b]
+    }
+}
+
+/// Sets of operands per routine in this test.
+const SETS: usize = 300_000;
+
+fn f64_of(bits: u64) -> f64 {
+    f64::from_bits(bits)
+}
+
+fn f32_of(bits: u64) -> f32 {
+    f32::from_bits((bits >> 32) as u32)
+}
+
+fn bits64(float: f64) -> u64 {
+    if float.is_nan() { F64.nan() } else { float.to_bits() }
+}
+
+fn bits32(float: f32) -> u64 {
+    if float.is_nan() { F32.nan() } else { u64::from(float.to_bits()) << 32 }
+}
+
+fn drop_lower(format: Format, bits: u64) -> u64 {
+    bits & (u64::MAX << format.lowest())
+}
+
+type Binary = (
+    &'static str,
+    fn(Format, [Host; 2]) -> Quick<Host>,
+    fn(Format, [Host; 2]) -> Host,
+    fn(f64, f64) -> f64,
+    fn(f32, f32) -> f32,
+);
+
+const BINARY: [Binary; 3] = [
+    ("add", arithmetic::add_quick, arithmetic::add, |a, b| a + b, |a, b| a + b),
+    ("mul", arithmetic::mul_quick, arithmetic::mul, |a, b| a * b, |a, b| a * b),
+    ("div", arithmetic::div_quick, arithmetic::div, |a, b| a / b, |a, b| a / b),
+];
+
+#[test]
+fn arithmetic_is_that_of_the_host() {
+    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    for (name, quick, general, double, single) in BINARY {
+        let mut quick_results = 0;
+        for _ in 0..SETS {
+            for format in [F32, F64] {
+                let [a, b] = rng.pair(format);
+                let expected = match format == F64 {
+                    true => bits64(double(f64_of(a), f64_of(b))),
+                    false => bits32(single(f32_of(a), f32_of(b))),
+                };
+                let operands = [Host(a), Host(b)];
+                let result = drop_lower(format, general(format, operands).0);
+                assert_eq!(
+                    result, expected,
+                    "{name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}"
+                );
+                let Quick { result, trouble } = quick(format, operands);
+                if trouble.0 >> 63 == 0 {
+                    let result = drop_lower(format, result.0);
+                    assert_eq!(
+                        result, expected,
+                        "quick {name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}"
+                    );
+                    quick_results += 1;
+                }
+            }
+        }
+        assert!(quick_results > SETS / 2, "{name}: only {quick_results} results were quick");
+    }
+}
+
+#[test]
+fn square_roots_are_those_of_the_host() {
+    let mut rng = Rng(7);
+    for _ in 0..SETS {
+        for format in [F32, F64] {
+            let a = rng.float(format);
+            let expected = match format == F64 {
+                true => bits64(f64_of(a).sqrt()),
+                false => bits32(f32_of(a).sqrt()),
+            };
+            let result = drop_lower(format, arithmetic::sqrt(format, Host(a)).0);
+            assert_eq!(result, expected, "{format:?} {a:016x}: {result:016x} {expected:016x}");
+            let Quick { result, trouble } = arithmetic::sqrt_quick(format, Host(a));
+            if trouble.0 >> 63 == 0 {
+                assert_eq!(drop_lower(format, result.0), expected, "quick {format:?} {a:016x}");
+            }
+        }
+    }
+}
+
+/// WebAssembly's minimum of two floats, or their maximum.
+fn extremum(format: Format, [a, b]: [u64; 2], is_max: bool) -> u64 {
+    let [x, y] = match format == F64 {
+        true => [f64_of(a), f64_of(b)],
+        false => [f32_of(a).into(), f32_of(b).into()],
+    };
+    if x.is_nan() || y.is_nan() {
+        return format.nan();
+    }
+    let is_first = if x == y { (a >> 63 == 0) == is_max } else { (x > y) == is_max };
+    if is_first { a } else { b }
+}
+
+#[test]
+fn comparisons_are_those_of_the_host() {
+    let mut rng = Rng(11);
+    for _ in 0..SETS {
+        for format in [F32, F64] {
+            let [a, b] = rng.pair(format);
+            let operands = [Host(a), Host(b)];
+            let [x, y] = match format == F64 {
+                true => [f64_of(a), f64_of(b)],
+                false => [f32_of(a).into(), f32_of(b).into()],
+            };
+            for (comparison, expected) in [
+                (Comparison::Eq, x == y),
+                (Comparison::Ne, x != y),
+                (Comparison::Lt, x < y),
+                (Comparison::Gt, x > y),
+                (Comparison::Le, x <= y),
+                (Comparison::Ge, x >= y),
+            ] {
+                let result = order::compare(format, comparison, operands);
+                assert_eq!(result, expected, "{a:016x} {comparison:?} {b:016x}");
+            }
+            assert_eq!(
+                order::min(format, operands).0,
+                extremum(format, [a, b], false),
+                "min {a:016x} {b:016x}"
+            );
+            assert_eq!(
+                order::max(format, operands).0,
+                extremum(format, [a, b], true),
+                "max {a:016x} {b:016x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn roundings_are_those_of_the_host() {
+    type Rounding = (Direction, fn(f64) -> f64, fn(f32) -> f32);
+    let roundings: [Rounding; 4] = [
+        (Direction::Ceil, f64::ceil, f32::ceil),
+        (Direction::Floor, f64::floor, f32::floor),
+        (Direction::Trunc, f64::trunc, f32::trunc),
+        (Direction::Nearest, f64::round_ties_even, f32::round_ties_even),
+    ];
+    let mut rng = Rng(13);
+    for _ in 0..SETS {
+        for format in [F32, F64] {
+            let a = rng.float(format);
+            for (direction, double, single) in roundings {
+                let expected = match format == F64 {
+                    true => bits64(double(f64_of(a))),
+                    false => bits32(single(f32_of(a))),
+                };
+                let result = drop_lower(format, round_to_integer(format, direction, Host(a)).0);
+                assert_eq!(
+                    result, expected,
+                    "{direction:?} {format:?} {a:016x}: {result:016x} {expected:016x}"
+                );
+            }
+        }
+    }
+}
+
+/// An integer of any length, often near a power of two.
+fn integer(rng: &mut Rng) -> u64 {
+    let random = rng.next() >> rng.below(64);
+    match rng.below(4) {
+        0 => (1u64 << rng.below(64)).wrapping_add(rng.below(5)).wrapping_sub(2),
+        1 => random.wrapping_neg(),
+        2 => random & !((1 << rng.below(63)) - 1),
+        _ => random,
+    }
+}
+
+#[test]
+fn conversions_from_integers_are_those_of_the_host() {
+    let mut rng = Rng(17);
+    for _ in 0..SETS {
+        let n = integer(&mut rng);
+        let of = |format: Format, float: Host| drop_lower(format, float.0);
+        assert_eq!(of(F64, convert::from_unsigned(F64, Host(n))), bits64(n as f64), "{n:x}");
+        assert_eq!(of(F64, convert::from_signed(F64, Host(n))), bits64(n as i64 as f64), "{n:x}");
+        assert_eq!(of(F32, convert::from_unsigned(F32, Host(n))), bits32(n as f32), "{n:x}");
+        assert_eq!(of(F32, convert::from_signed(F32, Host(n))), bits32(n as i64 as f32), "{n:x}");
+        let small = n as i32;
+        assert_eq!(convert::from_small(Host(small as u64)).0, bits64(f64::from(small)), "{small:x}");
+    }
+}
+
+#[test]
+fn conversions_to_integers_are_those_of_the_host() {
+    let mut rng = Rng(19);
+    for _ in 0..SETS {
+        for format in [F32, F64] {
+            let a = rng.float(format);
+            let x = if format == F64 { f64_of(a) } else { f32_of(a).into() };
+            let signed = |bits| convert::saturate_signed(format, bits, Host(a)).0;
+            let unsigned = |bits| convert::saturate_unsigned(format, bits, Host(a)).0;
+            assert_eq!(signed(64), x as i64 as u64, "{x:e}");
+            assert_eq!(signed(32), x as i32 as u64, "{x:e}");
+            assert_eq!(unsigned(64), x as u64, "{x:e}");
+            assert_eq!(unsigned(32), u64::from(x as u32), "{x:e}");
+            let parts = convert::truncate(format, Host(a));
+            let t = x.trunc();
+            let exceeds = |low: f64, limit: f64| !(t >= low && t < limit);
+            assert_eq!(parts.exceeds_signed(32), exceeds(-2147483648.0, 2147483648.0), "{x:e}");
+            assert_eq!(
+                parts.exceeds_signed(64),
+                exceeds(-9223372036854775808.0, 9223372036854775808.0),
+                "{x:e}"
+            );
+            assert_eq!(parts.exceeds_unsigned(32), exceeds(0.0, 4294967296.0), "{x:e}");
+            assert_eq!(parts.exceeds_unsigned(64), exceeds(0.0, 18446744073709551616.0), "{x:e}");
+        }
+    }
+}
+
+#[test]
+fn conversions_between_formats_are_those_of_the_host() {
+    let mut rng = Rng(23);
+    for _ in 0..SETS {
+        let a = rng.float(F32);
+        let expected = bits64(f32_of(a).into());
+        assert_eq!(convert::promote(Host(a)).0, expected, "{a:016x}");
+        let Quick { result, trouble } = convert::promote_quick(Host(a));
+        assert!(trouble.0 >> 63 == 1 || result.0 == expected, "quick {a:016x}");
+        let near_single = rng.float(F64) & !(rng.next() >> rng.below(40) & 0x3fff_ffff);
+        for a in [rng.float(F64), expected ^ rng.below(4), expected ^ (1 << 28), near_single] {
+            let expected = bits32(f64_of(a) as f32);
+            let result = drop_lower(F32, convert::demote(Host(a)).0);
+            assert_eq!(result, expected, "{a:016x}: {result:016x} {expected:016x}");
+            let Quick { result, trouble } = convert::demote_quick(Host(a));
+            assert!(trouble.0 >> 63 == 1 || drop_lower(F32, result.0) == expected, "quick {a:016x}");
+        }
+    }
+}
