@@ -195,15 +195,34 @@ pub fn import_type<'m>(
     common
 }
 
+/// The adapters through which an import is resolved, up to that with the definition. The main module may be among those
+/// that pass it on: it is instantiated last, but the adapter that it re-exports from is needed all the same.
+fn providers(
+    modules: &[LinkedModule<'_>],
+    mut number: usize,
+    space: Space,
+    mut index: u32,
+) -> Result<BTreeSet<usize>, AdapterError> {
+    let mut passed = BTreeSet::new();
+    let mut adapters = BTreeSet::new();
+    while let Some(import) = modules[number].imports[space as usize].get(index as usize)
+        && passed.insert((number, index))
+        && let Some((other, export)) = provider(modules, number, space, import)?
+    {
+        (number, index) = (other, export);
+        adapters.extend((number != MAIN).then_some(number));
+    }
+    Ok(adapters)
+}
+
 /// The order in which modules are instantiated: adapters as they are given, each after those that it imports from,
 /// then the main module.
 pub fn order(modules: &[LinkedModule<'_>]) -> Result<Vec<usize>, AdapterError> {
     let mut needs = vec![BTreeSet::new(); modules.len()];
-    for (number, module) in modules.iter().enumerate().skip(1) {
+    for (number, needed) in needs.iter_mut().enumerate().skip(1) {
         for space in Space::ALL {
-            for import in &module.imports[space as usize] {
-                let provider = provider(modules, number, space, import)?;
-                needs[number].extend(provider.map(|(other, _)| other).filter(|&other| other != MAIN));
+            for index in 0..modules[number].imported(space) {
+                needed.extend(providers(modules, number, space, index)?);
             }
         }
     }

@@ -197,3 +197,15 @@ fn starts_run_in_the_order_of_instantiation() {
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");
     assert!(matches!(module.data[0].kind, wasmparser::DataKind::Active { .. }));
 }
+
+#[test]
+fn an_adapter_comes_after_the_one_whose_function_main_exports_again() {
+    let main = r#"(module (import "env" "f" (func $f)) (memory (export "memory") 1) (export "f" (func $f)))"#;
+    let user =
+        r#"(module (import "env" "f" (func)) (import "env" "memory" (memory 1)) (data (i32.const 0) "u"))"#;
+    let definer =
+        r#"(module (import "env" "memory" (memory 1)) (func (export "f")) (data (i32.const 0) "d"))"#;
+    let merged = linked(main, &[user, definer]);
+    let module = LinkedModule::parse("the result", &merged).expect("well-formed");
+    assert_eq!([module.data[0].data, module.data[1].data], [b"d", b"u"]);
+}
