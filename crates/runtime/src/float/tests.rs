@@ -1,65 +1,82 @@
 //! Every routine against the floating-point unit of this machine.
 
+use random::Rng;
+
 use super::arithmetic::{self, Quick};
 use super::order::Comparison;
 use super::rounding::{Direction, round_to_integer};
 use super::{F32, F64, Format, Host, convert, order};
 
-/// Random numbers (xorshift*).
-struct Rng(u64);
+/// Random floats and integers.
+struct Cases(Rng);
 
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(n) >> 64) as u64
+impl Cases {
+    /// The cases of a test, the same in every run with the same `FLOAT_SEED`.
+    fn new(test: u64) -> Self {
+        let seed: u64 = variable("FLOAT_SEED", 0);
+        Self(Rng::new(seed.wrapping_mul(16) + test))
     }
 
     /// A float at the top of a word: of any exponent, near 1, near the limits, with few bits set, or special.
     fn float(&mut self, format: Format) -> u64 {
-        let random = self.next();
+        let random = self.0.bits();
         let sign = random & 1 << 63;
         let fraction = random & (format.power(1) - 1);
-        let sparse = match self.below(3) {
+        let sparse = match self.0.below(3) {
             0 => fraction,
-            1 => fraction & !((1 << self.below(63)) - 1),
-            _ => fraction | ((1 << self.below(u64::from(format.exponent_at()))) - 1),
+            1 => fraction & !((1 << self.0.below(63)) - 1),
+            _ => fraction | ((1 << self.0.below(format.exponent_at() as usize)) - 1),
         };
-        let max = format.max_exponent() as u64;
-        let exponent = match self.below(8) {
-            0 => self.below(max + 1),
-            1 => self.below(3),
-            2 => max - self.below(3),
-            3 => format.bias() as u64,
-            4 => format.bias() as u64 + self.below(70),
-            _ => format.bias() as u64 - 8 + self.below(16),
+        let max = format.max_exponent() as usize;
+        let exponent = match self.0.below(8) {
+            0 => self.0.below(max + 1),
+            1 => self.0.below(3),
+            2 => max - self.0.below(3),
+            3 => max / 2,
+            4 => max / 2 + self.0.below(70),
+            _ => max / 2 - 8 + self.0.below(16),
         };
-        let float = match self.below(16) {
+        let float = match self.0.below(16) {
             0 => sign | format.power(exponent as i64),
             _ => sign | format.power(exponent as i64) | sparse & (format.power(1) - 1),
         };
         float & (u64::MAX << format.lowest())
     }
 
+    /// An integer of any length, often near a power of two.
+    fn integer(&mut self) -> u64 {
+        let random = self.0.bits() >> self.0.below(64);
+        match self.0.below(4) {
+            0 => (1u64 << self.0.below(64)).wrapping_add(self.0.below(5) as u64).wrapping_sub(2),
+            1 => random.wrapping_neg(),
+            2 => random & !((1 << self.0.below(63)) - 1),
+            _ => random,
+        }
+    }
+
     /// Two floats, often close to each other.
     fn pair(&mut self, format: Format) -> [u64; 2] {
         let a = self.float(format);
-        let b = match self.below(6) {
-            0 => a ^ self.next() & 1 << 63,
-            1 => a.wrapping_add(self.below(8).wrapping_sub(4) << format.lowest()) ^ self.next() & 1 << 63,
+        let b = match self.0.below(6) {
+            0 => a ^ self.0.bits() & 1 << 63,
+            1 => {
+                a.wrapping_add((self.0.below(8) as u64).wrapping_sub(4) << format.lowest())
+                    ^ self.0.bits() & 1 << 63
+            }
             _ => self.float(format),
         };
         [a, b]
     }
 }
 
-/// Sets of operands per routine in this test.
-const SETS: usize = 300_000;
+/// Sets of operands per routine and format.
+fn sets() -> usize {
+    variable("FLOAT_SETS", 200_000)
+}
+
+fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 
 fn f64_of(bits: u64) -> f64 {
     f64::from_bits(bits)
@@ -97,12 +114,12 @@ const BINARY: [Binary; 3] = [
 
 #[test]
 fn arithmetic_is_that_of_the_host() {
-    let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+    let mut cases = Cases::new(1);
     for (name, quick, general, double, single) in BINARY {
         let mut quick_results = 0;
-        for _ in 0..SETS {
+        for _ in 0..sets() {
             for format in [F32, F64] {
-                let [a, b] = rng.pair(format);
+                let [a, b] = cases.pair(format);
                 let expected = match format == F64 {
                     true => bits64(double(f64_of(a), f64_of(b))),
                     false => bits32(single(f32_of(a), f32_of(b))),
@@ -124,16 +141,16 @@ fn arithmetic_is_that_of_the_host() {
                 }
             }
         }
-        assert!(quick_results > SETS / 2, "{name}: only {quick_results} results were quick");
+        assert!(quick_results > sets() / 2, "{name}: only {quick_results} results were quick");
     }
 }
 
 #[test]
 fn square_roots_are_those_of_the_host() {
-    let mut rng = Rng(7);
-    for _ in 0..SETS {
+    let mut cases = Cases::new(2);
+    for _ in 0..sets() {
         for format in [F32, F64] {
-            let a = rng.float(format);
+            let a = cases.float(format);
             let expected = match format == F64 {
                 true => bits64(f64_of(a).sqrt()),
                 false => bits32(f32_of(a).sqrt()),
@@ -163,10 +180,10 @@ fn extremum(format: Format, [a, b]: [u64; 2], is_max: bool) -> u64 {
 
 #[test]
 fn comparisons_are_those_of_the_host() {
-    let mut rng = Rng(11);
-    for _ in 0..SETS {
+    let mut cases = Cases::new(3);
+    for _ in 0..sets() {
         for format in [F32, F64] {
-            let [a, b] = rng.pair(format);
+            let [a, b] = cases.pair(format);
             let operands = [Host(a), Host(b)];
             let [x, y] = match format == F64 {
                 true => [f64_of(a), f64_of(b)],
@@ -206,10 +223,10 @@ fn roundings_are_those_of_the_host() {
         (Direction::Trunc, f64::trunc, f32::trunc),
         (Direction::Nearest, f64::round_ties_even, f32::round_ties_even),
     ];
-    let mut rng = Rng(13);
-    for _ in 0..SETS {
+    let mut cases = Cases::new(4);
+    for _ in 0..sets() {
         for format in [F32, F64] {
-            let a = rng.float(format);
+            let a = cases.float(format);
             for (direction, double, single) in roundings {
                 let expected = match format == F64 {
                     true => bits64(double(f64_of(a))),
@@ -225,22 +242,11 @@ fn roundings_are_those_of_the_host() {
     }
 }
 
-/// An integer of any length, often near a power of two.
-fn integer(rng: &mut Rng) -> u64 {
-    let random = rng.next() >> rng.below(64);
-    match rng.below(4) {
-        0 => (1u64 << rng.below(64)).wrapping_add(rng.below(5)).wrapping_sub(2),
-        1 => random.wrapping_neg(),
-        2 => random & !((1 << rng.below(63)) - 1),
-        _ => random,
-    }
-}
-
 #[test]
 fn conversions_from_integers_are_those_of_the_host() {
-    let mut rng = Rng(17);
-    for _ in 0..SETS {
-        let n = integer(&mut rng);
+    let mut cases = Cases::new(5);
+    for _ in 0..sets() {
+        let n = cases.integer();
         let of = |format: Format, float: Host| drop_lower(format, float.0);
         assert_eq!(of(F64, convert::from_unsigned(F64, Host(n))), bits64(n as f64), "{n:x}");
         assert_eq!(of(F64, convert::from_signed(F64, Host(n))), bits64(n as i64 as f64), "{n:x}");
@@ -253,10 +259,10 @@ fn conversions_from_integers_are_those_of_the_host() {
 
 #[test]
 fn conversions_to_integers_are_those_of_the_host() {
-    let mut rng = Rng(19);
-    for _ in 0..SETS {
+    let mut cases = Cases::new(6);
+    for _ in 0..sets() {
         for format in [F32, F64] {
-            let a = rng.float(format);
+            let a = cases.float(format);
             let x = if format == F64 { f64_of(a) } else { f32_of(a).into() };
             let signed = |bits| convert::saturate_signed(format, bits, Host(a)).0;
             let unsigned = |bits| convert::saturate_unsigned(format, bits, Host(a)).0;
@@ -281,15 +287,15 @@ fn conversions_to_integers_are_those_of_the_host() {
 
 #[test]
 fn conversions_between_formats_are_those_of_the_host() {
-    let mut rng = Rng(23);
-    for _ in 0..SETS {
-        let a = rng.float(F32);
+    let mut cases = Cases::new(7);
+    for _ in 0..sets() {
+        let a = cases.float(F32);
         let expected = bits64(f32_of(a).into());
         assert_eq!(convert::promote(Host(a)).0, expected, "{a:016x}");
         let Quick { result, trouble } = convert::promote_quick(Host(a));
         assert!(trouble.0 >> 63 == 1 || result.0 == expected, "quick {a:016x}");
-        let near_single = rng.float(F64) & !(rng.next() >> rng.below(40) & 0x3fff_ffff);
-        for a in [rng.float(F64), expected ^ rng.below(4), expected ^ (1 << 28), near_single] {
+        let near_single = cases.float(F64) & !(cases.0.bits() >> cases.0.below(40) & 0x3fff_ffff);
+        for a in [cases.float(F64), expected ^ cases.0.below(4) as u64, expected ^ (1 << 28), near_single] {
             let expected = bits32(f64_of(a) as f32);
             let result = drop_lower(F32, convert::demote(Host(a)).0);
             assert_eq!(result, expected, "{a:016x}: {result:016x} {expected:016x}");

@@ -50,7 +50,8 @@ pub struct CompileArgs {
     /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
-    /// Treatment of float operators; `hard` is the default where the core has a unit for them, else `reject`.
+    /// Treatment of float operators. The default is `soft` on PVM; on Cortex-M, `hard` where the core has a unit for
+    /// them, else `reject`.
     #[arg(long, value_parser = choice::<Floats>())]
     pub floats: Option<Floats>,
     /// The same as `--floats trap`.
