@@ -548,6 +548,12 @@ fn outputs_are_replaced_whole_or_not_at_all() {
     folder.fail(&["compile", "good.wat", "-o", "no/such/folder.jam"], b"", 1);
     folder.succeed(&["compile", "good.wat", "-o", "/dev/null"]);
     assert!(!Path::new("/dev/null").is_file(), "a device stays a device");
+    std::os::unix::fs::symlink("out.jam", folder.path("link")).expect("a link");
+    folder.write("out.jam", "before");
+    folder.succeed(&["compile", "good.wat", "-o", "link"]);
+    assert!(folder.path("link").is_symlink(), "a link stays a link");
+    assert!(fs::metadata(folder.path("out.jam")).expect("there").len() > 20, "its file is replaced");
+    fs::remove_file(folder.path("link")).expect("there");
     assert_eq!(folder.files(), ["bad.wat", "folder", "good.wat", "out.jam"]);
 }
 

@@ -14,6 +14,3 @@ pub mod word;
 
 pub use format::{F32, F64, Format};
 pub use word::{Bit, Host, Word};
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,8 @@
 //! Reading inputs and writing outputs.
 //!
-//! An output file appears complete or not at all: it is written under another name in the same folder and renamed. Only
-//! outputs that are not regular files (a device, a pipe) are written directly.
+//! An output file appears complete or not at all: it is written under another name in the same folder and renamed. A
+//! link stays, and the file that it leads to is replaced. Only outputs that are not regular files (a device, a pipe) are
+//! written directly, and so is `/dev/stdout`, whatever it leads to.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -38,11 +39,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         return print(bytes);
     }
     let wanted = || format!("{}: can't write", path.display());
+    let is_link = path.is_symlink();
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => bail!("{}: is a directory", path.display()),
-        Ok(found) if !found.is_file() => fs::write(path, bytes).with_context(wanted),
-        _ => replace(path, bytes).with_context(wanted),
+        Ok(found) if !found.is_file() => fs::write(path, bytes),
+        Ok(_) if is_link && !path.starts_with("/dev") => {
+            fs::canonicalize(path).and_then(|file| replace(&file, bytes))
+        }
+        // A link that leads nowhere: the file that it names is made.
+        _ if is_link => fs::write(path, bytes),
+        _ => replace(path, bytes),
     }
+    .with_context(wanted)
 }
 
 /// Writes to standard output. A closed pipe is not an error.

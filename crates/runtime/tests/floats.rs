@@ -1,11 +1,12 @@
-//! Every routine against the floating-point unit of this machine.
+//! Every float routine against the floating-point unit of this machine.
+//!
+//! `FLOAT_SETS` and `FLOAT_SEED` choose the number of operands per routine, and others.
 
 use random::Rng;
-
-use super::arithmetic::{self, Quick};
-use super::order::Comparison;
-use super::rounding::{Direction, round_to_integer};
-use super::{F32, F64, Format, Host, convert, order};
+use runtime::float::arithmetic::{self, Quick};
+use runtime::float::order::Comparison;
+use runtime::float::rounding::{Direction, round_to_integer};
+use runtime::float::{F32, F64, Format, Host, convert, order};
 
 /// Random floats and integers.
 struct Cases(Rng);
