@@ -112,7 +112,7 @@ fn all_that_is_asked_for_in_vain_is_told_at_once() {
     let text = r#"(module (import "env" "f" (func $f)) (import "env" "g" (global i32))
         (func (export "main") (call $f) (drop (f32.sqrt (f32.const 2)))))"#;
     folder.write("vain.wat", text);
-    let refused = folder.fail(&["compile", "vain.wat"], b"", 1);
+    let refused = folder.fail(&["compile", "--floats", "reject", "vain.wat"], b"", 1);
     for part in ["--global env.g=VALUE", "float operator f32.sqrt", "no action for the import env.f"] {
         assert!(refused.contains(part), "{refused}");
     }
@@ -133,7 +133,7 @@ fn floats_are_moved_where_they_are_rejected() {
     folder.write("moves.wat", module(""));
     folder.write("adds.wat", module("(f32.store (i32.const 0) (f32.neg (f32.load (i32.const 4))))"));
     for level in ["-O0", "-O2", "-Os", "-Oz"] {
-        folder.succeed(&["compile", "moves.wat", level]);
+        folder.succeed(&["compile", "moves.wat", "--floats", "reject", level]);
         let result = "010203040506f4ff0100a07f0000000000000440";
         assert_eq!(folder.run_json("moves.jam", &[])["result"], result, "{level}");
         let thumb = [
@@ -489,7 +489,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     ];
     for (name, bytes, part) in cases {
         folder.write(name, bytes);
-        let message = folder.fail(&["compile", name, "-o", "out.jam"], b"", 1);
+        let message = folder.fail(&["compile", "--floats", "reject", name, "-o", "out.jam"], b"", 1);
         assert!(message.contains(part), "{name}: {message}");
     }
     folder.fail(&["compile", "missing.wasm", "-o", "out.jam"], b"", 1);
