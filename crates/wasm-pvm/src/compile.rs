@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Options, OptionsError};
 use crate::report::Report;
-use crate::{adapter, input};
+use crate::{adapter, input, text};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
 const STACK_BYTES: usize = 1 << 30;
@@ -26,6 +26,8 @@ pub struct Output {
 /// A stage whose text can be printed, in the order of the pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage<'a> {
+    /// The function with this name or index, in the text format of WebAssembly.
+    Function(&'a str),
     /// LLVM IR after LLVM's passes.
     LlvmIr,
     /// SSA after the frontend. It can be parsed and interpreted.
@@ -79,6 +81,9 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         let backend = options.backend();
         progress::phase("read");
         let wasm = linked_wasm(input, options)?;
+        if let Stage::Function(function) = stage {
+            return text::function(&wasm, function);
+        }
         progress::phase("frontend");
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
@@ -86,7 +91,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         let module = frontend(&wasm, options, &*backend)?;
         progress::phase("codegen");
         match stage {
-            Stage::LlvmIr | Stage::Ssa => Ok(module.to_string()),
+            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(module.to_string()),
             Stage::Prepared => backend.prepared(module),
             Stage::Mir => backend.after(module, codegen::MIR),
             Stage::After(pass) => backend.after(module, pass),

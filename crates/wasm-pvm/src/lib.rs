@@ -30,6 +30,7 @@ mod compile;
 mod error;
 mod options;
 mod report;
+mod text;
 
 pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;

@@ -582,9 +582,13 @@ fn bugs_are_reported_with_their_place() {
                 "{report}"
             );
             assert_eq!(lines[1].trim(), told, "{report}");
+            let has_function = told.contains("of function");
+            assert_eq!(lines[2].contains("--emit-function 'increment'"), has_function, "{report}");
             assert!(lines[3].contains("compile good.wat -o 'a b.jam' --threads"), "{report}");
         }
     }
+    let function = folder.succeed(&["compile", "good.wat", "--emit-function", "increment"]);
+    assert!(function.contains("(func $increment (;"), "{function}");
     assert_eq!(folder.files(), ["good.wat"]);
 }
 

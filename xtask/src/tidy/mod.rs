@@ -19,8 +19,7 @@ const MAX_FUNCTION_LINES: usize = 60;
 
 /// Packages that only the command-line tool needs. A user of the library who turns its default features off doesn't
 /// compile them.
-const TOOL_PACKAGES: [&str; 6] =
-    ["anyhow", "clap", "polkavm", "serde_json", "tempfile", "tracing-subscriber"];
+const TOOL_PACKAGES: [&str; 5] = ["clap", "polkavm", "serde_json", "tempfile", "tracing-subscriber"];
 
 type Rule = fn(&Tree) -> Vec<String>;
 

@@ -82,6 +82,9 @@ pub struct CompileArgs {
     /// Stop after a pass of code generation and write every function as text. An unknown name lists the passes.
     #[arg(long, value_name = "PASS", conflicts_with = "emit")]
     pub emit_after: Option<String>,
+    /// Write one function in the text format, for a report of a bug: its name or index.
+    #[arg(long, value_name = "FUNCTION", conflicts_with_all = ["emit", "emit_after"])]
+    pub emit_function: Option<String>,
     /// Worker threads; 0 is one per processor. The output does not depend on it.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -90,7 +93,7 @@ pub struct CompileArgs {
     #[arg(long, value_name = "STAGE:FUNCTION", hide = true)]
     pub panic_in: Option<String>,
     /// Print sizes and times as JSON.
-    #[arg(long, conflicts_with_all = ["emit", "emit_after"])]
+    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
     pub json: bool,
     #[command(flatten)]
     pub pvm: PvmArgs,

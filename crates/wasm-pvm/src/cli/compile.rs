@@ -22,7 +22,9 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     let options = options(args)?;
     let input = files::read(&args.input)?;
     let name = || files::display(&args.input);
-    if let Some(stage) = args.emit.or(args.emit_after.as_deref().map(Stage::After)) {
+    let after = args.emit_after.as_deref().map(Stage::After);
+    let function = args.emit_function.as_deref().map(Stage::Function);
+    if let Some(stage) = args.emit.or(after).or(function) {
         let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
         check_renames(&input, &args.thumb).with_context(name)?;
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());

@@ -55,8 +55,12 @@ fn report(message: &str, work: &Work, command: &str) -> String {
         (stage, function) => format!("  in stage `{stage}` of function `{function}`\n"),
     };
     let version = env!("CARGO_PKG_VERSION");
+    let input = match work.function.as_str() {
+        "" => "the input files".to_owned(),
+        function => format!("the input files or the text of the function (`--emit-function '{function}'`)"),
+    };
     format!(
-        "error: this is a bug in wasm-pvm: {message}\n{place}  please report it with the input files, version {version} and the \
+        "error: this is a bug in wasm-pvm: {message}\n{place}  please report it with {input}, version {version} and the \
          command line:\n  {command}\n"
     )
 }
