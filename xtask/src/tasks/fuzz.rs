@@ -73,7 +73,7 @@ fn on_pvm(seed: u64, level: OptLevel) -> Result<Verdict> {
     let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
     let options = Options { level, ..Options::new(pvm) };
     // Four levels and three versions in turn: every second dozen has floats.
-    let bytes = if seed / 12 % 2 == 0 { module(seed) } else { module_with_floats(seed) }?;
+    let bytes = if (seed / 12).is_multiple_of(2) { module(seed) } else { module_with_floats(seed) }?;
     compare(&bytes, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))
 }
 

@@ -144,7 +144,7 @@ impl Word for Host {
         Self((self.0 as i64 >> (bits.0 & 63)) as u64)
     }
     fn mul_high(self, other: Self) -> Self {
-        Self((u128::from(self.0) * u128::from(other.0) >> 64) as u64)
+        Self(((u128::from(self.0) * u128::from(other.0)) >> 64) as u64)
     }
     fn div(self, other: Self) -> Self {
         Self(self.0 / other.0)
