@@ -101,12 +101,12 @@ enum Target {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Section {
     name: String,
-    kind: u32,
-    flags: u64,
+    kind: elf::SectionType,
+    flags: elf::SectionFlags,
     align: u64,
     size: u64,
     bytes: Vec<u8>,
-    relocations: Vec<(u64, u32, Target)>,
+    relocations: Vec<(u64, elf::RelocationType, Target)>,
     linked: Option<usize>,
 }
 
@@ -115,7 +115,7 @@ struct Symbol {
     name: String,
     value: u64,
     size: u64,
-    info: u8,
+    info: elf::SymbolInfo,
     section: Option<usize>,
 }
 
@@ -124,7 +124,7 @@ struct Symbol {
 /// then in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Content {
-    flags: u32,
+    flags: elf::FileFlags,
     sections: Vec<Section>,
     symbols: Vec<Symbol>,
 }
@@ -142,7 +142,7 @@ impl Content {
         let numbers: BTreeMap<usize, usize> = kept.iter().map(|section| section.index().0).zip(0..).collect();
         let place = |index: object::SectionIndex| numbers[&index.0];
         let sections = kept.iter().map(|section| {
-            let SectionFlags::Elf { sh_flags } = section.flags() else { panic!("an ELF file") };
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { panic!("an ELF file") };
             let link = section.elf_section_header().sh_link.get(file.endian()) as usize;
             let data = section.data().expect("bytes").to_vec();
             let relocations = section.relocations().map(|(offset, relocation)| {
@@ -167,12 +167,11 @@ impl Content {
                 size: section.size(),
                 relocations,
                 bytes: data,
-                linked: (sh_flags & u64::from(elf::SHF_LINK_ORDER) != 0).then(|| numbers[&link]),
+                linked: sh_flags.contains(elf::SHF_LINK_ORDER).then(|| numbers[&link]),
             }
         });
         let sections: Vec<Section> = sections.collect();
-        let is_code =
-            |index: object::SectionIndex| sections[place(index)].flags & u64::from(elf::SHF_EXECINSTR) != 0;
+        let is_code = |index: object::SectionIndex| sections[place(index)].flags.contains(elf::SHF_EXECINSTR);
         let symbols = file.symbols().filter(|symbol| symbol.kind() != object::SymbolKind::Section);
         let symbols = symbols.filter(|symbol| {
             let is_mark = symbol.name().is_ok_and(|name| ["$t", "$d"].contains(&name));

@@ -98,10 +98,12 @@ impl Image {
         let mut placed = BTreeMap::new();
         for section in elf.sections() {
             let is_zeros = section.kind() == SectionKind::UninitializedData;
-            let object::SectionFlags::Elf { sh_flags } = section.flags() else { bail!("not an ELF object") };
+            let object::SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+                bail!("not an ELF object")
+            };
             // Unwind tables are not needed.
             let is_unwinding = section.name().unwrap_or_default().starts_with(".ARM.ex");
-            if sh_flags & u64::from(elf::SHF_ALLOC) == 0 || is_unwinding {
+            if !sh_flags.contains(elf::SHF_ALLOC) || is_unwinding {
                 continue;
             }
             let (size, align) = (section.size(), section.align().max(4));
@@ -163,7 +165,13 @@ impl Image {
 }
 
 /// Applies a relocation at `offset` in `bytes`, which is at `address` in memory.
-fn relocate(bytes: &mut [u8], offset: usize, r_type: u32, address: u32, target: u32) -> Result<()> {
+fn relocate(
+    bytes: &mut [u8],
+    offset: usize,
+    r_type: elf::RelocationType,
+    address: u32,
+    target: u32,
+) -> Result<()> {
     let site: &mut [u8; 4] = bytes
         .get_mut(offset..offset + 4)
         .context("a relocation is outside its section")?

@@ -47,7 +47,7 @@ pub(crate) struct Relocation {
     /// Its place, as an offset from the start of the section.
     pub offset: u32,
     /// Its type in the ABI.
-    pub kind: u32,
+    pub kind: elf::RelocationType,
     /// Index of its symbol.
     pub symbol: usize,
 }
@@ -58,8 +58,8 @@ pub(crate) struct Section {
     /// Its index in the file.
     pub index: usize,
     pub name: String,
-    pub kind: u32,
-    pub flags: u32,
+    pub kind: elf::SectionType,
+    pub flags: elf::SectionFlags,
     pub align: u32,
     pub link: usize,
     pub size: u32,
@@ -70,8 +70,8 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    pub const fn has(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+    pub fn has(&self, flag: elf::SectionFlags) -> bool {
+        self.flags.contains(flag)
     }
 
     pub fn relocation_at(&self, offset: u32) -> Option<&Relocation> {
@@ -92,7 +92,7 @@ pub(crate) struct Symbol {
     pub name: String,
     pub value: u32,
     pub size: u32,
-    pub kind: u8,
+    pub kind: elf::SymbolType,
     pub is_global: bool,
     /// The index of its section; `None` if it is undefined.
     pub section: Option<usize>,
@@ -100,7 +100,7 @@ pub(crate) struct Symbol {
 
 impl Symbol {
     /// Its offset in its section, without bit 0 that marks code addresses.
-    pub const fn offset(&self) -> u32 {
+    pub fn offset(&self) -> u32 {
         if self.kind == elf::STT_FUNC { self.value & !1 } else { self.value }
     }
 
@@ -213,6 +213,6 @@ fn read_symbol(symbol: &elf::Sym32<Endianness>, strings: StringTable<'_>) -> Res
         size: symbol.st_size(LITTLE),
         kind: symbol.st_type(),
         is_global: !symbol.is_local(),
-        section: (index != elf::SHN_UNDEF).then_some(usize::from(index)),
+        section: (index != elf::SHN_UNDEF).then_some(usize::from(index.0)),
     })
 }

@@ -12,10 +12,10 @@
 
 use std::collections::BTreeSet;
 
+use object::Endianness;
 use object::elf::{self, FileHeader32};
-use object::read::elf::FileHeader as _;
+use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::write::SymbolId;
-use object::{Endianness, U32};
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
 use super::data::MemoryLayout;
@@ -122,16 +122,16 @@ pub fn reference_bytes(references: &BTreeSet<(FuncId, Reference)>) -> Vec<u8> {
 pub fn link_stack_sizes(file: &mut [u8]) {
     /// Offset of `sh_link` in a section header.
     const LINK: usize = 24;
-    let is = |flags: U32<Endianness>, wanted: u32| flags.get(Endianness::Little) & wanted != 0;
     let header = FileHeader32::<Endianness>::parse(&*file).expect("the writer writes a header");
     let headers = header.section_headers(Endianness::Little, &*file).expect("the writer writes sections");
     let mut code = 0;
     let mut links = Vec::new();
     for (index, section) in headers.iter().enumerate() {
-        if is(section.sh_flags, elf::SHF_EXECINSTR) {
+        let flags = section.sh_flags(Endianness::Little);
+        if flags.contains(elf::SHF_EXECINSTR) {
             code = index as u32;
         }
-        if is(section.sh_flags, elf::SHF_LINK_ORDER) {
+        if flags.contains(elf::SHF_LINK_ORDER) {
             links.push((index, code));
         }
     }

@@ -51,7 +51,8 @@ impl<'a> Writer<'a> {
         options: &'a ObjectOptions,
     ) -> Self {
         let mut elf = Elf::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
-        elf.flags = FileFlags::Elf { os_abi: 0, abi_version: 0, e_flags: elf::EF_ARM_EABI_VER5 };
+        elf.flags =
+            FileFlags::Elf { os_abi: elf::ELFOSABI_NONE, abi_version: 0, e_flags: elf::EF_ARM_EABI_VER5 };
         Self {
             module,
             target,
@@ -161,7 +162,6 @@ impl<'a> Writer<'a> {
     }
 
     fn function_symbol(&mut self, section: SectionId, name: &str, size: usize, is_global: bool) -> SymbolId {
-        let binding = if is_global { elf::STB_GLOBAL } else { elf::STB_LOCAL };
         self.elf.add_symbol(Symbol {
             name: name.as_bytes().to_vec(),
             value: 1,
@@ -170,7 +170,7 @@ impl<'a> Writer<'a> {
             scope: scope(is_global),
             weak: false,
             section: SymbolSection::Section(section),
-            flags: SymbolFlags::Elf { st_info: binding << 4 | elf::STT_FUNC, st_other: elf::STV_DEFAULT },
+            flags: symbol_flags(binding(is_global) | elf::STT_FUNC),
         })
     }
 
@@ -215,7 +215,7 @@ impl<'a> Writer<'a> {
             scope: SymbolScope::Compilation,
             weak: false,
             section: SymbolSection::Section(section),
-            flags: SymbolFlags::Elf { st_info: elf::STT_NOTYPE, st_other: elf::STV_DEFAULT },
+            flags: symbol_flags(elf::STB_LOCAL | elf::STT_NOTYPE),
         });
     }
 
@@ -273,7 +273,6 @@ impl<'a> Writer<'a> {
     }
 
     fn data_symbol(&mut self, section: SectionId, name: &str, size: u64, is_global: bool) -> SymbolId {
-        let binding = if is_global { elf::STB_GLOBAL } else { elf::STB_LOCAL };
         self.elf.add_symbol(Symbol {
             name: name.as_bytes().to_vec(),
             value: 0,
@@ -282,7 +281,7 @@ impl<'a> Writer<'a> {
             scope: scope(is_global),
             weak: false,
             section: SymbolSection::Section(section),
-            flags: SymbolFlags::Elf { st_info: binding << 4 | elf::STT_OBJECT, st_other: elf::STV_DEFAULT },
+            flags: symbol_flags(binding(is_global) | elf::STT_OBJECT),
         })
     }
 
@@ -296,9 +295,10 @@ impl<'a> Writer<'a> {
     }
 
     /// A section that is not loaded.
-    fn note(&mut self, name: &str, sh_flags: u32, bytes: &[u8]) -> SectionId {
+    fn note(&mut self, name: &str, sh_flags: elf::SectionFlags, bytes: &[u8]) -> SectionId {
         let section = self.section(name.to_owned(), SectionKind::Other);
-        self.elf.section_mut(section).flags = SectionFlags::Elf { sh_flags: sh_flags.into() };
+        let flags = SectionFlags::Elf { sh_type: elf::SHT_PROGBITS, sh_flags };
+        self.elf.section_mut(section).flags = flags;
         self.elf.append_section_data(section, bytes, 1);
         section
     }
@@ -399,18 +399,28 @@ impl<'a> Writer<'a> {
             scope: SymbolScope::Unknown,
             weak: false,
             section: SymbolSection::Undefined,
-            flags: SymbolFlags::Elf { st_info: elf::STB_GLOBAL << 4, st_other: elf::STV_DEFAULT },
+            flags: symbol_flags(elf::STB_GLOBAL | elf::STT_NOTYPE),
         });
         imports.push((name, symbol));
         symbol
     }
 
     fn attributes(&mut self) {
-        let kind = SectionKind::Elf(elf::SHT_ARM_ATTRIBUTES);
-        let section = self.section(".ARM.attributes".to_owned(), kind);
-        self.elf.section_mut(section).flags = SectionFlags::Elf { sh_flags: 0 };
+        let section = self.section(".ARM.attributes".to_owned(), SectionKind::Other);
+        let sh_flags = elf::SectionFlags::default();
+        let flags = SectionFlags::Elf { sh_type: elf::SHT_ARM_ATTRIBUTES, sh_flags };
+        self.elf.section_mut(section).flags = flags;
         self.elf.append_section_data(section, &attributes::section(self.target.cpu), 1);
     }
+}
+
+const fn binding(is_global: bool) -> elf::SymbolBind {
+    if is_global { elf::STB_GLOBAL } else { elf::STB_LOCAL }
+}
+
+/// The flags of a symbol of default visibility.
+fn symbol_flags(st_info: elf::SymbolInfo) -> SymbolFlags<SectionId, SymbolId> {
+    SymbolFlags::Elf { st_info, st_other: elf::STV_DEFAULT.into() }
 }
 
 const fn scope(is_global: bool) -> SymbolScope {
