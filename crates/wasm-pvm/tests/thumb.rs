@@ -161,12 +161,11 @@ fn stages_have_a_text() {
 fn conflicting_options_are_usage_errors() {
     let folder = Folder::new("thumb-usage");
     folder.write("kernel.wat", KERNEL);
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["--cpu", "m4"], "--cpu"),
         (&["--memory", "native"], "--memory"),
         (&["--rename", "a=b"], "--rename"),
         (&["--bounds", "check"], "guard or strict"),
-        (&["--floats", "soft"], "PVM"),
         (&["--target", "thumbv6m"], "thumbv6m"),
         (&["--target", "riscv64"], "expected pvm"),
         (&["--target", "thumbv7m", "--cpu", "cortex-m0"], "cortex-m0"),
