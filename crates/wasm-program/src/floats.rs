@@ -14,7 +14,7 @@ pub fn computes(op: &Operator<'_>) -> bool {
 }
 
 /// Whether an operator with floats only moves bits.
-fn is_move(op: &Operator<'_>) -> bool {
+pub fn is_move(op: &Operator<'_>) -> bool {
     use Operator as Op;
     matches!(
         op,

@@ -15,7 +15,7 @@ mod refused;
 
 pub mod dwarf;
 pub mod facts;
-mod floats;
+pub mod floats;
 pub mod libcalls;
 pub mod relocations;
 pub mod shadow_stack;

@@ -10,6 +10,7 @@ use inkwell::FloatPredicate;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
 use inkwell::values::{BasicValueEnum, FloatValue};
 use ssa::TrapCode;
+use wasm_program::floats;
 use wasm_program::module_info::ValueType;
 use wasm_program::options::Floats;
 use wasmparser::Operator;
@@ -18,8 +19,8 @@ use super::Translator;
 
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
-    let moves = is_move(op);
-    if !moves && !is_arithmetic(op) {
+    let moves = floats::is_move(op);
+    if !moves && !floats::computes(op) {
         return false;
     }
     match t.program().options.floats {
@@ -29,29 +30,6 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
         Floats::Reject | Floats::Trap => t.trap_always(TrapCode::Float),
     }
     true
-}
-
-/// Whether an operator only moves bits.
-fn is_move(op: &Operator<'_>) -> bool {
-    use Operator as Op;
-    matches!(
-        op,
-        Op::F32Const { .. }
-            | Op::F64Const { .. }
-            | Op::F32Load { .. }
-            | Op::F64Load { .. }
-            | Op::F32Store { .. }
-            | Op::F64Store { .. }
-            | Op::I32ReinterpretF32
-            | Op::I64ReinterpretF64
-            | Op::F32ReinterpretI32
-            | Op::F64ReinterpretI64
-    )
-}
-
-/// Whether an operator computes with a float or makes one.
-pub fn is_arithmetic(op: &Operator<'_>) -> bool {
-    compare(op).is_some() || unary(op).is_some() || binary(op).is_some() || conversion(op).is_some()
 }
 
 fn compare(op: &Operator<'_>) -> Option<FloatPredicate> {
@@ -148,7 +126,7 @@ fn conversion(op: &Operator<'_>) -> Option<Conversion> {
 
 impl<'ctx> Translator<'_, 'ctx, '_> {
     fn float(&mut self, op: &Operator<'_>) {
-        if is_move(op) {
+        if floats::is_move(op) {
             self.float_move(op);
         } else if let Some(predicate) = compare(op) {
             let (b, a) = (self.pop_float(), self.pop_float());

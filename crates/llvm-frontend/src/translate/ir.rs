@@ -151,11 +151,6 @@ impl<'ctx> Ir<'ctx> {
         built(self.builder.build_xor(a, b, ""))
     }
 
-    /// `a / b`, unsigned.
-    pub fn udiv(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
-        built(self.builder.build_int_unsigned_div(a, b, ""))
-    }
-
     /// `a << b`.
     pub fn shl(&self, a: IntValue<'ctx>, b: IntValue<'ctx>) -> IntValue<'ctx> {
         built(self.builder.build_left_shift(a, b, ""))

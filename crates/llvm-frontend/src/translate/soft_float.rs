@@ -146,9 +146,6 @@ impl<'m, 'ctx> Word for SoftWord<'m, 'ctx> {
         let product = ir.mul(ir.zext(self.value, ir.i128), ir.zext(other.value, ir.i128));
         self.with_value(ir.split128(product).1)
     }
-    fn div(self, other: Self) -> Self {
-        self.with_value(self.machine.ir.udiv(self.value, other.value))
-    }
     fn leading_zeros(self) -> Self {
         self.call(self.machine.leading_zeros, self.machine.ir.i1.const_zero())
     }

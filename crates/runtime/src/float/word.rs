@@ -29,8 +29,6 @@ pub trait Word:
     fn sar(self, bits: Self) -> Self;
     /// The upper 64 bits of the unsigned product of 128 bits.
     fn mul_high(self, other: Self) -> Self;
-    /// The quotient of unsigned words; the divisor isn't 0.
-    fn div(self, other: Self) -> Self;
     /// The number of leading zeros; 64 for 0.
     fn leading_zeros(self) -> Self;
     /// The larger of two unsigned words.
@@ -145,9 +143,6 @@ impl Word for Host {
     }
     fn mul_high(self, other: Self) -> Self {
         Self(((u128::from(self.0) * u128::from(other.0)) >> 64) as u64)
-    }
-    fn div(self, other: Self) -> Self {
-        Self(self.0 / other.0)
     }
     fn leading_zeros(self) -> Self {
         Self(self.0.leading_zeros().into())
