@@ -24,6 +24,10 @@ pub enum Trap {
     Conversion,
     /// A float operator that is compiled to a trap.
     Float,
+    /// An atomic access whose address is not a multiple of its width.
+    Unaligned,
+    /// An atomic wait on a memory that is not shared, or one that would never end.
+    Wait,
 }
 
 impl Trap {
@@ -38,6 +42,8 @@ impl Trap {
             Self::Signature => &["indirect call type mismatch", "uninitialized element", "undefined element"],
             Self::Conversion => &["invalid conversion to integer"],
             Self::Float => &[],
+            Self::Unaligned => &["unaligned atomic"],
+            Self::Wait => &["expected shared memory"],
         };
         names.iter().any(|name| message.starts_with(name))
     }

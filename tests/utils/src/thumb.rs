@@ -22,6 +22,7 @@ const IMPORT_PREFIX: &str = "import_";
 /// Time limit of a call that is expected not to terminate, in hundredths of a second.
 const ENDLESS_TICKS: u32 = 50;
 /// Maximum growth of a memory, in bytes.
+const MOST_FURTHER_GROWTH: u32 = 5 << 16;
 const MOST_GROWTH: u64 = 0x20_0000;
 /// Bytes reserved for several results.
 const STRUCTURE_BYTES: u32 = 1024;
@@ -82,6 +83,7 @@ impl Setup {
             memory: self.memory,
             bounds: Some(ThumbBounds::Check),
             memory_bytes: reserve(interface),
+            memory_reserve: if interface.grows { MOST_FURTHER_GROWTH } else { 0 },
             import_prefix: IMPORT_PREFIX.to_owned(),
             renames: renames(interface),
             ..ThumbOptions::new(self.cpu)
@@ -300,6 +302,8 @@ pub(crate) fn trap(number: u8) -> Result<Trap> {
         5 => Trap::Signature,
         6 => Trap::Conversion,
         7 => Trap::Float,
+        9 => Trap::Unaligned,
+        10 | 11 => Trap::Wait,
         other => bail!("trap {other}, which no module makes"),
     })
 }
