@@ -143,6 +143,12 @@ pub trait Executable {
     /// If the machine fails.
     fn memory(&mut self, len: u32) -> Result<Vec<u8>>;
 
+    /// The first `len` bytes of an exported memory.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    fn exported_memory(&mut self, name: &str, len: u32) -> Result<Vec<u8>>;
+
     /// Names of exported memories that can be read.
     fn memory_exports(&self) -> Vec<String>;
 
