@@ -1,10 +1,13 @@
 //! Several memories, 64-bit memories and atomic operators: what the specification's suite and the reference engine
 //! leave open, in both modes of bounds checks and at all levels.
 
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::Container;
+use pvm_isa::metadata::ResultConvention;
 use testkit::executor::{Call, CallExit, Executable, Executor};
 use testkit::fuzz::{Verdict, compare};
 use testkit::program::Pvm;
-use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
+use wasm_pvm::{Details, GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack};
 
 /// All combinations of level and bounds; the versions alternate.
 fn configurations() -> Vec<Options> {
@@ -308,6 +311,40 @@ fn threaded_modules_initialise_their_memory_once() {
             ("grow", &[1], FAILED),
         ],
     );
+}
+
+/// Entries get their arguments as `i32`, also where memory has 64-bit addresses.
+#[test]
+fn arguments_are_read_through_64_bit_addresses() {
+    let text = r#"(module (memory i64 1)
+        (func (export "within") (param i32 i32) (result i64)
+          (local $p i64)
+          (local.set $p (i64.extend_i32_u (local.get 0)))
+          (memory.copy (i64.const 16) (local.get $p) (i64.extend_i32_u (local.get 1)))
+          (i64.store8 (i64.const 15) (i64.load8_u (local.get $p)))
+          (i64.or (i64.shl (i64.extend_i32_u (i32.add (local.get 1) (i32.const 1))) (i64.const 32)) (i64.const 15)))
+        (func (export "beyond") (param i32 i32) (result i64)
+          (drop (i64.load8_u (i64.or (i64.extend_i32_u (local.get 0)) (i64.const 0x100000000))))
+          (i64.const 0)))"#;
+    let wasm = wat::parse_str(text).expect("the text is well-formed");
+    for options in configurations() {
+        let gp = options.pvm().expect("for the PVM").gp;
+        let output = wasm_pvm::compile(&wasm, &options).expect("it compiles");
+        let Details::Pvm(report) = &output.report.details else { panic!("for the PVM") };
+        let Container::Jam { program, .. } = Container::parse_jam(&output.bytes).expect("a program") else {
+            panic!("a standard program")
+        };
+        let run = |entry: &str| {
+            let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0]).expect("it loads");
+            let at = report.entries.iter().position(|known| known.name == entry).expect("an entry");
+            machine.enter_with_args(5 * at as u32, b"abc").expect("it is entered");
+            machine.set_gas(1 << 20);
+            let exit = machine.run().expect("the machine works");
+            (exit, machine.result(ResultConvention::Length))
+        };
+        assert_eq!(run("within"), (Exit::Halt, b"aabc".to_vec()));
+        assert_eq!(run("beyond").0, Exit::Panic);
+    }
 }
 
 #[test]
