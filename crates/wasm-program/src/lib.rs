@@ -13,6 +13,7 @@ pub mod target;
 pub mod module_info;
 mod refused;
 
+pub mod atomics;
 pub mod dwarf;
 pub mod facts;
 pub mod floats;
@@ -47,6 +48,7 @@ pub fn with_program<T, E: From<Error>>(
     then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
 ) -> Result<T, E> {
     let info = ModuleInfo::parse(wasm)?;
+    memories::check(&info, options)?;
     check(&survey::survey(&info, wasm, options)?)?;
     let facts = Facts::collect(&info, wasm)?;
     let libcalls = libcalls::recognise(&info, wasm);

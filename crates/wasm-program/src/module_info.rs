@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use wasmparser::{
     BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom,
-    Name, Operator, Parser, Payload, RefType, TypeRef, ValType, Validator, WasmFeatures,
+    MemArg, MemArgTarget, Name, Operator, Parser, Payload, RefType, TypeRef, ValType, Validator,
+    WasmFeatures,
 };
 
 use crate::error::Error;
@@ -58,9 +59,11 @@ pub struct TableInfo {
     pub min: u64,
     /// Maximum number of entries.
     pub max: Option<u64>,
+    /// Whether its indices are `i64`.
+    pub is_64: bool,
 }
 
-/// The memory of the program's data and of its C stack. Compilers know no other.
+/// The memory of the program's data and of its C stack, the only one that C compilers use.
 pub const MAIN_MEMORY: u32 = 0;
 
 /// A linear memory.
@@ -74,6 +77,22 @@ pub struct MemoryInfo {
     pub max_pages: Option<u64>,
     /// log2 of the page size: 16, or 0 with custom page sizes.
     pub page_log2: u32,
+    /// Whether its addresses are `i64`.
+    pub is_64: bool,
+    /// Whether threads may share it.
+    pub is_shared: bool,
+}
+
+impl MemoryInfo {
+    /// Bytes at start; the largest number if there are more.
+    pub fn min_bytes(&self) -> u64 {
+        self.min_pages.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX)
+    }
+
+    /// Maximum number of bytes; the largest number if there are more.
+    pub fn max_bytes(&self) -> Option<u64> {
+        Some(self.max_pages?.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX))
+    }
 }
 
 /// A global.
@@ -123,14 +142,14 @@ pub enum SegmentMode {
 }
 
 impl SegmentMode {
-    /// The offset of an active segment, if it is a plain number.
+    /// The offset of an active segment of the main memory, if it is a plain number.
     pub fn constant_offset(&self) -> Option<u32> {
         match self {
-            Self::Active(_, offset) => match offset[..] {
+            Self::Active(MAIN_MEMORY, offset) => match offset[..] {
                 [ConstOp::I32Const(offset)] => Some(offset as u32),
                 _ => None,
             },
-            Self::Passive | Self::Declared => None,
+            Self::Active(..) | Self::Passive | Self::Declared => None,
         }
     }
 }
@@ -181,7 +200,7 @@ pub struct ModuleInfo {
     pub functions: Vec<FunctionInfo>,
     /// Tables, imported ones first.
     pub tables: Vec<TableInfo>,
-    /// Memories, imported ones first. The accepted proposals allow one.
+    /// Memories, imported ones first.
     pub memories: Vec<MemoryInfo>,
     /// Globals, imported ones first.
     pub globals: Vec<GlobalInfo>,
@@ -213,7 +232,7 @@ impl ModuleInfo {
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
     /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide
-    /// arithmetic and custom page sizes.
+    /// arithmetic, several memories, 64-bit memories and tables, shared memories and custom page sizes.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
         let mut validator = Validator::new_with_features(features());
         validator.validate_all(wasm).map_err(|refused| refused::error(wasm, &refused))?;
@@ -302,8 +321,7 @@ impl ModuleInfo {
             }
             Payload::TableSection(reader) => {
                 for table in reader {
-                    let ty = table?.ty;
-                    self.tables.push(TableInfo { import: None, min: ty.initial, max: ty.maximum });
+                    self.tables.push(table_info(None, table?.ty));
                 }
             }
             Payload::MemorySection(reader) => {
@@ -352,9 +370,7 @@ impl ModuleInfo {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.functions.push(FunctionInfo { ty, import: name, body: 0..0 });
             }
-            TypeRef::Table(ty) => {
-                self.tables.push(TableInfo { import: name, min: ty.initial, max: ty.maximum });
-            }
+            TypeRef::Table(ty) => self.tables.push(table_info(name, ty)),
             TypeRef::Memory(ty) => self.memories.push(memory_info(name, ty)),
             TypeRef::Global(ty) => self.globals.push(GlobalInfo {
                 import: name,
@@ -405,6 +421,9 @@ pub fn features() -> WasmFeatures {
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::MEMORY64
+        | WasmFeatures::THREADS
         | WasmFeatures::WIDE_ARITHMETIC
         | WasmFeatures::GC_TYPES
 }
@@ -427,12 +446,26 @@ fn func_type(ty: &wasmparser::FuncType) -> FuncType {
     FuncType { params: convert(ty.params()), results: convert(ty.results()) }
 }
 
+fn table_info(import: Option<ssa::Import>, ty: wasmparser::TableType) -> TableInfo {
+    TableInfo { import, min: ty.initial, max: ty.maximum, is_64: ty.table64 }
+}
+
 fn memory_info(import: Option<ssa::Import>, ty: wasmparser::MemoryType) -> MemoryInfo {
     MemoryInfo {
         import,
         min_pages: ty.initial,
         max_pages: ty.maximum,
         page_log2: ty.page_size_log2.unwrap_or(16),
+        is_64: ty.memory64,
+        is_shared: ty.shared,
+    }
+}
+
+/// The memory of an access.
+pub fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(memory) => memory,
+        MemArgTarget::Array(_) => unreachable!("validation refuses arrays"),
     }
 }
 

@@ -23,7 +23,8 @@ use crate::facts::Facts;
 use crate::libcalls::Libcall;
 use crate::memories::MemoryPlan;
 use crate::module_info::{
-    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
+    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode,
+    ValueType,
 };
 use crate::names::{self, Callee, Names};
 use crate::options::{Bounds, ConstValue, Floats, Options};
@@ -35,6 +36,9 @@ use crate::types::lower_signature;
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
 pub const TABLE_RESERVE: u64 = 8192;
+
+/// Alignment of memories other than the first.
+const FIXED_ALIGN: u32 = 16;
 
 /// The representation of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +65,8 @@ pub struct TablePlan {
     pub capacity: u32,
     /// Current size in entries.
     pub size: SizePlan,
+    /// Whether its indices are `i64`.
+    pub is_64: bool,
 }
 
 /// All facts that are known before translation. Read-only from then on, and shared by all threads.
@@ -228,7 +234,7 @@ impl<'a> Program<'a> {
             _ => false,
         };
         self.options.host_arguments.is_some()
-            && self.options.bounds == Bounds::Strict
+            && self.memories.first().is_some_and(|memory| memory.bounds == Bounds::Strict)
             && self.info.exports.iter().any(takes_pointer)
     }
 
@@ -303,23 +309,21 @@ impl<'a> Program<'a> {
     fn add_memories(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
         let mut ids = Vec::new();
         for (index, memory) in (0u32..).zip(&self.info.memories) {
-            let plan = MemoryPlan::new(memory, self.options, self.facts.memory_grows[index as usize])?;
-            let MemoryPlan { min_bytes, grows, .. } = plan;
+            let grows = self.facts.memory_grows[index as usize];
+            let plan = MemoryPlan::new(index, memory, self.options, grows)?;
             self.memories.push(plan);
-            let stack = self.stack.as_ref().filter(|_| index == MAIN_MEMORY);
-            let linear = LinearMemory {
-                min_bytes: min_bytes.into(),
-                max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
-                page_log2: memory.page_log2,
-                segments: self.active_data(index, globals, min_bytes.into())?,
-                grows,
-                native_stack: stack.map(|stack| stack.initial),
-            };
+            let segments = self.active_data(index, globals, plan.min_bytes.into())?;
             let symbol = names::memory_symbol(index);
-            let object = DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new());
+            let object = if index == MAIN_MEMORY {
+                let linear = self.main_memory(memory, plan, segments);
+                DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new())
+            } else {
+                let kind = DataKind::FixedMemory;
+                DataObject::new(&symbol, kind, plan.reserved_bytes(), FIXED_ALIGN, image(&segments))
+            };
             ids.push(self.add_data(symbol, object));
-            if grows {
-                self.add_variable(names::memory_bytes_symbol(index), min_bytes);
+            if plan.grows {
+                self.add_variable(names::memory_bytes_symbol(index), plan.min_bytes);
             }
         }
         if !ids.is_empty() && self.reads_host_arguments() {
@@ -328,6 +332,17 @@ impl<'a> Program<'a> {
             self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
         }
         Ok(ids)
+    }
+
+    fn main_memory(&self, memory: &MemoryInfo, plan: MemoryPlan, segments: Vec<Segment>) -> LinearMemory {
+        LinearMemory {
+            min_bytes: plan.min_bytes.into(),
+            max_bytes: memory.max_bytes().map(|bytes| bytes.min(1 << 32)),
+            page_log2: plan.page_log2,
+            segments,
+            grows: plan.grows,
+            native_stack: self.stack.as_ref().map(|stack| stack.initial),
+        }
     }
 
     /// The segments of a memory of `size` bytes that are copied at start.
@@ -340,17 +355,17 @@ impl<'a> Program<'a> {
             }
             let offset = evaluate_offset(offset, globals);
             let length = data.bytes.len() as u64;
-            if u64::from(offset) + length > size {
+            if offset.checked_add(length).is_none_or(|end| end > size) {
                 return Err(Error::SegmentOutOfBounds {
                     kind: "data",
                     index,
-                    offset: offset.into(),
+                    offset,
                     length,
                     size,
                     is_imported_memory: self.info.memories[memory as usize].import.is_some(),
                 });
             }
-            segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
+            segments.push(Segment { offset: offset as u32, bytes: self.wasm[data.bytes.clone()].to_vec() });
         }
         Ok(segments)
     }
@@ -361,7 +376,8 @@ impl<'a> Program<'a> {
         for (index, table) in (0u32..).zip(&self.info.tables) {
             let grows = self.facts.table_grows[index as usize];
             let reserve = if grows { TABLE_RESERVE } else { 0 };
-            let capacity = table.max.map_or(table.min + reserve, |max| max.min(table.min + reserve));
+            let most = table.min.saturating_add(reserve);
+            let capacity = table.max.map_or(most, |max| max.min(most));
             let too_large = || Error::Unsupported {
                 function: None,
                 offset: 0,
@@ -372,6 +388,7 @@ impl<'a> Program<'a> {
             self.tables.push(TablePlan {
                 capacity,
                 size: if grows { SizePlan::Variable } else { SizePlan::Fixed(min) },
+                is_64: table.is_64,
             });
             if grows {
                 self.add_variable(names::table_size_symbol(index), min);
@@ -392,17 +409,17 @@ impl<'a> Program<'a> {
             let SegmentMode::Active(table, offset) = &element.mode else { continue };
             let offset = evaluate_offset(offset, globals);
             let (length, size) = (element.items.len() as u64, self.info.tables[*table as usize].min);
-            if u64::from(offset) + length > size {
+            if offset.checked_add(length).is_none_or(|end| end > size) {
                 return Err(Error::SegmentOutOfBounds {
                     kind: "element",
                     index,
-                    offset: offset.into(),
+                    offset,
                     length,
                     size,
                     is_imported_memory: false,
                 });
             }
-            for (entry, item) in (offset..).zip(&element.items) {
+            for (entry, item) in (offset as u32..).zip(&element.items) {
                 contents[*table as usize].insert(entry, reference(*item, globals));
             }
         }
@@ -606,11 +623,27 @@ fn const_binary(op: ConstOp, left: ConstValue, right: ConstValue) -> ConstValue 
     }
 }
 
-fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u32 {
+fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u64 {
     match evaluate(ops, globals) {
-        ConstValue::I32(value) => value as u32,
-        other => unreachable!("validated: an i32 offset, not {other:?}"),
+        ConstValue::I32(value) => u64::from(value as u32),
+        ConstValue::I64(value) => value as u64,
+        other => unreachable!("validated: an integer offset, not {other:?}"),
     }
+}
+
+/// The bytes that segments write from the start of a memory on, without zeros at the end.
+fn image(segments: &[Segment]) -> Vec<u8> {
+    let mut image = Vec::new();
+    for Segment { offset, bytes } in segments {
+        let (start, end) = (*offset as usize, *offset as usize + bytes.len());
+        if image.len() < end {
+            image.resize(end, 0);
+        }
+        image[start..end].copy_from_slice(bytes);
+    }
+    let len = image.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    image.truncate(len);
+    image
 }
 
 fn reference(item: ConstOp, globals: &[ConstValue]) -> Option<FuncId> {

@@ -29,10 +29,9 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
 }
 
 /// Proposals that are not accepted, with the way to build modules without them.
-const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
+const PROPOSALS: [(WasmFeatures, &str, &str); 6] = [
     (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
     (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
-    (WasmFeatures::THREADS, "threads", "no -pthread and no shared memory"),
     (
         WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS),
         "exceptions",
@@ -40,8 +39,6 @@ const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
     ),
     (WasmFeatures::GC, "garbage collection", ""),
     (WasmFeatures::FUNCTION_REFERENCES, "typed function references", ""),
-    (WasmFeatures::MEMORY64, "64-bit memories", "a target for wasm32"),
-    (WasmFeatures::MULTI_MEMORY, "several memories", ""),
     (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
 ];
 

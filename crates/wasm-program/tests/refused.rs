@@ -15,10 +15,7 @@ fn refused_proposals_say_where() {
             Some("func[1]"),
             "SIMD (in function func[1] at",
         ),
-        ("(module (memory i64 1))", None, "64-bit memories (at offset 0x"),
-        ("(module (memory 1) (memory 1))", None, "several memories (at"),
         ("(module (tag))", None, "exceptions (at"),
-        ("(module (memory 1 1 shared))", None, "threads (at"),
         ("(module (type (struct)))", None, "garbage collection (at"),
         (
             "(module (global $a i32 (i32.const 1)) (global i32 (global.get $a)))",

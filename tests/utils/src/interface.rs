@@ -22,8 +22,8 @@ pub struct Interface {
     pub imported_modules: BTreeSet<String>,
     /// Exported functions by name, with their index.
     pub functions: BTreeMap<String, (u32, Function)>,
-    /// Names of exported memories.
-    pub memory_exports: Vec<String>,
+    /// Names of exported memories, with their index.
+    pub memory_exports: Vec<(String, u32)>,
     /// Names of exported globals and tables.
     pub data_exports: Vec<String>,
     /// Number of memories.
@@ -118,7 +118,7 @@ impl Reader {
     }
 
     fn memory(&mut self, memory: &wasmparser::MemoryType) {
-        let bytes = |pages: u64| pages << memory.page_size_log2.unwrap_or(16);
+        let bytes = |pages: u64| pages.saturating_mul(1 << memory.page_size_log2.unwrap_or(16));
         if self.interface.memories == 0 {
             self.interface.memory_bytes = [Some(bytes(memory.initial)), memory.maximum.map(bytes)];
         }
@@ -133,7 +133,7 @@ impl Reader {
                 let function = ty.cloned().unwrap_or_default();
                 self.interface.functions.insert(name, (export.index, function));
             }
-            ExternalKind::Memory => self.interface.memory_exports.push(name),
+            ExternalKind::Memory => self.interface.memory_exports.push((name, export.index)),
             ExternalKind::Global | ExternalKind::Table => {
                 if let (ExternalKind::Global, Some(&Some(value))) = (export.kind, self.globals.get(index)) {
                     self.interface.constant_globals.insert(name.clone(), value);

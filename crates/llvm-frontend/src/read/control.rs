@@ -10,7 +10,7 @@ use super::repr::{Repr, container};
 use crate::llvm::{self, Opcode};
 
 /// All trap codes, in declaration order: the operand of a trap call is a position here.
-const TRAP_CODES: [TrapCode; 9] = [
+const TRAP_CODES: [TrapCode; 12] = [
     TrapCode::Unreachable,
     TrapCode::MemoryOutOfBounds,
     TrapCode::TableOutOfBounds,
@@ -20,6 +20,9 @@ const TRAP_CODES: [TrapCode; 9] = [
     TrapCode::BadConversion,
     TrapCode::Float,
     TrapCode::Import,
+    TrapCode::UnalignedAtomic,
+    TrapCode::EndlessWait,
+    TrapCode::UnsharedWait,
 ];
 
 impl<'m> Reader<'_, '_, 'm> {

@@ -14,6 +14,7 @@
 //! Work is bounded by a constant times the size of the body: operators that move many values at once (calls and
 //! branches with long type lists) draw on a budget, and a body that exceeds it is refused.
 
+mod atomic;
 mod call;
 mod control;
 pub mod debug;
@@ -133,6 +134,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         let known = integer::translate(self, op)
             || locals::translate(self, op)
             || memory::translate(self, op)
+            || atomic::translate(self, op)
             || call::translate(self, op)?
             || wide::translate(self, op)
             || table::translate(self, op)

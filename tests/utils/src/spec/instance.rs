@@ -46,9 +46,6 @@ impl State {
         if is_linked {
             return Self::Skipped(Skip::Linking);
         }
-        if interface.memories > 1 {
-            return Self::Skipped(Skip::MultiMemory);
-        }
         let bytes = match spectest::with_real_limits(bytes) {
             Ok(bytes) => bytes,
             Err(error) => return Self::Failed(error.to_string()),

@@ -5,6 +5,7 @@ mod corpus;
 mod differential;
 mod fixtures;
 mod kernels;
+mod memories;
 mod options;
 mod relocations;
 mod spec;
