@@ -50,6 +50,10 @@ pub enum TrapCode {
     Float,
     /// A call to an import that is mapped to `trap`.
     Import,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where wasm requires another.
+    NullReference,
 }
 
 /// A branch target with the values of its parameters.

@@ -7,17 +7,21 @@
 //! Invariant: everything in a `ModuleInfo` is validated. Later stages index without checking and treat a
 //! malformed operator as a bug.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use wasmparser::types::Types;
 use wasmparser::{
     BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom,
-    Name, Operator, Parser, Payload, RefType, TypeRef, ValType, Validator, WasmFeatures,
+    AbstractHeapType, HeapType, Name, Operator, Parser, Payload, RefType, TableInit, TypeRef, ValType,
+    Validator, WasmFeatures,
 };
 
 use crate::error::Error;
 use crate::refused;
 
-/// A wasm value type.
+/// A wasm value type. References to functions are of one type here, whatever their function type is and whether they
+/// may be null: validation needs to know, translation doesn't.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are those of the specification")]
 pub enum ValueType {
@@ -27,6 +31,7 @@ pub enum ValueType {
     F64,
     FuncRef,
     ExternRef,
+    ExnRef,
 }
 
 /// A function type.
@@ -49,11 +54,24 @@ pub struct FunctionInfo {
     pub body: Range<usize>,
 }
 
+/// A tag: a kind of exception.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagInfo {
+    /// Import name, if it is imported.
+    pub import: Option<ssa::Import>,
+    /// Index of the function type whose parameters are the values of an exception.
+    pub ty: u32,
+}
+
 /// A table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableInfo {
     /// Import name, if it is imported.
     pub import: Option<ssa::Import>,
+    /// Type of the entries.
+    pub ty: ValueType,
+    /// Initial value of all entries.
+    pub init: ConstOp,
     /// Entries at start.
     pub min: u64,
     /// Maximum number of entries.
@@ -161,6 +179,7 @@ pub enum ExportKind {
     Table(u32),
     Memory(u32),
     Global(u32),
+    Tag(u32),
 }
 
 /// An export.
@@ -177,12 +196,16 @@ pub struct ExportInfo {
 pub struct ModuleInfo {
     /// Function types.
     pub types: Vec<FuncType>,
+    /// By type: the first type that is equal to it by the rules of wasm, where recursive groups are compared as a whole.
+    pub type_classes: Vec<u32>,
     /// Functions, imported ones first.
     pub functions: Vec<FunctionInfo>,
     /// Tables, imported ones first.
     pub tables: Vec<TableInfo>,
     /// Memories, imported ones first. The accepted proposals allow one.
     pub memories: Vec<MemoryInfo>,
+    /// Tags, imported ones first.
+    pub tags: Vec<TagInfo>,
     /// Globals, imported ones first.
     pub globals: Vec<GlobalInfo>,
     /// Exports.
@@ -212,11 +235,10 @@ impl ModuleInfo {
     ///
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
-    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide
-    /// arithmetic and custom page sizes.
+    /// than the accepted ones: WebAssembly 3.0 without vectors, several or 64-bit memories and garbage collection,
+    /// plus wide arithmetic, custom page sizes and the exceptions that compilers made before 3.0.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
-        let mut validator = Validator::new_with_features(features());
-        validator.validate_all(wasm).map_err(|refused| refused::error(wasm, &refused))?;
+        let types = validate(wasm)?;
         let mut info = Self::default();
         let mut parser = Parser::new(0);
         parser.set_features(features());
@@ -236,6 +258,9 @@ impl ModuleInfo {
         }
         let local = types_of_local_functions.into_iter().zip(bodies);
         info.functions.extend(local.map(|(ty, body)| FunctionInfo { ty, import: None, body }));
+        let mut first = BTreeMap::new();
+        let class = |index| *first.entry(types.as_ref().core_type_at_in_module(index)).or_insert(index);
+        info.type_classes = (0..info.types.len() as u32).map(class).collect();
         Ok(info)
     }
 
@@ -291,8 +316,8 @@ impl ModuleInfo {
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Error> {
         match payload {
             Payload::TypeSection(reader) => {
-                for ty in reader.into_iter_err_on_gc_types() {
-                    self.types.push(func_type(&ty?));
+                for group in reader {
+                    self.types.extend(group?.types().map(|ty| func_type(ty.unwrap_func())));
                 }
             }
             Payload::ImportSection(reader) => {
@@ -302,8 +327,17 @@ impl ModuleInfo {
             }
             Payload::TableSection(reader) => {
                 for table in reader {
-                    let ty = table?.ty;
-                    self.tables.push(TableInfo { import: None, min: ty.initial, max: ty.maximum });
+                    let table = table?;
+                    let init = match &table.init {
+                        TableInit::RefNull => ConstOp::RefNull,
+                        TableInit::Expr(init) => reference(init)?,
+                    };
+                    self.tables.push(TableInfo { init, ..table_info(None, table.ty) });
+                }
+            }
+            Payload::TagSection(reader) => {
+                for tag in reader {
+                    self.tags.push(TagInfo { import: None, ty: tag?.func_type_idx });
                 }
             }
             Payload::MemorySection(reader) => {
@@ -352,9 +386,7 @@ impl ModuleInfo {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.functions.push(FunctionInfo { ty, import: name, body: 0..0 });
             }
-            TypeRef::Table(ty) => {
-                self.tables.push(TableInfo { import: name, min: ty.initial, max: ty.maximum });
-            }
+            TypeRef::Table(ty) => self.tables.push(table_info(name, ty)),
             TypeRef::Memory(ty) => self.memories.push(memory_info(name, ty)),
             TypeRef::Global(ty) => self.globals.push(GlobalInfo {
                 import: name,
@@ -362,7 +394,7 @@ impl ModuleInfo {
                 mutable: ty.mutable,
                 init: Vec::new(),
             }),
-            TypeRef::Tag(_) => unreachable!("validation refuses tags"),
+            TypeRef::Tag(ty) => self.tags.push(TagInfo { import: name, ty: ty.func_type_idx }),
         }
     }
 
@@ -393,7 +425,19 @@ impl ModuleInfo {
     }
 }
 
-/// The accepted proposals.
+/// Validates a module. Its types are those of the result.
+///
+/// Of garbage collection only recursive groups of function types and constant expressions over all earlier globals are
+/// accepted. A module that is valid only with that proposal is searched for anything else of it.
+fn validate(wasm: &[u8]) -> Result<Types, Error> {
+    let with = |features| Validator::new_with_features(features).validate_all(wasm);
+    with(features().difference(WasmFeatures::GC)).or_else(|refused| {
+        let types = with(features()).map_err(|_| refused::error(wasm, &refused))?;
+        refused::collected(wasm).map_or(Ok(types), Err)
+    })
+}
+
+/// The accepted proposals. Of [`WasmFeatures::GC`] only parts are accepted.
 pub fn features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -406,6 +450,10 @@ pub fn features() -> WasmFeatures {
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::WIDE_ARITHMETIC
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::FUNCTION_REFERENCES
+        | WasmFeatures::GC
         | WasmFeatures::GC_TYPES
 }
 
@@ -416,15 +464,33 @@ pub fn value_type(ty: ValType) -> ValueType {
         ValType::I64 => ValueType::I64,
         ValType::F32 => ValueType::F32,
         ValType::F64 => ValueType::F64,
-        ValType::Ref(ty) if ty == RefType::EXTERNREF => ValueType::ExternRef,
-        ValType::Ref(_) => ValueType::FuncRef,
+        ValType::Ref(ty) => reference_type(ty),
         ValType::V128 => unreachable!("validation refuses vectors"),
+    }
+}
+
+fn reference_type(ty: RefType) -> ValueType {
+    use AbstractHeapType as Heap;
+    match ty.heap_type() {
+        HeapType::Abstract { ty: Heap::Extern | Heap::NoExtern, .. } => ValueType::ExternRef,
+        HeapType::Abstract { ty: Heap::Exn | Heap::NoExn, .. } => ValueType::ExnRef,
+        _ => ValueType::FuncRef,
     }
 }
 
 fn func_type(ty: &wasmparser::FuncType) -> FuncType {
     let convert = |list: &[ValType]| list.iter().map(|&ty| value_type(ty)).collect();
     FuncType { params: convert(ty.params()), results: convert(ty.results()) }
+}
+
+fn table_info(import: Option<ssa::Import>, ty: wasmparser::TableType) -> TableInfo {
+    TableInfo {
+        import,
+        ty: reference_type(ty.element_type),
+        init: ConstOp::RefNull,
+        min: ty.initial,
+        max: ty.maximum,
+    }
 }
 
 fn memory_info(import: Option<ssa::Import>, ty: wasmparser::MemoryType) -> MemoryInfo {
@@ -442,7 +508,7 @@ fn export_kind(kind: ExternalKind, index: u32) -> ExportKind {
         ExternalKind::Table => ExportKind::Table(index),
         ExternalKind::Memory => ExportKind::Memory(index),
         ExternalKind::Global => ExportKind::Global(index),
-        ExternalKind::Tag => unreachable!("validation refuses tags"),
+        ExternalKind::Tag => ExportKind::Tag(index),
     }
 }
 
@@ -471,13 +537,16 @@ fn element_info(element: wasmparser::Element<'_>) -> Result<ElementInfo, Error> 
         }
         ElementItems::Expressions(_, reader) => reader
             .into_iter()
-            .map(|expr| {
-                let ops = const_expr(&expr?)?;
-                Ok(*ops.last().expect("a validated expression has an operator"))
-            })
+            .map(|expr| reference(&expr?))
             .collect::<Result<_, Error>>()?,
     };
     Ok(ElementInfo { mode, items })
+}
+
+/// The operator of a constant expression that makes a reference: there is but one.
+fn reference(expr: &ConstExpr<'_>) -> Result<ConstOp, Error> {
+    let ops = const_expr(expr)?;
+    Ok(*ops.last().expect("a validated expression has an operator"))
 }
 
 fn const_expr(expr: &ConstExpr<'_>) -> Result<ConstExprOps, Error> {

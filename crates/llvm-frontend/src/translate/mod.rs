@@ -17,7 +17,9 @@
 mod call;
 mod control;
 pub mod debug;
+pub mod entry;
 pub mod env;
+mod exception;
 mod float;
 mod integer;
 mod ir;
@@ -25,6 +27,7 @@ mod libcall;
 mod locals;
 mod memory;
 mod operands;
+mod reference;
 pub mod soft_float;
 mod table;
 mod wide;
@@ -37,7 +40,7 @@ use wasm_program::module_info::ValueType;
 use wasm_program::program::Program;
 use wasmparser::Operator;
 
-use control::Frame;
+use control::{Frame, Label};
 use debug::Scope;
 use env::Env;
 use ir::Ir;
@@ -57,6 +60,8 @@ struct Translator<'e, 'ctx, 'p> {
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
+    /// The block that returns an exception, if something in the function throws it.
+    unwinding: Option<Label<'ctx>>,
     /// Whether the current operator can be executed; if not, no instruction may be appended.
     reachable: bool,
     /// Frames opened since the code became unreachable; they have no entry in `frames`.
@@ -87,6 +92,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         frames: Vec::new(),
         locals,
         trap_blocks: Vec::new(),
+        unwinding: None,
         reachable: true,
         skipped_frames: 0,
         offset: 0,
@@ -136,6 +142,8 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
             || call::translate(self, op)?
             || wide::translate(self, op)
             || table::translate(self, op)
+            || reference::translate(self, op)?
+            || exception::translate(self, op)?
             || float::translate(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }

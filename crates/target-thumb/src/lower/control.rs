@@ -41,6 +41,8 @@ pub const fn trap_number(code: TrapCode) -> u32 {
         TrapCode::BadConversion => 6,
         TrapCode::Float => 7,
         TrapCode::Import => 8,
+        TrapCode::Exception => 9,
+        TrapCode::NullReference => 10,
     }
 }
 
