@@ -1,8 +1,9 @@
 //! Finding garbage collection in a module.
 //!
-//! Validators know the proposal as a whole. Of it, recursive groups of function types and constant expressions over all
-//! earlier globals cost nothing here, and a reference that code can only hold is opaque like any other. What needs a
-//! collector or casts at run time are types with fields, declared subtypes, and the proposal's operators.
+//! Validators know the proposal as a whole. Of it, recursive groups of types and constant expressions over all earlier
+//! globals cost nothing here, and a reference that code can only hold is opaque like any other, whatever its type is.
+//! What needs a collector or casts at run time are the proposal's operators, and declared subtypes of function types, which
+//! indirect calls would have to compare.
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ConstExpr, ElementItems, Operator, Parser, Payload, TableInit,
@@ -68,13 +69,9 @@ fn in_types(types: TypeSectionReader<'_>) -> Found {
     for group in types.into_iter_with_offsets() {
         let (offset, group) = group?;
         for ty in group.types() {
-            match ty.composite_type.inner {
-                CompositeInnerType::Struct(_) => return Ok(Some((offset, "a struct type"))),
-                CompositeInnerType::Array(_) => return Ok(Some((offset, "an array type"))),
-                CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => {}
-            }
-            if !ty.supertype_idxs.is_empty() {
-                return Ok(Some((offset, "a declared subtype")));
+            let is_function = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
+            if is_function && !ty.supertype_idxs.is_empty() {
+                return Ok(Some((offset, "a declared subtype of a function type")));
             }
         }
     }

@@ -67,7 +67,8 @@ impl Facts {
         for export in &info.exports {
             match export.kind {
                 ExportKind::Func(function) => self.referenced[function as usize] = true,
-                ExportKind::Global(_) | ExportKind::Table(_) | ExportKind::Memory(_) | ExportKind::Tag(_) => {}
+                ExportKind::Global(_) | ExportKind::Table(_) | ExportKind::Memory(_) | ExportKind::Tag(_) => {
+                }
             }
         }
         if let Some(start) = info.start {

@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use wasmparser::types::Types;
 use wasmparser::{
-    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom,
-    AbstractHeapType, HeapType, Name, Operator, Parser, Payload, RefType, TableInit, TypeRef, ValType,
-    Validator, WasmFeatures,
+    AbstractHeapType, BinaryReader, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind,
+    ExternalKind, FunctionBody, HeapType, KnownCustom, Name, Operator, Parser, Payload, RefType, TableInit,
+    TypeRef, ValType, Validator, WasmFeatures,
 };
 
 use crate::error::Error;
@@ -317,7 +317,11 @@ impl ModuleInfo {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader {
-                    self.types.extend(group?.types().map(|ty| func_type(ty.unwrap_func())));
+                    self.types.extend(group?.types().map(|ty| match &ty.composite_type.inner {
+                        CompositeInnerType::Func(ty) => func_type(ty),
+                        // No operator can use it.
+                        _ => FuncType { params: Vec::new(), results: Vec::new() },
+                    }));
                 }
             }
             Payload::ImportSection(reader) => {
@@ -535,10 +539,9 @@ fn element_info(element: wasmparser::Element<'_>) -> Result<ElementInfo, Error> 
         ElementItems::Functions(reader) => {
             reader.into_iter().map(|f| Ok(ConstOp::RefFunc(f?))).collect::<Result<_, Error>>()?
         }
-        ElementItems::Expressions(_, reader) => reader
-            .into_iter()
-            .map(|expr| reference(&expr?))
-            .collect::<Result<_, Error>>()?,
+        ElementItems::Expressions(_, reader) => {
+            reader.into_iter().map(|expr| reference(&expr?)).collect::<Result<_, Error>>()?
+        }
     };
     Ok(ElementInfo { mode, items })
 }

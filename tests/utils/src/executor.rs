@@ -24,6 +24,10 @@ pub enum Trap {
     Conversion,
     /// A float operator that is compiled to a trap.
     Float,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where another is required.
+    NullReference,
 }
 
 impl Trap {
@@ -38,6 +42,8 @@ impl Trap {
             Self::Signature => &["indirect call type mismatch", "uninitialized element", "undefined element"],
             Self::Conversion => &["invalid conversion to integer"],
             Self::Float => &[],
+            Self::Exception => &["uncaught exception"],
+            Self::NullReference => &["null reference", "null function reference", "null exception reference"],
         };
         names.iter().any(|name| message.starts_with(name))
     }

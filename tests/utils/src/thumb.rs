@@ -300,6 +300,8 @@ pub(crate) fn trap(number: u8) -> Result<Trap> {
         5 => Trap::Signature,
         6 => Trap::Conversion,
         7 => Trap::Float,
+        9 => Trap::Exception,
+        10 => Trap::NullReference,
         other => bail!("trap {other}, which no module makes"),
     })
 }

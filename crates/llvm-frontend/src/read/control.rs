@@ -182,10 +182,8 @@ impl<'m> Reader<'_, '_, 'm> {
         }
         let value = self.one(code)?;
         let codes = if self.part.cx.all_traps { &TRAP_CODES[..] } else { &TRAP_CODES[..CORE_TRAP_CODES] };
-        let edges: Vec<BlockCall> = codes
-            .iter()
-            .map(|&code| BlockCall { block: self.trap_block(code), args: Vec::new() })
-            .collect();
+        let edges: Vec<BlockCall> =
+            codes.iter().map(|&code| BlockCall { block: self.trap_block(code), args: Vec::new() }).collect();
         let mut edges = edges.into_iter();
         let default = edges.next().expect("there are trap codes");
         self.terminate(InstData::Switch { ty: Type::I32, value, cases: (1..).zip(edges).collect(), default });

@@ -5,7 +5,9 @@
 
 use inkwell::AddressSpace;
 use inkwell::IntPredicate;
-use inkwell::values::{BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue};
+use inkwell::values::{
+    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue, PointerValue,
+};
 use ssa::{EntityId, TrapCode};
 use wasm_program::error::Error;
 use wasm_program::module_info::FuncType;
@@ -126,12 +128,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     }
 
     /// Pushes the results of a call. If it throws, the exception goes to its handler.
-    fn push_results(
-        &mut self,
-        call: CallSiteValue<'ctx>,
-        ty: &FuncType,
-        throws: bool,
-    ) -> Result<(), Error> {
+    fn push_results(&mut self, call: CallSiteValue<'ctx>, ty: &FuncType, throws: bool) -> Result<(), Error> {
         let Some(value) = call.try_as_basic_value().basic() else { return Ok(()) };
         let results = self.env.part_types(&ty.results).len();
         let thrown = if throws { self.program().exceptions.parts.len() } else { 0 };

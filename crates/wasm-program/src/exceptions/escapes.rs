@@ -53,12 +53,7 @@ struct Frame {
 ///
 /// # Errors
 /// None for a validated module.
-pub fn of_function(
-    info: &ModuleInfo,
-    wasm: &[u8],
-    function: u32,
-    numbers: &[u32],
-) -> Result<Escapes, Error> {
+pub fn of_function(info: &ModuleInfo, wasm: &[u8], function: u32, numbers: &[u32]) -> Result<Escapes, Error> {
     let mut walk = Walk { numbers, frames: vec![Frame::default()], escapes: Escapes::default() };
     for op in info.body(wasm, function).get_operators_reader()? {
         walk.operator(&op?);

@@ -51,6 +51,12 @@ impl Skip {
     ];
 }
 
+/// Files of WebAssembly 3.0 about types of functions.
+const NEWER_FILES: [&str; 4] = ["global.wast", "type-canon.wast", "type-equivalence.wast", "type-rec.wast"];
+
+/// The reason for a trap of an exception that nothing catches.
+const UNCAUGHT: &str = "uncaught exception";
+
 /// The outcome of the assertions of one file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
@@ -92,12 +98,19 @@ enum Verdict {
 /// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and four proposals without their 64-bit
 /// memories.
 pub fn files() -> Vec<TestFile<'static>> {
-    let proposals =
-        [Proposal::TailCall, Proposal::ExtendedConst, Proposal::WideArithmetic, Proposal::CustomPageSizes];
+    let proposals = [
+        Proposal::TailCall,
+        Proposal::ExtendedConst,
+        Proposal::WideArithmetic,
+        Proposal::CustomPageSizes,
+        Proposal::FunctionReferences,
+        Proposal::ExceptionHandling,
+    ];
     let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
+    let newer = spec(SpecVersion::V3).filter(|file| NEWER_FILES.contains(&file.name()));
     let proposals =
         proposals.into_iter().flat_map(proposal).filter(|file| !file.name().ends_with("_i64.wast"));
-    core.chain(proposals).collect()
+    core.chain(newer).chain(proposals).collect()
 }
 
 /// Runs every assertion of one file.
@@ -163,6 +176,7 @@ impl Run<'_> {
             WastDirective::Invoke(call) => Some(self.invoke(call, false, |outcome| outcome.returned(None))),
             WastDirective::AssertReturn { exec, results, .. } => Some(self.assert_return(exec, results)),
             WastDirective::AssertTrap { exec, message, .. } => Some(self.assert_trap(exec, message)),
+            WastDirective::AssertException { exec, .. } => Some(self.assert_trap(exec, UNCAUGHT)),
             WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, true, Outcome::exhausted)),
             other => Some(Verdict::Fail(format!("a directive this runner doesn't know: {other:?}"))),
         }
