@@ -146,7 +146,8 @@ fn build<T>(
     }
     progress::phase("optimise");
     classify::resolve(&module, program)?;
-    passes::run(&module, &program.options.target, program.options.level, content);
+    let throws = program.exceptions.throwing.contains(&true);
+    passes::run(&module, &program.options.target, program.options.level, content, throws);
     consume(&module)
 }
 

@@ -108,15 +108,15 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let results = std::mem::take(&mut self.stack);
             self.emit_return(results.parts());
         }
-        self.finish_unwinding();
+        self.finish_exit();
         self.locals.finish();
     }
 
     /// Appends a `ret` of the parts of all results, and of no exception.
     pub(super) fn emit_return(&mut self, results: &[BasicValueEnum<'ctx>]) {
         if self.program().exceptions.throwing[self.index as usize] {
-            let all = [results, &self.env.no_exception()].concat();
-            self.env.emit_return(&all);
+            let exit = self.exit(results, &self.env.no_exception());
+            self.ir().jump(exit);
         } else {
             self.env.emit_return(results);
         }

@@ -134,44 +134,69 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             // Nothing that may throw comes here.
             return Ok(self.trap_block(TrapCode::Exception));
         }
-        let from = self.ir().block();
-        if self.landing(at).is_none() {
-            let types = self.env.exception_types();
-            let block = self.ir().new_block();
-            self.ir().at_end(block);
-            let phis = types.into_iter().map(|ty| self.ir().phi(ty)).collect();
-            self.ir().at_end(from);
-            *self.landing(at) = Some(Label { block, phis });
+        let Some(at) = at else {
+            let results = self.env.part_types(&self.program().info.type_of(self.index).results);
+            let results: Vec<_> = results.into_iter().map(undefined).collect();
+            return Ok(self.exit(&results, exception));
+        };
+        if self.frames[at].landing.is_none() {
+            let landing = self.new_label(self.env.exception_types());
+            self.frames[at].landing = Some(landing);
         }
-        let landing = self.landing(at).as_ref().expect("it was just made");
-        for (phi, value) in landing.phis.iter().zip(exception) {
-            phi.add_incoming(&[(value, from)]);
-        }
+        let landing = self.frames[at].landing.as_ref().expect("it was just made");
+        self.pass_parts(landing, exception);
         Ok(landing.block)
     }
 
-    /// The landing of a frame, or of the function.
-    fn landing(&mut self, frame: Option<usize>) -> &mut Option<Label<'ctx>> {
-        match frame {
-            Some(at) => &mut self.frames[at].landing,
-            None => &mut self.unwinding,
+    /// The block that returns from a function that throws, for parts that come from the current block.
+    ///
+    /// There is one such block, with the parts in phis of their own. With more returns LLVM would join structs, and after
+    /// inlining not see that nothing is thrown.
+    pub(super) fn exit(
+        &mut self,
+        results: &[BasicValueEnum<'ctx>],
+        exception: &[BasicValueEnum<'ctx>],
+    ) -> BasicBlock<'ctx> {
+        if self.exit.is_none() {
+            let mut types = self.env.part_types(&self.program().info.type_of(self.index).results);
+            types.extend(self.env.exception_types());
+            self.exit = Some(self.new_label(types));
+        }
+        let exit = self.exit.as_ref().expect("it was just made");
+        self.pass_parts(exit, &[results, exception].concat());
+        exit.block
+    }
+
+    /// A new block with phis of these types.
+    fn new_label(&self, types: Vec<BasicTypeEnum<'ctx>>) -> Label<'ctx> {
+        let from = self.ir().block();
+        let block = self.ir().new_block();
+        self.ir().at_end(block);
+        let phis = types.into_iter().map(|ty| self.ir().phi(ty)).collect();
+        self.ir().at_end(from);
+        Label { block, phis }
+    }
+
+    /// Passes parts from the current block.
+    fn pass_parts(&self, label: &Label<'ctx>, parts: &[BasicValueEnum<'ctx>]) {
+        let from = self.ir().block();
+        for (phi, value) in label.phis.iter().zip(parts) {
+            phi.add_incoming(&[(value, from)]);
         }
     }
 
-    /// Moves to a landing; returns the exception there.
+    /// Moves to a block; returns the parts that are passed to it.
     fn land(&self, landing: &Label<'ctx>) -> Vec<BasicValueEnum<'ctx>> {
         self.ir().at_end(landing.block);
         landing.phis.iter().map(|phi| phi.as_basic_value()).collect()
     }
 
-    /// Ends the function for exceptions that nothing in it catches.
-    pub(super) fn finish_unwinding(&mut self) {
-        let Some(landing) = self.unwinding.take() else { return };
-        let exception = self.land(&landing);
-        let results = self.env.part_types(&self.program().info.type_of(self.index).results);
-        let results = results.into_iter().map(undefined);
-        let parts: Vec<_> = results.chain(exception).collect();
-        self.env.emit_return(&parts);
+    /// Ends a function that throws.
+    pub(super) fn finish_exit(&mut self) {
+        if let Some(exit) = self.exit.take() {
+            let parts = self.land(&exit);
+            self.env.emit_return(&parts);
+        }
     }
 
     /// `catch` or `catch_all` of a `try`: ends its body or its last handler.

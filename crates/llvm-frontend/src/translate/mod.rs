@@ -60,8 +60,8 @@ struct Translator<'e, 'ctx, 'p> {
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
-    /// The block that returns an exception, if something in the function throws it.
-    unwinding: Option<Label<'ctx>>,
+    /// The block that returns from a function that throws: results and exception.
+    exit: Option<Label<'ctx>>,
     /// Whether the current operator can be executed; if not, no instruction may be appended.
     reachable: bool,
     /// Frames opened since the code became unreachable; they have no entry in `frames`.
@@ -92,7 +92,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         frames: Vec::new(),
         locals,
         trap_blocks: Vec::new(),
-        unwinding: None,
+        exit: None,
         reachable: true,
         skipped_frames: 0,
         offset: 0,

@@ -10,6 +10,7 @@
 mod floats;
 mod instance;
 mod judge;
+mod linking;
 mod spectest;
 mod values;
 
@@ -188,7 +189,13 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Some(Verdict::Fail(format!("the module's text: {error}"))),
         };
-        let instance = Instance::new(self.executor, &bytes);
+        let mut instance = Instance::new(self.executor, &bytes);
+        let foreign = instance.foreign_imports().iter();
+        let modules = foreign.map(|name| Some(self.instances[*self.registered.get(name)?].bytes()));
+        let modules: Option<Vec<&[u8]>> = modules.collect();
+        if let Some(linked) = modules.and_then(|modules| linking::linked(&bytes, &modules)) {
+            instance = Instance::new(self.executor, &linked);
+        }
         self.taint_imported(&instance);
         let failure = instance.failure().map(Verdict::Fail);
         if let Some(name) = name {
