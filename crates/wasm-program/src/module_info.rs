@@ -435,8 +435,8 @@ impl ModuleInfo {
 /// accepted. A module that is valid only with that proposal is searched for anything else of it.
 fn validate(wasm: &[u8]) -> Result<Types, Error> {
     let with = |features| Validator::new_with_features(features).validate_all(wasm);
-    with(features().difference(WasmFeatures::GC)).or_else(|refused| {
-        let types = with(features()).map_err(|_| refused::error(wasm, &refused))?;
+    with(features().difference(WasmFeatures::GC)).or_else(|_| {
+        let types = with(features()).map_err(|refused| refused::error(wasm, &refused))?;
         refused::collected(wasm).map_or(Ok(types), Err)
     })
 }
