@@ -118,13 +118,7 @@ impl Pipelines {
 ///
 /// Most functions go through all pipelines. Inlining has a budget, see [`growth`]. A function that is too large for a
 /// pipeline, see [`limits`], is set aside and gets a shorter one at the end.
-pub fn run(
-    module: &Module<'_>,
-    target: &TargetDescription,
-    level: OptLevel,
-    content: Content,
-    throws: bool,
-) {
+pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, content: Content, throws: bool) {
     let target_machine = target_machine(target);
     module.set_triple(&TargetTriple::create(target.triple));
     match target.data_layout {

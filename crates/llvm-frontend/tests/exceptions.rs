@@ -102,7 +102,10 @@ fn calls_of_null_trap() {
         (if (i32.eq (local.get 0) (i32.const 8)) (then (call_indirect $any (type $a) (i32.const 0))))
         (if (i32.eqz (local.get 0)) (then (return_call_ref $unary (i32.const 5) (table.get $typed (i32.const 0)))))
         (call_ref $unary (i32.add (local.get 0) (global.get $second)) (table.get $filled (i32.const 2)))))";
-    check(text, &[(4, Ok(14)), (0, Err(TrapCode::NullReference)), (8, Ok(22)), (9, Err(TrapCode::BadSignature))]);
+    check(
+        text,
+        &[(4, Ok(14)), (0, Err(TrapCode::NullReference)), (8, Ok(22)), (9, Err(TrapCode::BadSignature))],
+    );
 }
 
 #[test]
@@ -110,7 +113,11 @@ fn functions_that_throw_nothing_keep_their_results() {
     let text = "(module (tag $t) (func $f (export \"f\") (param i32) (result i32)
       (block $caught (try_table (catch_all $caught) (throw $t))) (local.get 0)))";
     let module = compile_text(text, &options(OptLevel::O0)).unwrap();
-    assert_eq!(module.signatures.values().map(|sig| sig.results.len()).max(), Some(4), "those of the runtime alone");
+    assert_eq!(
+        module.signatures.values().map(|sig| sig.results.len()).max(),
+        Some(4),
+        "those of the runtime alone"
+    );
     assert!(module.functions.values().flatten().count() == 1);
 }
 

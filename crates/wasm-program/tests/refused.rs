@@ -24,7 +24,11 @@ fn refused_proposals_say_where() {
             "garbage collection; without it: a compiler to linear memory; those of Kotlin",
         ),
         ("(module (type $f (sub (func))) (type (sub $f (func))))", None, "garbage collection"),
-        ("(module (type $s (array i8)) (global (ref $s) (array.new_fixed $s 0)))", None, "garbage collection"),
+        (
+            "(module (type $s (array i8)) (global (ref $s) (array.new_fixed $s 0)))",
+            None,
+            "garbage collection",
+        ),
         ("(module (type $f (func)) (type (cont $f)))", None, "stack switching (at"),
         (
             "(module (type $s (struct)) (memory i64 1) (func $new (drop (struct.new $s))))",
