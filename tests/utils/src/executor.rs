@@ -28,6 +28,10 @@ pub enum Trap {
     Unaligned,
     /// An atomic wait on a memory that is not shared, or one that would never end.
     Wait,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where another is required.
+    NullReference,
 }
 
 impl Trap {
@@ -44,6 +48,8 @@ impl Trap {
             Self::Float => &[],
             Self::Unaligned => &["unaligned atomic"],
             Self::Wait => &["expected shared memory"],
+            Self::Exception => &["uncaught exception"],
+            Self::NullReference => &["null reference", "null function reference", "null exception reference"],
         };
         names.iter().any(|name| message.starts_with(name))
     }

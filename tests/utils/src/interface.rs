@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::{ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
+use wasmparser::{CompositeInnerType, ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
 
 /// Types of a function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -61,10 +61,16 @@ impl Reader {
     fn payload(&mut self, payload: Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    let ty = ty?;
-                    let (params, results) = (ty.params().to_vec(), ty.results().to_vec());
-                    self.types.push(Function { params, results });
+                for group in section {
+                    for ty in group?.types() {
+                        let function = match &ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => {
+                                Function { params: ty.params().to_vec(), results: ty.results().to_vec() }
+                            }
+                            _ => Function::default(),
+                        };
+                        self.types.push(function);
+                    }
                 }
             }
             Payload::ImportSection(section) => {

@@ -306,6 +306,8 @@ pub(crate) fn trap(number: u8) -> Result<Trap> {
         7 => Trap::Float,
         9 => Trap::Unaligned,
         10 | 11 => Trap::Wait,
+        12 => Trap::Exception,
+        13 => Trap::NullReference,
         other => bail!("trap {other}, which no module makes"),
     })
 }

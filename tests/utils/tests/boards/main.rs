@@ -3,6 +3,7 @@
 mod aapcs;
 mod corpus;
 mod differential;
+mod exceptions;
 mod fixtures;
 mod kernels;
 mod memories;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod differential;
+mod exceptions;
 mod gas;
 mod kernels;
 mod memories;
