@@ -25,6 +25,7 @@ pub enum ValueType {
     I64,
     F32,
     F64,
+    V128,
     FuncRef,
     ExternRef,
 }
@@ -100,6 +101,7 @@ pub enum ConstOp {
     I64Const(i64),
     F32Const(u32),
     F64Const(u64),
+    V128Const(u128),
     GlobalGet(u32),
     RefNull,
     RefFunc(u32),
@@ -212,7 +214,7 @@ impl ModuleInfo {
     ///
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
-    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide
+    /// than the accepted ones: WebAssembly 2.0, plus relaxed vectors, tail calls, extended constant expressions, wide
     /// arithmetic and custom page sizes.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
         let mut validator = Validator::new_with_features(features());
@@ -401,6 +403,8 @@ pub fn features() -> WasmFeatures {
         | WasmFeatures::REFERENCE_TYPES
         | WasmFeatures::MULTI_VALUE
         | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::SIMD
+        | WasmFeatures::RELAXED_SIMD
         | WasmFeatures::TAIL_CALL
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
@@ -418,7 +422,7 @@ pub fn value_type(ty: ValType) -> ValueType {
         ValType::F64 => ValueType::F64,
         ValType::Ref(ty) if ty == RefType::EXTERNREF => ValueType::ExternRef,
         ValType::Ref(_) => ValueType::FuncRef,
-        ValType::V128 => unreachable!("validation refuses vectors"),
+        ValType::V128 => ValueType::V128,
     }
 }
 
@@ -488,6 +492,7 @@ fn const_expr(expr: &ConstExpr<'_>) -> Result<ConstExprOps, Error> {
             Operator::I64Const { value } => ConstOp::I64Const(value),
             Operator::F32Const { value } => ConstOp::F32Const(value.bits()),
             Operator::F64Const { value } => ConstOp::F64Const(value.bits()),
+            Operator::V128Const { value } => ConstOp::V128Const(u128::from_le_bytes(*value.bytes())),
             Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
             Operator::RefNull { .. } => ConstOp::RefNull,
             Operator::RefFunc { function_index } => ConstOp::RefFunc(function_index),

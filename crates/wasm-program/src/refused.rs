@@ -29,9 +29,7 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
 }
 
 /// Proposals that are not accepted, with the way to build modules without them.
-const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
-    (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
-    (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
+const PROPOSALS: [(WasmFeatures, &str, &str); 7] = [
     (WasmFeatures::THREADS, "threads", "no -pthread and no shared memory"),
     (
         WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS),

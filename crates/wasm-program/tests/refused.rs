@@ -5,16 +5,8 @@ use wasm_program::{Error, ModuleInfo};
 #[test]
 fn refused_proposals_say_where() {
     for (text, name, needed) in [
-        (
-            "(module (func $lanes (drop (v128.const i64x2 0 0))))",
-            Some("lanes"),
-            "SIMD (in function lanes at offset 0x",
-        ),
-        (
-            "(module (func) (func (drop (v128.const i64x2 0 0))))",
-            Some("func[1]"),
-            "SIMD (in function func[1] at",
-        ),
+        ("(module (func $fence (atomic.fence)))", Some("fence"), "threads (in function fence at offset 0x"),
+        ("(module (func) (func (atomic.fence)))", Some("func[1]"), "threads (in function func[1] at"),
         ("(module (memory i64 1))", None, "64-bit memories (at offset 0x"),
         ("(module (memory 1) (memory 1))", None, "several memories (at"),
         ("(module (tag))", None, "exceptions (at"),
@@ -25,11 +17,7 @@ fn refused_proposals_say_where() {
             None,
             "constant expressions that read globals of the module, not only imported ones (at",
         ),
-        (
-            "(module (tag) (memory i64 1 1 shared) (func (drop (v128.const i64x2 0 0)) (try_table)))",
-            None,
-            "SIMD (in function func[0] at offset 0x22",
-        ),
+        ("(module (tag) (memory i64 1 1 shared) (func (try_table)))", None, "exceptions (at offset 0x"),
     ] {
         let wasm = wat::parse_str(text).expect("the text is well-formed");
         let error = ModuleInfo::parse(&wasm).unwrap_err();

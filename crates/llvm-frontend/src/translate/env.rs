@@ -88,7 +88,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
 
     /// The parts of a wasm value.
     pub fn parts(&self, ty: ValueType) -> &'static [Type] {
-        lower_type(ty, self.program.options.floats)
+        lower_type(ty, self.program.options)
     }
 
     /// The LLVM type of a part of a wasm value.

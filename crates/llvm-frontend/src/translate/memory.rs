@@ -44,7 +44,7 @@ enum Extend {
 
 /// The kind of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub(super) enum Access {
     Load,
     Store,
 }
@@ -53,9 +53,12 @@ enum Access {
 /// offset would have wrapped, which is out of bounds.
 const MAX_ARGUMENT_OFFSET: u64 = 0xf000_0000;
 
+/// Bytes of the longest access of a scalar. The arguments have a limit for each length up to this.
+const LONGEST_SCALAR: u64 = 8;
+
 /// The destination of an access.
 #[derive(Clone, Copy)]
-struct Destination<'ctx> {
+pub(super) struct Destination<'ctx> {
     pointer: PointerValue<'ctx>,
     /// Whether it is a fixed address of the machine outside of static data.
     is_device: bool,
@@ -125,7 +128,19 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.store_to(to, value.into());
     }
 
-    fn load_from(&mut self, to: Destination<'ctx>, ty: BasicTypeEnum<'ctx>) -> BasicValueEnum<'ctx> {
+    /// The destination `bytes` bytes after another.
+    pub(super) fn destination_after(&self, to: Destination<'ctx>, bytes: u32) -> Destination<'ctx> {
+        match bytes {
+            0 => to,
+            _ => Destination { pointer: self.ir().offset_bytes(to.pointer, self.ir().c32(bytes)), ..to },
+        }
+    }
+
+    pub(super) fn load_from(
+        &mut self,
+        to: Destination<'ctx>,
+        ty: BasicTypeEnum<'ctx>,
+    ) -> BasicValueEnum<'ctx> {
         let value = self.ir().load(Space::Memory, ty, to.pointer, 1);
         if to.is_device {
             let inst = value.as_instruction_value().expect("a load is an instruction");
@@ -134,7 +149,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         value
     }
 
-    fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
+    pub(super) fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
         let inst = self.ir().store(Space::Memory, to.pointer, value, 1);
         if to.is_device {
             inst.set_volatile(true).expect("stores can be volatile");
@@ -142,7 +157,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Pops an address, checks it if the options ask for it, and returns the destination of `bytes` bytes.
-    fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Destination<'ctx> {
+    pub(super) fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Destination<'ctx> {
         let address = self.pop_int();
         match self.program().options.bounds {
             Bounds::Guard => {}
@@ -191,6 +206,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let reads_arguments = self.reads_arguments(memory_of(memarg));
         if access == Access::Store || !reads_arguments || offset >= MAX_ARGUMENT_OFFSET {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+        }
+        if u64::from(bytes) > LONGEST_SCALAR {
+            let start = self.ir().add(address, self.ir().c32(offset as u32));
+            let check = self.env.range_in_arguments_function();
+            return self.trap_unless_argument(outside, check, &[start, self.ir().c32(bytes)]);
         }
         let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
         let check = self.env.in_arguments_function();

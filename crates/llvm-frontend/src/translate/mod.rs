@@ -25,6 +25,7 @@ mod libcall;
 mod locals;
 mod memory;
 mod operands;
+mod simd;
 pub mod soft_float;
 mod table;
 mod wide;
@@ -43,6 +44,7 @@ use env::Env;
 use ir::Ir;
 use locals::Locals;
 use operands::Operands;
+use simd::Plan;
 
 /// Values that the operators of any function may move, whatever its size.
 const BASE_BUDGET: usize = 1 << 20;
@@ -64,6 +66,8 @@ struct Translator<'e, 'ctx, 'p> {
     /// Byte offset of the current operator in the input.
     offset: usize,
     budget: usize,
+    /// The words of vectors.
+    plan: Plan,
     /// The corresponding function of the source, if it is known.
     scope: Option<Scope<'ctx>>,
 }
@@ -77,7 +81,8 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     progress::function(&program.info.function_name(index), "translate");
     let body = program.info.body(program.wasm, index);
     let function = env.function(index);
-    let locals = Locals::new(env, index, function, &body)?;
+    let plan = Plan::new(env, index, &body)?;
+    let locals = Locals::new(env, index, function, &body, &plan)?;
     let budget = BASE_BUDGET + BUDGET_PER_BYTE * program.info.functions[index as usize].body.len();
     let scope = env.open_scope(index, function);
     let mut translator = Translator {
@@ -91,6 +96,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         skipped_frames: 0,
         offset: 0,
         budget,
+        plan,
         scope,
     };
     if let Some(libcall) = program.libcalls[index as usize]
@@ -136,6 +142,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
             || call::translate(self, op)?
             || wide::translate(self, op)
             || table::translate(self, op)
+            || simd::translate(self, op)
             || float::translate(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }

@@ -2,6 +2,8 @@
 
 use wasmparser::{BlockType, ContType, FrameKind, MemArg, ModuleArity, Operator, RefType, SubType};
 
+use crate::vectors;
+
 /// Whether an operator compares two integers.
 pub fn is_comparison(op: &Operator<'_>) -> bool {
     use Operator as Op;
@@ -158,6 +160,6 @@ pub fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
         | Op::F64Load { memarg }
         | Op::I64Store { memarg }
         | Op::F64Store { memarg } => access(memarg, 8),
-        _ => None,
+        _ => vectors::memory_access(op).and_then(|(memarg, bytes)| access(memarg, bytes)),
     }
 }

@@ -89,15 +89,20 @@ enum Verdict {
     Fail(String),
 }
 
-/// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and four proposals without their 64-bit
+/// The files of the suite that are in scope: WebAssembly 2.0 with SIMD, and five proposals without their 64-bit
 /// memories.
 pub fn files() -> Vec<TestFile<'static>> {
-    let proposals =
-        [Proposal::TailCall, Proposal::ExtendedConst, Proposal::WideArithmetic, Proposal::CustomPageSizes];
-    let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
+    let proposals = [
+        Proposal::Simd,
+        Proposal::RelaxedSimd,
+        Proposal::TailCall,
+        Proposal::ExtendedConst,
+        Proposal::WideArithmetic,
+        Proposal::CustomPageSizes,
+    ];
     let proposals =
         proposals.into_iter().flat_map(proposal).filter(|file| !file.name().ends_with("_i64.wast"));
-    core.chain(proposals).collect()
+    spec(SpecVersion::V2).chain(proposals).collect()
 }
 
 /// Runs every assertion of one file.
