@@ -58,6 +58,11 @@ pub fn is_vector(op: &Operator<'_>) -> bool {
     parts(op).is_some()
 }
 
+/// Whether the last immediate of an operator is a lane, of one byte.
+pub fn has_lane(op: &Operator<'_>) -> bool {
+    parts(op).is_some_and(|(_, operation)| operation.contains("_lane"))
+}
+
 /// The operand and width in bytes of an operator that accesses memory.
 pub fn memory_access(op: &Operator<'_>) -> Option<(MemArg, u32)> {
     use Operator as Op;

@@ -128,12 +128,31 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.store_to(to, value.into());
     }
 
-    /// The destination `bytes` bytes after another.
-    pub(super) fn destination_after(&self, to: Destination<'ctx>, bytes: u32) -> Destination<'ctx> {
-        match bytes {
-            0 => to,
-            _ => Destination { pointer: self.ir().offset_bytes(to.pointer, self.ir().c32(bytes)), ..to },
+    /// The destinations of an access of `bytes` bytes that is made in words of `size` bytes. It is checked as a whole; an
+    /// address that is masked is masked for each word.
+    pub(super) fn destinations(
+        &mut self,
+        memarg: MemArg,
+        size: u32,
+        bytes: u32,
+        access: Access,
+    ) -> Vec<Destination<'ctx>> {
+        let words = (0..bytes).step_by(size as usize);
+        if self.program().options.bounds == Bounds::Mask {
+            let address = self.pop_int();
+            let masked = words.map(|at| {
+                let offset = (memarg.offset as u32).wrapping_add(at);
+                let pointer = self.masked_pointer(memory_of(memarg), address, offset);
+                Destination { pointer, is_device: false }
+            });
+            return masked.collect();
         }
+        let first = self.access(memarg, bytes, access);
+        let after = |at| match at {
+            0 => first,
+            _ => Destination { pointer: self.ir().offset_bytes(first.pointer, self.ir().c32(at)), ..first },
+        };
+        words.map(after).collect()
     }
 
     pub(super) fn load_from(

@@ -14,6 +14,7 @@ use super::operators::{
 use super::value::{Known, LEAST_BOUND, Place, Traits, is_alignment};
 use crate::libcalls::{Libcall, Operation};
 use crate::module_info::{ConstOp, FuncType};
+use crate::vectors;
 
 /// Frames above this size are not moved to the machine stack.
 const MAX_FRAME: i64 = 1 << 28;
@@ -179,6 +180,13 @@ impl Analysis<'_> {
             match (op, place) {
                 (Operator::I32Store { .. }, Some(place)) => self.fill_slot(place, traits),
                 (Operator::I32Load { .. }, Some(place)) => result = self.slot(place),
+                (Operator::V128Store { .. }, Some(place)) => {
+                    words_of_vector(place).for_each(|place| self.fill_slot(place, traits));
+                }
+                (Operator::V128Load { .. }, Some(place)) => {
+                    let words = words_of_vector(place).map(|place| self.traits(self.slot(place)));
+                    result = Known::Unknown(words.fold(Traits::ADDRESS, |all, word| all | word));
+                }
                 _ if is_narrow_load(op) => {
                     result = Known::Unknown(Traits::NUMBER | Traits::CHARACTER);
                 }
@@ -630,6 +638,13 @@ impl Analysis<'_> {
     fn give(&mut self, sink: Sink, traits: Traits) {
         *self.effects.gives.entry(sink).or_default() |= traits.outside();
     }
+}
+
+/// The words of a vector at a place.
+fn words_of_vector(place: Place) -> impl Iterator<Item = Place> {
+    (0..vectors::BYTES as i32)
+        .step_by(4)
+        .map(move |at| Place { offset: place.offset.wrapping_add(at), ..place })
 }
 
 /// The traits of a sum: of two addresses at most one is the address, the other is a distance.

@@ -71,21 +71,16 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pops an address and loads `bytes` bytes as words of `size` bytes.
     fn load_words(&mut self, memarg: MemArg, size: u32, bytes: u32) -> Vec<IntValue<'ctx>> {
-        let to = self.access(memarg, bytes, Access::Load);
         let ty = int(self.ir(), size * 8).into();
-        let words = (0..bytes).step_by(size as usize).map(|at| {
-            let to = self.destination_after(to, at);
-            self.load_from(to, ty).into_int_value()
-        });
-        words.collect()
+        let words = self.destinations(memarg, size, bytes, Access::Load).into_iter();
+        words.map(|to| self.load_from(to, ty).into_int_value()).collect()
     }
 
     /// Pops an address and stores words of one width.
     fn store_words(&mut self, memarg: MemArg, words: &[IntValue<'ctx>]) {
         let size = words[0].get_type().get_bit_width() / 8;
-        let to = self.access(memarg, size * words.len() as u32, Access::Store);
-        for (n, &word) in words.iter().enumerate().rev() {
-            let to = self.destination_after(to, n as u32 * size);
+        let to = self.destinations(memarg, size, size * words.len() as u32, Access::Store);
+        for (to, &word) in to.into_iter().zip(words).rev() {
             self.store_to(to, word.into());
         }
     }
