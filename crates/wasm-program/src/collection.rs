@@ -7,15 +7,13 @@
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ConstExpr, ElementItems, Operator, Parser, Payload, TableInit,
-    TypeSectionReader,
+    TypeSectionReader, WasmFeatures,
 };
-
-use crate::module_info::features;
 
 /// The first use of garbage collection in a module that is valid with that proposal: its offset, and what it is.
 pub fn first_use(wasm: &[u8]) -> Option<(u64, &'static str)> {
     let mut parser = Parser::new(0);
-    parser.set_features(features());
+    parser.set_features(WasmFeatures::all());
     let payloads = parser.parse_all(wasm).map_while(Result::ok);
     payloads.into_iter().find_map(|payload| in_section(payload).ok().flatten())
 }

@@ -25,6 +25,7 @@ pub mod shadow_stack;
 pub mod statics;
 pub mod survey;
 
+pub mod lowering;
 pub mod memories;
 pub mod names;
 pub mod program;

@@ -337,11 +337,7 @@ impl ModuleInfo {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader {
-                    self.types.extend(group?.types().map(|ty| match &ty.composite_type.inner {
-                        CompositeInnerType::Func(ty) => func_type(ty),
-                        // No operator can use it.
-                        _ => FuncType { params: Vec::new(), results: Vec::new() },
-                    }));
+                    self.types.extend(group?.types().map(declared_type));
                 }
             }
             Payload::ImportSection(reader) => {
@@ -351,18 +347,12 @@ impl ModuleInfo {
             }
             Payload::TableSection(reader) => {
                 for table in reader {
-                    let table = table?;
-                    let init = match &table.init {
-                        TableInit::RefNull => ConstOp::RefNull,
-                        TableInit::Expr(init) => reference(init)?,
-                    };
-                    self.tables.push(TableInfo { init, ..table_info(None, table.ty) });
+                    self.tables.push(defined_table(&table?)?);
                 }
             }
             Payload::TagSection(reader) => {
-                for tag in reader {
-                    self.tags.push(TagInfo { import: None, ty: tag?.func_type_idx });
-                }
+                let tag = |ty: wasmparser::TagType| TagInfo { import: None, ty: ty.func_type_idx };
+                self.tags.extend(reader.into_iter().map(|ty| ty.map(tag)).collect::<Result<Vec<_>, _>>()?);
             }
             Payload::MemorySection(reader) => {
                 for ty in reader {
@@ -507,9 +497,25 @@ fn reference_type(ty: RefType) -> ValueType {
     }
 }
 
+/// A declared type. No operator can use one that isn't a function type.
+fn declared_type(ty: &wasmparser::SubType) -> FuncType {
+    match &ty.composite_type.inner {
+        CompositeInnerType::Func(ty) => func_type(ty),
+        _ => FuncType { params: Vec::new(), results: Vec::new() },
+    }
+}
+
 fn func_type(ty: &wasmparser::FuncType) -> FuncType {
     let convert = |list: &[ValType]| list.iter().map(|&ty| value_type(ty)).collect();
     FuncType { params: convert(ty.params()), results: convert(ty.results()) }
+}
+
+fn defined_table(table: &wasmparser::Table<'_>) -> Result<TableInfo, Error> {
+    let init = match &table.init {
+        TableInit::RefNull => ConstOp::RefNull,
+        TableInit::Expr(init) => reference(init)?,
+    };
+    Ok(TableInfo { init, ..table_info(None, table.ty) })
 }
 
 fn table_info(import: Option<ssa::Import>, ty: wasmparser::TableType) -> TableInfo {

@@ -8,13 +8,15 @@
 //! Signatures are numbered per distinct *wasm* type, so that `call_indirect` distinguishes types that differ in
 //! wasm but are equal after lowering (an `externref` and an `i64`).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod entries;
+
+use std::collections::BTreeMap;
 
 use runtime::float::routines::{Routine, bits_of};
 use runtime::llvm::HELPERS;
 use ssa::{
-    DataId, DataKind, DataObject, EntityId, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory,
-    Relocation, Segment, SigId, Signature, StoredAddress, Type,
+    DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory, Relocation,
+    Segment, SigId, Signature, StoredAddress, Type,
 };
 
 use crate::dwarf::SourceMap;
@@ -22,6 +24,7 @@ use crate::error::Error;
 use crate::exceptions::ExceptionPlan;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
+use crate::lowering::Lowering;
 use crate::memories::MemoryPlan;
 use crate::module_info::{
     ConstOp, ExportInfo, ExportKind, GlobalInfo, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
@@ -31,7 +34,7 @@ use crate::options::{Bounds, ConstValue, Floats, Options};
 use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
-use crate::types::{Lowering, layout};
+use crate::types::layout;
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -204,58 +207,6 @@ impl<'a> Program<'a> {
         self.declare_thunks();
         self.declare_runtime();
         self.declare_float_routines();
-    }
-
-    /// The signature of a function. Where only direct calls reach it, it may differ from that of its type.
-    fn signature_of(&mut self, function: u32) -> SigId {
-        let ty = self.info.functions[function as usize].ty;
-        let throws = self.exceptions.throwing[function as usize];
-        if throws == self.exceptions.is_throwing_type(self.info, ty) {
-            return self.signatures[ty as usize];
-        }
-        self.intern(self.lowering().signature(self.info.type_of(function), throws))
-    }
-
-    /// Declares the functions that the outside calls in place of those that may throw.
-    fn declare_entries(&mut self) {
-        let exported = self.info.exports.iter().filter_map(|export| match export.kind {
-            ExportKind::Func(function) => Some(function),
-            _ => None,
-        });
-        let entered = exported.chain(self.info.start);
-        let entered: BTreeSet<u32> =
-            entered.filter(|&function| self.exceptions.throwing[function as usize]).collect();
-        for function in entered {
-            let sig = self.intern(self.lowering().signature(self.info.type_of(function), false));
-            let name = format!("{}.entry", self.module.decls[FuncId::new(function as usize)].name);
-            let id = self.add_function(FuncDecl { name, sig, kind: FuncKind::Local });
-            self.names.add_callee(names::entry_symbol(function), Callee::Function(id));
-            self.entries.insert(function, id);
-        }
-    }
-
-    /// Declares the functions that references to imports refer to where functions of that type may throw.
-    fn declare_thunks(&mut self) {
-        for (function, declared) in (0u32..).zip(&self.info.functions) {
-            if self.exceptions.needs_thunk(self.info, function) {
-                let sig = self.signatures[declared.ty as usize];
-                let name = format!("{}.reference", self.module.decls[FuncId::new(function as usize)].name);
-                let id = self.add_function(FuncDecl { name, sig, kind: FuncKind::Local });
-                self.names.add_callee(names::thunk_symbol(function), Callee::Function(id));
-                self.names.add_callee(names::ref_func_symbol(function), Callee::FuncRef(id));
-                self.thunks.insert(function, id);
-            }
-        }
-    }
-
-    /// The function that the outside enters for a function.
-    fn entry(&self, function: u32) -> FuncId {
-        self.entries.get(&function).copied().unwrap_or_else(|| FuncId::new(function as usize))
-    }
-
-    /// The function that references to a function refer to.
-    fn referent(&self, function: u32) -> FuncId {
-        self.thunks.get(&function).copied().unwrap_or_else(|| FuncId::new(function as usize))
     }
 
     /// The representation of values.

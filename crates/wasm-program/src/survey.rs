@@ -286,9 +286,7 @@ impl Flow {
             _ if opens(op) && !self.live => self.skipped += 1,
             Operator::TryTable { try_table } => {
                 // Exceptions lead to the frames around this one.
-                for &depth in &labels(try_table) {
-                    self.branch(depth);
-                }
+                labels(try_table).into_iter().for_each(|depth| self.branch(depth));
                 self.frames.push(Frame::default());
             }
             _ if opens(op) => {

@@ -52,6 +52,8 @@ pub struct Frame<'ctx> {
     /// Height of the operand stack below the frame's parameters.
     pub height: usize,
     label: Option<Label<'ctx>>,
+    /// The innermost frame outside that has handlers for exceptions in this one.
+    pub handler_outside: Option<usize>,
     /// The block for exceptions that are thrown in the frame, if it may have handlers and there are any.
     pub landing: Option<Label<'ctx>>,
 }
@@ -98,8 +100,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn open_function(&mut self) {
         let results = self.program().info.type_of(self.index).results.clone();
         let label_arity = results.len();
-        let kind = Kind::Block;
-        self.frames.push(Frame { kind, label_arity, results, height: 0, label: None, landing: None });
+        self.push_frame(Kind::Block, label_arity, results, 0);
     }
 
     /// Ends the function: the last `end` left the results on the stack.
@@ -145,8 +146,14 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let kind = kind(self, params);
         let height = self.stack.len() - params;
         let label_arity = results.len();
-        self.frames.push(Frame { kind, label_arity, results, height, label: None, landing: None });
+        self.push_frame(kind, label_arity, results, height);
         Ok(())
+    }
+
+    fn push_frame(&mut self, kind: Kind<'ctx>, label_arity: usize, results: Vec<ValueType>, height: usize) {
+        let handler_outside = self.handling_frame(self.frames.len());
+        let (label, landing) = (None, None);
+        self.frames.push(Frame { kind, label_arity, results, height, label, handler_outside, landing });
     }
 
     fn open_loop(&mut self, ty: BlockType) -> Result<(), Error> {

@@ -121,6 +121,16 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         Ok(())
     }
 
+    /// The frame with handlers for exceptions that are thrown in the frames before `below`.
+    pub(super) fn handling_frame(&self, below: usize) -> Option<usize> {
+        let innermost = below.checked_sub(1)?;
+        let frame = &self.frames[innermost];
+        match frame.kind {
+            Kind::Try | Kind::TryTable(_) => Some(innermost),
+            _ => frame.handler_outside,
+        }
+    }
+
     /// The block for an exception that comes from the current block, thrown in the frames before `below`. Passes it there.
     fn handler(
         &mut self,
@@ -128,8 +138,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         exception: &[BasicValueEnum<'ctx>],
     ) -> Result<BasicBlock<'ctx>, Error> {
         self.spend(exception.len())?;
-        let has_handlers = |frame: &super::Frame<'_>| matches!(frame.kind, Kind::Try | Kind::TryTable(_));
-        let at = self.frames[..below].iter().rposition(has_handlers);
+        let at = self.handling_frame(below);
         if at.is_none() && !self.program().exceptions.throwing[self.index as usize] {
             // Nothing that may throw comes here.
             return Ok(self.trap_block(TrapCode::Exception));

@@ -1,6 +1,6 @@
 //! The operand stack.
 //!
-//! An operand is a wasm value: one or more parts ([`wasm_program::types::lower_type`]), which lie next to each other. Heights
+//! An operand is a wasm value: one or more parts ([`wasm_program::lowering`]), which lie next to each other. Heights
 //! and counts are in operands, as in wasm. The parts of several operands in a row are one slice, so blocks, calls and
 //! returns pass parts without looking at operands.
 

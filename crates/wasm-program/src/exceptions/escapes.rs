@@ -54,7 +54,8 @@ struct Frame {
 /// # Errors
 /// None for a validated module.
 pub fn of_function(info: &ModuleInfo, wasm: &[u8], function: u32, numbers: &[u32]) -> Result<Escapes, Error> {
-    let mut walk = Walk { numbers, frames: vec![Frame::default()], escapes: Escapes::default() };
+    let all = numbers.iter().max().map_or(0, |&most| most as usize);
+    let mut walk = Walk { numbers, all, frames: vec![Frame::default()], escapes: Escapes::default() };
     for op in info.body(wasm, function).get_operators_reader()? {
         walk.operator(&op?);
     }
@@ -62,7 +63,10 @@ pub fn of_function(info: &ModuleInfo, wasm: &[u8], function: u32, numbers: &[u32
 }
 
 struct Walk<'a> {
+    /// By tag.
     numbers: &'a [u32],
+    /// How many different tags there are.
+    all: usize,
     frames: Vec<Frame>,
     escapes: Escapes,
 }
@@ -136,8 +140,7 @@ impl Walk<'_> {
         let mut frame = self.frames.pop().expect("validated: a frame is open");
         frame.caught.sort_unstable();
         frame.caught.dedup();
-        let all = self.numbers.iter().max().map_or(0, |&most| most as usize);
-        let catches = frame.catches_all || (all > 0 && frame.caught.len() == all);
+        let catches = frame.catches_all || (self.all > 0 && frame.caught.len() == self.all);
         let (inside, handlers) = match frame.body {
             Some(body) => (body, frame.sources),
             None if frame.is_try_table => (frame.sources, Vec::new()),

@@ -69,6 +69,7 @@ impl ExceptionPlan {
         let throwing_types = graph.throwing.split_off(count);
         let Graph { throwing, referenced, .. } = graph;
         let parts = parts(info, options)?;
+        check_imports(info)?;
         let plan = Self { numbers, parts, throwing, throwing_types, referenced, traps };
         plan.check_tables(info, options)?;
         Ok(plan)
@@ -105,6 +106,22 @@ impl ExceptionPlan {
             _ => Ok(()),
         }
     }
+}
+
+/// Hosts know no exceptions.
+fn check_imports(info: &ModuleInfo) -> Result<(), Error> {
+    for function in &info.functions {
+        let Some(import) = &function.import else { break };
+        let ty = &info.types[function.ty as usize];
+        if ty.params.iter().chain(&ty.results).any(|&ty| ty == ValueType::ExnRef) {
+            let what = format!(
+                "a reference to an exception that the import {}.{} takes or returns: only an adapter can",
+                import.module, import.field
+            );
+            return Err(Error::Unsupported { function: None, offset: 0, what });
+        }
+    }
+    Ok(())
 }
 
 /// A number for each tag.

@@ -260,7 +260,7 @@ fn decode<'a>(info: &ModuleInfo, wasm: &'a [u8], function: u32) -> Option<Body<'
         (code.len() <= MAX_OPERATORS).then_some(())?;
     }
     let ty = info.type_of(function);
-    let ends = match_ends(&code);
+    let ends = match_ends(&code)?;
     Some(Body { params: ty.params.len(), locals: locals as usize, results: ty.results.len(), code, ends })
 }
 

@@ -99,8 +99,7 @@ impl Machine<'_> {
             }
             Statement::Set(local, expr) => frame.locals[*local] = frame.value(*expr),
             Statement::Call { callee, arg, result } => {
-                let (callee, arg) = (self.callee(*callee, frame), frame.value(*arg));
-                frame.locals[*result] = self.call(callee, arg)?;
+                frame.locals[*result] = self.call(self.callee(*callee, frame), frame.value(*arg))?;
             }
             Statement::TailCall { callee, arg } => {
                 return Err(Exit::TailCall(self.callee(*callee, frame), frame.value(*arg)));

@@ -50,20 +50,21 @@ fn decode<'a>(info: &ModuleInfo, wasm: &'a [u8], function: u32) -> Option<Code<'
         ops.push(op.ok()?);
         (ops.len() <= MAX_OPERATORS).then_some(())?;
     }
-    let ends = match_ends(&ops);
+    let ends = match_ends(&ops)?;
     // The last `end` is that of the function.
     ops.pop();
     Some(Code { ops, ends, locals })
 }
 
 /// For each operator that opens a frame, the number of its `end`, and of its `else` if it has one. The entry of an
-/// `else` has the number of that `end`, too.
-pub(super) fn match_ends(ops: &[Operator<'_>]) -> Vec<(usize, Option<usize>)> {
+/// `else` has the number of that `end`, too. `None` for code with handlers of exceptions, which no helper has.
+pub(super) fn match_ends(ops: &[Operator<'_>]) -> Option<Vec<(usize, Option<usize>)>> {
     let mut ends = vec![(0, None); ops.len()];
     let mut open = Vec::new();
     for (at, op) in ops.iter().enumerate() {
         match op {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open.push(at),
+            Operator::Try { .. } | Operator::TryTable { .. } => return None,
             Operator::Else => {
                 if let Some(&start) = open.last() {
                     ends[start].1 = Some(at);
@@ -80,7 +81,7 @@ pub(super) fn match_ends(ops: &[Operator<'_>]) -> Vec<(usize, Option<usize>)> {
             _ => {}
         }
     }
-    ends
+    Some(ends)
 }
 
 const TO: usize = 0;
