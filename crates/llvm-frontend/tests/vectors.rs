@@ -241,3 +241,45 @@ fn accesses_are_checked_as_a_whole() {
         assert_eq!(run("read", 65528), Ok(vec![u64::MAX]));
     }
 }
+
+/// Relaxed operators have the results that `docs/src/using.md` promises; the suite leaves them open.
+#[test]
+fn relaxed_operators_have_one_result() {
+    let text = r#"(module
+        (func (export "f32_s") (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))
+        (func (export "f32_u") (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_u (local.get 0)))
+        (func (export "f64_s") (param v128) (result v128) (i32x4.relaxed_trunc_f64x2_s_zero (local.get 0)))
+        (func (export "f64_u") (param v128) (result v128) (i32x4.relaxed_trunc_f64x2_u_zero (local.get 0)))
+        (func (export "madd") (param v128 v128 v128) (result v128)
+            (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "nmadd") (param v128 v128 v128) (result v128)
+            (f32x4.relaxed_nmadd (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "dot") (param v128 v128) (result v128)
+            (i16x8.relaxed_dot_i8x16_i7x16_s (local.get 0) (local.get 1))))"#;
+    let singles = [f32::NAN, f32::INFINITY, -1.5, 3e9, -3e9, 5e9, 0.99, 2_147_483_500.0];
+    let (a, b, c) = (1.000_244_1_f32, 1.000_244_1_f32, -1.000_488_3_f32);
+    let lanes = |lane: u32| u128::from(lane) * (1 << 96 | 1 << 64 | 1 << 32 | 1);
+    for options in all_words() {
+        let options = Options { floats: llvm_frontend::Floats::Soft, ..options };
+        let module = compile_text(text, &options).expect("it compiles");
+        let run = |name: &str, args: &[u128]| {
+            let args: Vec<u64> = args.iter().flat_map(|&arg| words(&options, arg)).collect();
+            vector(&options, &call(&module, name, &args).expect("it returns"))
+        };
+        for value in singles {
+            // Conversions of Rust saturate.
+            let (single, double) = (lanes(value.to_bits()), u128::from(f64::from(value).to_bits()));
+            assert_eq!(run("f32_s", &[single]), lanes(value as i32 as u32), "{value}");
+            assert_eq!(run("f32_u", &[single]), lanes(value as u32), "{value}");
+            assert_eq!(run("f64_s", &[double]), (value as i32 as u32).into(), "{value}");
+            assert_eq!(run("f64_u", &[double]), (value as u32).into(), "{value}");
+        }
+        let args = [a, b, c].map(|value| lanes(value.to_bits()));
+        assert_ne!(a * b + c, a.mul_add(b, c), "the test tells them apart");
+        assert_eq!(run("madd", &args), lanes((a * b + c).to_bits()));
+        assert_eq!(run("nmadd", &args), lanes((-(a * b) + c).to_bits()));
+        // (-128 * -128) * 2 is 2^15.
+        assert_eq!(run("dot", &[lanes(0x8080_8080), lanes(0x8080_8080)]), lanes(0x8000_8000));
+        assert_eq!(run("dot", &[lanes(0x0302_0100), lanes(0xff02_0101)]), lanes(0x0001_0001));
+    }
+}

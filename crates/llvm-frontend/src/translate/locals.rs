@@ -154,8 +154,9 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     fn select(&mut self) {
         let condition = self.pop_condition();
-        self.settle(2);
         let (no, yes) = (self.stack.pop(), self.stack.pop());
+        let count = if yes.len() == no.len() { yes.len() } else { self.parts_of_vector() };
+        let [no, yes] = [no, yes].map(|parts| settled(self.ir(), count, parts));
         let parts: Vec<_> =
             yes.into_iter().zip(no).map(|(yes, no)| self.ir().select(condition, yes, no)).collect();
         self.stack.push(parts);

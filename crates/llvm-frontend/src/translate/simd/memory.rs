@@ -1,7 +1,8 @@
 //! Loads and stores of vectors and of their lanes.
 //!
-//! An access is checked as a whole, then made word by word. A store begins with the highest word: where the machine finds
-//! accesses outside of memory, one that crosses the end of memory traps before it has written anything.
+//! An access is checked as a whole, then made word by word. Where the machine finds accesses outside of memory instead, a
+//! store that crosses the end of memory may write some words before it traps. A trap ends the program, so the program
+//! can't see that; stores begin with the highest word, which traps first unless a later pass exchanges them.
 
 use inkwell::values::IntValue;
 use wasm_program::vectors::{self, BYTES};

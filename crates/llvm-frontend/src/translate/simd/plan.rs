@@ -102,6 +102,8 @@ struct Votes {
     made: i64,
     /// By open frame: whether it is a loop.
     frames: Vec<bool>,
+    /// Open loops.
+    loops: usize,
     is_vector: Vec<bool>,
 }
 
@@ -123,8 +125,7 @@ impl Votes {
     }
 
     fn weight(&self) -> i64 {
-        let depth = self.frames.iter().filter(|is_loop| **is_loop).count().min(MAX_DEPTH);
-        LOOP_WEIGHT.pow(depth as u32)
+        LOOP_WEIGHT.pow(self.loops.min(MAX_DEPTH) as u32)
     }
 
     fn operator(&mut self, op: &Operator<'_>, offset: usize) {
@@ -146,11 +147,14 @@ impl Votes {
             }
             Operator::V128Const { .. } => self.made = 0,
             Operator::Loop { .. } | Operator::Block { .. } | Operator::If { .. } => {
-                self.frames.push(matches!(op, Operator::Loop { .. }));
+                let is_loop = matches!(op, Operator::Loop { .. });
+                self.frames.push(is_loop);
+                self.loops += usize::from(is_loop);
                 self.pushed.clear();
             }
             Operator::End => {
-                self.frames.pop();
+                let is_loop = self.frames.pop().unwrap_or_default();
+                self.loops -= usize::from(is_loop);
                 self.pushed.clear();
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::V128Store { .. } => {

@@ -123,7 +123,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Parts of a vector where it passes a call or a block.
-    fn parts_of_vector(&self) -> usize {
+    pub fn parts_of_vector(&self) -> usize {
         self.env.parts(ValueType::V128).len()
     }
 
