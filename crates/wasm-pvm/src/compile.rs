@@ -154,16 +154,20 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// The wasm binary of the input with all adapters linked in.
+/// The wasm binary of the input with all adapters linked in, that of WASI last.
 fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, Error> {
-    let wasm = input::to_wasm(bytes)?;
-    if options.adapters.is_empty() {
-        return Ok(wasm);
+    let mut wasm = input::to_wasm(bytes)?;
+    if !options.adapters.is_empty() {
+        let read =
+            |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
+        let adapters: Vec<_> = (1..)
+            .zip(&options.adapters)
+            .map(|(index, adapter)| read((index, adapter.as_slice())))
+            .collect::<Result<_, _>>()?;
+        wasm = adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)?;
     }
-    let read = |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
-    let adapters: Vec<_> = (1..)
-        .zip(&options.adapters)
-        .map(|(index, adapter)| read((index, adapter.as_slice())))
-        .collect::<Result<_, _>>()?;
-    adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
+    if let (Some(wasi), Some(pvm)) = (&options.wasi, options.pvm()) {
+        wasm = Cow::Owned(wasi.link(&wasm, pvm.entries, pvm.result)?);
+    }
+    Ok(wasm)
 }

@@ -15,6 +15,7 @@
 
 pub mod adapter;
 pub mod input;
+pub mod wasi;
 
 /// Reading Cortex-M objects.
 pub mod object {

@@ -14,6 +14,7 @@ pub mod interface;
 pub mod kernels;
 pub mod oracle;
 pub mod program;
+pub mod programs;
 pub mod reports;
 pub mod runtimes;
 pub mod spec;

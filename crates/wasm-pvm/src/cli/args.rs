@@ -12,6 +12,8 @@ use wasm_pvm::{
     Trap,
 };
 
+use super::wasi::WasiArgs;
+
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
 #[derive(Debug, Parser)]
 #[command(name = "wasm-pvm", version, max_term_width = 110)]
@@ -132,6 +134,8 @@ pub struct PvmArgs {
     /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
     #[arg(long, value_parser = choice::<Names>())]
     pub names: Option<Names>,
+    #[command(flatten)]
+    pub wasi: WasiArgs,
 }
 
 /// Options of Cortex-M.
@@ -184,6 +188,7 @@ impl PvmArgs {
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),
+            (self.wasi.wasi, "--wasi"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }

@@ -57,6 +57,7 @@ fn options(args: &CompileArgs) -> Result<Options> {
         shadow_stack: args.shadow_stack,
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
+        wasi: args.pvm.wasi.read(&package(&args.input))?,
         threads: args.threads,
     };
     options.check()?;

@@ -7,6 +7,7 @@ mod guard;
 mod inspect;
 mod object;
 mod run;
+mod wasi;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

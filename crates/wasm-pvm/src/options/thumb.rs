@@ -100,6 +100,13 @@ impl ThumbOptions {
 
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         let refuse = |message: String| Err(OptionsError::new(message));
+        if options.wasi.is_some() {
+            return refuse(
+                "WASI programs become services, which only target pvm has; firmware provides the WASI functions itself, as \
+                 symbols"
+                    .to_owned(),
+            );
+        }
         let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
             return refuse(
