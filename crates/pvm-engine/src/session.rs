@@ -1,6 +1,6 @@
 //! A loaded program whose state survives from one call to the next.
 
-use pvm_isa::metadata::{Export, Extension, Metadata};
+use pvm_isa::metadata::{DataExportKind, Export, Extension, Metadata};
 use pvm_isa::{Container, GpVersion, SpiProgram};
 
 use crate::answer::Answer;
@@ -9,7 +9,7 @@ use crate::host::HostState;
 use crate::invoke::{finish, prepare};
 use crate::linear::Linear;
 use crate::machine::{Engine, Machine};
-use crate::value::{FunctionType, Value};
+use crate::value::{FunctionType, Value, ValueType};
 use crate::{EntryPoint, Outcome, RunError, RunOptions, Status};
 
 /// The export that only runs the start function.
@@ -131,6 +131,17 @@ impl Session {
             outcome.values = finish(&mut self.machine, call, &ty, convention, base, self.extension.result)?;
         }
         Ok(outcome)
+    }
+
+    /// The value of an exported global, if the metadata has its address.
+    pub fn global(&mut self, name: &str) -> Option<Value> {
+        let export = self.extension.data.iter().flatten().find(|export| export.name == name)?;
+        let DataExportKind::Global { ty, .. } = export.kind else { return None };
+        let ty = ValueType::of_letter(ty)?;
+        let mut bytes = self.machine.read(export.address, ty.bytes())?;
+        bytes.resize(ty.words() * 8, 0);
+        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        Some(Value::of_words(ty, &bytes.chunks_exact(8).map(word).collect::<Vec<_>>()))
     }
 
     /// Says at which wasm address linear memory begins to have bytes of its own.

@@ -52,6 +52,15 @@ impl ValueType {
         if matches!(self, Self::V128) { 2 } else { 1 }
     }
 
+    /// The number of bytes of a value in memory.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::I32 | Self::F32 => 4,
+            Self::V128 => 16,
+            _ => 8,
+        }
+    }
+
     /// Reads a value; `None` if the text is not one of this type.
     pub fn parse(self, text: &str) -> Option<Value> {
         let text = text.trim();
