@@ -15,8 +15,8 @@ pub use ssa::Import;
 
 pub use names::Choice;
 pub use pvm::{
-    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY,
+    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,

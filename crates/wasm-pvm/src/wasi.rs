@@ -7,7 +7,8 @@
 //!
 //! - A module that exports `_start` is a *command*: it becomes a program with one entry, `main`, which returns
 //!   the bytes of standard output.
-//! - Any other module is a *reactor*: its exports are entries as without WASI, and `_initialize` runs before them.
+//! - Any other module is a *reactor*: its exports are entries as without WASI, and `_initialize` runs before them. So is
+//!   a command whose exports are entered raw.
 //!
 //! The text depends on the options: arguments, environment and files are data of the adapter. Functions that the program
 //! doesn't use are removed like all unreachable code.
@@ -136,10 +137,8 @@ impl Wasi {
         result: ResultConvention,
     ) -> Result<Vec<u8>, WasiError> {
         let module = Facts::of(wasm)?;
-        let kind = if module.exports.contains(START) { Kind::Command } else { Kind::Reactor };
-        if kind == Kind::Command && entries == EntryMode::Raw {
-            return Err(WasiError::Raw);
-        }
+        let is_command = module.exports.contains(START) && entries == EntryMode::Auto;
+        let kind = if is_command { Kind::Command } else { Kind::Reactor };
         let program = Program { kind, memories: module.memories, result };
         let adapter = text::adapter(self, &program);
         let linked = match kind {
@@ -148,6 +147,24 @@ impl Wasi {
         };
         linked.map_err(WasiError::Linking)
     }
+}
+
+/// A module's imports of WASI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Imports {
+    /// There are some.
+    pub any: bool,
+    /// There are some, and the module is a command.
+    pub is_command: bool,
+    /// There is one that reads from files and streams.
+    pub reads: bool,
+}
+
+/// The imports of WASI of a module; a malformed module has none.
+pub fn imports(wasm: &[u8]) -> Imports {
+    let facts = Facts::read(wasm).unwrap_or_default();
+    let is_command = facts.uses_wasi && facts.exports.contains(START);
+    Imports { any: facts.uses_wasi, is_command, reads: facts.reads }
 }
 
 /// Facts about a module that decide how it is linked.
@@ -163,15 +180,13 @@ struct Facts {
     unstable: Vec<String>,
     /// Whether there are imports of WASI.
     uses_wasi: bool,
+    /// Whether `fd_read` is one of them.
+    reads: bool,
 }
 
 impl Facts {
     fn of(wasm: &[u8]) -> Result<Self, WasiError> {
-        let mut facts = Self::default();
-        for payload in Parser::new(0).parse_all(wasm) {
-            let read = payload.and_then(|payload| facts.section(payload));
-            read.map_err(|error| AdapterError::malformed("the module", &error))?;
-        }
+        let facts = Self::read(wasm).map_err(|error| AdapterError::malformed("the module", &error))?;
         if !facts.unstable.is_empty() {
             return Err(WasiError::Unstable(facts.unstable));
         }
@@ -184,12 +199,22 @@ impl Facts {
         Ok(facts)
     }
 
+    fn read(wasm: &[u8]) -> Result<Self, wasmparser::Error> {
+        let mut facts = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            facts.section(payload?)?;
+        }
+        Ok(facts)
+    }
+
     fn section(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::Error> {
         match payload {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
-                    self.uses_wasi |= matches!(import.module, PREVIEW1 | UNSTABLE);
+                    let is_wasi = matches!(import.module, PREVIEW1 | UNSTABLE);
+                    self.uses_wasi |= is_wasi;
+                    self.reads |= is_wasi && import.name == "fd_read";
                     if import.module == UNSTABLE && CHANGED.contains(&import.name) {
                         self.unstable.push(import.name.to_owned());
                     }

@@ -157,7 +157,7 @@ impl Executor for Pvm {
 }
 
 /// Classifies an error by its fault.
-pub(crate) fn refusal(error: Error) -> Refusal {
+pub fn refusal(error: Error) -> Refusal {
     match error {
         // A module that is valid under another proposal is invalid without it.
         Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })

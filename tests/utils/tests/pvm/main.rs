@@ -3,6 +3,7 @@
 mod arguments;
 mod differential;
 mod gas;
+mod invoke;
 mod kernels;
 mod programs;
 mod runtimes;
