@@ -33,10 +33,12 @@ pub fn load(args: &RunArgs) -> Result<Program> {
     if is_module(&bytes) {
         return compiled(&bytes, args).with_context(name);
     }
-    if let Some(option) =
-        args.module.first().or_else(|| args.pvm.first_of_compiling()).or_else(|| args.streams.first())
-    {
+    if let Some(option) = args.module.first().or_else(|| args.pvm.first_of_compiling()) {
         let message = format!("{option} is an option of compiling, and {} is a compiled program", name());
+        bail!(OptionsError::new(message));
+    }
+    if let Some(option) = args.streams.first() {
+        let message = format!("{option} is for WASI modules, and {} is a compiled program", name());
         bail!(OptionsError::new(message));
     }
     Ok(Program { bytes, first_address: None, streams: None })
