@@ -27,7 +27,7 @@ use wasm_program::program::Program;
 use crate::classify;
 use crate::passes::{self, Content};
 use crate::translate::env::Env;
-use crate::translate::{soft_float, translate_function};
+use crate::translate::{entry, soft_float, translate_function};
 
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
@@ -147,7 +147,8 @@ fn build<T>(
     }
     progress::phase("optimise");
     classify::resolve(&module, program)?;
-    passes::run(&module, &program.options.target, program.options.level, content);
+    let throws = program.exceptions.throwing.contains(&true);
+    passes::run(&module, &program.options.target, program.options.level, content, throws);
     consume(&module)
 }
 
@@ -168,6 +169,12 @@ fn translate<'ctx>(
         if !program.facts.referenced[index as usize] && !whole.called_across[index as usize] {
             env.function(index).set_linkage(Linkage::Internal);
         }
+        if program.entries.contains_key(&index) {
+            entry::define_entry(&mut env, index);
+        }
+    }
+    if range.start as usize == program.info.imported_functions() {
+        program.thunks.keys().for_each(|&import| entry::define_thunk(&mut env, import));
     }
     for index in copied_callees(program, &range) {
         translate_function(&mut env, index)?;

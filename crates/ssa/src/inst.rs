@@ -56,6 +56,10 @@ pub enum TrapCode {
     EndlessWait,
     /// An atomic wait on a memory that is not shared.
     UnsharedWait,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where wasm requires another.
+    NullReference,
 }
 
 /// A branch target with the values of its parameters.

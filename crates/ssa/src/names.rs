@@ -74,5 +74,6 @@ names! {
         DivideByZero = "divide_by_zero", IntegerOverflow = "integer_overflow",
         BadConversion = "bad_conversion", Float = "float", Import = "import",
         UnalignedAtomic = "unaligned_atomic", EndlessWait = "endless_wait", UnsharedWait = "unshared_wait",
+        Exception = "exception", NullReference = "null_reference",
     }
 }

@@ -21,12 +21,6 @@ const ENTRY_BYTES: u32 = 1 << ENTRY_LOG2;
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match *op {
-        Operator::RefNull { .. } => t.push(t.ir().c64(0)),
-        Operator::RefIsNull => {
-            let value = t.pop_int();
-            let null = t.ir().is_zero(value);
-            t.push_bool(null);
-        }
         Operator::RefFunc { function_index } => {
             let value = t.constant(wasm_program::options::ConstValue::Func(function_index));
             t.push(value);

@@ -44,6 +44,8 @@ pub const fn trap_number(code: TrapCode) -> u32 {
         TrapCode::UnalignedAtomic => 9,
         TrapCode::EndlessWait => 10,
         TrapCode::UnsharedWait => 11,
+        TrapCode::Exception => 12,
+        TrapCode::NullReference => 13,
     }
 }
 

@@ -11,6 +11,7 @@
 //! - the region below its initial value has no data;
 //! - if nothing tells which toolchain made the module, the region is at the bottom of memory, and there are
 //!   frames in it or data starts where it ends;
+//! - there are no exceptions: code that catches one sets the pointer to what it was in another function's frame;
 //! - the machine's stack has room for it;
 //! - every function that can be reached restores the pointer before it returns, lowers it only by constants and
 //!   alignments, and accesses nothing above its value at entry;
@@ -146,6 +147,9 @@ fn recognise(
     options: &Options,
 ) -> Result<StackPlan, Misfit> {
     let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
+    if !info.tags.is_empty() {
+        return Err(misfit("code that catches exceptions restores the stack pointer"));
+    }
     let candidate = candidate(info, options.static_data).map_err(misfit)?;
     check_region(info, candidate).map_err(misfit)?;
     let region = region(info, candidate, options);

@@ -202,7 +202,7 @@ impl Analysis<'_> {
     /// Addresses of the stack have no meaning in another memory.
     fn check_elsewhere(&mut self, address: Known) {
         if self.traits(address).has(Traits::OBJECT) {
-            self.suspect("an address of the stack is used in another memory");
+            self.refuse("an address of the stack is used in another memory");
         }
     }
 

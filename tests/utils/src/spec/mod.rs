@@ -10,6 +10,7 @@
 mod floats;
 mod instance;
 mod judge;
+mod linking;
 mod spectest;
 mod values;
 
@@ -59,6 +60,12 @@ const SUPERSEDED: [&str; 3] = ["multiple memories", "multiple tables", "zero byt
 /// 64-bit memories.
 const TOO_LONG: &str = "integer representation too long";
 
+/// Files of WebAssembly 3.0 about types of functions.
+const NEWER_FILES: [&str; 4] = ["global.wast", "type-canon.wast", "type-equivalence.wast", "type-rec.wast"];
+
+/// The reason for a trap of an exception that nothing catches.
+const UNCAUGHT: &str = "uncaught exception";
+
 /// The outcome of the assertions of one file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
@@ -107,9 +114,12 @@ pub fn files() -> Vec<TestFile<'static>> {
         Proposal::MultiMemory,
         Proposal::Memory64,
         Proposal::Threads,
+        Proposal::FunctionReferences,
+        Proposal::ExceptionHandling,
     ];
-    let all = spec(SpecVersion::V2).chain(proposals.into_iter().flat_map(proposal));
-    all.filter(|file| !file.name().starts_with("simd_")).collect()
+    let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
+    let newer = spec(SpecVersion::V3).filter(|file| NEWER_FILES.contains(&file.name()));
+    core.chain(newer).chain(proposals.into_iter().flat_map(proposal)).collect()
 }
 
 /// Runs every assertion of one file.
@@ -179,6 +189,7 @@ impl Run<'_> {
             WastDirective::Invoke(call) => Some(self.invoke(call, false, |outcome| outcome.returned(None))),
             WastDirective::AssertReturn { exec, results, .. } => Some(self.assert_return(exec, results)),
             WastDirective::AssertTrap { exec, message, .. } => Some(self.assert_trap(exec, message)),
+            WastDirective::AssertException { exec, .. } => Some(self.assert_trap(exec, UNCAUGHT)),
             WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, true, Outcome::exhausted)),
             other => Some(Verdict::Fail(format!("a directive this runner doesn't know: {other:?}"))),
         }
@@ -190,7 +201,13 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Some(Verdict::Fail(format!("the module's text: {error}"))),
         };
-        let instance = Instance::new(self.executor, &bytes);
+        let mut instance = Instance::new(self.executor, &bytes);
+        let foreign = instance.foreign_imports().iter();
+        let modules = foreign.map(|name| Some(self.instances[*self.registered.get(name)?].bytes()));
+        let modules: Option<Vec<&[u8]>> = modules.collect();
+        if let Some(linked) = modules.and_then(|modules| linking::linked(&bytes, &modules)) {
+            instance = Instance::new(self.executor, &linked);
+        }
         self.taint_imported(&instance);
         let failure = instance.failure().map(Verdict::Fail);
         if let Some(name) = name {

@@ -2,10 +2,12 @@
 
 mod arguments;
 mod differential;
+mod exceptions;
 mod gas;
 mod invoke;
 mod kernels;
 mod programs;
+mod memories;
 mod runtimes;
 mod spec;
 mod types;

@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn zeros_of_other_memories_are_a_gap() {
+        for (size, is_copied) in [(100_000, true), (8192, false)] {
+            let other = format!("\nfixed_memory @other size={size} align=16");
+            let mut module = module(&format!("{{ 0: 010203 }}{other}"));
+            copy_at_start(&mut module, Goal::Speed);
+            ssa::verify(&module).expect("verifies");
+            assert_eq!((module.start.is_some(), segments(&module).is_empty()), (is_copied, is_copied));
+        }
+    }
+
+    #[test]
     fn dense_data_stays() {
         let mut dense = module("{ 1024: 01, 10000: 02 }");
         let before = dense.clone();
