@@ -21,6 +21,9 @@ pub enum Error {
         /// The reason.
         error: InputError,
     },
+    /// A side module can't be placed.
+    #[error("{0}")]
+    SideModule(String),
     /// The modules can't be linked.
     #[error("linking adapters: {0}")]
     Linking(AdapterError),

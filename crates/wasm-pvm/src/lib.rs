@@ -28,8 +28,10 @@ mod backend;
 mod clock;
 mod compile;
 mod error;
+mod globals;
 mod options;
 mod report;
+mod side_module;
 mod text;
 
 pub use compile::{Output, Stage, compile, emit, pass_names};

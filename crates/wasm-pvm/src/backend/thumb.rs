@@ -1,13 +1,14 @@
 //! Cortex-M as a backend of the driver: from SSA to an object.
 
 use llvm_frontend::Demands;
+use prepare::stubs::Stub;
 use ssa::Module;
 use target_thumb::FirstCall;
 
 use super::Backend;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
+use crate::options::{Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
 
 /// A Cortex-M core with the options of one compilation.
@@ -21,6 +22,19 @@ pub struct Thumb<'a> {
 impl Thumb<'_> {
     fn codegen(&self) -> target_thumb::Options {
         self.target.codegen(self.options)
+    }
+
+    /// The module, in which imports that trap or do nothing have bodies.
+    fn stubbed(&self, mut module: Module) -> Module {
+        let map = &self.target.imports;
+        prepare::stubs::add_bodies(&mut module, |import| {
+            match map.action(import).or_else(|| map.wildcard(import))? {
+                ImportAction::Trap | ImportAction::LoggedTrap => Some(Stub::Trap),
+                ImportAction::Nop => Some(Stub::Nop),
+                _ => None,
+            }
+        });
+        module
     }
 }
 
@@ -37,7 +51,7 @@ impl Backend for Thumb<'_> {
         self.target.frontend()
     }
 
-    /// Imports become undefined symbols, so none of them is refused.
+    /// Imports are undefined symbols unless they get a body, so none of them is refused.
     fn unmet(&self, _: &Demands) -> Option<Error> {
         None
     }
@@ -51,7 +65,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
+        let object = clock.time("codegen", || target_thumb::compile(self.stubbed(module), &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);
@@ -61,15 +75,15 @@ impl Backend for Thumb<'_> {
     }
 
     fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::print_ssa(module, &self.codegen())?)
+        Ok(target_thumb::print_ssa(self.stubbed(module), &self.codegen())?)
     }
 
     fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_thumb::print(module, &self.codegen(), Some(pass))?)
+        Ok(target_thumb::print(self.stubbed(module), &self.codegen(), Some(pass))?)
     }
 
     fn assembly(&self, module: Module) -> Result<String, Error> {
-        let object = target_thumb::compile(module, &self.codegen())?;
+        let object = target_thumb::compile(self.stubbed(module), &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -78,7 +92,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn header(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::header(module, &self.codegen())?)
+        Ok(target_thumb::header(self.stubbed(module), &self.codegen())?)
     }
 }
 

@@ -72,6 +72,10 @@ pub struct CompileArgs {
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,
+    /// Import map file. `trap` lets the remaining imports trap; on PVM they log their name before. `auto` or `auto:N`
+    /// makes them host calls, numbered from N, on PVM only. May be repeated.
+    #[arg(short, long, value_name = "FILE|trap|auto")]
+    pub imports: Vec<String>,
     /// Value of an imported global, such as `env.base=1024` or `env.seed=i64:-1`; the type is i32 unless it is given.
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
@@ -114,10 +118,6 @@ pub struct PvmArgs {
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
-    /// Import map file. `auto` or `auto:N` numbers the remaining imports, from N; `trap` lets them log their name and
-    /// trap. May be repeated.
-    #[arg(short, long, value_name = "FILE|auto|trap")]
-    pub imports: Vec<String>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
     #[arg(long, value_parser = choice::<EntryMode>())]
@@ -176,7 +176,6 @@ impl PvmArgs {
             (self.gp.is_some(), "--gp"),
             (self.format.is_some(), "--format"),
             (self.stack_size.is_some(), "--stack-size"),
-            (!self.imports.is_empty(), "--imports"),
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),

@@ -75,7 +75,7 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
         bounds: bounds(args, "pvm")?.unwrap_or_default(),
         memory_bytes: args.memory_bytes,
         stack_size: pvm.stack_size,
-        imports: imports(&pvm.imports, gp)?,
+        imports: imports(&args.imports, gp)?,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
         format: pvm.format.unwrap_or(default.format),
@@ -104,6 +104,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         initial_data: thumb.initial_data,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
+        imports: imports(&args.imports, GpVersion::V08)?,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
@@ -138,7 +139,6 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
 
 /// Warns of lines of import maps that match no import of the module or its adapters.
 fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
-    let Some(pvm) = options.pvm() else { return Ok(()) };
     let mut imports = Vec::new();
     for module in [input].into_iter().chain(options.adapters.iter().map(Vec::as_slice)) {
         for payload in Parser::new(0).parse_all(&input::to_wasm(module)?) {
@@ -149,7 +149,7 @@ fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
             }
         }
     }
-    for name in pvm.imports.unmatched(&imports) {
+    for name in options.imports().unmatched(&imports) {
         tracing::warn!("the import map has a line for `{name}`, which matches no import");
     }
     Ok(())

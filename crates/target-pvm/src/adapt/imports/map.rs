@@ -135,6 +135,15 @@ impl ImportMap {
         self.auto_base
     }
 
+    /// The name of a line whose action is a host call, or `auto` if the remaining imports become host calls.
+    pub fn host_call(&self) -> Option<&str> {
+        let without = |action: &ImportAction| {
+            matches!(action, ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop)
+        };
+        let line = self.actions.iter().find(|(_, action)| !without(action)).map(|(name, _)| name.as_str());
+        line.or_else(|| self.auto_base.map(|_| "auto"))
+    }
+
     /// The same map, with an action for all other imports.
     #[must_use]
     pub fn with_rest(mut self, action: ImportAction) -> Self {
