@@ -65,7 +65,8 @@ impl Backend for Thumb<'_> {
     }
 
     fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object = clock.time("codegen", || target_thumb::compile(self.stubbed(module), &self.codegen()))?;
+        let object =
+            clock.time("codegen", || target_thumb::compile(self.stubbed(module), &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);

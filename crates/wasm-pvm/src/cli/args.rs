@@ -112,6 +112,10 @@ pub struct PvmArgs {
     /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
     #[arg(long)]
     pub gp: Option<GpVersion>,
+    /// Version whose numbers of host calls the module, adapters and import maps use; that of --gp by default. Numbers are
+    /// translated by their meaning.
+    #[arg(long, value_name = "GP")]
+    pub host_calls: Option<GpVersion>,
     /// Form of the output; `jam` by default.
     #[arg(long, value_parser = choice::<Format>())]
     pub format: Option<Format>,
@@ -174,6 +178,7 @@ impl PvmArgs {
     pub fn first(&self) -> Option<&'static str> {
         let given = [
             (self.gp.is_some(), "--gp"),
+            (self.host_calls.is_some(), "--host-calls"),
             (self.format.is_some(), "--format"),
             (self.stack_size.is_some(), "--stack-size"),
             (self.entries.is_some(), "--entries"),

@@ -76,6 +76,7 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
         memory_bytes: args.memory_bytes,
         stack_size: pvm.stack_size,
         imports: imports(&args.imports, gp)?,
+        host_calls: pvm.host_calls,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
         format: pvm.format.unwrap_or(default.format),

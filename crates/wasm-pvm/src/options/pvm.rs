@@ -62,6 +62,9 @@ pub struct PvmOptions {
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
     pub imports: ImportMap,
+    /// The version whose numbers of host calls the module, its adapters and the import map use; `None` is the same as
+    /// [`Self::gp`], with a warning where that makes a difference.
+    pub host_calls: Option<GpVersion>,
     /// Selection of entries among the exports, and their convention.
     pub entries: EntryMode,
     /// How entry functions return their result.
@@ -84,6 +87,7 @@ impl Default for PvmOptions {
             memory_bytes: None,
             stack_size: None,
             imports: ImportMap::default(),
+            host_calls: None,
             entries: EntryMode::Auto,
             result: ResultConvention::Length,
             format: Format::Jam,
@@ -142,6 +146,7 @@ impl PvmOptions {
             entries: self.entries,
             result: self.result,
             imports: self.imports.clone(),
+            host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,

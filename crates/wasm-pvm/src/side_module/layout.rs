@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use llvm_frontend::ConstValue;
 use ssa::Import;
-use wasmparser::{ConstExpr, ElementItems, ElementKind, ExternalKind, GlobalType, Operator, TypeRef, ValType};
+use wasmparser::{
+    ConstExpr, ElementItems, ElementKind, ExternalKind, GlobalType, Operator, TypeRef, ValType,
+};
 
 use super::STACK_BYTES;
 use super::module::SideModule;
@@ -93,7 +95,9 @@ fn base(
     }
     let align = 1u32.checked_shl(align_log2);
     let base = align.and_then(|align| least.checked_next_multiple_of(align));
-    base.ok_or_else(|| format!("the side module needs an alignment of 2^{align_log2}, and an address has 32 bits"))
+    base.ok_or_else(|| {
+        format!("the side module needs an alignment of 2^{align_log2}, and an address has 32 bits")
+    })
 }
 
 fn typed(ty: GlobalType, value: u64) -> Option<ConstValue> {

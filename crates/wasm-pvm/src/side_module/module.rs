@@ -99,7 +99,8 @@ impl<'a> SideModule<'a> {
             match subsection? {
                 Dylink0Subsection::MemInfo(needs) => self.needs = needs,
                 Dylink0Subsection::ImportInfo(imports) => {
-                    let weak = imports.iter().filter(|import| import.flags.contains(SymbolFlags::BINDING_WEAK));
+                    let weak =
+                        imports.iter().filter(|import| import.flags.contains(SymbolFlags::BINDING_WEAK));
                     self.weak.extend(weak.map(|import| import.field));
                 }
                 Dylink0Subsection::ExportInfo(exports) => {
@@ -121,7 +122,8 @@ impl<'a> SideModule<'a> {
     /// The function that is called for a symbol: the module's own, or an import that must exist.
     pub fn function(&self, symbol: &str) -> Option<u32> {
         self.export(symbol, ExternalKind::Func).or_else(|| {
-            let is_function = |import: &&Import<'_>| matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
+            let is_function =
+                |import: &&Import<'_>| matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
             let functions = self.imports.iter().filter(is_function);
             let at = functions.clone().position(|import| import.module == "env" && import.name == symbol)?;
             (!self.is_weak(symbol)).then_some(at as u32)

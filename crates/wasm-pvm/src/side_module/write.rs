@@ -1,9 +1,7 @@
 //! Writing a placed side module: most sections are copied, some get larger.
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{
-    Encode, EntityType, Function, ImportSection, Instruction, RawSection, StartSection,
-};
+use wasm_encoder::{Encode, EntityType, Function, ImportSection, Instruction, RawSection, StartSection};
 use wasmparser::{BinaryReader, Result};
 
 use super::layout::{Layout, placed_name};
@@ -20,7 +18,8 @@ const DATA_COUNT: u8 = 12;
 
 /// The module with its place.
 pub fn write(wasm: &[u8], module: &SideModule<'_>, layout: &Layout) -> Result<Vec<u8>> {
-    let mut writer = Writer { module, layout, out: wasm_encoder::Module::new(), start: false, element: false };
+    let mut writer =
+        Writer { module, layout, out: wasm_encoder::Module::new(), start: false, element: false };
     let mut reader = BinaryReader::new(wasm, 0);
     reader.read_bytes(8)?;
     while !reader.eof() {
@@ -129,7 +128,10 @@ impl Writer<'_> {
         let mut encoded = Vec::new();
         section.encode(&mut encoded);
         let mut reader = BinaryReader::new(&encoded, 0);
-        reader.read_var_u32().and_then(|_| reader.read_var_u32()).expect("just encoded: a length and a count");
+        reader
+            .read_var_u32()
+            .and_then(|_| reader.read_var_u32())
+            .expect("just encoded: a length and a count");
         encoded[reader.original_position() as usize..].to_vec()
     }
 
