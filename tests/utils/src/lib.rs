@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod helpers;
 pub mod interface;
 pub mod kernels;
+pub mod loader;
 pub mod oracle;
 pub mod program;
 pub mod reports;

@@ -7,5 +7,6 @@ mod fixtures;
 mod kernels;
 mod options;
 mod relocations;
+mod side_modules;
 mod spec;
 mod statics;

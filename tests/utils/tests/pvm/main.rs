@@ -5,5 +5,6 @@ mod differential;
 mod gas;
 mod kernels;
 mod runtimes;
+mod side_modules;
 mod spec;
 mod types;
