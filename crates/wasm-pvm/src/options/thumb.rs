@@ -108,8 +108,8 @@ impl ThumbOptions {
         }
         if let Some(name) = self.imports.host_call() {
             return refuse(format!(
-                "the import map makes {name} a host call, which only the PVM has; an import of Cortex-M is a symbol, or its \
-                 action is trap or nop"
+                "--imports: `{name}` is a host call, which only the PVM has; on Cortex-M the action of an import is trap or \
+                 nop, and imports without one are symbols"
             ));
         }
         if self.initial_data.is_some() && is_native {
