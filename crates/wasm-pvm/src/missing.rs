@@ -139,7 +139,14 @@ impl MissingImports {
             left -= listed.len();
             let width = listed.iter().map(|import| full_name(import).len()).max().unwrap_or_default();
             for import in listed {
-                text.push_str(&format!("{:width$} = trap  # {}\n", full_name(import), described(import)));
+                let name = full_name(import);
+                let line = format!("{name:width$} = trap  # {}", described(import));
+                // A name that the map can't have needs a wildcard.
+                let is_plain = !name.contains(['=', '#', '*'])
+                    && name.trim() == name
+                    && !name.contains(char::is_control);
+                let prefix = if is_plain { "" } else { "# only by a wildcard: " };
+                text.push_str(&format!("{prefix}{}\n", line.replace(char::is_control, "?")));
             }
             let mut by_module = BTreeMap::<&str, usize>::new();
             for import in others {
@@ -194,6 +201,13 @@ fn described(import: &ReachedImport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strange_names_are_comments() {
+        let help = MissingImports::new([reached("a\nb", "c"), reached("x", "y=z")]).help();
+        assert!(help.contains("\n# only by a wildcard: a?b.c = trap"), "{help}");
+        assert!(help.contains("\n# only by a wildcard: x.y=z = trap"), "{help}");
+    }
 
     fn reached(module: &str, field: &str) -> ReachedImport {
         let import = ssa::Import { module: module.into(), field: field.into() };

@@ -75,72 +75,47 @@ impl Loaded {
         let engine = Engine::default();
         let module = Module::new(&engine, wasm)?;
         let mut store = Store::new(&engine, ());
-        let table = TableType::new(RefType::Func, TABLE_ENTRIES, None);
-        let table = Table::new(&mut store, table, Ref::default_for_ty(RefType::Func))?;
+        let imports = Imports::new(&mut store, &module)?;
         let mut linker = Linker::new(&engine);
-        let mut functions = BTreeMap::new();
-        let mut addresses = Vec::new();
-        for import in module.imports() {
-            let (from, name) = (import.module(), import.name());
-            let item: Extern = match import.ty() {
-                ExternType::Memory(_) => Memory::new(&mut store, MemoryType::new(PAGES, None))?.into(),
-                ExternType::Table(_) => table.into(),
-                ExternType::Global(ty) => {
-                    let initial = match name {
-                        "__memory_base" | "__stack_pointer" => MEMORY_BASE,
-                        "__table_base" => TABLE_BASE,
-                        _ => 0,
-                    };
-                    let global = Global::new(&mut store, Val::I32(initial), ty.mutability());
-                    if from.starts_with("GOT.") && ty.mutability() == Mutability::Var {
-                        addresses.push((from == "GOT.func", name.to_owned(), global));
-                    }
-                    global.into()
-                }
-                ExternType::Func(ty) => {
-                    let index = functions.len() as u32;
-                    let answer = move |_: wasmi::Caller<'_, ()>, args: &[Val], results: &mut [Val]| {
-                        let words: Vec<u64> = args.iter().map(word).collect();
-                        let types: Vec<_> = results.iter().map(Val::ty).collect();
-                        for (result, ty) in results.iter_mut().zip(types) {
-                            *result = value(import_result(index, &words), ty);
-                        }
-                        Ok(())
-                    };
-                    let function = Func::new(&mut store, ty.clone(), answer);
-                    functions.insert(name.to_owned(), function);
-                    function.into()
-                }
-            };
-            linker.define(from, name, item)?;
+        for (import, item) in module.imports().zip(&imports.items) {
+            linker.define(import.module(), import.name(), *item)?;
         }
         let instance = linker.instantiate_and_start(&mut store, &module)?;
-        let mut next = TABLE_ENTRIES as u64;
-        for (is_function, name, global) in addresses {
-            let exported = instance.get_export(&store, &name);
+        let mut loaded = Self { store, instance };
+        loaded.write_addresses(&imports, weak)?;
+        for name in ["__wasm_apply_data_relocs", "__wasm_call_ctors"] {
+            if let Some(function) = loaded.instance.get_func(&loaded.store, name) {
+                function.call(&mut loaded.store, &[], &mut [])?;
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Writes the addresses of symbols into the globals for them. A function gets a new entry of the table.
+    fn write_addresses(&mut self, imports: &Imports, weak: &[&str]) -> Result<()> {
+        let store = &mut self.store;
+        let mut next = u64::from(TABLE_ENTRIES);
+        for (is_function, name, global) in &imports.addresses {
+            let exported = self.instance.get_export(&*store, name);
             let address = match exported {
                 Some(Extern::Global(offset)) if !is_function => {
-                    let Val::I32(offset) = offset.get(&store) else { bail!("{name} is no address") };
+                    let Val::I32(offset) = offset.get(&*store) else { bail!("{name} is no address") };
                     MEMORY_BASE + offset
                 }
                 _ if weak.contains(&name.as_str()) => 0,
-                exported if is_function => {
-                    let function = exported.and_then(Extern::into_func).or(functions.get(&name).copied());
+                exported if *is_function => {
+                    let own = exported.and_then(Extern::into_func);
+                    let function = own.or(imports.functions.get(name).copied());
                     let function = function.with_context(|| format!("no function {name}"))?;
-                    table.grow(&mut store, 1, Ref::Func(function.into()))?;
+                    imports.table.grow(&mut *store, 1, Ref::Func(function.into()))?;
                     next += 1;
                     next as i32 - 1
                 }
                 _ => bail!("no symbol {name}"),
             };
-            global.set(&mut store, Val::I32(address))?;
+            global.set(&mut *store, Val::I32(address))?;
         }
-        for name in ["__wasm_apply_data_relocs", "__wasm_call_ctors"] {
-            if let Some(function) = instance.get_func(&store, name) {
-                function.call(&mut store, &[], &mut [])?;
-            }
-        }
-        Ok(Self { store, instance })
+        Ok(())
     }
 
     /// The result of a function of words, as a sign-extended word.
@@ -175,4 +150,60 @@ pub fn compare(program: &mut dyn Executable, reference: &mut Loaded) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The items that a loader provides.
+struct Imports {
+    /// In the order of the module's imports.
+    items: Vec<Extern>,
+    functions: BTreeMap<String, Func>,
+    /// Globals for addresses of symbols: whether it is a function, and its name.
+    addresses: Vec<(bool, String, Global)>,
+    table: Table,
+}
+
+impl Imports {
+    fn new(store: &mut Store<()>, module: &Module) -> Result<Self> {
+        let table = TableType::new(RefType::Func, TABLE_ENTRIES, None);
+        let table = Table::new(&mut *store, table, Ref::default_for_ty(RefType::Func))?;
+        let mut imports =
+            Self { items: Vec::new(), functions: BTreeMap::new(), addresses: Vec::new(), table };
+        for import in module.imports() {
+            let name = import.name();
+            let item = match import.ty() {
+                ExternType::Memory(_) => Memory::new(&mut *store, MemoryType::new(PAGES, None))?.into(),
+                ExternType::Table(_) => table.into(),
+                ExternType::Global(ty) => {
+                    let global = Global::new(&mut *store, Val::I32(initial(name)), ty.mutability());
+                    if import.module().starts_with("GOT.") && ty.mutability() == Mutability::Var {
+                        imports.addresses.push((import.module() == "GOT.func", name.to_owned(), global));
+                    }
+                    global.into()
+                }
+                ExternType::Func(ty) => {
+                    let index = imports.functions.len() as u32;
+                    let function = Func::new(&mut *store, ty.clone(), move |_, args, results| {
+                        let words: Vec<u64> = args.iter().map(word).collect();
+                        for result in results {
+                            *result = value(import_result(index, &words), result.ty());
+                        }
+                        Ok(())
+                    });
+                    imports.functions.insert(name.to_owned(), function);
+                    function.into()
+                }
+            };
+            imports.items.push(item);
+        }
+        Ok(imports)
+    }
+}
+
+/// The value of a global before the instance exists.
+fn initial(name: &str) -> i32 {
+    match name {
+        "__memory_base" | "__stack_pointer" => MEMORY_BASE,
+        "__table_base" => TABLE_BASE,
+        _ => 0,
+    }
 }
