@@ -1,5 +1,7 @@
 //! The finished program, with names and addresses for tools.
 
+use std::collections::BTreeSet;
+
 use pvm_isa::{ProgramBlob, metadata};
 use ssa::{ExportItem, FuncId, Module};
 
@@ -18,6 +20,9 @@ pub struct Program {
     pub entries: Vec<Entry>,
     /// The action of each import.
     pub imports: Vec<metadata::Import>,
+    /// Numbers of host calls in the module with different meanings in different versions of the Gray Paper, if the
+    /// options don't state one.
+    pub ambiguous_host_calls: BTreeSet<u32>,
     /// Start of each compiled function with its name, in ascending order.
     pub functions: Vec<metadata::FunctionName>,
     /// Names and addresses of all data objects that are in memory; linear memory's is that of wasm address 0.
@@ -60,6 +65,7 @@ impl Program {
         Self {
             entries,
             imports,
+            ambiguous_host_calls: BTreeSet::new(),
             functions: linked.functions.iter().map(named).collect(),
             data_exports: data_exports.collect(),
             references: referenced.map(|(func, &value)| (name(func), value)).collect(),

@@ -30,12 +30,16 @@ mod clock;
 mod compile;
 mod error;
 mod exports;
+mod globals;
+mod missing;
 mod options;
 mod report;
+mod side_module;
 mod text;
 
 pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;
+pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents, Names, OptLevel,

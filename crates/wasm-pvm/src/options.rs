@@ -147,6 +147,14 @@ impl Options {
         }
     }
 
+    /// Actions of imported functions.
+    pub const fn imports(&self) -> &ImportMap {
+        match &self.target {
+            Target::Pvm(options) => &options.imports,
+            Target::Thumb(options) => &options.imports,
+        }
+    }
+
     /// Checks that the options are consistent.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod helpers;
 pub mod interface;
 pub mod kernels;
+pub mod loader;
 pub mod nests;
 pub mod oracle;
 pub mod program;

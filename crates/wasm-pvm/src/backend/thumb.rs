@@ -1,12 +1,14 @@
 //! Cortex-M as a backend of the driver: from SSA to an object.
 
 use llvm_frontend::Demands;
+use prepare::stubs::Stub;
+use ssa::Module;
 use target_thumb::FirstCall;
 
 use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
+use crate::options::{Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
 
 /// A Cortex-M core with the options of one compilation.
@@ -20,6 +22,19 @@ pub struct Thumb<'a> {
 impl Thumb<'_> {
     fn codegen(&self) -> target_thumb::Options {
         self.target.codegen(self.options)
+    }
+
+    /// The module, in which imports that trap or do nothing have bodies.
+    fn stubbed(&self, mut module: Module) -> Module {
+        let map = &self.target.imports;
+        prepare::stubs::add_bodies(&mut module, |import| {
+            match map.action(import).or_else(|| map.wildcard(import))? {
+                ImportAction::Trap | ImportAction::LoggedTrap => Some(Stub::Trap),
+                ImportAction::Nop => Some(Stub::Nop),
+                _ => None,
+            }
+        });
+        module
     }
 }
 
@@ -36,7 +51,7 @@ impl Backend for Thumb<'_> {
         self.target.frontend()
     }
 
-    /// Imports become undefined symbols, so none of them is refused.
+    /// Imports are undefined symbols unless they get a body, so none of them is refused.
     fn unmet(&self, _: &Demands) -> Option<Error> {
         None
     }
@@ -50,7 +65,8 @@ impl Backend for Thumb<'_> {
     }
 
     fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object = clock.time("codegen", || target_thumb::compile(translated.module, &self.codegen()))?;
+        let module = self.stubbed(translated.module);
+        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);
@@ -60,15 +76,15 @@ impl Backend for Thumb<'_> {
     }
 
     fn prepared(&self, translated: Translated) -> Result<String, Error> {
-        Ok(target_thumb::print_ssa(translated.module, &self.codegen())?)
+        Ok(target_thumb::print_ssa(self.stubbed(translated.module), &self.codegen())?)
     }
 
     fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
-        Ok(target_thumb::print(translated.module, &self.codegen(), Some(pass))?)
+        Ok(target_thumb::print(self.stubbed(translated.module), &self.codegen(), Some(pass))?)
     }
 
     fn assembly(&self, translated: Translated) -> Result<String, Error> {
-        let object = target_thumb::compile(translated.module, &self.codegen())?;
+        let object = target_thumb::compile(self.stubbed(translated.module), &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -77,7 +93,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn header(&self, translated: Translated) -> Result<String, Error> {
-        Ok(target_thumb::header(translated.module, &self.codegen())?)
+        Ok(target_thumb::header(self.stubbed(translated.module), &self.codegen())?)
     }
 }
 

@@ -103,6 +103,10 @@ pub struct ModuleArgs {
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,
+    /// Import map file. `trap` lets the remaining imports trap; on PVM they log their name before. `auto` or `auto:N`
+    /// makes them host calls, numbered from N, on PVM only. May be repeated.
+    #[arg(short, long, value_name = "FILE|trap|auto")]
+    pub imports: Vec<String>,
     /// Value of an imported global, such as `env.base=1024` or `env.seed=i64:-1`; the type is i32 unless it is given.
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
@@ -123,16 +127,16 @@ pub struct PvmArgs {
     /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
     #[arg(long)]
     pub gp: Option<GpVersion>,
+    /// Version whose numbers of host calls the module, adapters and import maps use; that of --gp by default. Numbers are
+    /// translated by their meaning.
+    #[arg(long, value_name = "GP")]
+    pub host_calls: Option<GpVersion>,
     /// Form of the output; `jam` by default.
     #[arg(long, value_parser = choice::<Format>())]
     pub format: Option<Format>,
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
-    /// Import map file. `auto` or `auto:N` numbers the remaining imports, from N; `trap` lets them log their name and
-    /// trap. May be repeated.
-    #[arg(short, long, value_name = "FILE|auto|trap")]
-    pub imports: Vec<String>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
     #[arg(long, value_parser = choice::<EntryMode>())]
@@ -202,6 +206,7 @@ impl ModuleArgs {
             (self.memory_bytes.is_some(), "--memory-bytes"),
             (self.memory_reserve.is_some(), "--memory-reserve"),
             (!self.adapter.is_empty(), "--adapter"),
+            (!self.imports.is_empty(), "--imports"),
             (!self.globals.is_empty(), "--global"),
             (self.threads.is_some(), "--threads"),
         ];
@@ -218,9 +223,9 @@ impl PvmArgs {
     /// The first of these options that was given and means nothing to a compiled program.
     pub fn first_of_compiling(&self) -> Option<&'static str> {
         let given = [
+            (self.host_calls.is_some(), "--host-calls"),
             (self.format.is_some(), "--format"),
             (self.stack_size.is_some(), "--stack-size"),
-            (!self.imports.is_empty(), "--imports"),
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),

@@ -91,7 +91,8 @@ pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<P
         memory_bytes: module.memory_bytes,
         memory_reserve: module.memory_reserve.unwrap_or(default.memory_reserve),
         stack_size: pvm.stack_size,
-        imports: imports(&pvm.imports, gp)?,
+        imports: imports(&module.imports, gp)?,
+        host_calls: pvm.host_calls,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
         format: pvm.format.unwrap_or(default.format),
@@ -122,6 +123,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         initial_data: thumb.initial_data,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
+        imports: imports(&args.module.imports, GpVersion::V08)?,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
@@ -156,7 +158,6 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
 
 /// Warns of lines of import maps that match no import of the module or its adapters.
 pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
-    let Some(pvm) = options.pvm() else { return Ok(()) };
     let mut imports = Vec::new();
     for module in [input].into_iter().chain(options.adapters.iter().map(Vec::as_slice)) {
         for payload in Parser::new(0).parse_all(&input::to_wasm(module)?) {
@@ -167,7 +168,7 @@ pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
             }
         }
     }
-    for name in pvm.imports.unmatched(&imports) {
+    for name in options.imports().unmatched(&imports) {
         tracing::warn!("the import map has a line for `{name}`, which matches no import");
     }
     Ok(())

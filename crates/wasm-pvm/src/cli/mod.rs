@@ -34,9 +34,11 @@ pub fn main() -> ExitCode {
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
 }
 
-/// Prints an error as one line.
+/// Prints an error as one line, and the help that belongs to it.
 fn failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {}", one_line(&format!("{error:#}")));
+    let help = error.chain().find_map(|cause| cause.downcast_ref::<wasm_pvm::Error>()?.help());
+    eprint!("{}", help.unwrap_or_default());
     let is_usage = error.chain().any(|cause| {
         cause.is::<OptionsError>() || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
     });

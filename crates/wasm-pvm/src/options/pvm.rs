@@ -79,6 +79,9 @@ pub struct PvmOptions {
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
     pub imports: ImportMap,
+    /// The version whose numbers of host calls the module, its adapters and the import map use; `None` is the same as
+    /// [`Self::gp`], with a warning where that makes a difference.
+    pub host_calls: Option<GpVersion>,
     /// Selection of entries among the exports, and their convention.
     pub entries: EntryMode,
     /// How entry functions return their result.
@@ -104,6 +107,7 @@ impl Default for PvmOptions {
             memory_reserve: DEFAULT_RESERVE,
             stack_size: None,
             imports: ImportMap::default(),
+            host_calls: None,
             entries: EntryMode::Auto,
             result: ResultConvention::Length,
             format: Format::Jam,
@@ -169,6 +173,7 @@ impl PvmOptions {
             result: self.result,
             signatures: signatures.clone(),
             imports: self.imports.clone(),
+            host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,

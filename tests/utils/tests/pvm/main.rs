@@ -9,5 +9,6 @@ mod kernels;
 mod memories;
 mod programs;
 mod runtimes;
+mod side_modules;
 mod spec;
 mod types;

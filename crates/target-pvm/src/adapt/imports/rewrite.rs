@@ -8,40 +8,46 @@
 //! becomes that call's second result. A variable keeps the last second result only if some request has no such call
 //! before it in its block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{
-    Addr, BinaryOp, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
+    Addr, BinaryOp, Cond, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
     MemFlags, MemType, Module, Reachable, Signature, TrapCode, Type, UnaryOp, Value,
 };
 
+use super::host_calls::{Argument, HostCall, LOG, Numbering};
 use super::{HostCalls, ImportAction, ImportError};
 
-/// The host call `log` of JIP-1.
-const LOG: u32 = 100;
 /// The code address at which a program halts: the return address of its entries.
 const HALT: i64 = 0xffff_0000;
 
-type Actions = IdVec<FuncId, Option<ImportAction>>;
+/// The actions of imports, and the numbers of host calls.
+#[derive(Clone, Copy)]
+pub(super) struct Actions<'a> {
+    pub of: &'a IdVec<FuncId, Option<ImportAction>>,
+    pub numbering: Numbering,
+}
 
 pub(super) fn rewrite(
     module: &mut Module,
     memory: Option<DataId>,
-    actions: &Actions,
+    actions: Actions<'_>,
     reachable: &Reachable,
+    ambiguous: &mut BTreeSet<u32>,
 ) -> Result<HostCalls, ImportError> {
     let kinds: Vec<FuncKind> = module.decls.values().map(|decl| decl.kind.clone()).collect();
     let imports: Vec<FuncId> =
-        actions.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
+        actions.of.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
     for &id in imports.iter().filter(|&&id| reachable.referenced[id]) {
         module.functions[id] = Some(thunk(module, id));
         module.decls[id].kind = FuncKind::Local;
     }
     let funcs: Vec<FuncId> =
-        actions.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
+        actions.of.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
     let mut cx = Context {
         module,
         actions,
+        ambiguous,
         memory,
         second: None,
         imports: kinds.into_iter().collect(),
@@ -80,7 +86,9 @@ fn add_variable(module: &mut Module) -> DataId {
 /// State shared by all functions.
 struct Context<'a> {
     module: &'a mut Module,
-    actions: &'a Actions,
+    actions: Actions<'a>,
+    /// Numbers of host calls in the code with different meanings in different versions.
+    ambiguous: &'a mut BTreeSet<u32>,
     memory: Option<DataId>,
     /// The variable for second results, if some request needs it.
     second: Option<DataId>,
@@ -96,7 +104,7 @@ impl Context<'_> {
     fn action_of(&self, inst: &InstData) -> Option<ImportAction> {
         match inst {
             InstData::Call { func, .. } | InstData::TailCall { func, .. } => {
-                self.actions.get(*func).copied().flatten()
+                self.actions.of.get(*func).copied().flatten()
             }
             _ => None,
         }
@@ -129,6 +137,18 @@ impl Context<'_> {
             self.module.data.push(DataObject::constant(name, 1, text.into_bytes()))
         });
         (data, length as i64)
+    }
+
+    /// The number of a host call that the code calls by number.
+    fn translated(&mut self, number: u32) -> Result<u32, ImportError> {
+        let numbering = self.actions.numbering;
+        self.ambiguous.extend(numbering.is_ambiguous(number).then_some(number));
+        numbering.translate(number)
+    }
+
+    /// The number of a host call in the version of the program.
+    fn number_of(&self, call: &HostCall) -> u32 {
+        call.number(self.actions.numbering.gp).expect("checked with the signature")
     }
 
     /// The function that represents `ecalli number`.
@@ -247,10 +267,15 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 sig.results.iter().map(|&ty| self.value(InstData::Const { ty, bits: 0 }, ty)).collect()
             }
             ImportAction::Ecalli(number) => self.ecalli(number, sig, &sig.params, args, sig.results.len()),
+            ImportAction::Named(call) => {
+                self.ecalli(self.cx.number_of(call), sig, &sig.params, args, sig.results.len())
+            }
+            ImportAction::Jam(call) => self.jam(call, sig, args),
             ImportAction::HostCall { both } => {
                 let number = self.func.as_const(args[0]).and_then(|n| u32::try_from(n).ok());
                 let number = number
                     .ok_or_else(|| ImportError::NumberNotConstant { function: self.func.name.clone() })?;
+                let number = self.cx.translated(number)?;
                 let kept = if both { super::MAX_RESULTS } else { sig.results.len() };
                 self.ecalli(number, sig, &sig.params[1..], &args[1..], kept)
             }
@@ -296,6 +321,26 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             }
         }
         results.iter().zip(&sig.results).map(|(&word, &ty)| self.value_of(word, ty)).collect()
+    }
+
+    /// A host call whose arguments include wasm addresses.
+    fn jam(&mut self, call: &HostCall, sig: &Signature, args: &[Value]) -> Vec<Value> {
+        let kinds = call.arguments(self.cx.actions.numbering.gp);
+        let mut words = Vec::new();
+        for (kind, (&arg, &ty)) in kinds.zip(args.iter().zip(&sig.params)) {
+            words.push(match kind {
+                Argument::Word => arg,
+                Argument::Address => self.pvm_ptr(0, arg, ty, ty),
+                Argument::Optional => {
+                    let address = self.pvm_ptr(0, arg, ty, ty);
+                    let zero = self.value(InstData::Const { ty, bits: 0 }, ty);
+                    let is_there = InstData::Icmp { cond: Cond::Ne, ty, args: [arg, zero] };
+                    let cond = self.value(is_there, Type::I32);
+                    self.value(InstData::Select { ty, cond, if_true: address, if_false: zero }, ty)
+                }
+            });
+        }
+        self.ecalli(self.cx.number_of(call), sig, &sig.params, &words, sig.results.len())
     }
 
     fn second_result(&mut self) -> Value {
@@ -406,6 +451,8 @@ mod tests {
 
     const TEXT: &str = include_str!("../../../tests/imports.ssa");
 
+    const NEWEST: Numbering = Numbering { gp: GpVersion::V08, written_for: None };
+
     fn module() -> Module {
         let module = ssa::parse_module(TEXT).expect("parses");
         ssa::verify(&module).expect("verifies");
@@ -421,9 +468,9 @@ mod tests {
         let mut module = module();
         let map = ImportMap::parse(map, GpVersion::V08).expect("well-formed");
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let (host_calls, _) = resolve(&mut module, memory, &map, &reachable).expect("resolves");
+        let resolved = resolve(&mut module, memory, &map, NEWEST, &reachable).expect("resolves");
         ssa::verify(&module).expect("verifies");
-        (module, host_calls)
+        (module, resolved.host_calls)
     }
 
     /// The callees of a function with their host-call numbers, and its other instructions by name.
@@ -475,12 +522,13 @@ mod tests {
     fn unmapped_imports_are_all_listed() {
         let mut module = module();
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let error = resolve(&mut module, memory, &ImportMap::default(), &reachable).expect_err("unmapped");
+        let error =
+            resolve(&mut module, memory, &ImportMap::default(), NEWEST, &reachable).err().expect("unmapped");
         assert_eq!(error, ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()]));
         let auto = ImportMap::default().with_auto(1000);
-        let (host_calls, report) = resolve(&mut module, memory, &auto, &reachable).expect("numbered");
-        assert!(host_calls.values().flatten().any(|&number| number == 1000));
-        let numbers: Vec<_> = report.iter().map(|import| import.kind).collect();
+        let resolved = resolve(&mut module, memory, &auto, NEWEST, &reachable).expect("numbered");
+        assert!(resolved.host_calls.values().flatten().any(|&number| number == 1000));
+        let numbers: Vec<_> = resolved.imports.iter().map(|import| import.kind).collect();
         assert!(numbers.contains(&pvm_isa::metadata::ImportKind::Ecalli(1002)));
     }
 
@@ -492,9 +540,9 @@ mod tests {
         let param = func.add_param(ssa::Block::new(0), Type::I64);
         func.insts[call].map_args(|_| param);
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let error = resolve(&mut module, memory, &ImportMap::default().with_auto(1), &reachable);
+        let error = resolve(&mut module, memory, &ImportMap::default().with_auto(1), NEWEST, &reachable);
         assert_eq!(
-            error.expect_err("not constant"),
+            error.err().expect("not constant"),
             ImportError::NumberNotConstant { function: "second".into() }
         );
     }

@@ -76,7 +76,7 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
     if !args.invocations.0.is_empty() && args.pvm.entries.is_none() {
         target.entries = EntryMode::Raw;
     }
-    if args.pvm.imports.is_empty() {
+    if args.module.imports.is_empty() {
         target.imports = answered_imports(&args.answers);
     }
     let name = compile::package(&args.program);
