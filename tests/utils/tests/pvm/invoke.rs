@@ -68,6 +68,11 @@ impl Executable for Loaded {
         Ok(self.0.read(0, len)?)
     }
 
+    /// Sessions read the first memory only, and none by its name.
+    fn exported_memory(&mut self, name: &str, _: u32) -> Result<Vec<u8>> {
+        anyhow::bail!("a session doesn't read the memory {name}")
+    }
+
     fn memory_exports(&self) -> Vec<String> {
         Vec::new()
     }
