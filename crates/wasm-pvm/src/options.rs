@@ -6,10 +6,10 @@
 mod names;
 mod pvm;
 mod thumb;
+mod wasi;
 
 use std::collections::BTreeMap;
 
-use crate::wasi::Wasi;
 pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
@@ -21,6 +21,7 @@ pub use pvm::{
 pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
+pub use wasi::{Directory, Failure, Node, Wasi};
 
 /// Treatment of float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

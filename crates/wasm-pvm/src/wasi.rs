@@ -16,12 +16,13 @@
 mod files;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use wasmparser::{Parser, Payload, TypeRef};
 
 use crate::adapter::{self, AdapterError};
-use crate::options::{EntryMode, OptionsError, ResultConvention};
+pub use crate::options::{Directory, Failure, Node, Wasi};
+use crate::options::{EntryMode, ResultConvention};
 use text::{Kind, Program};
 
 /// Name of the entry of a command.
@@ -39,47 +40,6 @@ const UNSTABLE: &str = "wasi_unstable";
 /// Functions of the predecessor whose parameters or records differ.
 const CHANGED: [&str; 4] = ["fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"];
 
-/// Arguments, environment and files of a WASI program.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Wasi {
-    /// The arguments, beginning with the program's name.
-    pub args: Vec<String>,
-    /// The environment.
-    pub environment: Vec<(String, String)>,
-    /// Directories that are open at the start.
-    pub directories: Vec<Directory>,
-    /// The effect of `proc_exit` with a code other than 0, after it is logged.
-    pub failure: Failure,
-}
-
-/// The effect of `proc_exit` with a code other than 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Failure {
-    /// The program panics.
-    #[default]
-    Panic,
-    /// The program halts with its output as the result, for hosts that read the code from the log.
-    Halt,
-}
-
-/// A directory that a program can read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Directory {
-    /// Its name in the program.
-    pub guest: String,
-    /// Files and directories by name.
-    pub entries: BTreeMap<String, Node>,
-}
-
-/// A file or a directory.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Node {
-    /// A file with its contents.
-    File(Vec<u8>),
-    /// A directory with its entries.
-    Directory(BTreeMap<String, Node>),
-}
-
 /// The reason why a module can't be linked with WASI.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WasiError {
@@ -92,40 +52,12 @@ pub enum WasiError {
     /// The adapter doesn't fit.
     #[error("linking WASI: {0}")]
     Linking(#[from] AdapterError),
-    /// The entry of a command converts its arguments and result.
-    #[error(
-        "the entry of a WASI command converts its arguments and result, so --entries raw is not possible"
-    )]
-    Raw,
     /// The program's memory has 64-bit addresses.
     #[error("WASI preview 1 has 32-bit addresses, and the module's memory has 64-bit addresses")]
     Memory64,
 }
 
 impl Wasi {
-    /// Checks that the program can be given these arguments, environment and files.
-    pub(crate) fn check(&self) -> Result<(), OptionsError> {
-        let error = |what: String| Err(OptionsError::new(what));
-        for arg in &self.args {
-            if arg.contains('\0') {
-                return error(format!("the WASI argument {arg:?} contains a NUL character"));
-            }
-        }
-        let mut names = BTreeSet::new();
-        for (name, value) in &self.environment {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                let variable = format!("{name}={value}");
-                return error(format!(
-                    "the WASI environment variable {variable:?} has no name, or contains a NUL character"
-                ));
-            }
-            if !names.insert(name) {
-                return error(format!("the WASI environment variable {name} is given twice"));
-            }
-        }
-        files::check(&self.directories)
-    }
-
     /// Links the adapter into a module.
     ///
     /// # Errors

@@ -1,17 +1,12 @@
 //! Packing files: one run of bytes with the contents of all of them, and tables of nodes, names and descriptors.
 //! `files.wat` describes the records.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Directory, Node};
-use crate::options::OptionsError;
 
 /// Bytes of the table of descriptors.
 pub const DESCRIPTORS: u32 = 128 * DESCRIPTOR;
-/// Maximum number of directories that are open at the start.
-const MOST_DIRECTORIES: usize = 100;
-/// Maximum number of bytes of names and contents, far above the limits of programs.
-const MOST_BYTES: usize = 1 << 30;
 const DESCRIPTOR: u32 = 16;
 const NODE: u32 = 24;
 const IS_DIRECTORY: u32 = 3;
@@ -30,43 +25,6 @@ pub struct Tables {
     pub dots: u32,
     /// Address of the descriptors.
     pub descriptors: u32,
-}
-
-/// Checks the names of files and directories, and how much there is of them.
-pub fn check(directories: &[Directory]) -> Result<(), OptionsError> {
-    if directories.len() > MOST_DIRECTORIES {
-        return Err(OptionsError::new(format!("at most {MOST_DIRECTORIES} WASI directories can be given")));
-    }
-    let mut guests = BTreeSet::new();
-    let mut bytes = 0;
-    for directory in directories {
-        let guest = &directory.guest;
-        if guest.is_empty() || guest.contains('\0') {
-            return Err(OptionsError::new(format!(
-                "the WASI directory {guest:?} has no name, or contains a NUL character"
-            )));
-        }
-        if !guests.insert(guest.trim_end_matches('/')) {
-            return Err(OptionsError::new(format!("the WASI directory {guest} is given twice")));
-        }
-        let mut open = vec![&directory.entries];
-        while let Some(entries) = open.pop() {
-            for (name, node) in entries {
-                if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-                    return Err(OptionsError::new(format!("{name:?} in {guest} can't be a file's name")));
-                }
-                bytes += name.len() + NODE as usize;
-                match node {
-                    Node::File(contents) => bytes += contents.len(),
-                    Node::Directory(entries) => open.push(entries),
-                }
-            }
-        }
-    }
-    if bytes > MOST_BYTES {
-        return Err(OptionsError::new(format!("the WASI directories contain {bytes} bytes, too many")));
-    }
-    Ok(())
 }
 
 /// A directory whose children have no records yet.
