@@ -5,6 +5,7 @@
 //!
 //! | pass | problem | result |
 //! |---|---|---|
+//! | [`stubs`] | the outside does not have a function that is imported | a body that traps or does nothing |
 //! | [`boundary`] | C returns several results through memory, the program in registers | wrappers for exports and imports |
 //! | [`mod@legalize`] | the machine lacks operations | instructions that it has, and calls of helper functions |
 //! | [`alignment`] | stack objects are aligned to more than the machine's stack | the lower alignment, where no code depends on more |
@@ -31,6 +32,7 @@ pub mod legalize;
 pub mod merge;
 pub mod products;
 pub mod rebase;
+pub mod stubs;
 pub mod switches;
 pub mod tail_calls;
 pub mod widths;

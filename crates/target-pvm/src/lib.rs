@@ -36,6 +36,8 @@ mod peephole;
 mod program;
 mod target;
 
+use std::collections::BTreeMap;
+
 use pvm_isa::GpVersion;
 use pvm_isa::metadata::ResultConvention;
 use ssa::{FuncId, FuncKind, Module};
@@ -72,8 +74,12 @@ pub struct Options {
     pub entries: EntryMode,
     /// How entry functions return their result.
     pub result: ResultConvention,
+    /// Signatures of exports by name, in the letters of the metadata, where SSA types don't tell those of wasm.
+    pub signatures: BTreeMap<String, String>,
     /// Actions of imports.
     pub imports: ImportMap,
+    /// The version whose numbers of host calls the module and the import map use; `None` is the same as [`Self::gp`].
+    pub host_calls: Option<GpVersion>,
     /// Where the container has memory areas and entries.
     pub layout: ProgramLayout,
     /// Memory.
@@ -101,11 +107,12 @@ pub enum Error {
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
-    let Adapted { module, target, entries, imports } = adapt(module, options)?;
+    let Adapted { module, target, entries, imports, ambiguous } = adapt(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let linked = link::link(&module, fragments, &entries, &target.plan, options.gp);
     let images = target.plan.images(&module, |func| linked.references[func])?;
-    Ok(Program::new(&module, &target.plan, linked, images, entries, imports))
+    let program = Program::new(&module, &target.plan, linked, images, entries, imports);
+    Ok(Program { ambiguous_host_calls: ambiguous, ..program })
 }
 
 /// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.

@@ -1,5 +1,7 @@
 //! The finished program, with names and addresses for tools.
 
+use std::collections::BTreeSet;
+
 use pvm_isa::{ProgramBlob, metadata};
 use ssa::{ExportItem, FuncId, Module};
 
@@ -18,6 +20,9 @@ pub struct Program {
     pub entries: Vec<Entry>,
     /// The action of each import.
     pub imports: Vec<metadata::Import>,
+    /// Numbers of host calls in the module with different meanings in different versions of the Gray Paper, if the
+    /// options don't state one.
+    pub ambiguous_host_calls: BTreeSet<u32>,
     /// Start of each compiled function with its name, in ascending order.
     pub functions: Vec<metadata::FunctionName>,
     /// Names and addresses of all data objects that are in memory; linear memory's is that of wasm address 0.
@@ -26,6 +31,8 @@ pub struct Program {
     pub data_exports: Vec<(String, usize)>,
     /// `base` in `pvm = wasm + base` modulo 2^32, if linear memory is used.
     pub linear_base: Option<u32>,
+    /// The first wasm address that has memory.
+    pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
 }
@@ -58,10 +65,12 @@ impl Program {
         Self {
             entries,
             imports,
+            ambiguous_host_calls: BTreeSet::new(),
             functions: linked.functions.iter().map(named).collect(),
             data_exports: data_exports.collect(),
             references: referenced.map(|(func, &value)| (name(func), value)).collect(),
             data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
+            linear_first: plan.linear_first(),
             linear_base: plan.linear_memory().map(|_| plan.linear_base()),
             blob: linked.blob,
             images,

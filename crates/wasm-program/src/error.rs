@@ -75,11 +75,14 @@ fn hint(is_imported_memory: &bool) -> &'static str {
     if *is_imported_memory { "; --memory-bytes gives the imported memory another size" } else { "" }
 }
 
+/// Maximum number of globals that an error lists.
+const LISTED: usize = 12;
+
 fn named(globals: &[(String, &'static str)]) -> String {
-    let names: Vec<&str> = globals.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = globals.iter().take(LISTED).map(|(name, _)| name.as_str()).collect();
     match names[..] {
         [name] => format!(" {name} has"),
-        _ => format!("s {} have", names.join(", ")),
+        _ => format!("s {}{} have", names.join(", "), more(globals)),
     }
 }
 
@@ -89,7 +92,15 @@ fn given(globals: &[(String, &'static str)]) -> String {
         "i32" => format!("--global {name}=VALUE"),
         ty => format!("--global {name}={ty}:VALUE"),
     };
-    globals.iter().map(option).collect::<Vec<_>>().join(" ")
+    let options: Vec<String> = globals.iter().take(LISTED).map(option).collect();
+    format!("{}{}, or zero with --imports trap", options.join(" "), more(globals))
+}
+
+fn more(globals: &[(String, &'static str)]) -> String {
+    match globals.len().checked_sub(LISTED) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    }
 }
 
 fn in_function(function: &Option<String>) -> String {

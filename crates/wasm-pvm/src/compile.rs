@@ -1,15 +1,18 @@
 //! The pipeline from input bytes to output bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use wasmparser::{Import, Parser, Payload, TypeRef};
+use ssa::Import;
+use wasmparser::{Parser, Payload, TypeRef};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Options, OptionsError};
+use crate::exports::exports;
+use crate::options::{ConstValue, Options, OptionsError};
 use crate::report::Report;
-use crate::{adapter, input, text};
+use crate::{adapter, globals, input, side_module, text};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
 const STACK_BYTES: usize = 1 << 30;
@@ -59,12 +62,13 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     on_large_stack(|| {
         let backend = options.backend();
         let mut clock = Clock::default();
-        let wasm = clock.time("read", || linked_wasm(input, options))?;
-        let module = clock.time("frontend", || frontend(&wasm, options, &*backend))?;
+        let linked = clock.time("read", || linked_wasm(input, options))?;
+        let translated = clock.time("frontend", || frontend(&linked, options, &*backend))?;
+        let wasm = &*linked.wasm;
         if backend.limits_memory() {
-            warn_of_empty_memory(&wasm, &module);
+            warn_of_empty_memory(wasm, &translated.module);
         }
-        let (bytes, details) = backend.compile(module, &mut clock)?;
+        let (bytes, details) = backend.compile(translated, &mut clock)?;
         let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
         Ok(Output { bytes, report })
     })
@@ -80,23 +84,23 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
     on_large_stack(|| {
         let backend = options.backend();
         progress::phase("read");
-        let wasm = linked_wasm(input, options)?;
+        let linked = linked_wasm(input, options)?;
         if let Stage::Function(function) = stage {
-            return text::function(&wasm, function);
+            return text::function(&linked.wasm, function);
         }
         progress::phase("frontend");
         if stage == Stage::LlvmIr {
-            return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
+            return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options))?);
         }
-        let module = frontend(&wasm, options, &*backend)?;
+        let translated = frontend(&linked, options, &*backend)?;
         progress::phase("codegen");
         match stage {
-            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(module.to_string()),
-            Stage::Prepared => backend.prepared(module),
-            Stage::Mir => backend.after(module, codegen::MIR),
-            Stage::After(pass) => backend.after(module, pass),
-            Stage::Asm => backend.assembly(module),
-            Stage::Header => backend.header(module),
+            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
+            Stage::Prepared => backend.prepared(translated),
+            Stage::Mir => backend.after(translated, codegen::MIR),
+            Stage::After(pass) => backend.after(translated, pass),
+            Stage::Asm => backend.assembly(translated),
+            Stage::Header => backend.header(translated),
         }
     })
 }
@@ -116,8 +120,9 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
 }
 
 /// The module in SSA. First all requirements that can't be met are collected into one error.
-fn frontend(wasm: &[u8], options: &Options, backend: &dyn Backend) -> Result<ssa::Module, Error> {
-    llvm_frontend::compile_checked(wasm, &options.frontend(), |demands| {
+fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Result<Translated, Error> {
+    let wasm = &*linked.wasm;
+    let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options), |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
         match errors.len() {
@@ -125,7 +130,9 @@ fn frontend(wasm: &[u8], options: &Options, backend: &dyn Backend) -> Result<ssa
             1 => Err(errors.remove(0)),
             _ => Err(Error::Several(errors)),
         }
-    })
+    })?;
+    let exports = exports(wasm).expect("the frontend has read the module");
+    Ok(Translated { module, exports })
 }
 
 /// Warns of a memory without a byte that is imported: the size of such a declaration is often meant to be chosen by the
@@ -136,7 +143,7 @@ fn warn_of_empty_memory(wasm: &[u8], module: &ssa::Module) {
         Ok(Payload::ImportSection(imports)) => Some(imports),
         _ => None,
     });
-    let is_memory = |import: &Import<'_>| matches!(import.ty, TypeRef::Memory(_));
+    let is_memory = |import: &wasmparser::Import<'_>| matches!(import.ty, TypeRef::Memory(_));
     if imports.flat_map(|imports| imports.into_imports().flatten()).any(|import| is_memory(&import)) {
         let until = if memory.grows { " until the program grows it" } else { "" };
         tracing::warn!(
@@ -155,15 +162,39 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// The wasm binary of the input with all adapters linked in.
-fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, Error> {
-    let wasm = input::to_wasm(bytes)?;
-    if options.adapters.is_empty() {
-        return Ok(wasm);
+struct Linked<'a> {
+    wasm: Cow<'a, [u8]>,
+    /// Values of imported globals.
+    globals: BTreeMap<Import, ConstValue>,
+}
+
+impl Linked<'_> {
+    /// The options of the frontend for this module.
+    fn frontend(&self, options: &Options) -> llvm_frontend::Options {
+        llvm_frontend::Options { imported_globals: self.globals.clone(), ..options.frontend() }
     }
-    let read = |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
-    let adapters: Vec<_> = (1..)
-        .zip(&options.adapters)
-        .map(|(index, adapter)| read((index, adapter.as_slice())))
-        .collect::<Result<_, _>>()?;
-    adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
+}
+
+fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Error> {
+    let mut wasm = input::to_wasm(bytes)?;
+    let given = globals::by_full_name(options);
+    let mut placed = BTreeMap::new();
+    if let Some(place) = side_module::place(&wasm, &given).map_err(Error::SideModule)? {
+        wasm = Cow::Owned(place.wasm);
+        placed = place.globals;
+    }
+    if !options.adapters.is_empty() {
+        let read =
+            |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
+        let adapters: Vec<_> = (1..)
+            .zip(&options.adapters)
+            .map(|(index, adapter)| read((index, adapter.as_slice())))
+            .collect::<Result<_, _>>()?;
+        wasm = Cow::Owned(adapter::link(&wasm, &adapters).map_err(Error::Linking)?);
+    }
+    if let (Some(wasi), Some(pvm)) = (&options.wasi, options.pvm()) {
+        wasm = Cow::Owned(wasi.link(&wasm, pvm.entries, pvm.result)?);
+    }
+    let globals = globals::values(&wasm, &given, &placed, options.imports());
+    Ok(Linked { wasm, globals })
 }

@@ -2,7 +2,9 @@
 
 use crate::adapter::AdapterError;
 use crate::input::InputError;
+use crate::missing::MissingImports;
 use crate::options::OptionsError;
+use crate::wasi::WasiError;
 
 /// The reason why an input was not compiled. The text is one line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -21,12 +23,21 @@ pub enum Error {
         /// The reason.
         error: InputError,
     },
+    /// A side module can't be placed.
+    #[error("{0}")]
+    SideModule(String),
     /// The modules can't be linked.
     #[error("linking adapters: {0}")]
     Linking(AdapterError),
+    /// The module can't be linked with WASI.
+    #[error(transparent)]
+    Wasi(#[from] WasiError),
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),
+    /// Imports without an action.
+    #[error(transparent)]
+    MissingImports(MissingImports),
     /// Requirements of the module that can't be met, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Error>),
@@ -39,4 +50,15 @@ pub enum Error {
     /// An object can't be read, or has no assembly.
     #[error(transparent)]
     File(#[from] target_thumb::FileError),
+}
+
+impl Error {
+    /// Lines that help to correct the error, if there are any beyond its text.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::MissingImports(missing) => Some(missing.help()),
+            Self::Several(errors) => errors.iter().find_map(Self::help),
+            _ => None,
+        }
+    }
 }

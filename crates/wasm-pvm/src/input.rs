@@ -11,6 +11,8 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use wasmparser::{Parser, Payload};
+
 /// The prefix of a zstd-compressed Substrate runtime.
 pub const SUBSTRATE_MAGIC: [u8; 8] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05];
 /// First bytes of a WebAssembly binary.
@@ -31,12 +33,18 @@ pub enum InputError {
         "the input is neither a WebAssembly binary, nor its text format, nor a compressed Substrate runtime"
     )]
     Unknown,
-    /// It is a component.
+    /// It is a component, which wraps core modules.
     #[error(
-        "the input is a component, which wraps core modules: compile the core module (built for wasm32-wasip1 instead of \
-         wasm32-wasip2, or taken out with `wasm-tools component unbundle`)"
+        "the input is a component with {modules} core module{}{}: compile the core module (built for wasm32-wasip1 instead \
+         of wasm32-wasip2, or taken out with `wasm-tools component unbundle`)",
+        if *.modules == 1 { "" } else { "s" }, importing(.interfaces)
     )]
-    Component,
+    Component {
+        /// Number of its core modules.
+        modules: usize,
+        /// Names of the interfaces that it imports.
+        interfaces: Vec<String>,
+    },
     /// The compressed part can't be unpacked.
     #[error("the compressed runtime is damaged: {0}")]
     Compression(String),
@@ -64,7 +72,7 @@ pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
         return Err(InputError::Empty);
     }
     if input.starts_with(&WASM_MAGIC) && input.get(6..8) == Some(&COMPONENT_LAYER) {
-        return Err(InputError::Component);
+        return Err(component(input));
     }
     if input.starts_with(&WASM_MAGIC) {
         return Ok(Cow::Borrowed(input));
@@ -75,11 +83,38 @@ pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
     }
     match std::str::from_utf8(input) {
         Ok(text) if !text.contains('\0') => match from_text(text)? {
-            wasm if wasm.get(6..8) == Some(&COMPONENT_LAYER) => Err(InputError::Component),
+            wasm if wasm.get(6..8) == Some(&COMPONENT_LAYER) => Err(component(&wasm)),
             wasm => Ok(Cow::Owned(wasm)),
         },
         _ => Err(InputError::Unknown),
     }
+}
+
+/// Interfaces in an error, with the words before them.
+fn importing(interfaces: &[String]) -> String {
+    if interfaces.is_empty() { String::new() } else { format!(" that imports {}", interfaces.join(", ")) }
+}
+
+/// The error for a component: the number of its core modules, and its imports as far as they can be read.
+fn component(bytes: &[u8]) -> InputError {
+    let (mut modules, mut interfaces, mut depth) = (0, Vec::new(), 0usize);
+    for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } => {
+                modules += 1;
+                depth += 1;
+            }
+            Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if depth == 0 => {
+                interfaces.extend(
+                    imports.into_iter().map_while(Result::ok).map(|import| import.name.name.to_owned()),
+                );
+            }
+            _ => {}
+        }
+    }
+    InputError::Component { modules, interfaces }
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, InputError> {
@@ -146,8 +181,14 @@ mod tests {
 
     #[test]
     fn components_are_named() {
-        assert_eq!(to_wasm(b"\0asm\x0d\0\x01\0"), Err(InputError::Component));
-        assert_eq!(to_wasm(b"(component)"), Err(InputError::Component));
+        let empty = InputError::Component { modules: 0, interfaces: Vec::new() };
+        assert_eq!(to_wasm(b"\0asm\x0d\0\x01\0"), Err(empty.clone()));
+        assert_eq!(to_wasm(b"(component)"), Err(empty));
+        let text = br#"(component (import "wasi:cli/exit@0.2.0" (instance)) (core module) (core module))"#;
+        let error = to_wasm(text).expect_err("a component").to_string();
+        let told =
+            "a component with 2 core modules that imports wasi:cli/exit@0.2.0: compile the core module";
+        assert!(error.contains(told), "{error}");
     }
 
     #[test]

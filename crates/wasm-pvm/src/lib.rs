@@ -15,6 +15,7 @@
 
 pub mod adapter;
 pub mod input;
+pub mod wasi;
 
 /// Reading Cortex-M objects.
 pub mod object {
@@ -28,17 +29,22 @@ mod backend;
 mod clock;
 mod compile;
 mod error;
+mod exports;
+mod globals;
+mod missing;
 mod options;
 mod report;
+mod side_module;
 mod text;
 
 pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;
+pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
-    PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
-    Trap, UnknownCpu,
+    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents, Names, OptLevel,
+    Options, OptionsError, PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target,
+    ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

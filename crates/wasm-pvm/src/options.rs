@@ -6,6 +6,7 @@
 mod names;
 mod pvm;
 mod thumb;
+mod wasi;
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,13 @@ pub use ssa::Import;
 
 pub use names::Choice;
 pub use pvm::{
-    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY,
+    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
+pub use wasi::{Directory, Failure, Node, Wasi};
 
 /// Treatment of float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +93,8 @@ pub struct Options {
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Modules whose exports replace imports of the main module, applied in order. Any input form.
     pub adapters: Vec<Vec<u8>>,
+    /// Arguments, environment and files, if the module is a WASI program; only on PVM.
+    pub wasi: Option<Wasi>,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,
 }
@@ -123,6 +127,7 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             imported_globals: BTreeMap::new(),
             adapters: Vec::new(),
+            wasi: None,
             threads: 0,
         }
     }
@@ -143,11 +148,22 @@ impl Options {
         }
     }
 
+    /// Actions of imported functions.
+    pub const fn imports(&self) -> &ImportMap {
+        match &self.target {
+            Target::Pvm(options) => &options.imports,
+            Target::Thumb(options) => &options.imports,
+        }
+    }
+
     /// Checks that the options are consistent.
     ///
     /// # Errors
     /// With the first contradiction.
     pub fn check(&self) -> Result<(), OptionsError> {
+        if let Some(wasi) = &self.wasi {
+            wasi.check()?;
+        }
         self.backend().check()
     }
 

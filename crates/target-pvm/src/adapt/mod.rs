@@ -12,6 +12,8 @@ pub mod sparse;
 
 mod switches;
 
+use std::collections::BTreeSet;
+
 use ::prepare::bias::{Displacements, bias_pointers};
 use ::prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::metadata;
@@ -20,7 +22,8 @@ use ssa::{ExportItem, Module, Reachable};
 use crate::isa::Pvm;
 use crate::memory::{MemoryPlan, linear_memory};
 use crate::{Error, Options};
-use entries::Entry;
+use entries::{Entering, Entry};
+use imports::{Numbering, Resolved};
 
 /// A module ready for code generation.
 pub struct Adapted {
@@ -32,6 +35,8 @@ pub struct Adapted {
     pub entries: Vec<Entry>,
     /// The action of each import.
     pub imports: Vec<metadata::Import>,
+    /// Numbers of host calls in the module with different meanings in different versions, if none was stated.
+    pub ambiguous: BTreeSet<u32>,
 }
 
 /// An addition of a constant has an opcode and a byte with its registers.
@@ -43,9 +48,13 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
-    let mut entries = entries::make_entries(&mut module, memory, layout, options.entries, options.result);
+    let entering =
+        Entering { mode: options.entries, result: options.result, signatures: &options.signatures };
+    let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
-    let (host_calls, imports) = imports::resolve(&mut module, memory, &options.imports, &reachable)?;
+    let numbering = Numbering { gp: options.gp, written_for: options.host_calls };
+    let Resolved { host_calls, imports, ambiguous } =
+        imports::resolve(&mut module, memory, &options.imports, numbering, &reachable)?;
     entries::make_room(&mut module, &mut entries);
     for func in module.functions.values_mut().flatten() {
         remove_dead_slot_stores(func, memory);
@@ -59,7 +68,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         }
     }
     let target = Pvm::new(options.gp, plan, host_calls, &module);
-    Ok(Adapted { module, target, entries, imports })
+    Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 
 /// Removes functions that no entry reaches; returns the reachable functions and data.

@@ -1,13 +1,17 @@
 //! The PVM as a backend of the driver: from SSA to a program in its container.
 
-use llvm_frontend::{Demands, ReachedImport};
-use ssa::Module;
-use target_pvm::imports::{ImportUse, check};
+use std::collections::BTreeSet;
 
-use super::Backend;
+use llvm_frontend::{Demands, ReachedImport};
+use target_pvm::ImportError;
+use target_pvm::imports::{ImportUse, Numbering, check, full_name};
+
 use super::container::{container, pvm_report, standard_program};
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::exports::Exports;
+use crate::missing::MissingImports;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};
 
@@ -20,8 +24,21 @@ pub struct Pvm<'a> {
 }
 
 impl Pvm<'_> {
-    fn codegen(&self) -> target_pvm::Options {
-        self.target.codegen(self.options)
+    fn codegen(&self, exports: &Exports) -> target_pvm::Options {
+        self.target.codegen(self.options, &exports.functions)
+    }
+
+    /// Warns of numbers of host calls that may be those of another version.
+    fn warn_of(&self, ambiguous: &BTreeSet<u32>) {
+        let Some(first) = ambiguous.first() else { return };
+        let numbers: Vec<String> = ambiguous.iter().map(ToString::to_string).collect();
+        let gp = self.target.gp;
+        tracing::warn!(
+            "the module makes host calls by numbers that differ between versions ({}); they are taken as those of GP {gp}: \
+             --host-calls 0.7 or 0.8 says which they are ({})",
+            numbers.join(", "),
+            Numbering::meanings(*first)
+        );
     }
 }
 
@@ -40,8 +57,14 @@ impl Backend for Pvm<'_> {
 
     fn unmet(&self, demands: &Demands) -> Option<Error> {
         let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
-        let error = check(&uses, &self.target.imports).err()?;
-        Some(target_pvm::Error::from(error).into())
+        Some(match check(&uses, &self.target.imports, self.target.gp).err()? {
+            ImportError::Unmapped(names) => {
+                let is_missing = |import: &&ReachedImport| names.contains(&full_name(&import.import));
+                let missing = demands.imports.iter().filter(is_missing).cloned();
+                Error::MissingImports(MissingImports::new(missing))
+            }
+            error => target_pvm::Error::from(error).into(),
+        })
     }
 
     fn pass_names(&self) -> Vec<&'static str> {
@@ -52,32 +75,37 @@ impl Backend for Pvm<'_> {
         true
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let Translated { module, exports } = translated;
+        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
+        self.warn_of(&program.ambiguous_host_calls);
         let standard = standard_program(&program);
-        let write = || container(&program, standard.clone(), self.options.level, self.target);
+        let write = || container(&program, &exports, standard.clone(), self.options.level, self.target);
         let (bytes, metadata_bytes) = clock.time("write", write);
         let sizes = Sizes::of(&standard, self.target.gp, bytes.len(), metadata_bytes);
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print_ssa(module, &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print_ssa(module, &self.codegen(&exports))?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), None)?)
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), None)?)
     }
 
     fn has_header(&self) -> bool {
         false
     }
 
-    fn header(&self, _: Module) -> Result<String, Error> {
+    fn header(&self, _: Translated) -> Result<String, Error> {
         unreachable!("the driver asks for a header only if there is one")
     }
 }

@@ -1,13 +1,14 @@
 //! Cortex-M as a backend of the driver: from SSA to an object.
 
 use llvm_frontend::Demands;
+use prepare::stubs::Stub;
 use ssa::Module;
 use target_thumb::FirstCall;
 
-use super::Backend;
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
+use crate::options::{Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
 
 /// A Cortex-M core with the options of one compilation.
@@ -21,6 +22,19 @@ pub struct Thumb<'a> {
 impl Thumb<'_> {
     fn codegen(&self) -> target_thumb::Options {
         self.target.codegen(self.options)
+    }
+
+    /// The module, in which imports that trap or do nothing have bodies.
+    fn stubbed(&self, mut module: Module) -> Module {
+        let map = &self.target.imports;
+        prepare::stubs::add_bodies(&mut module, |import| {
+            match map.action(import).or_else(|| map.wildcard(import))? {
+                ImportAction::Trap | ImportAction::LoggedTrap => Some(Stub::Trap),
+                ImportAction::Nop => Some(Stub::Nop),
+                _ => None,
+            }
+        });
+        module
     }
 }
 
@@ -37,7 +51,7 @@ impl Backend for Thumb<'_> {
         self.target.frontend()
     }
 
-    /// Imports become undefined symbols, so none of them is refused.
+    /// Imports are undefined symbols unless they get a body, so none of them is refused.
     fn unmet(&self, _: &Demands) -> Option<Error> {
         None
     }
@@ -50,7 +64,8 @@ impl Backend for Thumb<'_> {
         self.target.memory != MemoryMode::Native
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let module = self.stubbed(translated.module);
         let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
@@ -60,16 +75,16 @@ impl Backend for Thumb<'_> {
         Ok((bytes, Details::Thumb(report)))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::print_ssa(module, &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::print_ssa(self.stubbed(translated.module), &self.codegen())?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_thumb::print(module, &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        Ok(target_thumb::print(self.stubbed(translated.module), &self.codegen(), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        let object = target_thumb::compile(module, &self.codegen())?;
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let object = target_thumb::compile(self.stubbed(translated.module), &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -77,8 +92,8 @@ impl Backend for Thumb<'_> {
         true
     }
 
-    fn header(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::header(module, &self.codegen())?)
+    fn header(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::header(self.stubbed(translated.module), &self.codegen())?)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Options of the PVM.
 
+use std::collections::BTreeMap;
+
 pub use llvm_frontend::OptLevel;
 use llvm_frontend::{MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
@@ -39,6 +41,16 @@ pub enum Names {
     Strip,
 }
 
+/// The exports that the metadata describes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MetadataContents {
+    /// Functions that are entries.
+    #[default]
+    Entries,
+    /// Also exported globals, tables and memories. Each of them gets an address, even if no code refers to it.
+    Exports,
+}
+
 /// Detection of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PvmBounds {
@@ -67,6 +79,9 @@ pub struct PvmOptions {
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
     pub imports: ImportMap,
+    /// The version whose numbers of host calls the module, its adapters and the import map use; `None` is the same as
+    /// [`Self::gp`], with a warning where that makes a difference.
+    pub host_calls: Option<GpVersion>,
     /// Selection of entries among the exports, and their convention.
     pub entries: EntryMode,
     /// How entry functions return their result.
@@ -75,6 +90,8 @@ pub struct PvmOptions {
     pub format: Format,
     /// Whether the metadata names the functions.
     pub names: Names,
+    /// The exports that the metadata describes.
+    pub metadata: MetadataContents,
     /// Name of the program in the metadata.
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
@@ -90,10 +107,12 @@ impl Default for PvmOptions {
             memory_reserve: DEFAULT_RESERVE,
             stack_size: None,
             imports: ImportMap::default(),
+            host_calls: None,
             entries: EntryMode::Auto,
             result: ResultConvention::Length,
             format: Format::Jam,
             names: Names::Auto,
+            metadata: MetadataContents::Entries,
             package: String::new(),
             keep_exports: false,
         }
@@ -137,8 +156,12 @@ impl PvmOptions {
         }
     }
 
-    /// The options of code generation.
-    pub(crate) fn codegen(&self, options: &Options) -> target_pvm::Options {
+    /// The options of code generation for a module with exported functions of these signatures.
+    pub(crate) fn codegen(
+        &self,
+        options: &Options,
+        signatures: &BTreeMap<String, String>,
+    ) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
@@ -148,11 +171,13 @@ impl PvmOptions {
             },
             entries: self.entries,
             result: self.result,
+            signatures: signatures.clone(),
             imports: self.imports.clone(),
+            host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
-                keep_exports: self.keep_exports,
+                keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
             layout: LAYOUT,
             threads: options.thread_count(),

@@ -8,7 +8,7 @@ use target_thumb::MemoryShape;
 pub use target_thumb::cpu::Architecture;
 pub use target_thumb::{Cpu, InitialData, MemoryMode, Trap, UnknownCpu};
 
-use super::{Choice as _, Floats, Options, OptionsError};
+use super::{Choice as _, Floats, ImportMap, Options, OptionsError};
 
 /// Treatment of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -56,6 +56,8 @@ pub struct ThumbOptions {
     pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
     pub shadow_stack_size: Option<u32>,
+    /// Imports that trap or do nothing. The others are undefined symbols.
+    pub imports: ImportMap,
     /// Prefix of every import's symbol.
     pub import_prefix: String,
     /// Symbols of imports and exports by wasm name, where they differ from it.
@@ -83,6 +85,7 @@ impl ThumbOptions {
             initial_data: None,
             constants: Constants::Auto,
             shadow_stack_size: None,
+            imports: ImportMap::default(),
             import_prefix: String::new(),
             renames: BTreeMap::new(),
             debug: Debug::default(),
@@ -100,11 +103,24 @@ impl ThumbOptions {
 
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         let refuse = |message: String| Err(OptionsError::new(message));
+        if options.wasi.is_some() {
+            return refuse(
+                "WASI programs become services, which only target pvm has; firmware provides the WASI functions itself, as \
+                 symbols"
+                    .to_owned(),
+            );
+        }
         let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
             return refuse(
                 "memory `native` has no bounds to check; use memory `symbol` or `register`".to_owned(),
             );
+        }
+        if let Some(name) = self.imports.host_call() {
+            return refuse(format!(
+                "--imports: `{name}` is a host call, which only the PVM has; on Cortex-M the action of an import is trap or \
+                 nop, and imports without one are symbols"
+            ));
         }
         if self.initial_data.is_some() && is_native {
             return refuse("initial data is an option of memory `symbol` and `register`; data of memory `native` is in sections".to_owned());

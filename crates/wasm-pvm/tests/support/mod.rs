@@ -65,14 +65,23 @@ impl Folder {
         text(&output.stdout)
     }
 
-    /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line.
+    /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line. Help may
+    /// follow it.
     pub fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
         let output = self.tool(args, input);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
+        let message = message.split("\nhelp: ").next().unwrap_or_default();
         assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
         assert!(message.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {message}");
         message.trim_end().to_owned()
+    }
+
+    /// Runs the tool, expects a failure with this exit code, and returns both outputs.
+    pub fn fail_with_output(&self, args: &[&str], code: i32) -> (String, String) {
+        let output = self.tool(args, b"");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
     }
 
     /// Runs a program and gives its outcome.

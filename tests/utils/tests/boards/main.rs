@@ -9,5 +9,6 @@ mod kernels;
 mod memories;
 mod options;
 mod relocations;
+mod side_modules;
 mod spec;
 mod statics;

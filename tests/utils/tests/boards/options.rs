@@ -6,8 +6,8 @@ use object::{Object as _, ObjectSection as _};
 use random::Rng;
 use testkit::thumb::{Setup, board_core};
 use wasm_pvm::{
-    Cpu, Floats, InitialData, MemoryMode, OptLevel, Options, ShadowStack, Stage, ThumbBounds, ThumbOptions,
-    Trap,
+    Cpu, Floats, GpVersion, ImportMap, InitialData, MemoryMode, OptLevel, Options, ShadowStack, Stage,
+    ThumbBounds, ThumbOptions, Trap,
 };
 
 const CPUS: [Cpu; 2] = [Cpu::M3, Cpu::M33];
@@ -615,4 +615,41 @@ fn accesses_to_devices_are_all_made() {
         let accesses = ssa.lines().filter(|line| line.contains(" volatile")).count();
         assert_eq!(accesses, 11, "-{level:?}: each once, and none wider:\n{ssa}");
     }
+}
+
+#[test]
+fn imports_trap_or_do_nothing_without_symbols() {
+    const TEXT: &str = r#"(module
+      (import "a" "gone" (func $gone (param i32 i64 f32 f64 i32 i32 i32 i64) (result i64)))
+      (import "b" "gone" (func $other (param i32) (result i32)))
+      (import "env" "quiet" (func $quiet (param i32) (result i32 i64)))
+      (import "env" "base" (global $base i32)) (import "env" "wide" (global $wide (mut i64)))
+      (import "env" "table" (table $table 3 funcref))
+      (memory 1) (elem declare func $gone)
+      (elem (i32.const 1) $other)
+      (func (export "gone") (param i32) (result i32)
+        (if (local.get 0) (then (return (i32.wrap_i64 (call $gone (i32.const 1) (i64.const 2) (f32.const 3) (f64.const 4)
+          (i32.const 5) (i32.const 6) (i32.const 7) (i64.const 8))))))
+        (i32.const 9))
+      (func (export "indirect") (param i32) (result i32)
+        (call_indirect $table (param i32) (result i32) (i32.const 4) (local.get 0)))
+      (func (export "quiet") (param i32) (result i32)
+        (drop (call $quiet (local.get 0))))
+      (func (export "globals") (result i32)
+        (i32.add (global.get $base) (i32.wrap_i64 (global.get $wide)))))"#;
+    let map = "quiet = nop\n* = trap";
+    let imports = ImportMap::parse(map, GpVersion::V08).unwrap();
+    let thumb = ThumbOptions { imports, ..thumb(MemoryMode::Symbol, ThumbBounds::Check) };
+    each_with(TEXT, &|cpu, level| options(cpu, level, thumb.clone()), &mut |board, object| {
+        let image = Image::load(board, object, &mut |symbol| panic!("{symbol} is undefined")).unwrap();
+        let mut program = Program { board, image, base: 0 };
+        program.start();
+        assert_eq!(program.call("gone", &[0]), Ok(9));
+        assert_eq!(program.call("gone", &[1]), Err(Ending::Trapped(8)));
+        assert_eq!(program.call("indirect", &[1]), Err(Ending::Trapped(8)));
+        assert_eq!(program.call("indirect", &[0]), Err(SIGNATURE));
+        assert_eq!(program.call("indirect", &[3]), Err(TABLE));
+        assert_eq!(program.call("quiet", &[5]), Ok(0));
+        assert_eq!(program.call("globals", &[]), Ok(0));
+    });
 }

@@ -32,7 +32,7 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, lanes: Lanes, operation: &str) 
         _ if operation.starts_with("extend_") => t.extend(from, half, is_signed),
         _ if operation.starts_with("extmul_") => t.extended_product(from, half, is_signed),
         _ if operation.starts_with("extadd_") => t.add_pairs(from, is_signed),
-        _ if operation.starts_with("narrow_") => t.narrow(from, is_signed),
+        _ if operation.starts_with("narrow_") => t.narrow_lanes(from, is_signed),
         _ => return false,
     }
     true
@@ -102,7 +102,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Limits the signed lanes of two vectors to half their width.
-    fn narrow(&mut self, bits: u32, is_signed: bool) {
+    fn narrow_lanes(&mut self, bits: u32, is_signed: bool) {
         let (b, a) = (self.pop_vector(), self.pop_vector());
         if bits == 16 {
             let packed = self.packed(16);

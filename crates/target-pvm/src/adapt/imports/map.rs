@@ -20,48 +20,7 @@ use pvm_isa::GpVersion;
 use ssa::Import;
 
 use super::ImportAction;
-
-/// Host calls by name, with their numbers in GP 0.7.2 and 0.8 (appendix B; `log` is JIP-1).
-pub const HOST_CALLS: [(&str, Option<u32>, Option<u32>); 29] = [
-    ("gas", Some(0), Some(0)),
-    ("grow_heap", None, Some(1)),
-    ("fetch", Some(1), Some(2)),
-    ("lookup", Some(2), Some(3)),
-    ("read", Some(3), Some(4)),
-    ("write", Some(4), Some(5)),
-    ("info", Some(5), Some(6)),
-    ("historical_lookup", Some(6), Some(7)),
-    ("export", Some(7), Some(8)),
-    ("machine", Some(8), Some(9)),
-    ("peek", Some(9), Some(10)),
-    ("poke", Some(10), Some(11)),
-    ("pages", Some(11), Some(12)),
-    ("invoke", Some(12), Some(13)),
-    ("expunge", Some(13), Some(14)),
-    ("bless", Some(14), Some(15)),
-    ("assign", Some(15), Some(16)),
-    ("designate", Some(16), Some(17)),
-    ("checkpoint", Some(17), Some(18)),
-    ("new", Some(18), Some(19)),
-    ("upgrade", Some(19), Some(20)),
-    ("transfer", Some(20), Some(21)),
-    ("eject", Some(21), Some(22)),
-    ("query", Some(22), Some(23)),
-    ("solicit", Some(23), Some(24)),
-    ("forget", Some(24), Some(25)),
-    ("yield", Some(25), Some(26)),
-    ("provide", Some(26), Some(27)),
-    ("log", Some(100), Some(100)),
-];
-
-/// The number of a host call; `None` if no version has one of this name, `Some(None)` if this version lacks it.
-pub fn host_call_number(name: &str, gp: GpVersion) -> Option<Option<u32>> {
-    let (_, v072, v08) = HOST_CALLS.iter().find(|(known, ..)| *known == name)?;
-    Some(match gp {
-        GpVersion::V072 => *v072,
-        GpVersion::V08 => *v08,
-    })
-}
+use super::host_calls::HostCall;
 
 /// A line of an import map that is wrong, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -135,6 +94,15 @@ impl ImportMap {
         self.auto_base
     }
 
+    /// The name of a line whose action is a host call, or `auto` if the remaining imports become host calls.
+    pub fn host_call(&self) -> Option<&str> {
+        let without = |action: &ImportAction| {
+            matches!(action, ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop)
+        };
+        let line = self.actions.iter().find(|(_, action)| !without(action)).map(|(name, _)| name.as_str());
+        line.or_else(|| self.auto_base.map(|_| "auto"))
+    }
+
     /// The same map, with an action for all other imports.
     #[must_use]
     pub fn with_rest(mut self, action: ImportAction) -> Self {
@@ -176,9 +144,9 @@ fn parse_action(text: &str, gp: GpVersion) -> Result<ImportAction, String> {
         let parsed = number.parse::<u32>().ok().filter(|&n| i32::try_from(n).is_ok());
         return parsed.map(ImportAction::Ecalli).ok_or_else(|| format!("`{number}` is no host-call number"));
     }
-    match host_call_number(text, gp) {
-        Some(Some(number)) => Ok(ImportAction::Ecalli(number)),
-        Some(None) => Err(format!("the host call `{text}` does not exist in GP {gp}")),
+    match HostCall::named(text) {
+        Some(call) if call.number(gp).is_some() => Ok(ImportAction::Named(call)),
+        Some(_) => Err(format!("the host call `{text}` does not exist in GP {gp}")),
         None => {
             Err(format!("unknown action `{text}`, expected trap, nop, ecalli N or the name of a host call"))
         }
@@ -203,15 +171,13 @@ mod tests {
         assert_eq!(action("console", "log"), Some(ImportAction::Nop));
         assert_eq!(action("a", "b"), Some(ImportAction::Ecalli(7)));
         assert_eq!(action("x", "c"), Some(ImportAction::Ecalli(100)));
-        assert_eq!(action("env", "read"), Some(ImportAction::Ecalli(4)));
+        assert_eq!(action("env", "read"), HostCall::named("read").map(ImportAction::Named));
         assert_eq!(action("env", "other"), None);
         let rest =
             ImportMap::parse("wasi.* = nop\n* = trap\na = ecalli 3", GpVersion::V08).expect("well-formed");
         assert_eq!(rest.action(&import("env", "b")), None);
         assert_eq!(rest.wildcard(&import("env", "b")), Some(ImportAction::Trap));
         assert_eq!(rest.wildcard(&import("wasi", "b")), Some(ImportAction::Nop));
-        let old = ImportMap::parse("read = read", GpVersion::V072).expect("well-formed");
-        assert_eq!(old.action(&import("env", "read")), Some(ImportAction::Ecalli(3)));
     }
 
     #[test]

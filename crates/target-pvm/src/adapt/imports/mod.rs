@@ -9,7 +9,10 @@
 //! | `host_call_0` .. `host_call_6`, with suffix `b` for both results; `host_call` | `ecalli` with the first, constant argument as number |
 //! | `host_call_r8` | the second result of the last `host_call_Nb` |
 //! | `pvm_ptr` | the PVM address of a wasm address |
+//! | `pvm_ptr_1`, `pvm_ptr_2`, ... | the same for an address in another memory |
+//! | `host_halt` | the program halts with the two arguments in r7 and r8 |
 //! | `abort` | trap |
+//! | in the module `jam`, with the name of a host call | that host call, with addresses converted |
 //! | in a module named in the map (`module.*`), or left over (`*`) | as the map says |
 //! | everything else | the next number of [`ImportMap::auto_base`], or an error |
 //!
@@ -19,13 +22,17 @@
 //! six `i64` parameters and up to two `i64` results whose number is in [`HostCalls`]. `i32` values are passed
 //! zero-extended, as hosts expect addresses and lengths, and floats as their bits.
 
+use std::collections::BTreeSet;
+
+mod host_calls;
 mod map;
 mod rewrite;
 
-use pvm_isa::metadata;
+use pvm_isa::{GpVersion, metadata};
 use ssa::{DataId, FuncDecl, FuncId, FuncKind, IdVec, Import, Module, Reachable, Signature, Type};
 
-pub use map::{HOST_CALLS, ImportMap, ImportMapError, host_call_number};
+pub use host_calls::{HOST_CALLS, HostCall, Numbering};
+pub use map::{ImportMap, ImportMapError};
 
 /// For each function that is a host call, its number.
 pub type HostCalls = IdVec<FuncId, Option<u32>>;
@@ -44,8 +51,12 @@ pub enum ImportAction {
     LoggedTrap,
     /// Nothing; results are zero.
     Nop,
-    /// A host call with this number.
+    /// A host call with this number, in the version of the module.
     Ecalli(u32),
+    /// This host call.
+    Named(&'static HostCall),
+    /// This host call; arguments that are addresses are converted.
+    Jam(&'static HostCall),
     /// A host call whose number is the first argument; `both` keeps the second result for
     /// [`SecondResult`](Self::SecondResult).
     HostCall {
@@ -54,8 +65,10 @@ pub enum ImportAction {
     },
     /// The second result of the last host call that kept it.
     SecondResult,
-    /// The PVM address of a wasm address.
-    PvmPtr,
+    /// The PVM address of an address in the memory with this number.
+    PvmPtr(u32),
+    /// The program halts, with both arguments in r7 and r8.
+    Halt,
 }
 
 /// Reasons why imports could not be resolved.
@@ -71,6 +84,18 @@ pub enum ImportError {
     #[error("{}; use an adapter that passes less, or an action that takes any signature, trap or nop (--imports trap: all that \
          are left trap)", listed(.0, "; "))]
     Signatures(Vec<String>),
+    /// The version of the program has no such host call.
+    #[error("host call {number} of GP {written_for} is {name}, which GP {gp} does not have")]
+    NoHostCall {
+        /// Its name.
+        name: &'static str,
+        /// Its number in the version of the module.
+        number: u32,
+        /// The version of the module.
+        written_for: GpVersion,
+        /// The version of the program.
+        gp: GpVersion,
+    },
     /// The number of a host call is not a constant.
     #[error("function `{function}`: the number of a host call must be a constant")]
     NumberNotConstant {
@@ -105,7 +130,7 @@ pub struct ImportUse<'a> {
 ///
 /// # Errors
 /// All imports without an action; else all with too many arguments or results.
-pub fn check(uses: &[ImportUse<'_>], map: &ImportMap) -> Result<(), ImportError> {
+pub fn check(uses: &[ImportUse<'_>], map: &ImportMap, gp: GpVersion) -> Result<(), ImportError> {
     let action = |import: &Import| known_action(map, import);
     let missing = uses.iter().filter(|used| map.auto_base().is_none() && action(used.import).is_none());
     let missing: Vec<String> = missing.map(|used| full_name(used.import)).collect();
@@ -114,12 +139,12 @@ pub fn check(uses: &[ImportUse<'_>], map: &ImportMap) -> Result<(), ImportError>
     }
     let too_many = uses.iter().filter_map(|used| {
         let (params, results) = used.arity;
-        let params = match action(used.import).unwrap_or(ImportAction::Ecalli(0)) {
-            ImportAction::Ecalli(_) => params,
-            ImportAction::HostCall { .. } => params.checked_sub(1)?,
-            _ => return None,
-        };
-        let why = too_many_words(params, results)?;
+        let why = match action(used.import).unwrap_or(ImportAction::Ecalli(0)) {
+            ImportAction::Ecalli(_) | ImportAction::Named(_) => too_many_words(params, results),
+            ImportAction::HostCall { .. } => too_many_words(params.checked_sub(1)?, results),
+            ImportAction::Jam(call) => other_arity(call, gp, params, results),
+            _ => None,
+        }?;
         let user = used.user.map(|(name, offset)| format!(" (used by {name} at offset {offset:#x})"));
         Some(format!("import {}{}: {why}", full_name(used.import), user.unwrap_or_default()))
     });
@@ -142,13 +167,22 @@ fn too_many_words(params: usize, results: usize) -> Option<String> {
     }
 }
 
+/// The reason why a host call can't have this number of parameters and results.
+fn other_arity(call: &HostCall, gp: GpVersion, params: usize, results: usize) -> Option<String> {
+    if call.number(gp).is_none() {
+        return Some(format!("GP {gp} has no host call {}", call.name));
+    }
+    let fits = params == call.arguments(gp).count() && results <= call.results;
+    let described = call.signature(gp).split_whitespace().collect::<Vec<_>>().join(", ");
+    let many = if call.results > 1 { "two results" } else { "one result" };
+    (!fits).then(|| format!("the host call is {}({described}) with up to {many}", call.name))
+}
+
 fn plural(names: &[String]) -> &'static str {
     if names.len() == 1 { "" } else { "s" }
 }
 
 /// Writes the actions of all imports into the reachable functions. Addresses that the program passes are in `memory`.
-///
-/// Returns the host calls that are left, and the action of each import for the metadata.
 ///
 /// # Errors
 /// If an import has no action, or one that does not fit its signature.
@@ -156,16 +190,25 @@ pub fn resolve(
     module: &mut Module,
     memory: Option<DataId>,
     map: &ImportMap,
+    numbering: Numbering,
     reachable: &Reachable,
-) -> Result<(HostCalls, Vec<metadata::Import>), ImportError> {
+) -> Result<Resolved, ImportError> {
     let imports: Vec<(FuncId, Import)> =
         module.decls.iter().filter_map(|(id, decl)| as_import(id, decl)).collect();
     let mut actions = IdVec::filled(None, module.decls.len());
     let mut unmapped = Vec::new();
+    let mut ambiguous = BTreeSet::new();
     let mut next = map.auto_base();
     for (id, import) in &imports {
         let numbered = || next.as_mut().map(|number| ImportAction::Ecalli(take_number(number)));
-        match known_action(map, import).or_else(numbered) {
+        let known = known_action(map, import).map(|action| match action {
+            ImportAction::Ecalli(number) if reachable.funcs[*id] => {
+                ambiguous.extend(numbering.is_ambiguous(number).then_some(number));
+                numbering.translate(number).map(ImportAction::Ecalli)
+            }
+            action => Ok(action),
+        });
+        match known.transpose()?.or_else(numbered) {
             Some(action) => actions[*id] = Some(action),
             None if reachable.funcs[*id] => unmapped.push(full_name(import)),
             None => {}
@@ -178,8 +221,8 @@ pub fn resolve(
     let mut misfits = Vec::new();
     for (id, import) in &imports {
         let Some(action) = actions[*id] else { continue };
-        match check_signature(module.signature_of(*id), action) {
-            Ok(()) => report.push(metadata_import(import, action)),
+        match check_signature(module.signature_of(*id), action, numbering.gp) {
+            Ok(()) => report.push(metadata_import(import, action, numbering.gp)),
             Err(why) if reachable.funcs[*id] => misfits.push(format!("import {}: {why}", full_name(import))),
             Err(_) => actions[*id] = None,
         }
@@ -187,7 +230,24 @@ pub fn resolve(
     if !misfits.is_empty() {
         return Err(ImportError::Signatures(misfits));
     }
-    Ok((rewrite::rewrite(module, memory, &actions, reachable)?, report))
+    let host_calls = rewrite::rewrite(
+        module,
+        memory,
+        rewrite::Actions { of: &actions, numbering },
+        reachable,
+        &mut ambiguous,
+    )?;
+    Ok(Resolved { host_calls, imports: report, ambiguous })
+}
+
+/// The imports of a program after their actions were written into its functions.
+pub struct Resolved {
+    /// The host calls that are left.
+    pub host_calls: HostCalls,
+    /// The action of each import, for the metadata.
+    pub imports: Vec<metadata::Import>,
+    /// Numbers of host calls in the module with different meanings in different versions, if none was stated.
+    pub ambiguous: BTreeSet<u32>,
 }
 
 fn as_import(id: FuncId, decl: &FuncDecl) -> Option<(FuncId, Import)> {
@@ -203,7 +263,8 @@ fn take_number(next: &mut u32) -> u32 {
     number
 }
 
-fn full_name(import: &Import) -> String {
+/// Both levels of an import's name.
+pub fn full_name(import: &Import) -> String {
     format!("{}.{}", import.module, import.field)
 }
 
@@ -211,10 +272,15 @@ fn full_name(import: &Import) -> String {
 fn built_in(import: &Import) -> Option<ImportAction> {
     match import.field.as_str() {
         "abort" => Some(ImportAction::Trap),
-        "pvm_ptr" => Some(ImportAction::PvmPtr),
+        "pvm_ptr" => Some(ImportAction::PvmPtr(0)),
+        "host_halt" => Some(ImportAction::Halt),
         "host_call" => Some(ImportAction::HostCall { both: false }),
         "host_call_r8" => Some(ImportAction::SecondResult),
+        name if import.module == "jam" => HostCall::named(name).map(ImportAction::Jam),
         field => {
+            if let Some(number) = field.strip_prefix("pvm_ptr_") {
+                return memory_number(number).map(ImportAction::PvmPtr);
+            }
             let rest = field.strip_prefix("host_call_")?;
             let digit = rest.strip_suffix('b').unwrap_or(rest);
             let known = matches!(digit, "0" | "1" | "2" | "3" | "4" | "5" | "6");
@@ -223,12 +289,24 @@ fn built_in(import: &Import) -> Option<ImportAction> {
     }
 }
 
-fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), String> {
+/// The number of a memory other than the first.
+fn memory_number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number > 0 && number.to_string() == text).then_some(number)
+}
+
+fn check_signature(sig: &Signature, action: ImportAction, gp: GpVersion) -> Result<(), String> {
     let words = |params: usize| too_many_words(params, sig.results.len()).map_or(Ok(()), Err);
     let integers = |types: &[Type]| types.iter().all(|ty| ty.is_int());
     match action {
         ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop => Ok(()),
-        ImportAction::Ecalli(_) => words(sig.params.len()),
+        ImportAction::Ecalli(_) | ImportAction::Named(_) => words(sig.params.len()),
+        ImportAction::Jam(_) if !integers(&sig.params) || !integers(&sig.results) => {
+            Err("arguments and results of a host call are integers".to_owned())
+        }
+        ImportAction::Jam(call) => {
+            other_arity(call, gp, sig.params.len(), sig.results.len()).map_or(Ok(()), Err)
+        }
         ImportAction::HostCall { .. } => match sig.params.split_first() {
             Some((number, words_of_call)) if number.is_int() => words(words_of_call.len()),
             _ => Err("the first parameter of a host call must be its number, an integer".to_owned()),
@@ -237,21 +315,29 @@ fn check_signature(sig: &Signature, action: ImportAction) -> Result<(), String> 
             ([], [Type::I64]) => Ok(()),
             _ => Err("host_call_r8 must have no parameter and one i64 result".to_owned()),
         },
-        ImportAction::PvmPtr => match (sig.params.len(), sig.results.len()) {
+        ImportAction::Halt => match (sig.params.as_slice(), sig.results.as_slice()) {
+            ([Type::I64, Type::I64], []) => Ok(()),
+            _ => Err("host_halt must have two i64 parameters and no result".to_owned()),
+        },
+        ImportAction::PvmPtr(_) => match (sig.params.len(), sig.results.len()) {
             (1, 1) if integers(&sig.params) && integers(&sig.results) => Ok(()),
             _ => Err("pvm_ptr must have one integer parameter and one integer result".to_owned()),
         },
     }
 }
 
-fn metadata_import(import: &Import, action: ImportAction) -> metadata::Import {
+fn metadata_import(import: &Import, action: ImportAction, gp: GpVersion) -> metadata::Import {
     let kind = match action {
         ImportAction::Ecalli(number) => metadata::ImportKind::Ecalli(number),
+        ImportAction::Named(call) | ImportAction::Jam(call) => {
+            metadata::ImportKind::Ecalli(call.number(gp).expect("checked with the signature"))
+        }
         ImportAction::Trap | ImportAction::LoggedTrap => metadata::ImportKind::Trap,
         ImportAction::Nop => metadata::ImportKind::Nop,
-        ImportAction::HostCall { .. } | ImportAction::SecondResult | ImportAction::PvmPtr => {
-            metadata::ImportKind::BuiltIn
-        }
+        ImportAction::HostCall { .. }
+        | ImportAction::SecondResult
+        | ImportAction::PvmPtr(_)
+        | ImportAction::Halt => metadata::ImportKind::BuiltIn,
     };
     metadata::Import { module: import.module.clone(), name: import.field.clone(), kind }
 }
@@ -268,8 +354,19 @@ mod tests {
     fn names_with_a_meaning() {
         assert_eq!(built_in(&import("host_call_3")), Some(ImportAction::HostCall { both: false }));
         assert_eq!(built_in(&import("host_call_6b")), Some(ImportAction::HostCall { both: true }));
+        assert_eq!(built_in(&import("pvm_ptr_12")), Some(ImportAction::PvmPtr(12)));
+        assert_eq!(built_in(&import("host_halt")), Some(ImportAction::Halt));
         assert_eq!(built_in(&import("host_call_r8")), Some(ImportAction::SecondResult));
-        for name in ["host_call_7", "host_call_", "host_call_b", "host_call_3bb", "hostcall", "log"] {
+        for name in [
+            "host_call_7",
+            "host_call_",
+            "host_call_b",
+            "host_call_3bb",
+            "hostcall",
+            "log",
+            "pvm_ptr_0",
+            "pvm_ptr_+1",
+        ] {
             assert_eq!(built_in(&import(name)), None, "{name}");
         }
     }
@@ -278,6 +375,7 @@ mod tests {
     fn signatures_are_checked() {
         let sig =
             |params: &[Type], results: &[Type]| Signature { params: params.into(), results: results.into() };
+        let check_signature = |sig: &Signature, action| check_signature(sig, action, GpVersion::V08);
         let call = ImportAction::Ecalli(1);
         assert_eq!(check_signature(&sig(&[Type::I32; 6], &[Type::I64; 2]), call), Ok(()));
         assert!(check_signature(&sig(&[Type::I32; 7], &[]), call).is_err());
@@ -285,6 +383,6 @@ mod tests {
         let gate = ImportAction::HostCall { both: false };
         assert_eq!(check_signature(&sig(&[Type::I64; 7], &[Type::I64]), gate), Ok(()));
         assert!(check_signature(&sig(&[], &[Type::I64]), gate).is_err());
-        assert!(check_signature(&sig(&[Type::F64], &[Type::I64]), ImportAction::PvmPtr).is_err());
+        assert!(check_signature(&sig(&[Type::F64], &[Type::I64]), ImportAction::PvmPtr(0)).is_err());
     }
 }

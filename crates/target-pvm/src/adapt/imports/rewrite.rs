@@ -8,38 +8,46 @@
 //! becomes that call's second result. A variable keeps the last second result only if some request has no such call
 //! before it in its block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{
-    Addr, BinaryOp, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
+    Addr, BinaryOp, Cond, DataId, DataObject, FuncDecl, FuncId, FuncKind, Function, IdVec, Inst, InstData,
     MemFlags, MemType, Module, Reachable, Signature, TrapCode, Type, UnaryOp, Value,
 };
 
+use super::host_calls::{Argument, HostCall, LOG, Numbering};
 use super::{HostCalls, ImportAction, ImportError};
 
-/// The host call `log` of JIP-1.
-const LOG: u32 = 100;
+/// The code address at which a program halts: the return address of its entries.
+const HALT: i64 = 0xffff_0000;
 
-type Actions = IdVec<FuncId, Option<ImportAction>>;
+/// The actions of imports, and the numbers of host calls.
+#[derive(Clone, Copy)]
+pub(super) struct Actions<'a> {
+    pub of: &'a IdVec<FuncId, Option<ImportAction>>,
+    pub numbering: Numbering,
+}
 
 pub(super) fn rewrite(
     module: &mut Module,
     memory: Option<DataId>,
-    actions: &Actions,
+    actions: Actions<'_>,
     reachable: &Reachable,
+    ambiguous: &mut BTreeSet<u32>,
 ) -> Result<HostCalls, ImportError> {
     let kinds: Vec<FuncKind> = module.decls.values().map(|decl| decl.kind.clone()).collect();
     let imports: Vec<FuncId> =
-        actions.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
+        actions.of.iter().filter(|(_, action)| action.is_some()).map(|(id, _)| id).collect();
     for &id in imports.iter().filter(|&&id| reachable.referenced[id]) {
         module.functions[id] = Some(thunk(module, id));
         module.decls[id].kind = FuncKind::Local;
     }
     let funcs: Vec<FuncId> =
-        actions.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
+        actions.of.ids().filter(|&id| reachable.funcs[id] && module.functions[id].is_some()).collect();
     let mut cx = Context {
         module,
         actions,
+        ambiguous,
         memory,
         second: None,
         imports: kinds.into_iter().collect(),
@@ -78,7 +86,9 @@ fn add_variable(module: &mut Module) -> DataId {
 /// State shared by all functions.
 struct Context<'a> {
     module: &'a mut Module,
-    actions: &'a Actions,
+    actions: Actions<'a>,
+    /// Numbers of host calls in the code with different meanings in different versions.
+    ambiguous: &'a mut BTreeSet<u32>,
     memory: Option<DataId>,
     /// The variable for second results, if some request needs it.
     second: Option<DataId>,
@@ -94,7 +104,7 @@ impl Context<'_> {
     fn action_of(&self, inst: &InstData) -> Option<ImportAction> {
         match inst {
             InstData::Call { func, .. } | InstData::TailCall { func, .. } => {
-                self.actions.get(*func).copied().flatten()
+                self.actions.of.get(*func).copied().flatten()
             }
             _ => None,
         }
@@ -129,6 +139,18 @@ impl Context<'_> {
         (data, length as i64)
     }
 
+    /// The number of a host call that the code calls by number.
+    fn translated(&mut self, number: u32) -> Result<u32, ImportError> {
+        let numbering = self.actions.numbering;
+        self.ambiguous.extend(numbering.is_ambiguous(number).then_some(number));
+        numbering.translate(number)
+    }
+
+    /// The number of a host call in the version of the program.
+    fn number_of(&self, call: &HostCall) -> u32 {
+        call.number(self.actions.numbering.gp).expect("checked with the signature")
+    }
+
     /// The function that represents `ecalli number`.
     fn host_call(&mut self, number: u32, args: usize, results: usize) -> FuncId {
         if let Some(&known) = self.calls.get(&(number, args, results)) {
@@ -149,6 +171,8 @@ impl Context<'_> {
 enum Replacement {
     Values(Vec<Value>),
     Trap,
+    /// The program halts with these words.
+    Halt(Vec<Value>),
 }
 
 struct FunctionRewriter<'a, 'm> {
@@ -215,6 +239,11 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 self.truncated = true;
                 return Ok(false);
             }
+            Replacement::Halt(args) => {
+                self.halt(args);
+                self.truncated = true;
+                return Ok(false);
+            }
             Replacement::Values(args) if is_tail => {
                 self.emit(InstData::Return { args }, &[]);
             }
@@ -238,15 +267,23 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 sig.results.iter().map(|&ty| self.value(InstData::Const { ty, bits: 0 }, ty)).collect()
             }
             ImportAction::Ecalli(number) => self.ecalli(number, sig, &sig.params, args, sig.results.len()),
+            ImportAction::Named(call) => {
+                self.ecalli(self.cx.number_of(call), sig, &sig.params, args, sig.results.len())
+            }
+            ImportAction::Jam(call) => self.jam(call, sig, args),
             ImportAction::HostCall { both } => {
                 let number = self.func.as_const(args[0]).and_then(|n| u32::try_from(n).ok());
                 let number = number
                     .ok_or_else(|| ImportError::NumberNotConstant { function: self.func.name.clone() })?;
+                let number = self.cx.translated(number)?;
                 let kept = if both { super::MAX_RESULTS } else { sig.results.len() };
                 self.ecalli(number, sig, &sig.params[1..], &args[1..], kept)
             }
             ImportAction::SecondResult => vec![self.second_result()],
-            ImportAction::PvmPtr => vec![self.pvm_ptr(args[0], sig.params[0], sig.results[0])],
+            ImportAction::PvmPtr(memory) => {
+                vec![self.pvm_ptr(memory, args[0], sig.params[0], sig.results[0])]
+            }
+            ImportAction::Halt => return Ok(Replacement::Halt(args.to_vec())),
         };
         Ok(Replacement::Values(values))
     }
@@ -286,6 +323,26 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         results.iter().zip(&sig.results).map(|(&word, &ty)| self.value_of(word, ty)).collect()
     }
 
+    /// A host call whose arguments include wasm addresses.
+    fn jam(&mut self, call: &HostCall, sig: &Signature, args: &[Value]) -> Vec<Value> {
+        let kinds = call.arguments(self.cx.actions.numbering.gp);
+        let mut words = Vec::new();
+        for (kind, (&arg, &ty)) in kinds.zip(args.iter().zip(&sig.params)) {
+            words.push(match kind {
+                Argument::Word => arg,
+                Argument::Address => self.pvm_ptr(0, arg, ty, ty),
+                Argument::Optional => {
+                    let address = self.pvm_ptr(0, arg, ty, ty);
+                    let zero = self.value(InstData::Const { ty, bits: 0 }, ty);
+                    let is_there = InstData::Icmp { cond: Cond::Ne, ty, args: [arg, zero] };
+                    let cond = self.value(is_there, Type::I32);
+                    self.value(InstData::Select { ty, cond, if_true: address, if_false: zero }, ty)
+                }
+            });
+        }
+        self.ecalli(self.cx.number_of(call), sig, &sig.params, &words, sig.results.len())
+    }
+
     fn second_result(&mut self) -> Value {
         if let Some(known) = self.second {
             return known;
@@ -296,17 +353,34 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         self.value(InstData::Load { mem: MemType::I64, ty: Type::I64, addr, flags }, Type::I64)
     }
 
-    fn pvm_ptr(&mut self, arg: Value, from: Type, to: Type) -> Value {
+    /// Leaves the program as its entry does when it returns: by a jump to the address that the host gave. It is a tail
+    /// call, so that r7 and r8 are its arguments.
+    fn halt(&mut self, args: Vec<Value>) {
+        let results = self.cx.module.signatures[self.func.sig].results.clone();
+        let sig = self.cx.module.intern_signature(Signature { params: vec![Type::I64; 2], results });
+        let callee = self.value(InstData::Const { ty: Type::I64, bits: HALT }, Type::I64);
+        self.emit(InstData::TailCallIndirect { sig, callee, args }, &[]);
+    }
+
+    fn pvm_ptr(&mut self, memory: u32, arg: Value, from: Type, to: Type) -> Value {
         let mut addr = match from {
             Type::I64 => self.unary(UnaryOp::Trunc, arg, Type::I32),
             _ => arg,
         };
-        if let Some(data) = self.cx.memory {
+        if let Some(data) = self.memory(memory) {
             let base = self.value(InstData::DataAddr { data, offset: 0 }, Type::I32);
             let add = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [addr, base] };
             addr = self.value(add, Type::I32);
         }
         self.extended(addr, to)
+    }
+
+    /// The memory with this number. If nothing accesses it, it has no place, and any address will do.
+    fn memory(&self, number: u32) -> Option<DataId> {
+        let Some(nth) = number.checked_sub(1) else { return self.cx.memory };
+        let objects = self.cx.module.data.iter();
+        let mut others = objects.filter(|(_, object)| object.kind == ssa::DataKind::FixedMemory);
+        others.nth(nth as usize).map(|(id, _)| id)
     }
 
     fn extended(&mut self, value: Value, to: Type) -> Value {
@@ -377,6 +451,8 @@ mod tests {
 
     const TEXT: &str = include_str!("../../../tests/imports.ssa");
 
+    const NEWEST: Numbering = Numbering { gp: GpVersion::V08, written_for: None };
+
     fn module() -> Module {
         let module = ssa::parse_module(TEXT).expect("parses");
         ssa::verify(&module).expect("verifies");
@@ -392,9 +468,9 @@ mod tests {
         let mut module = module();
         let map = ImportMap::parse(map, GpVersion::V08).expect("well-formed");
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let (host_calls, _) = resolve(&mut module, memory, &map, &reachable).expect("resolves");
+        let resolved = resolve(&mut module, memory, &map, NEWEST, &reachable).expect("resolves");
         ssa::verify(&module).expect("verifies");
-        (module, host_calls)
+        (module, resolved.host_calls)
     }
 
     /// The callees of a function with their host-call numbers, and its other instructions by name.
@@ -446,12 +522,13 @@ mod tests {
     fn unmapped_imports_are_all_listed() {
         let mut module = module();
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let error = resolve(&mut module, memory, &ImportMap::default(), &reachable).expect_err("unmapped");
+        let error =
+            resolve(&mut module, memory, &ImportMap::default(), NEWEST, &reachable).err().expect("unmapped");
         assert_eq!(error, ImportError::Unmapped(vec!["env.log".into(), "env.quiet".into()]));
         let auto = ImportMap::default().with_auto(1000);
-        let (host_calls, report) = resolve(&mut module, memory, &auto, &reachable).expect("numbered");
-        assert!(host_calls.values().flatten().any(|&number| number == 1000));
-        let numbers: Vec<_> = report.iter().map(|import| import.kind).collect();
+        let resolved = resolve(&mut module, memory, &auto, NEWEST, &reachable).expect("numbered");
+        assert!(resolved.host_calls.values().flatten().any(|&number| number == 1000));
+        let numbers: Vec<_> = resolved.imports.iter().map(|import| import.kind).collect();
         assert!(numbers.contains(&pvm_isa::metadata::ImportKind::Ecalli(1002)));
     }
 
@@ -463,9 +540,9 @@ mod tests {
         let param = func.add_param(ssa::Block::new(0), Type::I64);
         func.insts[call].map_args(|_| param);
         let (reachable, memory) = (all(&module), linear_memory(&module));
-        let error = resolve(&mut module, memory, &ImportMap::default().with_auto(1), &reachable);
+        let error = resolve(&mut module, memory, &ImportMap::default().with_auto(1), NEWEST, &reachable);
         assert_eq!(
-            error.expect_err("not constant"),
+            error.err().expect("not constant"),
             ImportError::NumberNotConstant { function: "second".into() }
         );
     }
