@@ -99,12 +99,14 @@ pub struct Options {
     pub level: OptLevel,
     /// Float operators.
     pub floats: Floats,
-    /// Bounds checks of linear memory.
+    /// Bounds checks of the first memory, if its addresses have 32 bits. Others always have comparisons.
     pub bounds: Bounds,
     /// Bytes available for linear memory: less than the module declares, or more for it to grow into. On PVM, bytes it
     /// has at the start, if the module declares less. `None` is the declared size; on PVM, memory can then grow as far
     /// as the machine allows.
     pub memory_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by.
+    pub memory_reserve: u32,
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
     /// addresses of it become references.
     pub static_data: bool,
@@ -140,6 +142,7 @@ impl Options {
             floats: Floats::Reject,
             bounds: Bounds::Guard,
             memory_bytes: None,
+            memory_reserve: 0,
             static_data: false,
             constants: Constants::Auto,
             shadow_stack_size: None,

@@ -7,12 +7,14 @@
 pub mod adapters;
 pub mod data;
 pub mod engine;
+pub mod exceptions;
 pub mod executor;
 pub mod fuzz;
 pub mod helpers;
 pub mod interface;
 pub mod kernels;
 pub mod loader;
+pub mod nests;
 pub mod oracle;
 pub mod program;
 pub mod reports;

@@ -49,6 +49,9 @@ pub enum PvmBounds {
     Strict,
 }
 
+/// Bytes that each memory other than the first may grow by, unless the options give another number.
+const DEFAULT_RESERVE: u32 = 1 << 20;
+
 /// Options of the PVM target, beside [`Options`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PvmOptions {
@@ -58,6 +61,8 @@ pub struct PvmOptions {
     pub bounds: PvmBounds,
     /// Bytes of linear memory at the start, if the module declares less.
     pub memory_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by.
+    pub memory_reserve: u32,
     /// Bytes of machine stack; `None` derives it from the module.
     pub stack_size: Option<u32>,
     /// Actions of imported functions.
@@ -85,6 +90,7 @@ impl Default for PvmOptions {
             gp: GpVersion::V08,
             bounds: PvmBounds::Guard,
             memory_bytes: None,
+            memory_reserve: DEFAULT_RESERVE,
             stack_size: None,
             imports: ImportMap::default(),
             host_calls: None,
@@ -129,6 +135,7 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(LAYOUT.arguments),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
+            memory_reserve: self.memory_reserve,
             shadow_stack_limit: Some(self.stack_size.unwrap_or(LAYOUT.max_stack() - MACHINE_STACK)),
             ..llvm_frontend::Options::new(description(self.gp))
         }
