@@ -13,7 +13,8 @@
 //! - Constant expressions get the values of globals that replace imports ([`constants`]).
 //! - Segments are written and start functions run in the order of instantiation ([`start`]).
 //! - There is one memory, the main module's if it has one. An adapter may use it without declaring it. A memory that an
-//!   adapter declares is replaced by that one if it has no pages or is never accessed. Two other memories are an error.
+//!   adapter declares is replaced by that one if it has no pages or is never accessed. Two other memories are an error,
+//!   unless the adapter imports the first, so that it means both.
 //! - The result exports the main module's exports. All other entries of the modules are concatenated ([`layout`]).
 //!
 //! No module is validated here: the frontend validates the result.
@@ -34,7 +35,8 @@ use wasm_encoder::reencode;
 use constants::Constants;
 use encode::Linking;
 use layout::Layout;
-use module::LinkedModule;
+use module::{LinkedModule, ModuleExport, Space};
+use resolve::MAIN;
 
 /// Why adapters can't be linked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -98,7 +100,7 @@ pub struct Disagreement {
 }
 
 impl AdapterError {
-    fn malformed(module: &str, error: &wasmparser::Error) -> Self {
+    pub(crate) fn malformed(module: &str, error: &wasmparser::Error) -> Self {
         let message = error.message().to_owned();
         Self::Malformed { module: module.to_owned(), offset: error.offset(), message }
     }
@@ -117,12 +119,56 @@ impl AdapterError {
 /// # Errors
 /// If types disagree, definitions are circular, there are two memories, or a module is malformed.
 pub fn link<A: AsRef<[u8]>>(main: &[u8], adapters: &[A]) -> Result<Vec<u8>, AdapterError> {
+    let modules = parse(main, adapters)?;
+    let exports = modules[MAIN].exports.iter().map(|export| (MAIN, *export)).collect();
+    encode(&modules, exports)
+}
+
+/// Links an adapter whose export `entry` is the only function that the result exports, under the name `name`.
+pub(crate) fn link_entry(
+    main: &[u8],
+    adapter: &[u8],
+    entry: &str,
+    name: &str,
+) -> Result<Vec<u8>, AdapterError> {
+    let adapters = [adapter];
+    let modules = parse(main, &adapters)?;
+    let missing = || AdapterError::Other("the adapter".to_owned(), format!("it has no export {entry}"));
+    let entry = modules[MAIN + 1].export(entry).ok_or_else(missing)?;
+    let of_main = modules[MAIN].exports.iter().filter(|export| export.space != Space::Func);
+    let of_main = of_main.filter(|export| export.name != name).map(|export| (MAIN, *export));
+    let exports = std::iter::once((MAIN + 1, ModuleExport { name, ..*entry })).chain(of_main).collect();
+    encode(&modules, exports)
+}
+
+/// Links an adapter into a module whose export `start`, if it has one, is called at the end of instantiation.
+pub(crate) fn link_started(main: &[u8], adapter: &[u8], start: &str) -> Result<Vec<u8>, AdapterError> {
+    let adapters = [adapter];
+    let mut modules = parse(main, &adapters)?;
+    let export = modules[MAIN].export(start).filter(|export| export.space == Space::Func).copied();
+    modules[MAIN].starts.extend(export.map(|export| export.index));
+    let exports = modules[MAIN].exports.iter().filter(|export| export.name != start);
+    let exports = exports.map(|export| (MAIN, *export)).collect();
+    encode(&modules, exports)
+}
+
+fn parse<'a, A: AsRef<[u8]>>(
+    main: &'a [u8],
+    adapters: &'a [A],
+) -> Result<Vec<LinkedModule<'a>>, AdapterError> {
     let mut modules = vec![LinkedModule::parse("the main module", main)?];
     for (n, adapter) in (1..).zip(adapters) {
         modules.push(LinkedModule::parse(&format!("adapter {n}"), adapter.as_ref())?);
     }
-    let layout = Layout::new(&modules, resolve::meanings(&modules)?)?;
-    Linking { modules: &modules, layout, constants: RefCell::new(Constants::default()) }.encode()
+    Ok(modules)
+}
+
+fn encode(
+    modules: &[LinkedModule<'_>],
+    exports: Vec<(usize, ModuleExport<'_>)>,
+) -> Result<Vec<u8>, AdapterError> {
+    let layout = Layout::new(modules, resolve::meanings(modules)?)?;
+    Linking { modules, layout, constants: RefCell::new(Constants::default()), exports }.encode()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use ssa::Import;
 use wasmparser::{Parser, Payload, TypeRef};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::exports::exports;
 use crate::options::{ConstValue, Options, OptionsError};
 use crate::report::Report;
 use crate::{adapter, globals, input, side_module, text};
@@ -62,12 +63,12 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
         let backend = options.backend();
         let mut clock = Clock::default();
         let linked = clock.time("read", || linked_wasm(input, options))?;
-        let module = clock.time("frontend", || frontend(&linked, options, &*backend))?;
+        let translated = clock.time("frontend", || frontend(&linked, options, &*backend))?;
         let wasm = &*linked.wasm;
         if backend.limits_memory() {
-            warn_of_empty_memory(wasm, &module);
+            warn_of_empty_memory(wasm, &translated.module);
         }
-        let (bytes, details) = backend.compile(module, &mut clock)?;
+        let (bytes, details) = backend.compile(translated, &mut clock)?;
         let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
         Ok(Output { bytes, report })
     })
@@ -91,15 +92,15 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options))?);
         }
-        let module = frontend(&linked, options, &*backend)?;
+        let translated = frontend(&linked, options, &*backend)?;
         progress::phase("codegen");
         match stage {
-            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(module.to_string()),
-            Stage::Prepared => backend.prepared(module),
-            Stage::Mir => backend.after(module, codegen::MIR),
-            Stage::After(pass) => backend.after(module, pass),
-            Stage::Asm => backend.assembly(module),
-            Stage::Header => backend.header(module),
+            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
+            Stage::Prepared => backend.prepared(translated),
+            Stage::Mir => backend.after(translated, codegen::MIR),
+            Stage::After(pass) => backend.after(translated, pass),
+            Stage::Asm => backend.assembly(translated),
+            Stage::Header => backend.header(translated),
         }
     })
 }
@@ -119,8 +120,9 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
 }
 
 /// The module in SSA. First all requirements that can't be met are collected into one error.
-fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Result<ssa::Module, Error> {
-    llvm_frontend::compile_checked(&linked.wasm, &linked.frontend(options), |demands| {
+fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Result<Translated, Error> {
+    let wasm = &*linked.wasm;
+    let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options), |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
         match errors.len() {
@@ -128,7 +130,9 @@ fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Re
             1 => Err(errors.remove(0)),
             _ => Err(Error::Several(errors)),
         }
-    })
+    })?;
+    let exports = exports(wasm).expect("the frontend has read the module");
+    Ok(Translated { module, exports })
 }
 
 /// Warns of a memory without a byte that is imported: the size of such a declaration is often meant to be chosen by the
@@ -187,6 +191,9 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Err
             .map(|(index, adapter)| read((index, adapter.as_slice())))
             .collect::<Result<_, _>>()?;
         wasm = Cow::Owned(adapter::link(&wasm, &adapters).map_err(Error::Linking)?);
+    }
+    if let (Some(wasi), Some(pvm)) = (&options.wasi, options.pvm()) {
+        wasm = Cow::Owned(wasi.link(&wasm, pvm.entries, pvm.result)?);
     }
     let globals = globals::values(&wasm, &given, &placed, options.imports());
     Ok(Linked { wasm, globals })

@@ -4,6 +4,7 @@ use crate::adapter::AdapterError;
 use crate::input::InputError;
 use crate::missing::MissingImports;
 use crate::options::OptionsError;
+use crate::wasi::WasiError;
 
 /// The reason why an input was not compiled. The text is one line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum Error {
     /// The modules can't be linked.
     #[error("linking adapters: {0}")]
     Linking(AdapterError),
+    /// The module can't be linked with WASI.
+    #[error(transparent)]
+    Wasi(#[from] WasiError),
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),

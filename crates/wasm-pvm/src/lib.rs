@@ -15,6 +15,7 @@
 
 pub mod adapter;
 pub mod input;
+pub mod wasi;
 
 /// Reading Cortex-M objects.
 pub mod object {
@@ -28,6 +29,7 @@ mod backend;
 mod clock;
 mod compile;
 mod error;
+mod exports;
 mod globals;
 mod missing;
 mod options;
@@ -40,9 +42,9 @@ pub use error::Error;
 pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
-    PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
-    Trap, UnknownCpu,
+    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents, Names, OptLevel,
+    Options, OptionsError, PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target,
+    ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

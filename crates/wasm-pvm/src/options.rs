@@ -9,13 +9,14 @@ mod thumb;
 
 use std::collections::BTreeMap;
 
+use crate::wasi::Wasi;
 pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
 pub use names::Choice;
 pub use pvm::{
-    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY,
+    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
@@ -91,6 +92,8 @@ pub struct Options {
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Modules whose exports replace imports of the main module, applied in order. Any input form.
     pub adapters: Vec<Vec<u8>>,
+    /// Arguments, environment and files, if the module is a WASI program; only on PVM.
+    pub wasi: Option<Wasi>,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,
 }
@@ -123,6 +126,7 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             imported_globals: BTreeMap::new(),
             adapters: Vec::new(),
+            wasi: None,
             threads: 0,
         }
     }
@@ -156,6 +160,9 @@ impl Options {
     /// # Errors
     /// With the first contradiction.
     pub fn check(&self) -> Result<(), OptionsError> {
+        if let Some(wasi) = &self.wasi {
+            wasi.check()?;
+        }
         self.backend().check()
     }
 

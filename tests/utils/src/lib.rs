@@ -17,6 +17,7 @@ pub mod loader;
 pub mod nests;
 pub mod oracle;
 pub mod program;
+pub mod programs;
 pub mod reports;
 pub mod runtimes;
 pub mod spec;

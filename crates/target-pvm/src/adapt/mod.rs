@@ -22,7 +22,7 @@ use ssa::{ExportItem, Module, Reachable};
 use crate::isa::Pvm;
 use crate::memory::{MemoryPlan, linear_memory};
 use crate::{Error, Options};
-use entries::Entry;
+use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
 
 /// A module ready for code generation.
@@ -48,7 +48,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
-    let mut entries = entries::make_entries(&mut module, memory, layout, options.entries, options.result);
+    let entering =
+        Entering { mode: options.entries, result: options.result, signatures: &options.signatures };
+    let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let numbering = Numbering { gp: options.gp, written_for: options.host_calls };
     let Resolved { host_calls, imports, ambiguous } =

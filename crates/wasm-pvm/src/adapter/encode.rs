@@ -15,7 +15,7 @@ use super::AdapterError;
 use super::accesses::{Accesses, accesses};
 use super::constants::Constants;
 use super::layout::Layout;
-use super::module::{EntryType, LinkedModule, Space};
+use super::module::{EntryType, LinkedModule, ModuleExport, Space};
 use super::resolve::{MAIN, Meaning};
 use super::start::Start;
 
@@ -27,6 +27,8 @@ pub struct Linking<'a> {
     pub modules: &'a [LinkedModule<'a>],
     pub layout: Layout,
     pub constants: RefCell<Constants>,
+    /// The exports of the result: modules with their exports.
+    pub exports: Vec<(usize, ModuleExport<'a>)>,
 }
 
 /// Rewrites the indices of one module.
@@ -66,10 +68,10 @@ impl Linking<'_> {
         };
         declarations.write(&mut module);
         let mut exports = ExportSection::new();
-        let main = &self.modules[MAIN];
-        for export in &main.exports {
-            let index = self.layout.index(MAIN, export.space, export.index)?;
-            let kind = self.linker(MAIN).export_kind(export.kind).map_err(|error| self.error(MAIN, error))?;
+        for (number, export) in &self.exports {
+            let index = self.layout.index(*number, export.space, export.index)?;
+            let kind = self.linker(*number).export_kind(export.kind);
+            let kind = kind.map_err(|error| self.error(*number, error))?;
             exports.export(export.name, kind, index);
         }
         module.section(&exports);

@@ -35,6 +35,9 @@ impl Layout {
         let mut drops_memory = vec![false; modules.len()];
         let memory = the_memory(modules, &meanings)?;
         for (number, module) in modules.iter().enumerate().skip(1) {
+            if means_both(module) {
+                continue;
+            }
             let of_memory = &mut meanings[number][Space::Memory as usize];
             for meaning in of_memory.iter_mut() {
                 let is_own = matches!(meaning, Meaning::Definition(owner, _) if *owner == number);
@@ -129,11 +132,18 @@ fn is_placeholder(module: &LinkedModule<'_>) -> Result<bool, AdapterError> {
     Ok(true)
 }
 
-/// Refuses several memories in one module, which are another proposal.
+/// Whether a module means the memories it defines to be different from that of others, because it imports that one.
+fn means_both(module: &LinkedModule<'_>) -> bool {
+    module.imported(Space::Memory) > 0 && module.defined[Space::Memory as usize] > 0
+}
+
+/// Refuses memories of different modules that could be meant to be one.
 fn check_memories(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), AdapterError> {
     let mut first: Option<(Meaning, usize)> = None;
     for (number, of_module) in meanings.iter().enumerate() {
-        for &memory in &of_module[Space::Memory as usize] {
+        let imported = modules[number].imported(Space::Memory) as usize;
+        let len = if means_both(&modules[number]) { imported } else { usize::MAX };
+        for &memory in of_module[Space::Memory as usize].iter().take(len) {
             match first {
                 Some((other, owner)) if other != memory && owner != number => {
                     let name = |number: usize| modules[number].name.clone();

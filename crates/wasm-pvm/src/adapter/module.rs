@@ -106,7 +106,8 @@ pub struct LinkedModule<'a> {
     pub exports: Vec<ModuleExport<'a>>,
     /// Positions of exports by name.
     by_name: BTreeMap<&'a str, usize>,
-    pub start: Option<u32>,
+    /// Start functions, in the order of their calls.
+    pub starts: Vec<u32>,
     pub elements: Vec<Element<'a>>,
     pub has_data_count: bool,
     pub bodies: Vec<FunctionBody<'a>>,
@@ -196,7 +197,7 @@ impl<'a> LinkedModule<'a> {
                     self.exports.push(ModuleExport { name, kind, space, index });
                 }
             }
-            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::StartSection { func, .. } => self.starts.push(func),
             Payload::ElementSection(reader) => {
                 self.elements = reader.into_iter().collect::<Result<_, _>>()?
             }

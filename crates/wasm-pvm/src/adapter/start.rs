@@ -28,7 +28,7 @@ impl Start {
         let mut is_seen = false;
         for &number in &layout.order {
             is_late[number] = is_seen && has_active_segments(&modules[number]);
-            if let Some(start) = modules[number].start {
+            for &start in &modules[number].starts {
                 is_seen |= !is_isolated(modules, &layout.meanings, number, start)?;
             }
         }
@@ -53,8 +53,9 @@ impl Start {
 
     /// Start functions in their order, with their modules.
     fn starts<'s>(linking: &'s Linking<'_>) -> impl Iterator<Item = (usize, u32)> + 's {
-        let start = |&number: &usize| linking.modules[number].start.map(|start| (number, start));
-        linking.layout.order.iter().filter_map(start)
+        let starts =
+            |&number: &usize| linking.modules[number].starts.iter().map(move |&start| (number, start));
+        linking.layout.order.iter().flat_map(starts)
     }
 
     /// The body of the result's own start function.
@@ -72,7 +73,7 @@ impl Start {
                     write_data(&mut linker, &mut body, n, data)?;
                 }
             }
-            if let Some(start) = module.start {
+            for &start in &module.starts {
                 body.instruction(&Instruction::Call(linking.layout.index(number, Space::Func, start)?));
             }
         }

@@ -205,7 +205,7 @@ fn starts_run_in_the_order_of_instantiation() {
     let merged = linked(main, &[adapter]);
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");
     let is_active = |n: usize| matches!(module.data[n].kind, wasmparser::DataKind::Active { .. });
-    assert_eq!((is_active(0), is_active(1), module.start), (true, false, Some(2)));
+    assert_eq!((is_active(0), is_active(1), module.starts), (true, false, vec![2]));
     // Without one, segments are in that order, as they may overlap.
     let merged = linked(main, &[r#"(module (memory (export "memory") 1) (data (i32.const 0) "a"))"#]);
     let module = LinkedModule::parse("the result", &merged).expect("well-formed");

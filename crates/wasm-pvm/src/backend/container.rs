@@ -1,10 +1,11 @@
 //! The container of a PVM program: its metadata, code and initial memory as one file.
 
-use pvm_isa::metadata::{Export, Extension, FunctionName, Metadata, Package};
+use pvm_isa::metadata::{DataExport, Export, Extension, FunctionName, Metadata, Package};
 use pvm_isa::{Container, SpiProgram};
-use target_pvm::{Images, Program};
+use target_pvm::{EntryMode, Images, Program};
 
-use crate::options::{Format, OptLevel, PvmOptions};
+use crate::exports::Exports;
+use crate::options::{Format, MetadataContents, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
 /// The program with its memory in the areas of a standard program.
@@ -22,13 +23,14 @@ pub fn standard_program(program: &Program) -> SpiProgram {
 /// The output file and the number of its bytes that are metadata.
 pub fn container(
     program: &Program,
+    exports: &Exports,
     standard: SpiProgram,
     level: OptLevel,
     options: &PvmOptions,
 ) -> (Vec<u8>, usize) {
     let (container, metadata_bytes) = match options.format {
         Format::Jam => {
-            let metadata = metadata(program, level, options).to_bytes();
+            let metadata = metadata(program, exports, level, options).to_bytes();
             let len = metadata.len();
             (Container::Jam { metadata, program: standard }, len)
         }
@@ -44,7 +46,7 @@ pub fn container(
     (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
 }
 
-fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadata {
+fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &PvmOptions) -> Metadata {
     let exports = program.entries.iter().filter(|entry| entry.target.is_some()).map(|entry| Export {
         name: entry.name.clone(),
         pc: entry.pc,
@@ -58,11 +60,27 @@ fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadat
             gp: options.gp,
             result: options.result,
             linear_memory: program.linear_base,
+            raw_entries: options.entries == EntryMode::Raw,
             exports: exports.collect(),
             imports: program.imports.clone(),
             functions: if options.keeps_names(level) { real_names(program) } else { Vec::new() },
+            data: (options.metadata == MetadataContents::Exports).then(|| data_exports(program, declared)),
         }),
     }
+}
+
+/// Exported memories, tables and globals that have an address.
+fn data_exports(program: &Program, declared: &Exports) -> Vec<DataExport> {
+    let address = |name: &str| {
+        let (_, index) = program.data_exports.iter().find(|(export, _)| export == name)?;
+        Some(program.data[*index].1)
+    };
+    let exports = declared.data.iter();
+    exports
+        .filter_map(|(name, kind)| {
+            Some(DataExport { name: name.clone(), kind: *kind, address: address(name)? })
+        })
+        .collect()
 }
 
 /// Names of functions that have one; the frontend calls the others `func[index]`.
@@ -80,6 +98,7 @@ pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
         data: program.data,
         data_exports: program.data_exports,
         linear_base: program.linear_base.unwrap_or(0),
+        linear_first: program.linear_first,
         references: program.references,
     }
 }

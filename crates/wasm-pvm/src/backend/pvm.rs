@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use llvm_frontend::{Demands, ReachedImport};
-use ssa::Module;
 use target_pvm::ImportError;
 use target_pvm::imports::{ImportUse, Numbering, check, full_name};
 
-use super::Backend;
 use super::container::{container, pvm_report, standard_program};
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::exports::Exports;
 use crate::missing::MissingImports;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};
@@ -24,8 +24,8 @@ pub struct Pvm<'a> {
 }
 
 impl Pvm<'_> {
-    fn codegen(&self) -> target_pvm::Options {
-        self.target.codegen(self.options)
+    fn codegen(&self, exports: &Exports) -> target_pvm::Options {
+        self.target.codegen(self.options, &exports.functions)
     }
 
     /// Warns of numbers of host calls that may be those of another version.
@@ -75,33 +75,37 @@ impl Backend for Pvm<'_> {
         true
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let Translated { module, exports } = translated;
+        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
         let standard = standard_program(&program);
-        let write = || container(&program, standard.clone(), self.options.level, self.target);
+        let write = || container(&program, &exports, standard.clone(), self.options.level, self.target);
         let (bytes, metadata_bytes) = clock.time("write", write);
         let sizes = Sizes::of(&standard, self.target.gp, bytes.len(), metadata_bytes);
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print_ssa(module, &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print_ssa(module, &self.codegen(&exports))?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), None)?)
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), None)?)
     }
 
     fn has_header(&self) -> bool {
         false
     }
 
-    fn header(&self, _: Module) -> Result<String, Error> {
+    fn header(&self, _: Translated) -> Result<String, Error> {
         unreachable!("the driver asks for a header only if there is one")
     }
 }

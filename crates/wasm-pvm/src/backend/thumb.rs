@@ -5,7 +5,7 @@ use prepare::stubs::Stub;
 use ssa::Module;
 use target_thumb::FirstCall;
 
-use super::Backend;
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
@@ -64,9 +64,9 @@ impl Backend for Thumb<'_> {
         self.target.memory != MemoryMode::Native
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object =
-            clock.time("codegen", || target_thumb::compile(self.stubbed(module), &self.codegen()))?;
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let module = self.stubbed(translated.module);
+        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);
@@ -75,16 +75,16 @@ impl Backend for Thumb<'_> {
         Ok((bytes, Details::Thumb(report)))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::print_ssa(self.stubbed(module), &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::print_ssa(self.stubbed(translated.module), &self.codegen())?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_thumb::print(self.stubbed(module), &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        Ok(target_thumb::print(self.stubbed(translated.module), &self.codegen(), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        let object = target_thumb::compile(self.stubbed(module), &self.codegen())?;
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let object = target_thumb::compile(self.stubbed(translated.module), &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -92,8 +92,8 @@ impl Backend for Thumb<'_> {
         true
     }
 
-    fn header(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::header(self.stubbed(module), &self.codegen())?)
+    fn header(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::header(self.stubbed(translated.module), &self.codegen())?)
     }
 }
 

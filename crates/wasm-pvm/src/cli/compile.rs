@@ -5,20 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
+use wasm_pvm::wasi::Wasi;
 use wasm_pvm::{
     Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
     Options, OptionsError, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
 
-use super::args::{self, CompileArgs, TargetArg, ThumbArgs};
+use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
 use super::files;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
-    #[cfg(debug_assertions)]
-    if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
-        progress::provoke(stage, function);
-    }
+    provoke(&args.module);
     let options = options(args)?;
     let input = files::read(&args.input)?;
     let name = || files::display(&args.input);
@@ -45,44 +43,62 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     Ok(())
 }
 
+/// Panics in the given stage of the given function, for tests.
+pub fn provoke(args: &ModuleArgs) {
+    #[cfg(debug_assertions)]
+    if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
+        progress::provoke(stage, function);
+    }
+}
+
 fn options(args: &CompileArgs) -> Result<Options> {
-    let floats = if args.trap_floats { Some(Floats::Trap) } else { args.floats };
+    let target = match args.target {
+        TargetArg::Pvm => {
+            if let Some(option) = args.thumb.first() {
+                bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
+            }
+            pvm_options(&args.input, &args.module, &args.pvm)?.into()
+        }
+        TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
+    };
+    options_with(target, &args.module, args.pvm.wasi.read(&package(&args.input))?)
+}
+
+/// All options, with those of a target and of a WASI program.
+pub fn options_with(target: Target, args: &ModuleArgs, wasi: Option<Wasi>) -> Result<Options> {
+    let default = Options::new(target);
     let options = Options {
-        target: match args.target {
-            TargetArg::Pvm => pvm_options(args)?.into(),
-            TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
-        },
-        level: args.level,
-        floats,
-        shadow_stack: args.shadow_stack,
+        level: args.level.unwrap_or(default.level),
+        floats: if args.trap_floats { Some(Floats::Trap) } else { args.floats },
+        shadow_stack: args.shadow_stack.unwrap_or(default.shadow_stack),
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
-        threads: args.threads,
+        wasi,
+        threads: args.threads.unwrap_or(default.threads),
+        ..default
     };
     options.check()?;
     Ok(options)
 }
 
-fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
-    if let Some(option) = args.thumb.first() {
-        bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
-    }
-    let pvm = &args.pvm;
+/// The options of the PVM.
+pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<PvmOptions> {
     let default = PvmOptions::default();
     let gp = pvm.gp.unwrap_or(default.gp);
     Ok(PvmOptions {
         gp,
-        bounds: bounds(args, "pvm")?.unwrap_or_default(),
-        memory_bytes: args.memory_bytes,
-        memory_reserve: args.memory_reserve.unwrap_or(default.memory_reserve),
+        bounds: bounds(module, "pvm")?.unwrap_or_default(),
+        memory_bytes: module.memory_bytes,
+        memory_reserve: module.memory_reserve.unwrap_or(default.memory_reserve),
         stack_size: pvm.stack_size,
-        imports: imports(&args.imports, gp)?,
+        imports: imports(&module.imports, gp)?,
         host_calls: pvm.host_calls,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
         format: pvm.format.unwrap_or(default.format),
         names: pvm.names.unwrap_or(default.names),
-        package: package(&args.input),
+        metadata: pvm.metadata.unwrap_or(default.metadata),
+        package: package(input),
         ..default
     })
 }
@@ -100,14 +116,14 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     let default = ThumbOptions::new(cpu);
     Ok(ThumbOptions {
         memory: thumb.memory.unwrap_or(default.memory),
-        bounds: bounds(args, &architecture.to_string())?,
+        bounds: bounds(&args.module, &architecture.to_string())?,
         trap: thumb.trap.clone().unwrap_or(default.trap),
-        memory_bytes: args.memory_bytes,
-        memory_reserve: args.memory_reserve.unwrap_or(default.memory_reserve),
+        memory_bytes: args.module.memory_bytes,
+        memory_reserve: args.module.memory_reserve.unwrap_or(default.memory_reserve),
         initial_data: thumb.initial_data,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
-        imports: imports(&args.imports, GpVersion::V08)?,
+        imports: imports(&args.module.imports, GpVersion::V08)?,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
@@ -116,7 +132,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
 }
 
 /// The kind of bounds check, if it is one of the target's.
-fn bounds<T: Choice>(args: &CompileArgs, target: &str) -> Result<Option<T>> {
+fn bounds<T: Choice>(args: &ModuleArgs, target: &str) -> Result<Option<T>> {
     let Some(name) = &args.bounds else { return Ok(None) };
     if let Some(bounds) = T::named(name) {
         return Ok(Some(bounds));
@@ -141,7 +157,7 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
 }
 
 /// Warns of lines of import maps that match no import of the module or its adapters.
-fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
+pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
     let mut imports = Vec::new();
     for module in [input].into_iter().chain(options.adapters.iter().map(Vec::as_slice)) {
         for payload in Parser::new(0).parse_all(&input::to_wasm(module)?) {
@@ -228,7 +244,7 @@ fn imports(sources: &[String], gp: GpVersion) -> Result<ImportMap> {
 }
 
 /// The program's name: that of the file, without folders and extensions.
-fn package(input: &Path) -> String {
+pub fn package(input: &Path) -> String {
     let name = if files::is_standard(input) { None } else { input.file_name() };
     let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name.split('.').next().unwrap_or_default().to_owned()

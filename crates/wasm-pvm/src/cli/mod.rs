@@ -1,12 +1,14 @@
 //! Command-line parsing and the commands.
 
 mod args;
+mod calls;
 mod compile;
 mod files;
 mod guard;
 mod inspect;
 mod object;
 mod run;
+mod wasi;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -21,12 +23,10 @@ use args::{Cli, Command};
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
-/// Exit code of a run that did not halt.
-const NOT_HALTED: u8 = 3;
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -48,10 +48,7 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
-        Command::Run(args) => {
-            let halted = run::run(args)?;
-            Ok(if halted { ExitCode::SUCCESS } else { ExitCode::from(NOT_HALTED) })
-        }
+        Command::Run(args) => run::run(args).map(ExitCode::from),
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,7 @@
 //! Options of the PVM.
 
+use std::collections::BTreeMap;
+
 pub use llvm_frontend::OptLevel;
 use llvm_frontend::{MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
@@ -37,6 +39,16 @@ pub enum Names {
     Keep,
     /// Never.
     Strip,
+}
+
+/// The exports that the metadata describes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MetadataContents {
+    /// Functions that are entries.
+    #[default]
+    Entries,
+    /// Also exported globals, tables and memories. Each of them gets an address, even if no code refers to it.
+    Exports,
 }
 
 /// Detection of accesses outside of linear memory.
@@ -78,6 +90,8 @@ pub struct PvmOptions {
     pub format: Format,
     /// Whether the metadata names the functions.
     pub names: Names,
+    /// The exports that the metadata describes.
+    pub metadata: MetadataContents,
     /// Name of the program in the metadata.
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
@@ -98,6 +112,7 @@ impl Default for PvmOptions {
             result: ResultConvention::Length,
             format: Format::Jam,
             names: Names::Auto,
+            metadata: MetadataContents::Entries,
             package: String::new(),
             keep_exports: false,
         }
@@ -141,8 +156,12 @@ impl PvmOptions {
         }
     }
 
-    /// The options of code generation.
-    pub(crate) fn codegen(&self, options: &Options) -> target_pvm::Options {
+    /// The options of code generation for a module with exported functions of these signatures.
+    pub(crate) fn codegen(
+        &self,
+        options: &Options,
+        signatures: &BTreeMap<String, String>,
+    ) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
@@ -152,12 +171,13 @@ impl PvmOptions {
             },
             entries: self.entries,
             result: self.result,
+            signatures: signatures.clone(),
             imports: self.imports.clone(),
             host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
-                keep_exports: self.keep_exports,
+                keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
             layout: LAYOUT,
             threads: options.thread_count(),
@@ -177,6 +197,7 @@ fn description(gp: GpVersion) -> TargetDescription {
         data_layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
         propagates_arguments: false,
         access_granule: pvm_isa::spi::PAGE_SIZE,
+        vector_word: ssa::Type::I64,
         memory_owner: MemoryOwner::Machine,
         growth: match gp {
             GpVersion::V072 => Growth::SBRK,

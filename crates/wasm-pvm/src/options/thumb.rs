@@ -103,6 +103,13 @@ impl ThumbOptions {
 
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         let refuse = |message: String| Err(OptionsError::new(message));
+        if options.wasi.is_some() {
+            return refuse(
+                "WASI programs become services, which only target pvm has; firmware provides the WASI functions itself, as \
+                 symbols"
+                    .to_owned(),
+            );
+        }
         let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
             return refuse(
@@ -202,6 +209,7 @@ fn description(cpu: Cpu) -> TargetDescription {
         propagates_arguments: true,
         // The finest region of memory protection.
         access_granule: 32,
+        vector_word: ssa::Type::I32,
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,
         shares_tables: true,

@@ -9,6 +9,8 @@
 //! | `host_call_0` .. `host_call_6`, with suffix `b` for both results; `host_call` | `ecalli` with the first, constant argument as number |
 //! | `host_call_r8` | the second result of the last `host_call_Nb` |
 //! | `pvm_ptr` | the PVM address of a wasm address |
+//! | `pvm_ptr_1`, `pvm_ptr_2`, ... | the same for an address in another memory |
+//! | `host_halt` | the program halts with the two arguments in r7 and r8 |
 //! | `abort` | trap |
 //! | in the module `jam`, with the name of a host call | that host call, with addresses converted |
 //! | in a module named in the map (`module.*`), or left over (`*`) | as the map says |
@@ -63,8 +65,10 @@ pub enum ImportAction {
     },
     /// The second result of the last host call that kept it.
     SecondResult,
-    /// The PVM address of a wasm address.
-    PvmPtr,
+    /// The PVM address of an address in the memory with this number.
+    PvmPtr(u32),
+    /// The program halts, with both arguments in r7 and r8.
+    Halt,
 }
 
 /// Reasons why imports could not be resolved.
@@ -116,7 +120,7 @@ fn listed(names: &[String], separator: &str) -> String {
 pub struct ImportUse<'a> {
     /// The import.
     pub import: &'a Import,
-    /// Number of parameters and of results.
+    /// Number of words of the parameters and of the results.
     pub arity: (usize, usize),
     /// A function that uses it, and the byte offset of the use.
     pub user: Option<(&'a str, usize)>,
@@ -268,17 +272,27 @@ pub fn full_name(import: &Import) -> String {
 fn built_in(import: &Import) -> Option<ImportAction> {
     match import.field.as_str() {
         "abort" => Some(ImportAction::Trap),
-        "pvm_ptr" => Some(ImportAction::PvmPtr),
+        "pvm_ptr" => Some(ImportAction::PvmPtr(0)),
+        "host_halt" => Some(ImportAction::Halt),
         "host_call" => Some(ImportAction::HostCall { both: false }),
         "host_call_r8" => Some(ImportAction::SecondResult),
         name if import.module == "jam" => HostCall::named(name).map(ImportAction::Jam),
         field => {
+            if let Some(number) = field.strip_prefix("pvm_ptr_") {
+                return memory_number(number).map(ImportAction::PvmPtr);
+            }
             let rest = field.strip_prefix("host_call_")?;
             let digit = rest.strip_suffix('b').unwrap_or(rest);
             let known = matches!(digit, "0" | "1" | "2" | "3" | "4" | "5" | "6");
             known.then_some(ImportAction::HostCall { both: rest.len() == 2 })
         }
     }
+}
+
+/// The number of a memory other than the first.
+fn memory_number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number > 0 && number.to_string() == text).then_some(number)
 }
 
 fn check_signature(sig: &Signature, action: ImportAction, gp: GpVersion) -> Result<(), String> {
@@ -301,7 +315,11 @@ fn check_signature(sig: &Signature, action: ImportAction, gp: GpVersion) -> Resu
             ([], [Type::I64]) => Ok(()),
             _ => Err("host_call_r8 must have no parameter and one i64 result".to_owned()),
         },
-        ImportAction::PvmPtr => match (sig.params.len(), sig.results.len()) {
+        ImportAction::Halt => match (sig.params.as_slice(), sig.results.as_slice()) {
+            ([Type::I64, Type::I64], []) => Ok(()),
+            _ => Err("host_halt must have two i64 parameters and no result".to_owned()),
+        },
+        ImportAction::PvmPtr(_) => match (sig.params.len(), sig.results.len()) {
             (1, 1) if integers(&sig.params) && integers(&sig.results) => Ok(()),
             _ => Err("pvm_ptr must have one integer parameter and one integer result".to_owned()),
         },
@@ -316,9 +334,10 @@ fn metadata_import(import: &Import, action: ImportAction, gp: GpVersion) -> meta
         }
         ImportAction::Trap | ImportAction::LoggedTrap => metadata::ImportKind::Trap,
         ImportAction::Nop => metadata::ImportKind::Nop,
-        ImportAction::HostCall { .. } | ImportAction::SecondResult | ImportAction::PvmPtr => {
-            metadata::ImportKind::BuiltIn
-        }
+        ImportAction::HostCall { .. }
+        | ImportAction::SecondResult
+        | ImportAction::PvmPtr(_)
+        | ImportAction::Halt => metadata::ImportKind::BuiltIn,
     };
     metadata::Import { module: import.module.clone(), name: import.field.clone(), kind }
 }
@@ -335,8 +354,19 @@ mod tests {
     fn names_with_a_meaning() {
         assert_eq!(built_in(&import("host_call_3")), Some(ImportAction::HostCall { both: false }));
         assert_eq!(built_in(&import("host_call_6b")), Some(ImportAction::HostCall { both: true }));
+        assert_eq!(built_in(&import("pvm_ptr_12")), Some(ImportAction::PvmPtr(12)));
+        assert_eq!(built_in(&import("host_halt")), Some(ImportAction::Halt));
         assert_eq!(built_in(&import("host_call_r8")), Some(ImportAction::SecondResult));
-        for name in ["host_call_7", "host_call_", "host_call_b", "host_call_3bb", "hostcall", "log"] {
+        for name in [
+            "host_call_7",
+            "host_call_",
+            "host_call_b",
+            "host_call_3bb",
+            "hostcall",
+            "log",
+            "pvm_ptr_0",
+            "pvm_ptr_+1",
+        ] {
             assert_eq!(built_in(&import(name)), None, "{name}");
         }
     }
@@ -353,6 +383,6 @@ mod tests {
         let gate = ImportAction::HostCall { both: false };
         assert_eq!(check_signature(&sig(&[Type::I64; 7], &[Type::I64]), gate), Ok(()));
         assert!(check_signature(&sig(&[], &[Type::I64]), gate).is_err());
-        assert!(check_signature(&sig(&[Type::F64], &[Type::I64]), ImportAction::PvmPtr).is_err());
+        assert!(check_signature(&sig(&[Type::F64], &[Type::I64]), ImportAction::PvmPtr(0)).is_err());
     }
 }

@@ -18,6 +18,9 @@ use ssa::{
 use super::host_calls::{Argument, HostCall, LOG, Numbering};
 use super::{HostCalls, ImportAction, ImportError};
 
+/// The code address at which a program halts: the return address of its entries.
+const HALT: i64 = 0xffff_0000;
+
 /// The actions of imports, and the numbers of host calls.
 #[derive(Clone, Copy)]
 pub(super) struct Actions<'a> {
@@ -168,6 +171,8 @@ impl Context<'_> {
 enum Replacement {
     Values(Vec<Value>),
     Trap,
+    /// The program halts with these words.
+    Halt(Vec<Value>),
 }
 
 struct FunctionRewriter<'a, 'm> {
@@ -234,6 +239,11 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 self.truncated = true;
                 return Ok(false);
             }
+            Replacement::Halt(args) => {
+                self.halt(args);
+                self.truncated = true;
+                return Ok(false);
+            }
             Replacement::Values(args) if is_tail => {
                 self.emit(InstData::Return { args }, &[]);
             }
@@ -270,7 +280,10 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
                 self.ecalli(number, sig, &sig.params[1..], &args[1..], kept)
             }
             ImportAction::SecondResult => vec![self.second_result()],
-            ImportAction::PvmPtr => vec![self.pvm_ptr(args[0], sig.params[0], sig.results[0])],
+            ImportAction::PvmPtr(memory) => {
+                vec![self.pvm_ptr(memory, args[0], sig.params[0], sig.results[0])]
+            }
+            ImportAction::Halt => return Ok(Replacement::Halt(args.to_vec())),
         };
         Ok(Replacement::Values(values))
     }
@@ -317,9 +330,9 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         for (kind, (&arg, &ty)) in kinds.zip(args.iter().zip(&sig.params)) {
             words.push(match kind {
                 Argument::Word => arg,
-                Argument::Address => self.pvm_ptr(arg, ty, ty),
+                Argument::Address => self.pvm_ptr(0, arg, ty, ty),
                 Argument::Optional => {
-                    let address = self.pvm_ptr(arg, ty, ty);
+                    let address = self.pvm_ptr(0, arg, ty, ty);
                     let zero = self.value(InstData::Const { ty, bits: 0 }, ty);
                     let is_there = InstData::Icmp { cond: Cond::Ne, ty, args: [arg, zero] };
                     let cond = self.value(is_there, Type::I32);
@@ -340,17 +353,34 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
         self.value(InstData::Load { mem: MemType::I64, ty: Type::I64, addr, flags }, Type::I64)
     }
 
-    fn pvm_ptr(&mut self, arg: Value, from: Type, to: Type) -> Value {
+    /// Leaves the program as its entry does when it returns: by a jump to the address that the host gave. It is a tail
+    /// call, so that r7 and r8 are its arguments.
+    fn halt(&mut self, args: Vec<Value>) {
+        let results = self.cx.module.signatures[self.func.sig].results.clone();
+        let sig = self.cx.module.intern_signature(Signature { params: vec![Type::I64; 2], results });
+        let callee = self.value(InstData::Const { ty: Type::I64, bits: HALT }, Type::I64);
+        self.emit(InstData::TailCallIndirect { sig, callee, args }, &[]);
+    }
+
+    fn pvm_ptr(&mut self, memory: u32, arg: Value, from: Type, to: Type) -> Value {
         let mut addr = match from {
             Type::I64 => self.unary(UnaryOp::Trunc, arg, Type::I32),
             _ => arg,
         };
-        if let Some(data) = self.cx.memory {
+        if let Some(data) = self.memory(memory) {
             let base = self.value(InstData::DataAddr { data, offset: 0 }, Type::I32);
             let add = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [addr, base] };
             addr = self.value(add, Type::I32);
         }
         self.extended(addr, to)
+    }
+
+    /// The memory with this number. If nothing accesses it, it has no place, and any address will do.
+    fn memory(&self, number: u32) -> Option<DataId> {
+        let Some(nth) = number.checked_sub(1) else { return self.cx.memory };
+        let objects = self.cx.module.data.iter();
+        let mut others = objects.filter(|(_, object)| object.kind == ssa::DataKind::FixedMemory);
+        others.nth(nth as usize).map(|(id, _)| id)
     }
 
     fn extended(&mut self, value: Value, to: Type) -> Value {

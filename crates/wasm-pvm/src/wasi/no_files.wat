@@ -1,0 +1,23 @@
+;; A program without files: no descriptor from 3 on is open, and no path exists.
+
+(func $not_writable (param $fd i32) (result i32) (i32.const 8))
+(func $read_file (param i32 i32 i32 i32) (result i32) (i32.const 8))
+(func $file_status (param i32 i32) (result i32) (i32.const 8))
+(func $file_attributes (param i32 i32) (result i32) (i32.const 8))
+(func $is_file (param i32) (result i32) (i32.const 0))
+
+(func (export "fd_close") (param $fd i32) (result i32)
+  (select (i32.const 8) (i32.const 0) (i32.gt_u (local.get $fd) (i32.const 2))))
+(func (export "fd_renumber") (param i32 i32) (result i32) (i32.const 8))
+(func (export "fd_seek") (param $fd i32) (param i64 i32 i32) (result i32)
+  (select (i32.const 8) (i32.const 70) (i32.gt_u (local.get $fd) (i32.const 2))))
+(func (export "fd_tell") (param $fd i32) (param i32) (result i32)
+  (select (i32.const 8) (i32.const 70) (i32.gt_u (local.get $fd) (i32.const 2))))
+(func (export "fd_pread") (param $fd i32) (param i32 i32 i64 i32) (result i32)
+  (select (i32.const 8) (i32.const 70) (i32.gt_u (local.get $fd) (i32.const 2))))
+(func (export "fd_readdir") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+(func (export "fd_prestat_get") (param i32 i32) (result i32) (i32.const 8))
+(func (export "fd_prestat_dir_name") (param i32 i32 i32) (result i32) (i32.const 8))
+(func (export "path_open") (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32) (i32.const 44))
+(func (export "path_filestat_get") (param i32 i32 i32 i32 i32) (result i32) (i32.const 44))
+(func (export "path_readlink") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 44))

@@ -1,0 +1,136 @@
+//! The text of the adapter for one program.
+//!
+//! The adapter's own memory begins with data: the tables of [`super::files`]. Variables follow, then standard output,
+//! which grows at the end.
+
+use std::fmt::Write;
+
+use super::files::{DESCRIPTORS, Tables};
+use super::{Failure, Wasi};
+use crate::options::ResultConvention;
+
+/// Bytes of an incomplete line of standard error.
+const LINE: u32 = 1040;
+/// Bytes of the text of an exit code, and of its target.
+const EXIT_TEXT: u32 = 32;
+/// Bytes of the fixed part of a directory entry.
+const RECORD: u32 = 24;
+/// Room for standard output at the start: the largest result of a work item.
+const OUTPUT: u32 = 48 << 10;
+const PAGE: u32 = 1 << 16;
+
+/// How a module is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// By `_start`, once.
+    Command,
+    /// By its exports.
+    Reactor,
+}
+
+/// The facts about a program that its adapter depends on.
+#[derive(Debug)]
+pub struct Program {
+    /// How it is entered.
+    pub kind: Kind,
+    /// Number of its memories.
+    pub memories: u32,
+    /// How its entries return their result.
+    pub result: ResultConvention,
+}
+
+/// The binary of the adapter.
+pub fn adapter(wasi: &Wasi, program: &Program) -> Vec<u8> {
+    wat::parse_str(text(wasi, program)).expect("the adapter's text is well-formed")
+}
+
+fn text(wasi: &Wasi, program: &Program) -> String {
+    let tables = Tables::new(&wasi.directories);
+    let mut text = "(module\n".to_owned();
+    text.push_str(&imports(program));
+    // Imports come before definitions.
+    if program.kind == Kind::Command {
+        text.push_str(include_str!("command.wat"));
+    } else {
+        text.push_str(include_str!("reactor.wat"));
+    }
+    let end = variables(&mut text, wasi, &tables);
+    let returns_end = u32::from(program.result == ResultConvention::End);
+    let _ = writeln!(text, "(global $returns_end i32 (i32.const {returns_end}))");
+    let pages = (end + OUTPUT).div_ceil(PAGE);
+    if program.memories == 0 {
+        text.push_str("(memory $program 0)\n");
+    }
+    let _ = writeln!(text, "(memory $own {pages})");
+    strings(&mut text, "args", wasi.args.iter().cloned());
+    let environment = wasi.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    strings(&mut text, "environment", environment);
+    text.push_str(include_str!("core.wat"));
+    text.push_str(include_str!("refused.wat"));
+    if wasi.directories.is_empty() {
+        text.push_str(include_str!("no_files.wat"));
+    } else {
+        text.push_str(include_str!("files.wat"));
+        let _ = writeln!(text, "(data $files \"{}\")", escaped(&tables.contents));
+        let _ = writeln!(text, "(data (memory $own) (i32.const 0) \"{}\")", escaped(&tables.data));
+    }
+    text.push(')');
+    text
+}
+
+/// The imports, but the one of a command.
+fn imports(program: &Program) -> String {
+    let own = program.memories.max(1);
+    let mut text = String::new();
+    if program.memories > 0 {
+        text.push_str("(import \"env\" \"memory\" (memory $program 0))\n");
+    }
+    text.push_str(
+        "(import \"env\" \"host_call_5\" (func $host_call (param i64 i64 i64 i64 i64 i64) (result i64)))\n\
+         (import \"env\" \"pvm_ptr\" (func $pvm_ptr (param i64) (result i64)))\n\
+         (import \"env\" \"host_halt\" (func $halt (param i64 i64)))\n",
+    );
+    let _ = writeln!(text, "(import \"env\" \"pvm_ptr_{own}\" (func $pvm_ptr_own (param i64) (result i64)))");
+    text
+}
+
+/// Globals for addresses and lengths; returns the end of the variables in the adapter's memory.
+fn variables(text: &mut String, wasi: &Wasi, tables: &Tables) -> u32 {
+    let mut global = |name: &str, value: u32| {
+        let _ = writeln!(text, "(global ${name} i32 (i32.const {value}))");
+    };
+    let mut at = 0;
+    if !wasi.directories.is_empty() {
+        global("nodes", tables.nodes);
+        global("dots", tables.dots);
+        global("descriptors", tables.descriptors);
+        at = tables.descriptors + DESCRIPTORS;
+        global("record", at);
+        at += RECORD;
+    }
+    global("exit_text", at);
+    global("line", at + EXIT_TEXT);
+    let output = at + EXIT_TEXT + LINE;
+    global("output", output);
+    global("fails_softly", u32::from(wasi.failure == Failure::Halt));
+    let _ = writeln!(text, "(global $output_end (mut i32) (i32.const {output}))");
+    output
+}
+
+/// A passive segment of strings that end in NUL, with their number and length.
+fn strings(text: &mut String, name: &str, strings: impl Iterator<Item = String>) {
+    let strings: Vec<String> = strings.collect();
+    let bytes: Vec<u8> = strings.iter().flat_map(|string| [string.as_bytes(), b"\0"].concat()).collect();
+    let _ = writeln!(text, "(data ${name} \"{}\")", escaped(&bytes));
+    let _ = writeln!(text, "(global ${name}_count i32 (i32.const {}))", strings.len());
+    let _ = writeln!(text, "(global ${name}_len i32 (i32.const {}))", bytes.len());
+}
+
+/// Bytes as the inside of a string.
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(3 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "\\{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! WASI programs on the command line: options, packed directories, streams, exit codes, messages.
+
+mod support;
+
+use std::fs;
+
+use support::{Folder, text};
+
+/// Copies standard input to standard output, its first argument to standard error, and exits with the number of
+/// arguments minus one.
+const PROGRAM: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\00\01\00\00\00\01\00\00")
+  (func (export "_start")
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (drop (call $sizes (i32.const 12) (i32.const 16)))
+    (drop (call $args (i32.const 1024) (i32.const 2048)))
+    (i32.store (i32.const 0) (i32.load (i32.const 1024)))
+    (i32.store (i32.const 4) (i32.const 4))
+    (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (call $exit (i32.sub (i32.load (i32.const 12)) (i32.const 1)))))"#;
+
+#[test]
+fn a_compiled_command_is_a_service() {
+    let folder = Folder::new("wasi-service");
+    folder.write("prog.wat", PROGRAM);
+    folder.succeed(&["compile", "prog.wat", "--wasi"]);
+    let outcome = folder.run_json("prog.jam", &["--args", "616263"]);
+    assert_eq!((&outcome["status"], &outcome["result"]), (&"halt".into(), &"616263".into()));
+    assert_eq!(outcome["log"][0]["message"], "prog");
+    // Another code than 0 panics.
+    folder.succeed(&[
+        "compile",
+        "prog.wat",
+        "--wasi",
+        "--wasi-arg",
+        "-x",
+        "--wasi-arg",
+        "y",
+        "-o",
+        "two.jam",
+    ]);
+    let outcome = folder.run_json("two.jam", &[]);
+    assert_eq!(outcome["status"], "panic");
+    let last = &outcome["log"][1];
+    assert_eq!((&last["target"], &last["message"]), (&"wasi".into(), &"exit code 2".into()));
+}
+
+#[test]
+fn a_module_runs_with_the_standard_streams() {
+    let folder = Folder::new("wasi-run");
+    folder.write("prog.wat", PROGRAM);
+    let output = folder.tool(&["run", "prog.wat", "--", "one", "--two", "three"], b"some input");
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!((output.stdout.as_slice(), text(&output.stderr)), (b"some input".as_slice(), "prog\n".into()));
+    let output = folder.tool(&["run", "prog.wat", "--args", "0041"], b"not read");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"\0A".as_slice()));
+}
+
+#[test]
+fn directories_are_packed_in_the_order_of_their_names() {
+    let folder = Folder::new("wasi-files");
+    folder.write(
+        "size.wat",
+        r#"(module
+          (import "wasi_snapshot_preview1" "path_filestat_get"
+            (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "\00\01\00\00\09\00\00\00inner/file")
+          (func (export "_start")
+            (i32.store8 (i32.const 264)
+              (call $stat (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 10) (i32.const 1024)))
+            (i64.store (i32.const 256) (i64.load (i32.const 1056)))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#,
+    );
+    let mut programs = Vec::new();
+    for (host, names) in [("a", ["x", "file", "y"]), ("b", ["y", "x", "file"])] {
+        fs::create_dir_all(folder.path(host).join("inner")).expect("a folder");
+        for name in names {
+            folder.write(&format!("{host}/inner/{name}"), "five!");
+        }
+        let output = format!("{host}.jam");
+        folder.succeed(&[
+            "compile",
+            "size.wat",
+            "--wasi",
+            "--wasi-dir",
+            &format!("{host}::/data"),
+            "-o",
+            &output,
+        ]);
+        assert_eq!(folder.run_json(&output, &[])["result"], "050000000000000000");
+        programs.push(fs::read(folder.path(&output)).expect("written"));
+    }
+    assert_eq!(programs[0], programs[1]);
+    // Without the directory there is no such file.
+    folder.succeed(&["compile", "size.wat", "--wasi", "-o", "none.jam"]);
+    assert_eq!(folder.run_json("none.jam", &[])["result"], "00000000000000002c");
+}
+
+#[test]
+fn wrong_options_are_usage_errors() {
+    let folder = Folder::new("wasi-wrong");
+    folder.write("prog.wat", PROGRAM);
+    folder.write("plain.wat", r#"(module (func (export "main")))"#);
+    let fails = |args: &[&str], code: i32, told: &str| {
+        let message = folder.fail(args, b"", code);
+        assert!(message.contains(told), "{message}");
+    };
+    fails(&["compile", "prog.wat", "--wasi-arg", "x"], 2, "--wasi");
+    fails(&["compile", "prog.wat", "--wasi", "--wasi-env", "x"], 2, "expected NAME=VALUE");
+    fails(&["compile", "prog.wat", "--wasi", "--wasi-env", "=x"], 2, "has no name");
+    fails(
+        &["compile", "prog.wat", "--wasi", "--wasi-env", "A=1", "--wasi-env", "A=2"],
+        2,
+        "A is given twice",
+    );
+    fails(&["compile", "prog.wat", "--wasi", "--wasi-dir", "missing"], 1, "missing: is not a directory");
+    fails(&["compile", "prog.wat", "--wasi", "--wasi-dir", ".::", "-o", "x"], 2, "has no name");
+    let twice = ["compile", "prog.wat", "--wasi", "--wasi-dir", ".::/a", "--wasi-dir", ".::/a/"];
+    fails(&twice, 2, "/a/ is given twice");
+    fails(&["compile", "prog.wat", "--wasi", "--target", "thumbv7m"], 2, "--wasi is an option of pvm");
+    fails(&["run", "plain.wat", "--env", "A=1"], 2, "--env is for modules that import functions of WASI");
+    folder.succeed(&["compile", "plain.wat"]);
+    fails(&["run", "plain.jam", "--", "x"], 2, "an argument after -- is for WASI modules");
+    assert_eq!(folder.files(), ["plain.jam", "plain.wat", "prog.wat"]);
+}

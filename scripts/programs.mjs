@@ -1,0 +1,68 @@
+// Records what node makes of the programs in a folder: `stdout` and `exit` of each case in their `cases.json`.
+//
+// A WASI program gets arguments, environment, directories and standard input of the case. Of a service, `refine` gets
+// the input in memory that is added for it. All modules of one folder must agree.
+
+import { closeSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { WASI } from "node:wasi";
+
+async function run(module, folder, test) {
+  const isService = WebAssembly.Module.exports(module).some((item) => item.name === "refine");
+  return isService ? service(module, test) : command(module, folder, test);
+}
+
+async function service(module, test) {
+  const abort = () => {
+    throw new Error("abort");
+  };
+  const { exports } = await WebAssembly.instantiate(module, { env: { abort } });
+  const input = Buffer.from(test.stdin ?? "");
+  const at = exports.memory.grow(1) * 65536;
+  new Uint8Array(exports.memory.buffer, at).set(input);
+  const result = exports.refine(at, input.length);
+  const [from, len] = [Number(result & 0xffffffffn), Number(result >> 32n)];
+  return { stdout: Buffer.from(exports.memory.buffer, from, len).toString(), exit: 0 };
+}
+
+async function command(module, folder, test) {
+  const [inPath, outPath] = ["in", "out"].map((name) => join(tmpdir(), `program-${process.pid}.${name}`));
+  writeFileSync(inPath, test.stdin ?? "");
+  const [stdin, stdout] = [openSync(inPath, "r"), openSync(outPath, "w")];
+  const directories = Object.entries(test.dirs ?? {}).map(([guest, host]) => [guest, join(folder, host)]);
+  const wasi = new WASI({
+    version: "preview1",
+    args: ["program", ...(test.args ?? [])],
+    env: test.env ?? {},
+    preopens: Object.fromEntries(directories),
+    stdin,
+    stdout,
+    returnOnExit: true,
+  });
+  const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+  const exit = wasi.start(instance);
+  [stdin, stdout].forEach((file) => closeSync(file));
+  return { stdout: readFileSync(outPath, "utf8"), exit };
+}
+
+const root = process.argv[2];
+for (const name of readdirSync(root).sort()) {
+  const folder = join(root, name);
+  const path = join(folder, "cases.json");
+  const cases = JSON.parse(readFileSync(path, "utf8"));
+  const modules = readdirSync(folder).filter((file) => file.endsWith(".wasm")).sort();
+  for (const test of cases) {
+    const results = [];
+    for (const file of modules) {
+      const module = await WebAssembly.compile(readFileSync(join(folder, file)));
+      results.push(await run(module, folder, test));
+    }
+    if (results.some((result) => JSON.stringify(result) !== JSON.stringify(results[0]))) {
+      throw new Error(`${name}: the modules disagree`);
+    }
+    Object.assign(test, results[0]);
+  }
+  writeFileSync(path, JSON.stringify(cases, null, 2) + "\n");
+  console.log(`${name}: ${modules.join(", ")}, ${cases.length} cases`);
+}
