@@ -35,7 +35,7 @@ pub fn values(
                     if let Some(value) = given.get(&full_name) {
                         values.insert(key, *value);
                     } else if !values.contains_key(&key) && is_zero(map, &key) {
-                        values.extend(zero(ty.content_type).map(|zero| (key, zero)));
+                        values.insert(key, zero(ty.content_type));
                     }
                 }
             }
@@ -52,14 +52,13 @@ fn is_zero(map: &ImportMap, import: &Import) -> bool {
     matches!(action, Some(ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop))
 }
 
-/// The zero of a type; vectors have no values in the options.
-fn zero(ty: ValType) -> Option<ConstValue> {
-    Some(match ty {
+const fn zero(ty: ValType) -> ConstValue {
+    match ty {
         ValType::I32 => ConstValue::I32(0),
         ValType::I64 => ConstValue::I64(0),
         ValType::F32 => ConstValue::F32(0),
         ValType::F64 => ConstValue::F64(0),
+        ValType::V128 => ConstValue::V128(0),
         ValType::Ref(_) => ConstValue::Null,
-        ValType::V128 => return None,
-    })
+    }
 }
