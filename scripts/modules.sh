@@ -51,11 +51,12 @@ fetch() {
 }
 
 declare -A count
+both=0
 bad=0
 
 # Compiles a module with the given options and prints seconds and outcome.
 compile() {
-  local name=$1 target=$2 file=$3 start end status outcome
+  local name=$1 target=$2 file=$3 start end status
   shift 3
   start=$(date +%s%N)
   status=0
@@ -71,7 +72,7 @@ compile() {
   [ "$outcome" = refused ] && [ "$tenths" -ge 10 ] && outcome=slow
   case $outcome in
     ok) ;;
-    *) printf '%s, %s: %s\n' "$name" "$target" "$(grep -m 1 -a '^error: ' "$work/log" | cut -c 1-400)" >>"$work/messages" ;;
+    *) printf '%s, %s: %s\n' "$name" "$target" "$(sed -n "s#^error: $file: ##p" "$work/log" | head -n 1 | cut -c 1-400)" >>"$work/messages" ;;
   esac
   case $outcome in bug | timeout | slow) bad=1 ;; esac
   count[$target $outcome]=$((${count[$target $outcome]:-0} + 1))
@@ -86,7 +87,9 @@ while read -r package version path sha; do
   name=$package/${path#package/}
   printf '%9d' "$(stat -c %s "$file")"
   compile "$name" pvm "$file"
+  first=$outcome
   compile "$name" thumbv7m "$file" --target thumbv7m --memory symbol --floats soft
+  [ "$first $outcome" != "ok ok" ] || both=$((both + 1))
   echo " $name"
 done < <(grep -v '^#' scripts/modules.txt | grep -E "$pattern")
 
@@ -94,4 +97,5 @@ cat "$work/messages"
 for outcome in "${!count[@]}"; do
   echo "$outcome: ${count[$outcome]}"
 done | sort
+echo "ok for both: $both"
 exit "$bad"

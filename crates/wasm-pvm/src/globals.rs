@@ -52,13 +52,13 @@ fn is_zero(map: &ImportMap, import: &Import) -> bool {
     matches!(action, Some(ImportAction::Trap | ImportAction::LoggedTrap | ImportAction::Nop))
 }
 
-fn zero(ty: ValType) -> ConstValue {
+const fn zero(ty: ValType) -> ConstValue {
     match ty {
+        ValType::I32 => ConstValue::I32(0),
         ValType::I64 => ConstValue::I64(0),
         ValType::F32 => ConstValue::F32(0),
         ValType::F64 => ConstValue::F64(0),
+        ValType::V128 => ConstValue::V128(0),
         ValType::Ref(_) => ConstValue::Null,
-        // Validation refuses vectors.
-        ValType::I32 | ValType::V128 => ConstValue::I32(0),
     }
 }

@@ -80,10 +80,12 @@ fn globals_of_imports_that_trap_are_zero() {
     folder.write(
         "globals.wat",
         r#"(module (import "env" "a" (global $a i32)) (import "GOT.mem" "b" (global $b (mut i64)))
-          (import "env" "c" (global $c f64)) (import "env" "d" (global $d externref)) (import "env" "memory" (memory 1))
+          (import "env" "c" (global $c f64)) (import "env" "d" (global $d externref))
+          (import "env" "e" (global $e v128)) (import "env" "memory" (memory 1))
           (import "env" "table" (table 2 funcref))
           (func (export "main") (param i32 i32) (result i64)
-            (i32.store (i32.const 0) (i32.add (global.get $a) (ref.is_null (global.get $d))))
+            (i32.store (i32.const 0) (i32.add (global.get $a) (i32.sub
+              (ref.is_null (global.get $d)) (v128.any_true (global.get $e)))))
             (i64.store (i32.const 4) (global.get $b)) (f64.store (i32.const 12) (global.get $c))
             (i32.store (i32.const 20) (table.size)) (i64.const 0x1800000000)))"#,
     );

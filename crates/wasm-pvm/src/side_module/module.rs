@@ -24,7 +24,7 @@ pub struct SideModule<'a> {
 }
 
 impl<'a> SideModule<'a> {
-    /// Reads a module; `None` without a section for dynamic loaders.
+    /// Reads a module; `None` if no section for dynamic loaders comes first.
     pub fn read(wasm: &'a [u8]) -> Result<Option<Self>> {
         let needs = MemInfo { memory_size: 0, memory_alignment: 0, table_size: 0, table_alignment: 0 };
         let mut module = Self {
@@ -42,10 +42,13 @@ impl<'a> SideModule<'a> {
         let mut is_side_module = false;
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
+                Payload::Version { .. } => {}
                 Payload::CustomSection(section) if matches!(section.name(), "dylink.0" | "dylink") => {
                     is_side_module = true;
                     module.loader_section(&section)?;
                 }
+                Payload::CustomSection(_) => {}
+                _ if !is_side_module => return Ok(None),
                 Payload::TypeSection(types) => {
                     module.types = types.into_iter_err_on_gc_types().collect::<Result<_>>()?;
                 }
