@@ -195,12 +195,19 @@ pub fn define(env: &mut Env<'_, '_>) {
         let entry = env.ir.context.append_basic_block(function, "");
         env.ir.at_end(entry);
         let params: Vec<_> = function.get_param_iter().map(|param| param.into_int_value()).collect();
-        let result = match routine.operation.has_quick_case() && !routine.is_general {
+        let result = match has_quick_routine(env, routine) {
             true => quick_or_general(env, routine, &params),
             false => body(&Machine::new(env), routine, &params),
         };
         env.ir.builder.build_return(Some(&result)).expect("the builder is positioned");
     }
+}
+
+/// Whether a routine has the quick case apart from the general one.
+fn has_quick_routine(env: &Env<'_, '_>, routine: Routine) -> bool {
+    let options = &env.program.options;
+    let is_worth_it = options.target.has_wide_words || matches!(options.level, OptLevel::O0 | OptLevel::O2);
+    is_worth_it && routine.operation.has_quick_case() && !routine.is_general
 }
 
 fn declare<'ctx>(env: &mut Env<'ctx, '_>, routine: Routine) -> FunctionValue<'ctx> {

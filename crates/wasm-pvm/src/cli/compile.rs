@@ -99,6 +99,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     Ok(ThumbOptions {
         memory: thumb.memory.unwrap_or(default.memory),
         bounds: bounds(args, &architecture.to_string())?,
+        float_helpers: thumb.float_helpers.unwrap_or_default(),
         trap: thumb.trap.clone().unwrap_or(default.trap),
         memory_bytes: args.memory_bytes,
         initial_data: thumb.initial_data,

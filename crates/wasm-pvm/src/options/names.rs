@@ -4,7 +4,7 @@ use target_pvm::EntryMode;
 use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
-use super::{Debug, Floats, Format, Names, PvmBounds, ThumbBounds};
+use super::{Debug, FloatHelpers, Floats, Format, Names, PvmBounds, ThumbBounds};
 
 /// An option with a fixed set of named values.
 pub trait Choice: Copy + Send + Sync + 'static {
@@ -48,6 +48,7 @@ choices! {
     MemoryMode { "native" Native, "symbol" Symbol, "register" Register, }
     InitialData { "copy" Copy, "image" Image, "none" None, }
     Constants { "auto" Auto, "address" Address, "number" Number, "refuse" Refuse, }
+    FloatHelpers { "aeabi" Aeabi, "own" Own, }
     Debug { "none" None, "lines" Lines, }
 }
 
