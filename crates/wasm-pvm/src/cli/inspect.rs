@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::{files, object};
+use super::{files, floats, object};
 
 /// A program file with its metadata.
 struct Program {
@@ -66,6 +66,10 @@ impl Program {
         }
         names.sort_by_key(|name| name.pc);
         names
+    }
+
+    fn float_functions(&self) -> Vec<floats::FloatFunction> {
+        floats::functions(&self.spi.blob, self.gp, &self.functions())
     }
 
     fn sizes(&self) -> Sizes {
@@ -130,6 +134,7 @@ fn info_json(program: &Program) -> Value {
             json!({ "name": export.name, "pc": export.pc, "signature": export.signature })
         }).collect::<Vec<_>>(),
         "imports": extension.imports.iter().map(import_json).collect::<Vec<_>>(),
+        "float_functions": floats::json(&program.float_functions()),
     })
 }
 
@@ -175,7 +180,7 @@ fn info_text(program: &Program) -> String {
         let number = number.map_or_else(String::new, |number| format!(" {number}"));
         text += &format!("import {}.{}: {action}{number}\n", import.module, import.name);
     }
-    text
+    text + &floats::text(&program.float_functions())
 }
 
 const fn result_word(convention: ResultConvention) -> &'static str {

@@ -3,6 +3,7 @@
 mod args;
 mod compile;
 mod files;
+mod floats;
 mod guard;
 mod inspect;
 mod object;
