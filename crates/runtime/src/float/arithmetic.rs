@@ -4,8 +4,9 @@
 //! whether the result holds. The general one takes all operands. Both round to nearest, ties to even, and the general
 //! one gives the canonical NaN wherever the result is one.
 
-use super::format::{Format, Parts, SIGN, is_nan, normal_significand, put_together, round_at};
+use super::format::{F32, Format, Parts, SIGN, is_nan, normal_significand, put_together, round_at};
 use super::format::{shift_right_sticky, take_apart};
+use super::root::sqrt_single;
 use super::word::{Bit, Word};
 
 /// A result that holds only if there is no `trouble`; else the general routine must be asked.
@@ -289,6 +290,9 @@ const LINE: [[u64; 2]; 2] =
 
 /// The square root of a positive normal float, of sign-extended bits.
 pub fn sqrt_quick<W: Word>(format: Format, float: W) -> Quick<W> {
+    if format == F32 {
+        return sqrt_single(float);
+    }
     // A sign makes it too large.
     let exponent = float.right(format.fraction);
     let significand = normal_significand(format, float);
