@@ -161,7 +161,7 @@ fn stages_have_a_text() {
 fn conflicting_options_are_usage_errors() {
     let folder = Folder::new("thumb-usage");
     folder.write("kernel.wat", KERNEL);
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 24] = [
         (&["--cpu", "m4"], "--cpu"),
         (&["--memory", "native"], "--memory"),
         (&["--rename", "a=b"], "--rename"),
