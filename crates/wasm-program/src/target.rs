@@ -29,6 +29,8 @@ pub struct TargetDescription {
     pub growth: Growth,
     /// Whether code outside of the module may call functions through its exported tables.
     pub shares_tables: bool,
+    /// Whether registers have 64 bits, so that float routines are short.
+    pub has_wide_words: bool,
 }
 
 /// The owner of the bytes of linear memory.

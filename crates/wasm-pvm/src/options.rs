@@ -19,7 +19,8 @@ pub use pvm::{
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
-    Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
+    Architecture, Cpu, Debug, FloatHelpers, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap,
+    UnknownCpu,
 };
 pub use wasi::{Directory, Failure, Node, Wasi};
 
@@ -33,7 +34,7 @@ pub enum Floats {
     /// reinterpretations move bits.
     Trap,
     /// Integer code for operators that the machine lacks. On Cortex-M, calls of the run-time ABI's functions
-    /// (`__aeabi_dadd` and so on).
+    /// (`__aeabi_dadd` and so on), unless the [helpers](FloatHelpers) are our own.
     Soft,
     /// Instructions of the core's floating-point unit; an operator it lacks is an error. Cortex-M only.
     Hard,
@@ -45,6 +46,9 @@ impl Floats {
             (Self::Reject, _) => llvm_frontend::Floats::Reject,
             (Self::Trap, _) => llvm_frontend::Floats::Trap,
             (Self::Soft, Target::Pvm(_)) => llvm_frontend::Floats::Soft,
+            (Self::Soft, Target::Thumb(options)) if matches!(options.float_helpers, FloatHelpers::Own) => {
+                llvm_frontend::Floats::Soft
+            }
             (Self::Soft | Self::Hard, _) => llvm_frontend::Floats::Native,
         }
     }

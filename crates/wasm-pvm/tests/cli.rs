@@ -383,6 +383,40 @@ fn programs_can_be_inspected() {
     );
 }
 
+#[test]
+fn float_functions_are_listed_with_costs_and_callers() {
+    let folder = Folder::new("floats");
+    folder.write(
+        "area.wat",
+        r#"(module (memory (export "memory") 1)
+      (func $square (param f64) (result f64) (f64.mul (local.get 0) (local.get 0)))
+      (func (export "main") (param i32 i32) (result i64)
+        (f64.store (i32.const 8) (call $square (f64.load (i32.const 0))))
+        (i64.const 0x800000008)))"#,
+    );
+    let list = || -> Vec<Value> {
+        let info = folder.succeed(&["info", "area.jam", "--json"]);
+        let info: Value = serde_json::from_str(&info).expect("JSON");
+        info["float_functions"].as_array().expect("a list").clone()
+    };
+    folder.succeed(&["compile", "area.wat", "-O0"]);
+    let functions = list();
+    let names: Vec<&str> = functions.iter().map(|f| f["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["__wasm_f64_mul", "__wasm_f64_mul_general"]);
+    let callers = |n: usize| functions[n]["callers"].as_array().expect("a list").clone();
+    assert_eq!((callers(0), callers(1)), (vec!["square".into()], vec!["__wasm_f64_mul".into()]));
+    let costs: Value = serde_json::from_str(&folder.succeed(&["gas", "area.jam", "--json"])).expect("JSON");
+    let of_quick = costs["functions"].as_array().expect("functions").iter();
+    let blocks = of_quick.filter(|f| f["name"] == "__wasm_f64_mul").flat_map(|f| f["blocks"].as_array());
+    let most: u64 = blocks.flatten().map(|block| block["gas"].as_u64().expect("gas")).sum();
+    let usual = functions[0]["gas"].as_u64().expect("gas");
+    assert!(usual > 20 && usual < most, "{usual} of {most}");
+    assert!(folder.succeed(&["info", "area.jam"]).contains("gas, called by square\n"));
+    // Without names nothing is known.
+    folder.succeed(&["compile", "area.wat", "-Oz"]);
+    assert_eq!(list(), Vec::<Value>::new());
+}
+
 /// The peer's example: an adapter that turns a string into a JIP-1 log call.
 #[test]
 fn adapters_and_import_maps() {

@@ -161,7 +161,7 @@ fn stages_have_a_text() {
 fn conflicting_options_are_usage_errors() {
     let folder = Folder::new("thumb-usage");
     folder.write("kernel.wat", KERNEL);
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 24] = [
         (&["--cpu", "m4"], "--cpu"),
         (&["--memory", "native"], "--memory"),
         (&["--rename", "a=b"], "--rename"),
@@ -180,6 +180,12 @@ fn conflicting_options_are_usage_errors() {
         (&["--target", "thumbv7m", "--initial-data", "copy"], "initial data is an option of memory `symbol`"),
         (&["--target", "thumbv7m", "--memory", "symbol", "--shadow-stack-size", "4K"], "shadow stack"),
         (&["--target", "thumbv7m", "--floats", "hard"], "no floating-point unit"),
+        (&["--target", "thumbv7m", "--float-helpers", "own"], "floats `soft`"),
+        (
+            &["--target", "thumbv7em", "--cpu", "m4f", "--floats", "soft", "--float-helpers", "own"],
+            "without a floating-point unit",
+        ),
+        (&["--float-helpers", "own"], "--float-helpers"),
         (&["--target", "thumbv7m", "--trap", "handler="], "handler=SYMBOL"),
         (&["--target", "thumbv7m", "--rename", "bump"], "WASM=SYMBOL"),
         (&["--target", "thumbv7m", "--memory-bytes", "lots"], "number of bytes"),

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use board::{Answer, Board, Core, Ending, Image, ImportCall, Type, Undefined, Words};
-use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions};
+use wasm_pvm::{Cpu, FloatHelpers, Floats, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions};
 use wasmparser::ValType;
 
 use crate::executor::{Call, CallExit, Executable, Executor, Host, Refusal, Trap};
@@ -37,6 +37,8 @@ pub struct Setup {
     pub level: OptLevel,
     /// Treatment of float operators.
     pub floats: Floats,
+    /// Functions for float operators that the core lacks.
+    pub float_helpers: FloatHelpers,
     /// Where linear memory is: at a symbol, or where a register points.
     pub memory: MemoryMode,
     /// Values of imported globals.
@@ -46,13 +48,27 @@ pub struct Setup {
 impl Setup {
     /// A core, a level, and the treatment of float operators.
     pub const fn new(cpu: Cpu, level: OptLevel, floats: Floats) -> Self {
-        Self { cpu, level, floats, memory: MemoryMode::Symbol, imported_globals: BTreeMap::new() }
+        Self {
+            cpu,
+            level,
+            floats,
+            float_helpers: FloatHelpers::Aeabi,
+            memory: MemoryMode::Symbol,
+            imported_globals: BTreeMap::new(),
+        }
     }
 
     /// The same with linear memory where a register points, for one seed of three.
     #[must_use]
     pub const fn with_memory_of(mut self, seed: u64) -> Self {
         self.memory = if seed % 3 == 2 { MemoryMode::Register } else { MemoryMode::Symbol };
+        self
+    }
+
+    /// The same with our own functions for float operators.
+    #[must_use]
+    pub const fn with_own_float_helpers(mut self) -> Self {
+        self.float_helpers = FloatHelpers::Own;
         self
     }
 
@@ -82,6 +98,7 @@ impl Setup {
     pub fn compile(&self, wasm: &[u8], interface: &Interface) -> Result<Vec<u8>, Refusal> {
         let thumb = ThumbOptions {
             memory: self.memory,
+            float_helpers: self.float_helpers,
             bounds: Some(ThumbBounds::Check),
             memory_bytes: reserve(interface),
             memory_reserve: if interface.grows { MOST_FURTHER_GROWTH } else { 0 },
@@ -169,7 +186,10 @@ impl Thumb {
         let object = self.setup.compile(wasm, &interface)?;
         let renames = renames(&interface);
         let mut board = self.board.borrow_mut();
-        let library: BTreeMap<String, u32> = board.symbols_starting("__aeabi_");
+        let library: BTreeMap<String, u32> = match self.setup.float_helpers {
+            FloatHelpers::Aeabi => board.symbols_starting("__aeabi_"),
+            FloatHelpers::Own => BTreeMap::new(),
+        };
         let import = |symbol: &str| {
             let is = |field: &String| {
                 renames.get(field).map_or_else(

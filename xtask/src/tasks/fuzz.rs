@@ -87,6 +87,7 @@ fn boards() -> Result<Vec<(Setup, Thumb)>> {
         Setup::new(Cpu::M4F, OptLevel::O2, Floats::Soft),
         Setup::new(Cpu::M33, OptLevel::O2, Floats::Reject),
         Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft),
+        Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft).with_own_float_helpers(),
     ];
     setups.into_iter().map(|setup| Ok((setup.clone(), Thumb::new(setup)?))).collect()
 }

@@ -26,6 +26,7 @@ use super::ir::Ir;
 struct Machine<'e, 'ctx> {
     ir: &'e Ir<'ctx>,
     leading_zeros: FunctionValue<'ctx>,
+    rotate_left: FunctionValue<'ctx>,
     max: FunctionValue<'ctx>,
     min: FunctionValue<'ctx>,
 }
@@ -34,9 +35,10 @@ impl<'e, 'ctx> Machine<'e, 'ctx> {
     fn new(env: &'e mut Env<'ctx, '_>) -> Self {
         let i64 = [env.ir.i64.into()];
         let leading_zeros = env.intrinsic("llvm.ctlz", &i64);
+        let rotate_left = env.intrinsic("llvm.fshl", &i64);
         let max = env.intrinsic("llvm.umax", &i64);
         let min = env.intrinsic("llvm.umin", &i64);
-        Self { ir: &env.ir, leading_zeros, max, min }
+        Self { ir: &env.ir, leading_zeros, rotate_left, max, min }
     }
 
     fn word<'m>(&'m self, value: IntValue<'ctx>) -> SoftWord<'m, 'ctx> {
@@ -49,6 +51,11 @@ impl<'e, 'ctx> Machine<'e, 'ctx> {
             true => self.word(value),
             false => self.word(self.ir.zext(value, self.ir.i64)).left(32),
         }
+    }
+
+    /// A float with sign-extended bits.
+    fn sign_extended<'m>(&'m self, value: IntValue<'ctx>) -> SoftWord<'m, 'ctx> {
+        self.word(if value.get_type() == self.ir.i64 { value } else { self.ir.sext(value, self.ir.i64) })
     }
 
     /// The bits of a float at the top of a word.
@@ -141,6 +148,11 @@ impl<'m, 'ctx> Word for SoftWord<'m, 'ctx> {
     fn sar(self, bits: Self) -> Self {
         self.with_value(self.machine.ir.ashr(self.value, bits.amount()))
     }
+    fn rotate_left(self, bits: u32) -> Self {
+        let arguments = [self.value.into(), self.value.into(), self.constant(bits.into()).value.into()];
+        let result = self.machine.ir.call(self.machine.rotate_left, &arguments);
+        self.with_value(result.expect("the intrinsic has a result").into_int_value())
+    }
     fn mul_high(self, other: Self) -> Self {
         let ir = self.machine.ir;
         let product = ir.mul(ir.zext(self.value, ir.i128), ir.zext(other.value, ir.i128));
@@ -183,12 +195,19 @@ pub fn define(env: &mut Env<'_, '_>) {
         let entry = env.ir.context.append_basic_block(function, "");
         env.ir.at_end(entry);
         let params: Vec<_> = function.get_param_iter().map(|param| param.into_int_value()).collect();
-        let result = match routine.operation.has_quick_case() && !routine.is_general {
+        let result = match has_quick_routine(env, routine) {
             true => quick_or_general(env, routine, &params),
             false => body(&Machine::new(env), routine, &params),
         };
         env.ir.builder.build_return(Some(&result)).expect("the builder is positioned");
     }
+}
+
+/// Whether a routine has the quick case apart from the general one.
+fn has_quick_routine(env: &Env<'_, '_>, routine: Routine) -> bool {
+    let options = &env.program.options;
+    let is_worth_it = options.target.has_wide_words || matches!(options.level, OptLevel::O0 | OptLevel::O2);
+    is_worth_it && routine.operation.has_quick_case() && !routine.is_general
 }
 
 fn declare<'ctx>(env: &mut Env<'ctx, '_>, routine: Routine) -> FunctionValue<'ctx> {
@@ -206,6 +225,7 @@ fn operands<'m, 'ctx>(
 ) -> Vec<SoftWord<'m, 'ctx>> {
     let operand = |&value| match routine.operation {
         Operation::FromSigned | Operation::FromUnsigned => machine.word(value),
+        _ if routine.is_sign_extended() => machine.sign_extended(value),
         _ => machine.float(routine.format, value),
     };
     values.iter().map(operand).collect()
@@ -221,12 +241,12 @@ fn quick_or_general<'ctx>(
     env.add_flag(general, "noinline");
     env.add_flag(general, "cold");
     let machine = Machine::new(env);
-    let Quick { result, trouble } = routine.quick(&operands(&machine, routine, params));
+    let operands: Vec<_> = params.iter().map(|&param| machine.sign_extended(param)).collect();
+    let Quick { result, trouble } = routine.quick(&operands);
     let result = machine.bits(routine.result(), result);
     let ir = machine.ir;
     let (rare, usual) = (ir.new_block(), ir.new_block());
-    let is_rare = ir.icmp(IntPredicate::SLT, trouble.value, ir.i64.const_zero());
-    ir.branch(is_rare, rare, usual);
+    ir.branch(trouble.value, rare, usual);
     ir.at_end(rare);
     let params: Vec<_> = params.iter().map(|&param| param.into()).collect();
     let call = ir.builder.build_call(general, &params, "").expect("the builder is positioned");
@@ -239,7 +259,11 @@ fn quick_or_general<'ctx>(
 
 /// The result of a routine in any case.
 fn body<'ctx>(machine: &Machine<'_, 'ctx>, routine: Routine, values: &[IntValue<'ctx>]) -> IntValue<'ctx> {
-    machine.bits(routine.result(), routine.general(&operands(machine, routine, values)))
+    let result = routine.general(&operands(machine, routine, values));
+    if routine.is_sign_extended() && routine.format != F64 {
+        return machine.ir.trunc(result.value, machine.ir.i32);
+    }
+    machine.bits(routine.result(), result)
 }
 
 impl<'ctx> Translator<'_, 'ctx, '_> {
@@ -323,8 +347,17 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn soft_compare(&mut self, format: Format, comparison: Comparison) {
         let (b, a) = (self.pop_int(), self.pop_int());
         let machine = Machine::new(self.env);
-        let operands = [a, b].map(|value| machine.float(format, value));
-        let result = order::compare(format, comparison, operands).value;
+        let with = |comparison, a, constant: i64| {
+            order::compare_constant(format, comparison, machine.sign_extended(a), constant as u64)
+        };
+        let result = match (a.get_sign_extended_constant(), b.get_sign_extended_constant()) {
+            (_, Some(b)) => with(comparison, a, b),
+            (Some(a), None) => with(comparison.swapped(), b, a),
+            (None, None) => {
+                order::compare(format, comparison, [a, b].map(|value| machine.sign_extended(value)))
+            }
+        };
+        let result = result.value;
         self.push_bool(result);
     }
 

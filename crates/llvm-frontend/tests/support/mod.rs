@@ -21,6 +21,7 @@ const MACHINE: TargetDescription = TargetDescription {
     memory_owner: MemoryOwner::Machine,
     growth: Growth::GROW_HEAP,
     shares_tables: false,
+    has_wide_words: true,
 };
 
 /// Options of a test: one level, everything else as by default.

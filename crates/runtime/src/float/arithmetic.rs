@@ -4,25 +4,24 @@
 //! whether the result holds. The general one takes all operands. Both round to nearest, ties to even, and the general
 //! one gives the canonical NaN wherever the result is one.
 
-use super::format::{Format, SIGN, exponent, is_nan, normal_significand, put_together, round, take_apart};
-use super::format::{Parts, shift_right_sticky};
+use super::format::{F32, Format, Parts, SIGN, is_nan, normal_significand, put_together, round_at};
+use super::format::{shift_right_sticky, take_apart};
+use super::root::sqrt_single;
 use super::word::{Bit, Word};
 
-/// A result that holds only if `trouble` isn't negative; else the general routine must be asked.
+/// A result that holds only if there is no `trouble`; else the general routine must be asked.
 #[derive(Clone, Copy)]
-pub struct Quick<W> {
-    /// The float.
+pub struct Quick<W: Word> {
+    /// The float, at the top of a word.
     pub result: W,
-    /// Negative as a signed word if the result doesn't hold.
-    pub trouble: W,
+    /// Whether the result doesn't hold.
+    pub trouble: W::Bit,
 }
 
-/// A word that is negative if an exponent is not that of a normal float.
-fn is_special<W: Word>(format: Format, exponents: &[W]) -> W {
-    let zero = exponents[0].constant(0);
-    let low = exponents.iter().fold(zero, |low, exponent| low | exponent.plus(-1));
-    let high = exponents.iter().fold(!zero, |high, exponent| high & exponent.plus(-format.max_exponent()));
-    low | !high
+/// The exponent of a float with sign-extended bits, less one; at least `max_exponent` - 1 if it is not that of a normal
+/// float. `signed` is the float without its fraction.
+fn exponent_less_one<W: Word>(format: Format, signed: W) -> W {
+    signed.plus(-1).mask(format.max_exponent() as u64)
 }
 
 // ---- Addition ----
@@ -45,30 +44,38 @@ fn order<W: Word>([a, b]: [W; 2]) -> Ordered<W> {
     Ordered { larger: x.max(y), smaller: x.min(y), sign: xs.max(ys).left(63), differ: (a ^ b).spread_sign() }
 }
 
-/// The sum of normal floats.
-pub fn add_quick<W: Word>(format: Format, operands: [W; 2]) -> Quick<W> {
-    let Ordered { larger, smaller, sign, differ } = order(operands);
-    let field = |magnitude: W| magnitude.right(64 - format.exponent);
-    // The highest bit is at 61: there is room for the carry, and for aligning the result by a shift to the left.
-    let significand =
-        |magnitude: W| magnitude.with(1 << (64 - format.exponent)).left(format.exponent - 1).right(2);
-    let (high, low) = (field(larger), field(smaller));
-    let distance = high - low;
-    let aligned = significand(smaller).shr(distance);
-    let (aligned, far) = if format.guard_bits() > 32 {
-        // All bits of the smaller one stay as long as the distance is not greater than the bits below the larger one.
-        (aligned, format.guard_bits() as u64)
-    } else {
-        (aligned | (aligned.shl(distance) ^ significand(smaller)).any(), 64)
+/// The sum of normal floats, of sign-extended bits.
+///
+/// The floats are rotated so that the magnitude is at the top and the sign, once or more, below. The order of such words
+/// is that of the magnitudes.
+pub fn add_quick<W: Word>(format: Format, [a, b]: [W; 2]) -> Quick<W> {
+    let fraction_at = 64 - format.exponent - format.fraction;
+    let [x, y] = [a, b].map(|float| float.rotate_left(fraction_at));
+    let (larger, smaller, differ) = (x.max(y), x.min(y), (a ^ b).spread_sign());
+    // With few bits in the fraction there is room below it for all bits that matter.
+    let is_roomy = format.guard_bits() > 32;
+    let room = if is_roomy { 0 } else { 8 };
+    // The position of the highest bit of a sum with a carry.
+    let top = 65 - format.exponent + room;
+    let significand = |float: W| {
+        let fraction = float.mask(((1 << format.fraction) - 1) << fraction_at);
+        let significand = fraction.with(1 << (64 - format.exponent));
+        if is_roomy { significand } else { significand.left(room) }
     };
+    let [high, low] = [larger, smaller].map(|float| float.right(64 - format.exponent));
+    let distance = high - low;
+    let shifted = significand(smaller);
+    let aligned = shifted.shr(distance);
+    let aligned = if is_roomy { aligned } else { aligned | (aligned.shl(distance) ^ shifted).any() };
     let sum = significand(larger) + ((aligned ^ differ) - differ);
     let zeros = sum.leading_zeros();
-    let below = high + zeros.constant(1) - zeros;
-    let base = sign + below.left(format.exponent_at());
-    let result = round(format, base, sum.shl(zeros.plus(63)));
-    let is_close = distance.plus(-(far as i64)) & zeros.plus(-64);
-    let fits = is_close & below.plus(1 - format.max_exponent()) & high.plus(-format.max_exponent());
-    Quick { result, trouble: low.plus(-1) | below | !fits }
+    let unused = zeros.plus(i64::from(top) - 63);
+    let below = high - unused;
+    let base = larger.left(63) + below.left(format.exponent_at());
+    let result = round_at(format, top, base, sum.shl(unused));
+    // All are below 2^exponent if none is unusual: the exponents, and the shifts, which are less than 2^6.
+    let range = high.plus(2) | low.plus(-1) | below | (distance | zeros).left(format.exponent - 6);
+    Quick { result, trouble: range.is_above(format.max_exponent() as u64) }
 }
 
 /// The sum of any floats.
@@ -99,16 +106,56 @@ fn product<W: Word>(format: Format, [a, b]: [W; 2]) -> W {
     if 2 * format.fraction + 2 <= 64 { high } else { high | (a * b).any() }
 }
 
-/// The product of normal floats.
-pub fn mul_quick<W: Word>(format: Format, [a, b]: [W; 2]) -> Quick<W> {
-    let exponents = [a, b].map(|float| exponent(format, float));
-    let product = product(format, [a, b].map(|float| normal_significand(format, float)));
-    let is_large = product.right(62);
-    let below = exponents[0] + exponents[1] + is_large.plus(-format.bias() - 1);
-    let base = (a ^ b).mask(SIGN) + below.left(format.exponent_at());
-    let result = round(format, base, product.shl(is_large ^ is_large.constant(1)));
-    let range = below | !below.plus(1 - format.max_exponent());
-    Quick { result, trouble: is_special(format, &exponents) | range }
+/// The product of normal floats, of sign-extended bits.
+///
+/// Adding the exponents with the signs above them gives the sign of the result, too.
+pub fn mul_quick<W: Word>(format: Format, operands: [W; 2]) -> Quick<W> {
+    let signed = operands.map(|float| float.right(format.fraction));
+    let exponents = signed.map(|signed| exponent_less_one(format, signed));
+    let Product { is_large, significand, top, is_rounded_by_rest } = short_product(format, operands);
+    let bias = is_large.plus(-format.bias() - 1);
+    let base = (signed[0] + signed[1] + bias).left(format.exponent_at());
+    let below = exponents[0] + exponents[1] + bias;
+    let range = exponents[0].max(exponents[1]).max(below);
+    // The smallest and largest exponents are left to the general routine, so that one bound is enough.
+    let limit = format.max_exponent() as u64 - 4;
+    if is_rounded_by_rest {
+        let guard = top - format.fraction;
+        let rounded = significand.plus(1 << (guard - 1));
+        let result = base + rounded.right(guard - format.lowest());
+        // Halfway, as far as is known.
+        let below_half = rounded.mask((1 << guard) - 1).plus(-1);
+        return Quick { result, trouble: range.max(below_half).is_above(limit) };
+    }
+    Quick { result: round_at(format, top, base, significand), trouble: range.is_above(limit) }
+}
+
+/// The product of significands.
+struct Product<W> {
+    /// 1 if it is 2 or more, else 0.
+    is_large: W,
+    /// The product, its highest bit at `top`.
+    significand: W,
+    top: u32,
+    /// Whether lower bits are lost, so that it is not known whether the product is halfway between two floats.
+    is_rounded_by_rest: bool,
+}
+
+/// The product of the significands of floats with sign-extended bits.
+fn short_product<W: Word>(format: Format, operands: [W; 2]) -> Product<W> {
+    let bits = format.fraction + 1;
+    if 2 * bits <= 64 {
+        let fraction = (1 << format.fraction) - 1;
+        let [a, b] = operands.map(|float| float.mask(fraction).with(1 << format.fraction));
+        let product = a * b;
+        let is_large = product.right(2 * bits - 1);
+        let significand = product.shl(is_large ^ is_large.constant(1));
+        return Product { is_large, significand, top: 2 * bits - 1, is_rounded_by_rest: false };
+    }
+    let [a, b] = operands.map(|float| normal_significand(format, float));
+    let product = a.mul_high(b);
+    let is_large = product.right(63);
+    Product { is_large, significand: product.shr(is_large), top: 62, is_rounded_by_rest: true }
 }
 
 /// The product of any floats.
@@ -171,18 +218,20 @@ fn divide<W: Word>(format: Format, [dividend, divisor]: [W; 2]) -> Quotient<W> {
     }
 }
 
-/// The quotient of normal floats.
-pub fn div_quick<W: Word>(format: Format, [a, b]: [W; 2]) -> Quick<W> {
-    let exponents = [a, b].map(|float| exponent(format, float));
-    let significands = [a, b].map(|float| normal_significand(format, float));
-    let Quotient { is_less, quotient, .. } = divide(format, significands);
-    let below = exponents[0] - exponents[1] - is_less.plus(1 - format.bias());
-    let base = (a ^ b).mask(SIGN) + below.left(format.exponent_at());
+/// The quotient of normal floats, of sign-extended bits.
+pub fn div_quick<W: Word>(format: Format, operands: [W; 2]) -> Quick<W> {
+    let signed = operands.map(|float| float.right(format.fraction));
+    let exponents = signed.map(|signed| exponent_less_one(format, signed));
+    let Quotient { is_less, quotient, .. } =
+        divide(format, operands.map(|float| normal_significand(format, float)));
+    let bias = is_less.constant(format.bias() as u64 - 1) - is_less;
+    let base = (signed[0] - signed[1] + bias).left(format.exponent_at());
+    let below = exponents[0] - exponents[1] + bias;
     // No quotient is halfway between two normal floats: that would need one more bit in the dividend. So the first bit
     // after the fraction decides, and the remainder doesn't matter.
     let rounded = quotient.plus(2).right(2).left(format.lowest());
-    let range = below | !below.plus(1 - format.max_exponent());
-    Quick { result: base + rounded, trouble: is_special(format, &exponents) | range }
+    let range = exponents[0].max(exponents[1]).max(below);
+    Quick { result: base + rounded, trouble: range.is_above(format.max_exponent() as u64 - 2) }
 }
 
 /// The quotient of any floats.
@@ -239,12 +288,16 @@ fn root<W: Word>(format: Format, significand: W, is_odd: W) -> W {
 const LINE: [[u64; 2]; 2] =
     [[0xa1ce_7eb1_2698_6800, 0x24a7_e3dc_c0b7_8e00], [0x726a_2085_1762_2c00, 0x0cf5_b4c6_b91c_6f00]];
 
-/// The square root of a positive normal float.
+/// The square root of a positive normal float, of sign-extended bits.
 pub fn sqrt_quick<W: Word>(format: Format, float: W) -> Quick<W> {
-    let field = exponent(format, float);
-    let result =
-        root_of_parts(format, Parts { exponent: field, significand: normal_significand(format, float) });
-    Quick { result, trouble: is_special(format, &[field]) | float }
+    if format == F32 {
+        return sqrt_single(float);
+    }
+    // A sign makes it too large.
+    let exponent = float.right(format.fraction);
+    let significand = normal_significand(format, float);
+    let result = root_of_parts(format, Parts { exponent, significand });
+    Quick { result, trouble: exponent.plus(-1).is_above(format.max_exponent() as u64 - 2) }
 }
 
 fn root_of_parts<W: Word>(format: Format, Parts { exponent, significand }: Parts<W>) -> W {

@@ -98,12 +98,12 @@ pub fn saturate_unsigned<W: Word>(format: Format, bits: u32, float: W) -> W {
     parts.is_nan.select(float.constant(0), result)
 }
 
-/// Double precision of a single-precision float that is normal.
+/// Double precision of a single-precision float that is normal, of sign-extended bits.
 pub fn promote_quick<W: Word>(float: W) -> Quick<W> {
-    let field = exponent(F32, float);
-    let magnitude = float.left(1).right(4);
+    let magnitude = float.left(33).right(4);
     let bias = F64.power(F64.bias() - F32.bias()) as i64;
-    let trouble = field.plus(-1) | !field.plus(-F32.max_exponent());
+    let exponent = float.right(F32.fraction).plus(-1).mask(F32.max_exponent() as u64);
+    let trouble = exponent.is_above(F32.max_exponent() as u64 - 2);
     Quick { result: float.mask(SIGN) | magnitude.plus(bias), trouble }
 }
 
@@ -125,7 +125,7 @@ pub fn demote_quick<W: Word>(float: W) -> Quick<W> {
     // The significand's highest bit is at 62.
     let significand = float.left(10).with(1 << 62).mask(u64::MAX >> 1);
     let result = round(F32, float.mask(SIGN) + below.left(F32.exponent_at()), significand);
-    Quick { result, trouble: below | !below.plus(1 - F32.max_exponent()) }
+    Quick { result, trouble: below.is_above(F32.max_exponent() as u64 - 2) }
 }
 
 /// Single precision of a double-precision float.

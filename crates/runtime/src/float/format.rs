@@ -1,8 +1,9 @@
 //! Floating-point formats, and values in them.
 //!
-//! Routines take and give floats at the top of a word of 64 bits: the sign is bit 63 in both formats, so comparisons,
-//! sign operations and roundings are the same for both. The lower half of an argument in single precision is 0. That
-//! of a result is unspecified: whoever takes the upper half drops it.
+//! Routines take and give floats at the top of a word of 64 bits: the sign is bit 63 in both formats, so sign operations
+//! and roundings are the same for both. The lower half of an argument in single precision is 0. That of a result is
+//! unspecified: whoever takes the upper half drops it. Quick routines and comparisons take floats with *sign-extended
+//! bits*, as a machine holds an integer of 32 bits: nothing has to be shifted, and constants are short.
 
 use super::word::{Bit, Word};
 
@@ -75,9 +76,9 @@ pub fn is_nan<W: Word>(format: Format, float: W) -> W::Bit {
     float.left(1).is_above(format.infinity() << 1)
 }
 
-/// The significand of a normal float, its highest bit at 63.
+/// The significand of a normal float with sign-extended bits, its highest bit at 63.
 pub fn normal_significand<W: Word>(format: Format, float: W) -> W {
-    float.left(format.exponent).with(1 << 63)
+    float.left(63 - format.fraction).with(1 << 63)
 }
 
 /// A finite float taken apart: `significand` / 2^63 * 2^(`exponent` - bias).
@@ -103,10 +104,19 @@ pub fn take_apart<W: Word>(format: Format, float: W) -> Parts<W> {
 /// Adds a significand to a float without a fraction, whose exponent is one less: the highest bit of the significand, at
 /// 62, adds one to the exponent. Rounds to nearest, ties to even; the lowest bit stands for all bits below.
 pub fn round<W: Word>(format: Format, base: W, significand: W) -> W {
-    let guard = format.guard_bits();
+    round_at(format, 62, base, significand)
+}
+
+/// [`round`] for a significand whose highest bit is at `top`.
+pub fn round_at<W: Word>(format: Format, top: u32, base: W, significand: W) -> W {
+    let guard = top - format.fraction;
     let is_odd = significand.right(guard).mask(1);
     let rounded = significand.plus((1 << (guard - 1)) - 1) + is_odd;
-    base + rounded.right(format.exponent - 1)
+    let aligned = match guard.checked_sub(format.lowest()) {
+        Some(bits) => rounded.right(bits),
+        None => rounded.left(format.lowest() - guard),
+    };
+    base + aligned
 }
 
 /// Shifts to the right by any number of bits. The lowest bit of the result is set if a set bit is lost.

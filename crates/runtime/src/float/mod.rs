@@ -8,6 +8,7 @@ pub mod arithmetic;
 pub mod convert;
 pub mod format;
 pub mod order;
+pub mod root;
 pub mod rounding;
 pub mod routines;
 pub mod word;

@@ -126,7 +126,7 @@ impl Routine {
         }
     }
 
-    /// The result in the quick case. Panics if there is none.
+    /// The result in the quick case, of floats with sign-extended bits. Panics if there is none.
     pub fn quick<W: Word>(self, operands: &[W]) -> Quick<W> {
         let pair = || [operands[0], operands[1]];
         match self.operation {
@@ -140,7 +140,14 @@ impl Routine {
         }
     }
 
-    /// The result in any case. Operands are floats at the top of a word, or integers.
+    /// Whether operands and result of the general routine are floats with sign-extended bits, rather than at the top of a
+    /// word.
+    pub const fn is_sign_extended(self) -> bool {
+        matches!(self.operation, Operation::Min | Operation::Max)
+    }
+
+    /// The result in any case. Operands are floats at the top of a word or with [sign-extended](Self::is_sign_extended)
+    /// bits, or integers.
     pub fn general<W: Word>(self, operands: &[W]) -> W {
         let pair = || [operands[0], operands[1]];
         match self.operation {

@@ -27,6 +27,8 @@ pub trait Word:
     fn shr(self, bits: Self) -> Self;
     /// Shift to the right, copies of the sign coming in, by a number of bits, taken modulo 64.
     fn sar(self, bits: Self) -> Self;
+    /// Rotation to the left by a constant.
+    fn rotate_left(self, bits: u32) -> Self;
     /// The upper 64 bits of the unsigned product of 128 bits.
     fn mul_high(self, other: Self) -> Self;
     /// The number of leading zeros; 64 for 0.
@@ -140,6 +142,9 @@ impl Word for Host {
     }
     fn sar(self, bits: Self) -> Self {
         Self((self.0 as i64 >> (bits.0 & 63)) as u64)
+    }
+    fn rotate_left(self, bits: u32) -> Self {
+        Self(self.0.rotate_left(bits))
     }
     fn mul_high(self, other: Self) -> Self {
         Self(((u128::from(self.0) * u128::from(other.0)) >> 64) as u64)

@@ -7,9 +7,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack,
-    Stage, ThumbBounds, Trap,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
+    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
+    ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
 use super::calls::{Dump, Invocations, Poke, parse_answer, parse_integer};
@@ -166,6 +166,10 @@ pub struct ThumbArgs {
     /// Place of linear memory: address 0 (`native`, the default), a symbol of the object, or the address in r11.
     #[arg(long, value_parser = choice::<MemoryMode>())]
     pub memory: Option<MemoryMode>,
+    /// Functions for float operators with `--floats soft`: those of the run-time ABI (`aeabi`, the default), which the
+    /// firmware links, or our own, in the object.
+    #[arg(long, value_parser = choice::<FloatHelpers>())]
+    pub float_helpers: Option<FloatHelpers>,
     /// Effect of a trap: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
@@ -242,6 +246,7 @@ impl ThumbArgs {
         let given = [
             (self.cpu.is_some(), "--cpu"),
             (self.memory.is_some(), "--memory"),
+            (self.float_helpers.is_some(), "--float-helpers"),
             (self.trap.is_some(), "--trap"),
             (self.initial_data.is_some(), "--initial-data"),
             (self.constants.is_some(), "--constants"),

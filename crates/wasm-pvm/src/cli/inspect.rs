@@ -11,7 +11,7 @@ use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::{files, object};
+use super::{files, floats, object};
 
 /// A program file with its metadata.
 struct Program {
@@ -69,6 +69,10 @@ impl Program {
         }
         names.sort_by_key(|name| name.pc);
         names
+    }
+
+    fn float_functions(&self) -> Vec<floats::FloatFunction> {
+        floats::functions(&self.spi.blob, self.gp, &self.functions())
     }
 
     fn sizes(&self) -> Sizes {
@@ -135,6 +139,7 @@ fn info_json(program: &Program) -> Value {
         "entry_convention": if extension.raw_entries { "raw" } else { "auto" },
         "exports": extension.data.iter().flatten().map(data_json).collect::<Vec<_>>(),
         "imports": extension.imports.iter().map(import_json).collect::<Vec<_>>(),
+        "float_functions": floats::json(&program.float_functions()),
     })
 }
 
@@ -183,7 +188,7 @@ fn info_text(program: &Program) -> String {
         let number = number.map_or_else(String::new, |number| format!(" {number}"));
         text += &format!("import {}.{}: {action}{number}\n", import.module, import.name);
     }
-    text
+    text + &floats::text(&program.float_functions())
 }
 
 /// An exported memory, table or global as a line.

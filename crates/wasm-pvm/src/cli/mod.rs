@@ -4,6 +4,7 @@ mod args;
 mod calls;
 mod compile;
 mod files;
+mod floats;
 mod guard;
 mod inspect;
 mod object;

@@ -4,7 +4,7 @@ use target_pvm::EntryMode;
 use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
-use super::{Debug, Floats, Format, MetadataContents, Names, PvmBounds, ThumbBounds};
+use super::{Debug, FloatHelpers, Floats, Format, MetadataContents, Names, PvmBounds, ThumbBounds};
 
 /// An option with a fixed set of named values.
 pub trait Choice: Copy + Send + Sync + 'static {
@@ -49,6 +49,7 @@ choices! {
     MemoryMode { "native" Native, "symbol" Symbol, "register" Register, }
     InitialData { "copy" Copy, "image" Image, "none" None, }
     Constants { "auto" Auto, "address" Address, "number" Number, "refuse" Refuse, }
+    FloatHelpers { "aeabi" Aeabi, "own" Own, }
     Debug { "none" None, "lines" Lines, }
 }
 

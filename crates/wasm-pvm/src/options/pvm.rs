@@ -204,5 +204,6 @@ fn description(gp: GpVersion) -> TargetDescription {
             GpVersion::V08 => Growth::GROW_HEAP,
         },
         shares_tables: false,
+        has_wide_words: true,
     }
 }

@@ -23,6 +23,16 @@ pub enum ThumbBounds {
     Mpu,
 }
 
+/// Functions for float operators that the core lacks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum FloatHelpers {
+    /// Those of the run-time ABI (`__aeabi_dadd` and so on), which another library has.
+    #[default]
+    Aeabi,
+    /// Our own, local functions of the object. For cores without a floating-point unit.
+    Own,
+}
+
 /// Debug information in the object, if the module has DWARF.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Debug {
@@ -43,6 +53,8 @@ pub struct ThumbOptions {
     /// Treatment of accesses outside of it; `None` is [`ThumbBounds::None`] in native mode, else
     /// [`ThumbBounds::Check`].
     pub bounds: Option<ThumbBounds>,
+    /// Functions for float operators that the core lacks.
+    pub float_helpers: FloatHelpers,
     /// Effect of a trap.
     pub trap: Trap,
     /// Reserved bytes of linear memory; `None` for the declared size. In native mode, the end of static data.
@@ -79,6 +91,7 @@ impl ThumbOptions {
             cpu,
             memory: MemoryMode::Native,
             bounds: None,
+            float_helpers: FloatHelpers::default(),
             trap: Trap::Instruction,
             memory_bytes: None,
             memory_reserve: 0,
@@ -142,6 +155,22 @@ impl ThumbOptions {
                 self.cpu
             ));
         }
+        self.check_float_helpers(options)
+    }
+
+    fn check_float_helpers(&self, options: &Options) -> Result<(), OptionsError> {
+        if self.float_helpers == FloatHelpers::Aeabi {
+            return Ok(());
+        }
+        if self.cpu.has_single() {
+            return Err(OptionsError::new(format!(
+                "float helpers `own` are for cores without a floating-point unit, and {} has one; use float helpers `aeabi`",
+                self.cpu
+            )));
+        }
+        if options.resolved_floats() != Floats::Soft {
+            return Err(OptionsError::new("float helpers need floats `soft`".to_owned()));
+        }
         Ok(())
     }
 
@@ -171,8 +200,10 @@ impl ThumbOptions {
             Trap::Handler(symbol) => format!("handler={symbol}"),
         };
         let (bounds, floats) = (self.resolved_bounds().name(), options.resolved_floats().name());
+        let helpers = (self.float_helpers == FloatHelpers::Own).then(|| ("float-helpers", "own"));
         let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        let pairs = pairs.into_iter().chain(helpers);
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// The options of code generation.
@@ -181,7 +212,8 @@ impl ThumbOptions {
             cpu: self.cpu,
             memory: self.memory,
             initial_data: self.initial_data.unwrap_or(InitialData::Copy),
-            soft_floats: options.resolved_floats() == Floats::Soft,
+            soft_floats: options.resolved_floats() == Floats::Soft
+                && self.float_helpers == FloatHelpers::Aeabi,
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {
                 memory_bytes: self.memory_bytes.map(u64::from),
@@ -213,5 +245,6 @@ fn description(cpu: Cpu) -> TargetDescription {
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,
         shares_tables: true,
+        has_wide_words: false,
     }
 }

@@ -60,6 +60,12 @@ fn vectors_in_single_precision_at_o0() {
     agree(Setup::new(Cpu::M4F, OptLevel::O0, Floats::Soft), module_with_vectors, 8 * SEEDS);
 }
 
+#[test]
+fn own_float_functions_at_o2() {
+    let setup = Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft).with_own_float_helpers();
+    agree(setup, module_with_floats, 7 * SEEDS);
+}
+
 /// `cargo xtask fuzz --what tails-thumb` goes on.
 #[test]
 fn tail_calls() {

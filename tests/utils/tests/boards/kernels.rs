@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use board::{Answer, Board, Call, Ending, Image, Type, Words};
-use testkit::kernels::{Kernel, all, to_hex, vectors};
+use testkit::kernels::{Kernel, all, floats, to_hex, vectors};
 use testkit::thumb::board_core;
-use wasm_pvm::{Constants, Cpu, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions};
+use wasm_pvm::{
+    Constants, Cpu, FloatHelpers, Floats, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions,
+};
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 /// Hundredths of a second for one kernel.
@@ -48,6 +50,28 @@ fn run_kernels(kernels: impl Iterator<Item = Kernel>, thumb: &ThumbOptions) -> B
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     refused
+}
+
+/// With our own functions for floats, nothing is undefined in an object.
+#[test]
+fn float_kernels_with_our_own_functions() {
+    if !needs::tools(&board::TOOLS) {
+        return;
+    }
+    let mut board = Board::start(board_core(Cpu::M3)).unwrap();
+    let thumb = ThumbOptions {
+        memory: MemoryMode::Symbol,
+        float_helpers: FloatHelpers::Own,
+        ..ThumbOptions::new(Cpu::M3)
+    };
+    for kernel in floats().unwrap() {
+        let level = if kernel.variant == "O2" { OptLevel::O2 } else { OptLevel::Oz };
+        let options =
+            Options { level, floats: Some(Floats::Soft), threads: 1, ..Options::new(thumb.clone()) };
+        let object = wasm_pvm::compile(&kernel.wasm, &options).unwrap().bytes;
+        run(&mut board, &kernel, thumb.memory, &object)
+            .unwrap_or_else(|error| panic!("{} -{level:?}: {error:#}", kernel.name));
+    }
 }
 
 /// Calls `main(address, length)`, which returns the address of its output and, in the upper half, the length.

@@ -45,6 +45,12 @@ fn has_vectors(file: &str) -> bool {
     file.contains("simd")
 }
 
+#[test]
+fn floats_by_our_own_functions() {
+    let setup = Setup::new(Cpu::M3, OptLevel::Oz, Floats::Soft).with_own_float_helpers();
+    check_setup("spec-record-m3-soft", has_floats, setup);
+}
+
 /// Files in which float operators are executed.
 fn has_floats(file: &str) -> bool {
     const FILES: [&str; 20] = [

@@ -32,7 +32,9 @@ fn calls_that_throw_nothing_cost_two_instructions() {
     for level in [OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
         let options = Options { level, ..Options::new(PvmOptions { gp, ..PvmOptions::default() }) };
         let jam = wasm_pvm::compile(&wasm, &options).unwrap().bytes;
-        let Container::Jam { program, .. } = Container::parse_jam(&jam).unwrap() else { panic!("no JAM blob") };
+        let Container::Jam { program, .. } = Container::parse_jam(&jam).unwrap() else {
+            panic!("no JAM blob")
+        };
         // The entries are at 0 and 5: first the loop with exceptions.
         let gas = [0, 5].map(|entry| {
             let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0]).unwrap();
