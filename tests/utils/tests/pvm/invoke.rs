@@ -144,24 +144,28 @@ fn exports_with_entries_for_hosts_hold_what_the_suite_asserts() {
     check(&options(OptLevel::O2, GpVersion::V072, EntryMode::Auto), &files);
 }
 
-/// Both engines for GP 0.7.2 after the same run: the exit, all registers, gas, and the last byte of the heap.
-fn on_both_engines(
-    program: &SpiProgram,
-    pc: u32,
-    args: &[u8],
-) -> Vec<(Exit, Vec<u64>, i64, Option<Vec<u8>>)> {
-    let engines = [Engine::Polkavm030, Engine::Polkavm037(Backend::Auto)];
-    let run = |engine| {
+/// A machine after a run.
+#[derive(PartialEq, Eq, Debug)]
+struct After {
+    exit: Exit,
+    registers: Vec<u64>,
+    gas: i64,
+    /// The byte before the address in r7: the last one of the heap.
+    last: Option<Vec<u8>>,
+}
+
+/// Both engines for GP 0.7.2 after the same run.
+fn on_both_engines(program: &SpiProgram, pc: u32, args: &[u8]) -> [After; 2] {
+    [Engine::Polkavm030, Engine::Polkavm037(Backend::Auto)].map(|engine| {
         let mut machine = Machine::new(program, GpVersion::V072, engine).expect("it loads");
         machine.enter_with_args(pc, args).expect("arguments fit");
         machine.set_gas(1 << 24);
         let exit = machine.resume().expect("it runs");
         let registers = (0..13).map(|number| machine.reg(number)).collect();
         let last = machine.reg(7).checked_sub(1).and_then(|last| u32::try_from(last).ok());
-        let byte = last.and_then(|last| machine.read(last, 1));
-        (exit, registers, machine.gas(), byte)
-    };
-    engines.map(run).into()
+        let last = last.and_then(|last| machine.read(last, 1));
+        After { exit, registers, gas: machine.gas(), last }
+    })
 }
 
 /// `sbrk` by emulation is that of an engine that has it.
@@ -183,7 +187,7 @@ fn growth_is_that_of_an_engine_for_the_version() {
             blob.push(gp, &Inst::no_arg(Opcode::Trap));
             let program = SpiProgram { blob, heap_pages: 1, stack_size: 4096, ..SpiProgram::default() };
             let outcomes = on_both_engines(&program, 0, &[]);
-            assert_eq!(outcomes[0].0, Exit::HostCall(0x77));
+            assert_eq!(outcomes[0].exit, Exit::HostCall(0x77));
             assert_eq!(outcomes[0], outcomes[1], "{first:#x} {second:#x}");
         }
     }
