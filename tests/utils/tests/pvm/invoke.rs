@@ -10,7 +10,7 @@ use pvm_engine::{
 use pvm_isa::{GpVersion, Inst, Opcode, ProgramBlob, Reg, SpiProgram};
 use testkit::executor::{Call, CallExit, Executable, Executor, Host, Refusal};
 use testkit::program::refusal;
-use testkit::spec::{files, imported_globals, run_file};
+use testkit::spec::{files, imported_globals, run_file, run_text};
 use wasm_pvm::{EntryMode, Floats, ImportMap, MetadataContents, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Host-call numbers of imports.
@@ -142,6 +142,24 @@ fn exports_with_entries_for_hosts_hold_what_the_suite_asserts() {
     let files = ["i32.wast", "i64.wast", "f32.wast", "conversions.wast", "func.wast", "fac.wast"];
     check(&options(OptLevel::O0, GpVersion::V08, EntryMode::Auto), &files);
     check(&options(OptLevel::O2, GpVersion::V072, EntryMode::Auto), &files);
+}
+
+/// The scripts with many signatures that boards run, too.
+#[test]
+fn exports_of_scripts_hold_what_they_assert() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/thumb");
+    let mut passed = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        let text = std::fs::read_to_string(&path).expect("a script");
+        let name = path.display().to_string();
+        for (level, gp) in [(OptLevel::O2, GpVersion::V08), (OptLevel::Os, GpVersion::V072)] {
+            let tally = run_text(&name, &text, &Programs(options(level, gp, EntryMode::Raw)));
+            assert!(tally.failed.is_empty() && tally.skipped.is_empty(), "{}", tally.failed.join("\n"));
+            passed += tally.passed;
+        }
+    }
+    assert!(passed > 200, "{passed}");
 }
 
 /// A machine after a run.
