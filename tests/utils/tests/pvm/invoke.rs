@@ -10,7 +10,7 @@ use pvm_engine::{
 use pvm_isa::{GpVersion, Inst, Opcode, ProgramBlob, Reg, SpiProgram};
 use testkit::executor::{Call, CallExit, Executable, Executor, Host, Refusal};
 use testkit::program::refusal;
-use testkit::spec::{files, imported_globals, run_file};
+use testkit::spec::{files, imported_globals, run_file, run_text};
 use wasm_pvm::{EntryMode, Floats, ImportMap, MetadataContents, OptLevel, Options, PvmBounds, PvmOptions};
 
 /// Host-call numbers of imports.
@@ -149,24 +149,46 @@ fn exports_with_entries_for_hosts_hold_what_the_suite_asserts() {
     check(&options(OptLevel::O2, GpVersion::V072, EntryMode::Auto), &files);
 }
 
-/// Both engines for GP 0.7.2 after the same run: the exit, all registers, gas, and the last byte of the heap.
-fn on_both_engines(
-    program: &SpiProgram,
-    pc: u32,
-    args: &[u8],
-) -> Vec<(Exit, Vec<u64>, i64, Option<Vec<u8>>)> {
-    let engines = [Engine::Polkavm030, Engine::Polkavm037(Backend::Auto)];
-    let run = |engine| {
+/// The scripts with many signatures that boards run, too.
+#[test]
+fn exports_of_scripts_hold_what_they_assert() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/thumb");
+    let mut passed = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        let text = std::fs::read_to_string(&path).expect("a script");
+        let name = path.display().to_string();
+        for (level, gp) in [(OptLevel::O2, GpVersion::V08), (OptLevel::Os, GpVersion::V072)] {
+            let tally = run_text(&name, &text, &Programs(options(level, gp, EntryMode::Raw)));
+            assert!(tally.failed.is_empty() && tally.skipped.is_empty(), "{}", tally.failed.join("\n"));
+            passed += tally.passed;
+        }
+    }
+    assert!(passed > 200, "{passed}");
+}
+
+/// A machine after a run.
+#[derive(PartialEq, Eq, Debug)]
+struct After {
+    exit: Exit,
+    registers: Vec<u64>,
+    gas: i64,
+    /// The byte before the address in r7: the last one of the heap.
+    last: Option<Vec<u8>>,
+}
+
+/// Both engines for GP 0.7.2 after the same run.
+fn on_both_engines(program: &SpiProgram, pc: u32, args: &[u8]) -> [After; 2] {
+    [Engine::Polkavm030, Engine::Polkavm037(Backend::Auto)].map(|engine| {
         let mut machine = Machine::new(program, GpVersion::V072, engine).expect("it loads");
         machine.enter_with_args(pc, args).expect("arguments fit");
         machine.set_gas(1 << 24);
         let exit = machine.resume().expect("it runs");
         let registers = (0..13).map(|number| machine.reg(number)).collect();
         let last = machine.reg(7).checked_sub(1).and_then(|last| u32::try_from(last).ok());
-        let byte = last.and_then(|last| machine.read(last, 1));
-        (exit, registers, machine.gas(), byte)
-    };
-    engines.map(run).into()
+        let last = last.and_then(|last| machine.read(last, 1));
+        After { exit, registers, gas: machine.gas(), last }
+    })
 }
 
 /// `sbrk` by emulation is that of an engine that has it.
@@ -188,7 +210,7 @@ fn growth_is_that_of_an_engine_for_the_version() {
             blob.push(gp, &Inst::no_arg(Opcode::Trap));
             let program = SpiProgram { blob, heap_pages: 1, stack_size: 4096, ..SpiProgram::default() };
             let outcomes = on_both_engines(&program, 0, &[]);
-            assert_eq!(outcomes[0].0, Exit::HostCall(0x77));
+            assert_eq!(outcomes[0].exit, Exit::HostCall(0x77));
             assert_eq!(outcomes[0], outcomes[1], "{first:#x} {second:#x}");
         }
     }

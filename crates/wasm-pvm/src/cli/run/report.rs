@@ -100,12 +100,13 @@ fn entered_text(outcome: &Outcome) -> String {
     };
     let status = outcome.status.word();
     let mut text = format!("status: {status}{detail}\ngas: {}\n", outcome.gas);
-    match outcome.values.is_empty() {
-        true => text += &format!("result: {}\n", hex(&outcome.result)),
-        false => {
-            let values = outcome.values.iter().map(|value| format!("{} {value}", value.ty.name()));
-            text += &format!("returned: {}\n", values.collect::<Vec<_>>().join(", "));
-        }
+    if !outcome.values.is_empty() {
+        let values = outcome.values.iter().map(|value| format!("{} {value}", value.ty.name()));
+        text += &format!("returned: {}\n", values.collect::<Vec<_>>().join(", "));
+    }
+    // Two values may be the address and the length of result bytes.
+    if outcome.values.is_empty() || outcome.values.len() == 2 && !outcome.result.is_empty() {
+        text += &format!("result: {}\n", hex(&outcome.result));
     }
     text
 }
