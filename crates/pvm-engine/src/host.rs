@@ -8,6 +8,8 @@ use crate::machine::{GROW_HEAP, Machine, reg};
 use crate::substrate::Substrate;
 use crate::{Host, LogLine};
 
+/// The number of the host call `log` (JIP-1).
+const LOG: u32 = 100;
 /// "No such host call" (Gray Paper, appendix B).
 const WHAT: u64 = u64::MAX - 1;
 
@@ -17,6 +19,8 @@ pub struct HostState {
     /// Imports by number.
     imports: Vec<(u32, String)>,
     substrate: Option<Substrate>,
+    /// Whether the program numbers its host calls itself, by a table of symbols.
+    pub has_symbols: bool,
     pub log: Vec<LogLine>,
 }
 
@@ -38,7 +42,7 @@ impl HostState {
         });
         let base = extension.linear_memory.unwrap_or(0);
         let substrate = (host == Host::Substrate).then(|| Substrate::new(base, heap_end));
-        Self { gp, imports: numbered.collect(), substrate, log: Vec::new() }
+        Self { gp, imports: numbered.collect(), substrate, has_symbols: false, log: Vec::new() }
     }
 
     /// The import with this number.
@@ -54,10 +58,17 @@ impl HostState {
         {
             return answer;
         }
+        let number = match by_name.as_deref() {
+            _ if !self.has_symbols => number,
+            Some("gas") => 0,
+            Some("grow_heap") => GROW_HEAP,
+            Some("log") => LOG,
+            _ => return Answer::Unknown,
+        };
         match (self.gp, number) {
             (_, 0) => self.gas(machine),
             (GpVersion::V08, GROW_HEAP) => self.grow_heap(machine),
-            (_, 100) => self.log(machine),
+            (_, LOG) => self.log(machine),
             _ => Answer::Unknown,
         }
     }

@@ -21,10 +21,11 @@ mod exit;
 mod host;
 mod instance;
 mod machine;
+mod polkavm;
 mod substrate;
 
-use pvm_isa::metadata::{Extension, Metadata};
-use pvm_isa::{Container, GpVersion, Opcode, SpiProgram};
+use pvm_isa::metadata::Extension;
+use pvm_isa::{Container, GpVersion, Opcode};
 
 pub use call::RawCall;
 pub use exit::{Exit, MachineError};
@@ -169,21 +170,24 @@ pub enum RunError {
 /// If it is not a program that the engine can run, or has no such entry.
 pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
     let container = Container::parse(bytes).map_err(RunError::Parse)?;
-    let extension = Metadata::parse(container.metadata()).extension.unwrap_or_default();
-    let pc = entry_pc(&extension, &options.entry)?;
-    let gp = options.gp.unwrap_or(extension.gp);
-    let program = match container {
-        Container::Jam { program, .. } | Container::Spi(program) => program,
-        Container::Raw(blob) => SpiProgram { blob, ..SpiProgram::default() },
-    };
-    check(&program, gp)?;
-    let mut machine = Machine::new(&program, gp, Engine::Polkavm037(options.backend))?;
-    machine.enter_with_args(pc, &options.args)?;
+    let extension = container.extension();
+    let pc = entry_pc(&container, &extension, &options.entry)?;
+    let gp = options.gp.or(container.gp()).unwrap_or_default();
+    check(&container, gp)?;
+    let mut machine = Machine::of_container(&container, gp, Engine::Polkavm037(options.backend))?;
+    let is_polkavm = container.polkavm().is_some();
+    let base = extension.linear_memory.unwrap_or(0);
+    match is_polkavm {
+        true => machine.enter_export(pc, &options.args, base)?,
+        false => machine.enter_with_args(pc, &options.args)?,
+    }
     let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
     machine.set_gas(gas);
     let mut host = HostState::new(&extension, gp, options.host, machine.heap_end());
+    host.has_symbols = is_polkavm;
     let status = run_with_host(&mut machine, &mut host)?;
     let result = match status {
+        Status::Halt if is_polkavm => machine.packed_result(base),
         Status::Halt => machine.result(extension.result),
         _ => Vec::new(),
     };
@@ -192,10 +196,10 @@ pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
 }
 
 /// Refuses invalid programs, and those that need `sbrk`.
-fn check(program: &SpiProgram, gp: GpVersion) -> Result<(), MachineError> {
-    pvm_isa::validate::validate(gp, &program.blob)
-        .map_err(|error| MachineError::Refused(error.to_string()))?;
-    let mut instructions = program.blob.instructions(gp);
+fn check(container: &Container, gp: GpVersion) -> Result<(), MachineError> {
+    let blob = container.blob();
+    pvm_isa::validate::validate(gp, blob).map_err(|error| MachineError::Refused(error.to_string()))?;
+    let mut instructions = blob.instructions(gp);
     if gp == GpVersion::V072 && instructions.any(|(_, inst)| inst.inst.op() == Opcode::Sbrk) {
         return Err(MachineError::Refused(
             "programs for GP 0.7 grow memory by sbrk, which the engine lacks; compile for GP 0.8 to run it here".into(),
@@ -220,9 +224,12 @@ fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, 
     }
 }
 
-fn entry_pc(extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {
+fn entry_pc(container: &Container, extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {
     let name = match entry {
-        EntryPoint::First => return Ok(0),
+        EntryPoint::First => {
+            let first = container.polkavm().and_then(|program| program.exports.first());
+            return Ok(first.map_or(0, |export| export.pc));
+        }
         EntryPoint::Pc(pc) => return Ok(*pc),
         EntryPoint::Name(name) => name,
     };
