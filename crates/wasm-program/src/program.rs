@@ -305,11 +305,12 @@ impl<'a> Program<'a> {
         for (index, memory) in (0u32..).zip(&self.info.memories) {
             let plan = MemoryPlan::new(memory, self.options, self.facts.memory_grows[index as usize])?;
             let MemoryPlan { min_bytes, grows, .. } = plan;
+            let reserved = self.options.growth_bytes.map(|_| u64::from(plan.max_pages));
             self.memories.push(plan);
             let stack = self.stack.as_ref().filter(|_| index == MAIN_MEMORY);
             let linear = LinearMemory {
                 min_bytes: min_bytes.into(),
-                max_bytes: memory.max_pages.map(|pages| pages << memory.page_log2),
+                max_bytes: reserved.or(memory.max_pages).map(|pages| pages << memory.page_log2),
                 page_log2: memory.page_log2,
                 segments: self.active_data(index, globals, min_bytes.into())?,
                 grows,

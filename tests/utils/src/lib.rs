@@ -13,6 +13,7 @@ pub mod helpers;
 pub mod interface;
 pub mod kernels;
 pub mod oracle;
+pub mod polkavm;
 pub mod program;
 pub mod reports;
 pub mod runtimes;

@@ -5,7 +5,7 @@ use ssa::Module;
 use target_pvm::imports::{ImportUse, check};
 
 use super::Backend;
-use super::container::{container, pvm_report, standard_program};
+use super::container::{container, pvm_report};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
@@ -40,7 +40,7 @@ impl Backend for Pvm<'_> {
 
     fn unmet(&self, demands: &Demands) -> Option<Error> {
         let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
-        let error = check(&uses, &self.target.imports).err()?;
+        let error = check(&uses, &self.target.import_map()).err()?;
         Some(target_pvm::Error::from(error).into())
     }
 
@@ -54,10 +54,10 @@ impl Backend for Pvm<'_> {
 
     fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
-        let standard = standard_program(&program);
-        let write = || container(&program, standard.clone(), self.options.level, self.target);
-        let (bytes, metadata_bytes) = clock.time("write", write);
-        let sizes = Sizes::of(&standard, self.target.gp, bytes.len(), metadata_bytes);
+        let container = container(&program, self.options.level, self.target);
+        let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
+        let bytes = clock.time("write", to_bytes);
+        let sizes = Sizes::of_container(&container, self.target.gp, bytes.len());
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 

@@ -114,6 +114,10 @@ pub struct PvmArgs {
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
+    /// Bytes by which linear memory can grow in PolkaVM's container, which has them from the start; 16M by default. K and
+    /// M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub growth_bytes: Option<u32>,
     /// Import map file. `auto` or `auto:N` numbers the remaining imports, from N; `trap` lets them log their name and
     /// trap. May be repeated.
     #[arg(short, long, value_name = "FILE|auto|trap")]
@@ -176,6 +180,7 @@ impl PvmArgs {
             (self.gp.is_some(), "--gp"),
             (self.format.is_some(), "--format"),
             (self.stack_size.is_some(), "--stack-size"),
+            (self.growth_bytes.is_some(), "--growth-bytes"),
             (!self.imports.is_empty(), "--imports"),
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),

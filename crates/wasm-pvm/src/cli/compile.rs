@@ -75,6 +75,7 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
         bounds: bounds(args, "pvm")?.unwrap_or_default(),
         memory_bytes: args.memory_bytes,
         stack_size: pvm.stack_size,
+        growth_bytes: pvm.growth_bytes,
         imports: imports(&pvm.imports, gp)?,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
@@ -237,6 +238,8 @@ fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
             Format::Jam => "jam",
             Format::Spi => "spi",
             Format::Raw => "pvm",
+            Format::PolkaVm => "polkavm",
+            Format::CoreVm => "corevm",
         },
         Target::Thumb(_) => "o",
     };

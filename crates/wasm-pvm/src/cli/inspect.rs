@@ -141,8 +141,10 @@ fn info_text(program: &Program) -> String {
         text += &format!("name: {}\n", package.name);
     }
     if program.metadata.extension.is_some() {
-        text +=
-            &format!("producer: {}\nresult in r8: {}\n", extension.producer, result_word(extension.result));
+        text += &format!("producer: {}\n", extension.producer);
+        if program.container.polkavm().is_none() {
+            text += &format!("result in r8: {}\n", result_word(extension.result));
+        }
     }
     for (what, bytes) in [
         ("total", sizes.total),

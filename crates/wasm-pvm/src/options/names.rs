@@ -39,7 +39,7 @@ choices! {
     OptLevel { "0" O0, "2" O2, "s" Os, "z" Oz, }
     Floats { "reject" Reject, "trap" Trap, "soft" Soft, "hard" Hard, }
     ShadowStack { "auto" Auto, "native" Native, "strict" Strict, }
-    Format { "jam" Jam, "spi" Spi, "raw" Raw, }
+    Format { "jam" Jam, "spi" Spi, "raw" Raw, "polkavm" PolkaVm, "corevm" CoreVm, }
     PvmBounds { "guard" Guard, "strict" Strict, }
     EntryMode { "auto" Auto, "raw" Raw, }
     ResultConvention { "len" Length, "end" End, }

@@ -4,6 +4,7 @@ mod arguments;
 mod differential;
 mod gas;
 mod kernels;
+mod polkavm;
 mod runtimes;
 mod spec;
 mod types;

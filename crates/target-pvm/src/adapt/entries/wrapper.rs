@@ -28,7 +28,7 @@ pub struct Entry {
 }
 
 /// The letters of a signature in the metadata.
-fn signature_letters(sig: &Signature) -> String {
+pub(super) fn signature_letters(sig: &Signature) -> String {
     let letter = |ty: &Type| match ty {
         Type::I32 => 'i',
         Type::I64 => 'I',
@@ -43,7 +43,7 @@ fn add_flag(module: &mut Module) -> DataId {
 }
 
 pub struct WrapperMaker<'a> {
-    module: &'a mut Module,
+    pub(super) module: &'a mut Module,
     /// Linear memory, if there is one.
     memory: Option<DataId>,
     /// The code offset of the next entry.
@@ -54,7 +54,7 @@ pub struct WrapperMaker<'a> {
     flag: Option<DataId>,
     result: ResultConvention,
     /// How often each function is used: called, referred to, exported.
-    uses: IdVec<FuncId, u32>,
+    pub(super) uses: IdVec<FuncId, u32>,
     /// The limits of arguments that code reads.
     limits: Vec<Limit>,
     /// Globals in which functions without results leave address and length.
@@ -106,7 +106,7 @@ impl<'a> WrapperMaker<'a> {
         self.at_next_pc("", None, String::new())
     }
 
-    fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
+    pub(super) fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
         let pc = self.pc;
         self.pc += self.spacing;
         Entry { name: name.to_owned(), pc, target, signature }
@@ -212,7 +212,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// Appends the check of the flag to `entry` and returns the block to go on in.
-    fn run_start(&self, body: &mut Function, entry: Block) -> Block {
+    pub(super) fn run_start(&self, body: &mut Function, entry: Block) -> Block {
         let (Some(flag), Some(start)) = (self.flag, self.module.start) else { return entry };
         let addr = Addr { base: Some(flag), index: None, offset: 0 };
         let flags = MemFlags::default();
@@ -229,7 +229,7 @@ impl<'a> WrapperMaker<'a> {
         rest
     }
 
-    fn add(&mut self, mut body: Function) -> FuncId {
+    pub(super) fn add(&mut self, mut body: Function) -> FuncId {
         ssa::canonicalize(&mut body);
         let kind = FuncKind::Local;
         let id = self.module.decls.push(FuncDecl { name: body.name.clone(), sig: body.sig, kind });
@@ -239,7 +239,7 @@ impl<'a> WrapperMaker<'a> {
 }
 
 /// Moves the contents of the entry block, with its parameters, to a new block. The entry block is empty afterwards.
-fn move_entry(body: &mut Function) -> Block {
+pub(super) fn move_entry(body: &mut Function) -> Block {
     let entry = body.entry();
     let moved = body.add_block();
     let data = std::mem::take(&mut body.blocks[entry]);
