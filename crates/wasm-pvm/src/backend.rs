@@ -3,8 +3,11 @@
 //! The pipeline asks [`Options::backend`] for the backend of the chosen target and never for the target itself.
 
 mod container;
+mod limits;
 mod pvm;
 mod thumb;
+
+pub use limits::LimitError;
 
 use llvm_frontend::Demands;
 use ssa::Module;

@@ -7,7 +7,7 @@ use wasmparser::{Import, Parser, Payload, TypeRef};
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Options, OptionsError};
+use crate::options::{Options, OptionsError, Profile};
 use crate::report::Report;
 use crate::{adapter, input, text};
 
@@ -157,13 +157,25 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// The wasm binary of the input with all adapters linked in.
 fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Cow<'a, [u8]>, Error> {
     let wasm = input::to_wasm(bytes)?;
-    if options.adapters.is_empty() {
+    let of_profile = options.pvm().and_then(|pvm| pvm.profile).and_then(Profile::adapter);
+    let of_profile = of_profile.filter(|_| imports_allocator(&wasm));
+    if options.adapters.is_empty() && of_profile.is_none() {
         return Ok(wasm);
     }
     let read = |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
-    let adapters: Vec<_> = (1..)
-        .zip(&options.adapters)
-        .map(|(index, adapter)| read((index, adapter.as_slice())))
-        .collect::<Result<_, _>>()?;
+    let given = options.adapters.iter().map(Vec::as_slice);
+    let adapters: Vec<_> =
+        (1..).zip(given.chain(of_profile.map(str::as_bytes))).map(read).collect::<Result<_, _>>()?;
     adapter::link(&wasm, &adapters).map(Cow::Owned).map_err(Error::Linking)
+}
+
+/// Whether a module imports the functions that an adapter of a profile is for. Malformed modules are refused later.
+fn imports_allocator(wasm: &[u8]) -> bool {
+    let imports = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload {
+        Ok(Payload::ImportSection(section)) => Some(section),
+        _ => None,
+    });
+    imports
+        .flat_map(|section| section.into_imports().filter_map(Result::ok))
+        .any(|import| import.name.starts_with("ext_allocator_"))
 }

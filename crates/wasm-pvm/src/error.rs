@@ -1,6 +1,7 @@
 //! Errors of a compilation, by whose fault they are. Bugs of the compiler are panics, not errors.
 
 use crate::adapter::AdapterError;
+use crate::backend::LimitError;
 use crate::input::InputError;
 use crate::options::OptionsError;
 
@@ -33,6 +34,9 @@ pub enum Error {
     /// The PVM can't take the program with these options.
     #[error(transparent)]
     Pvm(#[from] target_pvm::Error),
+    /// The program exceeds a limit of its container or of its hosts, or lacks what they need.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// Cortex-M can't take the program with these options.
     #[error(transparent)]
     Thumb(#[from] target_thumb::Error),

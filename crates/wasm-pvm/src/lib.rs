@@ -37,8 +37,8 @@ pub use error::Error;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
-    PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions,
-    Trap, UnknownCpu,
+    Profile, PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds,
+    ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

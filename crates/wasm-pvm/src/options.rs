@@ -4,6 +4,7 @@
 //! can't be given for another. Combinations are checked before the input is read ([`OptionsError`]).
 
 mod names;
+mod profile;
 mod pvm;
 mod thumb;
 
@@ -13,6 +14,7 @@ pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
 pub use names::Choice;
+pub use profile::Profile;
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
     ResultConvention, START_ENTRY,

@@ -6,6 +6,7 @@ use target_pvm::imports::{ImportUse, check};
 
 use super::Backend;
 use super::container::{container, pvm_report};
+use super::limits::{check_container, check_profile};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
@@ -55,9 +56,13 @@ impl Backend for Pvm<'_> {
     fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
         let container = container(&program, self.options.level, self.target);
+        check_container(&container)?;
         let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
         let bytes = clock.time("write", to_bytes);
         let sizes = Sizes::of_container(&container, self.target.gp, bytes.len());
+        if let Some(profile) = self.target.profile {
+            check_profile(profile, &program, &container, self.target.gp, &sizes)?;
+        }
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 

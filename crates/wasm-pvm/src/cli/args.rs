@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, Host, RunOptions};
 use wasm_pvm::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    InitialData, MemoryMode, Names, OptLevel, PvmBounds, ResultConvention, ShadowStack, Stage, ThumbBounds,
-    Trap,
+    InitialData, MemoryMode, Names, OptLevel, Profile, PvmBounds, ResultConvention, ShadowStack, Stage,
+    ThumbBounds, Trap,
 };
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
@@ -111,6 +111,9 @@ pub struct PvmArgs {
     /// Form of the output; `jam` by default.
     #[arg(long, value_parser = choice::<Format>())]
     pub format: Option<Format>,
+    /// Kind of host: the form of its programs, and its conventions and limits.
+    #[arg(long, value_parser = choice::<Profile>())]
+    pub profile: Option<Profile>,
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
@@ -179,6 +182,7 @@ impl PvmArgs {
         let given = [
             (self.gp.is_some(), "--gp"),
             (self.format.is_some(), "--format"),
+            (self.profile.is_some(), "--profile"),
             (self.stack_size.is_some(), "--stack-size"),
             (self.growth_bytes.is_some(), "--growth-bytes"),
             (!self.imports.is_empty(), "--imports"),

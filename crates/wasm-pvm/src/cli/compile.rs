@@ -7,7 +7,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::{
     Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
-    Options, OptionsError, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport, input,
+    Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport,
+    input,
 };
 use wasmparser::{Parser, Payload};
 
@@ -69,7 +70,7 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
     }
     let pvm = &args.pvm;
     let default = PvmOptions::default();
-    let gp = pvm.gp.unwrap_or(default.gp);
+    let gp = pvm.gp.unwrap_or(pvm.profile.map_or(default.gp, Profile::gp));
     Ok(PvmOptions {
         gp,
         bounds: bounds(args, "pvm")?.unwrap_or_default(),
@@ -79,7 +80,8 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
         imports: imports(&pvm.imports, gp)?,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
-        format: pvm.format.unwrap_or(default.format),
+        format: pvm.format.unwrap_or(pvm.profile.map_or(default.format, Profile::format)),
+        profile: pvm.profile,
         names: pvm.names.unwrap_or(default.names),
         package: package(&args.input),
         ..default

@@ -30,6 +30,8 @@ impl Program {
         if object::is_elf(&bytes) {
             bail!("{}: is an object; use `info` or `disasm` for it", name());
         }
+        let total = bytes.len();
+        let bytes = wasm_pvm::input::unpacked(&bytes).with_context(name)?;
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
             bail!("{}: is WebAssembly; compile it first", name());
         }
@@ -43,7 +45,7 @@ impl Program {
             Container::PolkaVm(_) => "polkavm",
             Container::CoreVm { .. } => "corevm",
         };
-        Ok(Self { form, bytes: bytes.len(), metadata, extension: container.extension(), container, gp })
+        Ok(Self { form, bytes: total, metadata, extension: container.extension(), container, gp })
     }
 
     fn blob(&self) -> &ProgramBlob {

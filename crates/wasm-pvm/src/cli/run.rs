@@ -11,7 +11,8 @@ use super::{files, object};
 
 /// Runs a program; returns whether it halted.
 pub fn run(args: &RunArgs) -> Result<bool> {
-    let bytes = files::read(&args.program)?;
+    let file = files::read(&args.program)?;
+    let bytes = wasm_pvm::input::unpacked(&file).with_context(|| files::display(&args.program))?;
     if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
         bail!("{}: is WebAssembly; compile it first", files::display(&args.program));
     }

@@ -9,6 +9,7 @@ pub use target_pvm::entries::START_ENTRY;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 use target_pvm::{Goal, ProgramLayout};
 
+use super::profile::Profile;
 use super::{Floats, Options, OptionsError};
 
 /// Bytes by which linear memory can grow in PolkaVM's container, unless the options say otherwise.
@@ -85,6 +86,8 @@ pub struct PvmOptions {
     pub result: ResultConvention,
     /// The form of the output.
     pub format: Format,
+    /// The kind of host, whose conventions and limits the program has to keep.
+    pub profile: Option<Profile>,
     /// Whether the metadata names the functions.
     pub names: Names,
     /// Name of the program in the metadata.
@@ -105,6 +108,7 @@ impl Default for PvmOptions {
             entries: EntryMode::Auto,
             result: ResultConvention::Length,
             format: Format::Jam,
+            profile: None,
             names: Names::Auto,
             package: String::new(),
             keep_exports: false,
@@ -128,12 +132,19 @@ impl PvmOptions {
                 "--growth-bytes is for PolkaVM's container; in the others memory grows at run time",
             );
         }
-        Ok(())
+        self.profile.map_or(Ok(()), |profile| profile.check(self))
     }
 
     /// Where the program's areas and entries are.
     fn layout(&self) -> ProgramLayout {
-        self.format.layout()
+        let layout = self.format.layout();
+        self.profile.map_or(layout, |profile| profile.layout(layout))
+    }
+
+    /// Bytes by which memory can grow, if they have to be reserved.
+    fn reserved_growth(&self) -> Option<u32> {
+        let default = self.profile.and_then(Profile::growth_bytes).unwrap_or(GROWTH_BYTES);
+        self.format.is_polkavm().then_some(self.growth_bytes.unwrap_or(default))
     }
 
     /// Actions of imported functions, with those that the form of the output implies.
@@ -157,14 +168,13 @@ impl PvmOptions {
             PvmBounds::Strict => llvm_frontend::Bounds::Strict,
         };
         let layout = self.layout();
-        let is_polkavm = self.format.is_polkavm();
-        let is_auto = self.entries == EntryMode::Auto && !is_polkavm;
+        let is_auto = self.entries == EntryMode::Auto && !self.format.is_polkavm();
         llvm_frontend::Options {
             bounds,
             host_arguments: is_auto.then_some(layout.arguments),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
-            growth_bytes: is_polkavm.then_some(self.growth_bytes.unwrap_or(GROWTH_BYTES)),
+            growth_bytes: self.reserved_growth(),
             shadow_stack_limit: Some(self.stack_size.unwrap_or(layout.max_stack() - layout.machine_stack)),
             ..llvm_frontend::Options::new(description(self.growth()))
         }
@@ -202,7 +212,7 @@ impl PvmOptions {
     }
 }
 
-fn wrong(what: &str) -> Result<(), OptionsError> {
+pub(super) fn wrong(what: &str) -> Result<(), OptionsError> {
     Err(OptionsError::new(what.to_owned()))
 }
 

@@ -7,4 +7,5 @@ mod kernels;
 mod polkavm;
 mod runtimes;
 mod spec;
+mod substrate;
 mod types;
