@@ -4,6 +4,7 @@
 
 mod container;
 mod limits;
+mod metadata;
 mod pvm;
 mod thumb;
 

@@ -32,6 +32,7 @@ mod options;
 mod report;
 mod text;
 
+pub use backend::LimitError;
 pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::Error;
 pub use options::{

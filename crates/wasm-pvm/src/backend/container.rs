@@ -7,6 +7,7 @@ use pvm_isa::polkavm::{self, InstructionSet, PolkaVmProgram};
 use pvm_isa::{Container, SpiProgram, spi};
 use target_pvm::{Entry, Images, Program};
 
+use super::metadata::fitting;
 use crate::options::{Format, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
@@ -26,7 +27,7 @@ fn standard_program(program: &Program) -> SpiProgram {
 pub fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> Container {
     match options.format {
         Format::Jam => Container::Jam {
-            metadata: metadata(program, level, options).to_bytes(),
+            metadata: fitting(metadata(program, level, options), options.names),
             program: standard_program(program),
         },
         Format::Spi => Container::Spi(standard_program(program)),
@@ -42,7 +43,7 @@ pub fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> Co
             Container::PolkaVm(PolkaVmProgram { metadata, ..polkavm_program(program, level, options) })
         }
         Format::CoreVm => Container::CoreVm {
-            metadata: metadata(program, level, options).to_bytes(),
+            metadata: fitting(metadata(program, level, options), options.names),
             // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
             program: PolkaVmProgram {
                 isa: InstructionSet::JamV1,

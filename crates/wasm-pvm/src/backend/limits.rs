@@ -149,14 +149,16 @@ fn check_contract(
     exceeded(what, block.instructions, CONTRACT_BLOCK, || {
         format!("bytes {} to {} of the code", block.pc, block.end)
     })?;
-    let stored = sizes.total - sizes.metadata;
+    let stored =
+        [sizes.ro_data, sizes.rw_data, sizes.code, sizes.mask, sizes.jump_table, sizes.symbols, sizes.names];
+    let stored: usize = stored.iter().sum();
     let zeros = |size: u32, stored: usize| page_align(size) as usize - stored;
     let ro = zeros(contract.ro_size, contract.ro_data.len());
     let rw = zeros(contract.rw_size, contract.rw_data.len());
     let stack = page_align(contract.stack_size) as usize;
     exceeded("bytes of memory of a contract".to_owned(), stored + ro + rw + stack, CONTRACT_MEMORY, || {
         format!(
-            "file without metadata {stored}, addresses below linear memory {ro}, variables and linear memory {rw}, stack {stack}; see \
+            "stored parts {stored}, addresses below linear memory {ro}, variables and linear memory {rw}, stack {stack}; see \
              --growth-bytes, --stack-size and the linker's -z stack-size"
         )
     })?;

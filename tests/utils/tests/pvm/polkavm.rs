@@ -1,12 +1,13 @@
 //! Programs in PolkaVM's own container give on the engines of the `polkavm` crates what they give elsewhere: parsed by
 //! the crates, entered by name, with host functions by symbol.
 
-use polkavm::{CallError, Caller, Linker};
+use polkavm::program::EstimateInterpreterMemoryUsageArgs as Usage;
+use polkavm::{CallError, Caller, Linker, ProgramBlob};
 use pvm_engine::{Engine as Ours, Exit, Machine};
 use pvm_isa::PolkaVmProgram;
 use testkit::kernels::{Kernel, all};
 use testkit::polkavm::{Program, engines};
-use wasm_pvm::{Format, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
+use wasm_pvm::{Error, Format, GpVersion, LimitError, OptLevel, Options, Profile, PvmBounds, PvmOptions};
 
 /// Sizes of pages that hosts use.
 const PAGE_SIZES: [u32; 2] = [0x1000, 0x1_0000];
@@ -159,4 +160,58 @@ fn exports_are_typed_functions_and_host_calls_have_symbols() {
             }
         }
     }
+}
+
+const CONTRACT: &str = r#"(module
+  (import "env" "call_data_copy" (func $copy (param i32 i32 i64)))
+  (memory 4 200)
+  (global $__stack_pointer (mut i32) (i32.const 196608))
+  (data (i32.const 196608) "\01\02")
+  (func (export "deploy"))
+  (func $f (export "call") (local $p i32)
+    (local.set $p (i32.sub (global.get $__stack_pointer) (i32.const 64)))
+    (global.set $__stack_pointer (local.get $p))
+    (call $copy (local.get $p) (i32.const 32) (i64.const 0))
+    (i32.store8 (i32.add (memory.grow (i32.const 1)) (i32.const 196608)) (i32.load8_u (local.get $p)))
+    (global.set $__stack_pointer (i32.add (local.get $p) (i32.const 64)))))"#;
+
+/// The memory that we say a contract has is the estimate of the crate, on which the pallet's limit is.
+#[test]
+fn the_memory_of_contracts_is_what_the_crate_estimates() {
+    let contract = |pages: u32| {
+        let pvm = PvmOptions {
+            gp: GpVersion::V072,
+            format: Format::PolkaVm,
+            profile: Some(Profile::Revive),
+            growth_bytes: Some(pages << 16),
+            ..PvmOptions::default()
+        };
+        wasm_pvm::compile(&wat::parse_str(CONTRACT).unwrap(), &Options::new(pvm))
+    };
+    let estimate = |file: &[u8]| {
+        let blob = ProgramBlob::parse(file.to_vec().into()).unwrap();
+        let usage = Usage::BoundedCache {
+            max_cache_size_bytes: 1 << 20,
+            max_block_size: 1000,
+            instruction_count: 100,
+            basic_block_count: 10,
+            page_size: 4096,
+        };
+        blob.estimate_interpreter_memory_usage(usage).unwrap().baseline_ram_consumption as usize
+    };
+    let (mut last, mut refused) = (0, None);
+    for pages in 0..40 {
+        match contract(pages) {
+            Ok(output) => last = estimate(&output.bytes),
+            Err(Error::Limit(LimitError::Exceeded { what, measured, limit, .. })) => {
+                assert_eq!((&what[..], limit), ("bytes of memory of a contract", (1 << 20) + (512 << 10)));
+                refused = Some((measured, limit));
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let (measured, limit) = refused.expect("40 pages are too many");
+    assert!(last <= limit, "{last}");
+    assert!(measured.abs_diff(last + 65536) <= 2, "{measured} and {last}");
 }
