@@ -8,8 +8,6 @@ mod metadata;
 mod pvm;
 mod thumb;
 
-pub use limits::LimitError;
-
 use llvm_frontend::Demands;
 use ssa::Module;
 

@@ -1,7 +1,6 @@
 //! Errors of a compilation, by whose fault they are. Bugs of the compiler are panics, not errors.
 
 use crate::adapter::AdapterError;
-use crate::backend::LimitError;
 use crate::input::InputError;
 use crate::options::OptionsError;
 
@@ -43,4 +42,24 @@ pub enum Error {
     /// An object can't be read, or has no assembly.
     #[error(transparent)]
     File(#[from] target_thumb::FileError),
+}
+
+/// The reason why no host or container takes a program.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LimitError {
+    /// A number is too large.
+    #[error("{what}: {measured}, and the limit is {limit} ({parts})")]
+    Exceeded {
+        /// The number.
+        what: String,
+        /// Its value.
+        measured: usize,
+        /// Its limit.
+        limit: usize,
+        /// What it consists of.
+        parts: String,
+    },
+    /// The program lacks something.
+    #[error("{0}")]
+    Missing(String),
 }

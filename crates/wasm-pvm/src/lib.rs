@@ -32,9 +32,8 @@ mod options;
 mod report;
 mod text;
 
-pub use backend::LimitError;
 pub use compile::{Output, Stage, compile, emit, pass_names};
-pub use error::Error;
+pub use error::{Error, LimitError};
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
     ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,

@@ -1,7 +1,7 @@
 //! Limits of containers and hosts, and what hosts need a program to have. They are checked before a file is written.
 //!
 //! The limits of contracts are those of `limits.rs` of the pallet `revive`, which computes the memory of a program as the
-//! engine's own estimate does: the parts of the file, the zeros that no part stores, and the stack, in whole pages. The
+//! engine's own estimate does: the file, the zeros of areas that it doesn't store, and the stack, in whole pages. The
 //! interpreter's tables are counted apart.
 
 use pvm_isa::metadata::FunctionName;
@@ -10,6 +10,7 @@ use pvm_isa::spi::page_align;
 use pvm_isa::{Container, GpVersion, ProgramBlob};
 use target_pvm::{Entry, Program};
 
+use crate::error::LimitError;
 use crate::options::Profile;
 use crate::report::Sizes;
 
@@ -41,26 +42,6 @@ const TABLE_ENTRY: usize = 4;
 
 /// Number of functions that a message names as the largest.
 const LARGEST: usize = 3;
-
-/// The reason why no host or container takes a program.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum LimitError {
-    /// A number is too large.
-    #[error("{what}: {measured}, and the limit is {limit} ({parts})")]
-    Exceeded {
-        /// The number.
-        what: String,
-        /// Its value.
-        measured: usize,
-        /// Its limit.
-        limit: usize,
-        /// What it consists of.
-        parts: String,
-    },
-    /// The program lacks something.
-    #[error("{0}")]
-    Missing(String),
-}
 
 /// Checks that a container can hold a program.
 pub fn check_container(container: &Container) -> Result<(), LimitError> {
@@ -149,16 +130,14 @@ fn check_contract(
     exceeded(what, block.instructions, CONTRACT_BLOCK, || {
         format!("bytes {} to {} of the code", block.pc, block.end)
     })?;
-    let stored =
-        [sizes.ro_data, sizes.rw_data, sizes.code, sizes.mask, sizes.jump_table, sizes.symbols, sizes.names];
-    let stored: usize = stored.iter().sum();
+    let stored = sizes.total;
     let zeros = |size: u32, stored: usize| page_align(size) as usize - stored;
     let ro = zeros(contract.ro_size, contract.ro_data.len());
     let rw = zeros(contract.rw_size, contract.rw_data.len());
     let stack = page_align(contract.stack_size) as usize;
     exceeded("bytes of memory of a contract".to_owned(), stored + ro + rw + stack, CONTRACT_MEMORY, || {
         format!(
-            "stored parts {stored}, addresses below linear memory {ro}, variables and linear memory {rw}, stack {stack}; see \
+            "file {stored}, addresses below linear memory {ro}, variables and linear memory {rw}, stack {stack}; see \
              --growth-bytes, --stack-size and the linker's -z stack-size"
         )
     })?;
