@@ -215,3 +215,49 @@ fn the_memory_of_contracts_is_what_the_crate_estimates() {
     assert!(last <= limit, "{last}");
     assert!(measured.abs_diff(last + 65536) <= 2, "{measured} and {last}");
 }
+
+/// Writes a line from static data and one from the C stack to the console of CoreVM.
+const CONSOLE: &str = r#"(module
+  (import "corevm" "corevm_yield_console_data_ext" (func $write (param i64 i64 i64)))
+  (memory 18)
+  (global $__stack_pointer (mut i32) (i32.const 1048576))
+  (data (i32.const 1048576) "hello\0a")
+  (func $print (param $digit i32) (local $sp i32)
+    (local.set $sp (i32.sub (global.get $__stack_pointer) (i32.const 16)))
+    (global.set $__stack_pointer (local.get $sp))
+    (i32.store8 (local.get $sp) (i32.add (local.get $digit) (i32.const 48)))
+    (call $write (i64.const 1) (i64.extend_i32_u (local.get $sp)) (i64.const 1))
+    (global.set $__stack_pointer (i32.add (local.get $sp) (i32.const 16))))
+  (func (export "main") (result i64)
+    (call $write (i64.const 1) (i64.const 1048576) (i64.const 6))
+    (call $print (i32.const 7))
+    (i64.const 0)))"#;
+
+/// The service takes the length of the metadata, the metadata and PolkaVM's container, enters `main` and gives addresses
+/// their meaning in the machine.
+#[test]
+fn programs_for_corevm_write_from_machine_addresses() {
+    let wasm = wat::parse_str(CONSOLE).unwrap();
+    let mut linker: Linker<Vec<u8>, String> = Linker::new();
+    let write = |caller: Caller<Vec<u8>>, stream: u64, address: u64, len: u64| {
+        assert_eq!(stream, 1);
+        let bytes = caller.instance.read_memory(u32::try_from(address).unwrap(), len as u32).unwrap();
+        caller.user_data.extend(bytes);
+    };
+    linker.define_typed("corevm_yield_console_data_ext", write).unwrap();
+    for level in [OptLevel::O0, OptLevel::O2, OptLevel::Oz] {
+        let pvm =
+            PvmOptions { profile: Some(Profile::CoreVm), format: Format::CoreVm, ..PvmOptions::default() };
+        let file = wasm_pvm::compile(&wasm, &Options { level, ..Options::new(pvm) }).unwrap().bytes;
+        let len = usize::from(file[0]);
+        assert!(len < 128, "one byte of length");
+        assert_eq!(file[1], 0, "the kind of metadata that the SDK has");
+        for (_, engine) in engines().unwrap() {
+            let mut program = Program::new(&engine, &file[1 + len..], 0x1000, &linker).unwrap();
+            let mut output = Vec::new();
+            let main = program.export("main").unwrap();
+            let result = program.instance.call_typed_and_get_result::<u64, ()>(&mut output, main, ());
+            assert_eq!((result.unwrap(), output), (0, b"hello\n7".to_vec()));
+        }
+    }
+}
