@@ -56,7 +56,8 @@ pub fn compile_checked<E: From<Error>>(
 ) -> Result<ssa::Module, E> {
     with_program(wasm, options, check, |program| {
         let (names, arguments) = (&program.names, options.host_arguments);
-        let context = ReadContext { names, program: &program.module, arguments };
+        let all_traps = program.exceptions.traps;
+        let context = ReadContext { names, program: &program.module, arguments, all_traps };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused, program))
         })?;

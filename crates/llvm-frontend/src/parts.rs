@@ -17,8 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use inkwell::context::Context;
 use inkwell::memory_buffer::MemoryBuffer;
 use inkwell::module::{Linkage, Module};
-use runtime::llvm::{GrowingMemory, helpers};
+use runtime::llvm::{GrowingMemory, Growth, helpers};
 use wasm_program::error::Error;
+use wasm_program::module_info::MAIN_MEMORY;
 use wasm_program::names;
 use wasm_program::options::OptLevel;
 use wasm_program::program::Program;
@@ -26,7 +27,7 @@ use wasm_program::program::Program;
 use crate::classify;
 use crate::passes::{self, Content};
 use crate::translate::env::Env;
-use crate::translate::{soft_float, translate_function};
+use crate::translate::{entry, soft_float, translate_function};
 
 /// Wasm code bytes per part.
 const PART_BYTES: usize = 256 << 10;
@@ -146,7 +147,8 @@ fn build<T>(
     }
     progress::phase("optimise");
     classify::resolve(&module, program)?;
-    passes::run(&module, &program.options.target, program.options.level, content);
+    let throws = program.exceptions.throwing.contains(&true);
+    passes::run(&module, &program.options.target, program.options.level, content, throws);
     consume(&module)
 }
 
@@ -167,6 +169,12 @@ fn translate<'ctx>(
         if !program.facts.referenced[index as usize] && !whole.called_across[index as usize] {
             env.function(index).set_linkage(Linkage::Internal);
         }
+        if program.entries.contains_key(&index) {
+            entry::define_entry(&mut env, index);
+        }
+    }
+    if range.start as usize == program.info.imported_functions() {
+        program.thunks.keys().for_each(|&import| entry::define_thunk(&mut env, import));
     }
     for index in copied_callees(program, &range) {
         translate_function(&mut env, index)?;
@@ -215,16 +223,21 @@ fn copied_callees(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
 fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<'ctx> {
     let target = &program.options.target;
     let growing = (0u32..).zip(&program.memories).filter(|(_, memory)| memory.grows);
-    let growing: Vec<_> = growing
-        .map(|(index, memory)| GrowingMemory {
+    let growing = growing.map(|(index, memory)| {
+        let memory = GrowingMemory {
             grow: names::memory_grow_symbol(index),
             memory: names::memory_symbol(index),
             bytes: names::memory_bytes_symbol(index),
             max_pages: memory.max_pages,
             page_log2: memory.page_log2,
-        })
-        .collect();
-    let text = helpers(target.access_granule) + &target.growth.functions(&growing);
+        };
+        (index, memory)
+    });
+    let (main, others): (Vec<_>, Vec<_>) = growing.partition(|(index, _)| *index == MAIN_MEMORY);
+    let [main, others] =
+        [main, others].map(|list| list.into_iter().map(|(_, memory)| memory).collect::<Vec<_>>());
+    let growth = target.growth.functions(&main) + &Growth::RESERVED.functions(&others);
+    let text = helpers(target.access_granule) + &growth;
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
     context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
 }

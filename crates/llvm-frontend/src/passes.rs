@@ -81,7 +81,10 @@ struct Pipelines {
 impl Pipelines {
     /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
     /// interpreter's cases. At size levels no loop passes run, and common tails are joined.
-    fn new(target: &TargetDescription, level: OptLevel, content: Content) -> Self {
+    ///
+    /// Only functions that throw need jumps to be threaded: after a call is inlined, whether it has thrown is known from
+    /// where the code comes from.
+    fn new(target: &TargetDescription, level: OptLevel, content: Content, throws: bool) -> Self {
         let combine = "instcombine<no-verify-fixpoint>";
         let gvn = "gvn<no-pre;no-load-pre>";
         let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
@@ -96,7 +99,8 @@ impl Pipelines {
             }
             _ => (String::new(), "", "sink-common-insts"),
         };
-        let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{gvn},dse,simplifycfg");
+        let threading = if throws { "jump-threading," } else { "" };
+        let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{threading}{gvn},dse,simplifycfg");
         let switches = "forward-switch-cond;switch-range-to-icmp;switch-to-lookup;no-keep-loops";
         let last = format!("simplifycfg<bonus-inst-threshold=2;{switches};hoist-common-insts;{sink}>");
         let ipsccp = if target.propagates_arguments { "ipsccp," } else { "" };
@@ -110,11 +114,11 @@ impl Pipelines {
     }
 }
 
-/// Optimises `module` in place.
+/// Optimises `module` in place. `throws` says whether there are functions that return exceptions.
 ///
 /// Most functions go through all pipelines. Inlining has a budget, see [`growth`]. A function that is too large for a
 /// pipeline, see [`limits`], is set aside and gets a shorter one at the end.
-pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, content: Content) {
+pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, content: Content, throws: bool) {
     let target_machine = target_machine(target);
     module.set_triple(&TargetTriple::create(target.triple));
     match target.data_layout {
@@ -135,7 +139,7 @@ pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, con
     } else if content == Content::Floats {
         all("function(early-cse,adce)");
     } else {
-        let pipelines = Pipelines::new(target, level, content);
+        let pipelines = Pipelines::new(target, level, content, throws);
         limits::set_huge_aside(module);
         all(&pipelines.early);
         growth::bound_inlining(module);

@@ -50,6 +50,16 @@ pub enum TrapCode {
     Float,
     /// A call to an import that is mapped to `trap`.
     Import,
+    /// An atomic access whose address is not a multiple of its width.
+    UnalignedAtomic,
+    /// An atomic wait without a timeout, which would never end as there is only one thread.
+    EndlessWait,
+    /// An atomic wait on a memory that is not shared.
+    UnsharedWait,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where wasm requires another.
+    NullReference,
 }
 
 /// A branch target with the values of its parameters.

@@ -97,8 +97,10 @@ pub struct LinearMemory {
 /// The kind of a data object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DataKind {
-    /// The linear memory. At most one per module.
+    /// The linear memory that grows and has the C stack. At most one per module.
     Memory(LinearMemory),
+    /// A further linear memory: so many bytes at a fixed place, of which the code may use only the first ones.
+    FixedMemory,
     /// A mutable wasm global, or other mutable state (memory size, dropped-segment flags).
     Variable,
     /// A table: 8-byte function or external references.

@@ -73,5 +73,7 @@ names! {
         TableOutOfBounds = "table_out_of_bounds", BadSignature = "bad_signature",
         DivideByZero = "divide_by_zero", IntegerOverflow = "integer_overflow",
         BadConversion = "bad_conversion", Float = "float", Import = "import",
+        UnalignedAtomic = "unaligned_atomic", EndlessWait = "endless_wait", UnsharedWait = "unshared_wait",
+        Exception = "exception", NullReference = "null_reference",
     }
 }

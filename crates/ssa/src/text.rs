@@ -93,6 +93,7 @@ impl Display for Signature {
 fn write_data(f: &mut dyn Write, module: &Module, object: &DataObject) -> fmt::Result {
     let keyword = match object.kind {
         DataKind::Memory(_) => "memory",
+        DataKind::FixedMemory => "fixed_memory",
         DataKind::Variable => "var",
         DataKind::Table => "table",
         DataKind::Constant => "const",

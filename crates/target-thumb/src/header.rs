@@ -122,6 +122,7 @@ impl Header<'_> {
                 let layout = data::MemoryLayout::new(&options.object, options.cpu);
                 ("uint8_t ", format!("[{}]", layout.place(memory.min_bytes).0))
             }
+            DataKind::FixedMemory => ("uint8_t ", format!("[{}]", object.size)),
             DataKind::Table => ("uint64_t ", format!("[{}]", object.size / 8)),
             DataKind::Variable if object.size == 8 => ("int64_t ", String::new()),
             DataKind::Variable => ("int32_t ", String::new()),

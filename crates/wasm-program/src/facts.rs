@@ -67,14 +67,16 @@ impl Facts {
         for export in &info.exports {
             match export.kind {
                 ExportKind::Func(function) => self.referenced[function as usize] = true,
-                ExportKind::Global(_) | ExportKind::Table(_) | ExportKind::Memory(_) => {}
+                ExportKind::Global(_) | ExportKind::Table(_) | ExportKind::Memory(_) | ExportKind::Tag(_) => {
+                }
             }
         }
         if let Some(start) = info.start {
             self.referenced[start as usize] = true;
         }
         let items = info.elements.iter().flat_map(|e| &e.items);
-        for op in items.chain(info.globals.iter().flat_map(|g| &g.init)) {
+        let tables = info.tables.iter().map(|table| &table.init);
+        for op in items.chain(info.globals.iter().flat_map(|g| &g.init)).chain(tables) {
             if let ConstOp::RefFunc(function) = op {
                 self.referenced[*function as usize] = true;
             }

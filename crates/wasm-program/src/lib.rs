@@ -10,10 +10,13 @@ pub mod error;
 pub mod options;
 pub mod target;
 
+mod collection;
 pub mod module_info;
 mod refused;
 
+pub mod atomics;
 pub mod dwarf;
+pub mod exceptions;
 pub mod facts;
 pub mod floats;
 pub mod libcalls;
@@ -33,6 +36,7 @@ pub use options::Options;
 pub use program::Program;
 pub use survey::Demands;
 
+use exceptions::ExceptionPlan;
 use facts::Facts;
 
 /// Plans the program of a wasm binary, after `check` has seen the module's requirements, and hands it to `then`.
@@ -47,10 +51,12 @@ pub fn with_program<T, E: From<Error>>(
     then: impl FnOnce(&Program<'_>) -> Result<T, Error>,
 ) -> Result<T, E> {
     let info = ModuleInfo::parse(wasm)?;
+    memories::check(&info, options)?;
     check(&survey::survey(&info, wasm, options)?)?;
     let facts = Facts::collect(&info, wasm)?;
+    let exceptions = ExceptionPlan::new(&info, wasm, options)?;
     let libcalls = libcalls::recognise(&info, wasm);
     let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
     let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
-    Ok(then(&Program::new(wasm, &info, &facts, options, libcalls, stack, statics)?)?)
+    Ok(then(&Program::new(wasm, &info, &facts, options, &exceptions, libcalls, stack, statics)?)?)
 }

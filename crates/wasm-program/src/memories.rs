@@ -1,11 +1,19 @@
 //! The limits of linear memories.
+//!
+//! The main memory is where compilers put data and the C stack. It belongs to the machine or to the linker, which also
+//! decides how it grows. Every further memory is an object of the program with a fixed place: its bytes at start and
+//! the bytes that it may grow by, which are reserved. Neither memory map nor mask guards it, so its accesses are always
+//! compared with its size. The same holds for addresses of 64 bits, which a memory map of 32 bits can't guard.
 
 use crate::error::Error;
-use crate::module_info::MemoryInfo;
+use crate::module_info::{MAIN_MEMORY, MemoryInfo, ModuleInfo};
 use crate::options::{Bounds, Options};
 use crate::target::MemoryOwner;
 
-/// The limits of linear memory.
+/// Maximum size of a memory: addresses have 32 bits, and the last page is left out.
+const MOST_BYTES: u64 = (u32::MAX - 0xffff) as u64;
+
+/// The limits of a linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryPlan {
     /// Size at start in bytes.
@@ -16,6 +24,32 @@ pub struct MemoryPlan {
     pub page_log2: u32,
     /// Whether its size is a variable.
     pub grows: bool,
+    /// Whether its addresses are `i64`.
+    pub is_64: bool,
+    /// Whether threads may share it.
+    pub is_shared: bool,
+    /// The detection of accesses outside of it.
+    pub bounds: Bounds,
+}
+
+/// Refuses modules whose memories the options don't allow.
+///
+/// # Errors
+/// [`Error::Unsupported`] for several memories, or one with 64-bit addresses, if the machine's memory is the module's.
+pub fn check(info: &ModuleInfo, options: &Options) -> Result<(), Error> {
+    if !options.static_data {
+        return Ok(());
+    }
+    if info.memories.len() > 1 {
+        return Err(unsupported(
+            "several memories in native memory; `--memory symbol` allows them".to_owned(),
+        ));
+    }
+    if info.main_memory().is_some_and(|memory| memory.is_64) {
+        let what = "64-bit addresses in native memory; `--memory symbol` allows them";
+        return Err(unsupported(what.to_owned()));
+    }
+    Ok(())
 }
 
 impl MemoryPlan {
@@ -23,30 +57,62 @@ impl MemoryPlan {
     ///
     /// # Errors
     /// A size that the machine or the options don't allow.
-    pub fn new(memory: &MemoryInfo, options: &Options, wants_to_grow: bool) -> Result<Self, Error> {
-        let page_log2 = memory.page_log2;
-        let declared = u32::try_from(memory.min_pages << page_log2)
-            .ok()
-            .filter(|bytes| *bytes <= u32::MAX - 0xffff)
-            .ok_or_else(|| unsupported("a memory of 4 GiB".to_owned()))?;
-        let most_pages = u64::from(u32::MAX - 0xffff) >> page_log2;
-        let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
-        match options.target.memory_owner {
-            MemoryOwner::Machine => {
-                Self::of_machine(memory.min_pages, max_pages, page_log2, options, wants_to_grow)
-            }
-            MemoryOwner::Linker => Self::of_linker(declared, max_pages, page_log2, options, wants_to_grow),
-        }
-    }
-
-    /// The declared size, or a larger one that the options give.
-    fn of_machine(
-        min_pages: u64,
-        max_pages: u32,
-        page_log2: u32,
+    pub fn new(
+        index: u32,
+        memory: &MemoryInfo,
         options: &Options,
         wants_to_grow: bool,
     ) -> Result<Self, Error> {
+        let declared = memory.min_bytes();
+        if declared > MOST_BYTES {
+            return Err(too_large(index, declared));
+        }
+        let most_pages = MOST_BYTES >> memory.page_log2;
+        let max_pages = memory.max_pages.map_or(most_pages, |max| max.min(most_pages)) as u32;
+        let limits = match options.target.memory_owner {
+            _ if index != MAIN_MEMORY => {
+                Limits::reserved(declared as u32, max_pages, memory.page_log2, options)
+            }
+            MemoryOwner::Machine => {
+                Limits::of_machine(memory.min_pages, max_pages, memory.page_log2, options)?
+            }
+            MemoryOwner::Linker => Limits::of_linker(declared as u32, max_pages, memory.page_log2, options)?,
+        };
+        let is_checked = index != MAIN_MEMORY || memory.is_64 && options.bounds == Bounds::Guard;
+        Ok(Self {
+            min_bytes: limits.min_bytes,
+            max_pages: limits.max_pages,
+            page_log2: memory.page_log2,
+            grows: wants_to_grow && limits.can_grow,
+            is_64: memory.is_64,
+            is_shared: memory.is_shared,
+            bounds: if is_checked { Bounds::Strict } else { options.bounds },
+        })
+    }
+
+    /// Bytes that are reserved for a memory with a fixed place.
+    pub fn reserved_bytes(&self) -> u32 {
+        if self.grows { self.max_pages << self.page_log2 } else { self.min_bytes }
+    }
+}
+
+/// Sizes that the machine and the options allow.
+struct Limits {
+    min_bytes: u32,
+    max_pages: u32,
+    can_grow: bool,
+}
+
+impl Limits {
+    /// The declared size, and as much more as the options reserve.
+    fn reserved(declared: u32, max_pages: u32, page_log2: u32, options: &Options) -> Self {
+        let most = u64::from(declared) + u64::from(options.memory_reserve);
+        let max_pages = u64::from(max_pages).min(most.min(MOST_BYTES) >> page_log2) as u32;
+        Self { min_bytes: declared, max_pages, can_grow: max_pages > declared >> page_log2 }
+    }
+
+    /// The declared size, or a larger one that the options give.
+    fn of_machine(min_pages: u64, max_pages: u32, page_log2: u32, options: &Options) -> Result<Self, Error> {
         let wanted = u64::from(options.memory_bytes.unwrap_or(0)).div_ceil(1 << page_log2);
         let min_pages = min_pages.max(wanted);
         if min_pages > u64::from(max_pages) {
@@ -56,18 +122,11 @@ impl MemoryPlan {
         let min_bytes = (min_pages << page_log2) as u32;
         let reserved = options.growth_bytes.map(|bytes| min_pages + u64::from(bytes >> page_log2));
         let max_pages = reserved.map_or(max_pages, |most| u64::from(max_pages).min(most) as u32);
-        let grows = wants_to_grow && u64::from(max_pages) > min_pages;
-        Ok(Self { min_bytes, max_pages, page_log2, grows })
+        Ok(Self { min_bytes, max_pages, can_grow: u64::from(max_pages) > min_pages })
     }
 
     /// The declared size, unless the options set another. Under [`Bounds::Mask`] all of it exists from the start.
-    fn of_linker(
-        declared: u32,
-        max_pages: u32,
-        page_log2: u32,
-        options: &Options,
-        wants_to_grow: bool,
-    ) -> Result<Self, Error> {
+    fn of_linker(declared: u32, max_pages: u32, page_log2: u32, options: &Options) -> Result<Self, Error> {
         let bytes = options.memory_bytes.unwrap_or(declared);
         let is_masked = options.bounds == Bounds::Mask;
         if is_masked && !bytes.is_power_of_two() {
@@ -76,13 +135,20 @@ impl MemoryPlan {
             )));
         }
         if is_masked || options.static_data {
-            return Ok(Self { min_bytes: bytes, max_pages, page_log2, grows: false });
+            return Ok(Self { min_bytes: bytes, max_pages, can_grow: false });
         }
         let min_bytes = declared.min(bytes);
         let max_pages = max_pages.min(bytes >> page_log2);
-        let grows = wants_to_grow && max_pages > declared >> page_log2;
-        Ok(Self { min_bytes, max_pages, page_log2, grows })
+        Ok(Self { min_bytes, max_pages, can_grow: max_pages > declared >> page_log2 })
     }
+}
+
+fn too_large(index: u32, bytes: u64) -> Error {
+    unsupported(match (index, bytes >> 30) {
+        (MAIN_MEMORY, 4) if bytes == 1 << 32 => "a memory of 4 GiB".to_owned(),
+        (MAIN_MEMORY, gib) => format!("a memory of {gib} GiB"),
+        (_, gib) => format!("a memory (number {index}) of {gib} GiB"),
+    })
 }
 
 fn unsupported(what: String) -> Error {

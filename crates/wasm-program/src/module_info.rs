@@ -7,17 +7,21 @@
 //! Invariant: everything in a `ModuleInfo` is validated. Later stages index without checking and treat a
 //! malformed operator as a bug.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use wasmparser::types::Types;
 use wasmparser::{
-    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, KnownCustom,
-    Name, Operator, Parser, Payload, RefType, TypeRef, ValType, Validator, WasmFeatures,
+    AbstractHeapType, BinaryReader, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind,
+    ExternalKind, FunctionBody, HeapType, KnownCustom, MemArg, MemArgTarget, Name, Operator, Parser, Payload,
+    RefType, TableInit, TypeRef, ValType, Validator, WasmFeatures,
 };
 
 use crate::error::Error;
 use crate::refused;
 
-/// A wasm value type.
+/// A wasm value type. References to functions are of one type here, whatever their function type is and whether they
+/// may be null: validation needs to know, translation doesn't.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the names are those of the specification")]
 pub enum ValueType {
@@ -27,6 +31,7 @@ pub enum ValueType {
     F64,
     FuncRef,
     ExternRef,
+    ExnRef,
 }
 
 /// A function type.
@@ -49,18 +54,33 @@ pub struct FunctionInfo {
     pub body: Range<usize>,
 }
 
+/// A tag: a kind of exception.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagInfo {
+    /// Import name, if it is imported.
+    pub import: Option<ssa::Import>,
+    /// Index of the function type whose parameters are the values of an exception.
+    pub ty: u32,
+}
+
 /// A table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableInfo {
     /// Import name, if it is imported.
     pub import: Option<ssa::Import>,
+    /// Type of the entries.
+    pub ty: ValueType,
+    /// Initial value of all entries.
+    pub init: ConstOp,
     /// Entries at start.
     pub min: u64,
     /// Maximum number of entries.
     pub max: Option<u64>,
+    /// Whether its indices are `i64`.
+    pub is_64: bool,
 }
 
-/// The memory of the program's data and of its C stack. Compilers know no other.
+/// The memory of the program's data and of its C stack, the only one that C compilers use.
 pub const MAIN_MEMORY: u32 = 0;
 
 /// A linear memory.
@@ -74,6 +94,22 @@ pub struct MemoryInfo {
     pub max_pages: Option<u64>,
     /// log2 of the page size: 16, or 0 with custom page sizes.
     pub page_log2: u32,
+    /// Whether its addresses are `i64`.
+    pub is_64: bool,
+    /// Whether threads may share it.
+    pub is_shared: bool,
+}
+
+impl MemoryInfo {
+    /// Bytes at start; the largest number if there are more.
+    pub fn min_bytes(&self) -> u64 {
+        self.min_pages.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX)
+    }
+
+    /// Maximum number of bytes; the largest number if there are more.
+    pub fn max_bytes(&self) -> Option<u64> {
+        Some(self.max_pages?.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX))
+    }
 }
 
 /// A global.
@@ -123,14 +159,14 @@ pub enum SegmentMode {
 }
 
 impl SegmentMode {
-    /// The offset of an active segment, if it is a plain number.
+    /// The offset of an active segment of the main memory, if it is a plain number.
     pub fn constant_offset(&self) -> Option<u32> {
         match self {
-            Self::Active(_, offset) => match offset[..] {
+            Self::Active(MAIN_MEMORY, offset) => match offset[..] {
                 [ConstOp::I32Const(offset)] => Some(offset as u32),
                 _ => None,
             },
-            Self::Passive | Self::Declared => None,
+            Self::Active(..) | Self::Passive | Self::Declared => None,
         }
     }
 }
@@ -161,6 +197,7 @@ pub enum ExportKind {
     Table(u32),
     Memory(u32),
     Global(u32),
+    Tag(u32),
 }
 
 /// An export.
@@ -177,12 +214,16 @@ pub struct ExportInfo {
 pub struct ModuleInfo {
     /// Function types.
     pub types: Vec<FuncType>,
+    /// By type: the first type that is equal to it by the rules of wasm, where recursive groups are compared as a whole.
+    pub type_classes: Vec<u32>,
     /// Functions, imported ones first.
     pub functions: Vec<FunctionInfo>,
     /// Tables, imported ones first.
     pub tables: Vec<TableInfo>,
-    /// Memories, imported ones first. The accepted proposals allow one.
+    /// Memories, imported ones first.
     pub memories: Vec<MemoryInfo>,
+    /// Tags, imported ones first.
+    pub tags: Vec<TagInfo>,
     /// Globals, imported ones first.
     pub globals: Vec<GlobalInfo>,
     /// Exports.
@@ -212,11 +253,10 @@ impl ModuleInfo {
     ///
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
-    /// than the accepted ones: WebAssembly 2.0 without vectors, plus tail calls, extended constant expressions, wide
-    /// arithmetic and custom page sizes.
+    /// than the accepted ones: WebAssembly 3.0 without vectors and garbage collection, plus wide arithmetic, shared
+    /// memories, custom page sizes and the exceptions that compilers made before 3.0.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
-        let mut validator = Validator::new_with_features(features());
-        validator.validate_all(wasm).map_err(|refused| refused::error(wasm, &refused))?;
+        let types = validate(wasm)?;
         let mut info = Self::default();
         let mut parser = Parser::new(0);
         parser.set_features(features());
@@ -236,6 +276,9 @@ impl ModuleInfo {
         }
         let local = types_of_local_functions.into_iter().zip(bodies);
         info.functions.extend(local.map(|(ty, body)| FunctionInfo { ty, import: None, body }));
+        let mut first = BTreeMap::new();
+        let class = |index| *first.entry(types.as_ref().core_type_at_in_module(index)).or_insert(index);
+        info.type_classes = (0..info.types.len() as u32).map(class).collect();
         Ok(info)
     }
 
@@ -291,8 +334,12 @@ impl ModuleInfo {
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Error> {
         match payload {
             Payload::TypeSection(reader) => {
-                for ty in reader.into_iter_err_on_gc_types() {
-                    self.types.push(func_type(&ty?));
+                for group in reader {
+                    self.types.extend(group?.types().map(|ty| match &ty.composite_type.inner {
+                        CompositeInnerType::Func(ty) => func_type(ty),
+                        // No operator can use it.
+                        _ => FuncType { params: Vec::new(), results: Vec::new() },
+                    }));
                 }
             }
             Payload::ImportSection(reader) => {
@@ -302,8 +349,17 @@ impl ModuleInfo {
             }
             Payload::TableSection(reader) => {
                 for table in reader {
-                    let ty = table?.ty;
-                    self.tables.push(TableInfo { import: None, min: ty.initial, max: ty.maximum });
+                    let table = table?;
+                    let init = match &table.init {
+                        TableInit::RefNull => ConstOp::RefNull,
+                        TableInit::Expr(init) => reference(init)?,
+                    };
+                    self.tables.push(TableInfo { init, ..table_info(None, table.ty) });
+                }
+            }
+            Payload::TagSection(reader) => {
+                for tag in reader {
+                    self.tags.push(TagInfo { import: None, ty: tag?.func_type_idx });
                 }
             }
             Payload::MemorySection(reader) => {
@@ -352,9 +408,7 @@ impl ModuleInfo {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.functions.push(FunctionInfo { ty, import: name, body: 0..0 });
             }
-            TypeRef::Table(ty) => {
-                self.tables.push(TableInfo { import: name, min: ty.initial, max: ty.maximum });
-            }
+            TypeRef::Table(ty) => self.tables.push(table_info(name, ty)),
             TypeRef::Memory(ty) => self.memories.push(memory_info(name, ty)),
             TypeRef::Global(ty) => self.globals.push(GlobalInfo {
                 import: name,
@@ -362,7 +416,7 @@ impl ModuleInfo {
                 mutable: ty.mutable,
                 init: Vec::new(),
             }),
-            TypeRef::Tag(_) => unreachable!("validation refuses tags"),
+            TypeRef::Tag(ty) => self.tags.push(TagInfo { import: name, ty: ty.func_type_idx }),
         }
     }
 
@@ -393,7 +447,19 @@ impl ModuleInfo {
     }
 }
 
-/// The accepted proposals.
+/// Validates a module. Its types are those of the result.
+///
+/// Of garbage collection only recursive groups of function types and constant expressions over all earlier globals are
+/// accepted. A module that is valid only with that proposal is searched for anything else of it.
+fn validate(wasm: &[u8]) -> Result<Types, Error> {
+    let with = |features| Validator::new_with_features(features).validate_all(wasm);
+    with(features().difference(WasmFeatures::GC)).or_else(|_| {
+        let types = with(features()).map_err(|refused| refused::error(wasm, &refused))?;
+        refused::collected(wasm).map_or(Ok(types), Err)
+    })
+}
+
+/// The accepted proposals. Of [`WasmFeatures::GC`] only parts are accepted.
 pub fn features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -405,7 +471,14 @@ pub fn features() -> WasmFeatures {
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::MEMORY64
+        | WasmFeatures::THREADS
         | WasmFeatures::WIDE_ARITHMETIC
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::FUNCTION_REFERENCES
+        | WasmFeatures::GC
         | WasmFeatures::GC_TYPES
 }
 
@@ -416,9 +489,17 @@ pub fn value_type(ty: ValType) -> ValueType {
         ValType::I64 => ValueType::I64,
         ValType::F32 => ValueType::F32,
         ValType::F64 => ValueType::F64,
-        ValType::Ref(ty) if ty == RefType::EXTERNREF => ValueType::ExternRef,
-        ValType::Ref(_) => ValueType::FuncRef,
+        ValType::Ref(ty) => reference_type(ty),
         ValType::V128 => unreachable!("validation refuses vectors"),
+    }
+}
+
+fn reference_type(ty: RefType) -> ValueType {
+    use AbstractHeapType as Heap;
+    match ty.heap_type() {
+        HeapType::Abstract { ty: Heap::Extern | Heap::NoExtern, .. } => ValueType::ExternRef,
+        HeapType::Abstract { ty: Heap::Exn | Heap::NoExn, .. } => ValueType::ExnRef,
+        _ => ValueType::FuncRef,
     }
 }
 
@@ -427,12 +508,33 @@ fn func_type(ty: &wasmparser::FuncType) -> FuncType {
     FuncType { params: convert(ty.params()), results: convert(ty.results()) }
 }
 
+fn table_info(import: Option<ssa::Import>, ty: wasmparser::TableType) -> TableInfo {
+    TableInfo {
+        import,
+        ty: reference_type(ty.element_type),
+        init: ConstOp::RefNull,
+        min: ty.initial,
+        max: ty.maximum,
+        is_64: ty.table64,
+    }
+}
+
 fn memory_info(import: Option<ssa::Import>, ty: wasmparser::MemoryType) -> MemoryInfo {
     MemoryInfo {
         import,
         min_pages: ty.initial,
         max_pages: ty.maximum,
         page_log2: ty.page_size_log2.unwrap_or(16),
+        is_64: ty.memory64,
+        is_shared: ty.shared,
+    }
+}
+
+/// The memory of an access.
+pub fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(memory) => memory,
+        MemArgTarget::Array(_) => unreachable!("validation refuses arrays"),
     }
 }
 
@@ -442,7 +544,7 @@ fn export_kind(kind: ExternalKind, index: u32) -> ExportKind {
         ExternalKind::Table => ExportKind::Table(index),
         ExternalKind::Memory => ExportKind::Memory(index),
         ExternalKind::Global => ExportKind::Global(index),
-        ExternalKind::Tag => unreachable!("validation refuses tags"),
+        ExternalKind::Tag => ExportKind::Tag(index),
     }
 }
 
@@ -469,15 +571,17 @@ fn element_info(element: wasmparser::Element<'_>) -> Result<ElementInfo, Error> 
         ElementItems::Functions(reader) => {
             reader.into_iter().map(|f| Ok(ConstOp::RefFunc(f?))).collect::<Result<_, Error>>()?
         }
-        ElementItems::Expressions(_, reader) => reader
-            .into_iter()
-            .map(|expr| {
-                let ops = const_expr(&expr?)?;
-                Ok(*ops.last().expect("a validated expression has an operator"))
-            })
-            .collect::<Result<_, Error>>()?,
+        ElementItems::Expressions(_, reader) => {
+            reader.into_iter().map(|expr| reference(&expr?)).collect::<Result<_, Error>>()?
+        }
     };
     Ok(ElementInfo { mode, items })
+}
+
+/// The operator of a constant expression that makes a reference: there is but one.
+fn reference(expr: &ConstExpr<'_>) -> Result<ConstOp, Error> {
+    let ops = const_expr(expr)?;
+    Ok(*ops.last().expect("a validated expression has an operator"))
 }
 
 fn const_expr(expr: &ConstExpr<'_>) -> Result<ConstExprOps, Error> {

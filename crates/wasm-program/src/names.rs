@@ -91,6 +91,16 @@ pub fn function_index(symbol: &str) -> Option<u32> {
     symbol.strip_prefix("f.")?.split('.').next()?.parse().ok()
 }
 
+/// The symbol of the function that the outside calls in place of a function that may throw.
+pub fn entry_symbol(index: u32) -> String {
+    format!("f.{index}.entry")
+}
+
+/// The symbol of the function that references to an import refer to.
+pub fn thunk_symbol(index: u32) -> String {
+    format!("f.{index}.reference")
+}
+
 /// The symbol of the `i64 ()` that represents `ref.func index`.
 pub fn ref_func_symbol(index: u32) -> String {
     format!("__wasm_ref_func.{index}")

@@ -99,7 +99,7 @@ pub struct Options {
     pub level: OptLevel,
     /// Float operators.
     pub floats: Floats,
-    /// Bounds checks of linear memory.
+    /// Bounds checks of the first memory, if its addresses have 32 bits. Others always have comparisons.
     pub bounds: Bounds,
     /// Bytes available for linear memory: less than the module declares, or more for it to grow into. On PVM, bytes it
     /// has at the start, if the module declares less. `None` is the declared size; on PVM, memory can then grow as far
@@ -107,6 +107,8 @@ pub struct Options {
     pub memory_bytes: Option<u32>,
     /// Bytes by which a memory of the machine can grow at most, if what it grows to has to be reserved.
     pub growth_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by.
+    pub memory_reserve: u32,
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
     /// addresses of it become references.
     pub static_data: bool,
@@ -143,6 +145,7 @@ impl Options {
             bounds: Bounds::Guard,
             memory_bytes: None,
             growth_bytes: None,
+            memory_reserve: 0,
             static_data: false,
             constants: Constants::Auto,
             shadow_stack_size: None,

@@ -8,7 +8,7 @@
 //! Signatures are numbered per distinct *wasm* type, so that `call_indirect` distinguishes types that differ in
 //! wasm but are equal after lowering (an `externref` and an `i64`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::float::routines::{Routine, bits_of};
 use runtime::llvm::HELPERS;
@@ -19,22 +19,28 @@ use ssa::{
 
 use crate::dwarf::SourceMap;
 use crate::error::Error;
+use crate::exceptions::ExceptionPlan;
 use crate::facts::Facts;
 use crate::libcalls::Libcall;
 use crate::memories::MemoryPlan;
 use crate::module_info::{
-    ConstOp, ExportInfo, ExportKind, FuncType, GlobalInfo, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType,
+    ConstOp, ExportInfo, ExportKind, GlobalInfo, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
 use crate::options::{Bounds, ConstValue, Floats, Options};
 use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
-use crate::types::lower_signature;
+use crate::types::{Lowering, layout};
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
 pub const TABLE_RESERVE: u64 = 8192;
+/// Maximum number of entries of a table whose initial value isn't null.
+const MOST_FILLED_ENTRIES: u64 = 1 << 20;
+
+/// Alignment of memories other than the first.
+const FIXED_ALIGN: u32 = 16;
 
 /// The representation of a global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +67,8 @@ pub struct TablePlan {
     pub capacity: u32,
     /// Current size in entries.
     pub size: SizePlan,
+    /// Whether its indices are `i64`.
+    pub is_64: bool,
 }
 
 /// All facts that are known before translation. Read-only from then on, and shared by all threads.
@@ -74,12 +82,18 @@ pub struct Program<'a> {
     pub facts: &'a Facts,
     /// The caller's options.
     pub options: &'a Options,
+    /// Its exceptions.
+    pub exceptions: &'a ExceptionPlan,
     /// Symbols to ids.
     pub names: Names,
     /// Declarations, data and exports; no bodies.
     pub module: ssa::Module,
     /// Per wasm type.
     pub signatures: Vec<SigId>,
+    /// Functions that the outside calls in place of those that may throw, by their wasm index.
+    pub entries: BTreeMap<u32, FuncId>,
+    /// Functions that references to imports refer to where functions of that type may throw, by wasm index.
+    pub thunks: BTreeMap<u32, FuncId>,
     /// Per global.
     pub globals: Vec<GlobalPlan>,
     /// Per table.
@@ -110,6 +124,7 @@ impl<'a> Program<'a> {
         info: &'a ModuleInfo,
         facts: &'a Facts,
         options: &'a Options,
+        exceptions: &'a ExceptionPlan,
         libcalls: Vec<Option<Libcall>>,
         stack: Option<StackPlan>,
         statics: Option<StaticPlan>,
@@ -119,9 +134,12 @@ impl<'a> Program<'a> {
             info,
             facts,
             options,
+            exceptions,
             names: Names::new(),
             module: ssa::Module::default(),
             signatures: Vec::new(),
+            entries: BTreeMap::new(),
+            thunks: BTreeMap::new(),
             globals: Vec::new(),
             tables: Vec::new(),
             memories: Vec::new(),
@@ -154,10 +172,11 @@ impl<'a> Program<'a> {
     }
 
     fn add_signatures(&mut self) {
-        let mut known: BTreeMap<&FuncType, SigId> = BTreeMap::new();
-        for ty in &self.info.types {
-            let id = *known.entry(ty).or_insert_with(|| {
-                let signature = lower_signature(ty, self.options.floats);
+        let lowering = self.lowering();
+        let mut known: BTreeMap<u32, SigId> = BTreeMap::new();
+        for (ty, &class) in self.info.types.iter().zip(&self.info.type_classes) {
+            let id = *known.entry(class).or_insert_with(|| {
+                let signature = lowering.signature(ty, self.exceptions.throwing_types[class as usize]);
                 let id = self.module.signatures.push(signature.clone());
                 self.names.add_signature(signature, id);
                 id
@@ -176,13 +195,72 @@ impl<'a> Program<'a> {
             if *uses > 1 {
                 name = format!("{name}#{index}");
             }
-            let sig = self.signatures[function.ty as usize];
+            let sig = self.signature_of(index);
             let id = self.add_function(FuncDecl { name, sig, kind });
             self.names.add_callee(names::function_symbol(index), Callee::Function(id));
             self.names.add_callee(names::ref_func_symbol(index), Callee::FuncRef(id));
         }
+        self.declare_entries();
+        self.declare_thunks();
         self.declare_runtime();
         self.declare_float_routines();
+    }
+
+    /// The signature of a function. Where only direct calls reach it, it may differ from that of its type.
+    fn signature_of(&mut self, function: u32) -> SigId {
+        let ty = self.info.functions[function as usize].ty;
+        let throws = self.exceptions.throwing[function as usize];
+        if throws == self.exceptions.is_throwing_type(self.info, ty) {
+            return self.signatures[ty as usize];
+        }
+        self.intern(self.lowering().signature(self.info.type_of(function), throws))
+    }
+
+    /// Declares the functions that the outside calls in place of those that may throw.
+    fn declare_entries(&mut self) {
+        let exported = self.info.exports.iter().filter_map(|export| match export.kind {
+            ExportKind::Func(function) => Some(function),
+            _ => None,
+        });
+        let entered = exported.chain(self.info.start);
+        let entered: BTreeSet<u32> =
+            entered.filter(|&function| self.exceptions.throwing[function as usize]).collect();
+        for function in entered {
+            let sig = self.intern(self.lowering().signature(self.info.type_of(function), false));
+            let name = format!("{}.entry", self.module.decls[FuncId::new(function as usize)].name);
+            let id = self.add_function(FuncDecl { name, sig, kind: FuncKind::Local });
+            self.names.add_callee(names::entry_symbol(function), Callee::Function(id));
+            self.entries.insert(function, id);
+        }
+    }
+
+    /// Declares the functions that references to imports refer to where functions of that type may throw.
+    fn declare_thunks(&mut self) {
+        for (function, declared) in (0u32..).zip(&self.info.functions) {
+            if self.exceptions.needs_thunk(self.info, function) {
+                let sig = self.signatures[declared.ty as usize];
+                let name = format!("{}.reference", self.module.decls[FuncId::new(function as usize)].name);
+                let id = self.add_function(FuncDecl { name, sig, kind: FuncKind::Local });
+                self.names.add_callee(names::thunk_symbol(function), Callee::Function(id));
+                self.names.add_callee(names::ref_func_symbol(function), Callee::FuncRef(id));
+                self.thunks.insert(function, id);
+            }
+        }
+    }
+
+    /// The function that the outside enters for a function.
+    fn entry(&self, function: u32) -> FuncId {
+        self.entries.get(&function).copied().unwrap_or_else(|| FuncId::new(function as usize))
+    }
+
+    /// The function that references to a function refer to.
+    fn referent(&self, function: u32) -> FuncId {
+        self.thunks.get(&function).copied().unwrap_or_else(|| FuncId::new(function as usize))
+    }
+
+    /// The representation of values.
+    pub fn lowering(&self) -> Lowering<'a> {
+        Lowering { floats: self.options.floats, exceptions: self.exceptions }
     }
 
     /// Declares the functions of the runtime, and the function that the target implements for growing memory.
@@ -228,7 +306,7 @@ impl<'a> Program<'a> {
             _ => false,
         };
         self.options.host_arguments.is_some()
-            && self.options.bounds == Bounds::Strict
+            && self.memories.first().is_some_and(|memory| memory.bounds == Bounds::Strict)
             && self.info.exports.iter().any(takes_pointer)
     }
 
@@ -291,9 +369,11 @@ impl<'a> Program<'a> {
                 Some(stack) => ConstValue::I32(stack.size as i32),
                 None => value,
             };
-            let (bytes, func) = bytes_of(value);
-            let size = bytes.len() as u32;
-            let mut object = DataObject::new(&symbol, kind, size, size, bytes);
+            let (_, size, align) = layout(self.lowering().parts(global.ty));
+            let (mut bytes, func) = bytes_of(value);
+            bytes.resize(size as usize, 0);
+            let mut object = DataObject::new(&symbol, kind, size, align, bytes);
+            let func = func.map(|func| self.referent(func));
             object.relocs.extend(func.map(|func| Relocation { offset: 0, func }));
             ids.push(Some(self.add_data(symbol, object)));
         }
@@ -303,24 +383,21 @@ impl<'a> Program<'a> {
     fn add_memories(&mut self, globals: &[ConstValue]) -> Result<Vec<DataId>, Error> {
         let mut ids = Vec::new();
         for (index, memory) in (0u32..).zip(&self.info.memories) {
-            let plan = MemoryPlan::new(memory, self.options, self.facts.memory_grows[index as usize])?;
-            let MemoryPlan { min_bytes, grows, .. } = plan;
-            let reserved = self.options.growth_bytes.map(|_| u64::from(plan.max_pages));
+            let grows = self.facts.memory_grows[index as usize];
+            let plan = MemoryPlan::new(index, memory, self.options, grows)?;
             self.memories.push(plan);
-            let stack = self.stack.as_ref().filter(|_| index == MAIN_MEMORY);
-            let linear = LinearMemory {
-                min_bytes: min_bytes.into(),
-                max_bytes: reserved.or(memory.max_pages).map(|pages| pages << memory.page_log2),
-                page_log2: memory.page_log2,
-                segments: self.active_data(index, globals, min_bytes.into())?,
-                grows,
-                native_stack: stack.map(|stack| stack.initial),
-            };
+            let segments = self.active_data(index, globals, plan.min_bytes.into())?;
             let symbol = names::memory_symbol(index);
-            let object = DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new());
+            let object = if index == MAIN_MEMORY {
+                let linear = self.main_memory(memory, plan, segments);
+                DataObject::new(&symbol, DataKind::Memory(linear), 0, 1, Vec::new())
+            } else {
+                let kind = DataKind::FixedMemory;
+                DataObject::new(&symbol, kind, plan.reserved_bytes(), FIXED_ALIGN, image(&segments))
+            };
             ids.push(self.add_data(symbol, object));
-            if grows {
-                self.add_variable(names::memory_bytes_symbol(index), min_bytes);
+            if plan.grows {
+                self.add_variable(names::memory_bytes_symbol(index), plan.min_bytes);
             }
         }
         if !ids.is_empty() && self.reads_host_arguments() {
@@ -329,6 +406,18 @@ impl<'a> Program<'a> {
             self.module.host_arguments = Some(self.add_data(symbol.to_owned(), limits));
         }
         Ok(ids)
+    }
+
+    fn main_memory(&self, memory: &MemoryInfo, plan: MemoryPlan, segments: Vec<Segment>) -> LinearMemory {
+        let reserved = self.options.growth_bytes.map(|_| u64::from(plan.max_pages) << plan.page_log2);
+        LinearMemory {
+            min_bytes: plan.min_bytes.into(),
+            max_bytes: reserved.or(memory.max_bytes().map(|bytes| bytes.min(1 << 32))),
+            page_log2: plan.page_log2,
+            segments,
+            grows: plan.grows,
+            native_stack: self.stack.as_ref().map(|stack| stack.initial),
+        }
     }
 
     /// The segments of a memory of `size` bytes that are copied at start.
@@ -341,17 +430,17 @@ impl<'a> Program<'a> {
             }
             let offset = evaluate_offset(offset, globals);
             let length = data.bytes.len() as u64;
-            if u64::from(offset) + length > size {
+            if offset.checked_add(length).is_none_or(|end| end > size) {
                 return Err(Error::SegmentOutOfBounds {
                     kind: "data",
                     index,
-                    offset: offset.into(),
+                    offset,
                     length,
                     size,
                     is_imported_memory: self.info.memories[memory as usize].import.is_some(),
                 });
             }
-            segments.push(Segment { offset, bytes: self.wasm[data.bytes.clone()].to_vec() });
+            segments.push(Segment { offset: offset as u32, bytes: self.wasm[data.bytes.clone()].to_vec() });
         }
         Ok(segments)
     }
@@ -362,7 +451,8 @@ impl<'a> Program<'a> {
         for (index, table) in (0u32..).zip(&self.info.tables) {
             let grows = self.facts.table_grows[index as usize];
             let reserve = if grows { TABLE_RESERVE } else { 0 };
-            let capacity = table.max.map_or(table.min + reserve, |max| max.min(table.min + reserve));
+            let most = table.min.saturating_add(reserve);
+            let capacity = table.max.map_or(most, |max| max.min(most));
             let too_large = || Error::Unsupported {
                 function: None,
                 offset: 0,
@@ -373,6 +463,7 @@ impl<'a> Program<'a> {
             self.tables.push(TablePlan {
                 capacity,
                 size: if grows { SizePlan::Variable } else { SizePlan::Fixed(min) },
+                is_64: table.is_64,
             });
             if grows {
                 self.add_variable(names::table_size_symbol(index), min);
@@ -386,25 +477,50 @@ impl<'a> Program<'a> {
         Ok(ids)
     }
 
+    /// The entries of every table that the table itself initialises.
+    fn filled_tables(&self, globals: &[ConstValue]) -> Result<Vec<BTreeMap<u32, Option<FuncId>>>, Error> {
+        let mut contents = Vec::new();
+        for table in &self.info.tables {
+            let unsupported = |what: String| Error::Unsupported { function: None, offset: 0, what };
+            if table.ty == ValueType::ExnRef {
+                return Err(unsupported("a table of exceptions".to_owned()));
+            }
+            let value = self.reference(table.init, globals);
+            if value.is_some() && table.min > MOST_FILLED_ENTRIES {
+                return Err(unsupported(format!("a table that is filled with {} references", table.min)));
+            }
+            let count = if value.is_some() { table.min as u32 } else { 0 };
+            contents.push((0..count).map(|entry| (entry, value)).collect());
+        }
+        Ok(contents)
+    }
+
+    fn reference(&self, item: ConstOp, globals: &[ConstValue]) -> Option<FuncId> {
+        match evaluate(&[item], globals) {
+            ConstValue::Func(index) => Some(self.referent(index)),
+            _ => None,
+        }
+    }
+
     /// Initial entries of every table: later segments win, a null entry erases an earlier one.
     fn active_elements(&self, globals: &[ConstValue]) -> Result<Vec<BTreeMap<u32, Option<FuncId>>>, Error> {
-        let mut contents = vec![BTreeMap::new(); self.info.tables.len()];
+        let mut contents = self.filled_tables(globals)?;
         for (index, element) in (0u32..).zip(&self.info.elements) {
             let SegmentMode::Active(table, offset) = &element.mode else { continue };
             let offset = evaluate_offset(offset, globals);
             let (length, size) = (element.items.len() as u64, self.info.tables[*table as usize].min);
-            if u64::from(offset) + length > size {
+            if offset.checked_add(length).is_none_or(|end| end > size) {
                 return Err(Error::SegmentOutOfBounds {
                     kind: "element",
                     index,
-                    offset: offset.into(),
+                    offset,
                     length,
                     size,
                     is_imported_memory: false,
                 });
             }
-            for (entry, item) in (offset..).zip(&element.items) {
-                contents[*table as usize].insert(entry, reference(*item, globals));
+            for (entry, item) in (offset as u32..).zip(&element.items) {
+                contents[*table as usize].insert(entry, self.reference(*item, globals));
             }
         }
         Ok(contents)
@@ -443,7 +559,7 @@ impl<'a> Program<'a> {
             let symbol = names::element_symbol(index);
             let mut object = DataObject::new(&symbol, DataKind::Constant, length * 8, 8, Vec::new());
             object.relocs =
-                relocations((0u32..).zip(element.items.iter().map(|item| reference(*item, globals))));
+                relocations((0u32..).zip(element.items.iter().map(|item| self.reference(*item, globals))));
             self.add_data(symbol, object);
         }
     }
@@ -497,16 +613,18 @@ impl<'a> Program<'a> {
                 continue;
             }
             let item = match export.kind {
-                ExportKind::Func(index) => ExportItem::Func(FuncId::new(index as usize)),
+                ExportKind::Func(index) => ExportItem::Func(self.entry(index)),
                 ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
                 ExportKind::Memory(index) => ExportItem::Data(memories[index as usize]),
                 ExportKind::Global(index) => {
                     ExportItem::Data(globals[index as usize].expect("exported globals have data objects"))
                 }
+                // Only another module of the same program could use it.
+                ExportKind::Tag(_) => continue,
             };
             self.module.exports.push(Export { name: export.name.clone(), item });
         }
-        self.module.start = self.info.start.map(|start| FuncId::new(start as usize));
+        self.module.start = self.info.start.map(|start| self.entry(start));
     }
 }
 
@@ -547,6 +665,7 @@ fn type_name(ty: ValueType) -> &'static str {
         ValueType::F64 => "f64",
         ValueType::FuncRef => "funcref",
         ValueType::ExternRef => "externref",
+        ValueType::ExnRef => "exnref",
     }
 }
 
@@ -558,7 +677,9 @@ fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) 
         ConstValue::I64(_) => global.ty == ValueType::I64,
         ConstValue::F32(_) => global.ty == ValueType::F32,
         ConstValue::F64(_) => global.ty == ValueType::F64,
-        ConstValue::Null => matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef),
+        ConstValue::Null => {
+            matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef | ValueType::ExnRef)
+        }
         ConstValue::Func(_) => global.ty == ValueType::FuncRef,
     };
     let (module, field) = (import.module.clone(), import.field.clone());
@@ -607,27 +728,37 @@ fn const_binary(op: ConstOp, left: ConstValue, right: ConstValue) -> ConstValue 
     }
 }
 
-fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u32 {
+fn evaluate_offset(ops: &[ConstOp], globals: &[ConstValue]) -> u64 {
     match evaluate(ops, globals) {
-        ConstValue::I32(value) => value as u32,
-        other => unreachable!("validated: an i32 offset, not {other:?}"),
+        ConstValue::I32(value) => u64::from(value as u32),
+        ConstValue::I64(value) => value as u64,
+        other => unreachable!("validated: an integer offset, not {other:?}"),
     }
 }
 
-fn reference(item: ConstOp, globals: &[ConstValue]) -> Option<FuncId> {
-    match evaluate(&[item], globals) {
-        ConstValue::Func(index) => Some(FuncId::new(index as usize)),
-        _ => None,
+/// The bytes that segments write from the start of a memory on, without zeros at the end.
+fn image(segments: &[Segment]) -> Vec<u8> {
+    let mut image = Vec::new();
+    for Segment { offset, bytes } in segments {
+        let (start, end) = (*offset as usize, *offset as usize + bytes.len());
+        if image.len() < end {
+            image.resize(end, 0);
+        }
+        image[start..end].copy_from_slice(bytes);
     }
+    let len = image.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    image.truncate(len);
+    image
 }
 
-fn bytes_of(value: ConstValue) -> (Vec<u8>, Option<FuncId>) {
+/// The bytes of a value, and the function that it refers to.
+fn bytes_of(value: ConstValue) -> (Vec<u8>, Option<u32>) {
     match value {
         ConstValue::I32(value) => (value.to_le_bytes().to_vec(), None),
         ConstValue::F32(bits) => (bits.to_le_bytes().to_vec(), None),
         ConstValue::I64(value) => (value.to_le_bytes().to_vec(), None),
         ConstValue::F64(bits) => (bits.to_le_bytes().to_vec(), None),
         ConstValue::Null => (vec![0; 8], None),
-        ConstValue::Func(index) => (vec![0; 8], Some(FuncId::new(index as usize))),
+        ConstValue::Func(index) => (vec![0; 8], Some(index)),
     }
 }

@@ -11,6 +11,7 @@ use wasmparser::{
     BinaryReaderError, ExternalKind, KnownCustom, Name, Parser, Payload, TypeRef, Validator, WasmFeatures,
 };
 
+use crate::collection;
 use crate::error::Error;
 
 /// The error for a module that is not valid under the accepted proposals.
@@ -28,45 +29,40 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
     }
 }
 
+/// The error for a module that uses garbage collection.
+pub fn collected(wasm: &[u8]) -> Option<Error> {
+    let (offset, what) = collection::first_use(wasm)?;
+    let function = Functions::read(wasm).at(offset);
+    let message = format!("{what}; the module needs {COLLECTION}; without it: {COLLECTING_COMPILERS}");
+    Some(Error::Proposal { function, offset: offset as usize, message })
+}
+
 /// Proposals that are not accepted, with the way to build modules without them.
-const PROPOSALS: [(WasmFeatures, &str, &str); 9] = [
+const PROPOSALS: [(WasmFeatures, &str, &str); 4] = [
     (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
     (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
-    (WasmFeatures::THREADS, "threads", "no -pthread and no shared memory"),
-    (
-        WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS),
-        "exceptions",
-        "-fno-exceptions, or panic=abort",
-    ),
-    (WasmFeatures::GC, "garbage collection", ""),
-    (WasmFeatures::FUNCTION_REFERENCES, "typed function references", ""),
-    (WasmFeatures::MEMORY64, "64-bit memories", "a target for wasm32"),
-    (WasmFeatures::MULTI_MEMORY, "several memories", ""),
-    (WasmFeatures::STACK_SWITCHING, "stack switching", ""),
+    (WasmFeatures::GC, COLLECTION, COLLECTING_COMPILERS),
+    (WasmFeatures::STACK_SWITCHING, "stack switching", "no continuations, such as effect handlers"),
 ];
 
-/// The validator's message for a constant expression that reads a global of the module. Only garbage collection allows
-/// it, but a module needs nothing else of that proposal for it.
-const LOCAL_GLOBAL: &str = "constant expression required: global.get of locally defined global";
-/// The name of that rule, with the way to build modules that keep it.
-const LOCAL_GLOBAL_RULE: (&str, &str) = (
-    "constant expressions that read globals of the module, not only imported ones",
-    "the value in place of the global",
-);
+/// The name of the proposal.
+const COLLECTION: &str = "garbage collection";
+/// The way to build modules without it.
+const COLLECTING_COMPILERS: &str = "a compiler to linear memory; those of Kotlin, Dart, Java (J2CL, TeaVM), OCaml \
+                                    (wasm_of_ocaml) and Scheme (Hoot) need it";
 
 /// The proposals needed by a module that is valid under all proposals.
 fn needed(wasm: &[u8], functions: &Functions) -> String {
     let needs = PROPOSALS.iter().filter_map(|&(features, name, way_out)| {
         let without = WasmFeatures::all().difference(features);
         let refused = Validator::new_with_features(without).validate_all(wasm).err()?;
-        let (name, way_out) = match refused.message() {
-            LOCAL_GLOBAL => LOCAL_GLOBAL_RULE,
-            _ => (name, way_out),
-        };
-        let function = functions.at(refused.offset());
+        // Parts of garbage collection are accepted.
+        let is_collection = features == WasmFeatures::GC;
+        let offset = if is_collection { collection::first_use(wasm)?.0 } else { refused.offset() };
+        let function = functions.at(offset);
         let place = function.map(|function| format!("in function {function} ")).unwrap_or_default();
         let way_out = if way_out.is_empty() { String::new() } else { format!("; without it: {way_out}") };
-        Some(format!("{name} ({place}at offset {:#x}{way_out})", refused.offset()))
+        Some(format!("{name} ({place}at offset {:#x}{way_out})", offset))
     });
     let needs: Vec<String> = needs.collect();
     if needs.is_empty() { String::new() } else { format!("the module needs {}", needs.join(", ")) }

@@ -12,7 +12,7 @@
 //! This is a superset of the compiled code, since LLVM removes more.
 
 use ssa::Import;
-use wasmparser::Operator;
+use wasmparser::{Catch, Operator, TryTable};
 
 use crate::error::Error;
 use crate::floats;
@@ -129,6 +129,7 @@ impl Survey<'_> {
         if std::mem::replace(&mut self.tables[table as usize], true) {
             return;
         }
+        self.references(&[self.info.tables[table as usize].init]);
         for (index, element) in (0..).zip(&self.info.elements) {
             if matches!(element.mode, SegmentMode::Active(into, _) if into == table) {
                 self.element(index);
@@ -236,6 +237,29 @@ struct Flow {
     skipped: usize,
 }
 
+/// Whether an operator opens a frame.
+fn opens(op: &Operator<'_>) -> bool {
+    matches!(
+        op,
+        Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Try { .. }
+            | Operator::TryTable { .. }
+    )
+}
+
+/// The depths that exceptions in a block lead to, counted outside of it.
+fn labels(block: &TryTable) -> Vec<u32> {
+    let label = |catch: &Catch| match *catch {
+        Catch::One { label, .. }
+        | Catch::OneRef { label, .. }
+        | Catch::All { label }
+        | Catch::AllRef { label } => label,
+    };
+    block.catches.iter().map(label).collect()
+}
+
 /// A block that has been entered.
 #[derive(Default)]
 struct Frame {
@@ -257,10 +281,15 @@ impl Flow {
     fn executes(&mut self, op: &Operator<'_>) -> Result<bool, Error> {
         let was_live = self.live;
         match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if !self.live => {
-                self.skipped += 1;
+            _ if opens(op) && !self.live => self.skipped += 1,
+            Operator::TryTable { try_table } => {
+                // Exceptions lead to the frames around this one.
+                for &depth in &labels(try_table) {
+                    self.branch(depth);
+                }
+                self.frames.push(Frame::default());
             }
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+            _ if opens(op) => {
                 let is_loop = matches!(op, Operator::Loop { .. });
                 let lacks_else = matches!(op, Operator::If { .. });
                 self.frames.push(Frame { is_loop, lacks_else, reaches_end: false });
@@ -272,8 +301,14 @@ impl Flow {
                 }
                 self.live = true;
             }
-            Operator::End if self.skipped > 0 => self.skipped -= 1,
-            Operator::End => {
+            Operator::Catch { .. } | Operator::CatchAll if self.skipped == 0 => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.reaches_end |= self.live;
+                }
+                self.live = true;
+            }
+            Operator::End | Operator::Delegate { .. } if self.skipped > 0 => self.skipped -= 1,
+            Operator::End | Operator::Delegate { .. } => {
                 let frame = self.frames.pop().unwrap_or_default();
                 self.live |= frame.reaches_end || frame.lacks_else;
             }
@@ -282,7 +317,9 @@ impl Flow {
                 self.branch(*relative_depth);
                 self.live = false;
             }
-            Operator::BrIf { relative_depth } => self.branch(*relative_depth),
+            Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth } => self.branch(*relative_depth),
             Operator::BrTable { targets } => {
                 for target in targets.targets() {
                     self.branch(target?);
@@ -292,8 +329,12 @@ impl Flow {
             }
             Operator::Return
             | Operator::Unreachable
+            | Operator::Throw { .. }
+            | Operator::ThrowRef
+            | Operator::Rethrow { .. }
             | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. } => self.live = false,
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => self.live = false,
             _ => {}
         }
         Ok(was_live)

@@ -81,9 +81,6 @@ pub enum AdapterError {
     /// A constant expression that depends on globals of the host exceeds a limit of its length.
     #[error("{0}: a constant expression is too long")]
     Constant(String),
-    /// Exceptions are not supported.
-    #[error("{0}: tags are not supported")]
-    Tags(String),
     /// Any other input that the encoder refuses.
     #[error("{0}: {1}")]
     Other(String, String),

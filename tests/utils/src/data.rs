@@ -65,6 +65,8 @@ struct Case {
     text: String,
     /// Memory after instantiation.
     image: Vec<u8>,
+    /// The other memories after instantiation, in order.
+    others: Vec<Vec<u8>>,
     /// The address of the byte that the entry increments.
     counter: Option<u32>,
     stack: Stack,
@@ -155,12 +157,13 @@ impl Case {
         };
         let counter = Some(random.pick(&places)).filter(safe);
         let mut text = head(custom, size, stack, &segments);
+        let others = others(random, &mut text);
         if below(random, 2) == 0 {
             let target = random.pick(&places).min(size - 3);
             start(&mut text, &mut image, target);
         }
         functions(&mut text, size, stack, counter, if below(random, 2) == 0 { 600 } else { 3 });
-        Self { text, image, counter, stack }
+        Self { text, image, others, counter, stack }
     }
 
     /// Whether the stack can be the machine's.
@@ -176,6 +179,10 @@ impl Case {
         let reference = Reference::new(&wasm, FUEL)?.context("the reference engine traps")?;
         let memory = reference.memory("memory").context("no memory")?;
         compare(memory, &self.image, 0).context("the generator against the reference engine")?;
+        for (n, expected) in (1..).zip(&self.others) {
+            let memory = reference.memory(&format!("memory{n}")).context("no memory")?;
+            compare(memory, expected, 0).with_context(|| format!("the generator, memory {n}"))?;
+        }
         self.check_raw(&wasm, options).context("raw")?;
         self.check_service(&wasm, options).context("service")
     }
@@ -190,7 +197,12 @@ impl Case {
             ShadowStack::Auto | ShadowStack::Native => returned_from(self.stack),
         };
         let memory = program.memory(self.image.len() as u32)?;
-        compare(&memory[from as usize..], &self.image[from as usize..], from)
+        compare(&memory[from as usize..], &self.image[from as usize..], from)?;
+        for (n, expected) in (1..).zip(&self.others) {
+            let memory = program.exported_memory(&format!("memory{n}"), expected.len() as u32)?;
+            compare(&memory, expected, 0).with_context(|| format!("memory {n}"))?;
+        }
+        Ok(())
     }
 
     /// The results of two calls of the entry.
@@ -306,13 +318,38 @@ fn head(custom: bool, size: u32, stack: Stack, segments: &[(u32, Vec<u8>)]) -> S
         "(table 3 funcref) (elem (i32.const 1) $read) (type $read (func (param i32) (result i32)))\n",
     );
     for (at, bytes) in segments {
-        let bytes: String = bytes.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "\\{byte:02x}");
-            text
-        });
-        let _ = writeln!(text, "(data (i32.const {at}) \"{bytes}\")");
+        let _ = writeln!(text, "(data (i32.const {at}) \"{}\")", quoted(bytes));
     }
     text
+}
+
+/// Appends up to three further memories with some data, in a third of all cases; returns their contents.
+fn others(random: &mut Rng, text: &mut String) -> Vec<Vec<u8>> {
+    let count = if below(random, 3) == 0 { 1 + below(random, 3) } else { 0 };
+    let mut memories = Vec::new();
+    for n in 1..=count {
+        let size = random.pick(&[1, 40, 3000, 65_536, 65_537, 200_000]) + below(random, 50);
+        let (ty, zero) = random.pick(&[("", "i32"), ("", "i32"), ("i64", "i64")]);
+        let _ = writeln!(text, "(memory (export \"memory{n}\") {ty} {size} (pagesize 1))");
+        let mut image = vec![0; size as usize];
+        for _ in 0..below(random, 6) {
+            let len = random.pick(&LENGTHS).min(size);
+            let at = below(random, size - len + 1);
+            let bytes = contents(random, len);
+            image[at as usize..][..bytes.len()].copy_from_slice(&bytes);
+            let _ = writeln!(text, "(data (memory {n}) ({zero}.const {at}) \"{}\")", quoted(&bytes));
+        }
+        memories.push(image);
+    }
+    memories
+}
+
+/// Bytes as the contents of a string literal.
+fn quoted(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "\\{byte:02x}");
+        text
+    })
 }
 
 /// A start function that writes a passive segment to `target` if memory holds the declared bytes there.

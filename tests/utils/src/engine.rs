@@ -55,7 +55,11 @@ impl Executable for Instance {
     }
 
     fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
-        let memory = self.live()?.memory("memory").unwrap_or_default();
+        self.exported_memory("memory", len)
+    }
+
+    fn exported_memory(&mut self, name: &str, len: u32) -> Result<Vec<u8>> {
+        let memory = self.live()?.memory(name).unwrap_or_default();
         Ok(memory[..memory.len().min(len as usize)].to_vec())
     }
 

@@ -24,6 +24,14 @@ pub enum Trap {
     Conversion,
     /// A float operator that is compiled to a trap.
     Float,
+    /// An atomic access whose address is not a multiple of its width.
+    Unaligned,
+    /// An atomic wait on a memory that is not shared, or one that would never end.
+    Wait,
+    /// An exception that nothing catches.
+    Exception,
+    /// A null reference where another is required.
+    NullReference,
 }
 
 impl Trap {
@@ -38,6 +46,10 @@ impl Trap {
             Self::Signature => &["indirect call type mismatch", "uninitialized element", "undefined element"],
             Self::Conversion => &["invalid conversion to integer"],
             Self::Float => &[],
+            Self::Unaligned => &["unaligned atomic"],
+            Self::Wait => &["expected shared memory"],
+            Self::Exception => &["uncaught exception"],
+            Self::NullReference => &["null reference", "null function reference", "null exception reference"],
         };
         names.iter().any(|name| message.starts_with(name))
     }
@@ -136,6 +148,12 @@ pub trait Executable {
     /// # Errors
     /// If the machine fails.
     fn memory(&mut self, len: u32) -> Result<Vec<u8>>;
+
+    /// The first `len` bytes of an exported memory.
+    ///
+    /// # Errors
+    /// If the machine fails.
+    fn exported_memory(&mut self, name: &str, len: u32) -> Result<Vec<u8>>;
 
     /// Names of exported memories that can be read.
     fn memory_exports(&self) -> Vec<String>;

@@ -63,9 +63,10 @@ fn config(random: &mut Rng) -> Config {
         simd_enabled: false,
         relaxed_simd_enabled: false,
         compact_imports_enabled: false,
-        memory64_enabled: false,
-        max_memories: 1,
+        memory64_enabled: random.one_in(3),
+        max_memories: random.pick(&[1, 1, 2, 4]),
         max_memory32_bytes: 1 << 18,
+        max_memory64_bytes: 1 << 18,
         memory_max_size_required: true,
         max_tables: 2,
         max_table_elements: 100,
@@ -174,9 +175,9 @@ fn step(
 fn compare_state(program: &mut dyn Executable, reference: &Reference) -> Result<()> {
     for name in program.memory_exports() {
         let Some(expected) = reference.memory(&name) else { continue };
-        let actual = program.memory(expected.len() as u32)?;
+        let actual = program.exported_memory(&name, expected.len() as u32)?;
         if let Some(at) = actual.iter().zip(expected).position(|(a, b)| a != b) {
-            bail!("memory differs at {at:#x}: {:#x} instead of {:#x}", actual[at], expected[at]);
+            bail!("memory {name} differs at {at:#x}: {:#x} instead of {:#x}", actual[at], expected[at]);
         }
     }
     for (name, bytes, expected) in reference.globals() {

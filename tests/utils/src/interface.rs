@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::{ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
+use wasmparser::{CompositeInnerType, ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
 
 /// Types of a function.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,8 +22,8 @@ pub struct Interface {
     pub imported_modules: BTreeSet<String>,
     /// Exported functions by name, with their index.
     pub functions: BTreeMap<String, (u32, Function)>,
-    /// Names of exported memories.
-    pub memory_exports: Vec<String>,
+    /// Names of exported memories, with their index.
+    pub memory_exports: Vec<(String, u32)>,
     /// Names of exported globals and tables.
     pub data_exports: Vec<String>,
     /// Number of memories.
@@ -61,10 +61,16 @@ impl Reader {
     fn payload(&mut self, payload: Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    let ty = ty?;
-                    let (params, results) = (ty.params().to_vec(), ty.results().to_vec());
-                    self.types.push(Function { params, results });
+                for group in section {
+                    for ty in group?.types() {
+                        let function = match &ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => {
+                                Function { params: ty.params().to_vec(), results: ty.results().to_vec() }
+                            }
+                            _ => Function::default(),
+                        };
+                        self.types.push(function);
+                    }
                 }
             }
             Payload::ImportSection(section) => {
@@ -118,7 +124,7 @@ impl Reader {
     }
 
     fn memory(&mut self, memory: &wasmparser::MemoryType) {
-        let bytes = |pages: u64| pages << memory.page_size_log2.unwrap_or(16);
+        let bytes = |pages: u64| pages.saturating_mul(1 << memory.page_size_log2.unwrap_or(16));
         if self.interface.memories == 0 {
             self.interface.memory_bytes = [Some(bytes(memory.initial)), memory.maximum.map(bytes)];
         }
@@ -133,7 +139,7 @@ impl Reader {
                 let function = ty.cloned().unwrap_or_default();
                 self.interface.functions.insert(name, (export.index, function));
             }
-            ExternalKind::Memory => self.interface.memory_exports.push(name),
+            ExternalKind::Memory => self.interface.memory_exports.push((name, export.index)),
             ExternalKind::Global | ExternalKind::Table => {
                 if let (ExternalKind::Global, Some(&Some(value))) = (export.kind, self.globals.get(index)) {
                     self.interface.constant_globals.insert(name.clone(), value);

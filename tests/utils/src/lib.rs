@@ -7,11 +7,13 @@
 pub mod adapters;
 pub mod data;
 pub mod engine;
+pub mod exceptions;
 pub mod executor;
 pub mod fuzz;
 pub mod helpers;
 pub mod interface;
 pub mod kernels;
+pub mod nests;
 pub mod oracle;
 pub mod polkavm;
 pub mod program;

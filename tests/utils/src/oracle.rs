@@ -73,6 +73,7 @@ impl Reference {
     ) -> Result<Option<Self>> {
         let mut config = Config::default();
         config.consume_fuel(true).wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
+        config.wasm_multi_memory(true).wasm_memory64(true);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, bytes).context("the reference engine refuses the module")?;
         let limits = memory_bytes

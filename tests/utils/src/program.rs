@@ -156,6 +156,20 @@ impl Executor for Pvm {
     }
 }
 
+impl Program {
+    /// The contents of `len` bytes of memory. Bytes outside of the program's memory are zero: they were never written.
+    fn bytes(&mut self, from: u32, len: u32) -> Result<Vec<u8>> {
+        const CHUNK: u32 = 4096;
+        let mut bytes = Vec::with_capacity(len as usize);
+        for at in (0..len).step_by(CHUNK as usize) {
+            let size = CHUNK.min(len - at);
+            let chunk = self.machine.read(from.wrapping_add(at), size);
+            bytes.extend(chunk.unwrap_or_else(|| vec![0; size as usize]));
+        }
+        Ok(bytes)
+    }
+}
+
 /// Classifies an error by its fault.
 pub(crate) fn refusal(error: Error) -> Refusal {
     match error {
@@ -182,24 +196,16 @@ impl Executable for Program {
     }
 
     fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
-        const CHUNK: u32 = 4096;
-        let base = self.report.linear_base;
-        let mut bytes = Vec::with_capacity(len as usize);
-        for at in (0..len).step_by(CHUNK as usize) {
-            let size = CHUNK.min(len - at);
-            let chunk = self.machine.read(base.wrapping_add(at), size);
-            // Bytes outside of the program's memory are zero: they were never written.
-            bytes.extend(chunk.unwrap_or_else(|| vec![0; size as usize]));
-        }
-        Ok(bytes)
+        self.bytes(self.report.linear_base, len)
+    }
+
+    fn exported_memory(&mut self, name: &str, len: u32) -> Result<Vec<u8>> {
+        self.bytes(self.report.exported_data(name).context("no such memory")?, len)
     }
 
     fn memory_exports(&self) -> Vec<String> {
-        let exports = self.report.data_exports.iter();
-        exports
-            .filter(|(_, index)| self.report.data[*index].1 == self.report.linear_base)
-            .map(|(name, _)| name.clone())
-            .collect()
+        let exports = self.interface.memory_exports.iter().map(|(name, _)| name);
+        exports.filter(|name| self.report.exported_data(name).is_some()).cloned().collect()
     }
 
     fn global_word(&mut self, name: &str, bytes: u32) -> Result<Option<u64>> {

@@ -21,8 +21,10 @@ use crate::program::refusal;
 const IMPORT_PREFIX: &str = "import_";
 /// Time limit of a call that is expected not to terminate, in hundredths of a second.
 const ENDLESS_TICKS: u32 = 50;
-/// Maximum growth of a memory, in bytes.
+/// Maximum growth of the first memory, in bytes.
 const MOST_GROWTH: u64 = 0x20_0000;
+/// Maximum growth of each other memory, in bytes.
+const MOST_FURTHER_GROWTH: u32 = 5 << 16;
 /// Bytes reserved for several results.
 const STRUCTURE_BYTES: u32 = 1024;
 
@@ -82,6 +84,7 @@ impl Setup {
             memory: self.memory,
             bounds: Some(ThumbBounds::Check),
             memory_bytes: reserve(interface),
+            memory_reserve: if interface.grows { MOST_FURTHER_GROWTH } else { 0 },
             import_prefix: IMPORT_PREFIX.to_owned(),
             renames: renames(interface),
             ..ThumbOptions::new(self.cpu)
@@ -100,8 +103,9 @@ impl Setup {
 /// Memory to reserve for a module that may grow: up to its maximum, within limits.
 fn reserve(interface: &Interface) -> Option<u32> {
     let [min, max] = interface.memory_bytes;
-    let most = min? + MOST_GROWTH;
-    interface.grows.then(|| max.map_or(most, |max| max.min(most)) as u32)
+    let most = min?.saturating_add(MOST_GROWTH);
+    let bytes = max.map_or(most, |max| max.min(most));
+    u32::try_from(bytes).ok().filter(|_| interface.grows)
 }
 
 /// The core of the board for a core of the compiler.
@@ -121,8 +125,8 @@ pub const fn board_core(cpu: Cpu) -> Core {
 /// because a rename would apply to both.
 fn renames(interface: &Interface) -> BTreeMap<String, String> {
     let functions = interface.functions.keys();
-    let exports: BTreeSet<&String> =
-        functions.chain(&interface.memory_exports).chain(&interface.data_exports).collect();
+    let memories = interface.memory_exports.iter().map(|(name, _)| name);
+    let exports: BTreeSet<&String> = functions.chain(memories).chain(&interface.data_exports).collect();
     let imports: BTreeSet<&String> = interface.imports.iter().map(|(_, field, _)| field).collect();
     let renamed = |names: &BTreeSet<&String>, others: &BTreeSet<&String>, prefix: &str| -> Vec<_> {
         let only = names.difference(others).enumerate();
@@ -300,6 +304,10 @@ pub(crate) fn trap(number: u8) -> Result<Trap> {
         5 => Trap::Signature,
         6 => Trap::Conversion,
         7 => Trap::Float,
+        9 => Trap::Unaligned,
+        10 | 11 => Trap::Wait,
+        12 => Trap::Exception,
+        13 => Trap::NullReference,
         other => bail!("trap {other}, which no module makes"),
     })
 }
@@ -366,7 +374,8 @@ impl Executable for Loaded {
 
     fn is_limited(&self) -> bool {
         let max = self.interface.memory_bytes[1].unwrap_or(u64::MAX);
-        reserve(&self.interface).is_some_and(|reserved| u64::from(reserved) < max)
+        let has_others = self.interface.memories > 1 && self.interface.grows;
+        has_others || reserve(&self.interface).is_some_and(|reserved| u64::from(reserved) < max)
     }
 
     fn memory(&mut self, len: u32) -> Result<Vec<u8>> {
@@ -374,9 +383,16 @@ impl Executable for Loaded {
         self.board.borrow_mut().read(address, len)
     }
 
+    fn exported_memory(&mut self, name: &str, len: u32) -> Result<Vec<u8>> {
+        let exports = &self.interface.memory_exports;
+        let (_, index) = exports.iter().find(|(export, _)| export == name).context("no such memory")?;
+        let address = if *index == 0 { self.linear_memory() } else { self.address(name) };
+        self.board.borrow_mut().read(address.context("the memory has no symbol")?, len)
+    }
+
     fn memory_exports(&self) -> Vec<String> {
         match self.linear_memory() {
-            Some(_) => self.interface.memory_exports.clone(),
+            Some(_) => self.interface.memory_exports.iter().map(|(name, _)| name.clone()).collect(),
             None => Vec::new(),
         }
     }

@@ -392,7 +392,7 @@ struct Sides<'a> {
 impl Sides<'_> {
     fn write_region(&mut self, contents: &[u8]) -> Result<()> {
         let Some(region) = self.layout.region else { return Ok(()) };
-        let name = self.module.interface.memory_exports.first().context("memory is exported")?;
+        let (name, _) = self.module.interface.memory_exports.first().context("memory is exported")?;
         let memory = self.reference.memory_mut(name).context("an exported memory")?;
         memory[region as usize..][..contents.len()].copy_from_slice(contents);
         self.board.write(self.layout.base + region, contents)
@@ -400,7 +400,7 @@ impl Sides<'_> {
 
     fn compare_regions(&mut self) -> Result<()> {
         let Some(region) = self.layout.region else { return Ok(()) };
-        let memory = self.reference.memory(&self.module.interface.memory_exports[0]).context("a memory")?;
+        let memory = self.reference.memory(&self.module.interface.memory_exports[0].0).context("a memory")?;
         let expected = &memory[region as usize..][..REGION as usize];
         let ours = self.board.read(self.layout.base + region, REGION)?;
         for (n, (ours, expected)) in ours.chunks_exact(4).zip(expected.chunks_exact(4)).enumerate() {

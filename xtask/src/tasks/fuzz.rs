@@ -18,10 +18,12 @@ const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 6] = [
+pub const TOPICS: [Topic; 8] = [
     ("adapters", testkit::adapters::check),
     ("data", testkit::data::check),
     ("helpers", testkit::helpers::check),
+    ("nests", |seed| testkit::nests::check_pvm(seed).map(drop)),
+    ("nests-thumb", |seed| testkit::nests::check_board(seed).map(drop)),
     ("stack", testkit::stacks::check),
     ("tails", testkit::tails::check_pvm),
     ("tails-thumb", testkit::tails::check_board),

@@ -10,7 +10,7 @@ use super::repr::{Repr, container};
 use crate::llvm::{self, Opcode};
 
 /// All trap codes, in declaration order: the operand of a trap call is a position here.
-const TRAP_CODES: [TrapCode; 9] = [
+const TRAP_CODES: [TrapCode; 14] = [
     TrapCode::Unreachable,
     TrapCode::MemoryOutOfBounds,
     TrapCode::TableOutOfBounds,
@@ -20,7 +20,14 @@ const TRAP_CODES: [TrapCode; 9] = [
     TrapCode::BadConversion,
     TrapCode::Float,
     TrapCode::Import,
+    TrapCode::UnalignedAtomic,
+    TrapCode::EndlessWait,
+    TrapCode::UnsharedWait,
+    TrapCode::Exception,
+    TrapCode::NullReference,
 ];
+/// The number of codes that occur in modules without exceptions and typed references.
+const CORE_TRAP_CODES: usize = 9;
 
 impl<'m> Reader<'_, '_, 'm> {
     /// Reads `br`, `switch`, `ret` and `unreachable`.
@@ -177,8 +184,10 @@ impl<'m> Reader<'_, '_, 'm> {
             return Ok(());
         }
         let value = self.one(code)?;
-        let mut edges =
-            TRAP_CODES.map(|code| BlockCall { block: self.trap_block(code), args: Vec::new() }).into_iter();
+        let codes = if self.part.cx.all_traps { &TRAP_CODES[..] } else { &TRAP_CODES[..CORE_TRAP_CODES] };
+        let edges: Vec<BlockCall> =
+            codes.iter().map(|&code| BlockCall { block: self.trap_block(code), args: Vec::new() }).collect();
+        let mut edges = edges.into_iter();
         let default = edges.next().expect("there are trap codes");
         self.terminate(InstData::Switch { ty: Type::I32, value, cases: (1..).zip(edges).collect(), default });
         Ok(())

@@ -54,6 +54,8 @@ pub struct ReadContext<'a> {
     pub program: &'a ssa::Module,
     /// Machine address of the argument bytes of entries, if it is known.
     pub arguments: Option<u32>,
+    /// Whether traps of exceptions and of typed references occur.
+    pub all_traps: bool,
 }
 
 /// The result of reading a part. Ids at or above the program's lengths refer to the lists here.

@@ -13,49 +13,73 @@ use inkwell::values::{BasicValueEnum, IntValue, PhiValue};
 use ssa::TrapCode;
 use wasm_program::error::Error;
 use wasm_program::module_info::{ValueType, value_type};
-use wasmparser::{BlockType, BrTable, Operator};
+use wasmparser::{BlockType, BrTable, Catch, Operator};
 
 use super::Translator;
 use super::operands::Operands;
 
 /// The operator that opened a frame.
-enum Kind<'ctx> {
+pub enum Kind<'ctx> {
     /// The function itself, or `block`.
     Block,
     /// `loop`.
     Loop,
     /// `if` before its `else`: the block for the condition 0, and the parameters there.
     If { otherwise: BasicBlock<'ctx>, params: Operands<BasicValueEnum<'ctx>> },
+    /// `try_table`: its handlers.
+    TryTable(Vec<Catch>),
+    /// `try` before its first handler.
+    Try,
+    /// A handler of a `try`: the exception that it caught, and the block for those that it doesn't catch. Without the
+    /// latter there are none.
+    Handler { exception: Vec<BasicValueEnum<'ctx>>, next: Option<BasicBlock<'ctx>> },
 }
 
-/// The target of branches to a frame.
-struct Label<'ctx> {
-    block: BasicBlock<'ctx>,
+/// The target of branches.
+pub struct Label<'ctx> {
+    /// Its block.
+    pub block: BasicBlock<'ctx>,
     /// One per part of the values that a branch passes.
-    phis: Vec<PhiValue<'ctx>>,
+    pub phis: Vec<PhiValue<'ctx>>,
 }
 
 /// An open control frame.
 pub struct Frame<'ctx> {
-    kind: Kind<'ctx>,
+    pub kind: Kind<'ctx>,
     /// Number of values that a branch passes: parameters of a loop, results of every other frame.
     label_arity: usize,
     results: Vec<ValueType>,
     /// Height of the operand stack below the frame's parameters.
-    height: usize,
+    pub height: usize,
     label: Option<Label<'ctx>>,
+    /// The block for exceptions that are thrown in the frame, if it may have handlers and there are any.
+    pub landing: Option<Label<'ctx>>,
 }
 
 /// Translates an operator of this family; returns false if it belongs to another. Tracks nesting in unreachable code.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> Result<bool, Error> {
     match *op {
-        Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if !t.reachable => {
+        Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::If { .. }
+        | Operator::Try { .. }
+        | Operator::TryTable { .. }
+            if !t.reachable =>
+        {
             t.skipped_frames += 1;
         }
         Operator::Block { blockty } => t.open(blockty, |_, _| Kind::Block)?,
         Operator::Loop { blockty } => t.open_loop(blockty)?,
         Operator::If { blockty } => t.open_if(blockty)?,
         Operator::Else if t.skipped_frames == 0 => t.else_branch()?,
+        Operator::Try { blockty } => t.open(blockty, |_, _| Kind::Try)?,
+        Operator::TryTable { ref try_table } => {
+            t.open(try_table.ty, |_, _| Kind::TryTable(try_table.catches.clone()))?;
+        }
+        Operator::Catch { tag_index } if t.skipped_frames == 0 => t.open_handler(Some(tag_index))?,
+        Operator::CatchAll if t.skipped_frames == 0 => t.open_handler(None)?,
+        Operator::Delegate { .. } if t.skipped_frames > 0 => t.skipped_frames -= 1,
+        Operator::Delegate { relative_depth } => t.delegate(relative_depth)?,
         Operator::End if t.skipped_frames > 0 => t.skipped_frames -= 1,
         Operator::End => t.close()?,
         _ if !t.reachable => return Ok(false),
@@ -74,7 +98,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn open_function(&mut self) {
         let results = self.program().info.type_of(self.index).results.clone();
         let label_arity = results.len();
-        self.frames.push(Frame { kind: Kind::Block, label_arity, results, height: 0, label: None });
+        let kind = Kind::Block;
+        self.frames.push(Frame { kind, label_arity, results, height: 0, label: None, landing: None });
     }
 
     /// Ends the function: the last `end` left the results on the stack.
@@ -83,18 +108,18 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let results = std::mem::take(&mut self.stack);
             self.emit_return(results.parts());
         }
+        self.finish_exit();
         self.locals.finish();
     }
 
-    /// Appends a `ret` of the parts of all results.
+    /// Appends a `ret` of the parts of all results, and of no exception.
     pub(super) fn emit_return(&mut self, results: &[BasicValueEnum<'ctx>]) {
-        let builder = &self.ir().builder;
-        let built = match results {
-            [] => builder.build_return(None),
-            [value] => builder.build_return(Some(value)),
-            _ => builder.build_aggregate_return(results),
-        };
-        built.expect("the builder is positioned");
+        if self.program().exceptions.throwing[self.index as usize] {
+            let exit = self.exit(results, &self.env.no_exception());
+            self.ir().jump(exit);
+        } else {
+            self.env.emit_return(results);
+        }
     }
 
     fn block_type(&self, ty: BlockType) -> (usize, Vec<ValueType>) {
@@ -118,7 +143,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let kind = kind(self, params);
         let height = self.stack.len() - params;
         let label_arity = results.len();
-        self.frames.push(Frame { kind, label_arity, results, height, label: None });
+        self.frames.push(Frame { kind, label_arity, results, height, label: None, landing: None });
         Ok(())
     }
 
@@ -168,10 +193,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// `end` of the innermost frame.
-    fn close(&mut self) -> Result<(), Error> {
+    pub(super) fn close(&mut self) -> Result<(), Error> {
         if matches!(self.frames.last(), Some(Frame { kind: Kind::If { .. }, .. })) {
             self.else_branch()?;
         }
+        self.close_handlers()?;
         let frame = self.frames.last().expect("validated: `end` closes a frame");
         if matches!(frame.kind, Kind::Loop) || frame.label.is_none() {
             // No branch leads to this end: the results stay on the stack.
@@ -211,7 +237,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Passes the top of the stack to the phis at `depth`, as incoming from the current block. The stack is unchanged.
-    fn pass_values(&mut self, depth: u32) -> Result<BasicBlock<'ctx>, Error> {
+    pub(super) fn pass_values(&mut self, depth: u32) -> Result<BasicBlock<'ctx>, Error> {
         let (block, arity) = self.label(depth);
         self.spend(arity)?;
         let from = self.ir().block();
@@ -223,7 +249,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         Ok(block)
     }
 
-    fn pass_to(&mut self, depth: u32) -> Result<(), Error> {
+    pub(super) fn pass_to(&mut self, depth: u32) -> Result<(), Error> {
         let block = self.pass_values(depth)?;
         self.ir().jump(block);
         Ok(())

@@ -18,7 +18,6 @@ use wasm_program::module_info::{FuncType, ValueType};
 use wasm_program::names;
 use wasm_program::options::OptLevel;
 use wasm_program::program::Program;
-use wasm_program::types::lower_type;
 
 use super::debug::{Debug, Scope};
 use super::ir::Ir;
@@ -87,8 +86,8 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
     }
 
     /// The parts of a wasm value.
-    pub fn parts(&self, ty: ValueType) -> &'static [Type] {
-        lower_type(ty, self.program.options.floats)
+    pub fn parts(&self, ty: ValueType) -> &'p [Type] {
+        self.program.lowering().parts(ty)
     }
 
     /// The LLVM type of a part of a wasm value.
@@ -114,11 +113,21 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         types.iter().flat_map(|&ty| self.parts(ty)).map(|&ty| self.part_type(ty)).collect()
     }
 
-    /// The LLVM type of a wasm function: several parts of results become a struct.
-    pub fn function_type(&self, ty: &FuncType) -> FunctionType<'ctx> {
+    /// The LLVM types of the parts of an exception.
+    pub fn exception_types(&self) -> Vec<BasicTypeEnum<'ctx>> {
+        self.program.exceptions.parts.iter().map(|&ty| self.part_type(ty)).collect()
+    }
+
+    /// The LLVM type of a wasm function: several parts of results become a struct. A function that throws returns an
+    /// exception after its results.
+    pub fn function_type(&self, ty: &FuncType, throws: bool) -> FunctionType<'ctx> {
         let params: Vec<BasicMetadataTypeEnum<'ctx>> =
             self.part_types(&ty.params).into_iter().map(Into::into).collect();
-        match self.aggregate(&self.part_types(&ty.results)) {
+        let mut results = self.part_types(&ty.results);
+        if throws {
+            results.extend(self.exception_types());
+        }
+        match self.aggregate(&results) {
             None => self.ir.context.void_type().fn_type(&params, false),
             Some(results) => results.fn_type(&params, false),
         }
@@ -138,11 +147,18 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         if let Some(&function) = self.functions.get(&index) {
             return function;
         }
-        let ty = self.function_type(self.program.info.type_of(index));
-        let function = self.module.add_function(&names::function_symbol(index), ty, Some(Linkage::External));
+        let throws = self.program.exceptions.throwing[index as usize];
+        let function = self.declare(&names::function_symbol(index), index, throws);
+        self.functions.insert(index, function);
+        function
+    }
+
+    /// A new function of the type of a wasm function.
+    pub fn declare(&self, symbol: &str, index: u32, throws: bool) -> FunctionValue<'ctx> {
+        let ty = self.function_type(self.program.info.type_of(index), throws);
+        let function = self.module.add_function(symbol, ty, Some(Linkage::External));
         function.set_call_conventions(TAIL_CC);
         self.add_common_attributes(function);
-        self.functions.insert(index, function);
         function
     }
 

@@ -52,10 +52,18 @@ pub struct Ir<'ctx> {
     alias_kind: u32,
     memory_tag: MetadataValue<'ctx>,
     variable_tag: MetadataValue<'ctx>,
+    weights_kind: u32,
+    rare_branch: MetadataValue<'ctx>,
 }
 
 fn built<T>(result: Result<T, BuilderError>) -> T {
     result.expect("the builder is positioned and operand types match")
+}
+
+/// Metadata for a branch whose first target is rare.
+fn rare_branch(context: &Context) -> MetadataValue<'_> {
+    let weight = |weight| context.i32_type().const_int(weight, false).into();
+    context.metadata_node(&[context.metadata_string("branch_weights").into(), weight(1), weight(2000)])
 }
 
 /// Metadata for accesses to one space.
@@ -83,6 +91,8 @@ impl<'ctx> Ir<'ctx> {
             alias_kind: context.get_kind_id("tbaa"),
             memory_tag: alias_tag(context, "memory"),
             variable_tag: alias_tag(context, "variable"),
+            weights_kind: context.get_kind_id("prof"),
+            rare_branch: rare_branch(context),
         }
     }
 
@@ -284,6 +294,12 @@ impl<'ctx> Ir<'ctx> {
     /// Appends a branch to one of two blocks.
     pub fn branch(&self, condition: IntValue<'ctx>, yes: BasicBlock<'ctx>, no: BasicBlock<'ctx>) {
         built(self.builder.build_conditional_branch(condition, yes, no));
+    }
+
+    /// Appends a branch to one of two blocks, the first of which is rarely the one.
+    pub fn branch_rarely(&self, condition: IntValue<'ctx>, yes: BasicBlock<'ctx>, no: BasicBlock<'ctx>) {
+        let branch = built(self.builder.build_conditional_branch(condition, yes, no));
+        branch.set_metadata(self.rare_branch, self.weights_kind).expect("the metadata is a node");
     }
 
     /// Calls a function; the result is `None` for `void`.

@@ -19,6 +19,7 @@ use wasm_program::module_info::{ValueType, value_type};
 use wasm_program::names;
 use wasm_program::options::ConstValue;
 use wasm_program::program::GlobalPlan;
+use wasm_program::types::layout;
 use wasmparser::{FunctionBody, Operator};
 
 use super::Translator;
@@ -180,6 +181,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             return self.push(value);
         }
         if let GlobalPlan::Constant(value) = self.program().globals[index as usize] {
+            if self.program().info.globals[index as usize].ty == ValueType::ExnRef {
+                return self.push_null_exception();
+            }
             let value = self.constant(value);
             return self.push(value);
         }
@@ -212,16 +216,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// The parts of a variable: one after the other in memory, each with its type.
     fn global_variable(&mut self, index: u32) -> Vec<(PointerValue<'ctx>, BasicTypeEnum<'ctx>)> {
-        let types = self.env.part_types(&[self.program().info.globals[index as usize].ty]);
+        let ty = self.program().info.globals[index as usize].ty;
+        let types = self.env.part_types(&[ty]);
+        let (offsets, _, align) = layout(self.env.parts(ty));
         let whole = self.env.aggregate(&types).expect("a value has a part");
-        let start = self.env.variable(names::global_symbol(index), whole, align_of(types[0]));
-        let mut offset = 0;
-        let part = |ty| {
-            let pointer = self.ir().offset_bytes(start, self.ir().c32(offset));
-            offset += align_of(ty);
-            (pointer, ty)
-        };
-        types.into_iter().map(part).collect()
+        let start = self.env.variable(names::global_symbol(index), whole, align);
+        let part = |(offset, ty)| (self.ir().offset_bytes(start, self.ir().c32(offset)), ty);
+        offsets.into_iter().zip(types).map(part).collect()
     }
 
     fn is_fused_stack_pointer(&self, global: u32) -> bool {

@@ -19,6 +19,10 @@
 //! Where wasm addresses are machine addresses, a constant address outside of static data is that of a device:
 //! such accesses are volatile, so that each is made exactly once, with its width, and in order.
 //!
+//! Memories other than the first and addresses of 64 bits are always compared, whatever the options say
+//! ([`wasm_program::memories`]). Once it is known to be in bounds, an address of 64 bits is truncated, and so is a
+//! length.
+//!
 //! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. Then the access begins
 //! within memory; it may end up to seven bytes after it. Ranges of bulk operations are compared.
 
@@ -26,11 +30,11 @@ use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
 use inkwell::values::{BasicValue, BasicValueEnum, FunctionValue, IntValue, PointerValue};
 use ssa::TrapCode;
-use wasm_program::module_info::MAIN_MEMORY;
+use wasm_program::module_info::{MAIN_MEMORY, memory_of};
 use wasm_program::names;
 use wasm_program::options::Bounds;
 use wasm_program::program::SizePlan;
-use wasmparser::{MemArg, MemArgTarget, Operator};
+use wasmparser::{MemArg, Operator};
 
 use super::Translator;
 use super::ir::Space;
@@ -44,7 +48,7 @@ enum Extend {
 
 /// The kind of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub(super) enum Access {
     Load,
     Store,
 }
@@ -55,10 +59,10 @@ const MAX_ARGUMENT_OFFSET: u64 = 0xf000_0000;
 
 /// The destination of an access.
 #[derive(Clone, Copy)]
-struct Destination<'ctx> {
-    pointer: PointerValue<'ctx>,
-    /// Whether it is a fixed address of the machine outside of static data.
-    is_device: bool,
+pub(super) struct Destination<'ctx> {
+    pub(super) pointer: PointerValue<'ctx>,
+    /// Whether every access is made exactly once: at a fixed address of the machine outside of static data.
+    pub(super) is_device: bool,
 }
 
 /// Translates an operator of this family; returns false if it belongs to another.
@@ -125,7 +129,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.store_to(to, value.into());
     }
 
-    fn load_from(&mut self, to: Destination<'ctx>, ty: BasicTypeEnum<'ctx>) -> BasicValueEnum<'ctx> {
+    pub(super) fn load_from(
+        &mut self,
+        to: Destination<'ctx>,
+        ty: BasicTypeEnum<'ctx>,
+    ) -> BasicValueEnum<'ctx> {
         let value = self.ir().load(Space::Memory, ty, to.pointer, 1);
         if to.is_device {
             let inst = value.as_instruction_value().expect("a load is an instruction");
@@ -134,27 +142,38 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         value
     }
 
-    fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
+    pub(super) fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
         let inst = self.ir().store(Space::Memory, to.pointer, value, 1);
         if to.is_device {
             inst.set_volatile(true).expect("stores can be volatile");
         }
     }
 
-    /// Pops an address, checks it if the options ask for it, and returns the destination of `bytes` bytes.
-    fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Destination<'ctx> {
+    /// Pops an address, checks it if its memory asks for it, and returns the destination of `bytes` bytes.
+    pub(super) fn access(&mut self, memarg: MemArg, bytes: u32, access: Access) -> Destination<'ctx> {
         let address = self.pop_int();
-        match self.program().options.bounds {
-            Bounds::Guard => {}
-            Bounds::Strict => self.check_access(address, memarg, bytes, access),
-            Bounds::Mask => {
-                let pointer = self.masked_pointer(memory_of(memarg), address, memarg.offset as u32);
-                return Destination { pointer, is_device: false };
-            }
+        self.destination(address, memarg, bytes, access)
+    }
+
+    /// The destination of `bytes` bytes at an address, which is checked if its memory asks for it.
+    pub(super) fn destination(
+        &mut self,
+        address: IntValue<'ctx>,
+        memarg: MemArg,
+        bytes: u32,
+        access: Access,
+    ) -> Destination<'ctx> {
+        let bounds = self.program().memories[memory_of(memarg) as usize].bounds;
+        if bounds == Bounds::Strict {
+            self.check_access(address, memarg, bytes, access);
+        }
+        let mut address = self.narrow(address);
+        if bounds == Bounds::Mask {
+            let pointer = self.masked_pointer(memory_of(memarg), address, memarg.offset as u32);
+            return Destination { pointer, is_device: false };
         }
         let is_native = self.program().options.static_data;
         let mut offset = memarg.offset as u32;
-        let mut address = address;
         if let Some(constant) = address.get_zero_extended_constant() {
             address = self.word((constant as u32).wrapping_add(offset));
             offset = 0;
@@ -178,18 +197,28 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.memory_pointer(memory, masked)
     }
 
-    /// The pointer to wasm address `address`.
+    /// The pointer to wasm address `address`, whose upper half is ignored if it has one.
     pub(super) fn memory_pointer(&mut self, memory: u32, address: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let base = self.memory_base(memory);
+        let (base, address) = (self.memory_base(memory), self.narrow(address));
         self.ir().offset_bytes(base, address)
+    }
+
+    /// An address, a length or an index as an `i32`, without its upper half if it is an `i64`.
+    pub(super) fn narrow(&self, value: IntValue<'ctx>) -> IntValue<'ctx> {
+        if value.get_type().get_bit_width() == 32 { value } else { self.ir().trunc(value, self.ir().i32) }
+    }
+
+    /// An `i32` as an `i64`, zero-extended. An `i64` stays.
+    pub(super) fn widen(&self, value: IntValue<'ctx>) -> IntValue<'ctx> {
+        if value.get_type().get_bit_width() == 64 { value } else { self.ir().zext(value, self.ir().i64) }
     }
 
     /// Traps unless `bytes` bytes at `address + offset` are within memory, or are loaded from the arguments.
     fn check_access(&mut self, address: IntValue<'ctx>, memarg: MemArg, bytes: u32, access: Access) {
-        let offset = memarg.offset;
-        let outside = self.is_outside(memory_of(memarg), address, offset + u64::from(bytes));
-        let reads_arguments = self.reads_arguments(memory_of(memarg));
-        if access == Access::Store || !reads_arguments || offset >= MAX_ARGUMENT_OFFSET {
+        let (offset, memory) = (memarg.offset, memory_of(memarg));
+        let span = offset.saturating_add(bytes.into());
+        let outside = self.is_outside(memory, address, span);
+        if access == Access::Store || !self.reads_arguments(memory) || offset >= MAX_ARGUMENT_OFFSET {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
         }
         let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
@@ -216,8 +245,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let trap = self.trap_block(TrapCode::MemoryOutOfBounds);
         self.ir().branch(outside, look, next);
         self.ir().at_end(look);
-        let operands: Vec<BasicValueEnum<'ctx>> = operands.iter().map(|&value| value.into()).collect();
-        let inside = self.ir().call(check, &operands).expect("it returns whether").into_int_value();
+        let narrow: Vec<BasicValueEnum<'ctx>> =
+            operands.iter().map(|&value| self.narrow(value).into()).collect();
+        let mut inside = self.ir().call(check, &narrow).expect("it returns whether").into_int_value();
+        for &wide in operands.iter().filter(|value| value.get_type() == self.ir().i64) {
+            let fits = self.ir().icmp(IntPredicate::ULE, wide, self.ir().c64(u32::MAX.into()));
+            inside = self.ir().and(inside, fits);
+        }
         self.ir().branch(inside, next, trap);
         self.ir().at_end(next);
     }
@@ -226,6 +260,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn is_outside(&mut self, memory: u32, address: IntValue<'ctx>, span: u64) -> IntValue<'ctx> {
         let plan = self.program().memories[memory as usize];
         let bytes = self.memory_bytes(memory);
+        if plan.is_64 {
+            return self.is_outside_wide(address, span, bytes, plan.min_bytes);
+        }
         if span <= u64::from(plan.min_bytes) {
             let last = self.ir().sub(bytes, self.ir().c32(span as u32));
             self.ir().icmp(IntPredicate::UGT, address, last)
@@ -233,6 +270,27 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let end = self.ir().add(self.ir().zext(address, self.ir().i64), self.ir().c64(span));
             self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(bytes, self.ir().i64))
         }
+    }
+
+    /// Whether `address + span` of 64 bits, without wrapping, is beyond `bytes`, which is at least `min_bytes`.
+    fn is_outside_wide(
+        &mut self,
+        address: IntValue<'ctx>,
+        span: u64,
+        bytes: IntValue<'ctx>,
+        min_bytes: u32,
+    ) -> IntValue<'ctx> {
+        if span > u64::from(u32::MAX) {
+            return self.ir().i1.const_all_ones();
+        }
+        let bytes = self.widen(bytes);
+        let last = self.ir().sub(bytes, self.ir().c64(span));
+        let outside = self.ir().icmp(IntPredicate::UGT, address, last);
+        if span <= u64::from(min_bytes) {
+            return outside;
+        }
+        let none = self.ir().icmp(IntPredicate::ULT, bytes, self.ir().c64(span));
+        self.ir().or(none, outside)
     }
 
     /// Current size of memory in bytes, an `i32`.
@@ -249,27 +307,52 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn memory_size(&mut self, memory: u32) {
         let plan = self.program().memories[memory as usize];
         let bytes = self.memory_bytes(memory);
-        self.push(self.ir().lshr(bytes, self.ir().c32(plan.page_log2)));
+        let pages = self.ir().lshr(bytes, self.ir().c32(plan.page_log2));
+        self.push(if plan.is_64 { self.widen(pages) } else { pages });
     }
 
     /// `memory.grow` of a memory that can't grow: its size for 0 pages, -1 otherwise.
     fn memory_grow(&mut self, memory: u32) {
         let plan = self.program().memories[memory as usize];
         let pages = self.pop_int();
-        let i32 = self.ir().i32;
+        let ty = pages.get_type();
         if !plan.grows {
             let none = self.ir().is_zero(pages);
-            let size = self.ir().c32(plan.min_bytes >> plan.page_log2);
-            let result = self.ir().select(none, size.into(), i32.const_all_ones().into());
+            let size = ty.const_int((plan.min_bytes >> plan.page_log2).into(), false);
+            let result = self.ir().select(none, size.into(), ty.const_all_ones().into());
             return self.push(result);
         }
-        let ty = i32.fn_type(&[i32.into()], false);
-        let function = self.env.helper(&names::memory_grow_symbol(memory), ty);
+        let i32 = self.ir().i32;
+        let pages = self.clamp(pages);
+        let function = self.env.helper(&names::memory_grow_symbol(memory), i32.fn_type(&[i32.into()], false));
         let result = self.ir().call(function, &[pages.into()]).expect("it returns the old size");
+        let result = self.old_size(result.into_int_value(), plan.is_64);
         self.push(result);
     }
 
-    /// Traps unless `start + length <= size`, all `i32` and unsigned.
+    /// A number as an `i32`: the largest one if it has more than 32 bits. No memory or table has so many pages or
+    /// entries.
+    pub(super) fn clamp(&mut self, count: IntValue<'ctx>) -> IntValue<'ctx> {
+        if count.get_type() == self.ir().i32 {
+            return count;
+        }
+        let most = self.ir().c64(u32::MAX.into());
+        let fits = self.ir().icmp(IntPredicate::ULE, count, most);
+        let (low, most) = (self.narrow(count), self.ir().i32.const_all_ones());
+        self.ir().select(fits, low.into(), most.into()).into_int_value()
+    }
+
+    /// The result of growing, an `i32`, in the type of addresses: -1 stays -1.
+    pub(super) fn old_size(&mut self, old: IntValue<'ctx>, is_64: bool) -> BasicValueEnum<'ctx> {
+        if !is_64 {
+            return old.into();
+        }
+        let (wide, failure) = (self.widen(old), self.ir().i64.const_all_ones());
+        let failed = self.ir().icmp(IntPredicate::EQ, old, self.ir().i32.const_all_ones());
+        self.ir().select(failed, failure.into(), wide.into())
+    }
+
+    /// Traps unless `start + length <= size`, all unsigned. `size` is an `i32`.
     pub(super) fn check_range(
         &mut self,
         start: IntValue<'ctx>,
@@ -287,14 +370,21 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         length: IntValue<'ctx>,
         size: IntValue<'ctx>,
     ) -> IntValue<'ctx> {
-        let i64 = self.ir().i64;
-        let end = self.ir().add(self.ir().zext(start, i64), self.ir().zext(length, i64));
-        self.ir().icmp(IntPredicate::UGT, end, self.ir().zext(size, i64))
+        let may_wrap = [start, length].iter().any(|value| value.get_type() == self.ir().i64);
+        let [start, length, size] = [start, length, size].map(|value| self.widen(value));
+        if may_wrap {
+            let begins_outside = self.ir().icmp(IntPredicate::UGT, start, size);
+            let rest = self.ir().sub(size, start);
+            let ends_outside = self.ir().icmp(IntPredicate::UGT, length, rest);
+            return self.ir().or(begins_outside, ends_outside);
+        }
+        let end = self.ir().add(start, length);
+        self.ir().icmp(IntPredicate::UGT, end, size)
     }
 
     /// Traps unless a range is within a memory.
     pub(super) fn check_memory_range(&mut self, memory: u32, start: IntValue<'ctx>, length: IntValue<'ctx>) {
-        if self.program().options.bounds == Bounds::Guard {
+        if self.program().memories[memory as usize].bounds == Bounds::Guard {
             return;
         }
         let size = self.memory_bytes(memory);
@@ -303,7 +393,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// Traps unless a range that is only read is within a memory or within the arguments.
     pub(super) fn check_source_range(&mut self, memory: u32, start: IntValue<'ctx>, length: IntValue<'ctx>) {
-        if self.program().options.bounds != Bounds::Strict || !self.reads_arguments(memory) {
+        let bounds = self.program().memories[memory as usize].bounds;
+        if bounds != Bounds::Strict || !self.reads_arguments(memory) {
             return self.check_memory_range(memory, start, length);
         }
         let size = self.memory_bytes(memory);
@@ -317,6 +408,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.check_memory_range(to_memory, to, length);
         self.check_source_range(from_memory, from, length);
         let (to, from) = (self.memory_pointer(to_memory, to), self.memory_pointer(from_memory, from));
+        let length = self.narrow(length);
         self.ir().builder.build_memmove(to, 1, from, 1, length).expect("alignments are powers of two");
     }
 
@@ -335,7 +427,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         length: IntValue<'ctx>,
     ) {
         let byte = self.ir().trunc(value, self.ir().i8);
-        let to = self.memory_pointer(memory, to);
+        let (to, length) = (self.memory_pointer(memory, to), self.narrow(length));
         self.ir().builder.build_memset(to, 1, byte, length).expect("the alignment is a power of two");
     }
 
@@ -384,13 +476,5 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let pointer = self.env.variable(symbol, zero.get_type(), 4);
             self.ir().store(Space::Variable, pointer, zero, 4);
         }
-    }
-}
-
-/// The memory of an access.
-fn memory_of(memarg: MemArg) -> u32 {
-    match memarg.target {
-        MemArgTarget::Memory(memory) => memory,
-        MemArgTarget::Array(_) => unreachable!("validation refuses arrays"),
     }
 }

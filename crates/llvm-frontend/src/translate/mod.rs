@@ -14,10 +14,13 @@
 //! Work is bounded by a constant times the size of the body: operators that move many values at once (calls and
 //! branches with long type lists) draw on a budget, and a body that exceeds it is refused.
 
+mod atomic;
 mod call;
 mod control;
 pub mod debug;
+pub mod entry;
 pub mod env;
+mod exception;
 mod float;
 mod integer;
 mod ir;
@@ -25,6 +28,7 @@ mod libcall;
 mod locals;
 mod memory;
 mod operands;
+mod reference;
 pub mod soft_float;
 mod table;
 mod wide;
@@ -37,7 +41,7 @@ use wasm_program::module_info::ValueType;
 use wasm_program::program::Program;
 use wasmparser::Operator;
 
-use control::Frame;
+use control::{Frame, Label};
 use debug::Scope;
 use env::Env;
 use ir::Ir;
@@ -57,6 +61,8 @@ struct Translator<'e, 'ctx, 'p> {
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
+    /// The block that returns from a function that throws: results and exception.
+    exit: Option<Label<'ctx>>,
     /// Whether the current operator can be executed; if not, no instruction may be appended.
     reachable: bool,
     /// Frames opened since the code became unreachable; they have no entry in `frames`.
@@ -87,6 +93,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         frames: Vec::new(),
         locals,
         trap_blocks: Vec::new(),
+        exit: None,
         reachable: true,
         skipped_frames: 0,
         offset: 0,
@@ -133,9 +140,12 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         let known = integer::translate(self, op)
             || locals::translate(self, op)
             || memory::translate(self, op)
+            || atomic::translate(self, op)
             || call::translate(self, op)?
             || wide::translate(self, op)
             || table::translate(self, op)
+            || reference::translate(self, op)?
+            || exception::translate(self, op)?
             || float::translate(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }

@@ -21,12 +21,6 @@ const ENTRY_BYTES: u32 = 1 << ENTRY_LOG2;
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
     match *op {
-        Operator::RefNull { .. } => t.push(t.ir().c64(0)),
-        Operator::RefIsNull => {
-            let value = t.pop_int();
-            let null = t.ir().is_zero(value);
-            t.push_bool(null);
-        }
         Operator::RefFunc { function_index } => {
             let value = t.constant(wasm_program::options::ConstValue::Func(function_index));
             t.push(value);
@@ -39,7 +33,7 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
         Operator::TableSet { table } => t.table_set(table),
         Operator::TableSize { table } => {
             let size = t.table_size(table);
-            t.push(size);
+            t.push(if t.program().tables[table as usize].is_64 { t.widen(size) } else { size });
         }
         Operator::TableGrow { table } => t.table_grow(table),
         Operator::TableFill { table } => t.table_fill(table),
@@ -67,15 +61,18 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.env.variable(names::table_symbol(table), ty, 8)
     }
 
-    /// The address of an entry that is known to be within the table.
+    /// The address of an entry that is known to be within the table. An upper half of the index is ignored.
     fn entry_pointer(&mut self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let base = self.table_pointer(table);
+        let (base, index) = (self.table_pointer(table), self.narrow(index));
         let offset = self.ir().shl(index, self.ir().c32(ENTRY_LOG2));
         self.ir().offset_bytes(base, offset)
     }
 
     fn check_index(&mut self, table: u32, index: IntValue<'ctx>) {
-        let size = self.table_size(table);
+        let mut size = self.table_size(table);
+        if index.get_type() != size.get_type() {
+            size = self.widen(size);
+        }
         let outside = self.ir().icmp(IntPredicate::UGE, index, size);
         self.trap_if(outside, TrapCode::TableOutOfBounds);
     }
@@ -97,6 +94,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Grows within the reserved room; the result is the old size or -1.
     fn table_grow(&mut self, table: u32) {
         let (count, value) = (self.pop_int(), self.pop_int());
+        let count = self.clamp(count);
         let old = self.table_size(table);
         let capacity = self.ir().c32(self.program().tables[table as usize].capacity);
         let room = self.ir().sub(capacity, old);
@@ -116,13 +114,16 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().at_end(done);
         let result = self.ir().phi(self.ir().i32.into());
         result.add_incoming(&[(&old, grown), (&self.ir().i32.const_all_ones(), before)]);
-        self.push(result.as_basic_value());
+        let is_64 = self.program().tables[table as usize].is_64;
+        let result = self.old_size(result.as_basic_value().into_int_value(), is_64);
+        self.push(result);
     }
 
     fn table_fill(&mut self, table: u32) {
         let (count, value, start) = (self.pop_int(), self.pop_int(), self.pop_int());
         let size = self.table_size(table);
         self.check_range(start, count, size, TrapCode::TableOutOfBounds);
+        let (start, count) = (self.narrow(start), self.narrow(count));
         self.fill_entries(table, start, value, count);
     }
 
@@ -159,7 +160,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let size = self.table_size(from_table);
         self.check_range(from, count, size, TrapCode::TableOutOfBounds);
         let (to, from) = (self.entry_pointer(to_table, to), self.entry_pointer(from_table, from));
-        let bytes = self.ir().shl(count, self.ir().c32(ENTRY_LOG2));
+        let bytes = self.ir().shl(self.narrow(count), self.ir().c32(ENTRY_LOG2));
         let built = self.ir().builder.build_memmove(to, ENTRY_BYTES, from, ENTRY_BYTES, bytes);
         built.expect("alignments are powers of two");
     }

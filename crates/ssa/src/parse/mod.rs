@@ -116,6 +116,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
                     self.module.signatures.push(cursor.signature()?);
                 }
                 "memory" => self.data(&mut cursor, DataKind::Memory(LinearMemory::default()))?,
+                "fixed_memory" => self.data(&mut cursor, DataKind::FixedMemory)?,
                 "var" => self.data(&mut cursor, DataKind::Variable)?,
                 "table" => self.data(&mut cursor, DataKind::Table)?,
                 "const" => self.data(&mut cursor, DataKind::Constant)?,

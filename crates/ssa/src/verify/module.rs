@@ -82,7 +82,7 @@ fn check_object(module: &Module, object: &DataObject) -> Result<(), String> {
         DataKind::Table => ensure(size.is_multiple_of(REFERENCE_BYTES), || {
             format!("a table of {size} bytes isn't a whole number of references")
         }),
-        DataKind::Variable | DataKind::Constant => Ok(()),
+        DataKind::FixedMemory | DataKind::Variable | DataKind::Constant => Ok(()),
     }
 }
 

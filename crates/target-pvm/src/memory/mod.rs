@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! ro_start     read-only area: constants, and tables and variables that are never written
-//! rw_start     variables and written tables │ linear memory from its first live byte, to the end of the heap
+//! rw_start     variables and written tables │ further memories │ linear memory from its first live byte, to the end of the heap
 //! ...
 //!              end of the machine stack
 //! ```
@@ -15,6 +15,8 @@
 //!   of the read-write area, so it ends where the heap ends and grows by growing the heap. In guard mode the first page
 //!   after it is the first unmapped one, which requires a page-aligned base. With explicit bounds checks an alignment
 //!   of 16 bytes suffices and saves padding: naturally aligned accesses still never cross a page.
+//! - **Further memories have a fixed place** before linear memory, with the bytes they may grow by. Nothing is unmapped
+//!   between them, so their accesses are compared with their size in every mode.
 //! - **A fused shadow stack needs no linear memory.** If every segment is above the initial stack pointer (the linker
 //!   put the stack first), the window begins at the stack pointer and the base may be negative. If data is below it,
 //!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
@@ -41,6 +43,7 @@ use ssa::{DataId, IdVec, LinearMemory, Module};
 
 pub use images::Images;
 pub use layout::ProgramLayout;
+pub use usage::fixed_memories;
 pub use window::{Window, linear, linear_memory};
 
 use usage::{Area, Usage};
@@ -88,7 +91,7 @@ pub enum MemoryError {
     },
     /// The zeros after the read-write data are too many.
     #[error(
-        "an initial linear memory of {bytes} bytes exceeds the container's limit of {max_pages} heap pages and {max} bytes"
+        "initial memory of {bytes} bytes exceeds the container's limit of {max_pages} heap pages and {max} bytes"
     )]
     Heap {
         /// Bytes of memory.
@@ -164,7 +167,7 @@ impl MemoryPlan {
         });
         let max = layout.max_area;
         let ro_len = limited(ro.len, max).map_err(|bytes| MemoryError::ReadOnly { bytes, max })?;
-        let front_len = limited(front.len, max).map_err(|bytes| MemoryError::ReadWrite { bytes, max })?;
+        let front_len = u32::try_from(front.len).map_err(|_| too_large(&layout, front.len))?;
         let rw_start = match placed.filter(|_| layout.base_zero) {
             Some(window) => rw_start_below(&layout, window.first, ro_len, front_len)?,
             None => layout.rw_start(ro_len),
@@ -217,8 +220,9 @@ impl MemoryPlan {
 /// the padding before linear memory are in the latter. `slack` gives the bytes between the start of the read-write area
 /// and linear memory, if there is one and the objects before it have this many bytes.
 fn areas(module: &Module, usage: &Usage, slack: impl FnOnce(u64) -> Option<i64>) -> [Area; 2] {
-    let front = usage.place(module, Area::default(), false);
-    let both = usage.place(module, front.clone(), true);
+    let variables = usage.place(module, Area::default(), false);
+    let both = usage.place_memories(module, usage.place(module, variables.clone(), true));
+    let front = usage.place_memories(module, variables);
     match slack(front.len) {
         Some(slack) if both.len as i64 <= slack => [Area::default(), both],
         _ => [usage.place(module, Area::default(), true), front],

@@ -126,6 +126,36 @@ fn variables_come_first_and_constants_fill_the_padding() {
 }
 
 #[test]
+fn further_memories_are_between_variables_and_linear_memory() {
+    let objects = vec![
+        memory(1, &[(0, b"m")], None),
+        object("zeros", DataKind::FixedMemory, 0x5001, &[]),
+        object("more", DataKind::FixedMemory, 0x3000, b"more"),
+        object("g", DataKind::Variable, 4, &[7]),
+        object("c", DataKind::Constant, 8, b"constant"),
+    ];
+    let module = module(objects, &[0, 1, 2, 3], &[4]);
+    let plan = plan(&module);
+    // The constant is in the padding before linear memory, and the memory with data comes first.
+    assert_eq!(
+        [3, 4, 2, 1, 0].map(|n| plan.address(id(n))),
+        [0x2_0000, 0x2_0008, 0x2_0010, 0x2_3010, 0x2_9000]
+    );
+    let images = images(&module);
+    assert_eq!(&images.rw[..20], b"\x07\0\0\0\0\0\0\0constantmore");
+    assert_eq!((images.rw.len(), images.rw[0x9000]), (0x9001, b'm'));
+    let strict = planned(&module, &MemoryOptions { guard: false, ..MemoryOptions::default() });
+    assert_eq!(strict.expect("fits").linear_base(), 0x3_8010);
+}
+
+#[test]
+fn a_further_memory_that_does_not_fit_is_an_error() {
+    let objects = vec![memory(1, &[], None), object("more", DataKind::FixedMemory, 0xf000_0000, &[])];
+    let error = planned(&module(objects, &[0, 1], &[]), &MemoryOptions::default());
+    assert!(matches!(error, Err(MemoryError::Heap { .. })), "{error:?}");
+}
+
+#[test]
 fn data_without_stores_is_read_only() {
     let objects = vec![
         object("t", DataKind::Table, 16, &[]),

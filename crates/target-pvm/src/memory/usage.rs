@@ -37,7 +37,7 @@ impl Usage {
         }
         for export in &module.exports {
             if let ExportItem::Data(id) = export.item
-                && (keep_exports || matches!(module.data[id].kind, DataKind::Memory(_)))
+                && (keep_exports || is_memory(&module.data[id]))
             {
                 usage.used[id] = true;
                 usage.written[id] = true;
@@ -73,11 +73,11 @@ impl Usage {
         }
     }
 
-    /// Appends to `area` all used objects that are read-only, or all that are not; linear memory excepted.
+    /// Appends to `area` all used objects that are read-only, or all that are not; linear memories excepted.
     pub fn place(&self, module: &Module, mut area: Area, read_only: bool) -> Area {
         for (id, object) in module.data.iter().filter(|(id, _)| self.used[*id]) {
             let constant = match object.kind {
-                DataKind::Memory(_) => continue,
+                DataKind::Memory(_) | DataKind::FixedMemory => continue,
                 DataKind::Constant => true,
                 DataKind::Variable | DataKind::Table => !self.written[id],
             };
@@ -87,4 +87,23 @@ impl Usage {
         }
         area
     }
+
+    /// Appends the used memories other than the first. Those with initial data come first, so that the zeros of the
+    /// others are together.
+    pub fn place_memories(&self, module: &Module, mut area: Area) -> Area {
+        let memories = fixed_memories(module).filter(|(id, _)| self.used[*id]);
+        memories.for_each(|(id, object)| area.push(id, object));
+        area
+    }
+}
+
+/// The memories other than the first, in the order of their addresses.
+pub fn fixed_memories(module: &Module) -> impl Iterator<Item = (DataId, &DataObject)> {
+    let memories = || module.data.iter().filter(|(_, object)| object.kind == DataKind::FixedMemory);
+    let with_data = memories().filter(|(_, object)| !object.init.is_empty());
+    with_data.chain(memories().filter(|(_, object)| object.init.is_empty()))
+}
+
+fn is_memory(object: &DataObject) -> bool {
+    matches!(object.kind, DataKind::Memory(_) | DataKind::FixedMemory)
 }

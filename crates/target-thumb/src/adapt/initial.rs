@@ -1,9 +1,9 @@
-//! Initial data of linear memory, and the function that firmware calls first.
+//! Initial data of linear memories, and the function that firmware calls first.
 //!
 //! A section with all of linear memory would contain every zero between and after its data. Under [`InitialData::Copy`]
 //! memory starts as zeros instead (`.bss`, or the embedder's memory), and its data is a constant: a list of runs. Each
 //! run is a number of words, the wasm address of the first, and the words. A zero ends the list. Runs are joined if
-//! there are at most as many zero words between them as another run's header takes.
+//! there are at most as many zero words between them as another run's header takes. Every memory has a list of its own.
 //!
 //! `__wasm_start` copies the runs and then calls the module's start function. Bytes of an incomplete last word of
 //! memory are stored one by one, so no byte outside of memory is written.
@@ -51,11 +51,15 @@ pub struct Start {
     pub starts: bool,
 }
 
-/// Removes the initial data from linear memory, and makes the function that copies it the start function.
+/// Removes the initial data from linear memories, and makes the function that copies it the start function. `memory` is
+/// the one that `mode` places.
 pub fn place(module: &mut Module, memory: Option<DataId>, mode: MemoryMode, initial: InitialData) -> Start {
     let starts = module.start.is_some();
-    let copied_bytes = memory.and_then(|memory| separate(module, memory, mode, initial)).unwrap_or(0);
-    Start { copied_bytes, starts }
+    let others = module.data.iter().filter(|(_, object)| object.kind == DataKind::FixedMemory);
+    let others: Vec<_> = others.map(|(id, _)| (id, MemoryMode::Symbol)).collect();
+    let memories = others.into_iter().rev().chain(memory.map(|memory| (memory, mode)));
+    let copied = memories.filter_map(|(memory, mode)| separate(module, memory, mode, initial));
+    Start { copied_bytes: copied.sum(), starts }
 }
 
 /// As [`place`]; returns the number of bytes of copied data, if there are any.
@@ -64,12 +68,10 @@ fn separate(module: &mut Module, memory: DataId, mode: MemoryMode, initial: Init
         return None;
     }
     let is_used = Reachable::from_all_code(module).data[memory];
-    let DataKind::Memory(linear) = &mut module.data[memory].kind else { unreachable!("it is the memory") };
-    let segments = std::mem::take(&mut linear.segments);
+    let (segments, bytes) = take_data(&mut module.data[memory]);
     if !is_used || initial == InitialData::None {
         return None;
     }
-    let bytes = u32::try_from(linear.min_bytes).unwrap_or(u32::MAX);
     let (runs, tail) = runs(&segments, bytes);
     if runs.is_empty() && tail.is_empty() {
         return None;
@@ -78,6 +80,17 @@ fn separate(module: &mut Module, memory: DataId, mode: MemoryMode, initial: Init
     let is_aligned = mode == MemoryMode::Symbol;
     module.start = Some(add_start(module, memory, list, &tail, is_aligned));
     Some(list.map_or(0, |list| u64::from(module.data[list].size)) + tail.len() as u64)
+}
+
+/// The initial data of a memory, which it loses, and the size of the memory.
+fn take_data(object: &mut DataObject) -> (Vec<Segment>, u32) {
+    match &mut object.kind {
+        DataKind::Memory(linear) => {
+            let bytes = u32::try_from(linear.min_bytes).unwrap_or(u32::MAX);
+            (std::mem::take(&mut linear.segments), bytes)
+        }
+        _ => (vec![Segment { offset: 0, bytes: std::mem::take(&mut object.init) }], object.size),
+    }
 }
 
 /// The words of memory that are not zero, and the bytes that are not zero in an incomplete last word.
@@ -155,7 +168,12 @@ fn add_list(module: &mut Module, runs: &[Run]) -> DataId {
     let head = |run: &Run| [run.words.len() as u32, run.start];
     let words = runs.iter().flat_map(|run| head(run).into_iter().chain(run.words.iter().copied()));
     let init: Vec<u8> = words.chain([0]).flat_map(u32::to_le_bytes).collect();
-    module.data.push(DataObject::constant(RUNS, WORD, init))
+    let is_list = |object: &&DataObject| object.name.starts_with(RUNS);
+    let name = match module.data.values().filter(is_list).count() {
+        0 => RUNS.to_owned(),
+        n => format!("{RUNS}.{n}"),
+    };
+    module.data.push(DataObject::constant(name, WORD, init))
 }
 
 /// Builds the function that copies the data and calls the start function.

@@ -41,6 +41,11 @@ pub const fn trap_number(code: TrapCode) -> u32 {
         TrapCode::BadConversion => 6,
         TrapCode::Float => 7,
         TrapCode::Import => 8,
+        TrapCode::UnalignedAtomic => 9,
+        TrapCode::EndlessWait => 10,
+        TrapCode::UnsharedWait => 11,
+        TrapCode::Exception => 12,
+        TrapCode::NullReference => 13,
     }
 }
 

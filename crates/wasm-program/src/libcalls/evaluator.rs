@@ -13,7 +13,7 @@ use std::rc::Rc;
 use wasmparser::{BlockType, MemArg, Operator};
 
 use super::proof::match_ends;
-use crate::module_info::{ConstOp, ModuleInfo};
+use crate::module_info::{ConstOp, MAIN_MEMORY, ModuleInfo, memory_of};
 
 /// Operators per case.
 const FUEL: u32 = 200_000;
@@ -183,13 +183,13 @@ impl<'a> Evaluator<'a> {
             }
             Op::GlobalGet { global_index } => a.stack.push(self.globals[global_index as usize]),
             Op::GlobalSet { global_index } => self.globals[global_index as usize] = a.stack.pop()?,
-            Op::MemoryCopy { .. } => {
+            Op::MemoryCopy { dst_mem: MAIN_MEMORY, src_mem: MAIN_MEMORY } => {
                 let (n, from, to) = (a.pop32()?, a.pop32()?, a.pop32()?);
                 self.fuel = self.fuel.checked_sub(n)?;
                 let bytes = self.read(from, n);
                 self.write(to, &bytes);
             }
-            Op::MemoryFill { .. } => {
+            Op::MemoryFill { mem: MAIN_MEMORY } => {
                 let (n, value, to) = (a.pop32()?, a.pop32()?, a.pop32()?);
                 self.fuel = self.fuel.checked_sub(n)?;
                 self.write(to, &vec![value as u8; n as usize]);
@@ -226,7 +226,7 @@ impl<'a> Evaluator<'a> {
         bytes: u32,
         extend: impl Fn(u64) -> u64,
     ) -> Option<()> {
-        let address = a.pop32()?.checked_add(memarg.offset as u32)?;
+        let address = address(a, memarg)?;
         let mut value = [0; 8];
         value[..bytes as usize].copy_from_slice(&self.read(address, bytes));
         a.stack.push(extend(u64::from_le_bytes(value)));
@@ -235,10 +235,16 @@ impl<'a> Evaluator<'a> {
 
     fn store(&mut self, a: &mut Activation<'_>, memarg: MemArg, bytes: usize) -> Option<()> {
         let value = a.stack.pop()?;
-        let address = a.pop32()?.checked_add(memarg.offset as u32)?;
+        let address = address(a, memarg)?;
         self.write(address, &value.to_le_bytes()[..bytes]);
         Some(())
     }
+}
+
+/// Pops the address of an access to the main memory and adds the offset.
+fn address(a: &mut Activation<'_>, memarg: MemArg) -> Option<u32> {
+    (memory_of(memarg) == MAIN_MEMORY).then_some(())?;
+    a.pop32()?.checked_add(memarg.offset as u32)
 }
 
 fn decode<'a>(info: &ModuleInfo, wasm: &'a [u8], function: u32) -> Option<Body<'a>> {

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use wasmparser::{BlockType, MemArg, Operator};
 
-use crate::module_info::{ModuleInfo, ValueType};
+use crate::module_info::{MAIN_MEMORY, ModuleInfo, ValueType, memory_of};
 
 /// More functions than this have no form.
 const MAX_FUNCTIONS: usize = 8;
@@ -161,6 +161,7 @@ impl Writer<'_> {
             Op::MemoryFill { mem: 0 } => "memory.fill".to_owned(),
             Op::Unreachable | Op::Return | Op::Drop | Op::Select | Op::Else | Op::End => plain(op)?,
             ref other => match access(other) {
+                Some(memarg) if memory_of(memarg) != MAIN_MEMORY => return None,
                 Some(memarg) => format!("{} offset={}", numeric(other)?, memarg.offset),
                 None => plain(other).and_then(|_| numeric(other))?,
             },

@@ -128,7 +128,7 @@ const NAMES: [&str; 10] = [
 /// For each function the helper it is.
 pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
     let mut found = vec![None; info.functions.len()];
-    if info.memories.is_empty() {
+    if !has_pointers(info) {
         return found;
     }
     for index in info.imported_functions() as u32..info.functions.len() as u32 {
@@ -143,6 +143,11 @@ pub fn recognise(info: &ModuleInfo, wasm: &[u8]) -> Vec<Option<Libcall>> {
         }
     }
     found
+}
+
+/// Whether the main memory is one whose addresses are `i32`. Helpers that access another memory are not recognised.
+fn has_pointers(info: &ModuleInfo) -> bool {
+    info.main_memory().is_some_and(|memory| !memory.is_64)
 }
 
 /// A function that has the signature of a helper.
@@ -167,7 +172,7 @@ pub fn candidates(wasm: &[u8]) -> Result<Vec<Candidate>, Error> {
     let functions = info.imported_functions() as u32..info.functions.len() as u32;
     let candidate = |index| {
         let shape = Shape::of(info.type_of(index))?;
-        let recognised = (!info.memories.is_empty()).then(|| identify(&info, wasm, index, shape)).flatten();
+        let recognised = has_pointers(&info).then(|| identify(&info, wasm, index, shape)).flatten();
         let form = form::form(&info, wasm, index, LONGEST_CANDIDATE).map(|form| form.text);
         let digest = form.as_deref().map(known::digest);
         Some(Candidate { name: info.function_name(index).to_owned(), recognised, form, digest })

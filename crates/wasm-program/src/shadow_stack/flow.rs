@@ -191,7 +191,7 @@ impl<'a> Flow<'a> {
                 ExportKind::Func(function) => self.entered_by_host(function),
                 ExportKind::Table(_) => host_sees_tables = true,
                 ExportKind::Global(global) => self.world.globals[global as usize] |= Traits::ADDRESS,
-                ExportKind::Memory(_) => {}
+                ExportKind::Memory(_) | ExportKind::Tag(_) => {}
             }
         }
         if let Some(start) = info.start {

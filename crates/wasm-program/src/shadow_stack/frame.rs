@@ -187,6 +187,9 @@ impl<'a> Analysis<'a> {
         let mut reader = body.get_operators_reader().map_err(malformed)?;
         while !reader.eof() {
             let (op, offset) = reader.read_with_offset().map_err(malformed)?;
+            if let Some(what) = unexpected(&op) {
+                return Err((offset as usize, what));
+            }
             operators.push((op, offset as usize));
         }
         let branches: usize = operators.iter().map(|(op, _)| branches(op)).sum();
@@ -307,6 +310,7 @@ impl<'a> Analysis<'a> {
                 self.state = None;
             }
             Operator::Unreachable => self.state = None,
+
             _ => self.straight(op),
         }
         self.is_certain &= !is_branch(op);
@@ -473,6 +477,22 @@ impl<'a> Analysis<'a> {
         if !self.state().pointer.is_some_and(|place| place.equals(ENTRY)) {
             self.refuse("the function returns without restoring the stack pointer");
         }
+    }
+}
+
+/// Why code with this operator isn't analysed.
+fn unexpected(op: &Operator<'_>) -> Option<&'static str> {
+    match op {
+        Operator::CallRef { .. }
+        | Operator::ReturnCallRef { .. }
+        | Operator::BrOnNull { .. }
+        | Operator::BrOnNonNull { .. } => Some("typed function references are used"),
+        Operator::Try { .. }
+        | Operator::TryTable { .. }
+        | Operator::Throw { .. }
+        | Operator::ThrowRef
+        | Operator::Rethrow { .. } => Some("exceptions are used"),
+        _ => None,
     }
 }
 

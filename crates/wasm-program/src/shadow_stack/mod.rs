@@ -11,6 +11,7 @@
 //! - the region below its initial value has no data;
 //! - if nothing tells which toolchain made the module, the region is at the bottom of memory, and there are
 //!   frames in it or data starts where it ends;
+//! - there are no exceptions: code that catches one sets the pointer to what it was in another function's frame;
 //! - the machine's stack has room for it;
 //! - every function that can be reached restores the pointer before it returns, lowers it only by constants and
 //!   alignments, and accesses nothing above its value at entry;
@@ -41,7 +42,7 @@ use value::Region;
 
 use crate::error::Error;
 use crate::libcalls::Libcall;
-use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
+use crate::module_info::{ConstOp, ExportKind, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType};
 use crate::options::{Bounds, Options, ShadowStack};
 
 /// The smallest region that is taken for a stack, in bytes.
@@ -146,6 +147,9 @@ fn recognise(
     options: &Options,
 ) -> Result<StackPlan, Misfit> {
     let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
+    if !info.tags.is_empty() {
+        return Err(misfit("code that catches exceptions restores the stack pointer"));
+    }
     let candidate = candidate(info, options.static_data).map_err(misfit)?;
     check_region(info, candidate).map_err(misfit)?;
     let region = region(info, candidate, options);
@@ -204,7 +208,7 @@ fn first_data(info: &ModuleInfo) -> Option<u32> {
 /// First and last address of active segments that have bytes.
 fn segments(info: &ModuleInfo) -> impl Iterator<Item = (u32, u32)> {
     info.data.iter().filter_map(|data| match &data.mode {
-        SegmentMode::Active(_, offset) if !data.bytes.is_empty() => match offset[..] {
+        SegmentMode::Active(MAIN_MEMORY, offset) if !data.bytes.is_empty() => match offset[..] {
             [ConstOp::I32Const(start)] => {
                 Some((start as u32, (start as u32).saturating_add(data.bytes.len() as u32)))
             }
@@ -270,7 +274,7 @@ fn candidate(info: &ModuleInfo, drops_linker_globals: bool) -> Result<Candidate,
 
 fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
     let at = |mode: &SegmentMode| match mode {
-        SegmentMode::Active(_, offset) => offset[..] == [ConstOp::I32Const(address as i32)],
+        SegmentMode::Active(MAIN_MEMORY, offset) => offset[..] == [ConstOp::I32Const(address as i32)],
         _ => false,
     };
     info.data.iter().any(|data| at(&data.mode))
@@ -280,12 +284,15 @@ fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
 fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static str> {
     let initial = candidate.initial;
     let memory = info.main_memory().ok_or("there is no memory")?;
-    if u64::from(initial) > memory.min_pages << memory.page_log2 {
+    if memory.is_64 {
+        return Err("memory has 64-bit addresses");
+    }
+    if u64::from(initial) > memory.min_bytes() {
         return Err("the stack starts outside of memory");
     }
     let mut bottom = 0;
     for data in info.data.iter().filter(|data| !data.bytes.is_empty()) {
-        let SegmentMode::Active(_, offset) = &data.mode else { continue };
+        let SegmentMode::Active(MAIN_MEMORY, offset) = &data.mode else { continue };
         let [ConstOp::I32Const(offset)] = offset[..] else {
             return Err("a data segment has no constant offset");
         };

@@ -2,6 +2,9 @@
 
 use wasmparser::{BlockType, ContType, FrameKind, MemArg, ModuleArity, Operator, RefType, SubType};
 
+use crate::atomics::{Action, atomic};
+use crate::module_info::{MAIN_MEMORY, memory_of};
+
 /// Whether an operator compares two integers.
 pub fn is_comparison(op: &Operator<'_>) -> bool {
     use Operator as Op;
@@ -130,10 +133,42 @@ impl ModuleArity for FixedArity {
     }
 }
 
-/// Offset and width in bytes of a load or store.
+/// Offset and width in bytes of an access to the main memory.
 pub fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
+    let (memarg, bytes) = access(op)?;
+    (memory_of(memarg) == MAIN_MEMORY).then_some((memarg.offset as u32, bytes))
+}
+
+/// Whether an operator accesses another memory than the main memory.
+pub fn is_elsewhere(op: &Operator<'_>) -> bool {
+    access(op).is_some_and(|(memarg, _)| memory_of(memarg) != MAIN_MEMORY)
+}
+
+/// Whether an operator stores an `i32`.
+pub fn stores_word(op: &Operator<'_>) -> bool {
+    let is_atomic_store = atomic(op).is_some_and(|atomic| {
+        atomic.bytes == 4 && !matches!(atomic.action, Action::Load | Action::Notify | Action::Wait)
+    });
+    matches!(op, Operator::I32Store { .. }) || is_atomic_store
+}
+
+/// Whether an operator loads an `i32`.
+pub fn loads_word(op: &Operator<'_>) -> bool {
+    let is_atomic_load = atomic(op).is_some_and(|atomic| {
+        atomic.bytes == 4 && !matches!(atomic.action, Action::Store | Action::Notify | Action::Wait)
+    });
+    matches!(op, Operator::I32Load { .. }) || is_atomic_load
+}
+
+/// The immediate and the width of an access.
+fn access(op: &Operator<'_>) -> Option<(MemArg, u32)> {
+    plain_access(op).or_else(|| atomic(op).map(|atomic| (atomic.memarg, atomic.bytes)))
+}
+
+/// The immediate and the width of a load or store.
+fn plain_access(op: &Operator<'_>) -> Option<(MemArg, u32)> {
     use Operator as Op;
-    let access = |memarg: MemArg, bytes| Some((memarg.offset as u32, bytes));
+    let access = |memarg: MemArg, bytes| Some((memarg, bytes));
     match *op {
         Op::I32Load8S { memarg }
         | Op::I32Load8U { memarg }

@@ -9,11 +9,12 @@ use wasmparser::Operator;
 use super::flow::Sink;
 use super::frame::Analysis;
 use super::operators::{
-    FixedArity, folded, is_comparison, is_narrow_load, is_numeric, is_ordering, is_signed, memory_access,
+    FixedArity, folded, is_comparison, is_elsewhere, is_narrow_load, is_numeric, is_ordering, is_signed,
+    loads_word, memory_access, stores_word,
 };
 use super::value::{Known, LEAST_BOUND, Place, Traits, is_alignment};
 use crate::libcalls::{Libcall, Operation};
-use crate::module_info::{ConstOp, FuncType};
+use crate::module_info::{ConstOp, FuncType, MAIN_MEMORY};
 
 /// Frames above this size are not moved to the machine stack.
 const MAX_FRAME: i64 = 1 << 28;
@@ -176,17 +177,33 @@ impl Analysis<'_> {
         if let Some((offset, bytes)) = access {
             self.access(operands[0], offset, bytes);
             let place = self.place_at(operands[0], offset);
-            match (op, place) {
-                (Operator::I32Store { .. }, Some(place)) => self.fill_slot(place, traits),
-                (Operator::I32Load { .. }, Some(place)) => result = self.slot(place),
+            match place {
+                Some(place) if stores_word(op) || loads_word(op) => {
+                    if stores_word(op) {
+                        self.fill_slot(place, traits);
+                    }
+                    if loads_word(op) {
+                        result = self.slot(place);
+                    }
+                }
                 _ if is_narrow_load(op) => {
                     result = Known::Unknown(Traits::NUMBER | Traits::CHARACTER);
                 }
                 _ if pushes > 0 => result = Known::ORDINARY,
                 _ => {}
             }
+        } else if is_elsewhere(op) {
+            self.check_elsewhere(operands[0]);
+            result = Known::ORDINARY;
         }
         self.stack.extend(std::iter::repeat_n(result, pushes as usize));
+    }
+
+    /// Addresses of the stack have no meaning in another memory.
+    fn check_elsewhere(&mut self, address: Known) {
+        if self.traits(address).has(Traits::OBJECT) {
+            self.refuse("an address of the stack is used in another memory");
+        }
     }
 
     fn place_at(&self, address: Known, offset: u32) -> Option<Place> {
@@ -487,10 +504,25 @@ impl Analysis<'_> {
     fn bulk(&mut self, op: &Operator<'_>) {
         let (len, second, to) = (self.pop(), self.pop(), self.pop());
         self.plain(len);
-        self.check_range(to, len);
-        match op {
-            Operator::MemoryCopy { .. } => self.check_range(second, len),
-            _ => drop(self.plain(second)),
+        let (into, from) = match *op {
+            Operator::MemoryCopy { dst_mem, src_mem } => (dst_mem, Some(src_mem)),
+            Operator::MemoryFill { mem } | Operator::MemoryInit { mem, .. } => (mem, None),
+            _ => unreachable!("a bulk operator"),
+        };
+        self.range_of(into, to, len);
+        match from {
+            Some(from) => self.range_of(from, second, len),
+            None => drop(self.plain(second)),
+        }
+    }
+
+    /// Checks an access to `len` bytes at `address` of a memory.
+    fn range_of(&mut self, memory: u32, address: Known, len: Known) {
+        if memory == MAIN_MEMORY {
+            self.check_range(address, len);
+        } else {
+            self.plain(address);
+            self.check_elsewhere(address);
         }
     }
 

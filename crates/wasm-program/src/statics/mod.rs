@@ -119,7 +119,7 @@ fn range(
     options: &Options,
     fused: Option<&StackPlan>,
 ) -> Option<StaticPlan> {
-    let declared = u32::try_from(memory.min_pages << memory.page_log2).unwrap_or(u32::MAX);
+    let declared = u32::try_from(memory.min_bytes()).unwrap_or(u32::MAX);
     let pointer = match fused {
         Some(plan) => Some((plan.global, plan.initial)),
         None => shadow_stack::pointer(info, options),

@@ -7,7 +7,7 @@ use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, ExportSection,
     FunctionSection, GlobalSection, ImportSection, MemorySection, Module, NameMap, NameSection, StartSection,
-    TableSection, TypeSection,
+    TableSection, TagSection, TypeSection,
 };
 use wasmparser::{DataKind, ElementKind};
 
@@ -44,6 +44,7 @@ struct Declarations {
     functions: FunctionSection,
     tables: TableSection,
     memories: MemorySection,
+    tags: TagSection,
     globals: GlobalSection,
 }
 
@@ -89,7 +90,7 @@ impl Linking<'_> {
         AdapterError::encoding(&self.modules[module].name, error)
     }
 
-    /// Types, imports, functions, tables, memories and globals.
+    /// Types, imports, functions, tables, memories, tags and globals.
     fn declarations(&self) -> Result<Declarations, AdapterError> {
         let mut declarations = Declarations::default();
         for space in Space::ALL {
@@ -122,6 +123,9 @@ impl Linking<'_> {
         }
         if let Some(section) = module.memories.clone().filter(|_| !self.layout.drops_memory[number]) {
             linker.parse_memory_section(&mut to.memories, section)?;
+        }
+        if let Some(section) = module.tags.clone() {
+            linker.parse_tag_section(&mut to.tags, section)?;
         }
         if let Some(section) = module.globals.clone() {
             linker.parse_global_section(&mut to.globals, section)?;
@@ -261,7 +265,11 @@ impl Linking<'_> {
 impl Declarations {
     fn write(&self, module: &mut Module) {
         module.section(&self.types).section(&self.imports).section(&self.functions);
-        module.section(&self.tables).section(&self.memories).section(&self.globals);
+        module.section(&self.tables).section(&self.memories);
+        if !self.tags.is_empty() {
+            module.section(&self.tags);
+        }
+        module.section(&self.globals);
     }
 }
 
@@ -289,6 +297,10 @@ impl Reencode for Linker<'_> {
 
     fn memory_index(&mut self, index: u32) -> Result<u32, Error<AdapterError>> {
         self.index(Space::Memory, index)
+    }
+
+    fn tag_index(&mut self, index: u32) -> Result<u32, Error<AdapterError>> {
+        self.index(Space::Tag, index)
     }
 
     fn global_index(&mut self, index: u32) -> Result<u32, Error<AdapterError>> {

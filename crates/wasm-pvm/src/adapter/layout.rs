@@ -9,11 +9,11 @@ use super::resolve::{MAIN, Meaning, Meanings, import_type, order};
 /// New indices of all entries.
 pub struct Layout {
     /// For each module and index space, the new index of every entry.
-    pub indices: Vec<[Vec<u32>; 4]>,
+    pub indices: Vec<[Vec<u32>; Space::COUNT]>,
     /// The definition or import that every entry resolves to.
     pub meanings: Meanings,
     /// The remaining imports, by index space.
-    pub kept: [Vec<Meaning>; 4],
+    pub kept: [Vec<Meaning>; Space::COUNT],
     /// The order in which modules are instantiated and their segments written.
     pub order: Vec<usize>,
     /// The number to add to each module's indices of types, elements and data.
@@ -161,10 +161,10 @@ fn kept_imports(meanings: &Meanings, space: Space) -> Vec<Meaning> {
 fn indices(
     modules: &[LinkedModule<'_>],
     meanings: &Meanings,
-    kept: &[Vec<Meaning>; 4],
+    kept: &[Vec<Meaning>; Space::COUNT],
     drops_memory: &[bool],
-) -> Vec<[Vec<u32>; 4]> {
-    let of_module = |of_module: &[Vec<Meaning>; 4]| {
+) -> Vec<[Vec<u32>; Space::COUNT]> {
+    let of_module = |of_module: &[Vec<Meaning>; Space::COUNT]| {
         Space::ALL.map(|space| {
             let index = |&meaning| index_of(modules, kept, drops_memory, space, meaning);
             of_module[space as usize].iter().map(index).collect()
@@ -175,7 +175,7 @@ fn indices(
 
 fn index_of(
     modules: &[LinkedModule<'_>],
-    kept: &[Vec<Meaning>; 4],
+    kept: &[Vec<Meaning>; Space::COUNT],
     drops_memory: &[bool],
     space: Space,
     meaning: Meaning,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use wasmparser::{
     ConstExpr, CustomSectionReader, Data, Element, ExternalKind, FuncType, FunctionBody,
     FunctionSectionReader, GlobalSectionReader, GlobalType, Import, KnownCustom, MemorySectionReader,
-    MemoryType, Name, Parser, Payload, TableSectionReader, TableType, TypeRef, TypeSectionReader,
+    MemoryType, Name, Parser, Payload, TableSectionReader, TableType, TagSectionReader, TypeRef,
+    TypeSectionReader,
 };
 
 use super::AdapterError;
@@ -17,10 +18,12 @@ pub enum Space {
     Table,
     Memory,
     Global,
+    Tag,
 }
 
 impl Space {
-    pub const ALL: [Self; 4] = [Self::Func, Self::Table, Self::Memory, Self::Global];
+    pub const COUNT: usize = 5;
+    pub const ALL: [Self; Self::COUNT] = [Self::Func, Self::Table, Self::Memory, Self::Global, Self::Tag];
 
     /// The word for an entry in messages.
     pub const fn name(self) -> &'static str {
@@ -29,26 +32,27 @@ impl Space {
             Self::Table => "table",
             Self::Memory => "memory",
             Self::Global => "global",
+            Self::Tag => "tag",
         }
     }
 
-    pub fn of(kind: ExternalKind) -> Option<Self> {
+    pub fn of(kind: ExternalKind) -> Self {
         match kind {
-            ExternalKind::Func | ExternalKind::FuncExact => Some(Self::Func),
-            ExternalKind::Table => Some(Self::Table),
-            ExternalKind::Memory => Some(Self::Memory),
-            ExternalKind::Global => Some(Self::Global),
-            ExternalKind::Tag => None,
+            ExternalKind::Func | ExternalKind::FuncExact => Self::Func,
+            ExternalKind::Table => Self::Table,
+            ExternalKind::Memory => Self::Memory,
+            ExternalKind::Global => Self::Global,
+            ExternalKind::Tag => Self::Tag,
         }
     }
 
-    fn of_type(ty: TypeRef) -> Option<Self> {
+    fn of_type(ty: TypeRef) -> Self {
         match ty {
-            TypeRef::Func(_) | TypeRef::FuncExact(_) => Some(Self::Func),
-            TypeRef::Table(_) => Some(Self::Table),
-            TypeRef::Memory(_) => Some(Self::Memory),
-            TypeRef::Global(_) => Some(Self::Global),
-            TypeRef::Tag(_) => None,
+            TypeRef::Func(_) | TypeRef::FuncExact(_) => Self::Func,
+            TypeRef::Table(_) => Self::Table,
+            TypeRef::Memory(_) => Self::Memory,
+            TypeRef::Global(_) => Self::Global,
+            TypeRef::Tag(_) => Self::Tag,
         }
     }
 }
@@ -70,6 +74,8 @@ pub enum EntryType<'m> {
     Table(TableType),
     Memory(MemoryType),
     Global(GlobalType),
+    /// The function type of its values, as for a function.
+    Tag(Option<&'m FuncType>),
 }
 
 /// A module's sections, and the number of entries it declares.
@@ -81,9 +87,9 @@ pub struct LinkedModule<'a> {
     /// Function types by index; other types are `None`.
     pub types: Vec<Option<FuncType>>,
     /// Imports of each index space.
-    pub imports: [Vec<Import<'a>>; 4],
+    pub imports: [Vec<Import<'a>>; Space::COUNT],
     /// Number of definitions in each index space.
-    pub defined: [u32; 4],
+    pub defined: [u32; Space::COUNT],
     pub functions: Option<FunctionSectionReader<'a>>,
     /// Type indices of defined functions.
     pub function_types: Vec<u32>,
@@ -91,6 +97,9 @@ pub struct LinkedModule<'a> {
     pub table_types: Vec<TableType>,
     pub memories: Option<MemorySectionReader<'a>>,
     pub memory_types: Vec<MemoryType>,
+    pub tags: Option<TagSectionReader<'a>>,
+    /// Type indices of defined tags.
+    pub tag_types: Vec<u32>,
     pub globals: Option<GlobalSectionReader<'a>>,
     /// Types and initial values of defined globals.
     pub global_values: Vec<(GlobalType, ConstExpr<'a>)>,
@@ -112,11 +121,8 @@ impl<'a> LinkedModule<'a> {
     pub fn parse(name: &str, wasm: &'a [u8]) -> Result<Self, AdapterError> {
         let mut module = Self { name: name.to_owned(), ..Self::default() };
         for payload in Parser::new(0).parse_all(wasm) {
-            let read = payload.map_err(Unreadable::from).and_then(|payload| module.section(payload));
-            read.map_err(|why| match why {
-                Unreadable::Malformed(error) => AdapterError::malformed(name, &error),
-                Unreadable::Tags => AdapterError::Tags(name.to_owned()),
-            })?;
+            let read = payload.and_then(|payload| module.section(payload));
+            read.map_err(|error| AdapterError::malformed(name, &error))?;
         }
         Ok(module)
     }
@@ -139,14 +145,15 @@ impl<'a> LinkedModule<'a> {
     /// The type of an entry; `None` if there is no such entry.
     pub fn entry_type(&self, space: Space, index: u32) -> Option<EntryType<'_>> {
         let imports = &self.imports[space as usize];
-        let func = |ty: u32| EntryType::Func(self.types.get(ty as usize).and_then(Option::as_ref));
+        let ty = |ty: u32| self.types.get(ty as usize).and_then(Option::as_ref);
+        let func = |index: u32| EntryType::Func(ty(index));
         if let Some(import) = imports.get(index as usize) {
             return match import.ty {
                 TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(func(ty)),
                 TypeRef::Table(ty) => Some(EntryType::Table(ty)),
                 TypeRef::Memory(ty) => Some(EntryType::Memory(ty)),
                 TypeRef::Global(ty) => Some(EntryType::Global(ty)),
-                TypeRef::Tag(_) => None,
+                TypeRef::Tag(tag) => Some(EntryType::Tag(ty(tag.func_type_idx))),
             };
         }
         let n = index as usize - imports.len();
@@ -155,10 +162,11 @@ impl<'a> LinkedModule<'a> {
             Space::Table => self.table_types.get(n).copied().map(EntryType::Table),
             Space::Memory => self.memory_types.get(n).copied().map(EntryType::Memory),
             Space::Global => self.global_values.get(n).map(|&(ty, _)| EntryType::Global(ty)),
+            Space::Tag => self.tag_types.get(n).map(|&index| EntryType::Tag(ty(index))),
         }
     }
 
-    fn section(&mut self, payload: Payload<'a>) -> Result<(), Unreadable> {
+    fn section(&mut self, payload: Payload<'a>) -> wasmparser::Result<()> {
         match payload {
             Payload::TypeSection(reader) => {
                 for group in reader.clone() {
@@ -172,8 +180,7 @@ impl<'a> LinkedModule<'a> {
             Payload::ImportSection(reader) => {
                 for import in reader.into_imports() {
                     let import = import?;
-                    let space = Space::of_type(import.ty).ok_or(Unreadable::Tags)?;
-                    self.imports[space as usize].push(import);
+                    self.imports[Space::of_type(import.ty) as usize].push(import);
                 }
             }
             Payload::FunctionSection(reader) => {
@@ -184,7 +191,7 @@ impl<'a> LinkedModule<'a> {
             Payload::ExportSection(reader) => {
                 for export in reader {
                     let wasmparser::Export { name, kind, index } = export?;
-                    let space = Space::of(kind).ok_or(Unreadable::Tags)?;
+                    let space = Space::of(kind);
                     self.by_name.entry(name).or_insert(self.exports.len());
                     self.exports.push(ModuleExport { name, kind, space, index });
                 }
@@ -197,14 +204,13 @@ impl<'a> LinkedModule<'a> {
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::DataSection(reader) => self.data = reader.into_iter().collect::<Result<_, _>>()?,
             Payload::CustomSection(reader) => self.custom(reader),
-            Payload::TagSection(_) => return Err(Unreadable::Tags),
             other => self.storage(other)?,
         }
         Ok(())
     }
 
-    /// Tables, memories and globals.
-    fn storage(&mut self, payload: Payload<'a>) -> Result<(), Unreadable> {
+    /// Tables, memories, globals and tags.
+    fn storage(&mut self, payload: Payload<'a>) -> wasmparser::Result<()> {
         match payload {
             Payload::TableSection(reader) => {
                 for table in reader.clone() {
@@ -226,6 +232,13 @@ impl<'a> LinkedModule<'a> {
                 self.defined[Space::Global as usize] = reader.count();
                 self.globals = Some(reader);
             }
+            Payload::TagSection(reader) => {
+                for tag in reader.clone() {
+                    self.tag_types.push(tag?.func_type_idx);
+                }
+                self.defined[Space::Tag as usize] = reader.count();
+                self.tags = Some(reader);
+            }
             _ => {}
         }
         Ok(())
@@ -246,17 +259,5 @@ impl<'a> LinkedModule<'a> {
             let names = map.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name));
             self.names[kind].extend(names);
         }
-    }
-}
-
-/// Why a module can't be read.
-enum Unreadable {
-    Malformed(wasmparser::Error),
-    Tags,
-}
-
-impl From<wasmparser::Error> for Unreadable {
-    fn from(error: wasmparser::Error) -> Self {
-        Self::Malformed(error)
     }
 }

@@ -26,13 +26,13 @@ pub enum Meaning {
 }
 
 /// For each module and index space, the resolution of every entry.
-pub type Meanings = Vec<[Vec<Meaning>; 4]>;
+pub type Meanings = Vec<[Vec<Meaning>; Space::COUNT]>;
 
 /// Resolves all entries.
 pub fn meanings(modules: &[LinkedModule<'_>]) -> Result<Meanings, AdapterError> {
     let mut meanings = Meanings::new();
     for (number, module) in modules.iter().enumerate() {
-        let mut of_module: [Vec<Meaning>; 4] = Default::default();
+        let mut of_module: [Vec<Meaning>; Space::COUNT] = Default::default();
         for space in Space::ALL {
             let of_space = (0..module.len(space)).map(|index| meaning(modules, number, space, index));
             of_module[space as usize] = of_space.collect::<Result<_, _>>()?;

@@ -110,6 +110,26 @@ fn adapters_of_adapters_in_either_order() {
 }
 
 #[test]
+fn tags_are_shared() {
+    let main = r#"(module (import "env" "failed" (tag $failed (param i32))) (import "env" "try" (func $try))
+        (tag $own) (func (export "main") (result i32)
+          (block $caught (result i32) (try_table (catch $failed $caught) (call $try)) (throw $own))))"#;
+    let adapter = r#"(module (tag $other (param i64)) (tag $failed (export "failed") (param i32))
+        (func (export "try") (throw $failed (i32.const 7))))"#;
+    let adapters = [wasm(adapter)];
+    let merged = link(&wasm(main), &adapters).expect("links");
+    wasmparser::validate(&merged).expect("valid");
+    assert_eq!(interface(&merged), (vec![], vec!["main".into()]));
+    assert_eq!(
+        error(main, &[r#"(module (tag (export "failed") (param i64)))"#]),
+        "the main module imports env.failed as tag (i32) -> (), but adapter 1 has tag (i64) -> ()"
+    );
+    let both =
+        link(&wasm(main), &[wasm(r#"(module (import "env" "failed" (tag (param i32))))"#)]).expect("links");
+    assert_eq!(interface(&both).0, ["env.try", "env.failed"]);
+}
+
+#[test]
 fn imports_of_one_name_are_one_import() {
     let merged = linked(
         r#"(module (import "env" "g" (global (mut i32))) (import "env" "t" (table 1 funcref)))"#,

@@ -15,7 +15,7 @@ pub fn matches(wanted: &EntryType<'_>, found: &EntryType<'_>) -> bool {
             is_same_memory(wanted, found)
                 && fits((wanted.initial, wanted.maximum), (found.initial, found.maximum))
         }
-        (EntryType::Func(None), _) => false,
+        (EntryType::Func(None) | EntryType::Tag(None), _) => false,
         _ => wanted == found,
     }
 }
@@ -58,8 +58,9 @@ pub fn describe(ty: &EntryType<'_>) -> String {
         maximum.map_or_else(|| initial.to_string(), |maximum| format!("{initial} to {maximum}"))
     };
     match ty {
-        EntryType::Func(None) => "no function type".to_owned(),
+        EntryType::Func(None) | EntryType::Tag(None) => "no function type".to_owned(),
         EntryType::Func(Some(ty)) => describe_func(ty),
+        EntryType::Tag(Some(ty)) => format!("tag {}", describe_func(ty)),
         EntryType::Table(ty) => {
             format!("table of {} {}", limits(ty.initial, ty.maximum), ty.element_type)
         }

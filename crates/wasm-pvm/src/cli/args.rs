@@ -69,6 +69,10 @@ pub struct CompileArgs {
     /// the declared one is smaller. K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub memory_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by; they are reserved. 1M is the default on PVM, 0 on
+    /// Cortex-M. K and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub memory_reserve: Option<u32>,
     /// Module whose exports replace imports. May be repeated.
     #[arg(short, long, value_name = "FILE")]
     pub adapter: Vec<PathBuf>,

@@ -65,6 +65,9 @@ pub enum PvmBounds {
     Strict,
 }
 
+/// Bytes that each memory other than the first may grow by, unless the options give another number.
+const DEFAULT_RESERVE: u32 = 1 << 20;
+
 /// Options of the PVM target, beside [`Options`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PvmOptions {
@@ -74,6 +77,8 @@ pub struct PvmOptions {
     pub bounds: PvmBounds,
     /// Bytes of linear memory at the start, if the module declares less.
     pub memory_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by.
+    pub memory_reserve: u32,
     /// Bytes of machine stack; `None` derives it from the module.
     pub stack_size: Option<u32>,
     /// Bytes by which linear memory can grow in PolkaVM's container, where they are reserved; `None` is 16 MiB.
@@ -102,6 +107,7 @@ impl Default for PvmOptions {
             gp: GpVersion::V08,
             bounds: PvmBounds::Guard,
             memory_bytes: None,
+            memory_reserve: DEFAULT_RESERVE,
             stack_size: None,
             growth_bytes: None,
             imports: ImportMap::default(),
@@ -174,6 +180,7 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(layout.arguments),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
+            memory_reserve: self.memory_reserve,
             growth_bytes: self.reserved_growth(),
             shadow_stack_limit: Some(self.stack_size.unwrap_or(layout.max_stack() - layout.machine_stack)),
             ..llvm_frontend::Options::new(description(self.growth()))

@@ -47,6 +47,8 @@ pub struct ThumbOptions {
     pub trap: Trap,
     /// Reserved bytes of linear memory; `None` for the declared size. In native mode, the end of static data.
     pub memory_bytes: Option<u32>,
+    /// Bytes that each memory other than the first may grow by.
+    pub memory_reserve: u32,
     /// Method by which linear memory gets its initial data, if it isn't the machine's memory; `None` is
     /// [`InitialData::Copy`].
     pub initial_data: Option<InitialData>,
@@ -77,6 +79,7 @@ impl ThumbOptions {
             bounds: None,
             trap: Trap::Instruction,
             memory_bytes: None,
+            memory_reserve: 0,
             initial_data: None,
             constants: Constants::Auto,
             shadow_stack_size: None,
@@ -136,6 +139,7 @@ impl ThumbOptions {
         llvm_frontend::Options {
             bounds,
             memory_bytes: self.memory_bytes,
+            memory_reserve: self.memory_reserve,
             constants: self.constants,
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,

@@ -94,9 +94,10 @@ impl Graph {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     this.callees.push(function_index);
                 }
-                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
-                    this.calls_indirect = true
-                }
+                Operator::CallIndirect { .. }
+                | Operator::ReturnCallIndirect { .. }
+                | Operator::CallRef { .. }
+                | Operator::ReturnCallRef { .. } => this.calls_indirect = true,
                 Operator::RefFunc { function_index } => self.referenced.push(function_index),
                 op => this.floats |= is_float_arithmetic(&op),
             }

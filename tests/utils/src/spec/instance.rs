@@ -26,6 +26,7 @@ impl From<Result<(), String>> for Judged {
 
 /// An instance, or the reason why there is none.
 pub struct Instance {
+    bytes: Vec<u8>,
     state: State,
     float_exports: BTreeSet<String>,
     foreign_imports: BTreeSet<String>,
@@ -45,9 +46,6 @@ impl State {
     fn of(executor: &dyn Executor, bytes: &[u8], interface: Interface, is_linked: bool) -> Self {
         if is_linked {
             return Self::Skipped(Skip::Linking);
-        }
-        if interface.memories > 1 {
-            return Self::Skipped(Skip::MultiMemory);
         }
         let bytes = match spectest::with_real_limits(bytes) {
             Ok(bytes) => bytes,
@@ -88,7 +86,12 @@ impl Instance {
                 (foreign, state)
             }
         };
-        Self { state, float_exports, foreign_imports, tainted: None }
+        Self { bytes: bytes.to_vec(), state, float_exports, foreign_imports, tainted: None }
+    }
+
+    /// The module.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Modules other than `spectest` that it imports from.

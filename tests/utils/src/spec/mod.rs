@@ -10,6 +10,7 @@
 mod floats;
 mod instance;
 mod judge;
+mod linking;
 mod spectest;
 mod values;
 
@@ -35,8 +36,8 @@ pub enum Skip {
     Floats,
     /// It needs the live instance of another module (or asserts that linking to one fails).
     Linking,
-    /// Its module has several memories, which is another proposal.
-    MultiMemory,
+    /// It asserts that a form is refused which another proposal allows.
+    Superseded,
     /// Its module needs, or grows to, more memory than the machine has.
     NoRoom,
 }
@@ -46,10 +47,24 @@ impl Skip {
     const ALL: [(Self, &str); 4] = [
         (Self::Floats, "floats"),
         (Self::Linking, "linking"),
-        (Self::MultiMemory, "multi-memory"),
+        (Self::Superseded, "superseded"),
         (Self::NoRoom, "no-room"),
     ];
 }
+
+/// The suite's reasons for refusing modules that are valid with several memories or tables. The byte that must be zero
+/// is the index of the memory.
+const SUPERSEDED: [&str; 3] = ["multiple memories", "multiple tables", "zero byte expected"];
+
+/// The suite's reason for refusing numbers of too many bytes. The limits of memories may have more since there are
+/// 64-bit memories.
+const TOO_LONG: &str = "integer representation too long";
+
+/// Files of WebAssembly 3.0 about types of functions.
+const NEWER_FILES: [&str; 4] = ["global.wast", "type-canon.wast", "type-equivalence.wast", "type-rec.wast"];
+
+/// The reason for a trap of an exception that nothing catches.
+const UNCAUGHT: &str = "uncaught exception";
 
 /// The outcome of the assertions of one file.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -89,15 +104,22 @@ enum Verdict {
     Fail(String),
 }
 
-/// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and four proposals without their 64-bit
-/// memories.
+/// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and seven proposals.
 pub fn files() -> Vec<TestFile<'static>> {
-    let proposals =
-        [Proposal::TailCall, Proposal::ExtendedConst, Proposal::WideArithmetic, Proposal::CustomPageSizes];
+    let proposals = [
+        Proposal::TailCall,
+        Proposal::ExtendedConst,
+        Proposal::WideArithmetic,
+        Proposal::CustomPageSizes,
+        Proposal::MultiMemory,
+        Proposal::Memory64,
+        Proposal::Threads,
+        Proposal::FunctionReferences,
+        Proposal::ExceptionHandling,
+    ];
     let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
-    let proposals =
-        proposals.into_iter().flat_map(proposal).filter(|file| !file.name().ends_with("_i64.wast"));
-    core.chain(proposals).collect()
+    let newer = spec(SpecVersion::V3).filter(|file| NEWER_FILES.contains(&file.name()));
+    core.chain(newer).chain(proposals.into_iter().flat_map(proposal)).collect()
 }
 
 /// Runs every assertion of one file.
@@ -156,13 +178,18 @@ impl Run<'_> {
                 self.registered.extend(index.map(|index| ((*name).to_owned(), index)));
                 None
             }
-            WastDirective::AssertMalformed { module, .. } | WastDirective::AssertInvalid { module, .. } => {
-                Some(self.refused(module))
+            WastDirective::AssertMalformed { message, .. } | WastDirective::AssertInvalid { message, .. }
+                if SUPERSEDED.contains(message) =>
+            {
+                Some(Verdict::Skip(Skip::Superseded))
             }
+            WastDirective::AssertMalformed { module, message, .. }
+            | WastDirective::AssertInvalid { module, message, .. } => Some(self.refused(module, message)),
             WastDirective::AssertUnlinkable { .. } => Some(Verdict::Skip(Skip::Linking)),
             WastDirective::Invoke(call) => Some(self.invoke(call, false, |outcome| outcome.returned(None))),
             WastDirective::AssertReturn { exec, results, .. } => Some(self.assert_return(exec, results)),
             WastDirective::AssertTrap { exec, message, .. } => Some(self.assert_trap(exec, message)),
+            WastDirective::AssertException { exec, .. } => Some(self.assert_trap(exec, UNCAUGHT)),
             WastDirective::AssertExhaustion { call, .. } => Some(self.invoke(call, true, Outcome::exhausted)),
             other => Some(Verdict::Fail(format!("a directive this runner doesn't know: {other:?}"))),
         }
@@ -174,7 +201,13 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Some(Verdict::Fail(format!("the module's text: {error}"))),
         };
-        let instance = Instance::new(self.executor, &bytes);
+        let mut instance = Instance::new(self.executor, &bytes);
+        let foreign = instance.foreign_imports().iter();
+        let modules = foreign.map(|name| Some(self.instances[*self.registered.get(name)?].bytes()));
+        let modules: Option<Vec<&[u8]>> = modules.collect();
+        if let Some(linked) = modules.and_then(|modules| linking::linked(&bytes, &modules)) {
+            instance = Instance::new(self.executor, &linked);
+        }
         self.taint_imported(&instance);
         let failure = instance.failure().map(Verdict::Fail);
         if let Some(name) = name {
@@ -206,7 +239,7 @@ impl Run<'_> {
     }
 
     /// The module must be refused, by the text parser (quoted text) or by the compiler.
-    fn refused(&self, module: &mut QuoteWat<'_>) -> Verdict {
+    fn refused(&self, module: &mut QuoteWat<'_>, message: &str) -> Verdict {
         let bytes = match module.to_test() {
             Ok(QuoteWatTest::Binary(bytes)) => bytes,
             Ok(QuoteWatTest::Text(text)) => match parse_text(&text) {
@@ -216,6 +249,7 @@ impl Run<'_> {
             Err(_) => return Verdict::Pass,
         };
         match self.executor.validate(&bytes) {
+            Ok(()) if message == TOO_LONG && needs_long_limits(&bytes) => Verdict::Skip(Skip::Superseded),
             Ok(()) => Verdict::Fail("an invalid module was accepted".to_owned()),
             Err(Refusal::Invalid(_)) => Verdict::Pass,
             Err(error) => Verdict::Fail(format!("refused, but not as invalid: {error}")),
@@ -293,6 +327,13 @@ impl From<instance::Judged> for Verdict {
 fn parse_text(text: &[u8]) -> Result<Vec<u8>, String> {
     let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
     wat::parse_str(text).map_err(|error| error.to_string())
+}
+
+/// Whether a module is valid with 64-bit memories only.
+fn needs_long_limits(bytes: &[u8]) -> bool {
+    let is_valid = |features| wasmparser::Validator::new_with_features(features).validate_all(bytes).is_ok();
+    let all = wasmparser::WasmFeatures::all();
+    is_valid(all) && !is_valid(all.difference(wasmparser::WasmFeatures::MEMORY64))
 }
 
 /// Values of the globals of the suite's `spectest` module.

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::nests;
 use testkit::tails;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, OptLevel};
@@ -12,6 +13,7 @@ use wasm_pvm::{Cpu, Floats, OptLevel};
 const SEEDS: u64 = 150;
 /// Modules of tail calls, on all cores and at all levels in turn.
 const TAIL_SEEDS: u64 = 64;
+const NEST_SEEDS: u64 = 60;
 
 #[test]
 fn m3_at_o0() {
@@ -53,6 +55,16 @@ fn library_at_o2() {
 fn tail_calls() {
     if Setup::new(Cpu::M4F, OptLevel::O2, Floats::Soft).is_available() {
         (0..TAIL_SEEDS).for_each(|seed| tails::check_board(seed).unwrap_or_else(|error| panic!("{error:#}")));
+    }
+}
+
+/// `cargo xtask fuzz --what nests-thumb` goes on.
+#[test]
+fn nests_of_exceptions() {
+    if Setup::new(Cpu::M33, OptLevel::O2, Floats::Trap).is_available() {
+        for seed in 0..NEST_SEEDS {
+            nests::check_board(10_000 + seed).unwrap_or_else(|error| panic!("{error:#}"));
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 mod aapcs;
 mod corpus;
 mod differential;
+mod exceptions;
 mod fixtures;
 mod kernels;
+mod memories;
 mod options;
 mod relocations;
 mod spec;

@@ -3,6 +3,7 @@
 use testkit::adapters::agreed;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats};
 use testkit::helpers;
+use testkit::nests;
 use testkit::program::Pvm;
 use testkit::tails;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
@@ -15,6 +16,7 @@ const DATA_SEEDS: u64 = 80;
 const HELPER_SEEDS: u64 = 120;
 /// Modules of tail calls, at all levels in turn.
 const TAIL_SEEDS: u64 = 64;
+const NEST_SEEDS: u64 = 120;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -60,6 +62,17 @@ fn random_modules_with_floats_agree_with_the_reference_engine() {
 #[test]
 fn tail_calls_agree_with_the_reference_engine() {
     (0..TAIL_SEEDS).for_each(|seed| tails::check_pvm(seed).unwrap_or_else(|error| panic!("{error:#}")));
+}
+
+/// `cargo xtask fuzz --what nests` goes on.
+#[test]
+fn nests_of_exceptions_do_what_the_interpreter_says() {
+    let mut endings = [0; 3];
+    for seed in 0..NEST_SEEDS {
+        let counts = nests::check_pvm(seed).unwrap_or_else(|error| panic!("{error:#}"));
+        endings.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    assert!(endings.iter().all(|&count| count as u64 > NEST_SEEDS / 4), "calls end in all ways: {endings:?}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod differential;
+mod exceptions;
 mod gas;
 mod kernels;
+mod memories;
 mod polkavm;
 mod runtimes;
 mod spec;

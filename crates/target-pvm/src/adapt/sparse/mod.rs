@@ -3,8 +3,8 @@
 //! A standard program stores read-write memory as one run of bytes. For two kinds of data that is expensive, and code
 //! that runs before everything else copies them to their addresses:
 //!
-//! - **Distant data.** A segment after a megabyte of zeros (for example a shadow stack that stays in memory) would cost
-//!   a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and the data after it is copied, if
+//! - **Distant data.** A segment after a megabyte of zeros (for example a shadow stack that stays in memory, or another
+//!   memory before this one) would cost a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and the data after it is copied, if
 //!   the zeros cost more than the copies.
 //! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
 //!   window free, base 0 is possible, and each access is up to three bytes shorter. But then read-write memory begins
@@ -21,7 +21,7 @@ mod pieces;
 use ssa::{DataId, DataKind, InstData, Module, Segment};
 
 use crate::Goal;
-use crate::memory::{ProgramLayout, Window, linear};
+use crate::memory::{ProgramLayout, Window, fixed_memories, linear};
 use form::Form;
 use pieces::{end, pieces};
 
@@ -44,7 +44,7 @@ pub fn copy_at_start(module: &mut Module, memory: DataId, layout: &ProgramLayout
         window.is_identity = true;
         near.clear();
         copied = Some(form);
-    } else if let Some(cut) = best_cut(&near, window.first, goal)
+    } else if let Some(cut) = best_cut(&near, window.first, zeros_before(module), goal)
         && let Some(form) = Form::cheapest(&near[cut..], bounds, goal)
     {
         near.truncate(cut);
@@ -63,13 +63,22 @@ fn set_segments(module: &mut Module, memory: DataId, segments: Vec<Segment>) {
     }
 }
 
-/// The first piece to copy: the one after the gap that saves most.
-fn best_cut(pieces: &[Segment], first: u32, goal: Goal) -> Option<usize> {
+/// Zeros between the last stored byte before linear memory and linear memory: those of other memories.
+fn zeros_before(module: &Module) -> u64 {
+    fixed_memories(module).fold(0, |zeros, (_, object)| match object.init.len() {
+        0 => zeros + u64::from(object.size),
+        stored => u64::from(object.size) - stored as u64,
+    })
+}
+
+/// The first piece to copy: the one after the gap that saves most. `zeros_before` are those before linear memory.
+fn best_cut(pieces: &[Segment], first: u32, zeros_before: u64, goal: Goal) -> Option<usize> {
     let mut best = None;
     let (mut zeros, mut price) = (0, COPY_BYTES);
     for at in (0..pieces.len()).rev() {
         let before = if at == 0 { u64::from(first) } else { end(&pieces[at - 1]) };
         let gap = u64::from(pieces[at].offset).saturating_sub(before);
+        let gap = if at == 0 { gap + zeros_before } else { gap };
         zeros += gap;
         price += PIECE_BYTES + pieces[at].bytes.len() as u64 * GAS_PER_BYTE * form::gas_weight(goal) / 64;
         let saved = zeros.saturating_sub(price);
@@ -165,6 +174,17 @@ mod tests {
         assert_eq!(constants, [("__initial.900000", 136)], "few zeros are cheaper than another loop");
         assert_eq!(module.data[EntityId::new(1)].init[130..134], [0, 4, 5, 0]);
         assert!(copied(&module).contains("store.u32 v0, [@mem + 940000]"), "{}", copied(&module));
+    }
+
+    #[test]
+    fn zeros_of_other_memories_are_a_gap() {
+        for (size, is_copied) in [(100_000, true), (8192, false)] {
+            let other = format!("\nfixed_memory @other size={size} align=16");
+            let mut module = module(&format!("{{ 0: 010203 }}{other}"));
+            copy_at_start(&mut module, Goal::Speed);
+            ssa::verify(&module).expect("verifies");
+            assert_eq!((module.start.is_some(), segments(&module).is_empty()), (is_copied, is_copied));
+        }
     }
 
     #[test]

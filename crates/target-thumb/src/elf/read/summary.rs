@@ -182,8 +182,13 @@ fn sizes(file: &File) -> Sizes {
 }
 
 fn linear_memory(file: &File) -> LinearMemoryBytes {
+    // The sections of further memories and their data have a number at the end.
+    let is_named = |name: &str, section: &str| {
+        let rest = section.strip_prefix(name).map(|rest| rest.trim_start_matches(['.', '_']));
+        rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
     let size = |name: String| -> u64 {
-        let named = file.sections.iter().filter(|section| section.name == name);
+        let named = file.sections.iter().filter(|section| is_named(&name, &section.name));
         named.map(|section| u64::from(section.size)).sum()
     };
     let image = size(".data.__linear_memory".to_owned());

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ssa::{DataId, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
+use ssa::{DataId, DataKind, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
 use super::ObjectOptions;
 use crate::isa::abi::is_runtime_function;
@@ -90,6 +90,7 @@ impl Names {
             let symbol = taken.own(LINEAR_MEMORY);
             names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
         }
+        names.name_memories(module, &mut taken)?;
         names.name_exports(module, &mut taken)?;
         if let Some(start) = module.start {
             let mut symbol = taken.own(START);
@@ -102,6 +103,16 @@ impl Names {
         names.name_imports(module, trap_handler, &mut taken)?;
         names.name_locals(module, &mut taken);
         Ok(names)
+    }
+
+    /// Names the memories other than the first by their numbers.
+    fn name_memories(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
+        for (id, object) in module.data.iter().filter(|(_, object)| object.kind == DataKind::FixedMemory) {
+            let name = object.name.replace('.', "_");
+            let symbol = taken.own(&name);
+            self.data[id].push(taken.take(symbol, format!("the memory `{}`", object.name), &name)?);
+        }
+        Ok(())
     }
 
     fn name_exports(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {

@@ -7,7 +7,9 @@
 //!
 //! Everything else, and a function with many paths, is given up.
 
-use wasmparser::{BlockType, Operator};
+use wasmparser::{BlockType, MemArg, Operator};
+
+use crate::module_info::{MAIN_MEMORY, memory_of};
 
 /// More paths than this are not followed.
 const MAX_PATHS: usize = 24;
@@ -50,6 +52,11 @@ impl Line {
     fn as_number(self) -> Option<u32> {
         (self == Self::number(self.0[CONSTANT])).then_some(self.0[CONSTANT])
     }
+}
+
+/// Whether an access is to the main memory, without an offset.
+fn is_plain(memarg: MemArg) -> bool {
+    memarg.offset == 0 && memory_of(memarg) == MAIN_MEMORY
 }
 
 /// A relation of two lines, or of the bytes there.
@@ -331,12 +338,12 @@ impl State {
             Op::LocalSet { local_index } => self.locals[local_index as usize] = self.stack.pop()?,
             Op::LocalTee { local_index } => self.locals[local_index as usize] = *self.stack.last()?,
             Op::I32Const { value } => self.stack.push(Value::Line(Line::number(value as u32))),
-            Op::I32Load8U { memarg } if memarg.offset == 0 => {
+            Op::I32Load8U { memarg } if is_plain(memarg) => {
                 let address = self.line()?;
                 self.stretch().events.push(Event::Load(address));
                 self.stack.push(Value::Byte(address));
             }
-            Op::I32Store8 { memarg } if memarg.offset == 0 => {
+            Op::I32Store8 { memarg } if is_plain(memarg) => {
                 let value = self.stack.pop()?;
                 let address = self.line()?;
                 self.stretch().events.push(Event::Store(address, value));

@@ -1,0 +1,229 @@
+//! Exceptions as results.
+//!
+//! A thrown exception returns from function to function until one catches it. So a function that may throw has more
+//! results than its type says: the *parts* of an exception. The first part is the number of the tag, or 0 if nothing was
+//! thrown; the others are the values, in slots that suit all tags of the module. An `exnref` has the same parts, with
+//! number 0 for null: exceptions have no identity, so they need no memory.
+//!
+//! All functions that an indirect call of some type may reach have the same results, and so do a function and its
+//! callee in a tail call. Imports never throw. Exports keep their type: an entry calls a function that may throw, and
+//! traps if it does.
+//!
+//! Functions without additional results never throw; those with them may. A module without `throw` has none, so nothing
+//! of this costs it anything.
+
+mod escapes;
+
+use std::collections::BTreeMap;
+
+use ssa::Type;
+
+use crate::error::Error;
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, ValueType};
+use crate::options::{Floats, Options};
+use crate::types::lower_types;
+
+use escapes::Escapes;
+
+/// The exceptions of a module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExceptionPlan {
+    /// By tag: the number that stands for it, from 1. Imports of one name are the same tag.
+    pub numbers: Vec<u32>,
+    /// The parts of an exception: the number of its tag and the slots of its values.
+    pub parts: Vec<Type>,
+    /// By function: whether it returns an exception as well.
+    pub throwing: Vec<bool>,
+    /// By type: whether functions in tables, or with references to them, return an exception as well.
+    pub throwing_types: Vec<bool>,
+    /// By function: whether there are references to it.
+    pub referenced: Vec<bool>,
+    /// Whether some operator traps because of an exception or of a null reference.
+    pub traps: bool,
+}
+
+impl ExceptionPlan {
+    /// Plans the exceptions of a module.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for exceptions inside of exceptions, and for code outside of the module that could call
+    /// functions that throw.
+    pub fn new(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Self, Error> {
+        let numbers = numbers(info);
+        let count = info.functions.len();
+        let mut graph = Graph {
+            info,
+            follows: vec![Vec::new(); count + info.types.len()],
+            throwing: vec![false; count + info.types.len()],
+            referenced: vec![false; count],
+            work: Vec::new(),
+        };
+        graph.declarations();
+        let mut traps = false;
+        for function in info.imported_functions()..count {
+            let escapes = escapes::of_function(info, wasm, function as u32, &numbers)?;
+            graph.function(function, &escapes);
+            traps |= escapes.traps;
+        }
+        graph.solve();
+        let throwing_types = graph.throwing.split_off(count);
+        let Graph { throwing, referenced, .. } = graph;
+        let parts = parts(info, options.floats)?;
+        let plan = Self { numbers, parts, throwing, throwing_types, referenced, traps };
+        plan.check_tables(info, options)?;
+        Ok(plan)
+    }
+
+    /// Whether functions of a type, by reference, return an exception as well.
+    pub fn is_throwing_type(&self, info: &ModuleInfo, ty: u32) -> bool {
+        self.throwing_types[info.type_classes[ty as usize] as usize]
+    }
+
+    /// Whether an imported function needs a function of its own that a reference refers to.
+    pub fn needs_thunk(&self, info: &ModuleInfo, function: u32) -> bool {
+        let declared = &info.functions[function as usize];
+        declared.import.is_some()
+            && self.referenced[function as usize]
+            && self.is_throwing_type(info, declared.ty)
+    }
+
+    /// Code outside of the module that calls functions in its tables doesn't know of exceptions.
+    fn check_tables(&self, info: &ModuleInfo, options: &Options) -> Result<(), Error> {
+        let exported = info.exports.iter().find(|export| match export.kind {
+            ExportKind::Table(table) => info.tables[table as usize].ty == ValueType::FuncRef,
+            _ => false,
+        });
+        match exported {
+            Some(table) if options.target.shares_tables && self.throwing_types.contains(&true) => {
+                let what = format!(
+                    "functions that may throw exceptions in the exported table `{}`: export functions instead, which \
+                     trap where an exception isn't caught",
+                    table.name
+                );
+                Err(Error::Unsupported { function: None, offset: 0, what })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A number for each tag.
+fn numbers(info: &ModuleInfo) -> Vec<u32> {
+    let mut imported = BTreeMap::new();
+    let mut next = 0;
+    let mut new = || {
+        next += 1;
+        next
+    };
+    let number = |tag: &crate::module_info::TagInfo| match &tag.import {
+        Some(import) => *imported.entry(import.clone()).or_insert_with(&mut new),
+        None => new(),
+    };
+    info.tags.iter().map(number).collect()
+}
+
+/// The parts of an exception: each slot is as wide as the widest value that some tag has there.
+fn parts(info: &ModuleInfo, floats: Floats) -> Result<Vec<Type>, Error> {
+    let mut parts = vec![Type::I32];
+    for tag in &info.tags {
+        let params = &info.types[tag.ty as usize].params;
+        if params.contains(&ValueType::ExnRef) {
+            let what = "a tag with an exception reference among its values".to_owned();
+            return Err(Error::Unsupported { function: None, offset: 0, what });
+        }
+        for (n, ty) in (1..).zip(lower_types(params, floats)) {
+            let is_wide = matches!(ty, Type::I64 | Type::F64);
+            if parts.len() == n {
+                parts.push(Type::I32);
+            }
+            if is_wide {
+                parts[n] = Type::I64;
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// Functions, and after them types, with those that throw if one does.
+struct Graph<'a> {
+    info: &'a ModuleInfo,
+    follows: Vec<Vec<usize>>,
+    throwing: Vec<bool>,
+    referenced: Vec<bool>,
+    work: Vec<usize>,
+}
+
+impl Graph<'_> {
+    fn declarations(&mut self) {
+        let info = self.info;
+        let items = info.elements.iter().flat_map(|element| &element.items);
+        let globals = info.globals.iter().flat_map(|global| &global.init);
+        let tables = info.tables.iter().map(|table| &table.init);
+        for op in items.chain(globals).chain(tables) {
+            if let ConstOp::RefFunc(function) = *op {
+                self.reference(function);
+            }
+        }
+    }
+
+    fn reference(&mut self, function: u32) {
+        if !std::mem::replace(&mut self.referenced[function as usize], true) {
+            let ty = self.of_type(self.info.functions[function as usize].ty);
+            self.same(function as usize, ty);
+        }
+    }
+
+    /// The node of a type.
+    fn of_type(&self, ty: u32) -> usize {
+        self.info.functions.len() + self.info.type_classes[ty as usize] as usize
+    }
+
+    fn is_import(&self, node: usize) -> bool {
+        self.info.functions.get(node).is_some_and(|function| function.import.is_some())
+    }
+
+    /// Two nodes have the same results. Imports keep theirs.
+    fn same(&mut self, one: usize, other: usize) {
+        if !self.is_import(one) && !self.is_import(other) {
+            self.follows[one].push(other);
+            self.follows[other].push(one);
+        }
+    }
+
+    fn function(&mut self, function: usize, escapes: &Escapes) {
+        if escapes.throws {
+            self.throws(function);
+        }
+        for &callee in &escapes.calls {
+            self.follows[callee as usize].push(function);
+        }
+        for &ty in &escapes.indirect_calls {
+            let ty = self.of_type(ty);
+            self.follows[ty].push(function);
+        }
+        for &callee in &escapes.tail_calls {
+            self.same(function, callee as usize);
+        }
+        for &ty in &escapes.indirect_tail_calls {
+            let ty = self.of_type(ty);
+            self.same(function, ty);
+        }
+        for &reference in &escapes.references {
+            self.reference(reference);
+        }
+    }
+
+    fn throws(&mut self, node: usize) {
+        if !std::mem::replace(&mut self.throwing[node], true) {
+            self.work.push(node);
+        }
+    }
+
+    fn solve(&mut self) {
+        while let Some(node) = self.work.pop() {
+            for follower in std::mem::take(&mut self.follows[node]) {
+                self.throws(follower);
+            }
+        }
+    }
+}
