@@ -8,12 +8,15 @@ use wasmparser::Operator;
 use crate::error::Error;
 use crate::floats;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
+use crate::vectors;
 
 /// Facts about a whole module. Lists are in wasm index order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// An operator computes with floats.
     pub computes_floats: bool,
+    /// Functions with an operator on vectors.
+    pub uses_vectors: Vec<bool>,
     /// Memories with a `memory.grow`.
     pub memory_grows: Vec<bool>,
     /// Globals that some function sets.
@@ -42,6 +45,7 @@ impl Facts {
     pub fn collect(info: &ModuleInfo, wasm: &[u8]) -> Result<Self, Error> {
         let mut facts = Self {
             computes_floats: false,
+            uses_vectors: vec![false; info.functions.len()],
             memory_grows: vec![false; info.memories.len()],
             global_written: vec![false; info.globals.len()],
             table_grows: vec![false; info.tables.len()],
@@ -96,7 +100,10 @@ impl Facts {
             Operator::DataDrop { data_index } => self.data_dropped[data_index as usize] = true,
             Operator::TableInit { elem_index, .. } => self.element_used[elem_index as usize] = true,
             Operator::ElemDrop { elem_index } => self.element_dropped[elem_index as usize] = true,
-            _ => self.computes_floats |= floats::computes(op),
+            _ => {
+                self.computes_floats |= floats::computes(op);
+                self.uses_vectors[function] |= vectors::is_vector(op);
+            }
         }
     }
 }

@@ -28,13 +28,19 @@ pub fn is_move(op: &Operator<'_>) -> bool {
             | Op::I64ReinterpretF64
             | Op::F32ReinterpretI32
             | Op::F64ReinterpretI64
+            | Op::F32x4Splat
+            | Op::F64x2Splat
+            | Op::F32x4ExtractLane { .. }
+            | Op::F64x2ExtractLane { .. }
+            | Op::F32x4ReplaceLane { .. }
+            | Op::F64x2ReplaceLane { .. }
     )
 }
 
 macro_rules! names {
     ($(@$proposal:ident $op:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($shape:tt)*))*) => {
         /// The name of an operator: as in the text format, with an underscore in place of the dot.
-        fn name(op: &Operator<'_>) -> &'static str {
+        pub(crate) fn name(op: &Operator<'_>) -> &'static str {
             let name = match op {
                 $(Operator::$op { .. } => stringify!($visit),)*
                 _ => "",

@@ -29,6 +29,7 @@ pub mod memories;
 pub mod names;
 pub mod program;
 pub mod types;
+pub mod vectors;
 
 pub use error::Error;
 pub use module_info::ModuleInfo;

@@ -29,6 +29,7 @@ pub enum ValueType {
     I64,
     F32,
     F64,
+    V128,
     FuncRef,
     ExternRef,
     ExnRef,
@@ -136,6 +137,7 @@ pub enum ConstOp {
     I64Const(i64),
     F32Const(u32),
     F64Const(u64),
+    V128Const(u128),
     GlobalGet(u32),
     RefNull,
     RefFunc(u32),
@@ -253,8 +255,8 @@ impl ModuleInfo {
     ///
     /// # Errors
     /// [`Error::InvalidWasm`] if the module is malformed or invalid, [`Error::Proposal`] if it uses a proposal other
-    /// than the accepted ones: WebAssembly 3.0 without vectors and garbage collection, plus wide arithmetic, shared
-    /// memories, custom page sizes and the exceptions that compilers made before 3.0.
+    /// than the accepted ones: WebAssembly 3.0 without garbage collection, plus wide arithmetic, shared memories, custom
+    /// page sizes and the exceptions that compilers made before 3.0.
     pub fn parse(wasm: &[u8]) -> Result<Self, Error> {
         let types = validate(wasm)?;
         let mut info = Self::default();
@@ -467,6 +469,8 @@ pub fn features() -> WasmFeatures {
         | WasmFeatures::REFERENCE_TYPES
         | WasmFeatures::MULTI_VALUE
         | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::SIMD
+        | WasmFeatures::RELAXED_SIMD
         | WasmFeatures::TAIL_CALL
         | WasmFeatures::FLOATS
         | WasmFeatures::EXTENDED_CONST
@@ -489,8 +493,8 @@ pub fn value_type(ty: ValType) -> ValueType {
         ValType::I64 => ValueType::I64,
         ValType::F32 => ValueType::F32,
         ValType::F64 => ValueType::F64,
+        ValType::V128 => ValueType::V128,
         ValType::Ref(ty) => reference_type(ty),
-        ValType::V128 => unreachable!("validation refuses vectors"),
     }
 }
 
@@ -592,6 +596,7 @@ fn const_expr(expr: &ConstExpr<'_>) -> Result<ConstExprOps, Error> {
             Operator::I64Const { value } => ConstOp::I64Const(value),
             Operator::F32Const { value } => ConstOp::F32Const(value.bits()),
             Operator::F64Const { value } => ConstOp::F64Const(value.bits()),
+            Operator::V128Const { value } => ConstOp::V128Const(u128::from_le_bytes(*value.bytes())),
             Operator::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
             Operator::RefNull { .. } => ConstOp::RefNull,
             Operator::RefFunc { function_index } => ConstOp::RefFunc(function_index),

@@ -84,6 +84,8 @@ pub enum ConstValue {
     F32(u32),
     /// `f64`, by its bits.
     F64(u64),
+    /// `v128`, as a number with the first byte lowest.
+    V128(u128),
     /// The null reference.
     Null,
     /// A reference to the function with this wasm index.

@@ -260,7 +260,7 @@ impl<'a> Program<'a> {
 
     /// The representation of values.
     pub fn lowering(&self) -> Lowering<'a> {
-        Lowering { floats: self.options.floats, exceptions: self.exceptions }
+        Lowering { options: self.options, exceptions: self.exceptions }
     }
 
     /// Declares the functions of the runtime, and the function that the target implements for growing memory.
@@ -663,6 +663,7 @@ fn type_name(ty: ValueType) -> &'static str {
         ValueType::I64 => "i64",
         ValueType::F32 => "f32",
         ValueType::F64 => "f64",
+        ValueType::V128 => "v128",
         ValueType::FuncRef => "funcref",
         ValueType::ExternRef => "externref",
         ValueType::ExnRef => "exnref",
@@ -677,6 +678,7 @@ fn imported_value(import: &ssa::Import, global: &GlobalInfo, options: &Options) 
         ConstValue::I64(_) => global.ty == ValueType::I64,
         ConstValue::F32(_) => global.ty == ValueType::F32,
         ConstValue::F64(_) => global.ty == ValueType::F64,
+        ConstValue::V128(_) => global.ty == ValueType::V128,
         ConstValue::Null => {
             matches!(global.ty, ValueType::FuncRef | ValueType::ExternRef | ValueType::ExnRef)
         }
@@ -696,6 +698,7 @@ fn evaluate(ops: &[ConstOp], globals: &[ConstValue]) -> ConstValue {
             ConstOp::I64Const(value) => ConstValue::I64(value),
             ConstOp::F32Const(bits) => ConstValue::F32(bits),
             ConstOp::F64Const(bits) => ConstValue::F64(bits),
+            ConstOp::V128Const(bits) => ConstValue::V128(bits),
             ConstOp::GlobalGet(index) => globals[index as usize],
             ConstOp::RefNull => ConstValue::Null,
             ConstOp::RefFunc(index) => ConstValue::Func(index),
@@ -758,6 +761,7 @@ fn bytes_of(value: ConstValue) -> (Vec<u8>, Option<u32>) {
         ConstValue::F32(bits) => (bits.to_le_bytes().to_vec(), None),
         ConstValue::I64(value) => (value.to_le_bytes().to_vec(), None),
         ConstValue::F64(bits) => (bits.to_le_bytes().to_vec(), None),
+        ConstValue::V128(bits) => (bits.to_le_bytes().to_vec(), None),
         ConstValue::Null => (vec![0; 8], None),
         ConstValue::Func(index) => (vec![0; 8], Some(index)),
     }

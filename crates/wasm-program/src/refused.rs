@@ -38,9 +38,7 @@ pub fn collected(wasm: &[u8]) -> Option<Error> {
 }
 
 /// Proposals that are not accepted, with the way to build modules without them.
-const PROPOSALS: [(WasmFeatures, &str, &str); 4] = [
-    (WasmFeatures::SIMD, "SIMD", "-mno-simd128"),
-    (WasmFeatures::RELAXED_SIMD, "relaxed SIMD", "-mno-relaxed-simd"),
+const PROPOSALS: [(WasmFeatures, &str, &str); 2] = [
     (WasmFeatures::GC, COLLECTION, COLLECTING_COMPILERS),
     (WasmFeatures::STACK_SWITCHING, "stack switching", "no continuations, such as effect handlers"),
 ];

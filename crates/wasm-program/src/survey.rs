@@ -19,6 +19,7 @@ use crate::floats;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
 use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
+use crate::types::lower_types;
 
 /// Maximum number of float operators that an error lists.
 const LISTED: usize = 8;
@@ -28,7 +29,7 @@ const LISTED: usize = 8;
 pub struct ReachedImport {
     /// Its name.
     pub import: Import,
-    /// Number of parameters and of results.
+    /// Number of words of the parameters and of the results.
     pub arity: (usize, usize),
     /// Name of a function that uses it, and the offset of the use in the input; `None` if it is exported or in a table.
     pub user: Option<(String, usize)>,
@@ -61,7 +62,7 @@ pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Deman
     let mut survey = Survey {
         info,
         wasm,
-        rejects_floats: options.floats == Floats::Reject,
+        options,
         reached: vec![None; info.functions.len()],
         tables: vec![false; info.tables.len()],
         globals: vec![false; info.globals.len()],
@@ -84,7 +85,7 @@ type Use = Option<(u32, usize)>;
 struct Survey<'a> {
     info: &'a ModuleInfo,
     wasm: &'a [u8],
-    rejects_floats: bool,
+    options: &'a Options,
     /// The first use of each reached function.
     reached: Vec<Option<Use>>,
     tables: Vec<bool>,
@@ -185,7 +186,7 @@ impl Survey<'_> {
             | Operator::TableCopy { src_table: table, .. } => self.table(table),
             Operator::TableInit { elem_index, .. } => self.element(elem_index),
             Operator::GlobalGet { global_index } => self.global(global_index),
-            ref other if self.rejects_floats => {
+            ref other if self.options.floats == Floats::Reject => {
                 if let Some(name) = floats::arithmetic(other) {
                     self.floats.push((function, offset, name));
                 }
@@ -218,9 +219,10 @@ impl Survey<'_> {
         let functions = self.info.functions.iter().zip(&self.reached);
         let reached = functions.filter_map(|(function, reached)| {
             let ty = &self.info.types[function.ty as usize];
+            let words = |types: &[_]| lower_types(types, self.options).len();
             Some(ReachedImport {
                 import: function.import.clone()?,
-                arity: (ty.params.len(), ty.results.len()),
+                arity: (words(&ty.params), words(&ty.results)),
                 user: (*reached)?.map(|(user, offset)| (self.info.function_name(user), offset)),
             })
         });

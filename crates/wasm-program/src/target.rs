@@ -3,6 +3,7 @@
 //! Code of the frontend never asks for a certain machine: every difference is a field of [`TargetDescription`].
 
 use runtime::llvm::Growth;
+use ssa::Type;
 
 /// Facts about a machine. Pointers have 32 bits on every machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +21,8 @@ pub struct TargetDescription {
     /// Granularity in bytes of accessible memory, a power of two: of two bytes in the same granule either both can be
     /// read or none.
     pub access_granule: u32,
+    /// The type of the words that a vector consists of, `i32` or `i64`: the width of the machine's registers.
+    pub vector_word: Type,
     /// The owner of the bytes of linear memory.
     pub memory_owner: MemoryOwner,
     /// The way in which memory grows.

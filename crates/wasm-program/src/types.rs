@@ -4,14 +4,14 @@ use ssa::{Signature, Type};
 
 use crate::exceptions::ExceptionPlan;
 use crate::module_info::{FuncType, ValueType};
-use crate::options::Floats;
+use crate::options::{Floats, Options};
 
 /// The representation of all values of a program: their *parts*, one SSA value each. This file is the only place that
 /// decides it.
 #[derive(Clone, Copy, Debug)]
 pub struct Lowering<'a> {
-    /// Float operators.
-    pub floats: Floats,
+    /// Options of the frontend.
+    pub options: &'a Options,
     /// The exceptions of the module.
     pub exceptions: &'a ExceptionPlan,
 }
@@ -19,7 +19,7 @@ pub struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// The parts of a value.
     pub fn parts(self, ty: ValueType) -> &'a [Type] {
-        if ty == ValueType::ExnRef { &self.exceptions.parts } else { lower_type(ty, self.floats) }
+        if ty == ValueType::ExnRef { &self.exceptions.parts } else { lower_type(ty, self.options) }
     }
 
     /// The parts of values, one after the other.
@@ -57,19 +57,22 @@ pub fn layout(parts: &[Type]) -> (Vec<u32>, u32, u32) {
 
 /// The parts of a value of a type other than `exnref`, whose parts depend on the module.
 ///
-/// References are opaque 64-bit integers, and floats are integers of their width unless the target computes with them.
-pub fn lower_type(ty: ValueType, floats: Floats) -> &'static [Type] {
-    let native = floats == Floats::Native;
+/// References are opaque 64-bit integers, and floats are integers of their width unless the target computes with them. A
+/// vector is its words of the target's width, the lowest lane first.
+pub fn lower_type(ty: ValueType, options: &Options) -> &'static [Type] {
+    let native = options.floats == Floats::Native;
     match ty {
         ValueType::F32 if native => &[Type::F32],
         ValueType::F64 if native => &[Type::F64],
         ValueType::I32 | ValueType::F32 => &[Type::I32],
         ValueType::I64 | ValueType::F64 | ValueType::FuncRef | ValueType::ExternRef => &[Type::I64],
+        ValueType::V128 if options.target.vector_word == Type::I64 => &[Type::I64; 2],
+        ValueType::V128 => &[Type::I32; 4],
         ValueType::ExnRef => unreachable!("`Lowering` knows the parts of exceptions"),
     }
 }
 
 /// The parts of values, one after the other.
-pub fn lower_types(types: &[ValueType], floats: Floats) -> Vec<Type> {
-    types.iter().flat_map(|&ty| lower_type(ty, floats)).copied().collect()
+pub fn lower_types(types: &[ValueType], options: &Options) -> Vec<Type> {
+    types.iter().flat_map(|&ty| lower_type(ty, options)).copied().collect()
 }

@@ -6,16 +6,6 @@ use wasm_program::{Error, ModuleInfo};
 fn refused_proposals_say_where() {
     for (text, name, needed) in [
         (
-            "(module (func $lanes (drop (v128.const i64x2 0 0))))",
-            Some("lanes"),
-            "SIMD (in function lanes at offset 0x",
-        ),
-        (
-            "(module (func) (func (drop (v128.const i64x2 0 0))))",
-            Some("func[1]"),
-            "SIMD (in function func[1] at",
-        ),
-        (
             "(module (type $s (struct)) (func $new (drop (struct.new $s))))",
             Some("new"),
             "garbage collection; without it: a compiler to linear memory; those of Kotlin",
@@ -31,11 +21,6 @@ fn refused_proposals_say_where() {
             "(module (type $s (struct)) (memory i64 1) (func $new (drop (struct.new $s))))",
             None,
             "garbage collection (in function new at",
-        ),
-        (
-            "(module (rec (type (func)) (type (struct))) (memory i64 1) (tag) (func (try_table)))",
-            None,
-            "garbage collection",
         ),
     ] {
         let wasm = wat::parse_str(text).expect("the text is well-formed");

@@ -37,6 +37,16 @@ pub fn module_with_floats(seed: u64) -> Result<Vec<u8>> {
     module_of(seed, |config| Config { allow_floats: true, canonicalize_nans: true, ..config })
 }
 
+/// The same with vectors as well.
+pub fn module_with_vectors(seed: u64) -> Result<Vec<u8>> {
+    module_of(seed, |config| Config {
+        allow_floats: true,
+        canonicalize_nans: true,
+        simd_enabled: true,
+        ..config
+    })
+}
+
 fn module_of(seed: u64, change: fn(Config) -> Config) -> Result<Vec<u8>> {
     let mut random = Rng::new(seed);
     let len = 512 << (random.bits() % 4);

@@ -13,6 +13,11 @@ pub struct Function {
     pub results: Vec<ValType>,
 }
 
+/// The machine words that values of a type are passed in.
+pub fn words(ty: ValType) -> usize {
+    if ty == ValType::V128 { 2 } else { 1 }
+}
+
 /// Imports and exports of a module.
 #[derive(Clone, Default, Debug)]
 pub struct Interface {

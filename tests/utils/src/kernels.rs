@@ -16,7 +16,7 @@ const GAS: i64 = 1 << 40;
 pub struct Kernel {
     /// Name of the kernel.
     pub name: String,
-    /// The variant of the wasm: `O2`, `Os`, `O2-wide` or `micro`.
+    /// The variant of the wasm: `O2`, `Os`, `O2-wide`, `micro`, `simd` or `scalar`.
     pub variant: String,
     /// The wasm.
     pub wasm: Vec<u8>,
@@ -39,7 +39,7 @@ pub struct Measure {
     pub gas: i64,
 }
 
-/// The folder of a corpus: `kernels`, `float-kernels` or `float-micro`.
+/// The folder of a corpus: `kernels`, `float-kernels`, `float-micro` or `simd-kernels`.
 pub fn folder(corpus: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(corpus)
 }
@@ -52,6 +52,11 @@ pub fn all() -> Result<Vec<Kernel>> {
 /// Every float kernel in every variant, in the order of the file names.
 pub fn floats() -> Result<Vec<Kernel>> {
     read("float-kernels", &["O2", "Os"])
+}
+
+/// Every kernel for vectors, with them and without, in the order of the file names.
+pub fn vectors() -> Result<Vec<Kernel>> {
+    read("simd-kernels", &["simd", "scalar"])
 }
 
 /// One float operation over 1,000 pairs of operands per program, and the same loops without one (`empty`).

@@ -11,7 +11,7 @@ use wasm_pvm::{Details, EntryMode, Error, Floats, ImportMap, Options, PvmOptions
 use wasmparser::ValType;
 
 use crate::executor::{self, CallExit, Executable, Executor, Host, Refusal};
-use crate::interface::{Interface, interface};
+use crate::interface::{Interface, interface, words};
 
 /// Maximum number of bytes of a global.
 const WORD: usize = 8;
@@ -191,7 +191,7 @@ impl Executable for Program {
     fn call(&mut self, call: executor::Call<'_>, host: Host<'_>) -> Result<CallExit> {
         let (_, function) = self.interface.functions.get(call.name).context("no such export")?;
         let gas = if call.is_endless { ENDLESS_GAS } else { GAS };
-        let results = function.results.len();
+        let results = function.results.iter().map(|&ty| words(ty)).sum();
         self.enter(call.name, call.args, results, gas, host)
     }
 

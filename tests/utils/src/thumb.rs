@@ -14,7 +14,7 @@ use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOpt
 use wasmparser::ValType;
 
 use crate::executor::{Call, CallExit, Executable, Executor, Host, Refusal, Trap};
-use crate::interface::{Function, Interface, interface};
+use crate::interface::{self, Function, Interface, interface};
 use crate::program::refusal;
 
 /// Prefix of the symbols of imports.
@@ -256,7 +256,7 @@ impl Loaded {
         host: Host<'_>,
     ) -> Result<CallExit> {
         let (mut types, results) = (types(&function.params), types(&function.results));
-        let mut args = args.to_vec();
+        let mut args = split_vectors(&function.params, args);
         if results.len() > 1 {
             types.insert(0, Type::I32);
             args.insert(0, self.structure.into());
@@ -276,7 +276,8 @@ impl Loaded {
         Ok(match exit.ending {
             Ending::Returned if results.len() > 1 => {
                 let words = board.read_words(self.structure, STRUCTURE_BYTES as usize / 4)?;
-                CallExit::Returned(extended(&results, board::aapcs::members(&results, &words)))
+                let values = extended(&results, board::aapcs::members(&results, &words));
+                CallExit::Returned(joined_vectors(&function.results, &values))
             }
             Ending::Returned => {
                 CallExit::Returned(extended(&results, exit.words.values(has_floats, &results)))
@@ -343,12 +344,44 @@ pub(crate) fn extended(types: &[Type], values: Vec<u64>) -> Vec<u64> {
 /// Types of the procedure call standard.
 pub(crate) fn types(types: &[ValType]) -> Vec<Type> {
     let lower = |ty: &ValType| match ty {
-        ValType::I32 => Type::I32,
-        ValType::F32 => Type::F32,
-        ValType::F64 => Type::F64,
-        _ => Type::I64,
+        ValType::I32 => vec![Type::I32],
+        ValType::F32 => vec![Type::F32],
+        ValType::F64 => vec![Type::F64],
+        ValType::V128 => vec![Type::I32; 4],
+        ValType::I64 | ValType::Ref(_) => vec![Type::I64],
     };
-    types.iter().map(lower).collect()
+    types.iter().flat_map(lower).collect()
+}
+
+/// Vectors of two words become four words of 32 bits.
+fn split_vectors(types: &[ValType], words: &[u64]) -> Vec<u64> {
+    let mut words = words.iter().copied();
+    let mut split = Vec::new();
+    for &ty in types {
+        for word in words.by_ref().take(interface::words(ty)) {
+            match ty {
+                ValType::V128 => split.extend([u64::from(word as u32), word >> 32]),
+                _ => split.push(word),
+            }
+        }
+    }
+    split
+}
+
+/// The reverse of [`split_vectors`].
+fn joined_vectors(types: &[ValType], values: &[u64]) -> Vec<u64> {
+    let mut values = values.iter().copied();
+    let mut words = Vec::new();
+    for &ty in types {
+        match ty {
+            ValType::V128 => {
+                let parts: Vec<u64> = values.by_ref().take(4).collect();
+                words.extend(parts.chunks(2).map(|pair| pair[1] << 32 | u64::from(pair[0] as u32)));
+            }
+            _ => words.extend(values.next()),
+        }
+    }
+    words
 }
 
 impl Executable for Loaded {

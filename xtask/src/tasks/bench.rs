@@ -61,6 +61,7 @@ pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
             kernels(&corpus, level, verbose)?;
         }
     }
+    vectors()?;
     float_operations()?;
     let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
     runtimes(&folder)
@@ -147,6 +148,38 @@ impl Baselines {
         let right = facts["ok"].as_bool().unwrap_or(false);
         ["code_bytes", "instructions", "gas", "gas8_l2"].map(|key| facts[key].as_f64().filter(|_| right))
     }
+}
+
+/// Measures kernels with vectors beside the same programs without them.
+fn vectors() -> Result<()> {
+    let baselines = Baselines::read("simd-kernels")?;
+    println!("\n## Vectors at -O2: the same C with SIMD and without\n");
+    println!("| kernel | {} |", FIGURES.map(|figure| format!("{figure} | / without")).join(" | "));
+    println!("|---|{}", "--:|--:|".repeat(FIGURES.len()));
+    let (with, without): (Vec<_>, Vec<_>) =
+        kernels::vectors()?.into_iter().partition(|kernel| kernel.variant == "simd");
+    let (mut of_ours, mut of_theirs) = ([1.0; FIGURES.len()], [1.0; FIGURES.len()]);
+    let share = 1.0 / with.len() as f64;
+    for (with, without) in with.iter().zip(&without) {
+        let (ours, scalar) = (measure(with, OptLevel::O2)?, measure(without, OptLevel::O2)?);
+        let theirs = baselines.row("O3", &with.name, "llvm_native_scalar_gp08");
+        let cells = (0..FIGURES.len()).map(|figure| {
+            let [ours, scalar, theirs] = [ours, scalar, theirs].map(|row| row[figure].unwrap_or(f64::NAN));
+            of_ours[figure] *= (ours / scalar).powf(share);
+            of_theirs[figure] *= (ours / theirs).powf(share);
+            format!("{ours} | {:.3}", ours / scalar)
+        });
+        println!("| {} | {} |", with.name, cells.collect::<Vec<_>>().join(" | "));
+    }
+    println!("\n| geometric mean of ours with vectors / | {} |", FIGURES.join(" | "));
+    println!("|---|{}", "--:|".repeat(FIGURES.len()));
+    for (peer, means) in [
+        ("ours without vectors", of_ours),
+        ("LLVM RISC-V from C without vectors, polkavm-linker 0.37", of_theirs),
+    ] {
+        println!("| {peer} | {} |", means.map(|mean| format!("{mean:.3}")).join(" | "));
+    }
+    Ok(())
 }
 
 /// Measures float operations one by one: a loop with the operation, less the same loop without it, per execution.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::program::Pvm;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
@@ -74,8 +74,8 @@ fn on_pvm(seed: u64, level: OptLevel) -> Result<Verdict> {
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
     let options = Options { level, ..Options::new(pvm) };
-    // Four levels and three versions in turn: every second dozen has floats.
-    let bytes = if (seed / 12).is_multiple_of(2) { module(seed) } else { module_with_floats(seed) }?;
+    // Four levels and three versions in turn, then other operators.
+    let bytes = [module, module_with_floats, module_with_vectors][(seed / 12 % 3) as usize](seed)?;
     compare(&bytes, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))
 }
 
@@ -92,7 +92,11 @@ fn boards() -> Result<Vec<(Setup, Thumb)>> {
 }
 
 fn on_board(seed: u64, setup: &Setup, board: &Thumb) -> Result<Verdict> {
-    let bytes = if setup.executes_floats() { module_with_floats(seed)? } else { module(seed)? };
+    let bytes = match (setup.executes_floats(), (seed / 24).is_multiple_of(2)) {
+        (false, _) => module(seed)?,
+        (true, true) => module_with_floats(seed)?,
+        (true, false) => module_with_vectors(seed)?,
+    };
     compare(&bytes, seed, &board.with_setup(setup.clone()))
         .with_context(|| format!("seed {seed} {} -{:?}", setup.cpu, setup.level))
 }

@@ -96,6 +96,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     /// Pops the arguments of a call; returns their parts.
     fn arguments(&mut self, ty: &FuncType) -> Result<Vec<BasicValueEnum<'ctx>>, Error> {
         self.spend(ty.params.len() + ty.results.len())?;
+        self.settle(ty.params.len());
         let height = self.stack.len() - ty.params.len();
         Ok(self.stack.split_off(height).into_parts())
     }

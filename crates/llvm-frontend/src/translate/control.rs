@@ -105,6 +105,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Ends the function: the last `end` left the results on the stack.
     pub(super) fn finish(&mut self) {
         if self.reachable {
+            self.settle(self.stack.len());
             let results = std::mem::take(&mut self.stack);
             self.emit_return(results.parts());
         }
@@ -140,6 +141,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     ) -> Result<(), Error> {
         let (params, results) = self.block_type(ty);
         self.spend(params + results.len())?;
+        self.settle(params);
         let kind = kind(self, params);
         let height = self.stack.len() - params;
         let label_arity = results.len();
@@ -240,6 +242,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     pub(super) fn pass_values(&mut self, depth: u32) -> Result<BasicBlock<'ctx>, Error> {
         let (block, arity) = self.label(depth);
         self.spend(arity)?;
+        self.settle(arity);
         let from = self.ir().block();
         let at = self.frames.len() - 1 - depth as usize;
         let label = self.frames[at].label.as_ref().expect("`label` made it");
@@ -272,6 +275,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), Error> {
         let index = self.pop_int();
+        let (_, arity) = self.label(table.default());
+        self.settle(arity);
         let from = self.ir().block();
         let mut edges = BTreeMap::new();
         let default = self.table_edge(&mut edges, table.default(), from)?;

@@ -173,7 +173,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// Pushes a value that is opaque to LLVM. LLVM treats a signalling NaN as a quiet one, so it drops an operation
     /// whose other operand is neutral; in wasm the operation makes the NaN quiet.
-    fn fence(&mut self, value: FloatValue<'ctx>) {
+    pub(super) fn fence(&mut self, value: FloatValue<'ctx>) {
         self.call_float_intrinsic("llvm.arithmetic.fence", &[value.get_type().into()], &[value.into()]);
     }
 

@@ -25,6 +25,7 @@ use wasmparser::{FunctionBody, Operator};
 use super::Translator;
 use super::env::Env;
 use super::ir::Space;
+use super::simd::{Plan, settled};
 
 /// Alignment of a stack frame: the alignment of the stack pointer in the C ABI.
 const FRAME_ALIGN: u32 = 16;
@@ -56,11 +57,17 @@ impl<'ctx> Locals<'ctx> {
         index: u32,
         function: FunctionValue<'ctx>,
         body: &FunctionBody<'_>,
+        plan: &Plan,
     ) -> Result<Self, Error> {
         let mut first_parts = vec![0];
         let mut types = Vec::new();
         let mut add = |ty| {
-            types.extend(env.parts(ty));
+            let local = first_parts.len() as u32 - 1;
+            match (ty, plan.local(local)) {
+                (ValueType::V128, 64) => types.extend([Type::I64; 2]),
+                (ValueType::V128, _) => types.extend([Type::I32; 4]),
+                _ => types.extend(env.parts(ty)),
+            }
             first_parts.push(types.len());
         };
         env.program.info.type_of(index).params.iter().for_each(|&ty| add(ty));
@@ -147,6 +154,7 @@ pub fn translate(t: &mut Translator<'_, '_, '_>, op: &Operator<'_>) -> bool {
 impl<'ctx> Translator<'_, 'ctx, '_> {
     fn select(&mut self) {
         let condition = self.pop_condition();
+        self.settle(2);
         let (no, yes) = (self.stack.pop(), self.stack.pop());
         let parts: Vec<_> =
             yes.into_iter().zip(no).map(|(yes, no)| self.ir().select(condition, yes, no)).collect();
@@ -168,7 +176,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn local_set(&mut self, index: u32, parts: &[BasicValueEnum<'ctx>]) {
-        for (part, &value) in self.locals.parts(index).zip(parts) {
+        let locals = self.locals.parts(index);
+        let parts = settled(self.ir(), locals.len(), parts.to_vec());
+        for (part, value) in locals.zip(parts) {
             let (slot, ty) = self.local_slot(part);
             self.ir().store(Space::Local, slot, value, align_of(ty));
         }
@@ -179,6 +189,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let slot = self.stack_pointer_slot();
             let value = self.ir().load(Space::Local, self.ir().i32.into(), slot, 4);
             return self.push(value);
+        }
+        if let GlobalPlan::Constant(ConstValue::V128(value)) = self.program().globals[index as usize] {
+            return self.vector_constant(value);
         }
         if let GlobalPlan::Constant(value) = self.program().globals[index as usize] {
             if self.program().info.globals[index as usize].ty == ValueType::ExnRef {
@@ -199,6 +212,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn global_set(&mut self, index: u32) {
+        self.settle(1);
         let mut parts = self.stack.pop();
         if self.is_fused_stack_pointer(index) {
             let slot = self.stack_pointer_slot();
@@ -281,7 +295,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// Two words of the program. If a half may be an address of static data, it becomes a literal. Linkers write no
     /// addresses into such constants, so with relocations they are numbers.
-    fn wide_word(&mut self, value: u64) -> IntValue<'ctx> {
+    pub(super) fn wide_word(&mut self, value: u64) -> IntValue<'ctx> {
         let halves = [value as u32, (value >> 32) as u32];
         let plan = self.program().statics.as_ref().filter(|plan| plan.relocations.is_none());
         if !plan.is_some_and(|plan| halves.iter().any(|&half| plan.certain <= half && plan.contains(half))) {
@@ -291,6 +305,16 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let operands = [halves[0], halves[1], self.offset as u32, self.index];
         let operands = operands.map(|operand| self.ir().c32(operand).into());
         self.ir().call(function, &operands).expect("it is a value").into_int_value()
+    }
+
+    /// A lane of a constant vector. If it may be an address of static data, it becomes a literal. Linkers write no
+    /// addresses into vectors, so with relocations it is a number.
+    pub(super) fn lane_word(&mut self, value: u32) -> IntValue<'ctx> {
+        let plan = self.program().statics.as_ref().filter(|plan| plan.relocations.is_none());
+        match plan {
+            Some(plan) if plan.certain <= value => self.word(value),
+            _ => self.ir().c32(value),
+        }
     }
 
     /// The address of the bottom of the stack, if `global` is a stack pointer in static data.
@@ -309,6 +333,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             ConstValue::I64(value) => self.wide_word(value as u64).into(),
             ConstValue::F32(bits) => self.float_constant(bits.into(), ValueType::F32),
             ConstValue::F64(bits) => self.float_constant(bits, ValueType::F64),
+            ConstValue::V128(_) => unreachable!("a vector has several parts"),
             ConstValue::Null => self.ir().c64(0).into(),
             ConstValue::Func(index) => {
                 let function = self.env.ref_function(index);

@@ -57,6 +57,9 @@ pub(super) enum Access {
 /// offset would have wrapped, which is out of bounds.
 const MAX_ARGUMENT_OFFSET: u64 = 0xf000_0000;
 
+/// Bytes of the longest access of a scalar. The arguments have a limit for each length up to this.
+const LONGEST_SCALAR: u64 = 8;
+
 /// The destination of an access.
 #[derive(Clone, Copy)]
 pub(super) struct Destination<'ctx> {
@@ -127,6 +130,34 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let value = self.ir().trunc(value, narrow);
         let to = self.access(memarg, narrow.get_bit_width() / 8, Access::Store);
         self.store_to(to, value.into());
+    }
+
+    /// The destinations of an access of `bytes` bytes that is made in words of `size` bytes. It is checked as a whole; an
+    /// address that is masked is masked for each word.
+    pub(super) fn destinations(
+        &mut self,
+        memarg: MemArg,
+        size: u32,
+        bytes: u32,
+        access: Access,
+    ) -> Vec<Destination<'ctx>> {
+        let words = (0..bytes).step_by(size as usize);
+        if self.program().memories[memory_of(memarg) as usize].bounds == Bounds::Mask {
+            let address = self.pop_int();
+            let address = self.narrow(address);
+            let masked = words.map(|at| {
+                let offset = (memarg.offset as u32).wrapping_add(at);
+                let pointer = self.masked_pointer(memory_of(memarg), address, offset);
+                Destination { pointer, is_device: false }
+            });
+            return masked.collect();
+        }
+        let first = self.access(memarg, bytes, access);
+        let after = |at| match at {
+            0 => first,
+            _ => Destination { pointer: self.ir().offset_bytes(first.pointer, self.ir().c32(at)), ..first },
+        };
+        words.map(after).collect()
     }
 
     pub(super) fn load_from(
@@ -220,6 +251,11 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let outside = self.is_outside(memory, address, span);
         if access == Access::Store || !self.reads_arguments(memory) || offset >= MAX_ARGUMENT_OFFSET {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
+        }
+        if u64::from(bytes) > LONGEST_SCALAR {
+            let start = self.ir().add(self.narrow(address), self.ir().c32(offset as u32));
+            let check = self.env.range_in_arguments_function();
+            return self.trap_unless_argument(outside, check, &[start, self.ir().c32(bytes)]);
         }
         let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
         let check = self.env.in_arguments_function();

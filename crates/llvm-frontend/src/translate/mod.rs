@@ -29,6 +29,7 @@ mod locals;
 mod memory;
 mod operands;
 mod reference;
+mod simd;
 pub mod soft_float;
 mod table;
 mod wide;
@@ -47,6 +48,7 @@ use env::Env;
 use ir::Ir;
 use locals::Locals;
 use operands::Operands;
+use simd::Plan;
 
 /// Values that the operators of any function may move, whatever its size.
 const BASE_BUDGET: usize = 1 << 20;
@@ -70,6 +72,8 @@ struct Translator<'e, 'ctx, 'p> {
     /// Byte offset of the current operator in the input.
     offset: usize,
     budget: usize,
+    /// The words of vectors.
+    plan: Plan,
     /// The corresponding function of the source, if it is known.
     scope: Option<Scope<'ctx>>,
 }
@@ -83,7 +87,8 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     progress::function(&program.info.function_name(index), "translate");
     let body = program.info.body(program.wasm, index);
     let function = env.function(index);
-    let locals = Locals::new(env, index, function, &body)?;
+    let plan = Plan::new(env, index, &body)?;
+    let locals = Locals::new(env, index, function, &body, &plan)?;
     let budget = BASE_BUDGET + BUDGET_PER_BYTE * program.info.functions[index as usize].body.len();
     let scope = env.open_scope(index, function);
     let mut translator = Translator {
@@ -98,6 +103,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         skipped_frames: 0,
         offset: 0,
         budget,
+        plan,
         scope,
     };
     if let Some(libcall) = program.libcalls[index as usize]
@@ -146,6 +152,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
             || table::translate(self, op)
             || reference::translate(self, op)?
             || exception::translate(self, op)?
+            || simd::translate(self, op)
             || float::translate(self, op);
         if known { Ok(()) } else { Err(self.unsupported(format!("operator {op:?}"))) }
     }

@@ -59,6 +59,11 @@ impl<T> Operands<T> {
         &self.parts[self.start(self.len() - count)..]
     }
 
+    /// The topmost operands, each by its parts.
+    pub fn top_values(&self, count: usize) -> impl Iterator<Item = &[T]> {
+        (self.len() - count..self.len()).map(|operand| &self.parts[self.start(operand)..self.ends[operand]])
+    }
+
     /// Copies of the topmost operands.
     pub fn top_operands(&self, count: usize) -> Self
     where

@@ -68,7 +68,7 @@ impl ExceptionPlan {
         graph.solve();
         let throwing_types = graph.throwing.split_off(count);
         let Graph { throwing, referenced, .. } = graph;
-        let parts = parts(info, options.floats)?;
+        let parts = parts(info, options)?;
         let plan = Self { numbers, parts, throwing, throwing_types, referenced, traps };
         plan.check_tables(info, options)?;
         Ok(plan)
@@ -123,7 +123,7 @@ fn numbers(info: &ModuleInfo) -> Vec<u32> {
 }
 
 /// The parts of an exception: each slot is as wide as the widest value that some tag has there.
-fn parts(info: &ModuleInfo, floats: Floats) -> Result<Vec<Type>, Error> {
+fn parts(info: &ModuleInfo, options: &Options) -> Result<Vec<Type>, Error> {
     let mut parts = vec![Type::I32];
     for tag in &info.tags {
         let params = &info.types[tag.ty as usize].params;
@@ -131,7 +131,7 @@ fn parts(info: &ModuleInfo, floats: Floats) -> Result<Vec<Type>, Error> {
             let what = "a tag with an exception reference among its values".to_owned();
             return Err(Error::Unsupported { function: None, offset: 0, what });
         }
-        for (n, ty) in (1..).zip(lower_types(params, floats)) {
+        for (n, ty) in (1..).zip(lower_types(params, options)) {
             let is_wide = matches!(ty, Type::I64 | Type::F64);
             if parts.len() == n {
                 parts.push(Type::I32);

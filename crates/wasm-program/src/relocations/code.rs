@@ -11,6 +11,7 @@ use wasmparser::{Operator, RelocationEntry, RelocationType};
 use super::symbols::{Symbol, Symbols};
 use super::{Problem, unsupported};
 use crate::module_info::{ConstOp, ModuleInfo};
+use crate::vectors;
 
 /// Bytes of an immediate that a linker may change.
 const PADDED: usize = 5;
@@ -129,13 +130,14 @@ impl Site<'_> {
         bytes.rev().fold(0, |value: u32, byte| value << 7 | u32::from(byte & 0x7f))
     }
 
-    /// The immediate, which must be the last one of an operator that takes an address.
+    /// The immediate, which must be the last one of an operator that takes an address, apart from the number of a lane.
     fn last_immediate(&self) -> Result<u32, Problem> {
         let takes_address = match self.op {
             Operator::I32Const { .. } => true,
             _ => crate::shadow_stack::memory_access(self.op).is_some(),
         };
-        if takes_address && self.at + PADDED == self.bytes.end {
+        let lane = usize::from(vectors::has_lane(self.op));
+        if takes_address && self.at + PADDED + lane == self.bytes.end {
             Ok(self.immediate())
         } else {
             Err(self.stale("no operator with an address"))

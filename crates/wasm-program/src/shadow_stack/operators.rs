@@ -4,6 +4,7 @@ use wasmparser::{BlockType, ContType, FrameKind, MemArg, ModuleArity, Operator, 
 
 use crate::atomics::{Action, atomic};
 use crate::module_info::{MAIN_MEMORY, memory_of};
+use crate::vectors;
 
 /// Whether an operator compares two integers.
 pub fn is_comparison(op: &Operator<'_>) -> bool {
@@ -193,6 +194,6 @@ fn plain_access(op: &Operator<'_>) -> Option<(MemArg, u32)> {
         | Op::F64Load { memarg }
         | Op::I64Store { memarg }
         | Op::F64Store { memarg } => access(memarg, 8),
-        _ => None,
+        _ => vectors::memory_access(op).and_then(|(memarg, bytes)| access(memarg, bytes)),
     }
 }

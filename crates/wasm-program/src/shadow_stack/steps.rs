@@ -15,6 +15,7 @@ use super::operators::{
 use super::value::{Known, LEAST_BOUND, Place, Traits, is_alignment};
 use crate::libcalls::{Libcall, Operation};
 use crate::module_info::{ConstOp, FuncType, MAIN_MEMORY};
+use crate::vectors;
 
 /// Frames above this size are not moved to the machine stack.
 const MAX_FRAME: i64 = 1 << 28;
@@ -177,8 +178,15 @@ impl Analysis<'_> {
         if let Some((offset, bytes)) = access {
             self.access(operands[0], offset, bytes);
             let place = self.place_at(operands[0], offset);
-            match place {
-                Some(place) if stores_word(op) || loads_word(op) => {
+            match (op, place) {
+                (Operator::V128Store { .. }, Some(place)) => {
+                    words_of_vector(place).for_each(|place| self.fill_slot(place, traits));
+                }
+                (Operator::V128Load { .. }, Some(place)) => {
+                    let words = words_of_vector(place).map(|place| self.traits(self.slot(place)));
+                    result = Known::Unknown(words.fold(Traits::ADDRESS, |all, word| all | word));
+                }
+                (_, Some(place)) if stores_word(op) || loads_word(op) => {
                     if stores_word(op) {
                         self.fill_slot(place, traits);
                     }
@@ -662,6 +670,13 @@ impl Analysis<'_> {
     fn give(&mut self, sink: Sink, traits: Traits) {
         *self.effects.gives.entry(sink).or_default() |= traits.outside();
     }
+}
+
+/// The words of a vector at a place.
+fn words_of_vector(place: Place) -> impl Iterator<Item = Place> {
+    (0..vectors::BYTES as i32)
+        .step_by(4)
+        .map(move |at| Place { offset: place.offset.wrapping_add(at), ..place })
 }
 
 /// The traits of a sum: of two addresses at most one is the address, the other is a distance.

@@ -261,7 +261,8 @@ fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
         "i64" => parse_integer(number, 64).map(|bits| ConstValue::I64(bits as i64)),
         "f32" => number.parse().ok().map(|value: f32| ConstValue::F32(value.to_bits())),
         "f64" => number.parse().ok().map(|value: f64| ConstValue::F64(value.to_bits())),
-        _ => return Err(format!("{ty} is not one of the types i32, i64, f32 and f64")),
+        "v128" => parse_vector(number).map(ConstValue::V128),
+        _ => return Err(format!("{ty} is not one of the types i32, i64, f32, f64 and v128")),
     };
     value.map(|value| (import, value)).ok_or_else(|| format!("{number} is not a value of type {ty}"))
 }
@@ -276,6 +277,14 @@ fn parse_integer(text: &str, bits: u32) -> Option<u64> {
     let most = if negative { 1 << (bits - 1) } else { u64::MAX >> (64 - bits) };
     let value = if negative { magnitude.wrapping_neg() } else { magnitude };
     (magnitude <= most).then_some(value)
+}
+
+/// An unsigned integer of 128 bits, decimal or with `0x`.
+fn parse_vector(text: &str) -> Option<u128> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u128::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
 }
 
 /// A wasm name and a symbol.

@@ -193,6 +193,7 @@ fn description(cpu: Cpu) -> TargetDescription {
         propagates_arguments: true,
         // The finest region of memory protection.
         access_granule: 32,
+        vector_word: ssa::Type::I32,
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,
         shares_tables: true,

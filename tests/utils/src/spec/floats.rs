@@ -128,6 +128,6 @@ impl Graph {
 fn is_float_arithmetic(op: &Operator<'_>) -> bool {
     let name = format!("{op:?}");
     let name = name.split([' ', '{']).next().unwrap_or_default();
-    let moves = ["Load", "Store", "Const", "Reinterpret"];
+    let moves = ["Load", "Store", "Const", "Reinterpret", "Splat", "Lane"];
     (name.contains("F32") || name.contains("F64")) && !moves.iter().any(|word| name.contains(word))
 }

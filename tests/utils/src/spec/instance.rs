@@ -148,7 +148,7 @@ impl Instance {
         let State::Live(live) = &mut self.state else {
             return Err("the module was not instantiated".to_owned());
         };
-        let words = args.iter().map(values::word).collect::<Result<Vec<_>, _>>()?;
+        let words = args.iter().map(values::words).collect::<Result<Vec<_>, _>>()?.concat();
         let call = Call { name, args: &words, is_endless };
         let exit = live.program.call(call, &mut |_, _| 0).map_err(|error| format!("{error:#}"))?;
         // Growing memory may fail, with this result.
@@ -174,7 +174,7 @@ impl Instance {
             (Err(error), _) => return Judged::No(format!("{error:#}")),
         };
         let word = if size == 4 { i64::from(word as i32) as u64 } else { word };
-        match values::matches(word, expected) {
+        match values::matches(&[word], expected) {
             true => Judged::Yes,
             false => Judged::No(format!("global {name} is {word:#x}, expected {expected:?}")),
         }
@@ -191,8 +191,15 @@ impl Outcome {
             return Err(format!("{:?} instead of a return", self.0));
         };
         let Some(expected) = expected else { return Ok(()) };
-        let all = words.len() == expected.len()
-            && words.iter().zip(expected).all(|(&word, e)| values::matches(word, e));
+        let mut rest = &words[..];
+        let is_next = |expected: &WastRet<'_>| match rest.split_at_checked(values::count(expected)) {
+            Some((value, others)) => {
+                rest = others;
+                values::matches(value, expected)
+            }
+            None => false,
+        };
+        let all = expected.iter().all(is_next) && rest.is_empty();
         if all { Ok(()) } else { Err(format!("returned {words:#x?}, expected {expected:?}")) }
     }
 

@@ -104,9 +104,11 @@ enum Verdict {
     Fail(String),
 }
 
-/// The files of the suite that are in scope: WebAssembly 2.0 without SIMD, and seven proposals.
+/// The files of the suite that are in scope: WebAssembly 2.0, files of 3.0 about types of functions, and proposals.
 pub fn files() -> Vec<TestFile<'static>> {
     let proposals = [
+        Proposal::Simd,
+        Proposal::RelaxedSimd,
         Proposal::TailCall,
         Proposal::ExtendedConst,
         Proposal::WideArithmetic,
@@ -117,9 +119,8 @@ pub fn files() -> Vec<TestFile<'static>> {
         Proposal::FunctionReferences,
         Proposal::ExceptionHandling,
     ];
-    let core = spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_"));
     let newer = spec(SpecVersion::V3).filter(|file| NEWER_FILES.contains(&file.name()));
-    core.chain(newer).chain(proposals.into_iter().flat_map(proposal)).collect()
+    spec(SpecVersion::V2).chain(newer).chain(proposals.into_iter().flat_map(proposal)).collect()
 }
 
 /// Runs every assertion of one file.

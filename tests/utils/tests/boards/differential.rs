@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
-use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::nests;
 use testkit::tails;
 use testkit::thumb::{Setup, Thumb};
@@ -48,6 +48,16 @@ fn single_precision_and_library_at_oz() {
 #[test]
 fn library_at_o2() {
     agree(Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft), module_with_floats, 6 * SEEDS);
+}
+
+#[test]
+fn vectors_with_the_library_at_o2() {
+    agree(Setup::new(Cpu::M3, OptLevel::O2, Floats::Soft), module_with_vectors, 7 * SEEDS);
+}
+
+#[test]
+fn vectors_in_single_precision_at_o0() {
+    agree(Setup::new(Cpu::M4F, OptLevel::O0, Floats::Soft), module_with_vectors, 8 * SEEDS);
 }
 
 /// `cargo xtask fuzz --what tails-thumb` goes on.

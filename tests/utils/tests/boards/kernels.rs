@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use board::{Answer, Board, Call, Ending, Image, Type, Words};
-use testkit::kernels::{Kernel, all, to_hex};
+use testkit::kernels::{Kernel, all, to_hex, vectors};
 use testkit::thumb::board_core;
 use wasm_pvm::{Constants, Cpu, MemoryMode, OptLevel, Options, ThumbBounds, ThumbOptions};
 
@@ -20,12 +20,16 @@ fn run_all(thumb: &ThumbOptions) -> BTreeSet<String> {
 }
 
 fn run_all_but(excluded: &str, thumb: &ThumbOptions) -> BTreeSet<String> {
+    run_kernels(all().unwrap().into_iter().filter(|kernel| kernel.name != excluded), thumb)
+}
+
+fn run_kernels(kernels: impl Iterator<Item = Kernel>, thumb: &ThumbOptions) -> BTreeSet<String> {
     if !needs::tools(&board::TOOLS) {
         return BTreeSet::new();
     }
     let mut board = Board::start(board_core(thumb.cpu)).unwrap();
     let (mut refused, mut failures) = (BTreeSet::new(), Vec::new());
-    for kernel in all().unwrap().into_iter().filter(|kernel| kernel.name != excluded) {
+    for kernel in kernels {
         for level in LEVELS {
             let options = Options { level, threads: 1, ..Options::new(thumb.clone()) };
             let result = match wasm_pvm::compile(&kernel.wasm, &options) {
@@ -100,6 +104,20 @@ fn in_memory_at_a_symbol() {
 fn in_memory_with_checks() {
     let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(Cpu::M4) };
     assert!(run_all(&ThumbOptions { bounds: Some(ThumbBounds::Check), ..thumb }).is_empty());
+}
+
+/// The kernel with floats needs a run-time library.
+#[test]
+fn with_vectors() {
+    let kernels = || vectors().unwrap().into_iter().filter(|kernel| kernel.name != "dot_f32x4");
+    let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(Cpu::M3) };
+    for bounds in [ThumbBounds::None, ThumbBounds::Check, ThumbBounds::Mask] {
+        assert!(run_kernels(kernels(), &ThumbOptions { bounds: Some(bounds), ..thumb.clone() }).is_empty());
+    }
+    let native = ThumbOptions { constants: Constants::Address, ..ThumbOptions::new(Cpu::M3) };
+    let refused = run_kernels(kernels(), &native);
+    // Sums with a possible pointer, also in the variant without vectors.
+    assert!(refused.iter().all(|name| name == "ascii_i8x16"), "{refused:?}");
 }
 
 /// Static data has addresses of its own. Kernels return the address of their output, which is ambiguous. The option

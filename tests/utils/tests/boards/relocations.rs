@@ -42,7 +42,11 @@ fn module(folder: &Folder, source: &str, compile: &[&str], link: &[&str]) -> Mod
 }
 
 fn program() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/relocations/data.c");
+    source("data.c")
+}
+
+fn source(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/relocations").join(name);
     path.to_str().unwrap().to_owned()
 }
 
@@ -69,6 +73,24 @@ fn programs_with_relocations_agree_with_the_reference_engine() {
             let compared =
                 compared.unwrap_or_else(|error| panic!("{compile:?} {link:?} -{level:?}: {error:#}"));
             println!("{compile:?} {link:?} -{level:?}: {compared:?}");
+            assert!(compared.agreed > compared.unknown, "{compared:?}");
+        }
+    }
+}
+
+/// Addresses are operands of loads and stores of vectors, and lanes of vectors.
+#[test]
+fn vectors_with_relocations_agree_with_the_reference_engine() {
+    if !is_available() {
+        return;
+    }
+    let folder = Folder::new("relocations-vectors");
+    let mut board = Board::start(Core::M3).unwrap();
+    for compile in ["-O0", "-O1", "-O3"] {
+        let module = module(&folder, &source("vectors.c"), &[compile, "-msimd128"], &[]);
+        for level in LEVELS {
+            let compared = module.compare(&mut board, MemoryMode::Native, level, CALLS);
+            let compared = compared.unwrap_or_else(|error| panic!("{compile} -{level:?}: {error:#}"));
             assert!(compared.agreed > compared.unknown, "{compared:?}");
         }
     }

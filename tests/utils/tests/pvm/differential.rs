@@ -1,7 +1,7 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::adapters::agreed;
-use testkit::fuzz::{Verdict, compare, module, module_with_floats};
+use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::helpers;
 use testkit::nests;
 use testkit::program::Pvm;
@@ -44,11 +44,21 @@ fn random_modules_agree_with_the_reference_engine() {
 /// NaNs are canonical in these modules, as they are in our code.
 #[test]
 fn random_modules_with_floats_agree_with_the_reference_engine() {
+    agree(module_with_floats);
+}
+
+#[test]
+fn random_modules_with_vectors_agree_with_the_reference_engine() {
+    agree(module_with_vectors);
+}
+
+/// At three levels and for both versions in turn.
+fn agree(module: fn(u64) -> anyhow::Result<Vec<u8>>) {
     let mut agreed = 0;
     for seed in 0..SEEDS {
         let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][seed as usize % 3];
         let gp = if seed.is_multiple_of(2) { GpVersion::V08 } else { GpVersion::V072 };
-        let bytes = module_with_floats(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+        let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
         match compare(&bytes, seed, &Pvm { options: Options { level, ..strict(gp) } }) {
             Ok(Verdict::Agreed(_)) => agreed += 1,
             Ok(Verdict::Nothing) => {}

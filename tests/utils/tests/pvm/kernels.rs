@@ -1,7 +1,7 @@
 //! Every kernel gives its known output at every level, for both versions of the Gray Paper, on every engine.
 
 use pvm_engine::Engine;
-use testkit::kernels::{Kernel, all, float_operations, floats, measure};
+use testkit::kernels::{Kernel, all, float_operations, floats, measure, vectors};
 use testkit::reports::{Report, listed, unlisted};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
@@ -30,6 +30,25 @@ fn every_kernel_is_right_everywhere() {
 fn every_float_kernel_is_right_everywhere() {
     assert_eq!(right_everywhere(&floats().unwrap()), 14 * 4 * 3);
     assert_eq!(right_everywhere(&float_operations().unwrap()), 35 * 4 * 3);
+}
+
+#[test]
+fn every_vector_kernel_is_right_everywhere() {
+    assert_eq!(right_everywhere(&vectors().unwrap()), 8 * 4 * 3);
+}
+
+/// Gas of kernels with vectors, in relation to the same program in C without them.
+#[test]
+fn vectors_cost_no_more_than_scalars() {
+    let gp = GpVersion::V08;
+    let options = Options::new(PvmOptions { gp, ..PvmOptions::default() });
+    let gas = |kernel: &Kernel| measure(kernel, &options, gp, Engine::for_version(gp)[0]).unwrap().gas as f64;
+    let (with, without): (Vec<_>, Vec<_>) =
+        vectors().unwrap().into_iter().partition(|kernel| kernel.variant == "simd");
+    let ratios: Vec<f64> =
+        with.iter().zip(&without).map(|(with, without)| gas(with) / gas(without)).collect();
+    let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    assert!(mean <= 1.1 && ratios.iter().all(|ratio| *ratio <= 1.5), "{mean}: {ratios:?}");
 }
 
 /// Runs kernels at all levels, for both versions, on all engines; the number of runs.

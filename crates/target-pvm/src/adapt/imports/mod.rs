@@ -102,7 +102,7 @@ fn listed(names: &[String], separator: &str) -> String {
 pub struct ImportUse<'a> {
     /// The import.
     pub import: &'a Import,
-    /// Number of parameters and of results.
+    /// Number of words of the parameters and of the results.
     pub arity: (usize, usize),
     /// A function that uses it, and the byte offset of the use.
     pub user: Option<(&'a str, usize)>,
