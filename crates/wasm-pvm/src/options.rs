@@ -14,6 +14,7 @@ pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
 pub use names::Choice;
+pub(crate) use profile::CONTRACT_BLOCK;
 pub use profile::Profile;
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,

@@ -36,6 +36,8 @@ pub struct ProgramLayout {
     /// Whether wasm addresses must be the machine's. Then the size of the read-only area, which zeros may follow without
     /// being stored, moves the read-write area up to linear memory.
     pub base_zero: bool,
+    /// Maximum number of instructions of a basic block, if hosts have one.
+    pub max_block: Option<usize>,
     /// Distance in the code between the jumps of two entries, in bytes. 0: the container has the positions of functions
     /// by name, and hosts call them as typed functions.
     pub entry_spacing: u32,
@@ -54,6 +56,7 @@ impl ProgramLayout {
         machine_stack: super::MACHINE_STACK,
         reserves_growth: false,
         base_zero: false,
+        max_block: None,
         entry_spacing: 5,
     };
 

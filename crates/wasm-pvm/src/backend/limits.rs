@@ -11,7 +11,7 @@ use pvm_isa::{Container, GpVersion, ProgramBlob};
 use target_pvm::{Entry, Program};
 
 use crate::error::LimitError;
-use crate::options::Profile;
+use crate::options::{CONTRACT_BLOCK, Profile};
 use crate::report::Sizes;
 
 /// Maximum bytes of service code (W_C of the Gray Paper).
@@ -28,8 +28,6 @@ const POLKAVM_TABLE: usize = 16 << 20;
 
 /// Maximum bytes of a contract's file.
 const CONTRACT: usize = 1 << 20;
-/// Maximum instructions of a block of a contract.
-const CONTRACT_BLOCK: usize = 1000;
 /// Maximum bytes of memory that a contract has all the time.
 const CONTRACT_MEMORY: usize = CONTRACT + (512 << 10);
 /// Bytes of compiled blocks that the interpreter keeps of a contract.

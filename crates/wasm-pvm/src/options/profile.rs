@@ -7,6 +7,8 @@ use super::pvm::{Format, GpVersion, PvmBounds, PvmOptions, wrong};
 
 /// Bytes of machine stack in contracts, beside the C stack: their memory is counted.
 const CONTRACT_STACK: u32 = 64 << 10;
+/// Maximum instructions of a block of a contract.
+pub(crate) const CONTRACT_BLOCK: usize = 1000;
 /// Bytes by which the memory of contracts can grow unless the options say otherwise.
 const CONTRACT_GROWTH: u32 = 256 << 10;
 
@@ -57,7 +59,12 @@ impl Profile {
     pub(super) const fn layout(self, layout: ProgramLayout) -> ProgramLayout {
         match self {
             Self::Jam => layout,
-            Self::Revive => ProgramLayout { base_zero: true, machine_stack: CONTRACT_STACK, ..layout },
+            Self::Revive => ProgramLayout {
+                base_zero: true,
+                machine_stack: CONTRACT_STACK,
+                max_block: Some(CONTRACT_BLOCK),
+                ..layout
+            },
             Self::CoreVm | Self::Substrate => ProgramLayout { base_zero: true, ..layout },
         }
     }
