@@ -5,6 +5,7 @@
 
 use crate::exit::MachineError;
 use crate::machine::{Machine, reg};
+use crate::value::{Value, ValueType, values};
 
 /// Registers of arguments, in the order of the convention.
 const ARGUMENTS: [usize; 8] = [7, 8, 9, 10, 11, 12, 3, 4];
@@ -68,4 +69,16 @@ impl Machine {
         words.extend(bytes.chunks_exact(WORD as usize).map(word));
         Ok(words)
     }
+}
+
+/// The results that a function returned in registers.
+pub fn results_in_registers(machine: &Machine, types: &[ValueType]) -> Vec<Value> {
+    let words = RESULTS.map(|register| machine.reg(register));
+    let mut count = 0;
+    let fits = types.iter().take_while(|ty| {
+        count += ty.words();
+        count <= words.len()
+    });
+    let fits: Vec<ValueType> = fits.copied().collect();
+    values(&fits, &words)
 }

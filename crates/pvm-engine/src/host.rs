@@ -1,23 +1,47 @@
 //! The host's implementation of host calls.
 
+use std::collections::BTreeMap;
+
 use pvm_isa::GpVersion;
-use pvm_isa::metadata::{Extension, ImportKind};
+use pvm_isa::metadata::{Extension, Import, ImportKind};
 
 use crate::answer::{Answer, read_text};
 use crate::machine::{GROW_HEAP, Machine, reg};
 use crate::substrate::Substrate;
-use crate::{Host, LogLine};
+use crate::{Host, LogLine, RunError, RunOptions};
 
 /// The number of the host call `log` (JIP-1).
 const LOG: u32 = 100;
 /// "No such host call" (Gray Paper, appendix B).
 const WHAT: u64 = u64::MAX - 1;
 
+/// A host call, by its number or by the name of its import.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HostCallId {
+    /// Its number.
+    Number(u32),
+    /// The import's name, with or without that of its module before a dot.
+    Name(String),
+}
+
+/// An answer to every call of one host call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GivenAnswer {
+    /// The host call.
+    pub call: HostCallId,
+    /// The value of r7 after it.
+    pub r7: u64,
+    /// The value of r8, if it changes.
+    pub r8: Option<u64>,
+}
+
 /// The host's state during a run.
 pub struct HostState {
     gp: GpVersion,
     /// Imports by number.
     imports: Vec<(u32, String)>,
+    /// Values of r7 and r8 after host calls, by number.
+    answers: BTreeMap<u32, (u64, Option<u64>)>,
     substrate: Option<Substrate>,
     /// Whether the program numbers its host calls itself, by a table of symbols.
     pub has_symbols: bool,
@@ -35,14 +59,30 @@ mod cost {
 
 impl HostState {
     /// The host of a program with this metadata, whose heap ends at page `heap_end`.
-    pub fn new(extension: &Extension, gp: GpVersion, host: Host, heap_end: u32) -> Self {
+    ///
+    /// # Errors
+    /// If an answer is for a name that is no host call of the program.
+    pub fn new(
+        extension: &Extension,
+        gp: GpVersion,
+        options: &RunOptions,
+        heap_end: u32,
+    ) -> Result<Self, RunError> {
         let numbered = extension.imports.iter().filter_map(|import| match import.kind {
             ImportKind::Ecalli(number) => Some((number, import.name.clone())),
             ImportKind::Trap | ImportKind::Nop | ImportKind::BuiltIn => None,
         });
+        let mut answers = BTreeMap::new();
+        for answer in &options.answers {
+            let number = match &answer.call {
+                HostCallId::Number(number) => *number,
+                HostCallId::Name(name) => number_of(extension, name)?,
+            };
+            answers.insert(number, (answer.r7, answer.r8));
+        }
         let base = extension.linear_memory.unwrap_or(0);
-        let substrate = (host == Host::Substrate).then(|| Substrate::new(base, heap_end));
-        Self { gp, imports: numbered.collect(), substrate, has_symbols: false, log: Vec::new() }
+        let substrate = (options.host == Host::Substrate).then(|| Substrate::new(base, heap_end));
+        Ok(Self { gp, imports: numbered.collect(), answers, substrate, has_symbols: false, log: Vec::new() })
     }
 
     /// The import with this number.
@@ -52,6 +92,9 @@ impl HostState {
 
     /// Answers a host call.
     pub fn call(&mut self, number: u32, machine: &mut Machine) -> Answer {
+        if let Some(&given) = self.answers.get(&number) {
+            return self.give(given, machine);
+        }
         let by_name = self.name_of(number);
         if let (Some(name), Some(substrate)) = (&by_name, &mut self.substrate)
             && let Some(answer) = substrate.call(name, machine, &mut self.log)
@@ -79,6 +122,15 @@ impl HostState {
         let left = machine.gas() - cost;
         machine.set_gas(left.max(0));
         left >= 0
+    }
+
+    fn give(&self, (r7, r8): (u64, Option<u64>), machine: &mut Machine) -> Answer {
+        if !self.charge(machine, cost::UNKNOWN) {
+            return Answer::OutOfGas;
+        }
+        machine.set_reg(reg::A0, r7);
+        r8.into_iter().for_each(|r8| machine.set_reg(reg::A1, r8));
+        Answer::Continue
     }
 
     fn gas(&self, machine: &mut Machine) -> Answer {
@@ -121,4 +173,30 @@ impl HostState {
         }
         Answer::Continue
     }
+}
+
+/// The number of the host call that an import with this name is.
+fn number_of(extension: &Extension, name: &str) -> Result<u32, RunError> {
+    let is_named = |import: &&Import| {
+        let (module, field) = name.split_once('.').unwrap_or(("", ""));
+        import.name == name || import.module == module && import.name == field
+    };
+    let import = extension.imports.iter().find(is_named);
+    let known = match import.map(|import| import.kind) {
+        Some(ImportKind::Ecalli(number)) => return Ok(number),
+        Some(ImportKind::Trap) => "the import of that name traps".to_owned(),
+        Some(ImportKind::Nop) => "calls of the import of that name have no effect".to_owned(),
+        Some(ImportKind::BuiltIn) => "the import of that name is built in".to_owned(),
+        None => {
+            let calls =
+                extension.imports.iter().filter(|import| matches!(import.kind, ImportKind::Ecalli(_)));
+            let names: Vec<String> =
+                calls.map(|import| format!("{}.{}", import.module, import.name)).collect();
+            match names.is_empty() {
+                true => "the metadata names no host call".to_owned(),
+                false => format!("there are {}", names.join(", ")),
+            }
+        }
+    };
+    Err(RunError::UnknownHostCall { name: name.to_owned(), known })
 }

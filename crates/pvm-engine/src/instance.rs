@@ -24,8 +24,10 @@ pub trait Instance {
     /// Whether the bytes could be written.
     fn write(&mut self, address: u32, bytes: &[u8]) -> bool;
     fn is_writable(&self, address: u32, len: u32) -> bool;
-    /// Whether the heap could grow by this many bytes.
-    fn sbrk(&mut self, bytes: u32) -> bool;
+    /// Grows the heap by this many bytes. Its new end; `None` if it can't grow so far.
+    fn sbrk(&mut self, bytes: u32) -> Option<u32>;
+    /// The position of the instruction that stopped the run.
+    fn pc(&self) -> Option<u32>;
 }
 
 macro_rules! engine {
@@ -167,8 +169,12 @@ macro_rules! engine {
                     self.is_memory_accessible(address, len, MemoryProtection::ReadWrite)
                 }
 
-                fn sbrk(&mut self, bytes: u32) -> bool {
-                    matches!(self.sbrk(bytes), Ok(Some(_)))
+                fn sbrk(&mut self, bytes: u32) -> Option<u32> {
+                    self.sbrk(bytes).ok().flatten()
+                }
+
+                fn pc(&self) -> Option<u32> {
+                    self.program_counter().map(|pc| pc.0)
                 }
             }
         }

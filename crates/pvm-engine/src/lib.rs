@@ -1,10 +1,13 @@
 //! Running compiled programs and answering their host calls.
 //!
 //! [`run()`] takes a program file, of this compiler or any other. It enters the program with argument bytes, as a JAM host
-//! does, and runs it until it halts or makes an unknown host call. These calls are answered:
+//! does, and runs it until it halts or makes an unknown host call. A [`Session`] keeps the program's state: it can be
+//! entered again, its exports can be called with typed values, and its linear memory can be read and written. These
+//! calls are answered:
 //!
 //! | host call | answer |
 //! |---|---|
+//! | those in [`RunOptions::answers`] | the given values |
 //! | `gas` (0) | the remaining gas |
 //! | `grow_heap` (1, GP 0.8) | grows the heap |
 //! | `log` (100, JIP-1) | the message is kept in [`Outcome::log`] |
@@ -18,21 +21,25 @@
 mod answer;
 mod call;
 mod exit;
+mod growth;
 mod host;
 mod instance;
+mod invoke;
+mod linear;
 mod machine;
 mod polkavm;
+mod session;
 mod substrate;
+mod value;
 
-use pvm_isa::metadata::Extension;
-use pvm_isa::{Container, GpVersion, Opcode};
+use pvm_isa::GpVersion;
 
 pub use call::RawCall;
 pub use exit::{Exit, MachineError};
+pub use host::{GivenAnswer, HostCallId};
 pub use machine::{Backend, Engine, GROW_HEAP, Machine, reg};
-
-use answer::Answer;
-use host::HostState;
+pub use session::Session;
+pub use value::{FunctionType, Value, ValueType};
 
 /// The host calls that are answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +76,8 @@ pub struct RunOptions {
     pub backend: Backend,
     /// The host calls that are answered.
     pub host: Host,
+    /// Answers to host calls; they come before all others.
+    pub answers: Vec<GivenAnswer>,
     /// The version of the Gray Paper; `None` takes it from the metadata, or 0.8 where there is none.
     pub gp: Option<GpVersion>,
 }
@@ -86,6 +95,7 @@ impl Default for RunOptions {
             gas: Self::DEFAULT_GAS,
             backend: Backend::Auto,
             host: Host::Jam,
+            answers: Vec::new(),
             gp: None,
         }
     }
@@ -141,6 +151,8 @@ pub struct Outcome {
     pub gas: u64,
     /// The result bytes; empty unless it halted and they are readable.
     pub result: Vec<u8>,
+    /// The results of the function, if it halted and returned them as they are, not as result bytes.
+    pub values: Vec<Value>,
     /// The lines it logged.
     pub log: Vec<LogLine>,
 }
@@ -162,6 +174,42 @@ pub enum RunError {
         /// The existing names.
         known: String,
     },
+    /// A host call that is answered is no import.
+    #[error("no host call is named `{name}`; {known}")]
+    UnknownHostCall {
+        /// The given name.
+        name: String,
+        /// What is known.
+        known: String,
+    },
+    /// There is no such export.
+    #[error("the program has no export `{name}` to invoke; it has {known}{hint}")]
+    UnknownExport {
+        /// The requested name.
+        name: String,
+        /// The existing names.
+        known: String,
+        /// Advice.
+        hint: &'static str,
+    },
+    /// The metadata has no readable type of an export.
+    #[error("the type of the export `{0}` is not known: its metadata is damaged")]
+    UnknownType(String),
+    /// An address in linear memory is not accessible.
+    #[error("{len} bytes at {address:#x} are not in linear memory, which is from {first:#x} to {end:#x}")]
+    Address {
+        /// The wasm address.
+        address: u32,
+        /// Number of bytes.
+        len: u64,
+        /// Start of linear memory.
+        first: u32,
+        /// Its exclusive end.
+        end: u64,
+    },
+    /// The program is not known to have linear memory.
+    #[error("the metadata names no linear memory, so there is none to read or write")]
+    NoMemory,
 }
 
 /// Runs a program file.
@@ -169,80 +217,5 @@ pub enum RunError {
 /// # Errors
 /// If it is not a program that the engine can run, or has no such entry.
 pub fn run(bytes: &[u8], options: &RunOptions) -> Result<Outcome, RunError> {
-    let container = Container::parse(bytes).map_err(RunError::Parse)?;
-    let extension = container.extension();
-    let pc = entry_pc(&container, &extension, &options.entry)?;
-    let gp = options.gp.or(container.gp()).unwrap_or_default();
-    check(&container, gp)?;
-    let mut machine = Machine::of_container(&container, gp, Engine::Polkavm037(options.backend))?;
-    let is_polkavm = container.polkavm().is_some();
-    let base = extension.linear_memory.unwrap_or(0);
-    match is_polkavm {
-        true => machine.enter_export(pc, &options.args, base)?,
-        false => machine.enter_with_args(pc, &options.args)?,
-    }
-    let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
-    machine.set_gas(gas);
-    let mut host = HostState::new(&extension, gp, options.host, machine.heap_end());
-    host.has_symbols = is_polkavm;
-    let status = run_with_host(&mut machine, &mut host)?;
-    let result = match status {
-        Status::Halt if is_polkavm => machine.packed_result(base),
-        Status::Halt => machine.result(extension.result),
-        _ => Vec::new(),
-    };
-    let left = machine.gas().max(0);
-    Ok(Outcome { status, gas: (gas - left) as u64, result, log: host.log })
-}
-
-/// Refuses invalid programs, and those that need `sbrk`.
-fn check(container: &Container, gp: GpVersion) -> Result<(), MachineError> {
-    let blob = container.blob();
-    pvm_isa::validate::validate(gp, blob).map_err(|error| MachineError::Refused(error.to_string()))?;
-    let mut instructions = blob.instructions(gp);
-    if gp == GpVersion::V072 && instructions.any(|(_, inst)| inst.inst.op() == Opcode::Sbrk) {
-        return Err(MachineError::Refused(
-            "programs for GP 0.7 grow memory by sbrk, which the engine lacks; compile for GP 0.8 to run it here".into(),
-        ));
-    }
-    Ok(())
-}
-
-fn run_with_host(machine: &mut Machine, host: &mut HostState) -> Result<Status, RunError> {
-    loop {
-        match machine.resume()? {
-            Exit::Halt => return Ok(Status::Halt),
-            Exit::Panic => return Ok(Status::Panic),
-            Exit::OutOfGas => return Ok(Status::OutOfGas),
-            Exit::HostCall(number) => match host.call(number, machine) {
-                Answer::Continue => {}
-                Answer::Panic => return Ok(Status::Panic),
-                Answer::OutOfGas => return Ok(Status::OutOfGas),
-                Answer::Unknown => return Ok(Status::HostCall { number, name: host.name_of(number) }),
-            },
-        }
-    }
-}
-
-fn entry_pc(container: &Container, extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {
-    let name = match entry {
-        EntryPoint::First => {
-            let first = container.polkavm().and_then(|program| program.exports.first());
-            return Ok(first.map_or(0, |export| export.pc));
-        }
-        EntryPoint::Pc(pc) => return Ok(*pc),
-        EntryPoint::Name(name) => name,
-    };
-    let exported = extension.exports.iter().find(|export| export.name == *name).map(|export| export.pc);
-    // Programs without our metadata follow the conventions of services.
-    let conventional = match name.as_str() {
-        "refine" | "is_authorized" | "main" if extension.exports.is_empty() => Some(0),
-        "accumulate" if extension.exports.is_empty() => Some(5),
-        _ => None,
-    };
-    exported.or(conventional).ok_or_else(|| {
-        let names: Vec<&str> = extension.exports.iter().map(|export| export.name.as_str()).collect();
-        let known = if names.is_empty() { "no named entries".to_owned() } else { names.join(", ") };
-        RunError::UnknownEntry { name: name.clone(), known }
-    })
+    Session::load(bytes, options)?.enter(&options.entry, &options.args)
 }

@@ -4,12 +4,14 @@
 //! [`Machine::resume`] continues after them.
 //!
 //! Version 0.37 of `polkavm` implements GP 0.8, with its prices of basic blocks. It also executes programs for GP 0.7,
-//! at a gas of 1 per instruction, but has no `sbrk`. Version 0.30 implements GP 0.7 completely, for tests.
+//! at a gas of 1 per instruction. It has no `sbrk`, so [`crate::growth`] replaces that instruction. Version 0.30
+//! implements GP 0.7 completely, for tests.
 
 use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion, PolkaVmProgram, SpiProgram, spi};
 
 use crate::exit::{Exit, MachineError};
+use crate::growth::{self, Growths};
 use crate::instance::{self, Instance};
 
 /// The number of the host call `grow_heap` of GP 0.8.
@@ -69,6 +71,8 @@ pub struct Machine {
     /// Exclusive end of the heap in pages.
     heap_end: u32,
     heap_limit: u32,
+    /// Instructions `sbrk` of a program for an engine without it.
+    growths: Growths,
 }
 
 impl Machine {
@@ -78,6 +82,13 @@ impl Machine {
     /// If the engine can't run here or refuses the program.
     pub fn new(program: &SpiProgram, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
         let layout = program.layout().map_err(|error| MachineError::Refused(error.to_string()))?;
+        let mut growths = Growths::default();
+        let replaced;
+        let mut program = program;
+        if gp == GpVersion::V072 && matches!(engine, Engine::Polkavm037(_)) {
+            (replaced, growths) = growth::replace_sbrk(program);
+            program = &replaced;
+        }
         let instance = match engine {
             Engine::Polkavm037(backend) => {
                 with_backend(backend, gp, |interpret| instance::v037::load(program, gp, interpret))
@@ -86,7 +97,7 @@ impl Machine {
             Engine::Polkavm030 => instance::v030::load(program, gp, true),
         }?;
         let heap_end = layout.rw.end / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page() })
+        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page(), growths })
     }
 
     /// Loads a program in PolkaVM's own container. The argument area is where a standard program has it.
@@ -108,7 +119,7 @@ impl Machine {
         let heap_end = rw_end.div_ceil(u64::from(spi::PAGE_SIZE)) as u32;
         let stack = zones(program.stack_size) + u64::from(spi::ZONE_SIZE);
         let heap_limit = u64::from(spi::STACK_END).saturating_sub(stack) as u32 / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit })
+        Ok(Self { instance, gp, heap_end, heap_limit, growths: Growths::default() })
     }
 
     /// Loads a program file of any form.
@@ -167,7 +178,17 @@ impl Machine {
     /// # Errors
     /// If the engine itself fails.
     pub fn resume(&mut self) -> Result<Exit, MachineError> {
-        self.instance.run()
+        loop {
+            let exit = self.instance.run()?;
+            let pc = self.instance.pc().filter(|_| matches!(exit, Exit::HostCall(_)));
+            let Some(growth) = pc.and_then(|pc| self.growths.get(&pc).copied()) else { return Ok(exit) };
+            let bytes = u32::try_from(self.reg(growth.bytes)).ok();
+            let end = bytes.and_then(|bytes| self.instance.sbrk(bytes));
+            if let Some(end) = end {
+                self.heap_end = self.heap_end.max(end.div_ceil(spi::PAGE_SIZE));
+            }
+            self.set_reg(growth.result, u64::from(end.unwrap_or(0)));
+        }
     }
 
     /// The same, but `grow_heap` of GP 0.8 is answered without a price: it is the only way to grow memory.
@@ -248,7 +269,7 @@ impl Machine {
     /// Grows the heap to end before page `wanted`. Returns whether that was possible and necessary.
     pub fn grow_heap(&mut self, wanted: u64) -> bool {
         let possible = u64::from(self.heap_end) < wanted && wanted <= u64::from(self.heap_limit);
-        if possible && self.instance.sbrk((wanted as u32 - self.heap_end) * spi::PAGE_SIZE) {
+        if possible && self.instance.sbrk((wanted as u32 - self.heap_end) * spi::PAGE_SIZE).is_some() {
             self.heap_end = wanted as u32;
             return true;
         }

@@ -131,6 +131,7 @@ impl Container {
         let Some(program) = self.polkavm() else { return extension };
         if !is_recorded {
             extension.gp = program.isa.gp();
+            extension.raw_entries = true;
             let export = |export: &polkavm::Export| Export {
                 name: export.symbol.clone(),
                 pc: export.pc,

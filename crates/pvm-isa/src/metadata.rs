@@ -7,17 +7,21 @@
 //!
 //! ```text
 //! metadata    = 0x00 name version license authors  extension
-//! extension   = "wpvm" format:1 producer gp:1 flags:nat [base:nat] exports imports functions
+//! extension   = "wpvm" format:1 producer gp:1 flags:nat [base:nat] exports imports functions [data exports]
 //! export      = name pc:nat signature
 //! import      = module name kind:1 [number:nat]     kind 0 trap, 1 nop, 2 host call with number, 3 built in
 //! function    = pc delta:nat name                   sorted by pc, the first delta counts from 0
+//! data export = name kind:1 address:nat [bytes:nat] kind 0 memory, with its bytes; 1 table of functions, 2 of other
+//!                                                   references, with its elements; else a global, see below
 //! ```
 //!
 //! Strings are UTF-8, preceded by their length in bytes; lists are preceded by their number of elements. Lengths,
 //! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for 0.8. Bit 0
 //! of `flags`: the entry functions return an end pointer in r8 instead of a length. Bit 1: there is a linear memory,
-//! and `base` follows: wasm address a is address a + base modulo 2^32. A signature is one letter per parameter, `>`,
-//! one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref.
+//! and `base` follows: wasm address a is address a + base modulo 2^32. Bit 2: all entries have the convention of calls
+//! inside of a program. Bit 3: exported memories, tables and globals follow at the end. A signature is one letter per
+//! parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref. The
+//! kind of a global is the letter of its type, plus 128 if it is mutable.
 //!
 //! Foreign metadata is not an error: [`Metadata::parse`] returns the parts it recognises.
 
@@ -28,6 +32,14 @@ const MAGIC: &[u8; 4] = b"wpvm";
 const FORMAT_VERSION: u8 = 1;
 const FLAG_RESULT_END: u64 = 1;
 const FLAG_LINEAR_MEMORY: u64 = 2;
+const FLAG_RAW_ENTRIES: u64 = 4;
+const FLAG_DATA_EXPORTS: u64 = 8;
+
+/// Names of the entries of services, by entry: the first that is exported is entered.
+pub const SERVICE_NAMES: [&[&str]; 2] = [
+    &["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"],
+    &["accumulate", "accumulate_ext", "main2"],
+];
 
 /// The metadata of a program; parts that are absent or unknown are `None`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -124,12 +136,16 @@ pub struct Extension {
     pub result: ResultConvention,
     /// Address of byte 0 of the linear memory modulo 2^32, if there is one. The byte need not be accessible.
     pub linear_memory: Option<u32>,
+    /// Whether all entries have the convention of calls inside of a program, also where hosts' would fit.
+    pub raw_entries: bool,
     /// Functions that can be entered from outside.
     pub exports: Vec<Export>,
     /// Imported functions and their implementations.
     pub imports: Vec<Import>,
     /// Names of functions, sorted by position; empty unless requested.
     pub functions: Vec<FunctionName>,
+    /// Exported memories, tables and globals, if they were requested.
+    pub data: Option<Vec<DataExport>>,
 }
 
 /// An entry point.
@@ -141,6 +157,52 @@ pub struct Export {
     pub pc: u32,
     /// Parameter and result types, see the module documentation.
     pub signature: String,
+}
+
+/// The results by which a wasm function tells a host where its result bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostResult {
+    /// None; they may be in globals.
+    None,
+    /// An `i64`: the pointer in the low half, the length in the high half.
+    Packed,
+    /// Pointer and length.
+    Pair,
+}
+
+/// An exported memory, table or global.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataExport {
+    /// The exported name.
+    pub name: String,
+    /// Its kind.
+    pub kind: DataExportKind,
+    /// Its address; of a memory, that of wasm address 0 modulo 2^32, which need not be accessible.
+    pub address: u32,
+}
+
+/// The kind of a [`DataExport`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DataExportKind {
+    /// A linear memory.
+    Memory {
+        /// Its bytes at the start.
+        bytes: u64,
+    },
+    /// A table, 8 bytes per element.
+    Table {
+        /// Whether its elements are functions.
+        functions: bool,
+        /// Their number at the start.
+        elements: u64,
+    },
+    /// A global.
+    Global {
+        /// The letter of its type.
+        ty: char,
+        /// Whether it can change.
+        mutable: bool,
+    },
 }
 
 /// An imported function.
@@ -190,7 +252,7 @@ impl Extension {
         }
         reader.take(MAGIC.len() + 1)?;
         let (producer, gp, flags) = (reader.string()?, read_gp(&mut reader)?, reader.nat()?);
-        let extension = Extension {
+        let mut extension = Extension {
             producer,
             gp,
             result: match flags & FLAG_RESULT_END {
@@ -201,12 +263,33 @@ impl Extension {
                 0 => None,
                 _ => Some(read_u32(&mut reader)?),
             },
+            raw_entries: flags & FLAG_RAW_ENTRIES != 0,
             exports: reader.sequence(3, Export::read)?,
             imports: reader.sequence(3, Import::read)?,
             functions: read_functions(&mut reader)?,
+            data: None,
         };
+        if flags & FLAG_DATA_EXPORTS != 0 {
+            extension.data = Some(reader.sequence(3, DataExport::read)?);
+        }
         reader.finish()?;
         Ok(extension)
+    }
+
+    /// The convention of hosts under which an export is entered: `None` if it is entered as it is, with arguments and
+    /// results in the convention of calls inside of a program.
+    ///
+    /// If the program is a service, its entries have the conventions of services. Any other export has one if its
+    /// signature is exactly that of a function from argument bytes to result bytes.
+    pub fn host_result(&self, export: &Export) -> Option<HostResult> {
+        if self.raw_entries {
+            return None;
+        }
+        let is_service_name = |name: &str| SERVICE_NAMES.iter().any(|names| names.contains(&name));
+        if self.exports.iter().any(|export| is_service_name(&export.name)) {
+            return service_result(&export.signature);
+        }
+        export_result(&export.signature)
     }
 
     /// The name of the function that the code at `pc` belongs to, and its start.
@@ -227,15 +310,39 @@ impl Extension {
             ResultConvention::Length => 0,
             ResultConvention::End => FLAG_RESULT_END,
         };
-        let memory = if self.linear_memory.is_some() { FLAG_LINEAR_MEMORY } else { 0 };
-        write_nat(result | memory, out);
+        let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
+        let memory = flag(self.linear_memory.is_some(), FLAG_LINEAR_MEMORY);
+        let raw = flag(self.raw_entries, FLAG_RAW_ENTRIES);
+        let data = flag(self.data.is_some(), FLAG_DATA_EXPORTS);
+        write_nat(result | memory | raw | data, out);
         self.linear_memory.iter().for_each(|&base| write_nat(base.into(), out));
         write_nat(self.exports.len() as u64, out);
         self.exports.iter().for_each(|export| export.write(out));
         write_nat(self.imports.len() as u64, out);
         self.imports.iter().for_each(|import| import.write(out));
         write_functions(&self.functions, out);
+        if let Some(data) = &self.data {
+            write_nat(data.len() as u64, out);
+            data.iter().for_each(|export| export.write(out));
+        }
     }
+}
+
+/// The convention of hosts under which an export with this signature is entered, if it is not a service's entry.
+pub fn export_result(signature: &str) -> Option<HostResult> {
+    (signature == "ii>I").then_some(HostResult::Packed)
+}
+
+/// The convention of a service's entry with this signature, if it has one: up to two `i32`s as parameters.
+pub fn service_result(signature: &str) -> Option<HostResult> {
+    let (params, results) = signature.split_once('>')?;
+    let result = match results {
+        "" => HostResult::None,
+        "I" => HostResult::Packed,
+        "ii" => HostResult::Pair,
+        _ => return None,
+    };
+    matches!(params, "" | "i" | "ii").then_some(result)
 }
 
 impl Export {
@@ -247,6 +354,41 @@ impl Export {
         write_string(&self.name, out);
         write_nat(self.pc.into(), out);
         write_string(&self.signature, out);
+    }
+}
+
+/// First byte of a data export's kind that is a letter; smaller ones are memories and tables.
+const FIRST_GLOBAL: u8 = b'A';
+const MUTABLE: u8 = 0x80;
+
+impl DataExport {
+    fn read(reader: &mut Reader<'_>) -> Result<DataExport, ParseError> {
+        let name = reader.string()?;
+        let offset = reader.offset();
+        let kind = reader.u8()?;
+        let address = read_u32(reader)?;
+        let kind = match kind {
+            0 => DataExportKind::Memory { bytes: reader.nat()? },
+            1 | 2 => DataExportKind::Table { functions: kind == 1, elements: reader.nat()? },
+            _ if kind & !MUTABLE >= FIRST_GLOBAL => {
+                DataExportKind::Global { ty: char::from(kind & !MUTABLE), mutable: kind & MUTABLE != 0 }
+            }
+            _ => return Err(ParseError { offset, kind: ParseErrorKind::UnknownValue }),
+        };
+        Ok(DataExport { name, kind, address })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_string(&self.name, out);
+        let (kind, size) = match self.kind {
+            DataExportKind::Memory { bytes } => (0, Some(bytes)),
+            DataExportKind::Table { functions: true, elements } => (1, Some(elements)),
+            DataExportKind::Table { functions: false, elements } => (2, Some(elements)),
+            DataExportKind::Global { ty, mutable } => (ty as u8 | if mutable { MUTABLE } else { 0 }, None),
+        };
+        out.push(kind);
+        write_nat(self.address.into(), out);
+        size.into_iter().for_each(|size| write_nat(size, out));
     }
 }
 
@@ -323,6 +465,7 @@ mod tests {
     fn sample() -> Metadata {
         let function = |pc, name: &str| FunctionName { pc, name: name.into() };
         let import = |name: &str, kind| Import { module: "env".into(), name: name.into(), kind };
+        let data = |name: &str, kind| DataExport { name: name.into(), kind, address: 0x2_0008 };
         Metadata {
             package: Some(Package {
                 name: "fib".into(),
@@ -335,6 +478,7 @@ mod tests {
                 gp: GpVersion::V072,
                 result: ResultConvention::End,
                 linear_memory: Some(0xfff2_0000),
+                raw_entries: true,
                 exports: vec![Export { name: "main".into(), pc: 5, signature: "ii>I".into() }],
                 imports: vec![
                     import("abort", ImportKind::Trap),
@@ -343,6 +487,13 @@ mod tests {
                     import("gas", ImportKind::Ecalli(100_000)),
                 ],
                 functions: vec![function(10, "f"), function(10, "g"), function(u32::MAX, "h")],
+                data: Some(vec![
+                    data("memory", DataExportKind::Memory { bytes: 1 << 32 }),
+                    data("table", DataExportKind::Table { functions: true, elements: 7 }),
+                    data("others", DataExportKind::Table { functions: false, elements: 0 }),
+                    data("count", DataExportKind::Global { ty: 'F', mutable: true }),
+                    data("limit", DataExportKind::Global { ty: 'v', mutable: false }),
+                ]),
             }),
         }
     }
@@ -351,6 +502,10 @@ mod tests {
     fn metadata_survives_writing_and_reading() {
         let metadata = sample();
         assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
+        let mut plain = metadata.clone();
+        let extension = plain.extension.as_mut().expect("has one");
+        (extension.raw_entries, extension.data) = (false, None);
+        assert_eq!(Metadata::parse(&plain.to_bytes()), plain);
         let package_only = Metadata { extension: None, ..metadata };
         assert_eq!(Metadata::parse(&package_only.to_bytes()), package_only);
         assert_eq!(Metadata::parse(&[]), Metadata::default());
@@ -382,6 +537,25 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(Extension::parse(&bytes[..len]).is_err(), "{len} bytes");
         }
+    }
+
+    #[test]
+    fn names_and_signatures_tell_the_convention() {
+        let of = |names: &[&str], signature: &str, raw_entries| {
+            let export = |name: &&str| Export { name: (*name).into(), pc: 0, signature: signature.into() };
+            let exports: Vec<Export> = names.iter().map(export).collect();
+            let extension = Extension { exports, raw_entries, ..Extension::default() };
+            extension.host_result(&extension.exports[0])
+        };
+        assert_eq!(of(&["f", "g"], "ii>I", false), Some(HostResult::Packed));
+        assert_eq!(of(&["f", "g"], "ii>I", true), None);
+        for signature in ["ii>ii", "i>I", "fi>I", "ii>F", "ii>"] {
+            assert_eq!(of(&["f", "g"], signature, false), None, "{signature}");
+        }
+        assert_eq!(of(&["accumulate"], "ii>ii", false), Some(HostResult::Pair));
+        assert_eq!(of(&["refine", "accumulate"], "i>", false), Some(HostResult::None));
+        assert_eq!(of(&["main"], "iii>I", false), None);
+        assert_eq!(of(&["main"], "ff>F", false), None);
     }
 
     #[test]

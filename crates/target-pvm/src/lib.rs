@@ -36,6 +36,8 @@ mod peephole;
 mod program;
 mod target;
 
+use std::collections::BTreeMap;
+
 use pvm_isa::GpVersion;
 use pvm_isa::metadata::ResultConvention;
 use ssa::{FuncId, FuncKind, Module};
@@ -72,6 +74,8 @@ pub struct Options {
     pub entries: EntryMode,
     /// How entry functions return their result.
     pub result: ResultConvention,
+    /// Signatures of exports by name, in the letters of the metadata, where SSA types don't tell those of wasm.
+    pub signatures: BTreeMap<String, String>,
     /// Actions of imports.
     pub imports: ImportMap,
     /// Where the container has memory areas and entries.

@@ -26,6 +26,8 @@ pub struct Program {
     pub data_exports: Vec<(String, usize)>,
     /// `base` in `pvm = wasm + base` modulo 2^32, if linear memory is used.
     pub linear_base: Option<u32>,
+    /// The first wasm address that has memory.
+    pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
 }
@@ -62,6 +64,7 @@ impl Program {
             data_exports: data_exports.collect(),
             references: referenced.map(|(func, &value)| (name(func), value)).collect(),
             data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
+            linear_first: plan.linear_first(),
             linear_base: plan.linear_memory().map(|_| plan.linear_base()),
             blob: linked.blob,
             images,

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use wasmparser::{Import, Parser, Payload, TypeRef};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::exports::exports;
 use crate::options::{Options, OptionsError, Profile};
 use crate::report::Report;
 use crate::{adapter, input, text};
@@ -60,11 +61,11 @@ pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
         let backend = options.backend();
         let mut clock = Clock::default();
         let wasm = clock.time("read", || linked_wasm(input, options))?;
-        let module = clock.time("frontend", || frontend(&wasm, options, &*backend))?;
+        let translated = clock.time("frontend", || frontend(&wasm, options, &*backend))?;
         if backend.limits_memory() {
-            warn_of_empty_memory(&wasm, &module);
+            warn_of_empty_memory(&wasm, &translated.module);
         }
-        let (bytes, details) = backend.compile(module, &mut clock)?;
+        let (bytes, details) = backend.compile(translated, &mut clock)?;
         let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
         Ok(Output { bytes, report })
     })
@@ -88,15 +89,15 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&wasm, &options.frontend())?);
         }
-        let module = frontend(&wasm, options, &*backend)?;
+        let translated = frontend(&wasm, options, &*backend)?;
         progress::phase("codegen");
         match stage {
-            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(module.to_string()),
-            Stage::Prepared => backend.prepared(module),
-            Stage::Mir => backend.after(module, codegen::MIR),
-            Stage::After(pass) => backend.after(module, pass),
-            Stage::Asm => backend.assembly(module),
-            Stage::Header => backend.header(module),
+            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
+            Stage::Prepared => backend.prepared(translated),
+            Stage::Mir => backend.after(translated, codegen::MIR),
+            Stage::After(pass) => backend.after(translated, pass),
+            Stage::Asm => backend.assembly(translated),
+            Stage::Header => backend.header(translated),
         }
     })
 }
@@ -116,8 +117,8 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
 }
 
 /// The module in SSA. First all requirements that can't be met are collected into one error.
-fn frontend(wasm: &[u8], options: &Options, backend: &dyn Backend) -> Result<ssa::Module, Error> {
-    llvm_frontend::compile_checked(wasm, &options.frontend(), |demands| {
+fn frontend(wasm: &[u8], options: &Options, backend: &dyn Backend) -> Result<Translated, Error> {
+    let module = llvm_frontend::compile_checked(wasm, &options.frontend(), |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
         match errors.len() {
@@ -125,7 +126,9 @@ fn frontend(wasm: &[u8], options: &Options, backend: &dyn Backend) -> Result<ssa
             1 => Err(errors.remove(0)),
             _ => Err(Error::Several(errors)),
         }
-    })
+    })?;
+    let exports = exports(wasm).expect("the frontend has read the module");
+    Ok(Translated { module, exports })
 }
 
 /// Warns of a memory without a byte that is imported: the size of such a declaration is often meant to be chosen by the

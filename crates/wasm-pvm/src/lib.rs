@@ -28,6 +28,7 @@ mod backend;
 mod clock;
 mod compile;
 mod error;
+mod exports;
 mod options;
 mod report;
 mod text;
@@ -36,9 +37,9 @@ pub use compile::{Output, Stage, compile, emit, pass_names};
 pub use error::{Error, LimitError};
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, Names, OptLevel, Options, OptionsError,
-    Profile, PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds,
-    ThumbOptions, Trap, UnknownCpu,
+    ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents, Names, OptLevel,
+    Options, OptionsError, Profile, PvmBounds, PvmOptions, ResultConvention, START_ENTRY, ShadowStack,
+    Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

@@ -17,8 +17,8 @@ pub use names::Choice;
 pub(crate) use profile::CONTRACT_BLOCK;
 pub use profile::Profile;
 pub use pvm::{
-    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, Names, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY,
+    EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
     Architecture, Cpu, Debug, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap, UnknownCpu,

@@ -163,6 +163,8 @@ pub struct PvmReport {
     pub data_exports: Vec<(String, usize)>,
     /// `base` in `pvm = wasm + base` modulo 2^32.
     pub linear_base: u32,
+    /// The first wasm address that has memory.
+    pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
 }

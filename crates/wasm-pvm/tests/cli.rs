@@ -496,7 +496,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     folder.write("maps.txt", "abort = nonsense\n");
     folder.write("good.wat", INCREMENT);
     folder.fail(&["compile", "good.wat", "-o", "out.jam", "--imports", "maps.txt"], b"", 1);
-    folder.fail(&["run", "good.wat"], b"", 1);
+    folder.fail(&["run", "maps.txt"], b"", 1);
     folder.fail(&["disasm", "good.wat"], b"", 1);
     assert!(
         !folder.files().iter().any(|name| name.contains("out") || name.ends_with(".tmp")),

@@ -60,6 +60,8 @@ fn programs_are_told_apart_by_content() {
             let ran = folder.succeed(&["run", file, "--entry", "main", "--args", "01020304"]);
             assert!(ran.ends_with("result: 04030201\n"), "{ran}");
             assert!(folder.succeed(&["run", file, "--entry", "other"]).starts_with("status: halt"));
+            let called = folder.succeed(&["run", file, "--invoke", "main", "0", "5"]);
+            assert!(called.contains(&((5u64 << 32) + 1000).to_string()), "{called}");
         }
     }
     assert!(folder.succeed(&["disasm", "a.jam"]).contains("other:"));
@@ -74,7 +76,10 @@ fn compressed_blobs_are_code_or_refused() {
     for kind in [5, 7] {
         folder.write("b", compressed(kind, &wasm));
         folder.succeed(&["compile", "b", "-o", "b.polkavm", "--format", "polkavm"]);
-        for command in ["info", "run", "disasm", "gas"] {
+        assert!(
+            folder.succeed(&["run", "b", "--entry", "main", "--args", "0102"]).contains("result: 0201\n")
+        );
+        for command in ["info", "disasm", "gas"] {
             let told = folder.fail(&[command, "b"], b"", 1);
             assert!(told.contains("is WebAssembly; compile it first"), "{told}");
         }

@@ -171,7 +171,7 @@ impl Program {
 }
 
 /// Classifies an error by its fault.
-pub(crate) fn refusal(error: Error) -> Refusal {
+pub fn refusal(error: Error) -> Refusal {
     match error {
         // A module that is valid under another proposal is invalid without it.
         Error::Frontend(FrontendError::InvalidWasm { .. } | FrontendError::Proposal { .. })

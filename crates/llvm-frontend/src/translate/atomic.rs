@@ -145,7 +145,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             return;
         }
         let offset = self.word(memarg.offset as u32);
-        let sum = self.ir().add(self.narrow(address), offset);
+        let sum = self.ir().add(self.narrow_address(address), offset);
         let rest = self.ir().and(sum, self.ir().c32(bytes - 1));
         let unaligned = self.ir().icmp(IntPredicate::NE, rest, self.ir().c32(0));
         self.trap_if(unaligned, TrapCode::UnalignedAtomic);

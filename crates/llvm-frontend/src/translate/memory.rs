@@ -144,7 +144,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let words = (0..bytes).step_by(size as usize);
         if self.program().memories[memory_of(memarg) as usize].bounds == Bounds::Mask {
             let address = self.pop_int();
-            let address = self.narrow(address);
+            let address = self.narrow_address(address);
             let masked = words.map(|at| {
                 let offset = (memarg.offset as u32).wrapping_add(at);
                 let pointer = self.masked_pointer(memory_of(memarg), address, offset);
@@ -198,7 +198,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         if bounds == Bounds::Strict {
             self.check_access(address, memarg, bytes, access);
         }
-        let mut address = self.narrow(address);
+        let mut address = self.narrow_address(address);
         if bounds == Bounds::Mask {
             let pointer = self.masked_pointer(memory_of(memarg), address, memarg.offset as u32);
             return Destination { pointer, is_device: false };
@@ -230,12 +230,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// The pointer to wasm address `address`, whose upper half is ignored if it has one.
     pub(super) fn memory_pointer(&mut self, memory: u32, address: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let (base, address) = (self.memory_base(memory), self.narrow(address));
+        let (base, address) = (self.memory_base(memory), self.narrow_address(address));
         self.ir().offset_bytes(base, address)
     }
 
     /// An address, a length or an index as an `i32`, without its upper half if it is an `i64`.
-    pub(super) fn narrow(&self, value: IntValue<'ctx>) -> IntValue<'ctx> {
+    pub(super) fn narrow_address(&self, value: IntValue<'ctx>) -> IntValue<'ctx> {
         if value.get_type().get_bit_width() == 32 { value } else { self.ir().trunc(value, self.ir().i32) }
     }
 
@@ -253,7 +253,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
         }
         if u64::from(bytes) > LONGEST_SCALAR {
-            let start = self.ir().add(self.narrow(address), self.ir().c32(offset as u32));
+            let start = self.ir().add(address, address.get_type().const_int(offset, false));
             let check = self.env.range_in_arguments_function();
             return self.trap_unless_argument(outside, check, &[start, self.ir().c32(bytes)]);
         }
@@ -282,7 +282,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.ir().branch(outside, look, next);
         self.ir().at_end(look);
         let narrow: Vec<BasicValueEnum<'ctx>> =
-            operands.iter().map(|&value| self.narrow(value).into()).collect();
+            operands.iter().map(|&value| self.narrow_address(value).into()).collect();
         let mut inside = self.ir().call(check, &narrow).expect("it returns whether").into_int_value();
         for &wide in operands.iter().filter(|value| value.get_type() == self.ir().i64) {
             let fits = self.ir().icmp(IntPredicate::ULE, wide, self.ir().c64(u32::MAX.into()));
@@ -374,7 +374,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         }
         let most = self.ir().c64(u32::MAX.into());
         let fits = self.ir().icmp(IntPredicate::ULE, count, most);
-        let (low, most) = (self.narrow(count), self.ir().i32.const_all_ones());
+        let (low, most) = (self.narrow_address(count), self.ir().i32.const_all_ones());
         self.ir().select(fits, low.into(), most.into()).into_int_value()
     }
 
@@ -444,7 +444,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         self.check_memory_range(to_memory, to, length);
         self.check_source_range(from_memory, from, length);
         let (to, from) = (self.memory_pointer(to_memory, to), self.memory_pointer(from_memory, from));
-        let length = self.narrow(length);
+        let length = self.narrow_address(length);
         self.ir().builder.build_memmove(to, 1, from, 1, length).expect("alignments are powers of two");
     }
 
@@ -463,7 +463,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         length: IntValue<'ctx>,
     ) {
         let byte = self.ir().trunc(value, self.ir().i8);
-        let (to, length) = (self.memory_pointer(memory, to), self.narrow(length));
+        let (to, length) = (self.memory_pointer(memory, to), self.narrow_address(length));
         self.ir().builder.build_memset(to, 1, byte, length).expect("the alignment is a power of two");
     }
 

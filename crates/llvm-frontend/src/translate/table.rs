@@ -63,7 +63,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
 
     /// The address of an entry that is known to be within the table. An upper half of the index is ignored.
     fn entry_pointer(&mut self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let (base, index) = (self.table_pointer(table), self.narrow(index));
+        let (base, index) = (self.table_pointer(table), self.narrow_address(index));
         let offset = self.ir().shl(index, self.ir().c32(ENTRY_LOG2));
         self.ir().offset_bytes(base, offset)
     }
@@ -123,7 +123,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let (count, value, start) = (self.pop_int(), self.pop_int(), self.pop_int());
         let size = self.table_size(table);
         self.check_range(start, count, size, TrapCode::TableOutOfBounds);
-        let (start, count) = (self.narrow(start), self.narrow(count));
+        let (start, count) = (self.narrow_address(start), self.narrow_address(count));
         self.fill_entries(table, start, value, count);
     }
 
@@ -160,7 +160,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let size = self.table_size(from_table);
         self.check_range(from, count, size, TrapCode::TableOutOfBounds);
         let (to, from) = (self.entry_pointer(to_table, to), self.entry_pointer(from_table, from));
-        let bytes = self.ir().shl(self.narrow(count), self.ir().c32(ENTRY_LOG2));
+        let bytes = self.ir().shl(self.narrow_address(count), self.ir().c32(ENTRY_LOG2));
         let built = self.ir().builder.build_memmove(to, ENTRY_BYTES, from, ENTRY_BYTES, bytes);
         built.expect("alignments are powers of two");
     }

@@ -20,7 +20,7 @@ use ssa::{ExportItem, Module, Reachable};
 use crate::isa::Pvm;
 use crate::memory::{MemoryPlan, linear_memory};
 use crate::{Error, Options};
-use entries::Entry;
+use entries::{Entering, Entry};
 
 /// A module ready for code generation.
 pub struct Adapted {
@@ -43,7 +43,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
-    let mut entries = entries::make_entries(&mut module, memory, layout, options.entries, options.result);
+    let entering =
+        Entering { mode: options.entries, result: options.result, signatures: &options.signatures };
+    let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let (host_calls, imports) = imports::resolve(&mut module, memory, &options.imports, &reachable)?;
     entries::make_room(&mut module, &mut entries);

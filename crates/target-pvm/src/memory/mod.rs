@@ -135,6 +135,8 @@ pub struct MemoryPlan {
     /// The object that is linear memory, if it has an address.
     memory: Option<DataId>,
     linear_base: u32,
+    /// The first wasm address that has memory.
+    linear_first: u32,
     ro_len: u32,
     rw_start: u32,
     /// End of all initial read-write memory, zeros included; a multiple of the page size.
@@ -182,7 +184,19 @@ impl MemoryPlan {
         let memory = placed.map(|window| window.memory);
         memory.into_iter().for_each(|id| addresses[id] = Some(base as u32));
         let stack_size = stack_size(&layout, window.map_or(0, |window| window.replaced_stack), options)?;
-        Ok(Self { layout, addresses, memory, linear_base: base as u32, ro_len, rw_start, rw_end, stack_size })
+        let linear_first = placed.map_or(0, |window| window.first);
+        let linear_base = base as u32;
+        Ok(Self {
+            layout,
+            addresses,
+            memory,
+            linear_base,
+            linear_first,
+            ro_len,
+            rw_start,
+            rw_end,
+            stack_size,
+        })
     }
 
     /// The PVM address of a data object; of linear memory, of its byte 0 (which need not be mapped).
@@ -208,6 +222,11 @@ impl MemoryPlan {
     /// Linear memory, if it has an address.
     pub fn linear_memory(&self) -> Option<DataId> {
         self.memory
+    }
+
+    /// The first wasm address that has memory: the bytes below are those of a fused stack.
+    pub fn linear_first(&self) -> u32 {
+        self.linear_first
     }
 
     /// `base` in `pvm = wasm + base` modulo 2^32; 0 without linear memory.

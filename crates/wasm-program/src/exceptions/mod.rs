@@ -20,7 +20,7 @@ use ssa::Type;
 
 use crate::error::Error;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, ValueType};
-use crate::options::{Floats, Options};
+use crate::options::Options;
 use crate::types::lower_types;
 
 use escapes::Escapes;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use pvm_isa::metadata::{Export, Extension, FunctionName, ImportKind, Metadata, Package};
+use pvm_isa::metadata::{DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package};
 use pvm_isa::polkavm::{self, InstructionSet, PolkaVmProgram};
 use pvm_isa::{Container, SpiProgram, spi};
-use target_pvm::{Entry, Images, Program};
+use target_pvm::{Entry, EntryMode, Images, Program};
 
 use super::metadata::fitting;
-use crate::options::{Format, OptLevel, PvmOptions};
+use crate::exports::Exports;
+use crate::options::{Format, MetadataContents, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
 /// The program with its memory in the areas of a standard program.
@@ -24,10 +25,10 @@ fn standard_program(program: &Program) -> SpiProgram {
 }
 
 /// The output file.
-pub fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> Container {
+pub fn container(program: &Program, exports: &Exports, level: OptLevel, options: &PvmOptions) -> Container {
     match options.format {
         Format::Jam => Container::Jam {
-            metadata: fitting(metadata(program, level, options), options.names),
+            metadata: fitting(metadata(program, exports, level, options), options.names),
             program: standard_program(program),
         },
         Format::Spi => Container::Spi(standard_program(program)),
@@ -39,11 +40,11 @@ pub fn container(program: &Program, level: OptLevel, options: &PvmOptions) -> Co
             Container::Raw(program.blob.clone())
         }
         Format::PolkaVm => {
-            let metadata = metadata(program, level, options).to_bytes();
+            let metadata = metadata(program, exports, level, options).to_bytes();
             Container::PolkaVm(PolkaVmProgram { metadata, ..polkavm_program(program, level, options) })
         }
         Format::CoreVm => Container::CoreVm {
-            metadata: fitting(metadata(program, level, options), options.names),
+            metadata: fitting(metadata(program, exports, level, options), options.names),
             // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
             program: PolkaVmProgram {
                 isa: InstructionSet::JamV1,
@@ -83,7 +84,7 @@ fn function_names(program: &Program, level: OptLevel, options: &PvmOptions) -> V
     if options.keeps_names(level) { real_names(program) } else { Vec::new() }
 }
 
-fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadata {
+fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &PvmOptions) -> Metadata {
     let exports = program.entries.iter().filter(|entry| entry.target.is_some()).map(|entry| Export {
         name: entry.name.clone(),
         pc: entry.pc,
@@ -97,14 +98,30 @@ fn metadata(program: &Program, level: OptLevel, options: &PvmOptions) -> Metadat
             gp: options.gp,
             result: options.result,
             linear_memory: program.linear_base,
+            raw_entries: options.entries == EntryMode::Raw || options.format.is_polkavm(),
             exports: exports.collect(),
             imports: program.imports.clone(),
             functions: match options.format.is_polkavm() {
                 true => Vec::new(),
                 false => function_names(program, level, options),
             },
+            data: (options.metadata == MetadataContents::Exports).then(|| data_exports(program, declared)),
         }),
     }
+}
+
+/// Exported memories, tables and globals that have an address.
+fn data_exports(program: &Program, declared: &Exports) -> Vec<DataExport> {
+    let address = |name: &str| {
+        let (_, index) = program.data_exports.iter().find(|(export, _)| export == name)?;
+        Some(program.data[*index].1)
+    };
+    let exports = declared.data.iter();
+    exports
+        .filter_map(|(name, kind)| {
+            Some(DataExport { name: name.clone(), kind: *kind, address: address(name)? })
+        })
+        .collect()
 }
 
 /// Names of functions that have one; the frontend calls the others `func[index]`.
@@ -122,6 +139,7 @@ pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
         data: program.data,
         data_exports: program.data_exports,
         linear_base: program.linear_base.unwrap_or(0),
+        linear_first: program.linear_first,
         references: program.references,
     }
 }

@@ -1,14 +1,14 @@
 //! The PVM as a backend of the driver: from SSA to a program in its container.
 
 use llvm_frontend::{Demands, ReachedImport};
-use ssa::Module;
 use target_pvm::imports::{ImportUse, check};
 
-use super::Backend;
 use super::container::{container, pvm_report};
 use super::limits::{check_container, check_profile};
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::exports::Exports;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};
 
@@ -21,8 +21,8 @@ pub struct Pvm<'a> {
 }
 
 impl Pvm<'_> {
-    fn codegen(&self) -> target_pvm::Options {
-        self.target.codegen(self.options)
+    fn codegen(&self, exports: &Exports) -> target_pvm::Options {
+        self.target.codegen(self.options, &exports.functions)
     }
 }
 
@@ -53,9 +53,10 @@ impl Backend for Pvm<'_> {
         true
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen()))?;
-        let container = container(&program, self.options.level, self.target);
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let Translated { module, exports } = translated;
+        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
+        let container = container(&program, &exports, self.options.level, self.target);
         check_container(&container)?;
         let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
         let bytes = clock.time("write", to_bytes);
@@ -66,23 +67,26 @@ impl Backend for Pvm<'_> {
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print_ssa(module, &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print_ssa(module, &self.codegen(&exports))?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        Ok(target_pvm::print(module, &self.codegen(), None)?)
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let Translated { module, exports } = translated;
+        Ok(target_pvm::print(module, &self.codegen(&exports), None)?)
     }
 
     fn has_header(&self) -> bool {
         false
     }
 
-    fn header(&self, _: Module) -> Result<String, Error> {
+    fn header(&self, _: Translated) -> Result<String, Error> {
         unreachable!("the driver asks for a header only if there is one")
     }
 }

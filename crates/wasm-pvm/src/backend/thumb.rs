@@ -1,10 +1,9 @@
 //! Cortex-M as a backend of the driver: from SSA to an object.
 
 use llvm_frontend::Demands;
-use ssa::Module;
 use target_thumb::FirstCall;
 
-use super::Backend;
+use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::options::{Floats, MemoryMode, Options, OptionsError, ThumbOptions};
@@ -50,8 +49,8 @@ impl Backend for Thumb<'_> {
         self.target.memory != MemoryMode::Native
     }
 
-    fn compile(&self, module: Module, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
+    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let object = clock.time("codegen", || target_thumb::compile(translated.module, &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);
@@ -60,16 +59,16 @@ impl Backend for Thumb<'_> {
         Ok((bytes, Details::Thumb(report)))
     }
 
-    fn prepared(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::print_ssa(module, &self.codegen())?)
+    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::print_ssa(translated.module, &self.codegen())?)
     }
 
-    fn after(&self, module: Module, pass: &str) -> Result<String, Error> {
-        Ok(target_thumb::print(module, &self.codegen(), Some(pass))?)
+    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+        Ok(target_thumb::print(translated.module, &self.codegen(), Some(pass))?)
     }
 
-    fn assembly(&self, module: Module) -> Result<String, Error> {
-        let object = target_thumb::compile(module, &self.codegen())?;
+    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+        let object = target_thumb::compile(translated.module, &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -77,8 +76,8 @@ impl Backend for Thumb<'_> {
         true
     }
 
-    fn header(&self, module: Module) -> Result<String, Error> {
-        Ok(target_thumb::header(module, &self.codegen())?)
+    fn header(&self, translated: Translated) -> Result<String, Error> {
+        Ok(target_thumb::header(translated.module, &self.codegen())?)
     }
 }
 

@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
-use wasm_pvm::run::{Backend, Host, RunOptions};
+use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, Floats, Format, GpVersion, Import,
-    InitialData, MemoryMode, Names, OptLevel, Profile, PvmBounds, ResultConvention, ShadowStack, Stage,
-    ThumbBounds, Trap,
+    InitialData, MemoryMode, MetadataContents, Names, OptLevel, Profile, PvmBounds, ResultConvention,
+    ShadowStack, Stage, ThumbBounds, Trap,
 };
+
+use super::calls::{Dump, Invocations, Poke, parse_answer, parse_integer};
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
 #[derive(Debug, Parser)]
@@ -27,8 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Compile a WebAssembly module.
     Compile(Box<CompileArgs>),
-    /// Run a compiled program.
-    Run(RunArgs),
+    /// Run a program or a module: enter it as a host does, or call its exports.
+    Run(Box<RunArgs>),
     /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
@@ -44,12 +46,35 @@ pub struct CompileArgs {
     /// Output file; `-` is standard output. Without it, the input's name with another extension.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Optimisation level.
-    #[arg(short = 'O', value_name = "LEVEL", value_parser = choice::<OptLevel>(), default_value = "2")]
-    pub level: OptLevel,
     /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
+    /// Stop at a stage and write its text, to standard output unless -o is given.
+    #[arg(long, value_name = "STAGE", value_parser = stage())]
+    pub emit: Option<Stage<'static>>,
+    /// Stop after a pass of code generation and write every function as text. An unknown name lists the passes.
+    #[arg(long, value_name = "PASS", conflicts_with = "emit")]
+    pub emit_after: Option<String>,
+    /// Write one function in the text format, for a report of a bug: its name or index.
+    #[arg(long, value_name = "FUNCTION", conflicts_with_all = ["emit", "emit_after"])]
+    pub emit_function: Option<String>,
+    /// Print sizes and times as JSON.
+    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
+    pub json: bool,
+    #[command(flatten)]
+    pub module: ModuleArgs,
+    #[command(flatten)]
+    pub pvm: PvmArgs,
+    #[command(flatten)]
+    pub thumb: ThumbArgs,
+}
+
+/// Options of all targets, for `compile` and for `run` of modules.
+#[derive(Debug, Args)]
+pub struct ModuleArgs {
+    /// Optimisation level; 2 by default.
+    #[arg(short = 'O', value_name = "LEVEL", value_parser = choice::<OptLevel>())]
+    pub level: Option<OptLevel>,
     /// Treatment of float operators. The default is `soft` on PVM; on Cortex-M, `hard` where the core has a unit for
     /// them, else `reject`.
     #[arg(long, value_parser = choice::<Floats>())]
@@ -61,10 +86,10 @@ pub struct CompileArgs {
     /// default with native memory), `mask`, `check` (the default otherwise) or `mpu` on Cortex-M.
     #[arg(long, value_parser = bounds())]
     pub bounds: Option<String>,
-    /// Place of the C stack: the machine's stack where the module allows it (`auto`) or always (`native`), or linear
+    /// Place of the C stack: the machine's stack where the module allows it (`auto`, the default) or always (`native`), or linear
     /// memory (`strict`).
-    #[arg(long, value_parser = choice::<ShadowStack>(), default_value = "auto")]
-    pub shadow_stack: ShadowStack,
+    #[arg(long, value_parser = choice::<ShadowStack>())]
+    pub shadow_stack: Option<ShadowStack>,
     /// Bytes of linear memory. On Cortex-M they replace the declared size; on PVM they are the size at the start, if
     /// the declared one is smaller. K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
@@ -80,29 +105,13 @@ pub struct CompileArgs {
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
     pub globals: Vec<(Import, ConstValue)>,
-    /// Stop at a stage and write its text, to standard output unless -o is given.
-    #[arg(long, value_name = "STAGE", value_parser = stage())]
-    pub emit: Option<Stage<'static>>,
-    /// Stop after a pass of code generation and write every function as text. An unknown name lists the passes.
-    #[arg(long, value_name = "PASS", conflicts_with = "emit")]
-    pub emit_after: Option<String>,
-    /// Write one function in the text format, for a report of a bug: its name or index.
-    #[arg(long, value_name = "FUNCTION", conflicts_with_all = ["emit", "emit_after"])]
-    pub emit_function: Option<String>,
-    /// Worker threads; 0 is one per processor. The output does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
+    /// Worker threads; 0, the default, is one per processor. The output does not depend on it.
+    #[arg(long)]
+    pub threads: Option<usize>,
     /// Panic in this stage of this function, for tests.
     #[cfg(debug_assertions)]
     #[arg(long, value_name = "STAGE:FUNCTION", hide = true)]
     pub panic_in: Option<String>,
-    /// Print sizes and times as JSON.
-    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
-    pub json: bool,
-    #[command(flatten)]
-    pub pvm: PvmArgs,
-    #[command(flatten)]
-    pub thumb: ThumbArgs,
 }
 
 /// Options of the PVM.
@@ -139,6 +148,10 @@ pub struct PvmArgs {
     /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
     #[arg(long, value_parser = choice::<Names>())]
     pub names: Option<Names>,
+    /// Exports in the metadata: functions that are entries (the default), or also globals, tables and memories, which
+    /// then all have an address.
+    #[arg(long, value_parser = choice::<MetadataContents>())]
+    pub metadata: Option<MetadataContents>,
 }
 
 /// Options of Cortex-M.
@@ -180,11 +193,33 @@ pub struct ThumbArgs {
     pub debug: Option<Debug>,
 }
 
-impl PvmArgs {
+impl ModuleArgs {
     /// The first of these options that was given.
     pub fn first(&self) -> Option<&'static str> {
         let given = [
-            (self.gp.is_some(), "--gp"),
+            (self.level.is_some(), "-O"),
+            (self.floats.is_some(), "--floats"),
+            (self.trap_floats, "--trap-floats"),
+            (self.bounds.is_some(), "--bounds"),
+            (self.shadow_stack.is_some(), "--shadow-stack"),
+            (self.memory_bytes.is_some(), "--memory-bytes"),
+            (!self.adapter.is_empty(), "--adapter"),
+            (!self.globals.is_empty(), "--global"),
+            (self.threads.is_some(), "--threads"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
+}
+
+impl PvmArgs {
+    /// The first of these options that was given.
+    pub fn first(&self) -> Option<&'static str> {
+        self.gp.map(|_| "--gp").or_else(|| self.first_of_compiling())
+    }
+
+    /// The first of these options that was given and means nothing to a compiled program.
+    pub fn first_of_compiling(&self) -> Option<&'static str> {
+        let given = [
             (self.format.is_some(), "--format"),
             (self.profile.is_some(), "--profile"),
             (self.stack_size.is_some(), "--stack-size"),
@@ -193,6 +228,7 @@ impl PvmArgs {
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),
+            (self.metadata.is_some(), "--metadata"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
@@ -267,18 +303,6 @@ fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
     value.map(|value| (import, value)).ok_or_else(|| format!("{number} is not a value of type {ty}"))
 }
 
-/// A signed or unsigned integer of `bits` bits, decimal or with `0x`.
-fn parse_integer(text: &str, bits: u32) -> Option<u64> {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
-    let magnitude = match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok()?,
-        None => digits.parse().ok()?,
-    };
-    let most = if negative { 1 << (bits - 1) } else { u64::MAX >> (64 - bits) };
-    let value = if negative { magnitude.wrapping_neg() } else { magnitude };
-    (magnitude <= most).then_some(value)
-}
-
 /// An unsigned integer of 128 bits, decimal or with `0x`.
 fn parse_vector(text: &str) -> Option<u128> {
     match text.strip_prefix("0x") {
@@ -295,20 +319,33 @@ pub fn parse_rename(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), symbol.to_owned()))
 }
 
+/// The arguments of `run`. A module is compiled first, with the options of `compile`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Program file; `-` is standard input.
+    /// Program file, or a module in any form that `compile` takes; `-` is standard input.
     pub program: PathBuf,
     /// Argument bytes: hexadecimal digits, or `@FILE` for a file's contents.
-    #[arg(long, value_name = "HEX|@FILE", default_value = "")]
-    pub args: String,
+    #[arg(long, value_name = "HEX|@FILE", conflicts_with = "invoke")]
+    pub args: Option<String>,
     /// Name of the entry; the first one by default.
-    #[arg(long, value_name = "NAME", conflicts_with = "pc")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["pc", "invoke"])]
     pub entry: Option<String>,
     /// Position of the entry in the code.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "invoke")]
     pub pc: Option<u32>,
-    /// Gas limit.
+    #[command(flatten)]
+    pub invocations: Invocations,
+    /// Answer a host call, by its number or the name of its import, with a value of r7, and of r8 if it is given. May be
+    /// repeated.
+    #[arg(long = "host-call", value_name = "CALL=VALUE[,VALUE]", value_parser = parse_answer)]
+    pub answers: Vec<GivenAnswer>,
+    /// Write bytes to linear memory before the first call. May be repeated.
+    #[arg(long, value_name = "ADDRESS=HEX", value_parser = Poke::parse)]
+    pub poke: Vec<Poke>,
+    /// Print bytes of linear memory after the last call. May be repeated.
+    #[arg(long, value_name = "ADDRESS:LENGTH", value_parser = Dump::parse)]
+    pub dump: Vec<Dump>,
+    /// Gas limit of each call.
     #[arg(long, default_value_t = RunOptions::DEFAULT_GAS)]
     pub gas: u64,
     /// Engine: the interpreter or the recompiler; `auto` is the recompiler where it works.
@@ -317,12 +354,13 @@ pub struct RunArgs {
     /// Supported host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
     #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
     pub host: Host,
-    /// Version of the Gray Paper, for programs without our metadata.
-    #[arg(long)]
-    pub gp: Option<GpVersion>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten, next_help_heading = "Compiling a module")]
+    pub module: ModuleArgs,
+    #[command(flatten)]
+    pub pvm: PvmArgs,
 }
 
 /// Arguments of all inspecting commands.
@@ -381,7 +419,7 @@ fn parse_size(text: &str) -> Result<u32, String> {
 }
 
 /// A parser of the names of an option's values.
-fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
+pub fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
     let names = PossibleValuesParser::new(T::VALUES.iter().map(|value| value.name()));
     names.map(|name| T::named(&name).expect("only these names are accepted"))
 }

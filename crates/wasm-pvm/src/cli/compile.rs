@@ -12,14 +12,11 @@ use wasm_pvm::{
 };
 use wasmparser::{Parser, Payload};
 
-use super::args::{self, CompileArgs, TargetArg, ThumbArgs};
+use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
 use super::files;
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
-    #[cfg(debug_assertions)]
-    if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
-        progress::provoke(stage, function);
-    }
+    provoke(&args.module);
     let options = options(args)?;
     let input = files::read(&args.input)?;
     let name = || files::display(&args.input);
@@ -46,36 +43,52 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     Ok(())
 }
 
+/// Panics in the given stage of the given function, for tests.
+pub fn provoke(args: &ModuleArgs) {
+    #[cfg(debug_assertions)]
+    if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
+        progress::provoke(stage, function);
+    }
+}
+
 fn options(args: &CompileArgs) -> Result<Options> {
-    let floats = if args.trap_floats { Some(Floats::Trap) } else { args.floats };
+    let target = match args.target {
+        TargetArg::Pvm => {
+            if let Some(option) = args.thumb.first() {
+                bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
+            }
+            pvm_options(&args.input, &args.module, &args.pvm)?.into()
+        }
+        TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
+    };
+    options_with(target, &args.module)
+}
+
+/// All options, with those of a target.
+pub fn options_with(target: Target, args: &ModuleArgs) -> Result<Options> {
+    let default = Options::new(target);
     let options = Options {
-        target: match args.target {
-            TargetArg::Pvm => pvm_options(args)?.into(),
-            TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
-        },
-        level: args.level,
-        floats,
-        shadow_stack: args.shadow_stack,
+        level: args.level.unwrap_or(default.level),
+        floats: if args.trap_floats { Some(Floats::Trap) } else { args.floats },
+        shadow_stack: args.shadow_stack.unwrap_or(default.shadow_stack),
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
-        threads: args.threads,
+        threads: args.threads.unwrap_or(default.threads),
+        ..default
     };
     options.check()?;
     Ok(options)
 }
 
-fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
-    if let Some(option) = args.thumb.first() {
-        bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
-    }
-    let pvm = &args.pvm;
+/// The options of the PVM.
+pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<PvmOptions> {
     let default = PvmOptions::default();
     let gp = pvm.gp.unwrap_or(pvm.profile.map_or(default.gp, Profile::gp));
     Ok(PvmOptions {
         gp,
-        bounds: bounds(args, "pvm")?.unwrap_or_default(),
-        memory_bytes: args.memory_bytes,
-        memory_reserve: args.memory_reserve.unwrap_or(default.memory_reserve),
+        bounds: bounds(module, "pvm")?.unwrap_or_default(),
+        memory_bytes: module.memory_bytes,
+        memory_reserve: module.memory_reserve.unwrap_or(default.memory_reserve),
         stack_size: pvm.stack_size,
         growth_bytes: pvm.growth_bytes,
         imports: imports(&pvm.imports, gp)?,
@@ -84,7 +97,8 @@ fn pvm_options(args: &CompileArgs) -> Result<PvmOptions> {
         format: pvm.format.unwrap_or(pvm.profile.map_or(default.format, Profile::format)),
         profile: pvm.profile,
         names: pvm.names.unwrap_or(default.names),
-        package: package(&args.input),
+        metadata: pvm.metadata.unwrap_or(default.metadata),
+        package: package(input),
         ..default
     })
 }
@@ -102,10 +116,10 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     let default = ThumbOptions::new(cpu);
     Ok(ThumbOptions {
         memory: thumb.memory.unwrap_or(default.memory),
-        bounds: bounds(args, &architecture.to_string())?,
+        bounds: bounds(&args.module, &architecture.to_string())?,
         trap: thumb.trap.clone().unwrap_or(default.trap),
-        memory_bytes: args.memory_bytes,
-        memory_reserve: args.memory_reserve.unwrap_or(default.memory_reserve),
+        memory_bytes: args.module.memory_bytes,
+        memory_reserve: args.module.memory_reserve.unwrap_or(default.memory_reserve),
         initial_data: thumb.initial_data,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
@@ -117,7 +131,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
 }
 
 /// The kind of bounds check, if it is one of the target's.
-fn bounds<T: Choice>(args: &CompileArgs, target: &str) -> Result<Option<T>> {
+fn bounds<T: Choice>(args: &ModuleArgs, target: &str) -> Result<Option<T>> {
     let Some(name) = &args.bounds else { return Ok(None) };
     if let Some(bounds) = T::named(name) {
         return Ok(Some(bounds));
@@ -142,7 +156,7 @@ fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
 }
 
 /// Warns of lines of import maps that match no import of the module or its adapters.
-fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
+pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
     let Some(pvm) = options.pvm() else { return Ok(()) };
     let mut imports = Vec::new();
     for module in [input].into_iter().chain(options.adapters.iter().map(Vec::as_slice)) {

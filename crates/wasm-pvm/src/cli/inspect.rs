@@ -2,9 +2,12 @@
 
 use anyhow::{Context, Result, bail};
 use pvm_isa::disasm::Disassembly;
-use pvm_isa::metadata::{Extension, FunctionName, Import, ImportKind, Metadata, ResultConvention};
+use pvm_isa::metadata::{
+    DataExport, DataExportKind, Extension, FunctionName, Import, ImportKind, Metadata, ResultConvention,
+};
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas as gas_model};
 use serde_json::{Value, json};
+use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
@@ -131,6 +134,8 @@ fn info_json(program: &Program) -> Value {
         "entries": exports.map(|export| {
             json!({ "name": export.name, "pc": export.pc, "signature": export.signature })
         }).collect::<Vec<_>>(),
+        "entry_convention": if extension.raw_entries { "raw" } else { "auto" },
+        "exports": extension.data.iter().flatten().map(data_json).collect::<Vec<_>>(),
         "imports": extension.imports.iter().map(import_json).collect::<Vec<_>>(),
     })
 }
@@ -179,6 +184,9 @@ fn info_text(program: &Program) -> String {
     for export in &extension.exports {
         text += &format!("entry {} at {}: {}\n", export.name, export.pc, export.signature);
     }
+    for export in extension.data.iter().flatten() {
+        text += &data_text(export);
+    }
     if let Some(polkavm) = program.container.polkavm() {
         text += &format!("instruction set:   {:?}\n", polkavm.isa);
     }
@@ -189,6 +197,41 @@ fn info_text(program: &Program) -> String {
         text += &format!("import {}{dot}{}: {action}{number}\n", import.module, import.name);
     }
     text
+}
+
+/// An exported memory, table or global as a line.
+fn data_text(DataExport { name, kind, address }: &DataExport) -> String {
+    match kind {
+        DataExportKind::Memory { bytes } => {
+            format!("memory {name}: {address:#010x} + wasm address, {bytes} bytes at the start\n")
+        }
+        DataExportKind::Table { elements, .. } => {
+            format!("table {name} at {address:#010x}: {elements} elements of 8 bytes at the start\n")
+        }
+        DataExportKind::Global { ty, mutable } => {
+            let mutable = if *mutable { "mutable " } else { "" };
+            format!("global {name} at {address:#010x}: {mutable}{}\n", type_name(*ty))
+        }
+    }
+}
+
+fn data_json(DataExport { name, kind, address }: &DataExport) -> Value {
+    match kind {
+        DataExportKind::Memory { bytes } => {
+            json!({ "kind": "memory", "name": name, "address": address, "bytes": bytes })
+        }
+        DataExportKind::Table { functions, elements } => {
+            let ty = if *functions { "funcref" } else { "externref" };
+            json!({ "kind": "table", "name": name, "address": address, "elements": elements, "type": ty })
+        }
+        DataExportKind::Global { ty, mutable } => {
+            json!({ "kind": "global", "name": name, "address": address, "type": type_name(*ty), "mutable": mutable })
+        }
+    }
+}
+
+fn type_name(letter: char) -> &'static str {
+    ValueType::of_letter(letter).map_or("unknown", ValueType::name)
 }
 
 const fn result_word(convention: ResultConvention) -> &'static str {

@@ -1,6 +1,7 @@
 //! Command-line parsing and the commands.
 
 mod args;
+mod calls;
 mod compile;
 mod files;
 mod guard;
@@ -26,7 +27,7 @@ const NOT_HALTED: u8 = 3;
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

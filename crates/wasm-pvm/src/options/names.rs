@@ -4,7 +4,7 @@ use target_pvm::EntryMode;
 use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
-use super::{Debug, Floats, Format, Names, Profile, PvmBounds, ThumbBounds};
+use super::{Debug, Floats, Format, MetadataContents, Names, Profile, PvmBounds, ThumbBounds};
 
 /// An option with a fixed set of named values.
 pub trait Choice: Copy + Send + Sync + 'static {
@@ -44,6 +44,7 @@ choices! {
     PvmBounds { "guard" Guard, "strict" Strict, }
     EntryMode { "auto" Auto, "raw" Raw, }
     ResultConvention { "len" Length, "end" End, }
+    MetadataContents { "entries" Entries, "exports" Exports, }
     Names { "auto" Auto, "keep" Keep, "strip" Strip, }
     ThumbBounds { "none" None, "mask" Mask, "check" Check, "mpu" Mpu, }
     MemoryMode { "native" Native, "symbol" Symbol, "register" Register, }

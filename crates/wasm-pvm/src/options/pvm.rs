@@ -1,5 +1,7 @@
 //! Options of the PVM.
 
+use std::collections::BTreeMap;
+
 pub use llvm_frontend::OptLevel;
 use llvm_frontend::{MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
@@ -55,6 +57,16 @@ pub enum Names {
     Strip,
 }
 
+/// The exports that the metadata describes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MetadataContents {
+    /// Functions that are entries.
+    #[default]
+    Entries,
+    /// Also exported globals, tables and memories. Each of them gets an address, even if no code refers to it.
+    Exports,
+}
+
 /// Detection of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PvmBounds {
@@ -95,6 +107,8 @@ pub struct PvmOptions {
     pub profile: Option<Profile>,
     /// Whether the metadata names the functions.
     pub names: Names,
+    /// The exports that the metadata describes.
+    pub metadata: MetadataContents,
     /// Name of the program in the metadata.
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
@@ -116,6 +130,7 @@ impl Default for PvmOptions {
             format: Format::Jam,
             profile: None,
             names: Names::Auto,
+            metadata: MetadataContents::Entries,
             package: String::new(),
             keep_exports: false,
         }
@@ -196,8 +211,12 @@ impl PvmOptions {
         }
     }
 
-    /// The options of code generation.
-    pub(crate) fn codegen(&self, options: &Options) -> target_pvm::Options {
+    /// The options of code generation for a module with exported functions of these signatures.
+    pub(crate) fn codegen(
+        &self,
+        options: &Options,
+        signatures: &BTreeMap<String, String>,
+    ) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
@@ -207,11 +226,12 @@ impl PvmOptions {
             },
             entries: self.entries,
             result: self.result,
+            signatures: signatures.clone(),
             imports: self.import_map(),
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
-                keep_exports: self.keep_exports,
+                keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
             layout: self.layout(),
             threads: options.thread_count(),

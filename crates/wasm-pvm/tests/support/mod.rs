@@ -75,6 +75,13 @@ impl Folder {
         message.trim_end().to_owned()
     }
 
+    /// Runs the tool, expects a failure with this exit code, and returns both outputs.
+    pub fn fail_with_output(&self, args: &[&str], code: i32) -> (String, String) {
+        let output = self.tool(args, b"");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    }
+
     /// Runs a program and gives its outcome.
     pub fn run_json(&self, program: &str, args: &[&str]) -> Value {
         let output = self.tool(&[&["run", program, "--json"], args].concat(), b"");

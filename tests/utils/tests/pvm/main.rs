@@ -4,6 +4,7 @@ mod arguments;
 mod differential;
 mod exceptions;
 mod gas;
+mod invoke;
 mod kernels;
 mod memories;
 mod polkavm;

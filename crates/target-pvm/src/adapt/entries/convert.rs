@@ -1,12 +1,11 @@
 //! Conversion between the convention of hosts and that of wasm functions, as straight-line code.
 
-use pvm_isa::metadata::ResultConvention;
+use pvm_isa::metadata::{HostResult, ResultConvention};
 use ssa::{
     Addr, BinaryOp, Block, DataId, Function, InstData, MemFlags, MemType, Signature, Type, UnaryOp, Value,
 };
 
 use super::arguments::Limit;
-use super::results::Results;
 
 /// Appends straight-line code to a block.
 pub struct Builder<'a> {
@@ -151,20 +150,20 @@ impl Builder<'_> {
     /// r7 and r8 for the results of a function.
     pub fn results(
         &mut self,
-        results: Results,
+        results: HostResult,
         values: &[Value],
         convention: ResultConvention,
     ) -> Vec<Value> {
         let (pointer, length) = match results {
-            Results::None => match self.globals {
+            HostResult::None => match self.globals {
                 None => return vec![self.zero(), self.zero()],
                 Some(globals) => {
                     let [pointer, length] = globals.map(|global| self.load_word(global));
                     (pointer, self.unary(UnaryOp::Zext, length, Type::I64))
                 }
             },
-            Results::Packed => self.halves(values[0]),
-            Results::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
+            HostResult::Packed => self.halves(values[0]),
+            HostResult::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
         };
         let address = self.pvm_address(pointer);
         let address = self.unary(UnaryOp::Zext, address, Type::I64);

@@ -46,29 +46,14 @@ mod tests;
 mod typed;
 mod wrapper;
 
-use pvm_isa::metadata::ResultConvention;
-use ssa::{DataId, ExportItem, FuncId, InstData, Module, Signature, UnaryOp};
+pub use pvm_isa::metadata::SERVICE_NAMES;
+use pvm_isa::metadata::{export_result, service_result};
+use ssa::{DataId, ExportItem, FuncId, InstData, Module, UnaryOp};
 
-use self::results::{Results, export_convention, service_convention};
-use self::wrapper::WrapperMaker;
-pub use self::wrapper::{Entry, START_ENTRY};
+use self::wrapper::{Convention, WrapperMaker};
+pub use self::wrapper::{Entering, Entry, EntryMode, START_ENTRY};
 use crate::isa::{argument_room, call_layout};
 use crate::memory::{MemoryPlan, ProgramLayout};
-
-const MAIN_NAMES: [&str; 5] = ["main", "refine", "refine_ext", "is_authorized", "is_authorized_ext"];
-const SECOND_NAMES: [&str; 3] = ["accumulate", "accumulate_ext", "main2"];
-/// Names of the entries of services, by entry: the first that is exported is entered.
-pub const SERVICE_NAMES: [&[&str]; 2] = [&MAIN_NAMES, &SECOND_NAMES];
-
-/// Which exports can be entered, and how.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum EntryMode {
-    /// By the conventions of services where the names fit, with wrappers where the signatures fit.
-    #[default]
-    Auto,
-    /// Every exported function as it is.
-    Raw,
-}
 
 /// Chooses the entry points of a module and adds their wrappers to it. The wasm addresses in their arguments and
 /// results are in `memory`.
@@ -76,9 +61,9 @@ pub fn make_entries(
     module: &mut Module,
     memory: Option<DataId>,
     layout: &ProgramLayout,
-    mode: EntryMode,
-    result: ResultConvention,
+    entering: &Entering<'_>,
 ) -> Vec<Entry> {
+    let mode = entering.mode;
     let exports: Vec<(String, FuncId)> = module
         .exports
         .iter()
@@ -87,22 +72,21 @@ pub fn make_entries(
             ExportItem::Data(_) => None,
         })
         .collect();
-    let mut maker = WrapperMaker::new(module, memory, result, layout.entry_spacing);
+    let mut maker = WrapperMaker::new(module, memory, entering, layout.entry_spacing);
     if layout.entry_spacing == 0 {
         return exports.iter().filter_map(|(name, func)| maker.typed_entry(name, *func)).collect();
     }
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
-    let service = [first_of(&MAIN_NAMES), first_of(&SECOND_NAMES)];
+    let service = SERVICE_NAMES.map(first_of);
     if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
         let entry = |export: Option<&(String, FuncId)>| match export {
-            Some((name, func)) => maker.entry(name, *func, Some(service_convention)),
+            Some((name, func)) => maker.entry(name, *func, Some(service_result)),
             None => maker.no_entry(),
         };
         return service.map(entry).into();
     }
-    let convention =
-        (mode == EntryMode::Auto).then_some(export_convention as fn(&Signature) -> Option<Results>);
+    let convention = (mode == EntryMode::Auto).then_some(export_result as Convention);
     let mut entries: Vec<Entry> =
         exports.iter().map(|(name, func)| maker.entry(name, *func, convention)).collect();
     if mode == EntryMode::Raw && maker.has_start() {

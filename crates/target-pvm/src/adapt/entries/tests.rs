@@ -1,9 +1,11 @@
 //! Entries are chosen, wrapped and converted as documented.
 
+use std::collections::BTreeMap;
+
 use pvm_isa::metadata::ResultConvention;
 use ssa::{InstData, Module};
 
-use super::{Entry, EntryMode, fold_addresses, make_entries};
+use super::{Entering, Entry, EntryMode, fold_addresses, make_entries};
 use crate::memory::{MemoryOptions, MemoryPlan, ProgramLayout, Window, linear_memory};
 
 const EXPORTS: &str = r#"
@@ -29,7 +31,8 @@ fn module(tail: &str) -> Module {
 }
 
 fn make(module: &mut Module, mode: EntryMode) -> Vec<Entry> {
-    make_entries(module, linear_memory(module), &ProgramLayout::SPI, mode, ResultConvention::Length)
+    let entering = Entering { mode, result: ResultConvention::Length, signatures: &BTreeMap::new() };
+    make_entries(module, linear_memory(module), &ProgramLayout::SPI, &entering)
 }
 
 fn entries(tail: &str, mode: EntryMode) -> (Module, Vec<Entry>) {
@@ -144,4 +147,20 @@ fn tail_calls_in_entries_become_calls() {
     let tail = "func $outer (i32, i32) -> (i64) {\nb0(v0: i32, v1: i32):\n  tail_call $work(v0, v1)\n}\n";
     let converted = text(&format!("{tail}export \"main\" $outer\n"), EntryMode::Auto);
     assert!(converted.contains(" = call $work(") && converted.contains("return "), "{converted}");
+}
+
+/// Floats are integers of their width here, but no pointers.
+#[test]
+fn types_of_wasm_decide_the_convention() {
+    for (signature, converts) in [("ii>I", true), ("ff>I", false), ("ii>F", false), ("ii>r", false)] {
+        let mut module = module("export \"x\" $work\n");
+        let signatures = BTreeMap::from([("x".to_owned(), signature.to_owned())]);
+        let mode = EntryMode::Auto;
+        let entering = Entering { mode, result: ResultConvention::Length, signatures: &signatures };
+        let memory = linear_memory(&module);
+        let found = make_entries(&mut module, memory, &ProgramLayout::SPI, &entering);
+        assert_eq!(found[0].signature, signature);
+        let target = found[0].target.expect("there is a function");
+        assert_eq!(module.signature_of(target).params == [ssa::Type::I64; 2], converts, "{signature}");
+    }
 }

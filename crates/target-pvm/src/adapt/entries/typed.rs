@@ -6,7 +6,7 @@
 
 use ssa::{Block, BlockCall, FuncId, Function, InstData, SigId, Signature, Type, UnaryOp, Value};
 
-use super::wrapper::{Entry, WrapperMaker, move_entry, signature_letters};
+use super::wrapper::{Entry, WrapperMaker, move_entry};
 
 /// Maximum number of words of arguments, and of results.
 const MAX_WORDS: usize = 6;
@@ -30,7 +30,8 @@ impl WrapperMaker<'_> {
             (false, true) => self.take_words(func, &sig),
             (false, false) => self.typed_wrapper(name, func, &sig),
         };
-        Some(self.at_next_pc(name, Some(target), signature_letters(&sig)))
+        let signature = self.signature(name, &sig);
+        Some(self.at_next_pc(name, Some(target), signature))
     }
 
     /// Makes the function itself take words.

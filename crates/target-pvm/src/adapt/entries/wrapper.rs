@@ -1,7 +1,9 @@
 //! Wrappers of exported functions: the start function runs first, and arguments and results are converted. A wrapper
 //! is a function of its own or part of the exported function.
 
-use pvm_isa::metadata::ResultConvention;
+use std::collections::BTreeMap;
+
+use pvm_isa::metadata::{HostResult, ResultConvention};
 use ssa::{
     Addr, Block, BlockCall, DataId, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function, IdVec,
     InstData, MemFlags, MemType, Module, Signature, Type, ValueDef,
@@ -9,7 +11,30 @@ use ssa::{
 
 use super::arguments::{Limit, limits_in_use};
 use super::convert::Builder;
-use super::results::{Results, result_globals};
+use super::results::result_globals;
+
+/// Which exports can be entered, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EntryMode {
+    /// By the conventions of services where the names fit, with wrappers where the signatures fit.
+    #[default]
+    Auto,
+    /// Every exported function as it is.
+    Raw,
+}
+
+/// The convention of entries.
+pub struct Entering<'a> {
+    /// Which exports can be entered, and how.
+    pub mode: EntryMode,
+    /// How entry functions return their result.
+    pub result: ResultConvention,
+    /// Signatures of exports by name, in the letters of the metadata, where SSA types don't tell those of wasm.
+    pub signatures: &'a BTreeMap<String, String>,
+}
+
+/// The convention of hosts that fits a signature in letters, if one does.
+pub type Convention = fn(&str) -> Option<HostResult>;
 
 /// Name of the entry that only runs the start function, in [`EntryMode::Raw`].
 pub const START_ENTRY: &str = "(start)";
@@ -28,7 +53,7 @@ pub struct Entry {
 }
 
 /// The letters of a signature in the metadata.
-pub(super) fn signature_letters(sig: &Signature) -> String {
+fn signature_letters(sig: &Signature) -> String {
     let letter = |ty: &Type| match ty {
         Type::I32 => 'i',
         Type::I64 => 'I',
@@ -53,6 +78,8 @@ pub struct WrapperMaker<'a> {
     /// Whether the start function has run, if there is one.
     flag: Option<DataId>,
     result: ResultConvention,
+    /// Signatures of exports, where SSA types don't tell them.
+    signatures: &'a BTreeMap<String, String>,
     /// How often each function is used: called, referred to, exported.
     pub(super) uses: IdVec<FuncId, u32>,
     /// The limits of arguments that code reads.
@@ -65,14 +92,15 @@ impl<'a> WrapperMaker<'a> {
     pub fn new(
         module: &'a mut Module,
         memory: Option<DataId>,
-        result: ResultConvention,
+        entering: &Entering<'a>,
         spacing: u32,
     ) -> Self {
         let flag = module.start.map(|_| add_flag(module));
         let uses = count_uses(module);
         let limits = limits_in_use(module);
         let globals = result_globals(module);
-        Self { module, memory, pc: 0, spacing, flag, result, uses, limits, globals }
+        let &Entering { result, signatures, .. } = entering;
+        Self { module, memory, pc: 0, spacing, flag, result, signatures, uses, limits, globals }
     }
 
     /// Whether a start function must run first.
@@ -81,15 +109,10 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// The entry of an exported function, with a wrapper if it needs one.
-    pub fn entry(
-        &mut self,
-        name: &str,
-        func: FuncId,
-        convention: Option<fn(&Signature) -> Option<Results>>,
-    ) -> Entry {
+    pub fn entry(&mut self, name: &str, func: FuncId, convention: Option<Convention>) -> Entry {
         let sig = self.module.signature_of(func).clone();
-        let signature = signature_letters(&sig);
-        let results = convention.and_then(|convention| convention(&sig));
+        let signature = self.signature(name, &sig);
+        let results = convention.and_then(|convention| convention(&signature));
         let target = match results {
             None if self.flag.is_none() => func,
             _ if self.uses[func] == 1 && self.module.functions[func].is_some() => {
@@ -99,6 +122,11 @@ impl<'a> WrapperMaker<'a> {
             None => self.gate(name, func, &sig),
         };
         self.at_next_pc(name, Some(target), signature)
+    }
+
+    /// The signature of an export in letters.
+    pub(super) fn signature(&self, name: &str, sig: &Signature) -> String {
+        self.signatures.get(name).cloned().unwrap_or_else(|| signature_letters(sig))
     }
 
     /// A position that can't be entered.
@@ -113,7 +141,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// A function that converts arguments and results and calls `func`.
-    fn wrapper(&mut self, name: &str, func: FuncId, sig: &Signature, results: Results) -> FuncId {
+    fn wrapper(&mut self, name: &str, func: FuncId, sig: &Signature, results: HostResult) -> FuncId {
         let mut body = Function::new(format!("entry {name}"), self.host_signature());
         let entry = body.add_block();
         let words = [0; 2].map(|_| body.add_param(entry, Type::I64));
@@ -138,7 +166,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// Makes the wrapper part of `func` itself.
-    fn convert(&mut self, func: FuncId, sig: &Signature, results: Option<Results>) -> FuncId {
+    fn convert(&mut self, func: FuncId, sig: &Signature, results: Option<HostResult>) -> FuncId {
         let mut body = self.module.functions[func].take().expect("the caller has looked");
         if let Some(results) = results {
             self.convert_returns(&mut body, sig, results);
@@ -167,7 +195,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// Makes every return give r7 and r8. A tail call becomes a call, because something follows it.
-    fn convert_returns(&self, body: &mut Function, sig: &Signature, results: Results) {
+    fn convert_returns(&self, body: &mut Function, sig: &Signature, results: HostResult) {
         for block in body.blocks.ids() {
             let last = body.terminator(block);
             let call = match body.insts[last].clone() {

@@ -1,0 +1,234 @@
+//! A loaded program whose state survives from one call to the next.
+
+use pvm_isa::metadata::{DataExportKind, Export, Extension};
+use pvm_isa::{Container, GpVersion, spi};
+
+use crate::answer::Answer;
+use crate::exit::{Exit, MachineError};
+use crate::host::HostState;
+use crate::invoke::{finish, prepare};
+use crate::linear::Linear;
+use crate::machine::{Engine, Machine};
+use crate::value::{FunctionType, Value, ValueType};
+use crate::{EntryPoint, Outcome, RunError, RunOptions, Status};
+
+/// The export that only runs the start function.
+const START: &str = "(start)";
+
+/// A loaded program, with registers, memory and a host.
+pub struct Session {
+    machine: Machine,
+    host: HostState,
+    extension: Extension,
+    linear: Option<Linear>,
+    /// The limit of each call.
+    gas: i64,
+    /// The position of the first entry.
+    first: u32,
+}
+
+impl Session {
+    /// Loads a program file. `options` say how, but not where it is entered.
+    ///
+    /// # Errors
+    /// If it is not a program that the engine can run.
+    pub fn load(bytes: &[u8], options: &RunOptions) -> Result<Self, RunError> {
+        let container = Container::parse(bytes).map_err(RunError::Parse)?;
+        let extension = container.extension();
+        let gp = options.gp.or(container.gp()).unwrap_or_default();
+        check(&container, gp)?;
+        let machine = Machine::of_container(&container, gp, Engine::Polkavm037(options.backend))?;
+        let mut host = HostState::new(&extension, gp, options, machine.heap_end())?;
+        host.has_symbols = container.polkavm().is_some();
+        let linear = extension.linear_memory.map(|base| Linear::new(base, rw_start(&container)));
+        let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
+        let first = container.polkavm().and_then(|program| program.exports.first());
+        let first = first.map_or(0, |export| export.pc);
+        Ok(Self { machine, host, extension, linear, gas, first })
+    }
+
+    /// Enters the program with argument bytes, as a host does.
+    ///
+    /// # Errors
+    /// If there is no such entry, or the engine fails.
+    pub fn enter(&mut self, entry: &EntryPoint, args: &[u8]) -> Result<Outcome, RunError> {
+        let pc = entry_pc(&self.extension, entry, self.first)?;
+        let is_typed = self.host.has_symbols;
+        let base = self.extension.linear_memory.unwrap_or(0);
+        match is_typed {
+            true => self.machine.enter_export(pc, args, base)?,
+            false => self.machine.enter_with_args(pc, args)?,
+        }
+        let mut outcome = self.run()?;
+        if outcome.status == Status::Halt {
+            outcome.result = match is_typed {
+                true => self.machine.packed_result(base),
+                false => self.machine.result(self.extension.result),
+            };
+            outcome.values = self.returned(pc);
+        }
+        Ok(outcome)
+    }
+
+    /// The results of the function that was entered at `pc`, if it returns them as they are.
+    fn returned(&self, pc: u32) -> Vec<Value> {
+        let export = self.extension.exports.iter().find(|export| export.pc == pc);
+        let is_packed = |export: &Export| self.host.has_symbols && export.signature == "ii>I";
+        let is_direct = |export: &Export| self.extension.host_result(export).is_none() && !is_packed(export);
+        let direct = export.filter(|export| is_direct(export));
+        let ty = direct.and_then(|export| FunctionType::parse(&export.signature));
+        ty.map_or_else(Vec::new, |ty| crate::call::results_in_registers(&self.machine, &ty.results))
+    }
+
+    /// The type of an exported function.
+    ///
+    /// # Errors
+    /// If there is none, or its type is not known.
+    pub fn function(&self, name: &str) -> Result<FunctionType, RunError> {
+        let export = self.export(name)?;
+        FunctionType::parse(&export.signature).ok_or_else(|| RunError::UnknownType(name.to_owned()))
+    }
+
+    fn export(&self, name: &str) -> Result<&Export, RunError> {
+        let found = self.extension.exports.iter().find(|export| export.name == name);
+        found.ok_or_else(|| {
+            let exports = self.extension.exports.iter().filter(|export| export.name != START);
+            let names: Vec<&str> = exports.map(|export| export.name.as_str()).collect();
+            let (known, hint) = match (names.is_empty(), self.extension.raw_entries) {
+                (true, _) => ("no description of its exports".to_owned(), ""),
+                (false, true) => (names.join(", "), ""),
+                (false, false) => {
+                    (names.join(", "), "; `--entries raw` makes every exported function an entry")
+                }
+            };
+            RunError::UnknownExport { name: name.to_owned(), known, hint }
+        })
+    }
+
+    /// Runs the start function, if it is an entry of its own. Otherwise the first entry runs it.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub fn instantiate(&mut self) -> Result<Option<Outcome>, RunError> {
+        let is_start = |export: &&Export| export.name == START && export.signature == ">";
+        match self.extension.raw_entries && self.extension.exports.iter().any(|export| is_start(&export)) {
+            true => self.invoke(START, &[]).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Calls an exported function. Its results are in [`Outcome::values`].
+    ///
+    /// # Errors
+    /// If there is none, or the engine fails.
+    ///
+    /// # Panics
+    /// If the arguments are not of the function's type.
+    pub fn invoke(&mut self, name: &str, args: &[Value]) -> Result<Outcome, RunError> {
+        let ty = self.function(name)?;
+        assert!(args.iter().map(|arg| arg.ty).eq(ty.params.iter().copied()), "arguments of other types");
+        let export = self.export(name)?;
+        let (pc, convention) = (export.pc, self.extension.host_result(export));
+        let base = self.extension.linear_memory.unwrap_or(0);
+        let call = prepare(&mut self.machine, pc, &ty, args, convention, base)?;
+        let mut outcome = self.run()?;
+        if outcome.status == Status::Halt {
+            outcome.values = finish(&mut self.machine, call, &ty, convention, base, self.extension.result)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The value of an exported global, if the metadata has its address.
+    pub fn global(&mut self, name: &str) -> Option<Value> {
+        let export = self.extension.data.iter().flatten().find(|export| export.name == name)?;
+        let DataExportKind::Global { ty, .. } = export.kind else { return None };
+        let ty = ValueType::of_letter(ty)?;
+        let mut bytes = self.machine.read(export.address, ty.bytes())?;
+        bytes.resize(ty.words() * 8, 0);
+        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        Some(Value::of_words(ty, &bytes.chunks_exact(8).map(word).collect::<Vec<_>>()))
+    }
+
+    /// Says at which wasm address linear memory begins to have bytes of its own.
+    pub fn set_first_address(&mut self, first: u32) {
+        self.linear.iter_mut().for_each(|linear| linear.first = first);
+    }
+
+    /// Reads linear memory.
+    ///
+    /// # Errors
+    /// If some of it is not accessible.
+    pub fn read(&mut self, address: u32, len: u32) -> Result<Vec<u8>, RunError> {
+        self.linear.ok_or(RunError::NoMemory)?.read(&mut self.machine, address, len)
+    }
+
+    /// Writes linear memory.
+    ///
+    /// # Errors
+    /// If some of it is not accessible. Then nothing is written.
+    pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), RunError> {
+        self.linear.ok_or(RunError::NoMemory)?.write(&mut self.machine, address, bytes)
+    }
+
+    /// Runs the program from where it was entered.
+    fn run(&mut self) -> Result<Outcome, RunError> {
+        self.machine.set_gas(self.gas);
+        let status = self.run_with_host()?;
+        let gas = (self.gas - self.machine.gas().max(0)) as u64;
+        let log = std::mem::take(&mut self.host.log);
+        Ok(Outcome { status, gas, result: Vec::new(), values: Vec::new(), log })
+    }
+
+    fn run_with_host(&mut self) -> Result<Status, RunError> {
+        let Self { machine, host, .. } = self;
+        loop {
+            match machine.resume()? {
+                Exit::Halt => return Ok(Status::Halt),
+                Exit::Panic => return Ok(Status::Panic),
+                Exit::OutOfGas => return Ok(Status::OutOfGas),
+                Exit::HostCall(number) => match host.call(number, machine) {
+                    Answer::Continue => {}
+                    Answer::Panic => return Ok(Status::Panic),
+                    Answer::OutOfGas => return Ok(Status::OutOfGas),
+                    Answer::Unknown => return Ok(Status::HostCall { number, name: host.name_of(number) }),
+                },
+            }
+        }
+    }
+}
+
+/// Refuses invalid programs.
+fn check(container: &Container, gp: GpVersion) -> Result<(), MachineError> {
+    pvm_isa::validate::validate(gp, container.blob())
+        .map_err(|error| MachineError::Refused(error.to_string()))
+}
+
+/// The address of the read-write area.
+fn rw_start(container: &Container) -> u32 {
+    let ro = match container {
+        Container::Jam { program, .. } | Container::Spi(program) => program.ro_data.len() as u32,
+        Container::Raw(_) => 0,
+        Container::PolkaVm(program) | Container::CoreVm { program, .. } => program.ro_size,
+    };
+    spi::rw_start(ro)
+}
+
+fn entry_pc(extension: &Extension, entry: &EntryPoint, first: u32) -> Result<u32, RunError> {
+    let name = match entry {
+        EntryPoint::First => return Ok(first),
+        EntryPoint::Pc(pc) => return Ok(*pc),
+        EntryPoint::Name(name) => name,
+    };
+    let exported = extension.exports.iter().find(|export| export.name == *name).map(|export| export.pc);
+    // Programs without our metadata follow the conventions of services.
+    let conventional = match name.as_str() {
+        "refine" | "is_authorized" | "main" if extension.exports.is_empty() => Some(0),
+        "accumulate" if extension.exports.is_empty() => Some(5),
+        _ => None,
+    };
+    exported.or(conventional).ok_or_else(|| {
+        let names: Vec<&str> = extension.exports.iter().map(|export| export.name.as_str()).collect();
+        let known = if names.is_empty() { "no named entries".to_owned() } else { names.join(", ") };
+        RunError::UnknownEntry { name: name.clone(), known }
+    })
+}

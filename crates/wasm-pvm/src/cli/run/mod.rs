@@ -1,0 +1,113 @@
+//! `wasm-pvm run`: a program, or a module that is compiled first, is loaded once and called.
+//!
+//! It is either entered as a host does, with argument bytes, or its exports are invoked with typed values, one after the
+//! other. Linear memory can be written before the first call and printed after the last one.
+
+mod program;
+mod report;
+
+use anyhow::{Context, Result, bail};
+use wasm_pvm::OptionsError;
+use wasm_pvm::run::{EntryPoint, FunctionType, Outcome, RunOptions, Session, Status, Value};
+
+use self::report::{Called, Report};
+use super::args::RunArgs;
+use super::calls::{Invocation, argument_bytes};
+use super::files;
+
+/// Runs a program; returns whether all its calls halted.
+pub fn run(args: &RunArgs) -> Result<bool> {
+    let name = || files::display(&args.program);
+    let program = program::load(args)?;
+    let options = RunOptions {
+        gas: args.gas,
+        backend: args.backend,
+        host: args.host,
+        answers: args.answers.clone(),
+        gp: args.pvm.gp,
+        ..RunOptions::default()
+    };
+    let mut session = Session::load(&program.bytes, &options).with_context(name)?;
+    if let Some(first) = program.first_address {
+        session.set_first_address(first);
+    }
+    let mut report = Report::default();
+    let halted = call(&mut session, args, &mut report).with_context(name)?;
+    let mut unreadable = Ok(());
+    for dump in &args.dump {
+        match session.read(dump.address, dump.len) {
+            Ok(bytes) => report.dumps.push((dump.address, bytes)),
+            Err(error) => unreadable = Err(error),
+        }
+    }
+    report.print(args.json)?;
+    unreadable.with_context(|| format!("{}: --dump", name()))?;
+    Ok(halted)
+}
+
+/// Makes all calls, up to the first that does not halt. Returns whether all halted.
+fn call(session: &mut Session, args: &RunArgs, report: &mut Report) -> Result<bool> {
+    let invocations = &args.invocations.0;
+    let calls = typed_calls(session, invocations)?;
+    if (!calls.is_empty() || !args.poke.is_empty())
+        && let Some(outcome) = session.instantiate()?
+        && outcome.status != Status::Halt
+    {
+        report.called.push(Called { name: None, outcome });
+        return Ok(false);
+    }
+    for poke in &args.poke {
+        session.write(poke.address, &poke.bytes).context("--poke")?;
+    }
+    if calls.is_empty() {
+        let bytes = argument_bytes(args.args.as_deref().unwrap_or_default())?;
+        let outcome = session.enter(&entry(args), &bytes)?;
+        let halted = outcome.status == Status::Halt;
+        report.entered = Some(outcome);
+        return Ok(halted);
+    }
+    for (invocation, values) in invocations.iter().zip(&calls) {
+        let outcome: Outcome = session.invoke(&invocation.name, values)?;
+        let halted = outcome.status == Status::Halt;
+        report.called.push(Called { name: Some(invocation.name.clone()), outcome });
+        if !halted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn entry(args: &RunArgs) -> EntryPoint {
+    match (&args.entry, args.pc) {
+        (Some(name), _) => EntryPoint::Name(name.clone()),
+        (None, Some(pc)) => EntryPoint::Pc(pc),
+        (None, None) => EntryPoint::First,
+    }
+}
+
+/// The arguments of all calls. They are checked before the first one is made.
+fn typed_calls(session: &Session, invocations: &[Invocation]) -> Result<Vec<Vec<Value>>> {
+    invocations
+        .iter()
+        .map(|invocation| {
+            let ty = session.function(&invocation.name)?;
+            arguments(&ty, &invocation.args).with_context(|| format!("--invoke {}", invocation.name))
+        })
+        .collect()
+}
+
+fn arguments(ty: &FunctionType, texts: &[String]) -> Result<Vec<Value>> {
+    if texts.len() != ty.params.len() {
+        let plural = if ty.params.len() == 1 { "" } else { "s" };
+        let count = ty.params.len();
+        let given = texts.len();
+        bail!(OptionsError::new(format!("the function {ty} takes {count} argument{plural}, not {given}")));
+    }
+    let value = |(number, (ty, text)): (usize, (&wasm_pvm::run::ValueType, &String))| {
+        ty.parse(text).ok_or_else(|| {
+            let ty = ty.name();
+            OptionsError::new(format!("`{text}` is no value for parameter {number} of type {ty}")).into()
+        })
+    };
+    (1..).zip(ty.params.iter().zip(texts)).map(value).collect()
+}

@@ -1,0 +1,85 @@
+//! The program that `run` runs: a file that is one, or the output of compiling a module.
+
+use std::str;
+
+use anyhow::{Context, Result, bail};
+use wasm_pvm::run::HostCallId;
+use wasm_pvm::{
+    EntryMode, Format, ImportAction, ImportMap, Options, OptionsError, PvmOptions, input, run::GivenAnswer,
+};
+
+use crate::cli::args::RunArgs;
+use crate::cli::{compile, files, object};
+
+/// A program to run.
+pub struct Program {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The first wasm address with memory, if the program was compiled here.
+    pub first_address: Option<u32>,
+}
+
+/// Reads the program, and compiles it if it is a module.
+pub fn load(args: &RunArgs) -> Result<Program> {
+    let file = files::read(&args.program)?;
+    let name = || files::display(&args.program);
+    let bytes = input::unpacked(&file).with_context(name)?.into_owned();
+    if object::is_elf(&bytes) {
+        bail!("{}: is a Cortex-M object; link it into firmware, `info` describes it", name());
+    }
+    if is_module(&bytes) {
+        return compiled(&bytes, args).with_context(name);
+    }
+    if let Some(option) = args.module.first().or_else(|| args.pvm.first_of_compiling()) {
+        let message = format!("{option} is an option of compiling, and {} is a compiled program", name());
+        bail!(OptionsError::new(message));
+    }
+    Ok(Program { bytes, first_address: None })
+}
+
+/// Whether the bytes are WebAssembly in some form.
+fn is_module(bytes: &[u8]) -> bool {
+    let is_text = |text: &str| text.trim_start().starts_with(['(', ';']) && !text.contains('\0');
+    bytes.starts_with(&input::WASM_MAGIC) || str::from_utf8(bytes).is_ok_and(is_text)
+}
+
+fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
+    compile::provoke(&args.module);
+    let options = options(args)?;
+    let output = wasm_pvm::compile(bytes, &options)?;
+    compile::warn_of_unused_lines(bytes, &options)?;
+    let first_address = output.report.pvm().map(|report| report.linear_first);
+    Ok(Program { bytes: output.bytes, first_address })
+}
+
+/// The options of compiling. They are those of `compile`, except that every export can be invoked, and that imports
+/// with an answer are host calls.
+fn options(args: &RunArgs) -> Result<Options> {
+    let mut target: PvmOptions = compile::pvm_options(&args.program, &args.module, &args.pvm)?;
+    if !(target.format == Format::Jam || target.format.is_polkavm()) {
+        bail!(OptionsError::new(
+            "--format of a module that is run is jam, polkavm or corevm, which have its description"
+                .to_owned()
+        ));
+    }
+    if !args.invocations.0.is_empty() && args.pvm.entries.is_none() && !target.format.is_polkavm() {
+        target.entries = EntryMode::Raw;
+    }
+    if args.pvm.imports.is_empty() {
+        target.imports = answered_imports(&args.answers);
+    }
+    compile::options_with(target.into(), &args.module)
+}
+
+/// An import map that numbers the imports with an answer.
+fn answered_imports(answers: &[GivenAnswer]) -> ImportMap {
+    let mut map = ImportMap::default();
+    let names = answers.iter().filter_map(|answer| match &answer.call {
+        HostCallId::Name(name) => Some(name),
+        HostCallId::Number(_) => None,
+    });
+    for (number, name) in (ImportMap::DEFAULT_AUTO_BASE..).zip(names) {
+        map.insert(name, ImportAction::Ecalli(number));
+    }
+    map
+}
