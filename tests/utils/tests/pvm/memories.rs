@@ -110,6 +110,68 @@ fn further_memories_end_exactly_where_they_say() {
 }
 
 #[test]
+fn tables_with_64_bit_indices_end_exactly_where_they_say() {
+    let text = r#"(module
+        (type $f (func (result i32)))
+        (table $t i64 4 10 funcref) (table $s 3 funcref)
+        (elem (table $t) (i64.const 2) func $one $two)
+        (elem $passive func $two $two $one)
+        (func $one (result i32) (i32.const 1))
+        (func $two (result i32) (i32.const 2))
+        (func (export "call") (param i64) (result i32) (call_indirect $t (type $f) (local.get 0)))
+        (func (export "null") (param i64) (result i32) (ref.is_null (table.get $t (local.get 0))))
+        (func (export "set") (param i64) (result i32) (table.set $t (local.get 0) (ref.func $two)) (i32.const 1))
+        (func (export "size") (result i64) (table.size $t))
+        (func (export "grow") (param i64) (result i64) (table.grow $t (ref.func $one) (local.get 0)))
+        (func (export "fill") (param i64 i64) (result i32)
+          (table.fill $t (local.get 0) (ref.func $one) (local.get 1)) (i32.const 1))
+        (func (export "init") (param i64 i32 i32) (result i32)
+          (table.init $t $passive (local.get 0) (local.get 1) (local.get 2)) (i32.const 1))
+        (func (export "within") (param i64 i64 i64) (result i32)
+          (table.copy $t $t (local.get 0) (local.get 1) (local.get 2)) (i32.const 1))
+        (func (export "into") (param i32 i64 i32) (result i32)
+          (table.copy $s $t (local.get 0) (local.get 1) (local.get 2)) (i32.const 1)))"#;
+    const FAR: u64 = 1 << 32;
+    check(
+        text,
+        &[
+            ("call", &[2], Some(1)),
+            ("call", &[3], Some(2)),
+            ("call", &[1], None),
+            ("call", &[4], None),
+            ("call", &[FAR + 2], None),
+            ("null", &[1], Some(1)),
+            ("null", &[FAR], None),
+            ("set", &[u64::MAX], None),
+            ("set", &[1], Some(1)),
+            ("call", &[1], Some(2)),
+            ("size", &[], Some(4)),
+            ("grow", &[FAR], FAILED),
+            ("grow", &[7], FAILED),
+            ("grow", &[6], Some(4)),
+            ("call", &[9], Some(1)),
+            ("fill", &[8, 2], Some(1)),
+            ("fill", &[8, 3], None),
+            ("fill", &[10, 0], None),
+            ("fill", &[4, 0], Some(1)),
+            ("fill", &[FAR, 0], None),
+            ("fill", &[1, u64::MAX], None),
+            ("init", &[1, 0, 3], Some(1)),
+            ("call", &[1], Some(2)),
+            ("init", &[2, 0, 3], None),
+            ("init", &[FAR, 0, 1], None),
+            ("within", &[0, 2, 2], Some(1)),
+            ("call", &[1], Some(2)),
+            ("within", &[0, 3, 2], None),
+            ("within", &[0, 0, FAR], None),
+            ("into", &[1, 2, 2], Some(1)),
+            ("into", &[2, 2, 2], None),
+            ("into", &[0, FAR, 0], None),
+        ],
+    );
+}
+
+#[test]
 fn memory_grows_by_the_reserve() {
     let text = r#"(module (memory 1) (memory $b 1) (memory $c 2)
         (func (export "b") (param i32) (result i32) (memory.grow $b (local.get 0)))
