@@ -10,6 +10,8 @@ use crate::machine::{GROW_HEAP, Machine, reg};
 use crate::substrate::Substrate;
 use crate::{Host, LogLine, RunError, RunOptions};
 
+/// The number of the host call `log` (JIP-1).
+const LOG: u32 = 100;
 /// "No such host call" (Gray Paper, appendix B).
 const WHAT: u64 = u64::MAX - 1;
 
@@ -41,6 +43,8 @@ pub struct HostState {
     /// Values of r7 and r8 after host calls, by number.
     answers: BTreeMap<u32, (u64, Option<u64>)>,
     substrate: Option<Substrate>,
+    /// Whether the program numbers its host calls itself, by a table of symbols.
+    pub has_symbols: bool,
     pub log: Vec<LogLine>,
 }
 
@@ -78,7 +82,7 @@ impl HostState {
         }
         let base = extension.linear_memory.unwrap_or(0);
         let substrate = (options.host == Host::Substrate).then(|| Substrate::new(base, heap_end));
-        Ok(Self { gp, imports: numbered.collect(), answers, substrate, log: Vec::new() })
+        Ok(Self { gp, imports: numbered.collect(), answers, substrate, has_symbols: false, log: Vec::new() })
     }
 
     /// The import with this number.
@@ -97,10 +101,17 @@ impl HostState {
         {
             return answer;
         }
+        let number = match by_name.as_deref() {
+            _ if !self.has_symbols => number,
+            Some("gas") => 0,
+            Some("grow_heap") => GROW_HEAP,
+            Some("log") => LOG,
+            _ => return Answer::Unknown,
+        };
         match (self.gp, number) {
             (_, 0) => self.gas(machine),
             (GpVersion::V08, GROW_HEAP) => self.grow_heap(machine),
-            (_, 100) => self.log(machine),
+            (_, LOG) => self.log(machine),
             _ => Answer::Unknown,
         }
     }

@@ -3,7 +3,8 @@
 //! The interfaces of the two versions agree, but their types differ. So the wrapper is a macro that is expanded once per
 //! version; it contains only the code that names those types. [`crate::machine`] has the rest.
 
-use pvm_isa::{GpVersion, SpiProgram};
+use pvm_isa::polkavm::InstructionSet;
+use pvm_isa::{GpVersion, PolkaVmProgram, SpiProgram};
 
 use crate::exit::{Exit, MachineError};
 
@@ -42,7 +43,7 @@ macro_rules! engine {
             };
             use pvm_isa::spi::{MAX_ARGS_LEN, PAGE_SIZE, page_align};
 
-            use super::{Exit, GpVersion, Instance, MachineError, SpiProgram};
+            use super::{Exit, GpVersion, Instance, InstructionSet, MachineError, PolkaVmProgram, SpiProgram};
 
             const REGISTERS: [Reg; 13] = [
                 Reg::RA, Reg::SP, Reg::T0, Reg::T1, Reg::T2, Reg::S0, Reg::S1, Reg::A0, Reg::A1,
@@ -55,12 +56,33 @@ macro_rules! engine {
                 gp: GpVersion,
                 interpret: bool,
             ) -> Result<Box<dyn Instance>, MachineError> {
+                let rules: fn(GpVersion) -> (InstructionSetKind, CostModelKind, bool) = $rules;
+                let blob = ProgramBlob::from_parts(parts(program, rules(gp).0));
+                let blob = blob.map_err(|error| MachineError::Refused(error.to_string()))?;
+                instantiate(blob, gp, interpret)
+            }
+
+            /// Loads a program in PolkaVM's own container, which the engine itself parses.
+            pub fn load_polkavm(
+                program: &PolkaVmProgram,
+                gp: GpVersion,
+                interpret: bool,
+            ) -> Result<Box<dyn Instance>, MachineError> {
+                let program = PolkaVmProgram { isa: InstructionSet::of(gp), ..program.clone() };
+                let blob = ProgramBlob::parse(program.to_bytes().into());
+                let blob = blob.map_err(|error| MachineError::Refused(error.to_string()))?;
+                instantiate(blob, gp, interpret)
+            }
+
+            fn instantiate(
+                blob: ProgramBlob,
+                gp: GpVersion,
+                interpret: bool,
+            ) -> Result<Box<dyn Instance>, MachineError> {
                 let refused = |error: String| MachineError::Refused(error);
                 let engine = engine(interpret)?;
                 let rules: fn(GpVersion) -> (InstructionSetKind, CostModelKind, bool) = $rules;
-                let (instructions, cost, per_instruction) = rules(gp);
-                let blob = ProgramBlob::from_parts(parts(program, instructions))
-                    .map_err(|error| refused(error.to_string()))?;
+                let (_, cost, per_instruction) = rules(gp);
                 let mut config = ModuleConfig::new();
                 config.set_page_size(PAGE_SIZE);
                 config.set_aux_data_size(MAX_ARGS_LEN);

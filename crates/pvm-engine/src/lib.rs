@@ -27,6 +27,7 @@ mod instance;
 mod invoke;
 mod linear;
 mod machine;
+mod polkavm;
 mod session;
 mod substrate;
 mod value;

@@ -8,7 +8,7 @@
 //! implements GP 0.7 completely, for tests.
 
 use pvm_isa::metadata::ResultConvention;
-use pvm_isa::{GpVersion, SpiProgram, spi};
+use pvm_isa::{Container, GpVersion, PolkaVmProgram, SpiProgram, spi};
 
 use crate::exit::{Exit, MachineError};
 use crate::growth::{self, Growths};
@@ -90,21 +90,52 @@ impl Machine {
             program = &replaced;
         }
         let instance = match engine {
-            Engine::Polkavm037(Backend::Auto) if gp == GpVersion::V08 => {
-                match instance::v037::load(program, gp, false) {
-                    Err(MachineError::Engine(_)) => instance::v037::load(program, gp, true),
-                    result => result,
-                }
-            }
             Engine::Polkavm037(backend) => {
-                let interpret = backend != Backend::Compiler || gp == GpVersion::V072;
-                instance::v037::load(program, gp, interpret)
+                with_backend(backend, gp, |interpret| instance::v037::load(program, gp, interpret))
             }
             #[cfg(feature = "gp07")]
             Engine::Polkavm030 => instance::v030::load(program, gp, true),
         }?;
         let heap_end = layout.rw.end / spi::PAGE_SIZE;
         Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page(), growths })
+    }
+
+    /// Loads a program in PolkaVM's own container. The argument area is where a standard program has it.
+    ///
+    /// # Errors
+    /// If the engine can't run here or refuses the program.
+    pub fn of_polkavm(program: &PolkaVmProgram, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
+        let mut instance = match engine {
+            Engine::Polkavm037(backend) => {
+                with_backend(backend, gp, |interpret| instance::v037::load_polkavm(program, gp, interpret))
+            }
+            #[cfg(feature = "gp07")]
+            Engine::Polkavm030 => instance::v030::load_polkavm(program, gp, true),
+        }?;
+        let zones = |bytes: u32| u64::from(bytes).next_multiple_of(u64::from(spi::ZONE_SIZE));
+        let rw_end = u64::from(spi::rw_start(0)) + zones(program.ro_size) + u64::from(program.rw_size);
+        // The engine's heap begins at the last byte, ours at a page.
+        instance.sbrk((rw_end.next_multiple_of(u64::from(spi::PAGE_SIZE)) - rw_end) as u32);
+        let heap_end = rw_end.div_ceil(u64::from(spi::PAGE_SIZE)) as u32;
+        let stack = zones(program.stack_size) + u64::from(spi::ZONE_SIZE);
+        let heap_limit = u64::from(spi::STACK_END).saturating_sub(stack) as u32 / spi::PAGE_SIZE;
+        Ok(Self { instance, gp, heap_end, heap_limit, growths: Growths::default() })
+    }
+
+    /// Loads a program file of any form.
+    ///
+    /// # Errors
+    /// If the engine can't run here or refuses the program.
+    pub fn of_container(container: &Container, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
+        match container {
+            Container::Jam { program, .. } | Container::Spi(program) => Self::new(program, gp, engine),
+            Container::Raw(blob) => {
+                Self::new(&SpiProgram { blob: blob.clone(), ..SpiProgram::default() }, gp, engine)
+            }
+            Container::PolkaVm(program) | Container::CoreVm { program, .. } => {
+                Self::of_polkavm(program, gp, engine)
+            }
+        }
     }
 
     /// Puts the argument bytes into their area and returns its address.
@@ -243,5 +274,20 @@ impl Machine {
             return true;
         }
         false
+    }
+}
+
+/// Loads with a backend; the argument of `load` chooses the interpreter.
+fn with_backend<T>(
+    backend: Backend,
+    gp: GpVersion,
+    load: impl Fn(bool) -> Result<T, MachineError>,
+) -> Result<T, MachineError> {
+    match backend {
+        Backend::Auto if gp == GpVersion::V08 => match load(false) {
+            Err(MachineError::Engine(_)) => load(true),
+            result => result,
+        },
+        backend => load(backend != Backend::Compiler || gp == GpVersion::V072),
     }
 }

@@ -1,7 +1,7 @@
 //! A loaded program whose state survives from one call to the next.
 
-use pvm_isa::metadata::{DataExportKind, Export, Extension, Metadata};
-use pvm_isa::{Container, GpVersion, SpiProgram};
+use pvm_isa::metadata::{DataExportKind, Export, Extension};
+use pvm_isa::{Container, GpVersion, spi};
 
 use crate::answer::Answer;
 use crate::exit::{Exit, MachineError};
@@ -23,6 +23,8 @@ pub struct Session {
     linear: Option<Linear>,
     /// The limit of each call.
     gas: i64,
+    /// The position of the first entry.
+    first: u32,
 }
 
 impl Session {
@@ -32,24 +34,17 @@ impl Session {
     /// If it is not a program that the engine can run.
     pub fn load(bytes: &[u8], options: &RunOptions) -> Result<Self, RunError> {
         let container = Container::parse(bytes).map_err(RunError::Parse)?;
-        let extension = Metadata::parse(container.metadata()).extension.unwrap_or_default();
-        let program = match container {
-            Container::Jam { program, .. } | Container::Spi(program) => program,
-            Container::Raw(blob) => SpiProgram { blob, ..SpiProgram::default() },
-        };
-        Self::start(&program, extension, options)
-    }
-
-    /// Loads a program with its description.
-    fn start(program: &SpiProgram, extension: Extension, options: &RunOptions) -> Result<Self, RunError> {
-        let gp = options.gp.unwrap_or(extension.gp);
-        check(program, gp)?;
-        let machine = Machine::new(program, gp, Engine::Polkavm037(options.backend))?;
-        let host = HostState::new(&extension, gp, options, machine.heap_end())?;
-        let rw_start = program.layout().map_or(0, |layout| layout.rw.start);
-        let linear = extension.linear_memory.map(|base| Linear::new(base, rw_start));
+        let extension = container.extension();
+        let gp = options.gp.or(container.gp()).unwrap_or_default();
+        check(&container, gp)?;
+        let machine = Machine::of_container(&container, gp, Engine::Polkavm037(options.backend))?;
+        let mut host = HostState::new(&extension, gp, options, machine.heap_end())?;
+        host.has_symbols = container.polkavm().is_some();
+        let linear = extension.linear_memory.map(|base| Linear::new(base, rw_start(&container)));
         let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
-        Ok(Self { machine, host, extension, linear, gas })
+        let first = container.polkavm().and_then(|program| program.exports.first());
+        let first = first.map_or(0, |export| export.pc);
+        Ok(Self { machine, host, extension, linear, gas, first })
     }
 
     /// Enters the program with argument bytes, as a host does.
@@ -57,11 +52,19 @@ impl Session {
     /// # Errors
     /// If there is no such entry, or the engine fails.
     pub fn enter(&mut self, entry: &EntryPoint, args: &[u8]) -> Result<Outcome, RunError> {
-        let pc = entry_pc(&self.extension, entry)?;
-        self.machine.enter_with_args(pc, args)?;
+        let pc = entry_pc(&self.extension, entry, self.first)?;
+        let is_typed = self.host.has_symbols;
+        let base = self.extension.linear_memory.unwrap_or(0);
+        match is_typed {
+            true => self.machine.enter_export(pc, args, base)?,
+            false => self.machine.enter_with_args(pc, args)?,
+        }
         let mut outcome = self.run()?;
         if outcome.status == Status::Halt {
-            outcome.result = self.machine.result(self.extension.result);
+            outcome.result = match is_typed {
+                true => self.machine.packed_result(base),
+                false => self.machine.result(self.extension.result),
+            };
             outcome.values = self.returned(pc);
         }
         Ok(outcome)
@@ -70,7 +73,9 @@ impl Session {
     /// The results of the function that was entered at `pc`, if it returns them as they are.
     fn returned(&self, pc: u32) -> Vec<Value> {
         let export = self.extension.exports.iter().find(|export| export.pc == pc);
-        let direct = export.filter(|export| self.extension.host_result(export).is_none());
+        let is_packed = |export: &Export| self.host.has_symbols && export.signature == "ii>I";
+        let is_direct = |export: &Export| self.extension.host_result(export).is_none() && !is_packed(export);
+        let direct = export.filter(|export| is_direct(export));
         let ty = direct.and_then(|export| FunctionType::parse(&export.signature));
         ty.map_or_else(Vec::new, |ty| crate::call::results_in_registers(&self.machine, &ty.results))
     }
@@ -193,13 +198,24 @@ impl Session {
 }
 
 /// Refuses invalid programs.
-fn check(program: &SpiProgram, gp: GpVersion) -> Result<(), MachineError> {
-    pvm_isa::validate::validate(gp, &program.blob).map_err(|error| MachineError::Refused(error.to_string()))
+fn check(container: &Container, gp: GpVersion) -> Result<(), MachineError> {
+    pvm_isa::validate::validate(gp, container.blob())
+        .map_err(|error| MachineError::Refused(error.to_string()))
 }
 
-fn entry_pc(extension: &Extension, entry: &EntryPoint) -> Result<u32, RunError> {
+/// The address of the read-write area.
+fn rw_start(container: &Container) -> u32 {
+    let ro = match container {
+        Container::Jam { program, .. } | Container::Spi(program) => program.ro_data.len() as u32,
+        Container::Raw(_) => 0,
+        Container::PolkaVm(program) | Container::CoreVm { program, .. } => program.ro_size,
+    };
+    spi::rw_start(ro)
+}
+
+fn entry_pc(extension: &Extension, entry: &EntryPoint, first: u32) -> Result<u32, RunError> {
     let name = match entry {
-        EntryPoint::First => return Ok(0),
+        EntryPoint::First => return Ok(first),
         EntryPoint::Pc(pc) => return Ok(*pc),
         EntryPoint::Name(name) => name,
     };

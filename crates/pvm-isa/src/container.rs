@@ -1,13 +1,17 @@
 //! The file formats of programs, and their detection.
 //!
 //! A service is stored as the length of its metadata, the metadata, and an SPI container. Test programs and other
-//! tools use the bare container or the bare blob. Files have no format marker. But every format must account for the
-//! last byte of the file, so in practice a file doesn't parse in a wrong format. [`Container::parse`] tries the
-//! formats in the order of the variants of [`Container`].
+//! tools use the bare container or the bare blob. These files have no format marker. But every format must account for
+//! the last byte of the file, so in practice a file doesn't parse in a wrong format. [`Container::parse`] tries the
+//! formats in the order of the variants of [`Container`], after those of PolkaVM, which has a marker. A program for
+//! CoreVM is a PolkaVM container after metadata as in a service.
 
 use crate::blob::ProgramBlob;
+use crate::metadata::{Export, Extension, Import, ImportKind, Metadata};
+use crate::polkavm::{self, PolkaVmProgram};
 use crate::reader::{ParseError, Reader, write_nat};
 use crate::spi::{AreaTooLarge, SpiProgram};
+use crate::table::GpVersion;
 
 /// A program file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +27,15 @@ pub enum Container {
     Spi(SpiProgram),
     /// Code and jump table alone.
     Raw(ProgramBlob),
+    /// A program in PolkaVM's own container.
+    PolkaVm(PolkaVmProgram),
+    /// A program for the service CoreVM: metadata, then PolkaVM's container.
+    CoreVm {
+        /// The metadata, opaque to the service.
+        metadata: Vec<u8>,
+        /// The program.
+        program: PolkaVmProgram,
+    },
 }
 
 impl Container {
@@ -32,6 +45,14 @@ impl Container {
     ///
     /// If the bytes have none of the formats; the error is from the format that could be read furthest.
     pub fn parse(bytes: &[u8]) -> Result<Container, ParseError> {
+        if bytes.starts_with(&polkavm::MAGIC) {
+            return PolkaVmProgram::parse(bytes).map(Container::PolkaVm);
+        }
+        if let Some((metadata, mut reader)) = split_metadata(bytes)
+            && reader.rest().starts_with(&polkavm::MAGIC)
+        {
+            return Ok(Container::CoreVm { metadata, program: PolkaVmProgram::read(&mut reader)? });
+        }
         let further = |a: ParseError, b: ParseError| if b.offset > a.offset { b } else { a };
         Container::parse_jam(bytes).or_else(|jam| {
             SpiProgram::parse(bytes).map(Container::Spi).or_else(|spi| {
@@ -60,15 +81,11 @@ impl Container {
     /// If a memory area is too large for the container.
     pub fn to_bytes(&self) -> Result<Vec<u8>, AreaTooLarge> {
         match self {
-            Container::Jam { metadata, program } => {
-                let mut out = Vec::new();
-                write_nat(metadata.len() as u64, &mut out);
-                out.extend_from_slice(metadata);
-                out.extend(program.to_bytes()?);
-                Ok(out)
-            }
+            Container::Jam { metadata, program } => Ok(after_metadata(metadata, program.to_bytes()?)),
             Container::Spi(program) => program.to_bytes(),
             Container::Raw(blob) => Ok(blob.to_bytes()),
+            Container::PolkaVm(program) => Ok(program.to_bytes()),
+            Container::CoreVm { metadata, program } => Ok(after_metadata(metadata, program.to_bytes())),
         }
     }
 
@@ -77,16 +94,79 @@ impl Container {
         match self {
             Container::Jam { program, .. } | Container::Spi(program) => &program.blob,
             Container::Raw(blob) => blob,
+            Container::PolkaVm(program) | Container::CoreVm { program, .. } => &program.blob,
         }
     }
 
     /// The metadata, as raw bytes; empty for the formats without metadata.
     pub fn metadata(&self) -> &[u8] {
         match self {
-            Container::Jam { metadata, .. } => metadata,
+            Container::Jam { metadata, .. } | Container::CoreVm { metadata, .. } => metadata,
+            Container::PolkaVm(program) => &program.metadata,
             Container::Spi(_) | Container::Raw(_) => &[],
         }
     }
+}
+
+impl Container {
+    /// The program in PolkaVM's container, if it is in one.
+    pub fn polkavm(&self) -> Option<&PolkaVmProgram> {
+        match self {
+            Container::PolkaVm(program) | Container::CoreVm { program, .. } => Some(program),
+            Container::Jam { .. } | Container::Spi(_) | Container::Raw(_) => None,
+        }
+    }
+
+    /// The version of the Gray Paper that the program is for, if the file tells.
+    pub fn gp(&self) -> Option<GpVersion> {
+        let recorded = Metadata::parse(self.metadata()).extension.map(|extension| extension.gp);
+        recorded.or(self.polkavm().map(|program| program.isa.gp()))
+    }
+
+    /// What the file tells about the program: the recorded extension, completed by the tables of PolkaVM's container.
+    pub fn extension(&self) -> Extension {
+        let recorded = Metadata::parse(self.metadata()).extension;
+        let is_recorded = recorded.is_some();
+        let mut extension = recorded.unwrap_or_default();
+        let Some(program) = self.polkavm() else { return extension };
+        if !is_recorded {
+            extension.gp = program.isa.gp();
+            extension.raw_entries = true;
+            let export = |export: &polkavm::Export| Export {
+                name: export.symbol.clone(),
+                pc: export.pc,
+                signature: String::new(),
+            };
+            extension.exports = program.exports.iter().map(export).collect();
+            let import = |(number, symbol): (u32, &String)| Import {
+                module: String::new(),
+                name: symbol.clone(),
+                kind: ImportKind::Ecalli(number),
+            };
+            extension.imports = (0..).zip(&program.imports).map(import).collect();
+        }
+        if extension.functions.is_empty() {
+            extension.functions = program.functions.clone();
+        }
+        extension
+    }
+}
+
+/// The metadata at the start of a file, and a reader of the rest.
+fn split_metadata(bytes: &[u8]) -> Option<(Vec<u8>, Reader<'_>)> {
+    let mut reader = Reader::new(bytes);
+    let len = reader.count(1).ok()?;
+    let metadata = reader.take(len).ok()?.to_vec();
+    Some((metadata, reader))
+}
+
+/// A program after its metadata.
+fn after_metadata(metadata: &[u8], program: Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_nat(metadata.len() as u64, &mut out);
+    out.extend_from_slice(metadata);
+    out.extend(program);
+    out
 }
 
 #[cfg(test)]
@@ -103,11 +183,14 @@ mod tests {
         }
         blob.push(GpVersion::V08, &asm::trap());
         let program = SpiProgram { blob: blob.clone(), stack_size: 4096, ..SpiProgram::default() };
+        let polkavm = PolkaVmProgram { blob: blob.clone(), stack_size: 4096, ..PolkaVmProgram::default() };
         let forms = [
             Container::Jam { metadata: vec![], program: program.clone() },
             Container::Jam { metadata: vec![7; 300], program: program.clone() },
             Container::Spi(program),
             Container::Raw(blob),
+            Container::PolkaVm(polkavm.clone()),
+            Container::CoreVm { metadata: vec![7; 300], program: polkavm },
         ];
         for form in forms {
             let bytes = form.to_bytes().expect("small");

@@ -12,7 +12,7 @@
 //! | [`table`] | the instruction table, from which the rest derives |
 //! | [`reg`], [`inst`], [`asm`] | registers, instructions, one constructor per instruction |
 //! | [`encode`], [`decode`] | instructions to bytes and back |
-//! | [`blob`], [`spi`], [`metadata`], [`container`] | programs as files |
+//! | [`blob`], [`spi`], [`polkavm`], [`metadata`], [`container`] | programs as files |
 //! | [`validate`] | validation: the rules of the engines, and stricter ones for compilers |
 //! | [`gas`] | the cost of basic blocks |
 //! | [`disasm`] | programs as text |
@@ -35,6 +35,8 @@ pub mod blob;
 
 pub mod spi;
 
+pub mod polkavm;
+
 pub mod metadata;
 
 pub mod container;
@@ -52,6 +54,7 @@ pub use blob::{Bitmask, ProgramBlob};
 pub use container::Container;
 pub use decode::DecodedInst;
 pub use inst::Inst;
+pub use polkavm::PolkaVmProgram;
 pub use reader::{ParseError, ParseErrorKind, write_nat};
 pub use reg::{Reg, RegSet};
 pub use spi::SpiProgram;

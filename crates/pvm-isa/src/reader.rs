@@ -36,6 +36,18 @@ pub enum ParseErrorKind {
     NotOurExtension,
     /// A field with a fixed list of values has another value.
     UnknownValue,
+    /// A PolkaVM container does not begin with its magic bytes.
+    NotPolkaVm,
+    /// A PolkaVM container has an instruction set that is not stable or not known.
+    UnknownInstructionSet,
+    /// The length in a PolkaVM container is not that of the file.
+    WrongFileLength,
+    /// A section of a PolkaVM container is unknown, repeated or out of order.
+    UnexpectedSection,
+    /// The stored bytes of an area are more than the area has.
+    DataExceedsArea,
+    /// A PolkaVM container has no code.
+    MissingCode,
 }
 
 impl fmt::Display for ParseError {
@@ -58,6 +70,14 @@ impl fmt::Display for ParseErrorKind {
             ParseErrorKind::InvalidUtf8 => "the string is not valid UTF-8",
             ParseErrorKind::NotOurExtension => "this is not a wasm-pvm metadata extension of a known version",
             ParseErrorKind::UnknownValue => "the field has an undefined value",
+            ParseErrorKind::NotPolkaVm => "this is not a container of PolkaVM",
+            ParseErrorKind::UnknownInstructionSet => {
+                "the instruction set is neither JamV1 (3) nor ReviveV1 (0), the stable ones of PolkaVM"
+            }
+            ParseErrorKind::WrongFileLength => "the length is not that of the file, which may be truncated",
+            ParseErrorKind::UnexpectedSection => "the section is unknown, repeated or out of order",
+            ParseErrorKind::DataExceedsArea => "the stored bytes of a memory area exceed its size",
+            ParseErrorKind::MissingCode => "the container has no code",
         })
     }
 }

@@ -107,9 +107,9 @@ pub enum Error {
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
-    let Adapted { module, target, entries, imports, ambiguous } = adapt(module, options)?;
+    let Adapted { module, target, mut entries, imports, ambiguous } = adapt(module, options)?;
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
-    let linked = link::link(&module, fragments, &entries, &target.plan, options.gp);
+    let linked = link::link(&module, fragments, &mut entries, &target.plan, options.gp);
     let images = target.plan.images(&module, |func| linked.references[func])?;
     let program = Program::new(&module, &target.plan, linked, images, entries, imports);
     Ok(Program { ambiguous_host_calls: ambiguous, ..program })

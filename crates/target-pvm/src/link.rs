@@ -1,6 +1,6 @@
 //! Linking: from compiled functions to a program.
 //!
-//! The code is the entry jumps, followed by all functions. A fixup of a function refers to other code, which relaxation
+//! The code is the entry jumps, if the container needs them, followed by all functions. A fixup of a function refers to other code, which relaxation
 //! settles, or to the jump table. The entry with index `i` of the jump table has the address `2 (i + 1)`. These
 //! addresses are immediates whose length depends on their value, so they must be known before relaxation. They are
 //! assigned in this order, so that the smaller addresses go to the immediates that can be shorter:
@@ -40,7 +40,7 @@ pub struct Linked {
 pub fn link(
     module: &Module,
     fragments: IdVec<FuncId, Option<Fragment<Fixup>>>,
-    entries: &[Entry],
+    entries: &mut [Entry],
     plan: &MemoryPlan,
     gp: GpVersion,
 ) -> Linked {
@@ -51,17 +51,23 @@ pub fn link(
     (0..).zip(&order).for_each(|(position, &id)| positions[id] = position);
 
     let table = JumpTable::assign(module, plan, &mut fragments);
-    let header_len = header_len(entries);
+    let has_jumps = plan.layout().entry_spacing > 0;
+    let header_len = if has_jumps || order.is_empty() { header_len(entries) } else { 0 };
     let placement = Placement { start: i64::from(header_len), align: 1 };
     let index_of = |id: FuncId| positions[id];
     let code = codegen::relax(&fragments, placement, &index_of);
 
     let mut blob = ProgramBlob::default();
-    for entry in entries {
+    for entry in entries.iter_mut() {
         let target = entry.target.map(|id| code.base(positions[id]));
-        push_entry(&mut blob, gp, entry.pc, target);
+        match target {
+            Some(target) if !has_jumps => {
+                entry.pc = u32::try_from(target).expect("code is smaller than 4 GiB")
+            }
+            _ => push_entry(&mut blob, gp, entry.pc, target),
+        }
     }
-    if entries.is_empty() {
+    if blob.code.is_empty() && header_len > 0 {
         blob.push(gp, &asm::trap());
     }
     assert_eq!(blob.code.len(), header_len as usize, "the header has the promised size");

@@ -6,7 +6,7 @@ use pvm_isa::GpVersion;
 use crate::frame;
 use crate::isa::{CALLEE_SAVED, Pvm};
 use crate::optimize::{dead, sink, tail_duplication, values};
-use crate::peephole::{constants, schedule, stores, unlikely};
+use crate::peephole::{blocks, constants, schedule, stores, unlikely};
 
 type Func = Function<Pvm, PReg>;
 
@@ -46,6 +46,11 @@ impl Target for Pvm {
         pass("unlikely", |target, func, ()| {
             if target.gp == GpVersion::V08 {
                 unlikely::mark(func);
+            }
+        }),
+        pass("cut-blocks", |target, func, ()| {
+            if let Some(max) = target.plan.layout().max_block {
+                blocks::cut(func, max);
             }
         }),
     ];

@@ -120,6 +120,8 @@ impl Limits {
             return Err(unsupported(format!("a memory of more than its maximum of {most} bytes")));
         }
         let min_bytes = (min_pages << page_log2) as u32;
+        let reserved = options.growth_bytes.map(|bytes| min_pages + u64::from(bytes >> page_log2));
+        let max_pages = reserved.map_or(max_pages, |most| u64::from(max_pages).min(most) as u32);
         Ok(Self { min_bytes, max_pages, can_grow: u64::from(max_pages) > min_pages })
     }
 

@@ -107,6 +107,8 @@ pub struct Options {
     /// has at the start, if the module declares less. `None` is the declared size; on PVM, memory can then grow as far
     /// as the machine allows.
     pub memory_bytes: Option<u32>,
+    /// Bytes by which a memory of the machine can grow at most, if what it grows to has to be reserved.
+    pub growth_bytes: Option<u32>,
     /// Bytes that each memory other than the first may grow by.
     pub memory_reserve: u32,
     /// Linear memory is the machine's memory: the module's data becomes objects of its own, and constants that are
@@ -144,6 +146,7 @@ impl Options {
             floats: Floats::Reject,
             bounds: Bounds::Guard,
             memory_bytes: None,
+            growth_bytes: None,
             memory_reserve: 0,
             static_data: false,
             constants: Constants::Auto,

@@ -360,9 +360,10 @@ impl<'a> Program<'a> {
     }
 
     fn main_memory(&self, memory: &MemoryInfo, plan: MemoryPlan, segments: Vec<Segment>) -> LinearMemory {
+        let reserved = self.options.growth_bytes.map(|_| u64::from(plan.max_pages) << plan.page_log2);
         LinearMemory {
             min_bytes: plan.min_bytes.into(),
-            max_bytes: memory.max_bytes().map(|bytes| bytes.min(1 << 32)),
+            max_bytes: reserved.or(memory.max_bytes().map(|bytes| bytes.min(1 << 32))),
             page_log2: plan.page_log2,
             segments,
             grows: plan.grows,

@@ -3,6 +3,8 @@
 //! The pipeline asks [`Options::backend`] for the backend of the chosen target and never for the target itself.
 
 mod container;
+mod limits;
+mod metadata;
 mod pvm;
 mod thumb;
 

@@ -10,7 +10,7 @@ use crate::backend::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::exports::exports;
-use crate::options::{ConstValue, Options, OptionsError};
+use crate::options::{ConstValue, Options, OptionsError, Profile};
 use crate::report::Report;
 use crate::{adapter, globals, input, side_module, text};
 
@@ -183,13 +183,14 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Err
         wasm = Cow::Owned(place.wasm);
         placed = place.globals;
     }
-    if !options.adapters.is_empty() {
+    let of_profile = options.pvm().and_then(|pvm| pvm.profile).and_then(Profile::adapter);
+    let of_profile = of_profile.filter(|_| imports_allocator(&wasm));
+    if !options.adapters.is_empty() || of_profile.is_some() {
         let read =
             |(index, adapter)| input::to_wasm(adapter).map_err(|error| Error::Adapter { index, error });
-        let adapters: Vec<_> = (1..)
-            .zip(&options.adapters)
-            .map(|(index, adapter)| read((index, adapter.as_slice())))
-            .collect::<Result<_, _>>()?;
+        let given = options.adapters.iter().map(Vec::as_slice);
+        let adapters: Vec<_> =
+            (1..).zip(given.chain(of_profile.map(str::as_bytes))).map(read).collect::<Result<_, _>>()?;
         wasm = Cow::Owned(adapter::link(&wasm, &adapters).map_err(Error::Linking)?);
     }
     if let (Some(wasi), Some(pvm)) = (&options.wasi, options.pvm()) {
@@ -197,4 +198,15 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Err
     }
     let globals = globals::values(&wasm, &given, &placed, options.imports());
     Ok(Linked { wasm, globals })
+}
+
+/// Whether a module imports the functions that an adapter of a profile is for. Malformed modules are refused later.
+fn imports_allocator(wasm: &[u8]) -> bool {
+    let imports = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload {
+        Ok(Payload::ImportSection(section)) => Some(section),
+        _ => None,
+    });
+    imports
+        .flat_map(|section| section.into_imports().filter_map(Result::ok))
+        .any(|import| import.name.starts_with("ext_allocator_"))
 }

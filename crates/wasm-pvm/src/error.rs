@@ -44,6 +44,9 @@ pub enum Error {
     /// The PVM can't take the program with these options.
     #[error(transparent)]
     Pvm(#[from] target_pvm::Error),
+    /// The program exceeds a limit of its container or of its hosts, or lacks what they need.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// Cortex-M can't take the program with these options.
     #[error(transparent)]
     Thumb(#[from] target_thumb::Error),
@@ -61,4 +64,24 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The reason why no host or container takes a program.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LimitError {
+    /// A number is too large.
+    #[error("{what}: {measured}, and the limit is {limit} ({parts})")]
+    Exceeded {
+        /// The number.
+        what: String,
+        /// Its value.
+        measured: usize,
+        /// Its limit.
+        limit: usize,
+        /// What it consists of.
+        parts: String,
+    },
+    /// The program lacks something.
+    #[error("{0}")]
+    Missing(String),
 }

@@ -38,12 +38,12 @@ mod side_module;
 mod text;
 
 pub use compile::{Output, Stage, compile, emit, pass_names};
-pub use error::Error;
+pub use error::{Error, LimitError};
 pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
     GpVersion, Import, ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents,
-    Names, OptLevel, Options, OptionsError, PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
+    Names, OptLevel, Options, OptionsError, Profile, PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
     ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]

@@ -4,6 +4,7 @@
 //! can't be given for another. Combinations are checked before the input is read ([`OptionsError`]).
 
 mod names;
+mod profile;
 mod pvm;
 mod thumb;
 mod wasi;
@@ -14,6 +15,8 @@ pub use llvm_frontend::{ConstValue, Constants, OptLevel, ShadowStack};
 pub use ssa::Import;
 
 pub use names::Choice;
+pub(crate) use profile::CONTRACT_BLOCK;
+pub use profile::Profile;
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY,

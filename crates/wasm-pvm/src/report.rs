@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pvm_isa::{GpVersion, SpiProgram, metadata};
+use pvm_isa::{Container, GpVersion, PolkaVmProgram, ProgramBlob, SpiProgram, metadata};
 use target_pvm::Entry;
 
 /// Sizes of a program's parts, in bytes unless another unit is named.
@@ -30,24 +30,65 @@ pub struct Sizes {
     pub stack: usize,
     /// Number of instructions.
     pub instructions: usize,
+    /// The symbols of imports and exports, in PolkaVM's container.
+    pub symbols: usize,
+    /// The names of functions, in PolkaVM's container.
+    pub names: usize,
 }
 
 impl Sizes {
     /// Measures a program that takes `total` bytes with `metadata` bytes of metadata.
     pub fn of(program: &SpiProgram, gp: GpVersion, total: usize, metadata: usize) -> Self {
-        let blob = &program.blob;
         Self {
             total,
             metadata,
-            code: blob.code.len(),
-            mask: blob.mask.as_bytes().len(),
-            jump_table: blob.jump_table.len() * blob.jump_table_entry_size(),
-            jump_table_entries: blob.jump_table.len(),
             ro_data: program.ro_data.len(),
             rw_data: program.rw_data.len(),
             heap_pages: program.heap_pages.into(),
             stack: program.stack_size as usize,
+            ..Self::of_blob(&program.blob, gp)
+        }
+    }
+
+    /// The same for a program in PolkaVM's container.
+    pub fn of_polkavm(program: &PolkaVmProgram, gp: GpVersion, total: usize, metadata: usize) -> Self {
+        let page = pvm_isa::spi::PAGE_SIZE as usize;
+        let stored = program.rw_data.len().next_multiple_of(page);
+        Self {
+            total,
+            metadata,
+            ro_data: program.ro_data.len(),
+            rw_data: program.rw_data.len(),
+            heap_pages: (program.rw_size as usize).saturating_sub(stored).div_ceil(page),
+            stack: program.stack_size as usize,
+            symbols: program.symbol_bytes(),
+            names: program.name_bytes(),
+            ..Self::of_blob(&program.blob, gp)
+        }
+    }
+
+    /// Measures a program file of `total` bytes.
+    pub fn of_container(container: &Container, gp: GpVersion, total: usize) -> Self {
+        let metadata = container.metadata().len();
+        match container {
+            Container::Jam { program, .. } | Container::Spi(program) => {
+                Self::of(program, gp, total, metadata)
+            }
+            Container::Raw(blob) => Self { total, ..Self::of_blob(blob, gp) },
+            Container::PolkaVm(program) | Container::CoreVm { program, .. } => {
+                Self::of_polkavm(program, gp, total, metadata)
+            }
+        }
+    }
+
+    fn of_blob(blob: &ProgramBlob, gp: GpVersion) -> Self {
+        Self {
+            code: blob.code.len(),
+            mask: blob.mask.as_bytes().len(),
+            jump_table: blob.jump_table.len() * blob.jump_table_entry_size(),
+            jump_table_entries: blob.jump_table.len(),
             instructions: blob.instructions(gp).count(),
+            ..Self::default()
         }
     }
 }

@@ -49,7 +49,7 @@ impl Machine {
     /// # Panics
     /// If the engine refuses it.
     pub fn load(&self, program: &Program) -> Instance {
-        let Images { ro, rw, heap_pages, stack_size } = program.images.clone();
+        let Images { ro, rw, heap_pages, stack_size, .. } = program.images.clone();
         let heap_pages = u16::try_from(heap_pages).expect("the container has room for the number of pages");
         let blob = program.blob.clone();
         let standard = SpiProgram { ro_data: ro, rw_data: rw, heap_pages, stack_size, blob };

@@ -16,6 +16,7 @@ pub mod kernels;
 pub mod loader;
 pub mod nests;
 pub mod oracle;
+pub mod polkavm;
 pub mod program;
 pub mod programs;
 pub mod reports;

@@ -10,6 +10,8 @@ use super::{MemoryError, MemoryPlan, limited, too_large};
 pub struct Images {
     /// Read-only bytes.
     pub ro: Vec<u8>,
+    /// Size of the read-only area in bytes.
+    pub ro_size: u32,
     /// Read-write bytes, without trailing zeros.
     pub rw: Vec<u8>,
     /// Zeroed pages after the read-write bytes.
@@ -59,7 +61,9 @@ impl MemoryPlan {
         let heap_pages = self.heap_pages(&mut rw)?;
         let max = self.layout.max_area;
         limited(rw.len() as u64, max).map_err(|bytes| MemoryError::ReadWrite { bytes, max })?;
-        Ok(Images { ro, rw, heap_pages, stack_size: self.stack_size })
+        let ro_size = self.ro_len.max(self.rw_start - self.layout.rw_start(0));
+        let ro_size = if self.layout.base_zero { ro_size } else { self.ro_len };
+        Ok(Images { ro, ro_size, rw, heap_pages, stack_size: self.stack_size })
     }
 
     /// The number of zeroed pages after the stored bytes. Pages beyond the container's maximum are stored instead.

@@ -29,7 +29,17 @@ pub struct ProgramLayout {
     pub max_area: u32,
     /// Maximum number of zeroed pages after the stored bytes of the read-write area.
     pub max_heap_pages: u32,
-    /// Distance in the code between the starts of two entries, in bytes.
+    /// Bytes of the machine's stack for values that wasm engines keep outside of linear memory.
+    pub machine_stack: u32,
+    /// Whether memory can't grow while the program runs: what it may grow to is part of the read-write area.
+    pub reserves_growth: bool,
+    /// Whether wasm addresses must be the machine's. Then the size of the read-only area, which zeros may follow without
+    /// being stored, moves the read-write area up to linear memory.
+    pub base_zero: bool,
+    /// Maximum number of instructions of a basic block, if hosts have one.
+    pub max_block: Option<usize>,
+    /// Distance in the code between the jumps of two entries, in bytes. 0: the container has the positions of functions
+    /// by name, and hosts call them as typed functions.
     pub entry_spacing: u32,
 }
 
@@ -43,12 +53,35 @@ impl ProgramLayout {
         arguments: spi::ARGS_START,
         max_area: spi::MAX_AREA_LEN,
         max_heap_pages: u16::MAX as u32,
+        machine_stack: super::MACHINE_STACK,
+        reserves_growth: false,
+        base_zero: false,
+        max_block: None,
         entry_spacing: 5,
+    };
+
+    /// The layout of PolkaVM's container ([`pvm_isa::polkavm`]). Its sizes have 32 bits; the limits leave room for a
+    /// stack and for what hosts put above it.
+    pub const POLKAVM: Self = Self {
+        arguments: 0,
+        max_area: 1 << 28,
+        max_heap_pages: 0xa_0000,
+        reserves_growth: true,
+        entry_spacing: 0,
+        ..Self::SPI
     };
 
     /// Address of the read-write area after `ro_len` bytes of read-only data.
     pub const fn rw_start(&self, ro_len: u32) -> u32 {
         self.lowest_rw_start + ro_len.next_multiple_of(self.zone)
+    }
+
+    /// The highest address for the read-write area, if `front` bytes of it are to end before `first`.
+    pub const fn rw_start_below(&self, first: u32, front: u32) -> Option<u32> {
+        match first.checked_sub(front) {
+            Some(start) => Some(start / self.zone * self.zone),
+            None => None,
+        }
     }
 
     /// Maximum size of the stack in bytes, in whole pages.

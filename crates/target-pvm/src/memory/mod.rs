@@ -101,6 +101,20 @@ pub enum MemoryError {
         /// Maximum number of stored bytes.
         max: u32,
     },
+    /// Constants and variables don't fit below the part of memory in use.
+    #[error(
+        "wasm addresses can't be the machine's: memory is in use from address {first:#x} on, and addresses below {needed:#x} are for \
+         the program's own {bytes} bytes of constants and variables; put the C stack first and make it larger (wasm-ld \
+         --stack-first -z stack-size=N), and see with -v whether it moves to the machine's stack"
+    )]
+    BaseZero {
+        /// The first wasm address in use.
+        first: u32,
+        /// The first address that memory could use.
+        needed: u64,
+        /// Bytes of constants and variables.
+        bytes: u64,
+    },
     /// The stack is too large.
     #[error(
         "a stack of {bytes} bytes exceeds the container's limit of {max} bytes; set a smaller one with --stack-size"
@@ -155,8 +169,11 @@ impl MemoryPlan {
         });
         let max = layout.max_area;
         let ro_len = limited(ro.len, max).map_err(|bytes| MemoryError::ReadOnly { bytes, max })?;
-        let rw_start = layout.rw_start(ro_len);
         let front_len = u32::try_from(front.len).map_err(|_| too_large(&layout, front.len))?;
+        let rw_start = match placed.filter(|_| layout.base_zero) {
+            Some(window) => rw_start_below(&layout, window.first, ro_len, front_len)?,
+            None => layout.rw_start(ro_len),
+        };
         let base = base_after(rw_start, front.len);
         let linear = placed.map(|window| (base, linear(module, window.memory)));
         let rw_end = rw_end(&layout, rw_start, front_len, linear)?;
@@ -197,6 +214,11 @@ impl MemoryPlan {
         self.addresses.get(data).copied().flatten()
     }
 
+    /// The layout that it follows.
+    pub fn layout(&self) -> &ProgramLayout {
+        &self.layout
+    }
+
     /// Linear memory, if it has an address.
     pub fn linear_memory(&self) -> Option<DataId> {
         self.memory
@@ -226,8 +248,19 @@ fn areas(module: &Module, usage: &Usage, slack: impl FnOnce(u64) -> Option<i64>)
     }
 }
 
+/// The start of the read-write area if linear memory is at its own addresses, from `first` on.
+fn rw_start_below(layout: &ProgramLayout, first: u32, ro: u32, front: u32) -> Result<u32, MemoryError> {
+    let lowest = layout.rw_start(ro);
+    let start = layout.rw_start_below(first, front).filter(|&start| start >= lowest);
+    start.ok_or_else(|| MemoryError::BaseZero {
+        first,
+        needed: u64::from(lowest) + u64::from(front),
+        bytes: u64::from(ro) + u64::from(front),
+    })
+}
+
 fn stack_size(layout: &ProgramLayout, replaced: u64, options: &MemoryOptions) -> Result<u32, MemoryError> {
-    let bytes = options.stack_size.map_or(u64::from(MACHINE_STACK) + replaced, u64::from);
+    let bytes = options.stack_size.map_or(u64::from(layout.machine_stack) + replaced, u64::from);
     let bytes = bytes.max(1).next_multiple_of(u64::from(layout.page));
     let max = layout.max_stack();
     limited(bytes, max).map_err(|bytes| MemoryError::Stack { bytes, max })
@@ -241,7 +274,11 @@ fn rw_end(
     memory: Option<(i64, &LinearMemory)>,
 ) -> Result<u32, MemoryError> {
     let front_end = i64::from(rw_start) + i64::from(front);
-    let end = memory.map_or(front_end, |(base, memory)| front_end.max(base + memory.min_bytes as i64));
+    let size = |memory: &LinearMemory| match memory.max_bytes {
+        Some(max) if layout.reserves_growth && memory.grows => max,
+        _ => memory.min_bytes,
+    };
+    let end = memory.map_or(front_end, |(base, memory)| front_end.max(base + size(memory) as i64));
     let end = next_multiple_of(end, layout.page);
     // Stored bytes and zeroed pages together; the exact split is known with the images.
     let limit = i64::from(layout.max_area) + i64::from(layout.max_heap_pages) * i64::from(layout.page);

@@ -3,7 +3,7 @@
 use ssa::{DataId, DataKind, LinearMemory, Module};
 
 use super::layout::ProgramLayout;
-use super::{MACHINE_STACK, next_multiple_of};
+use super::next_multiple_of;
 
 /// Linear memory, if the module has one. The plan has place for one linear memory, which ends where the heap ends and
 /// grows with it. All passes take the memory's id, so this is the only place with that limit.
@@ -35,7 +35,7 @@ pub struct Window {
     /// Upper bound of the size in bytes of the shadow stack that the machine stack replaces.
     pub replaced_stack: u64,
     /// Whether wasm addresses are PVM addresses, provided that everything else fits below: memory has no stored
-    /// contents.
+    /// contents, or the layout [demands it](ProgramLayout::base_zero).
     pub is_identity: bool,
 }
 
@@ -43,8 +43,8 @@ impl Window {
     /// The window according to a memory's segments (see the [plan](super)). Zeros in segments count as in use.
     pub fn of(module: &Module, memory: DataId, layout: &ProgramLayout) -> Self {
         let linear = linear(module, memory);
-        let replaced_stack = replaced_stack(linear, layout.max_stack() - MACHINE_STACK);
-        Self { memory, first: first_live_byte(linear), replaced_stack, is_identity: false }
+        let replaced_stack = replaced_stack(linear, layout.max_stack() - layout.machine_stack);
+        Self { memory, first: first_live_byte(linear), replaced_stack, is_identity: layout.base_zero }
     }
 
     /// The base of the memory, if its first address in use is not below `start` and the base is a multiple of `align`.

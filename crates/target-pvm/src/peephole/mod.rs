@@ -2,6 +2,7 @@
 //!
 //! Each pass is a function from the function to itself; `target.rs` lists them in order.
 
+pub mod blocks;
 pub mod constants;
 pub mod schedule;
 mod segments;

@@ -1,16 +1,20 @@
 //! The container of a PVM program: its metadata, code and initial memory as one file.
 
-use pvm_isa::metadata::{DataExport, Export, Extension, FunctionName, Metadata, Package};
-use pvm_isa::{Container, SpiProgram};
-use target_pvm::{EntryMode, Images, Program};
+use std::collections::BTreeMap;
 
+use pvm_isa::metadata::{DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package};
+use pvm_isa::polkavm::{self, InstructionSet, PolkaVmProgram};
+use pvm_isa::{Container, SpiProgram, spi};
+use target_pvm::{Entry, EntryMode, Images, Program};
+
+use super::metadata::fitting;
 use crate::exports::Exports;
 use crate::options::{Format, MetadataContents, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
 /// The program with its memory in the areas of a standard program.
-pub fn standard_program(program: &Program) -> SpiProgram {
-    let Images { ro, rw, heap_pages, stack_size } = &program.images;
+fn standard_program(program: &Program) -> SpiProgram {
+    let Images { ro, rw, heap_pages, stack_size, .. } = &program.images;
     SpiProgram {
         ro_data: ro.clone(),
         rw_data: rw.clone(),
@@ -20,30 +24,64 @@ pub fn standard_program(program: &Program) -> SpiProgram {
     }
 }
 
-/// The output file and the number of its bytes that are metadata.
-pub fn container(
-    program: &Program,
-    exports: &Exports,
-    standard: SpiProgram,
-    level: OptLevel,
-    options: &PvmOptions,
-) -> (Vec<u8>, usize) {
-    let (container, metadata_bytes) = match options.format {
-        Format::Jam => {
-            let metadata = metadata(program, exports, level, options).to_bytes();
-            let len = metadata.len();
-            (Container::Jam { metadata, program: standard }, len)
-        }
-        Format::Spi => (Container::Spi(standard), 0),
+/// The output file.
+pub fn container(program: &Program, exports: &Exports, level: OptLevel, options: &PvmOptions) -> Container {
+    match options.format {
+        Format::Jam => Container::Jam {
+            metadata: fitting(metadata(program, exports, level, options), options.names),
+            program: standard_program(program),
+        },
+        Format::Spi => Container::Spi(standard_program(program)),
         Format::Raw => {
-            let lost = standard.ro_data.len() + standard.rw_data.len();
+            let lost = program.images.ro.len() + program.images.rw.len();
             if lost > 0 {
                 tracing::warn!(bytes = lost, "the raw form has no place for initial memory");
             }
-            (Container::Raw(standard.blob), 0)
+            Container::Raw(program.blob.clone())
         }
-    };
-    (container.to_bytes().expect("the memory plan keeps the container's limits"), metadata_bytes)
+        Format::PolkaVm => {
+            let metadata = metadata(program, exports, level, options).to_bytes();
+            Container::PolkaVm(PolkaVmProgram { metadata, ..polkavm_program(program, level, options) })
+        }
+        Format::CoreVm => Container::CoreVm {
+            metadata: fitting(metadata(program, exports, level, options), options.names),
+            // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
+            program: PolkaVmProgram {
+                isa: InstructionSet::JamV1,
+                ..polkavm_program(program, level, options)
+            },
+        },
+    }
+}
+
+/// The program with its memory and symbols as PolkaVM's container has them.
+fn polkavm_program(program: &Program, level: OptLevel, options: &PvmOptions) -> PolkaVmProgram {
+    let Images { ro, ro_size, rw, heap_pages, stack_size } = &program.images;
+    let export = |entry: &Entry| polkavm::Export { pc: entry.pc, symbol: entry.name.clone() };
+    let mut imports = BTreeMap::new();
+    for import in &program.imports {
+        if let ImportKind::Ecalli(number) = import.kind {
+            imports.insert(number, import.name.clone());
+        }
+    }
+    PolkaVmProgram {
+        isa: InstructionSet::of(options.gp),
+        ro_data: ro.clone(),
+        ro_size: *ro_size,
+        rw_data: rw.clone(),
+        rw_size: spi::page_align(rw.len() as u32) + heap_pages * spi::PAGE_SIZE,
+        stack_size: *stack_size,
+        imports: imports.into_values().collect(),
+        exports: program.entries.iter().map(export).collect(),
+        blob: program.blob.clone(),
+        functions: function_names(program, level, options),
+        metadata: Vec::new(),
+    }
+}
+
+/// The names of functions that the options keep.
+fn function_names(program: &Program, level: OptLevel, options: &PvmOptions) -> Vec<FunctionName> {
+    if options.keeps_names(level) { real_names(program) } else { Vec::new() }
 }
 
 fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &PvmOptions) -> Metadata {
@@ -60,10 +98,13 @@ fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &Pv
             gp: options.gp,
             result: options.result,
             linear_memory: program.linear_base,
-            raw_entries: options.entries == EntryMode::Raw,
+            raw_entries: options.entries == EntryMode::Raw || options.format.is_polkavm(),
             exports: exports.collect(),
             imports: program.imports.clone(),
-            functions: if options.keeps_names(level) { real_names(program) } else { Vec::new() },
+            functions: match options.format.is_polkavm() {
+                true => Vec::new(),
+                false => function_names(program, level, options),
+            },
             data: (options.metadata == MetadataContents::Exports).then(|| data_exports(program, declared)),
         }),
     }

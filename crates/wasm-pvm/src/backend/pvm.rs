@@ -6,7 +6,8 @@ use llvm_frontend::{Demands, ReachedImport};
 use target_pvm::ImportError;
 use target_pvm::imports::{ImportUse, Numbering, check, full_name};
 
-use super::container::{container, pvm_report, standard_program};
+use super::container::{container, pvm_report};
+use super::limits::{check_container, check_profile};
 use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -57,7 +58,7 @@ impl Backend for Pvm<'_> {
 
     fn unmet(&self, demands: &Demands) -> Option<Error> {
         let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
-        Some(match check(&uses, &self.target.imports, self.target.gp).err()? {
+        Some(match check(&uses, &self.target.import_map(), self.target.gp).err()? {
             ImportError::Unmapped(names) => {
                 let is_missing = |import: &&ReachedImport| names.contains(&full_name(&import.import));
                 let missing = demands.imports.iter().filter(is_missing).cloned();
@@ -79,10 +80,14 @@ impl Backend for Pvm<'_> {
         let Translated { module, exports } = translated;
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
-        let standard = standard_program(&program);
-        let write = || container(&program, &exports, standard.clone(), self.options.level, self.target);
-        let (bytes, metadata_bytes) = clock.time("write", write);
-        let sizes = Sizes::of(&standard, self.target.gp, bytes.len(), metadata_bytes);
+        let container = container(&program, &exports, self.options.level, self.target);
+        check_container(&container)?;
+        let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
+        let bytes = clock.time("write", to_bytes);
+        let sizes = Sizes::of_container(&container, self.target.gp, bytes.len());
+        if let Some(profile) = self.target.profile {
+            check_profile(profile, &program, &container, self.target.gp, &sizes)?;
+        }
         Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
     }
 

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
-    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
+    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, Profile, PvmBounds,
     ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
@@ -134,9 +134,16 @@ pub struct PvmArgs {
     /// Form of the output; `jam` by default.
     #[arg(long, value_parser = choice::<Format>())]
     pub format: Option<Format>,
+    /// Kind of host: the form of its programs, and its conventions and limits.
+    #[arg(long, value_parser = choice::<Profile>())]
+    pub profile: Option<Profile>,
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
+    /// Bytes by which linear memory can grow in PolkaVM's container, which has them from the start; 16M by default. K and
+    /// M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub growth_bytes: Option<u32>,
     /// Entry points: services' by name and all exports otherwise (`auto`, the default), or all exports without
     /// conversion.
     #[arg(long, value_parser = choice::<EntryMode>())]
@@ -229,7 +236,9 @@ impl PvmArgs {
         let given = [
             (self.host_calls.is_some(), "--host-calls"),
             (self.format.is_some(), "--format"),
+            (self.profile.is_some(), "--profile"),
             (self.stack_size.is_some(), "--stack-size"),
+            (self.growth_bytes.is_some(), "--growth-bytes"),
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),

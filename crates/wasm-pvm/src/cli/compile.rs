@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use wasm_pvm::wasi::Wasi;
 use wasm_pvm::{
     Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
-    Options, OptionsError, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport, input,
+    Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport,
+    input,
 };
 use wasmparser::{Parser, Payload};
 
@@ -84,18 +85,20 @@ pub fn options_with(target: Target, args: &ModuleArgs, wasi: Option<Wasi>) -> Re
 /// The options of the PVM.
 pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<PvmOptions> {
     let default = PvmOptions::default();
-    let gp = pvm.gp.unwrap_or(default.gp);
+    let gp = pvm.gp.unwrap_or(pvm.profile.map_or(default.gp, Profile::gp));
     Ok(PvmOptions {
         gp,
         bounds: bounds(module, "pvm")?.unwrap_or_default(),
         memory_bytes: module.memory_bytes,
         memory_reserve: module.memory_reserve.unwrap_or(default.memory_reserve),
         stack_size: pvm.stack_size,
+        growth_bytes: pvm.growth_bytes,
         imports: imports(&module.imports, gp)?,
         host_calls: pvm.host_calls,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
-        format: pvm.format.unwrap_or(default.format),
+        format: pvm.format.unwrap_or(pvm.profile.map_or(default.format, Profile::format)),
+        profile: pvm.profile,
         names: pvm.names.unwrap_or(default.names),
         metadata: pvm.metadata.unwrap_or(default.metadata),
         package: package(input),
@@ -257,6 +260,8 @@ fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
             Format::Jam => "jam",
             Format::Spi => "spi",
             Format::Raw => "pvm",
+            Format::PolkaVm => "polkavm",
+            Format::CoreVm => "corevm",
         },
         Target::Thumb(_) => "o",
     };

@@ -5,7 +5,7 @@ use pvm_isa::disasm::Disassembly;
 use pvm_isa::metadata::{
     DataExport, DataExportKind, Extension, FunctionName, Import, ImportKind, Metadata, ResultConvention,
 };
-use pvm_isa::{Container, GpVersion, ProgramBlob, SpiProgram, gas as gas_model};
+use pvm_isa::{Container, GpVersion, ProgramBlob, gas as gas_model};
 use serde_json::{Value, json};
 use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
@@ -18,8 +18,8 @@ struct Program {
     form: &'static str,
     bytes: usize,
     metadata: Metadata,
-    metadata_bytes: usize,
-    spi: SpiProgram,
+    extension: Extension,
+    container: Container,
     gp: GpVersion,
 }
 
@@ -33,33 +33,35 @@ impl Program {
         if object::is_elf(&bytes) {
             bail!("{}: is an object; use `info` or `disasm` for it", name());
         }
+        let total = bytes.len();
+        let bytes = wasm_pvm::input::unpacked(&bytes).with_context(name)?;
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
             bail!("{}: is WebAssembly; compile it first", name());
         }
         let container = Container::parse(&bytes).with_context(|| format!("{}: not a PVM program", name()))?;
         let metadata = Metadata::parse(container.metadata());
-        let metadata_bytes = container.metadata().len();
-        let recorded = metadata.extension.as_ref().map(|extension| extension.gp);
-        let gp = args.gp.or(recorded).unwrap_or(GpVersion::V08);
-        let (form, spi) = match container {
-            Container::Jam { program, .. } => ("jam", program),
-            Container::Spi(program) => ("spi", program),
-            Container::Raw(blob) => ("raw", SpiProgram { blob, ..SpiProgram::default() }),
+        let gp = args.gp.or(container.gp()).unwrap_or(GpVersion::V08);
+        let form = match container {
+            Container::Jam { .. } => "jam",
+            Container::Spi(_) => "spi",
+            Container::Raw(_) => "raw",
+            Container::PolkaVm(_) => "polkavm",
+            Container::CoreVm { .. } => "corevm",
         };
-        Ok(Self { form, bytes: bytes.len(), metadata, metadata_bytes, spi, gp })
+        Ok(Self { form, bytes: total, metadata, extension: container.extension(), container, gp })
     }
 
-    fn extension(&self) -> Extension {
-        self.metadata.extension.clone().unwrap_or_default()
+    fn blob(&self) -> &ProgramBlob {
+        self.container.blob()
     }
 
     /// Names of functions: recorded ones, and entries at the targets of their jumps.
     fn functions(&self) -> Vec<FunctionName> {
-        let extension = self.extension();
-        let mut names = extension.functions;
+        let extension = &self.extension;
+        let mut names = extension.functions.clone();
         let is_named = |names: &[FunctionName], pc: u32| names.iter().any(|name| name.pc == pc);
-        for export in extension.exports {
-            let target = self.spi.blob.decode(self.gp, export.pc).inst.target(export.pc);
+        for export in &extension.exports {
+            let target = self.blob().decode(self.gp, export.pc).inst.target(export.pc);
             let target = target.and_then(|target| u32::try_from(target).ok());
             for pc in [Some(export.pc), target].into_iter().flatten() {
                 if !is_named(&names, pc) {
@@ -76,7 +78,7 @@ impl Program {
     }
 
     fn sizes(&self) -> Sizes {
-        Sizes::of(&self.spi, self.gp, self.bytes, self.metadata_bytes)
+        Sizes::of_container(&self.container, self.gp, self.bytes)
     }
 }
 
@@ -89,7 +91,7 @@ pub fn disasm(args: &DisasmArgs) -> Result<()> {
     let program = Program::parse(bytes, &args.program)?;
     let functions = program.functions();
     let text = Disassembly {
-        program: &program.spi.blob,
+        program: program.blob(),
         gp: program.gp,
         functions: &functions,
         with_bytes: !args.no_bytes,
@@ -122,7 +124,7 @@ pub fn info(args: &InfoArgs) -> Result<()> {
 }
 
 fn info_json(program: &Program) -> Value {
-    let extension = program.extension();
+    let extension = &program.extension;
     let exports = extension.exports.iter();
     let package = program.metadata.package.as_ref().map(|package| package.name.clone()).unwrap_or_default();
     json!({
@@ -144,15 +146,17 @@ fn info_json(program: &Program) -> Value {
 }
 
 fn info_text(program: &Program) -> String {
-    let extension = program.extension();
+    let extension = &program.extension;
     let sizes = program.sizes();
     let mut text = format!("form: {}\ngp: {}\n", program.form, program.gp);
     if let Some(package) = program.metadata.package.as_ref().filter(|package| !package.name.is_empty()) {
         text += &format!("name: {}\n", package.name);
     }
     if program.metadata.extension.is_some() {
-        text +=
-            &format!("producer: {}\nresult in r8: {}\n", extension.producer, result_word(extension.result));
+        text += &format!("producer: {}\n", extension.producer);
+        if program.container.polkavm().is_none() {
+            text += &format!("result in r8: {}\n", result_word(extension.result));
+        }
     }
     for (what, bytes) in [
         ("total", sizes.total),
@@ -162,8 +166,13 @@ fn info_text(program: &Program) -> String {
         ("jump table", sizes.jump_table),
         ("read-only data", sizes.ro_data),
         ("read-write data", sizes.rw_data),
+        ("symbols", sizes.symbols),
+        ("names", sizes.names),
         ("stack", sizes.stack),
     ] {
+        if bytes == 0 && program.container.polkavm().is_none() && ["symbols", "names"].contains(&what) {
+            continue;
+        }
         text += &format!("{:<18}{bytes:>10} bytes\n", format!("{what}:"));
     }
     let counts = [
@@ -183,10 +192,14 @@ fn info_text(program: &Program) -> String {
     for export in extension.data.iter().flatten() {
         text += &data_text(export);
     }
+    if let Some(polkavm) = program.container.polkavm() {
+        text += &format!("instruction set:   {:?}\n", polkavm.isa);
+    }
     for import in &extension.imports {
         let (action, number) = import_action(import);
         let number = number.map_or_else(String::new, |number| format!(" {number}"));
-        text += &format!("import {}.{}: {action}{number}\n", import.module, import.name);
+        let dot = if import.module.is_empty() { "" } else { "." };
+        text += &format!("import {}{dot}{}: {action}{number}\n", import.module, import.name);
     }
     text + &floats::text(&program.float_functions())
 }
@@ -254,7 +267,7 @@ pub fn import_json(import: &Import) -> Value {
 
 /// Sizes as an object.
 pub fn sizes_json(sizes: &Sizes) -> Value {
-    json!({
+    let mut object = json!({
         "total": sizes.total,
         "metadata": sizes.metadata,
         "code": sizes.code,
@@ -266,7 +279,13 @@ pub fn sizes_json(sizes: &Sizes) -> Value {
         "heap_pages": sizes.heap_pages,
         "stack": sizes.stack,
         "instructions": sizes.instructions,
-    })
+    });
+    for (name, bytes) in [("symbols", sizes.symbols), ("names", sizes.names)] {
+        if bytes > 0 {
+            object[name] = json!(bytes);
+        }
+    }
+    object
 }
 
 /// The blocks of one function.
@@ -284,7 +303,7 @@ impl FunctionCosts {
 
 pub fn gas(args: &GasArgs) -> Result<()> {
     let program = Program::read(&args.program)?;
-    let costs = function_costs(&program.spi.blob, program.gp, &program.functions());
+    let costs = function_costs(program.blob(), program.gp, &program.functions());
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&gas_json(&program, &costs))?)
     } else {

@@ -4,7 +4,7 @@ use target_pvm::EntryMode;
 use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
-use super::{Debug, FloatHelpers, Floats, Format, MetadataContents, Names, PvmBounds, ThumbBounds};
+use super::{Debug, FloatHelpers, Floats, Format, MetadataContents, Names, Profile, PvmBounds, ThumbBounds};
 
 /// An option with a fixed set of named values.
 pub trait Choice: Copy + Send + Sync + 'static {
@@ -39,7 +39,8 @@ choices! {
     OptLevel { "0" O0, "2" O2, "s" Os, "z" Oz, }
     Floats { "reject" Reject, "trap" Trap, "soft" Soft, "hard" Hard, }
     ShadowStack { "auto" Auto, "native" Native, "strict" Strict, }
-    Format { "jam" Jam, "spi" Spi, "raw" Raw, }
+    Format { "jam" Jam, "spi" Spi, "raw" Raw, "polkavm" PolkaVm, "corevm" CoreVm, }
+    Profile { "jam" Jam, "revive" Revive, "corevm" CoreVm, "substrate" Substrate, }
     PvmBounds { "guard" Guard, "strict" Strict, }
     EntryMode { "auto" Auto, "raw" Raw, }
     ResultConvention { "len" Length, "end" End, }

@@ -8,14 +8,14 @@ pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use runtime::llvm::Growth;
 pub use target_pvm::entries::START_ENTRY;
-use target_pvm::memory::MACHINE_STACK;
 pub use target_pvm::{EntryMode, ImportAction, ImportMap, ImportMapError};
 use target_pvm::{Goal, ProgramLayout};
 
+use super::profile::Profile;
 use super::{Floats, Options, OptionsError};
 
-/// Every form of the output has the areas and entries of a standard program.
-const LAYOUT: ProgramLayout = ProgramLayout::SPI;
+/// Bytes by which linear memory can grow in PolkaVM's container, unless the options say otherwise.
+const GROWTH_BYTES: u32 = 16 << 20;
 
 /// The form of the output file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,6 +27,22 @@ pub enum Format {
     Spi,
     /// Code and jump table only, without initial memory.
     Raw,
+    /// PolkaVM's own container: exports and host calls by symbol.
+    PolkaVm,
+    /// Metadata, then PolkaVM's container: the form of programs for the service CoreVM.
+    CoreVm,
+}
+
+impl Format {
+    /// Whether it is or contains PolkaVM's container.
+    pub const fn is_polkavm(self) -> bool {
+        matches!(self, Self::PolkaVm | Self::CoreVm)
+    }
+
+    /// The places of memory areas and entries in a program of this form.
+    const fn layout(self) -> ProgramLayout {
+        if self.is_polkavm() { ProgramLayout::POLKAVM } else { ProgramLayout::SPI }
+    }
 }
 
 /// Whether the metadata names the functions.
@@ -77,6 +93,8 @@ pub struct PvmOptions {
     pub memory_reserve: u32,
     /// Bytes of machine stack; `None` derives it from the module.
     pub stack_size: Option<u32>,
+    /// Bytes by which linear memory can grow in PolkaVM's container, where they are reserved; `None` is 16 MiB.
+    pub growth_bytes: Option<u32>,
     /// Actions of imported functions.
     pub imports: ImportMap,
     /// The version whose numbers of host calls the module, its adapters and the import map use; `None` is the same as
@@ -88,6 +106,8 @@ pub struct PvmOptions {
     pub result: ResultConvention,
     /// The form of the output.
     pub format: Format,
+    /// The kind of host, whose conventions and limits the program has to keep.
+    pub profile: Option<Profile>,
     /// Whether the metadata names the functions.
     pub names: Names,
     /// The exports that the metadata describes.
@@ -106,11 +126,13 @@ impl Default for PvmOptions {
             memory_bytes: None,
             memory_reserve: DEFAULT_RESERVE,
             stack_size: None,
+            growth_bytes: None,
             imports: ImportMap::default(),
             host_calls: None,
             entries: EntryMode::Auto,
             result: ResultConvention::Length,
             format: Format::Jam,
+            profile: None,
             names: Names::Auto,
             metadata: MetadataContents::Entries,
             package: String::new(),
@@ -121,12 +143,38 @@ impl Default for PvmOptions {
 
 impl PvmOptions {
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
-        match options.floats {
-            Some(Floats::Hard) => Err(OptionsError::new(
-                "the PVM has no float instructions; use floats `soft`, `trap` or `reject`".to_owned(),
-            )),
-            _ => Ok(()),
+        if options.floats == Some(Floats::Hard) {
+            return wrong("the PVM has no float instructions; use floats `soft`, `trap` or `reject`");
         }
+        let has_conventions = self.entries != EntryMode::Auto || self.result != ResultConvention::Length;
+        if self.format.is_polkavm() && has_conventions {
+            return wrong(
+                "PolkaVM's container has exports as typed functions, without --entries and --result",
+            );
+        }
+        if !self.format.is_polkavm() && self.growth_bytes.is_some() {
+            return wrong(
+                "--growth-bytes is for PolkaVM's container; in the others memory grows at run time",
+            );
+        }
+        self.profile.map_or(Ok(()), |profile| profile.check(self))
+    }
+
+    /// Where the program's areas and entries are.
+    fn layout(&self) -> ProgramLayout {
+        let layout = self.format.layout();
+        self.profile.map_or(layout, |profile| profile.layout(layout))
+    }
+
+    /// Bytes by which memory can grow, if they have to be reserved.
+    fn reserved_growth(&self) -> Option<u32> {
+        let default = self.profile.and_then(Profile::growth_bytes).unwrap_or(GROWTH_BYTES);
+        self.format.is_polkavm().then_some(self.growth_bytes.unwrap_or(default))
+    }
+
+    /// Actions of imported functions, with those that the form of the output implies.
+    pub(crate) fn import_map(&self) -> ImportMap {
+        if self.format.is_polkavm() { self.imports.clone().with_symbols() } else { self.imports.clone() }
     }
 
     /// Whether the metadata names the functions.
@@ -144,15 +192,26 @@ impl PvmOptions {
             PvmBounds::Guard => llvm_frontend::Bounds::Guard,
             PvmBounds::Strict => llvm_frontend::Bounds::Strict,
         };
-        let is_auto = self.entries == EntryMode::Auto;
+        let layout = self.layout();
+        let is_auto = self.entries == EntryMode::Auto && !self.format.is_polkavm();
         llvm_frontend::Options {
             bounds,
-            host_arguments: is_auto.then_some(LAYOUT.arguments),
+            host_arguments: is_auto.then_some(layout.arguments),
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,
-            shadow_stack_limit: Some(self.stack_size.unwrap_or(LAYOUT.max_stack() - MACHINE_STACK)),
-            ..llvm_frontend::Options::new(description(self.gp))
+            growth_bytes: self.reserved_growth(),
+            shadow_stack_limit: Some(self.stack_size.unwrap_or(layout.max_stack() - layout.machine_stack)),
+            ..llvm_frontend::Options::new(description(self.growth()))
+        }
+    }
+
+    /// The way in which memory grows. PolkaVM's stable instruction sets have no instruction for it.
+    fn growth(&self) -> Growth {
+        match self.gp {
+            _ if self.format.is_polkavm() => Growth::RESERVED,
+            GpVersion::V072 => Growth::SBRK,
+            GpVersion::V08 => Growth::GROW_HEAP,
         }
     }
 
@@ -172,24 +231,28 @@ impl PvmOptions {
             entries: self.entries,
             result: self.result,
             signatures: signatures.clone(),
-            imports: self.imports.clone(),
+            imports: self.import_map(),
             host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
                 keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
-            layout: LAYOUT,
+            layout: self.layout(),
             threads: options.thread_count(),
         }
     }
+}
+
+pub(super) fn wrong(what: &str) -> Result<(), OptionsError> {
+    Err(OptionsError::new(what.to_owned()))
 }
 
 /// The frontend's view of the PVM.
 ///
 /// LLVM has no PVM target, so it sees RISC-V with the extensions whose instructions PVM has, too. `no-default-unroll`
 /// replaces LLVM's default, which unrolls nothing at run time, by the heuristics of the target.
-fn description(gp: GpVersion) -> TargetDescription {
+fn description(growth: Growth) -> TargetDescription {
     TargetDescription {
         triple: "riscv64-unknown-none-elf",
         cpu: "generic-rv64",
@@ -199,10 +262,7 @@ fn description(gp: GpVersion) -> TargetDescription {
         access_granule: pvm_isa::spi::PAGE_SIZE,
         vector_word: ssa::Type::I64,
         memory_owner: MemoryOwner::Machine,
-        growth: match gp {
-            GpVersion::V072 => Growth::SBRK,
-            GpVersion::V08 => Growth::GROW_HEAP,
-        },
+        growth,
         shares_tables: false,
         has_wide_words: true,
     }

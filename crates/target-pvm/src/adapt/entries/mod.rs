@@ -26,6 +26,9 @@
 //! In a program that checks every access, [`Module::host_arguments`] has the number of addresses in the argument area at
 //! which accesses of each width are allowed. Wrappers set those numbers that code reads.
 //!
+//! A container that has the positions of exports by name needs no jumps ([`typed`]). Every export is then a typed
+//! function, whatever its name or signature.
+//!
 //! A start function must have run before any export. A wrapper around each entry checks a flag, so that it runs once
 //! even if the host keeps the program's memory between calls.
 //!
@@ -40,6 +43,7 @@ mod convert;
 mod results;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod wrapper;
 
 pub use pvm_isa::metadata::SERVICE_NAMES;
@@ -69,6 +73,9 @@ pub fn make_entries(
         })
         .collect();
     let mut maker = WrapperMaker::new(module, memory, entering, layout.entry_spacing);
+    if layout.entry_spacing == 0 {
+        return exports.iter().filter_map(|(name, func)| maker.typed_entry(name, *func)).collect();
+    }
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = SERVICE_NAMES.map(first_of);

@@ -68,7 +68,7 @@ fn add_flag(module: &mut Module) -> DataId {
 }
 
 pub struct WrapperMaker<'a> {
-    module: &'a mut Module,
+    pub(super) module: &'a mut Module,
     /// Linear memory, if there is one.
     memory: Option<DataId>,
     /// The code offset of the next entry.
@@ -81,7 +81,7 @@ pub struct WrapperMaker<'a> {
     /// Signatures of exports, where SSA types don't tell them.
     signatures: &'a BTreeMap<String, String>,
     /// How often each function is used: called, referred to, exported.
-    uses: IdVec<FuncId, u32>,
+    pub(super) uses: IdVec<FuncId, u32>,
     /// The limits of arguments that code reads.
     limits: Vec<Limit>,
     /// Globals in which functions without results leave address and length.
@@ -111,7 +111,7 @@ impl<'a> WrapperMaker<'a> {
     /// The entry of an exported function, with a wrapper if it needs one.
     pub fn entry(&mut self, name: &str, func: FuncId, convention: Option<Convention>) -> Entry {
         let sig = self.module.signature_of(func).clone();
-        let signature = self.signatures.get(name).cloned().unwrap_or_else(|| signature_letters(&sig));
+        let signature = self.signature(name, &sig);
         let results = convention.and_then(|convention| convention(&signature));
         let target = match results {
             None if self.flag.is_none() => func,
@@ -124,12 +124,17 @@ impl<'a> WrapperMaker<'a> {
         self.at_next_pc(name, Some(target), signature)
     }
 
+    /// The signature of an export in letters.
+    pub(super) fn signature(&self, name: &str, sig: &Signature) -> String {
+        self.signatures.get(name).cloned().unwrap_or_else(|| signature_letters(sig))
+    }
+
     /// A position that can't be entered.
     pub fn no_entry(&mut self) -> Entry {
         self.at_next_pc("", None, String::new())
     }
 
-    fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
+    pub(super) fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
         let pc = self.pc;
         self.pc += self.spacing;
         Entry { name: name.to_owned(), pc, target, signature }
@@ -235,7 +240,7 @@ impl<'a> WrapperMaker<'a> {
     }
 
     /// Appends the check of the flag to `entry` and returns the block to go on in.
-    fn run_start(&self, body: &mut Function, entry: Block) -> Block {
+    pub(super) fn run_start(&self, body: &mut Function, entry: Block) -> Block {
         let (Some(flag), Some(start)) = (self.flag, self.module.start) else { return entry };
         let addr = Addr { base: Some(flag), index: None, offset: 0 };
         let flags = MemFlags::default();
@@ -252,7 +257,7 @@ impl<'a> WrapperMaker<'a> {
         rest
     }
 
-    fn add(&mut self, mut body: Function) -> FuncId {
+    pub(super) fn add(&mut self, mut body: Function) -> FuncId {
         ssa::canonicalize(&mut body);
         let kind = FuncKind::Local;
         let id = self.module.decls.push(FuncDecl { name: body.name.clone(), sig: body.sig, kind });
@@ -262,7 +267,7 @@ impl<'a> WrapperMaker<'a> {
 }
 
 /// Moves the contents of the entry block, with its parameters, to a new block. The entry block is empty afterwards.
-fn move_entry(body: &mut Function) -> Block {
+pub(super) fn move_entry(body: &mut Function) -> Block {
     let entry = body.entry();
     let moved = body.add_block();
     let data = std::mem::take(&mut body.blocks[entry]);

@@ -37,6 +37,7 @@ pub struct ImportMapError {
 pub struct ImportMap {
     actions: BTreeMap<String, ImportAction>,
     auto_base: Option<u32>,
+    by_symbol: bool,
 }
 
 impl ImportMap {
@@ -69,13 +70,25 @@ impl ImportMap {
                 return Err(ImportMapError { line, message: format!("`{name}` is mapped twice") });
             }
         }
-        Ok(Self { actions, auto_base: None })
+        Ok(Self { actions, auto_base: None, by_symbol: false })
     }
 
     /// The same map, which numbers imports without an action in import order, from `base`.
     #[must_use]
     pub fn with_auto(self, base: u32) -> Self {
         Self { auto_base: Some(base), ..self }
+    }
+
+    /// The same map for a container with a table of symbols: imports without an action are host calls by their second
+    /// level, and none has a number of its own.
+    #[must_use]
+    pub fn with_symbols(self) -> Self {
+        Self { by_symbol: true, ..self }
+    }
+
+    /// Whether imports without an action are host calls by symbol.
+    pub fn has_symbols(&self) -> bool {
+        self.by_symbol
     }
 
     /// Adds one action, replacing an earlier one.

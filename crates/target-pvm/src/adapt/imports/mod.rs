@@ -14,7 +14,7 @@
 //! | `abort` | trap |
 //! | in the module `jam`, with the name of a host call | that host call, with addresses converted |
 //! | in a module named in the map (`module.*`), or left over (`*`) | as the map says |
-//! | everything else | the next number of [`ImportMap::auto_base`], or an error |
+//! | everything else | the next number of [`ImportMap::auto_base`], a host call by symbol ([`ImportMap::with_symbols`]), or an error |
 //!
 //! Only imports in reachable code need an action. [`check`] verifies that they have one before anything is compiled.
 //!
@@ -96,6 +96,13 @@ pub enum ImportError {
         /// The version of the program.
         gp: GpVersion,
     },
+    /// Host calls by number in a container that has symbols.
+    #[error(
+        "host call{} by number: {}; a program in PolkaVM's container calls its host by symbol: without a line in an import map, an \
+         import is the host call of its name",
+        plural(.0), listed(.0, ", ")
+    )]
+    Numbered(Vec<String>),
     /// The number of a host call is not a constant.
     #[error("function `{function}`: the number of a host call must be a constant")]
     NumberNotConstant {
@@ -132,7 +139,14 @@ pub struct ImportUse<'a> {
 /// All imports without an action; else all with too many arguments or results.
 pub fn check(uses: &[ImportUse<'_>], map: &ImportMap, gp: GpVersion) -> Result<(), ImportError> {
     let action = |import: &Import| known_action(map, import);
-    let missing = uses.iter().filter(|used| map.auto_base().is_none() && action(used.import).is_none());
+    let is_numbered =
+        |used: &&ImportUse<'_>| map.has_symbols() && action(used.import).is_some_and(has_number);
+    let numbered: Vec<String> = uses.iter().filter(is_numbered).map(|used| full_name(used.import)).collect();
+    if !numbered.is_empty() {
+        return Err(ImportError::Numbered(numbered));
+    }
+    let is_left = map.auto_base().is_none() && !map.has_symbols();
+    let missing = uses.iter().filter(|used| is_left && action(used.import).is_none());
     let missing: Vec<String> = missing.map(|used| full_name(used.import)).collect();
     if !missing.is_empty() {
         return Err(ImportError::Unmapped(missing));
@@ -155,6 +169,11 @@ pub fn check(uses: &[ImportUse<'_>], map: &ImportMap, gp: GpVersion) -> Result<(
 /// The action of an import according to the map or its name.
 fn known_action(map: &ImportMap, import: &Import) -> Option<ImportAction> {
     map.action(import).or_else(|| built_in(import)).or_else(|| map.wildcard(import))
+}
+
+/// Whether the program or a map chooses the number of a host call.
+fn has_number(action: ImportAction) -> bool {
+    matches!(action, ImportAction::Ecalli(_) | ImportAction::HostCall { .. } | ImportAction::SecondResult)
 }
 
 fn too_many_words(params: usize, results: usize) -> Option<String> {
@@ -199,8 +218,15 @@ pub fn resolve(
     let mut unmapped = Vec::new();
     let mut ambiguous = BTreeSet::new();
     let mut next = map.auto_base();
+    let mut symbols = Vec::new();
     for (id, import) in &imports {
-        let numbered = || next.as_mut().map(|number| ImportAction::Ecalli(take_number(number)));
+        let numbered = || match map.has_symbols() {
+            true if reachable.funcs[*id] => {
+                Some(ImportAction::Ecalli(number_of(&mut symbols, &import.field)))
+            }
+            true => None,
+            false => next.as_mut().map(|number| ImportAction::Ecalli(take_number(number))),
+        };
         let known = known_action(map, import).map(|action| match action {
             ImportAction::Ecalli(number) if reachable.funcs[*id] => {
                 ambiguous.extend(numbering.is_ambiguous(number).then_some(number));
@@ -209,6 +235,8 @@ pub fn resolve(
             action => Ok(action),
         });
         match known.transpose()?.or_else(numbered) {
+            // A name for the log has no meaning to hosts with symbols.
+            Some(ImportAction::LoggedTrap) if map.has_symbols() => actions[*id] = Some(ImportAction::Trap),
             Some(action) => actions[*id] = Some(action),
             None if reachable.funcs[*id] => unmapped.push(full_name(import)),
             None => {}
@@ -255,6 +283,15 @@ fn as_import(id: FuncId, decl: &FuncDecl) -> Option<(FuncId, Import)> {
         FuncKind::Import(import) => Some((id, import.clone())),
         _ => None,
     }
+}
+
+/// The position of a symbol in the table, to which it is added if it is missing.
+fn number_of<'a>(symbols: &mut Vec<&'a str>, symbol: &'a str) -> u32 {
+    let known = symbols.iter().position(|known| *known == symbol);
+    known.unwrap_or_else(|| {
+        symbols.push(symbol);
+        symbols.len() - 1
+    }) as u32
 }
 
 fn take_number(next: &mut u32) -> u32 {

@@ -36,7 +36,8 @@ pub fn copy_at_start(module: &mut Module, memory: DataId, layout: &ProgramLayout
     let bounds = (window.first, linear.min_bytes);
     let mut near = pieces(linear, form::MIN_DISTANCE);
     let mut copied = None;
-    if identity_is_possible(module, layout, &near, &window)
+    if !window.is_identity
+        && identity_is_possible(module, layout, &near, &window)
         && let Some(form) = Form::cheapest(&near, bounds, goal)
         && identity_pays(module, &form, goal)
     {

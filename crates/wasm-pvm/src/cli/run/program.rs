@@ -25,8 +25,9 @@ pub struct Program {
 
 /// Reads the program, and compiles it if it is a module.
 pub fn load(args: &RunArgs) -> Result<Program> {
-    let bytes = files::read(&args.program)?;
+    let file = files::read(&args.program)?;
     let name = || files::display(&args.program);
+    let bytes = input::unpacked(&file).with_context(name)?.into_owned();
     if object::is_elf(&bytes) {
         bail!("{}: is a Cortex-M object; link it into firmware, `info` describes it", name());
     }
@@ -47,9 +48,7 @@ pub fn load(args: &RunArgs) -> Result<Program> {
 /// Whether the bytes are WebAssembly in some form.
 fn is_module(bytes: &[u8]) -> bool {
     let is_text = |text: &str| text.trim_start().starts_with(['(', ';']) && !text.contains('\0');
-    bytes.starts_with(&input::WASM_MAGIC)
-        || bytes.starts_with(&input::SUBSTRATE_MAGIC)
-        || str::from_utf8(bytes).is_ok_and(is_text)
+    bytes.starts_with(&input::WASM_MAGIC) || str::from_utf8(bytes).is_ok_and(is_text)
 }
 
 fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
@@ -68,12 +67,13 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
 /// with an answer are host calls. A module that imports functions of WASI gets them.
 fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
     let mut target: PvmOptions = compile::pvm_options(&args.program, &args.module, &args.pvm)?;
-    if args.pvm.format.is_some_and(|format| format != Format::Jam) {
+    if !(target.format == Format::Jam || target.format.is_polkavm()) {
         bail!(OptionsError::new(
-            "--format of a module that is run is jam, which has its description".to_owned()
+            "--format of a module that is run is jam, polkavm or corevm, which have its description"
+                .to_owned()
         ));
     }
-    if !args.invocations.0.is_empty() && args.pvm.entries.is_none() {
+    if !args.invocations.0.is_empty() && args.pvm.entries.is_none() && !target.format.is_polkavm() {
         target.entries = EntryMode::Raw;
     }
     if args.module.imports.is_empty() {
