@@ -74,7 +74,7 @@ impl Program {
     }
 
     fn float_functions(&self) -> Vec<floats::FloatFunction> {
-        floats::functions(&self.spi.blob, self.gp, &self.functions())
+        floats::functions(self.blob(), self.gp, &self.functions())
     }
 
     fn sizes(&self) -> Sizes {

@@ -245,19 +245,7 @@ pub fn resolve(
     if !unmapped.is_empty() {
         return Err(ImportError::Unmapped(unmapped));
     }
-    let mut report = Vec::with_capacity(imports.len());
-    let mut misfits = Vec::new();
-    for (id, import) in &imports {
-        let Some(action) = actions[*id] else { continue };
-        match check_signature(module.signature_of(*id), action, numbering.gp) {
-            Ok(()) => report.push(metadata_import(import, action, numbering.gp)),
-            Err(why) if reachable.funcs[*id] => misfits.push(format!("import {}: {why}", full_name(import))),
-            Err(_) => actions[*id] = None,
-        }
-    }
-    if !misfits.is_empty() {
-        return Err(ImportError::Signatures(misfits));
-    }
+    let report = check_signatures(module, &imports, &mut actions, numbering.gp, reachable)?;
     let host_calls = rewrite::rewrite(
         module,
         memory,
@@ -266,6 +254,27 @@ pub fn resolve(
         &mut ambiguous,
     )?;
     Ok(Resolved { host_calls, imports: report, ambiguous })
+}
+
+/// Drops the actions that don't fit the signatures of imports without a use; returns the others for the metadata.
+fn check_signatures(
+    module: &Module,
+    imports: &[(FuncId, Import)],
+    actions: &mut IdVec<FuncId, Option<ImportAction>>,
+    gp: GpVersion,
+    reachable: &Reachable,
+) -> Result<Vec<metadata::Import>, ImportError> {
+    let mut report = Vec::with_capacity(imports.len());
+    let mut misfits = Vec::new();
+    for (id, import) in imports {
+        let Some(action) = actions[*id] else { continue };
+        match check_signature(module.signature_of(*id), action, gp) {
+            Ok(()) => report.push(metadata_import(import, action, gp)),
+            Err(why) if reachable.funcs[*id] => misfits.push(format!("import {}: {why}", full_name(import))),
+            Err(_) => actions[*id] = None,
+        }
+    }
+    if misfits.is_empty() { Ok(report) } else { Err(ImportError::Signatures(misfits)) }
 }
 
 /// The imports of a program after their actions were written into its functions.
