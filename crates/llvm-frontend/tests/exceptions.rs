@@ -91,6 +91,46 @@ fn references_to_exceptions_live_in_globals() {
     check(text, &[(0, Err(TrapCode::NullReference)), (2, Ok(42))]);
 }
 
+/// References to exceptions and vectors both have several parts, which must not be taken for each other.
+#[test]
+fn exceptions_and_vectors_are_told_apart() {
+    for values in ["i32", "i32 i32", "i32 i32 i32", "i32 i32 i32 i32", "i64", "i64 i64", "v128", "i32 v128"] {
+        let constant = |ty: &str| match ty {
+            "v128" => "(i64x2.splat (i64.extend_i32_s (local.get 0)))".to_owned(),
+            "i64" => "(i64.extend_i32_s (local.get 0))".to_owned(),
+            _ => "(local.get 0)".to_owned(),
+        };
+        let types: Vec<&str> = values.split(' ').collect();
+        let thrown: String = types.iter().map(|ty| constant(ty)).collect();
+        let last = match *types.last().expect("there is one") {
+            "v128" => "(i32x4.extract_lane 2)",
+            "i64" => "(i32.wrap_i64)",
+            _ => "",
+        };
+        let drops = "(local.set $last) ".to_owned() + &"(drop) ".repeat(types.len() - 1);
+        let text = format!(
+            "(module (tag $t (param {values}))
+              (func $pass (param exnref) (result exnref) (block (result exnref) (local.get 0)))
+              (func $throws (param i32) (throw $t {thrown}))
+              (func (export \"f\") (param i32) (result i32) (local $last {}) (local $kept exnref)
+                (block $ref (result {values} exnref)
+                  (try_table (catch_ref $t $ref) (call $throws (local.get 0))) (unreachable))
+                (local.set $kept) {drops}
+                (local.set $last ({}))
+                (block $caught (result {values})
+                  (try_table (catch $t $caught) (throw_ref (call $pass (local.get $kept)))) (unreachable))
+                {drops} (local.get $last) {last}))",
+            types.last().expect("there is one"),
+            match *types.last().expect("there is one") {
+                "v128" => "v128.const i64x2 0 0",
+                "i64" => "i64.const 0",
+                _ => "i32.const 0",
+            },
+        );
+        check(&text, &[(77, Ok(77))]);
+    }
+}
+
 #[test]
 fn calls_of_null_trap() {
     let text = "(module (type $unary (func (param i32) (result i32))) (rec (type $a (func)) (type $b (func)))

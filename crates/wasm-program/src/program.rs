@@ -36,7 +36,7 @@ use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
 use crate::types::layout;
-use values::{bytes_of, evaluate, evaluate_offset, image, imported_value, type_name};
+use values::{bytes_of, evaluate, evaluate_offset, image, imported_value, missing_globals};
 
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
@@ -602,10 +602,4 @@ pub fn check_imported_globals(info: &ModuleInfo, options: &Options) -> Result<()
     let missing: Vec<_> =
         imported.filter(|(import, _)| !options.imported_globals.contains_key(import)).collect();
     if missing.is_empty() { Ok(()) } else { Err(missing_globals(missing)) }
-}
-
-fn missing_globals<'a>(globals: impl IntoIterator<Item = (&'a ssa::Import, &'a GlobalInfo)>) -> Error {
-    let name = |import: &ssa::Import| format!("{}.{}", import.module, import.field);
-    let globals = globals.into_iter().map(|(import, global)| (name(import), type_name(global.ty)));
-    Error::MissingGlobals(globals.collect())
 }

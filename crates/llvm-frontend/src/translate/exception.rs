@@ -60,6 +60,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn throw(&mut self, tag: u32) -> Result<(), Error> {
         let info = self.program().info;
         let params = &info.types[info.tags[tag as usize].ty as usize].params;
+        self.settle(params.len());
         let height = self.stack.len() - params.len();
         let values = self.stack.split_off(height).into_parts();
         let types = self.env.exception_types();

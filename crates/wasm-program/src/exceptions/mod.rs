@@ -139,7 +139,8 @@ fn numbers(info: &ModuleInfo) -> Vec<u32> {
     info.tags.iter().map(number).collect()
 }
 
-/// The parts of an exception: each slot is as wide as the widest value that some tag has there.
+/// The parts of an exception: each slot is as wide as the widest value that some tag has there. They differ from those of
+/// a vector, which the translator tells by its four parts of 32 bits.
 fn parts(info: &ModuleInfo, options: &Options) -> Result<Vec<Type>, Error> {
     let mut parts = vec![Type::I32];
     for tag in &info.tags {
@@ -157,6 +158,9 @@ fn parts(info: &ModuleInfo, options: &Options) -> Result<Vec<Type>, Error> {
                 parts[n] = Type::I64;
             }
         }
+    }
+    if parts == [Type::I32; 4] {
+        parts[3] = Type::I64;
     }
     Ok(parts)
 }

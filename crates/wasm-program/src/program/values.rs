@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::module_info::{ConstOp, GlobalInfo, ValueType};
 use crate::options::{ConstValue, Options};
 
-pub(super) fn type_name(ty: ValueType) -> &'static str {
+fn type_name(ty: ValueType) -> &'static str {
     match ty {
         ValueType::I32 => "i32",
         ValueType::I64 => "i64",
@@ -19,6 +19,16 @@ pub(super) fn type_name(ty: ValueType) -> &'static str {
     }
 }
 
+/// The error for imported globals without a value.
+pub(super) fn missing_globals<'a>(
+    globals: impl IntoIterator<Item = (&'a ssa::Import, &'a GlobalInfo)>,
+) -> Error {
+    let name = |import: &ssa::Import| format!("{}.{}", import.module, import.field);
+    let globals = globals.into_iter().map(|(import, global)| (name(import), type_name(global.ty)));
+    Error::MissingGlobals(globals.collect())
+}
+
+/// The value that the options give to an imported global.
 pub(super) fn imported_value(
     import: &ssa::Import,
     global: &GlobalInfo,

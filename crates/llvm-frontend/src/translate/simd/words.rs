@@ -74,13 +74,21 @@ fn join<'ctx>(ir: &Ir<'ctx>, low: IntValue<'ctx>, high: IntValue<'ctx>) -> IntVa
     ir.or(ir.zext(low, ir.i64), ir.shl(ir.zext(high, ir.i64), ir.c64(32)))
 }
 
+/// Whether parts are those of a vector: no other value has two of 64 bits or four of 32.
+fn is_vector(parts: &[BasicValueEnum<'_>]) -> bool {
+    let is_word = |part: &BasicValueEnum<'_>| {
+        part.is_int_value() && part.into_int_value().get_type().get_bit_width() * parts.len() as u32 == BITS
+    };
+    matches!(parts.len(), 2 | 4) && parts.iter().all(is_word)
+}
+
 /// Parts of a value, as they pass a call or a block: a vector in words of the target.
 pub fn settled<'ctx>(
     ir: &Ir<'ctx>,
     target: usize,
     parts: Vec<BasicValueEnum<'ctx>>,
 ) -> Vec<BasicValueEnum<'ctx>> {
-    if parts.len() <= 1 || parts.len() == target {
+    if parts.len() == target || !is_vector(&parts) {
         return parts;
     }
     let words = Vector::of_parts(parts).words(ir, BITS / target as u32);
@@ -130,7 +138,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Gives the topmost operands the parts that they pass a call or a block with.
     pub fn settle(&mut self, count: usize) {
         let target = self.parts_of_vector();
-        let is_settled = |parts: &[BasicValueEnum<'ctx>]| parts.len() <= 1 || parts.len() == target;
+        let is_settled = |parts: &[BasicValueEnum<'ctx>]| parts.len() == target || !is_vector(parts);
         if self.stack.top_values(count).all(is_settled) {
             return;
         }
