@@ -28,7 +28,7 @@ use crate::libcalls::Libcall;
 use crate::lowering::Lowering;
 use crate::memories::MemoryPlan;
 use crate::module_info::{
-    ConstOp, ExportInfo, ExportKind, GlobalInfo, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
+    ConstOp, ExportInfo, ExportKind, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
 use crate::options::{Bounds, ConstValue, Floats, Options};
