@@ -61,6 +61,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
         exports,
         start: old.start,
         host_arguments: old.host_arguments.filter(|&id| data.keeps(id)),
+        memory_size: old.memory_size.filter(|&id| data.keeps(id)),
         sources: old.sources.take(),
         ..Module::default()
     };
@@ -87,6 +88,7 @@ fn rebuild(mut old: Module, functions: &Renumbering<FuncId>, data: &Renumbering<
     }
     new.start.iter_mut().for_each(|func| functions.apply(func));
     new.host_arguments.iter_mut().for_each(|id| data.apply(id));
+    new.memory_size.iter_mut().for_each(|id| data.apply(id));
     new
 }
 

@@ -12,6 +12,7 @@
 //! | [`classes`] | decisions over one byte take many branches | tables of bytes |
 //! | [`merge`] | neighbouring constants are stored one by one | wider stores |
 //! | [`dead_slots`] | inlined functions store to stack objects that are never read | no such stores |
+//! | [`sums`] | one address is several values that differ by constants | one of them |
 //! | [`cancel`] | the base of linear memory is subtracted from stack addresses and added again | machine addresses |
 //! | [`rebase`] | accesses at many offsets each need `memory + offset` in a register | one shared sum with the index |
 //! | [`bias`] | every access has the base of linear memory in its displacement | pointers that include the base |
@@ -33,6 +34,7 @@ pub mod merge;
 pub mod products;
 pub mod rebase;
 pub mod stubs;
+pub mod sums;
 pub mod switches;
 pub mod tail_calls;
 pub mod widths;

@@ -183,6 +183,8 @@ pub struct Module {
     /// A variable of four `i32`s that entries set, in programs that check accesses: for accesses of 1, 2, 4 and 8 bytes
     /// the number of addresses in the argument bytes at which they are allowed, `length - width + 1` or 0.
     pub host_arguments: Option<DataId>,
+    /// The variable with the current size of linear memory in bytes, if code may grow it.
+    pub memory_size: Option<DataId>,
     /// The tables for the source locations of function bodies, if they have any.
     pub sources: Option<Box<Sources>>,
 }

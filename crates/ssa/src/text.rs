@@ -25,6 +25,7 @@
 //! export "fib" $fib
 //! start $init
 //! host_arguments @limits
+//! memory_size @bytes
 //! ```
 //!
 //! Signatures with the same shape can represent different wasm types. All but the first are followed by `#` and the
@@ -65,6 +66,9 @@ impl Display for Module {
         }
         if let Some(data) = self.host_arguments {
             writeln!(f, "host_arguments {}", DataName(self, data))?;
+        }
+        if let Some(data) = self.memory_size {
+            writeln!(f, "memory_size {}", DataName(self, data))?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ memory @mem size=0 align=4096 min=65536 max=131072 page_log2=16 native_stack=327
 var @"odd name" size=4 align=4 = 2a000000
 table @table size=24 align=8 { 8: $start, 16: $"core::fmt" }
 var @limits size=16 align=4
+var @bytes size=4 align=4
 fixed_memory @more size=65536 align=16 = 0001
 const @data size=16 align=1 = 0102 { 4: @data+12, 8: @table-4, 12: @data }
 import $log "env" "log \u{22}\u{5c}\u{a}ü" () -> ()
@@ -40,6 +41,7 @@ export "memory" @mem
 export "" $start
 start $start
 host_arguments @limits
+memory_size @bytes
 "#,
     );
     let (_, memory) = module.memories().next().expect("it has one");

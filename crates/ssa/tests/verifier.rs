@@ -151,6 +151,7 @@ fn damaged_tables() {
     damaged(|m| m.start = Some(ssa::FuncId::new(3)), "f3 doesn't exist");
     let role = |m: &mut ssa::Module| m.host_arguments = Some(ssa::DataId::new(0));
     damaged(role, "is no variable of 16 bytes");
+    damaged(|m| m.memory_size = Some(ssa::DataId::new(0)), "is no variable of 4 bytes");
     damaged(
         |m| {
             let object = m.data.values().next().expect("one").clone();

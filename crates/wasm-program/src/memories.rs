@@ -10,6 +10,10 @@ use crate::module_info::{MAIN_MEMORY, MemoryInfo, ModuleInfo};
 use crate::options::{Bounds, Options};
 use crate::target::MemoryOwner;
 
+/// Bytes that a memory of the machine grows to at most when accesses are checked. So far above its start there is
+/// address space that is never mapped, which checks need.
+const CHECKED_MEMORY: u32 = 0xe000_0000;
+
 /// Maximum size of a memory: addresses have 32 bits, and the last page is left out.
 const MOST_BYTES: u64 = (u32::MAX - 0xffff) as u64;
 
@@ -122,6 +126,9 @@ impl Limits {
         let min_bytes = (min_pages << page_log2) as u32;
         let reserved = options.growth_bytes.map(|bytes| min_pages + u64::from(bytes >> page_log2));
         let max_pages = reserved.map_or(max_pages, |most| u64::from(max_pages).min(most) as u32);
+        let checked_pages = (CHECKED_MEMORY >> page_log2).max(min_pages as u32);
+        let max_pages =
+            if options.bounds == Bounds::Strict { max_pages.min(checked_pages) } else { max_pages };
         Ok(Self { min_bytes, max_pages, can_grow: u64::from(max_pages) > min_pages })
     }
 

@@ -280,9 +280,9 @@ impl<'a> Program<'a> {
         id
     }
 
-    fn add_variable(&mut self, symbol: String, value: u32) {
+    fn add_variable(&mut self, symbol: String, value: u32) -> DataId {
         let object = DataObject::new(&symbol, DataKind::Variable, 4, 4, value.to_le_bytes().to_vec());
-        self.add_data(symbol, object);
+        self.add_data(symbol, object)
     }
 
     fn global_values(&self) -> Result<Vec<ConstValue>, Error> {
@@ -350,7 +350,8 @@ impl<'a> Program<'a> {
             };
             ids.push(self.add_data(symbol, object));
             if plan.grows {
-                self.add_variable(names::memory_bytes_symbol(index), plan.min_bytes);
+                let size = self.add_variable(names::memory_bytes_symbol(index), plan.min_bytes);
+                self.module.memory_size = self.module.memory_size.or((index == MAIN_MEMORY).then_some(size));
             }
         }
         if !ids.is_empty() && self.reads_host_arguments() {
@@ -362,7 +363,8 @@ impl<'a> Program<'a> {
     }
 
     fn main_memory(&self, memory: &MemoryInfo, plan: MemoryPlan, segments: Vec<Segment>) -> LinearMemory {
-        let reserved = self.options.growth_bytes.map(|_| u64::from(plan.max_pages) << plan.page_log2);
+        let is_limited = self.options.growth_bytes.is_some() || self.options.bounds == Bounds::Strict;
+        let reserved = is_limited.then_some(u64::from(plan.max_pages) << plan.page_log2);
         LinearMemory {
             min_bytes: plan.min_bytes.into(),
             max_bytes: reserved.or(memory.max_bytes().map(|bytes| bytes.min(1 << 32))),

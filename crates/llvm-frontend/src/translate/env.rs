@@ -237,25 +237,13 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
     /// `i1 @__wasm_in_arguments(i32, i32, i32)`, see [`names::IN_ARGUMENTS`].
     pub fn in_arguments_function(&mut self) -> FunctionValue<'ctx> {
         let ty = self.ir.context.bool_type().fn_type(&[self.ir.i32.into(); 3], false);
-        self.argument_check(names::IN_ARGUMENTS, ty)
+        self.pure_helper(names::IN_ARGUMENTS, ty)
     }
 
     /// `i1 @__wasm_range_in_arguments(i32, i32)`, see [`names::RANGE_IN_ARGUMENTS`].
     pub fn range_in_arguments_function(&mut self) -> FunctionValue<'ctx> {
         let ty = self.ir.context.bool_type().fn_type(&[self.ir.i32.into(); 2], false);
-        self.argument_check(names::RANGE_IN_ARGUMENTS, ty)
-    }
-
-    /// A check on a cold path. LLVM must not move it to other paths, where it would no longer be cold.
-    fn argument_check(&mut self, symbol: &str, ty: FunctionType<'ctx>) -> FunctionValue<'ctx> {
-        let known = self.others.contains_key(symbol);
-        let function = self.helper(symbol, ty);
-        if !known {
-            self.add_flag(function, "willreturn");
-            self.add_flag(function, "cold");
-            self.add_int_attribute(function, "memory", MEMORY_NONE);
-        }
-        function
+        self.pure_helper(names::RANGE_IN_ARGUMENTS, ty)
     }
 
     /// A function without side effects that is too long to be executed without need.

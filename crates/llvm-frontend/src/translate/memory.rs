@@ -12,9 +12,8 @@
 //! elsewhere (arguments, for example) are as good as in a plain access.
 //!
 //! On the PVM, the arguments of an entry are outside of linear memory, where `pvm = wasm + base` holds as well. So
-//! when the check of a load fails, a block of its own checks for the arguments, and if they contain the access, the
-//! load proceeds with its address. This second check is opaque to LLVM, so that it is not moved to paths where the
-//! first one hasn't failed. Stores trap at once.
+//! a load traps unless it is in bounds or, by a second comparison, in the arguments. This second comparison is opaque to
+//! LLVM, and the backend removes it where an address can't be one of the arguments. Stores have none.
 //!
 //! Where wasm addresses are machine addresses, a constant address outside of static data is that of a device:
 //! such accesses are volatile, so that each is made exactly once, with its width, and in order.
@@ -277,10 +276,6 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         if outside.get_zero_extended_constant() == Some(0) {
             return;
         }
-        let (look, next) = (self.ir().new_block(), self.ir().new_block());
-        let trap = self.trap_block(TrapCode::MemoryOutOfBounds);
-        self.ir().branch(outside, look, next);
-        self.ir().at_end(look);
         let narrow: Vec<BasicValueEnum<'ctx>> =
             operands.iter().map(|&value| self.narrow_address(value).into()).collect();
         let mut inside = self.ir().call(check, &narrow).expect("it returns whether").into_int_value();
@@ -288,8 +283,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let fits = self.ir().icmp(IntPredicate::ULE, wide, self.ir().c64(u32::MAX.into()));
             inside = self.ir().and(inside, fits);
         }
-        self.ir().branch(inside, next, trap);
-        self.ir().at_end(next);
+        let elsewhere = self.ir().is_zero(inside);
+        let fails = self.ir().and(outside, elsewhere);
+        self.trap_if(fails, TrapCode::MemoryOutOfBounds);
     }
 
     /// Whether `address + span` is beyond the end of memory.

@@ -101,6 +101,7 @@ struct ModuleParser<'t, 'a> {
     exports: Vec<Cursor<'t, 'a>>,
     start: Option<Cursor<'t, 'a>>,
     host_arguments: Option<Cursor<'t, 'a>>,
+    memory_size: Option<Cursor<'t, 'a>>,
 }
 
 impl<'t, 'a> ModuleParser<'t, 'a> {
@@ -136,6 +137,10 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
                     self.host_arguments = Some(cursor);
                     cursor.take();
                 }
+                "memory_size" => {
+                    self.memory_size = Some(cursor);
+                    cursor.take();
+                }
                 _ => return Err(start.expected("a declaration")),
             }
             cursor.end_of_line()?;
@@ -164,6 +169,9 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
         }
         if let Some(mut cursor) = self.host_arguments {
             self.module.host_arguments = Some(self.names.data(&mut cursor)?);
+        }
+        if let Some(mut cursor) = self.memory_size {
+            self.module.memory_size = Some(self.names.data(&mut cursor)?);
         }
         Ok(())
     }

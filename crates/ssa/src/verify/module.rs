@@ -102,10 +102,13 @@ fn check_exports(module: &Module) -> Result<(), String> {
         let sig = module.signature_of(func);
         ensure(*sig == Signature::default(), || format!("the start function has {sig}"))?;
     }
-    if let Some(data) = module.host_arguments {
+    for (name, role, size) in
+        [("host_arguments", module.host_arguments, 16), ("memory_size", module.memory_size, 4)]
+    {
+        let Some(data) = role else { continue };
         let object = module.data.get(data);
-        let fits = object.is_some_and(|object| object.kind == DataKind::Variable && object.size == 16);
-        ensure(fits, || format!("host_arguments {data} is no variable of 16 bytes"))?;
+        let fits = object.is_some_and(|object| object.kind == DataKind::Variable && object.size == size);
+        ensure(fits, || format!("{name} {data} is no variable of {size} bytes"))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! expanded. The memory plan assigns the addresses of data, which two more passes need: the entries' address
 //! computations are folded, and small code gets pointers that include the base of linear memory.
 
+mod bounds;
 pub mod entries;
 pub mod imports;
 pub mod sparse;
@@ -20,7 +21,7 @@ use pvm_isa::metadata;
 use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryPlan, linear_memory};
+use crate::memory::{MemoryOptions, MemoryPlan, linear_memory};
 use crate::{Error, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -47,6 +48,8 @@ const DISPLACEMENTS: Displacements =
 pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
+    let is_clamped = !options.memory.guard
+        && memory.is_some_and(|memory| bounds::clamp_accesses(&mut module, memory, layout));
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
     let entering =
         Entering { mode: options.entries, result: options.result, signatures: &options.signatures };
@@ -60,7 +63,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         remove_dead_slot_stores(func, memory);
         switches::expand(func);
     }
-    let plan = MemoryPlan::new(&module, window, &options.memory, *layout)?;
+    let memory_options =
+        MemoryOptions { guard: options.memory.guard || is_clamped, ..options.memory.clone() };
+    let plan = MemoryPlan::new(&module, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
         for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
