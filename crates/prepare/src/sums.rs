@@ -187,8 +187,8 @@ fn share_indices(func: &mut Function, order: &[Block]) -> bool {
                 && let Form { terms, constant } = &forms[index]
                 && terms.len() > 1
             {
-                let known = leaders.get(terms).into_iter().flatten();
-                let leader = known.filter(|leader| dominators.dominates(leader.block, block)).next();
+                let mut known = leaders.get(terms).into_iter().flatten();
+                let leader = known.find(|leader| dominators.dominates(leader.block, block));
                 if let Some(leader) = leader.filter(|leader| leader.value != index) {
                     let distance = constant.wrapping_sub(leader.constant) as i32;
                     (addr.index, addr.offset) = (Some(leader.value), addr.offset.wrapping_add(distance));

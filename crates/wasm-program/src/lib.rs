@@ -60,5 +60,6 @@ pub fn with_program<T, E: From<Error>>(
     let libcalls = libcalls::recognise(&info, wasm);
     let stack = shadow_stack::plan(&info, &libcalls, wasm, options)?;
     let statics = statics::plan(&info, wasm, options, stack.as_ref())?;
-    Ok(then(&Program::new(wasm, &info, &facts, options, &exceptions, libcalls, stack, statics)?)?)
+    let analyses = Analyses { exceptions: &exceptions, libcalls, stack, statics };
+    Ok(then(&Program::new(wasm, &info, &facts, options, analyses)?)?)
 }

@@ -104,12 +104,12 @@ pub struct MemoryInfo {
 impl MemoryInfo {
     /// Bytes at start; the largest number if there are more.
     pub fn min_bytes(&self) -> u64 {
-        self.min_pages.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX)
+        self.min_pages.saturating_mul(1 << self.page_log2)
     }
 
     /// Maximum number of bytes; the largest number if there are more.
     pub fn max_bytes(&self) -> Option<u64> {
-        Some(self.max_pages?.checked_mul(1 << self.page_log2).unwrap_or(u64::MAX))
+        Some(self.max_pages?.saturating_mul(1 << self.page_log2))
     }
 }
 

@@ -119,6 +119,18 @@ pub struct Program<'a> {
     pub source_map: Option<SourceMap>,
 }
 
+/// The results of the analyses of a module before its program is planned.
+pub struct Analyses<'a> {
+    /// What exceptions consist of, and which functions may throw.
+    pub exceptions: &'a ExceptionPlan,
+    /// See [`Program::libcalls`].
+    pub libcalls: Vec<Option<Libcall>>,
+    /// See [`Program::stack`].
+    pub stack: Option<StackPlan>,
+    /// See [`Program::statics`].
+    pub statics: Option<StaticPlan>,
+}
+
 impl<'a> Program<'a> {
     /// Plans the program.
     ///
@@ -129,11 +141,9 @@ impl<'a> Program<'a> {
         info: &'a ModuleInfo,
         facts: &'a Facts,
         options: &'a Options,
-        exceptions: &'a ExceptionPlan,
-        libcalls: Vec<Option<Libcall>>,
-        stack: Option<StackPlan>,
-        statics: Option<StaticPlan>,
+        analyses: Analyses<'a>,
     ) -> Result<Self, Error> {
+        let Analyses { exceptions, libcalls, stack, statics } = analyses;
         let mut program = Self {
             wasm,
             info,
