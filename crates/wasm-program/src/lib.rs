@@ -35,7 +35,7 @@ pub mod vectors;
 pub use error::Error;
 pub use module_info::ModuleInfo;
 pub use options::Options;
-pub use program::Program;
+pub use program::{Analyses, Program};
 pub use survey::Demands;
 
 use exceptions::ExceptionPlan;

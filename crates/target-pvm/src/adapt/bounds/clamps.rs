@@ -70,13 +70,13 @@ impl Limits {
             (false, _) => Size::Constant(u32::try_from(linear.min_bytes).ok()?),
         };
         let most = if linear.grows { linear.max_bytes? } else { linear.min_bytes };
-        let is_paged =
-            linear.min_bytes.is_multiple_of(page) && (!linear.grows || (1 << linear.page_log2) % page == 0);
+        let is_paged = linear.min_bytes.is_multiple_of(page)
+            && (!linear.grows || (1u64 << linear.page_log2).is_multiple_of(page));
         let highest_base = u64::from(layout.rw_start(layout.max_area)) + u64::from(layout.max_area) + page;
         let lowest_stack = u64::from(layout.arguments - layout.zone - layout.max_stack());
         let fits = highest_base + most + u64::from(MAX_DISTANCE) + 8 <= lowest_stack;
         let is_standard = *layout == ProgramLayout::SPI && linear.native_stack.is_none();
-        (is_standard && is_paged && fits).then(|| Self {
+        (is_standard && is_paged && fits).then_some(Self {
             memory,
             arguments: module.host_arguments,
             size,
