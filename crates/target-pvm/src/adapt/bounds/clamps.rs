@@ -72,7 +72,8 @@ impl Limits {
         let most = if linear.grows { linear.max_bytes? } else { linear.min_bytes };
         let is_paged = linear.min_bytes.is_multiple_of(page)
             && (!linear.grows || (1u64 << linear.page_log2).is_multiple_of(page));
-        let highest_base = u64::from(layout.rw_start(layout.max_area)) + u64::from(layout.max_area) + page;
+        let initial = u64::from(layout.max_area) + u64::from(layout.max_heap_pages) * page;
+        let highest_base = u64::from(layout.rw_start(layout.max_area)) + initial;
         let lowest_stack = u64::from(layout.arguments - layout.zone - layout.max_stack());
         let fits = highest_base + most + u64::from(MAX_DISTANCE) + 8 <= lowest_stack;
         let is_standard = *layout == ProgramLayout::SPI && linear.native_stack.is_none();
