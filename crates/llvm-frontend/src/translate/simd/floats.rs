@@ -13,7 +13,7 @@ use super::by_lane::mask;
 /// Translates an operator of this family; returns false if it belongs to another.
 pub fn translate(t: &mut Translator<'_, '_, '_>, lanes: Lanes, operation: &str) -> bool {
     if lanes == Lanes::I32x4 {
-        return t.truncate(operation);
+        return t.truncate_lanes(operation);
     }
     let Some(format) = Format::of(lanes) else { return false };
     match operation {
@@ -179,7 +179,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     /// Conversions to integers, saturating.
-    fn truncate(&mut self, operation: &str) -> bool {
+    fn truncate_lanes(&mut self, operation: &str) -> bool {
         use Operator as Op;
         let (single, double) = (Some(ValueType::F32), Some(ValueType::F64));
         let (op, bits, ty, lanes) = match operation {
