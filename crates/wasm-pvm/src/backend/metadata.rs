@@ -10,9 +10,12 @@ use crate::options::Names;
 /// The bytes that tools of the JAM SDK read of a file.
 const READ_BYTES: usize = 8192;
 
+/// A part that may be left out: its name, and the function that removes it and returns the number of its elements.
+type Part = (&'static str, fn(&mut Extension) -> usize);
+
 /// The metadata as bytes, without the parts that are too much. Names that the user asked for stay, with a warning.
 pub fn fitting(mut metadata: Metadata, names: Names) -> Vec<u8> {
-    let parts: [(&str, fn(&mut Extension) -> usize); 3] = [
+    let parts: [Part; 3] = [
         ("names of functions", |extension| std::mem::take(&mut extension.functions).len()),
         ("imports", |extension| std::mem::take(&mut extension.imports).len()),
         ("exports", |extension| std::mem::take(&mut extension.exports).len()),

@@ -200,7 +200,7 @@ impl ThumbOptions {
             Trap::Handler(symbol) => format!("handler={symbol}"),
         };
         let (bounds, floats) = (self.resolved_bounds().name(), options.resolved_floats().name());
-        let helpers = (self.float_helpers == FloatHelpers::Own).then(|| ("float-helpers", "own"));
+        let helpers = (self.float_helpers == FloatHelpers::Own).then_some(("float-helpers", "own"));
         let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
         let pairs = pairs.into_iter().chain(helpers);
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
