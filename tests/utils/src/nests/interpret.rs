@@ -3,6 +3,9 @@
 use super::{CALLS, Callee, EXCEPTION_LOCALS, Expr, Handler, Kind, LOCALS, Program, Statement, TAGS};
 use crate::executor::Trap;
 
+/// The bodies by tag, and that for any other exception.
+type Handlers<'a> = (&'a [(usize, Vec<Statement>)], &'a Option<Vec<Statement>>);
+
 /// The end of a call of `main`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -183,7 +186,7 @@ impl Machine<'_> {
         &mut self,
         exit: Result<(), Exit>,
         label: usize,
-        (handlers, rest): (&[(usize, Vec<Statement>)], &Option<Vec<Statement>>),
+        (handlers, rest): Handlers<'_>,
         frame: &mut Frame,
     ) -> Result<(), Exit> {
         let Err(Exit::Throw(exception)) = exit else { return exit };
