@@ -37,6 +37,20 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// The parts of the file by name, and their bytes.
+    pub fn parts(&self) -> [(&'static str, usize); 8] {
+        [
+            ("metadata", self.metadata),
+            ("code", self.code),
+            ("mask", self.mask),
+            ("jump table", self.jump_table),
+            ("read-only data", self.ro_data),
+            ("read-write data", self.rw_data),
+            ("symbols", self.symbols),
+            ("names", self.names),
+        ]
+    }
+
     /// Measures a program that takes `total` bytes with `metadata` bytes of metadata.
     pub fn of(program: &SpiProgram, gp: GpVersion, total: usize, metadata: usize) -> Self {
         Self {

@@ -179,16 +179,7 @@ fn entry<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
 
 /// The parts of a file by size, and the largest functions.
 fn parts(program: &Program, sizes: &Sizes) -> String {
-    let mut parts = [
-        ("metadata", sizes.metadata),
-        ("code", sizes.code),
-        ("mask", sizes.mask),
-        ("jump table", sizes.jump_table),
-        ("read-only data", sizes.ro_data),
-        ("read-write data", sizes.rw_data),
-        ("symbols", sizes.symbols),
-        ("names", sizes.names),
-    ];
+    let mut parts = sizes.parts();
     parts.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
     let parts = parts.iter().filter(|&&(_, bytes)| bytes > 0).map(|(name, bytes)| format!("{name} {bytes}"));
     let functions = &program.functions;

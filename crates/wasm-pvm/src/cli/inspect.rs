@@ -158,18 +158,8 @@ fn info_text(program: &Program) -> String {
             text += &format!("result in r8: {}\n", result_word(extension.result));
         }
     }
-    for (what, bytes) in [
-        ("total", sizes.total),
-        ("metadata", sizes.metadata),
-        ("code", sizes.code),
-        ("mask", sizes.mask),
-        ("jump table", sizes.jump_table),
-        ("read-only data", sizes.ro_data),
-        ("read-write data", sizes.rw_data),
-        ("symbols", sizes.symbols),
-        ("names", sizes.names),
-        ("stack", sizes.stack),
-    ] {
+    let total = [("total", sizes.total)].into_iter();
+    for (what, bytes) in total.chain(sizes.parts()).chain([("stack", sizes.stack)]) {
         if bytes == 0 && program.container.polkavm().is_none() && ["symbols", "names"].contains(&what) {
             continue;
         }
