@@ -64,6 +64,10 @@ impl Limits {
         linear: &LinearMemory,
         layout: &ProgramLayout,
     ) -> Option<Self> {
+        // Other containers have other areas after the heap.
+        if *layout != ProgramLayout::SPI || linear.native_stack.is_some() {
+            return None;
+        }
         let page = u64::from(layout.page);
         let size = match (linear.grows, module.memory_size) {
             (true, variable) => Size::Variable(variable?),
@@ -76,8 +80,7 @@ impl Limits {
         let highest_base = u64::from(layout.rw_start(layout.max_area)) + initial;
         let lowest_stack = u64::from(layout.arguments - layout.zone - layout.max_stack());
         let fits = highest_base + most + u64::from(MAX_DISTANCE) + 8 <= lowest_stack;
-        let is_standard = *layout == ProgramLayout::SPI && linear.native_stack.is_none();
-        (is_standard && is_paged && fits).then_some(Self {
+        (is_paged && fits).then_some(Self {
             memory,
             arguments: module.host_arguments,
             size,
