@@ -6,6 +6,7 @@
 
 pub mod adapters;
 pub mod data;
+pub mod edges;
 pub mod engine;
 pub mod exceptions;
 pub mod executor;

@@ -18,9 +18,10 @@ const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 8] = [
+pub const TOPICS: [Topic; 9] = [
     ("adapters", testkit::adapters::check),
     ("data", testkit::data::check),
+    ("edges", testkit::edges::check),
     ("helpers", testkit::helpers::check),
     ("nests", |seed| testkit::nests::check_pvm(seed).map(drop)),
     ("nests-thumb", |seed| testkit::nests::check_board(seed).map(drop)),

@@ -1,6 +1,7 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::adapters::agreed;
+use testkit::edges;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::helpers;
 use testkit::nests;
@@ -14,6 +15,8 @@ const SEEDS: u64 = 150;
 const DATA_SEEDS: u64 = 80;
 /// Modules with functions that are nearly helpers.
 const HELPER_SEEDS: u64 = 120;
+/// Modules of accesses at the edges of memory, at all levels in turn.
+const EDGE_SEEDS: u64 = 120;
 /// Modules of tail calls, at all levels in turn.
 const TAIL_SEEDS: u64 = 64;
 const NEST_SEEDS: u64 = 120;
@@ -66,6 +69,12 @@ fn agree(module: fn(u64) -> anyhow::Result<Vec<u8>>) {
         }
     }
     assert!(agreed > SEEDS / 3, "most random modules must be comparable, {agreed} were");
+}
+
+/// `cargo xtask fuzz --what edges` goes on.
+#[test]
+fn accesses_at_the_edges_of_memory_agree_with_the_reference_engine() {
+    (0..EDGE_SEEDS).for_each(|seed| edges::check(seed).unwrap_or_else(|error| panic!("{error:#}")));
 }
 
 /// `cargo xtask fuzz --what tails` goes on.

@@ -1,0 +1,163 @@
+//! Random modules of accesses at the edges of memory: several accesses through one pointer at different offsets, pointers
+//! that move in loops, sums that wrap, unused loads, and effects between accesses, which must have happened when a later
+//! access traps.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use random::Rng;
+use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
+
+use crate::fuzz::compare;
+use crate::program::Pvm;
+
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+const FUNCTIONS: usize = 6;
+/// Statements of a function, at most.
+const STATEMENTS: usize = 9;
+/// Nesting of statements, at most.
+const DEPTH: usize = 2;
+const LOADS: [&str; 9] = [
+    "i32.load",
+    "i32.load8_u",
+    "i32.load8_s",
+    "i32.load16_u",
+    "i32.load16_s",
+    "i64.load",
+    "i64.load8_u",
+    "i64.load32_s",
+    "i64.load16_u",
+];
+const STORES: [&str; 6] =
+    ["i32.store", "i32.store8", "i32.store16", "i64.store", "i64.store8", "i64.store32"];
+
+/// Two pointers near an edge of memory, which edge and how near by bits of a parameter.
+const POINTERS: &str =
+    "(local.set $p (call $edge (local.get $a))) (local.set $q (call $edge (local.get $b)))";
+const EDGE: &str = "(func $edge (param $a i32) (result i32) (local $near i32)
+  (local.set $near (i32.and (i32.shr_u (local.get $a) (i32.const 2)) (i32.const 63)))
+  (if (i32.eqz (i32.and (local.get $a) (i32.const 3))) (then (return (local.get $near))))
+  (if (i32.eq (i32.and (local.get $a) (i32.const 3)) (i32.const 1))
+    (then (return (i32.sub (i32.const 0) (local.get $near)))))
+  (i32.sub (i32.add (i32.mul (memory.size) (i32.const 65536)) (i32.const 16)) (local.get $near)))";
+
+struct Maker {
+    random: Rng,
+    text: String,
+}
+
+/// The module of a seed.
+pub fn module(seed: u64) -> Result<Vec<u8>> {
+    let mut maker = Maker { random: Rng::new(seed), text: String::new() };
+    let max = maker.random.pick(&["", " 1", " 3"]);
+    writeln!(
+        maker.text,
+        "(module (memory (export \"memory\") 1{max}) (global $g (export \"g\") (mut i32) (i32.const 0)) {EDGE}"
+    )?;
+    for function in 0..FUNCTIONS {
+        writeln!(
+            maker.text,
+            "(func (export \"f{function}\") (param $a i32) (param $b i32) (result i64)
+              (local $p i32) (local $q i32) (local $i i32) (local $j i32) (local $sum i64) {POINTERS}"
+        )?;
+        maker.statements(DEPTH);
+        maker.text.push_str("(local.get $sum))\n");
+    }
+    maker.text.push(')');
+    wat::parse_str(&maker.text).with_context(|| format!("seed {seed}: {}", maker.text))
+}
+
+impl Maker {
+    fn statements(&mut self, depth: usize) {
+        for _ in 0..=self.random.below(STATEMENTS) {
+            let statement = self.statement(depth);
+            self.text.push_str(&statement);
+            self.text.push('\n');
+        }
+    }
+
+    fn statement(&mut self, depth: usize) -> String {
+        let pointer = self.random.pick(&["$p", "$p", "$q"]);
+        match self.random.below(if depth > 0 { 12 } else { 9 }) {
+            0..=2 => format!(
+                "(local.set $sum (i64.add (i64.rotl (local.get $sum) (i64.const 5)) {}))",
+                self.load()
+            ),
+            3 | 4 => self.store(),
+            5 => format!("(drop {})", self.load()),
+            6 => {
+                let by = self.constant();
+                format!("(local.set {pointer} (i32.add (local.get {pointer}) (i32.const {by})))")
+            }
+            7 => "(global.set $g (i32.add (global.get $g) (i32.const 1)))".to_owned(),
+            8 if self.random.below(4) == 0 => "(drop (memory.grow (i32.const 1)))".to_owned(),
+            8 => format!("(if (i32.lt_u (local.get {pointer}) (i32.const 65000)) (then {}))", self.store()),
+            9 => format!("(if (i32.and (local.get $a) (i32.const 64)) (then {}))", self.nested(depth)),
+            _ => {
+                let (counter, step) = (["$i", "$j"][depth - 1], self.random.pick(&[1, 4, 8, -4, 12]));
+                let (rounds, body) = (1 + self.random.below(9), self.nested(depth));
+                format!(
+                    "(local.set {counter} (i32.const {rounds})) (loop $next{depth} {body}
+                      (local.set {pointer} (i32.add (local.get {pointer}) (i32.const {step})))
+                      (br_if $next{depth} (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))))"
+                )
+            }
+        }
+    }
+
+    fn nested(&mut self, depth: usize) -> String {
+        let count = 1 + self.random.below(3);
+        (0..count).map(|_| self.statement(depth - 1)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn constant(&mut self) -> i64 {
+        match self.random.below(5) {
+            0 => self.random.pick(&[-1, 1, 65536, -65536, 0x7fff_ffff]),
+            _ => self.random.below(64) as i64 - 24,
+        }
+    }
+
+    fn address(&mut self) -> String {
+        let pointer = self.random.pick(&["$p", "$p", "$p", "$q"]);
+        match self.random.below(5) {
+            0 => format!("(i32.add (local.get {pointer}) (i32.const {}))", self.constant()),
+            1 => format!(
+                "(i32.add (local.get {pointer}) (i32.shl (local.get $i) (i32.const {})))",
+                self.random.below(4)
+            ),
+            _ => format!("(local.get {pointer})"),
+        }
+    }
+
+    fn offset(&mut self) -> u64 {
+        match self.random.below(8) {
+            0 => self.random.pick(&[65528, 65536, 0xffff_ffff, 1 << 20, (1 << 20) - 4]),
+            1..=3 => 0,
+            _ => self.random.below(40) as u64,
+        }
+    }
+
+    fn load(&mut self) -> String {
+        let (op, offset, address) = (self.random.pick(&LOADS), self.offset(), self.address());
+        let load = format!("({op} offset={offset} {address})");
+        if op.starts_with("i32") { format!("(i64.extend_i32_u {load})") } else { load }
+    }
+
+    fn store(&mut self) -> String {
+        let (op, offset, address) = (self.random.pick(&STORES), self.offset(), self.address());
+        let value =
+            if op.starts_with("i32") { "(i32.wrap_i64 (local.get $sum))" } else { "(local.get $sum)" };
+        format!("({op} offset={offset} {address} {value})")
+    }
+}
+
+/// Compares the module of a seed with the reference engine under exact bounds, at a level and for a version by the seed.
+pub fn check(seed: u64) -> Result<()> {
+    let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
+    let level = LEVELS[seed as usize % LEVELS.len()];
+    let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
+    let options = Options { level, threads: 1, ..Options::new(pvm) };
+    compare(&module(seed)?, seed, &Pvm { options })
+        .with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
+    Ok(())
+}
