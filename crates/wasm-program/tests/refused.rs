@@ -18,7 +18,7 @@ fn refused_proposals_say_where() {
         ),
         ("(module (type $f (func)) (type (cont $f)))", None, "stack switching (at"),
         (
-            "(module (type $s (struct)) (memory i64 1) (func $new (drop (struct.new $s))))",
+            "(module (type $s (struct)) (type $f (func)) (type (cont $f)) (func $new (drop (struct.new $s))))",
             None,
             "garbage collection (in function new at",
         ),
