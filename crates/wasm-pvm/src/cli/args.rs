@@ -484,7 +484,10 @@ mod tests {
         assert_eq!(value("env.a.b=0xffffffff"), is(ConstValue::I32(-1)));
         assert_eq!(value("env.a.b=i64:-0x8000000000000000"), is(ConstValue::I64(i64::MIN)));
         assert_eq!(value("env.a.b=f32:1.5"), is(ConstValue::F32(0x3fc0_0000)));
-        for wrong in ["env.a", "a=1", "env.a=", "env.a=4294967296", "env.a=-2147483649", "env.a=v128:0"] {
+        assert_eq!(value("env.a.b=v128:0x10"), is(ConstValue::V128(16)));
+        for wrong in
+            ["env.a", "a=1", "env.a=", "env.a=4294967296", "env.a=-2147483649", "env.a=v128:-1", "env.a=i8:0"]
+        {
             assert!(parse_global(wrong).is_err(), "{wrong}");
         }
     }
