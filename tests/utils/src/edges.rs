@@ -153,7 +153,7 @@ impl Maker {
 
 /// Compares the module of a seed with the reference engine under exact bounds, at a level and for a version by the seed.
 pub fn check(seed: u64) -> Result<()> {
-    let gp = if seed % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
+    let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let level = LEVELS[seed as usize % LEVELS.len()];
     let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
     let options = Options { level, threads: 1, ..Options::new(pvm) };
