@@ -45,12 +45,16 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
 }
 
 /// Panics in the given stage of the given function, for tests.
+#[cfg(debug_assertions)]
 pub fn provoke(args: &ModuleArgs) {
-    #[cfg(debug_assertions)]
     if let Some((stage, function)) = args.panic_in.as_deref().and_then(|place| place.split_once(':')) {
         progress::provoke(stage, function);
     }
 }
+
+/// Does nothing: only builds with assertions panic on request.
+#[cfg(not(debug_assertions))]
+pub fn provoke(_: &ModuleArgs) {}
 
 fn options(args: &CompileArgs) -> Result<Options> {
     let target = match args.target {
