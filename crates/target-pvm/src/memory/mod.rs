@@ -13,8 +13,8 @@
 //!
 //! - **Linear memory is a [`Window`]**: `pvm = wasm + base` modulo 2^32, for one constant `base`. It is the last object
 //!   of the read-write area, so it ends where the heap ends and grows by growing the heap. In guard mode the first page
-//!   after it is the first unmapped one, which requires a page-aligned base. With explicit bounds checks an alignment
-//!   of 16 bytes suffices and saves padding: naturally aligned accesses still never cross a page.
+//!   after it is the first unmapped one, which requires a page-aligned base. With explicit bounds checks and
+//!   without clamps an alignment of 16 bytes suffices and saves padding: naturally aligned accesses still never cross a page.
 //! - **Further memories have a fixed place** before linear memory, with the bytes they may grow by. Nothing is unmapped
 //!   between them, so their accesses are compared with their size in every mode.
 //! - **A fused shadow stack needs no linear memory.** If every segment is above the initial stack pointer (the linker

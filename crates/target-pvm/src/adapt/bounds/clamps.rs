@@ -11,7 +11,7 @@
 //!   are in bounds or fault), and other checks of bounds.
 //! - *Nothing changes if the check passes*: `limit` is not below the size of memory.
 //!
-//! Behind an access or a check the address is known to be in memory, together with a number of bytes that follow it: a
+//! After an access or a check the address is known to be in memory, together with a number of bytes that follow it: a
 //! [`Fact`]. Facts make other checks superfluous, also those that LLVM can't remove because it has to consider
 //! that the addition of a distance wraps.
 //!
