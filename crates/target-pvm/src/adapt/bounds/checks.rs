@@ -144,12 +144,18 @@ pub fn drop_argument_checks(func: &mut Function, arguments: DataId, is_pointer: 
     }
 }
 
-/// Removes loads of a variable whose results are not used.
-pub fn remove_unused_loads(func: &mut Function, variable: DataId) {
-    let mut used: IdVec<Value, bool> = IdVec::filled(false, func.values.len());
+/// Whether an instruction uses each value.
+pub fn used_values(func: &Function) -> IdVec<Value, bool> {
+    let mut used = IdVec::filled(false, func.values.len());
     for &inst in func.blocks.values().flat_map(|block| &block.insts) {
         func.insts[inst].for_each_arg(|arg| used[arg] = true);
     }
+    used
+}
+
+/// Removes loads of a variable whose results are not used.
+pub fn remove_unused_loads(func: &mut Function, variable: DataId) {
+    let used = used_values(func);
     let (insts, results) = (&func.insts, &func.results);
     let is_unused = |inst: Inst| {
         matches!(&insts[inst], InstData::Load { addr, .. } if addr.base == Some(variable))

@@ -28,7 +28,7 @@ use ssa::{
     Module, Type, Value,
 };
 
-use super::checks::{Check, Literal, failing_blocks, remove_unused_loads};
+use super::checks::{Check, Literal, failing_blocks, remove_unused_loads, used_values};
 use super::linear::Sum;
 use crate::memory::ProgramLayout;
 
@@ -410,10 +410,7 @@ impl Clamper<'_> {
 
     /// Makes sure that faulting loads are executed though their results are not used.
     fn keep_unused(&mut self) {
-        let mut used: IdVec<Value, bool> = IdVec::filled(false, self.func.values.len());
-        for &inst in self.func.blocks.values().flat_map(|block| &block.insts) {
-            self.func.insts[inst].for_each_arg(|arg| used[arg] = true);
-        }
+        let used = used_values(self.func);
         for &inst in &self.faulting {
             let is_unused = self.func.results[inst].iter().all(|&result| !used[result]);
             if let InstData::Load { flags, .. } = &mut self.func.insts[inst] {
