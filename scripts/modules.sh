@@ -88,7 +88,7 @@ while read -r package version path sha; do
   printf '%9d' "$(stat -c %s "$file")"
   compile "$name" pvm "$file"
   first=$outcome
-  compile "$name" thumbv7m "$file" --target thumbv7m --memory symbol --floats soft
+  compile "$name" thumbv7m "$file" --target thumbv7m --memory symbol
   [ "$first $outcome" != "ok ok" ] || both=$((both + 1))
   echo " $name"
 done < <(grep -v '^#' scripts/modules.txt | grep -E "$pattern")

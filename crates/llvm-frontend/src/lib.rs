@@ -21,6 +21,7 @@ mod prune;
 
 mod place;
 
+pub use wasm_program::computes_floats;
 pub use wasm_program::error::Error;
 pub use wasm_program::libcalls::{Candidate, Division, Libcall, Operation, candidates};
 pub use wasm_program::module_info::{

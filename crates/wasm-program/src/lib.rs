@@ -63,3 +63,11 @@ pub fn with_program<T, E: From<Error>>(
     let analyses = Analyses { exceptions: &exceptions, libcalls, stack, statics };
     Ok(then(&Program::new(wasm, &info, &facts, options, analyses)?)?)
 }
+
+/// Whether reachable code of a wasm binary computes with floats.
+///
+/// # Errors
+/// [`Error`] names the fault in the input.
+pub fn computes_floats(wasm: &[u8], options: &Options) -> Result<bool, Error> {
+    survey::computes_floats(&ModuleInfo::parse(wasm)?, wasm, options)
+}

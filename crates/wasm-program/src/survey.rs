@@ -59,24 +59,19 @@ impl Demands {
 /// # Errors
 /// [`Error::InvalidWasm`] for a malformed body, which a validated module doesn't have.
 pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Demands, Error> {
-    let mut survey = Survey {
-        info,
-        wasm,
-        options,
-        reached: vec![None; info.functions.len()],
-        tables: vec![false; info.tables.len()],
-        globals: vec![false; info.globals.len()],
-        elements: vec![false; info.elements.len()],
-        work: Vec::new(),
-        floats: Vec::new(),
-    };
-    survey.roots(options);
-    while let Some(function) = survey.work.pop() {
-        survey.body(function)?;
-    }
+    let mut survey = Survey::walk(info, wasm, options)?;
     let globals = check_imported_globals(info, options).err();
     let refused = globals.into_iter().chain(survey.refused_floats()).collect();
     Ok(Demands { imports: survey.imports(), refused })
+}
+
+/// Whether reachable code computes with floats.
+///
+/// # Errors
+/// As for [`survey`].
+pub fn computes_floats(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<bool, Error> {
+    let options = Options { floats: Floats::Reject, ..options.clone() };
+    Ok(!Survey::walk(info, wasm, &options)?.floats.is_empty())
 }
 
 /// Where a function is used: in the body of another, at an offset; or elsewhere.
@@ -96,7 +91,27 @@ struct Survey<'a> {
     floats: Vec<(u32, usize, String)>,
 }
 
-impl Survey<'_> {
+impl<'a> Survey<'a> {
+    /// Visits all reachable code.
+    fn walk(info: &'a ModuleInfo, wasm: &'a [u8], options: &'a Options) -> Result<Self, Error> {
+        let mut survey = Survey {
+            info,
+            wasm,
+            options,
+            reached: vec![None; info.functions.len()],
+            tables: vec![false; info.tables.len()],
+            globals: vec![false; info.globals.len()],
+            elements: vec![false; info.elements.len()],
+            work: Vec::new(),
+            floats: Vec::new(),
+        };
+        survey.roots(options);
+        while let Some(function) = survey.work.pop() {
+            survey.body(function)?;
+        }
+        Ok(survey)
+    }
+
     fn roots(&mut self, options: &Options) {
         let is_exported = |name: &&&str| self.info.exports.iter().any(|export| export.name == ***name);
         let services: Vec<&str> = options
@@ -210,7 +225,7 @@ impl Survey<'_> {
                 what = format!("{what}, and {} more", others.len() - LISTED);
             }
         }
-        what.push_str(" (--floats trap compiles them to traps)");
+        what.push_str(" (--floats soft computes them, --floats trap compiles them to traps)");
         let function = Some(self.info.function_name(*function));
         Some(Error::Unsupported { function, offset: *offset, what })
     }

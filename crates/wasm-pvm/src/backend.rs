@@ -30,8 +30,9 @@ pub trait Backend {
     /// Checks that the options are consistent.
     fn check(&self) -> Result<(), OptionsError>;
 
-    /// Treatment of float operators unless the options choose one.
-    fn default_floats(&self) -> Floats;
+    /// Treatment of float operators unless the options choose one, in a module whose reachable code does or doesn't
+    /// compute with floats.
+    fn default_floats(&self, computes: bool) -> Floats;
 
     /// Options of the frontend that depend on the target; the caller adds the others.
     fn frontend(&self) -> llvm_frontend::Options;

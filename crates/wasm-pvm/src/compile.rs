@@ -60,9 +60,10 @@ pub fn pass_names(options: &Options) -> Vec<&'static str> {
 pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     options.check()?;
     on_large_stack(|| {
-        let backend = options.backend();
         let mut clock = Clock::default();
         let linked = clock.time("read", || linked_wasm(input, options))?;
+        let options = &*linked.with_floats(options)?;
+        let backend = options.backend();
         let translated = clock.time("frontend", || frontend(&linked, options, &*backend))?;
         let wasm = &*linked.wasm;
         if backend.limits_memory() {
@@ -82,12 +83,13 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
     options.check()?;
     check_stage(stage, &*options.backend())?;
     on_large_stack(|| {
-        let backend = options.backend();
         progress::phase("read");
         let linked = linked_wasm(input, options)?;
         if let Stage::Function(function) = stage {
             return text::function(&linked.wasm, function);
         }
+        let options = &*linked.with_floats(options)?;
+        let backend = options.backend();
         progress::phase("frontend");
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options))?);
@@ -169,6 +171,16 @@ struct Linked<'a> {
 }
 
 impl Linked<'_> {
+    /// The options with a treatment of float operators, if its default depends on the module.
+    fn with_floats<'o>(&self, options: &'o Options) -> Result<Cow<'o, Options>, Error> {
+        if !options.floats_depend_on_module() {
+            return Ok(Cow::Borrowed(options));
+        }
+        let computes = llvm_frontend::computes_floats(&self.wasm, &self.frontend(options))?;
+        let floats = Some(options.backend().default_floats(computes));
+        Ok(Cow::Owned(Options { floats, ..options.clone() }))
+    }
+
     /// The options of the frontend for this module.
     fn frontend(&self, options: &Options) -> llvm_frontend::Options {
         llvm_frontend::Options { imported_globals: self.globals.clone(), ..options.frontend() }

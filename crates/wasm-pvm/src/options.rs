@@ -91,8 +91,8 @@ pub struct Options {
     pub target: Target,
     /// The optimisation level.
     pub level: OptLevel,
-    /// Treatment of float operators; `None` is [`Floats::Soft`] on PVM; on Cortex-M, hardware where the core has some,
-    /// else [`Floats::Reject`].
+    /// Treatment of float operators; `None` is [`Floats::Hard`] on Cortex-M cores with a floating-point unit, else
+    /// [`Floats::Soft`].
     pub floats: Option<Floats>,
     /// Where the C stack of the wasm program lives.
     pub shadow_stack: ShadowStack,
@@ -174,9 +174,15 @@ impl Options {
         self.backend().check()
     }
 
-    /// Treatment of float operators, with the default resolved.
+    /// Treatment of float operators, with the default resolved for a module that computes with floats.
     pub fn resolved_floats(&self) -> Floats {
-        self.floats.unwrap_or_else(|| self.backend().default_floats())
+        self.floats.unwrap_or_else(|| self.backend().default_floats(true))
+    }
+
+    /// Whether the default for float operators depends on the module.
+    pub(crate) fn floats_depend_on_module(&self) -> bool {
+        let default = |computes| self.backend().default_floats(computes);
+        self.floats.is_none() && default(false) != default(true)
     }
 
     /// Worker threads with the default resolved.

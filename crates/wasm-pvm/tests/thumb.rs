@@ -180,7 +180,7 @@ fn conflicting_options_are_usage_errors() {
         (&["--target", "thumbv7m", "--initial-data", "copy"], "initial data is an option of memory `symbol`"),
         (&["--target", "thumbv7m", "--memory", "symbol", "--shadow-stack-size", "4K"], "shadow stack"),
         (&["--target", "thumbv7m", "--floats", "hard"], "no floating-point unit"),
-        (&["--target", "thumbv7m", "--float-helpers", "own"], "floats `soft`"),
+        (&["--target", "thumbv7m", "--floats", "trap", "--float-helpers", "own"], "floats `soft`"),
         (
             &["--target", "thumbv7em", "--cpu", "m4f", "--floats", "soft", "--float-helpers", "own"],
             "without a floating-point unit",
@@ -205,7 +205,7 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     let double =
         "(module (func $area (export \"f\") (param f64) (result f64) (f64.mul (local.get 0) (local.get 0))))";
     let cases: [(&str, &str, &[&str], &str); 9] = [
-        ("float", float, &["--target", "thumbv7m"], "area"),
+        ("float", float, &["--target", "thumbv7m", "--floats", "reject"], "area"),
         ("double", double, &["--target", "thumbv7em", "--cpu", "m4f"], "area"),
         (
             "segment",
@@ -289,7 +289,7 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
         (
             "(func (export \"__aeabi_fadd\") (param f32) (result f32) (f32.add (local.get 0) (local.get 0)))",
             &["__aeabi_fadd"],
-            &["--floats", "soft"],
+            &[],
         ),
     ];
     for (text, renamed, options) in cases {
@@ -316,6 +316,29 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
     folder.write("names.wat", format!("(module {})", two_types.replace("\"b\"", "\"a\"")));
     let message = folder.fail(&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], b"", 1);
     assert!(message.contains("`a.f` is declared with two types"), "{message}");
+}
+
+/// Float operators become calls of the run-time ABI where the core lacks them, and a module that only moves floats is the
+/// object that it is with `--floats reject`.
+#[test]
+fn cores_without_a_unit_call_the_run_time_abi_for_floats() {
+    let folder = Folder::new("thumb-floats");
+    let unused = r#"(func $unused (result f32) (f32.sqrt (f32.const 2)))"#;
+    let moves = r#"(func (export "moves") (param f64 i32) (result f32) (f32.reinterpret_i32 (local.get 1)))"#;
+    let adds = r#"(func (export "adds") (param f64) (result f64) (f64.add (local.get 0) (f64.const 2)))"#;
+    let target = ["--target", "thumbv7m"];
+    let with = |floats: &'static str| [&target[..], &["--floats", floats]].concat();
+    folder.write("kernel.wat", format!("(module {unused} {moves})"));
+    assert_eq!(compile(&folder, &target), compile(&folder, &with("reject")));
+    assert_ne!(compile(&folder, &target), compile(&folder, &with("soft")));
+    folder.write("kernel.wat", format!("(module {unused} {moves} {adds})"));
+    let bytes = compile(&folder, &target);
+    assert_eq!(bytes, compile(&folder, &with("soft")));
+    let file = object::File::parse(&*bytes).expect("an object file");
+    assert!(file.symbol_by_name("__aeabi_dadd").is_some_and(|symbol| symbol.is_undefined()));
+    folder.succeed(
+        &[&["compile", "kernel.wat", "--float-helpers", "own", "-o", "own.o"], &target[..]].concat(),
+    );
 }
 
 /// An exported import has the standard convention, also where the program uses another internally.

@@ -48,7 +48,7 @@ impl Backend for Pvm<'_> {
         self.target.check(self.options)
     }
 
-    fn default_floats(&self) -> Floats {
+    fn default_floats(&self, _: bool) -> Floats {
         Floats::Soft
     }
 

@@ -8,7 +8,7 @@ use target_thumb::FirstCall;
 use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::options::{Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
+use crate::options::{FloatHelpers, Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
 
 /// A Cortex-M core with the options of one compilation.
@@ -43,8 +43,14 @@ impl Backend for Thumb<'_> {
         self.target.check(self.options)
     }
 
-    fn default_floats(&self) -> Floats {
-        if self.target.cpu.has_single() { Floats::Hard } else { Floats::Reject }
+    /// Without a unit, floats that are only moved are bits, as with [`Floats::Reject`].
+    fn default_floats(&self, computes: bool) -> Floats {
+        let needs_helpers = computes || self.target.float_helpers == FloatHelpers::Own;
+        match self.target.cpu.has_single() {
+            true => Floats::Hard,
+            false if needs_helpers => Floats::Soft,
+            false => Floats::Reject,
+        }
     }
 
     fn frontend(&self) -> llvm_frontend::Options {

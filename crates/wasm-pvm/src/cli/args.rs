@@ -77,8 +77,7 @@ pub struct ModuleArgs {
     /// Optimisation level; 2 by default.
     #[arg(short = 'O', value_name = "LEVEL", value_parser = choice::<OptLevel>())]
     pub level: Option<OptLevel>,
-    /// Treatment of float operators. The default is `soft` on PVM; on Cortex-M, `hard` where the core has a unit for
-    /// them, else `reject`.
+    /// Treatment of float operators. The default is `hard` on Cortex-M cores with a unit for them, else `soft`.
     #[arg(long, value_parser = choice::<Floats>())]
     pub floats: Option<Floats>,
     /// The same as `--floats trap`.
