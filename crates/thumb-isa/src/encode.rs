@@ -11,6 +11,7 @@ use crate::form::{Form, Width};
 use crate::inst::Inst;
 use crate::operand::Cond;
 use crate::pattern::FlagRule;
+use crate::table::Features;
 
 impl Inst {
     /// The preferred encoding of this width, if there is one.
@@ -27,6 +28,11 @@ impl Inst {
     /// The preferred encoding of the smallest width, if the operands have any.
     pub fn shortest_form(&self, it: Option<Cond>) -> Option<Form> {
         self.form(Width::Narrow, it).or_else(|| self.form(Width::Wide, it))
+    }
+
+    /// The preferred encoding of the smallest width that a core with these features has, if the operands have any.
+    pub fn shortest_form_of(&self, features: Features, it: Option<Cond>) -> Option<Form> {
+        self.shortest_form(it).filter(|form| features.contains(form.feature()))
     }
 
     /// The bits of an encoding: 16, or 32 with the half-word that comes first in memory in the upper half. `None` if

@@ -2,8 +2,9 @@
 //!
 //! A form is one of the bit patterns in the opcode's row of the table. The preferred one of each width comes first.
 
+use crate::format::Format;
 use crate::pattern::Pattern;
-use crate::table::Opcode;
+use crate::table::{Feature, Opcode};
 use crate::value::Range;
 
 /// The length of an encoding.
@@ -49,6 +50,14 @@ impl Form {
         let pattern = self.pattern();
         let bits = pattern.field_bits(b'i');
         (bits > 0).then(|| pattern.coding.range(bits)).flatten()
+    }
+
+    /// The feature that a core must have for this form.
+    pub fn feature(self) -> Feature {
+        match (self.width(), self.op.format()) {
+            (Width::Wide, _) | (_, Format::It | Format::CmpBranch) => self.op.feature(),
+            (Width::Narrow, _) => Feature::V6,
+        }
     }
 
     pub(crate) fn pattern(self) -> &'static Pattern {

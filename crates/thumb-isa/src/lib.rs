@@ -1,5 +1,5 @@
-//! The Thumb-2 instruction set of Cortex-M cores with the main extension: v7-M, v7E-M and v8-M main, with the
-//! single- and double-precision floating-point units FPv4-SP and FPv5.
+//! The Thumb instruction set of Cortex-M cores: v6-M, v7-M, v7E-M, v8-M and v8.1-M, with the single- and
+//! double-precision floating-point units FPv4-SP and FPv5.
 //!
 //! Most instructions have a 16-bit and a 32-bit form. Which one exists depends on the operands, on whether the flags
 //! are set, and on whether the instruction is in an IT block. The crate therefore separates the operation ([`Inst`])

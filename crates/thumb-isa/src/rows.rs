@@ -14,7 +14,8 @@
 //!   or double-precision register;
 //! - flags: those written if the `s` operand is set (`s_arith`, `s_logic`, `s_mul`, `s_carry`, `s_rrx`; the last two
 //!   also read the carry), those always written (`arith`, `logic`, `all`), those read (`reads_all`, `sel_…`);
-//! - the feature a core needs;
+//! - the feature a core needs for the 32-bit forms, or for all forms if there are none. 16-bit forms need v6-M, but
+//!   for the formats that v6-M lacks as a whole, see [`crate::Form::feature`];
 //! - properties, if any: `commutes` (the sources can be exchanged), `reads_list` and `writes_list` (the use of the list of
 //!   registers), `call`, `trap`;
 //! - the forms, preferred ones first: `narrow` (16 bits, keeps flags), `narrow_s` (16 bits, sets flags outside IT
@@ -47,9 +48,9 @@ macro_rules! for_each_inst {
                     narrow "10111111 0100 0000";
                     wide_w "11110011 10101111 10000000 00000100";
                 }
-                Dsb            "dsb sy"        []        none      Base { wide "11110011 10111111 10001111 0100 1111"; }
-                Dmb            "dmb sy"        []        none      Base { wide "11110011 10111111 10001111 0101 1111"; }
-                Isb            "isb sy"        []        none      Base { wide "11110011 10111111 10001111 0110 1111"; }
+                Dsb            "dsb sy"        []        none      V6 { wide "11110011 10111111 10001111 0100 1111"; }
+                Dmb            "dmb sy"        []        none      V6 { wide "11110011 10111111 10001111 0101 1111"; }
+                Isb            "isb sy"        []        none      V6 { wide "11110011 10111111 10001111 0110 1111"; }
                 VmrsApsr       "vmrs APSR_nzcv, fpscr" []        all       FpSingle { wide "11101110 11110001 1111 1010 0001 0000"; }
             }
             Imm {
@@ -57,8 +58,8 @@ macro_rules! for_each_inst {
                     narrow "11011110 iiiiiiii";
                     wide_w "111101111111 iiii 1010 iiiiiiiiiiii";
                 }
-                Svc            "svc"           []        none      Base { narrow "11011111 iiiiiiii"; }
-                Bkpt           "bkpt"          []        none      Base trap { narrow "10111110 iiiiiiii"; }
+                Svc            "svc"           []        none      V6 { narrow "11011111 iiiiiiii"; }
+                Bkpt           "bkpt"          []        none      V6 trap { narrow "10111110 iiiiiiii"; }
             }
             AluImm {
                 AndImm         "and"           [W R]     s_logic   Base { wide "11110 i 0 0000 s nnnn 0 iii dddd iiiiiiii" as Modified; }
@@ -132,8 +133,8 @@ macro_rules! for_each_inst {
                 MvnImm         "mvn"           [W]       s_logic   Base { wide "11110 i 0 0011 s 1111 0 iii dddd iiiiiiii" as Modified; }
             }
             MovHalf {
-                Movw           "movw"          [W]       none      Base { wide "11110 i 100100 iiii 0 iii dddd iiiiiiii" as Imm16; }
-                Movt           "movt"          [U]       none      Base { wide "11110 i 101100 iiii 0 iii dddd iiiiiiii" as Imm16; }
+                Movw           "movw"          [W]       none      V8Base { wide "11110 i 100100 iiii 0 iii dddd iiiiiiii" as Imm16; }
+                Movt           "movt"          [U]       none      V8Base { wide "11110 i 101100 iiii 0 iii dddd iiiiiiii" as Imm16; }
             }
             MovReg {
                 MovReg         "mov"           [Wp Rp]   s_logic   Base {
@@ -294,8 +295,8 @@ macro_rules! for_each_inst {
                 VmovFromSingle "vmov"          [W Rs]    none      FpSingle { wide "111011100001 mmmm dddd 1010 M 0010000"; }
             }
             Reg3 {
-                Sdiv           "sdiv"          [W R R]   none      Base { wide "111110111001 nnnn 1111 dddd 1111 mmmm"; }
-                Udiv           "udiv"          [W R R]   none      Base { wide "111110111011 nnnn 1111 dddd 1111 mmmm"; }
+                Sdiv           "sdiv"          [W R R]   none      V8Base { wide "111110111001 nnnn 1111 dddd 1111 mmmm"; }
+                Udiv           "udiv"          [W R R]   none      V8Base { wide "111110111011 nnnn 1111 dddd 1111 mmmm"; }
                 Smulbb         "smulbb"        [W R R]   none      Dsp { wide "111110110001 nnnn 1111 dddd 0000 mmmm"; }
                 Smulbt         "smulbt"        [W R R]   none      Dsp { wide "111110110001 nnnn 1111 dddd 0001 mmmm"; }
                 Smultb         "smultb"        [W R R]   none      Dsp { wide "111110110001 nnnn 1111 dddd 0010 mmmm"; }
@@ -562,11 +563,11 @@ macro_rules! for_each_inst {
                 VpopF64        "vpop"          [Wd]      none      FpSingle { wide "11101100 1 0 11 1101 dddd 1011 iiiiiiii" as Doubled; }
             }
             Branch {
-                B              "b"             []        none      Base {
+                B              "b"             []        none      V8Base {
                     narrow "11100 iiiiiiiiiii" as Signed2;
                     wide_w "11110 iiiiiiiiiii 10 i 1 iiiiiiiiiiii" as Branch24;
                 }
-                Bl             "bl"            []        none      Base call { wide "11110 iiiiiiiiiii 11 i 1 iiiiiiiiiiii" as Branch24; }
+                Bl             "bl"            []        none      V6 call { wide "11110 iiiiiiiiiii 11 i 1 iiiiiiiiiiii" as Branch24; }
             }
             BranchCond {
                 Bcond          "b"             []        none      Base {
@@ -575,12 +576,12 @@ macro_rules! for_each_inst {
                 }
             }
             CmpBranch {
-                Cbz            "cbz"           [R]       none      Base { narrow "101100 i 1 iiiii nnn" as Times2; }
-                Cbnz           "cbnz"          [R]       none      Base { narrow "101110 i 1 iiiii nnn" as Times2; }
+                Cbz            "cbz"           [R]       none      V8Base { narrow "101100 i 1 iiiii nnn" as Times2; }
+                Cbnz           "cbnz"          [R]       none      V8Base { narrow "101110 i 1 iiiii nnn" as Times2; }
             }
             BranchReg {
-                Bx             "bx"            [R]       none      Base { narrow "010001110 mmmm 000"; }
-                Blx            "blx"           [R]       none      Base call { narrow "010001111 mmmm 000"; }
+                Bx             "bx"            [R]       none      V6 { narrow "010001110 mmmm 000"; }
+                Blx            "blx"           [R]       none      V6 call { narrow "010001111 mmmm 000"; }
             }
             TableBranch {
                 Tbb            "tbb"           [Rc R]    none      Base { wide "111010001101 nnnn 111100000000 mmmm"; }
@@ -597,10 +598,10 @@ macro_rules! for_each_inst {
                 It             "it"            []        none      Base { narrow "10111111 cccc kkkk"; }
             }
             ReadSys {
-                Mrs            "mrs"           [W]       reads_all Base { wide "1111001111101111 1000 dddd yyyyyyyy"; }
+                Mrs            "mrs"           [W]       reads_all V6 { wide "1111001111101111 1000 dddd yyyyyyyy"; }
             }
             WriteSys {
-                Msr            "msr"           [R]       all       Base { wide "111100111000 nnnn 10001000 yyyyyyyy"; }
+                Msr            "msr"           [R]       all       V6 { wide "111100111000 nnnn 10001000 yyyyyyyy"; }
             }
             FloatCmpZero {
                 VcmpZeroF32    "vcmp.f32"      [Rs]      none      FpSingle { wide "11101110 1 D 11 0101 dddd 1010 01 0 0 0000"; }

@@ -67,7 +67,11 @@ for_each_inst!(define_opcodes);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Feature {
-    /// v7-M, and so every core here.
+    /// v6-M, and so every core: most 16-bit forms and a few 32-bit instructions.
+    V6,
+    /// v8-M without the main extension: division, constants of 16 bits, `cbz`, long jumps.
+    V8Base,
+    /// The main extension: v7-M, v8-M main.
     Base,
     /// The DSP extension: v7E-M, v8-M with the option.
     Dsp,
@@ -83,11 +87,15 @@ pub enum Feature {
 
 /// A set of features.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Features(u8);
+pub struct Features(u16);
 
 impl Features {
+    /// v6-M: Cortex-M0, M0+ and M1.
+    pub const V6: Features = Features(0).with(Feature::V6);
+    /// v8-M without the main extension: Cortex-M23.
+    pub const V8_BASE: Features = Features::V6.with(Feature::V8Base);
     /// v7-M: Cortex-M3.
-    pub const BASE: Features = Features(0).with(Feature::Base);
+    pub const BASE: Features = Features::V8_BASE.with(Feature::Base);
     /// v7E-M: Cortex-M4 and Cortex-M7 without a floating-point unit.
     pub const DSP: Features = Features::BASE.with(Feature::Dsp);
     /// FPv4-SP: Cortex-M4 with a floating-point unit.
@@ -150,7 +158,7 @@ impl Opcode {
         self.row().slots
     }
 
-    /// The feature that a core must have.
+    /// The feature that a core must have for all forms; see also [`Form::feature`](crate::Form::feature).
     pub fn feature(self) -> Feature {
         self.row().feature
     }
@@ -333,8 +341,15 @@ mod tests {
 
     #[test]
     fn features_differ_by_core() {
-        let sets =
-            [Features::BASE, Features::DSP, Features::FP4_SINGLE, Features::FP5_SINGLE, Features::FP5_DOUBLE];
+        let sets = [
+            Features::V6,
+            Features::V8_BASE,
+            Features::BASE,
+            Features::DSP,
+            Features::FP4_SINGLE,
+            Features::FP5_SINGLE,
+            Features::FP5_DOUBLE,
+        ];
         let counts = sets.map(|set| ALL.iter().filter(|op| set.contains(op.feature())).count());
         assert!(counts.is_sorted_by(|a, b| a < b), "{counts:?}");
         assert_eq!(counts.last(), Some(&ALL.len()));

@@ -116,6 +116,10 @@ fn every_core_has_its_target() {
         ("thumbv7em", "cortex-m7dp", "Cortex-M7"),
         ("thumbv8m.main", "cortex-m33", "Cortex-M33"),
         ("thumbv8m.main", "cortex-m33f", "Cortex-M33"),
+        ("thumbv8.1m.main", "m52", "Cortex-M52"),
+        ("thumbv8.1m.main", "cortex-m55", "Cortex-M55"),
+        ("thumbv8.1m.main", "m55dp", "Cortex-M55"),
+        ("thumbv8.1m.main", "cortex-m85", "Cortex-M85"),
     ];
     for (target, cpu, name) in cores {
         let bytes = compile(&folder, &["--target", target, "--cpu", cpu]);

@@ -21,8 +21,6 @@ pub const FLOAT_FUNCTIONS: [&str; 42] = [
 pub const STACK_BYTES: u32 = 0x4_0000;
 /// Size of the driver's data and stack in bytes.
 pub const DRIVER_BYTES: u32 = 0x1_0000;
-/// Offset of the driver's code from the start of the code memory.
-pub const DRIVER_CODE: u32 = 0x3f_0000;
 
 /// Runs a tool to its end.
 ///
@@ -54,13 +52,17 @@ pub fn build(core: Core, folder: &Path) -> Result<PathBuf> {
         let source = folder.join(name);
         std::fs::write(&source, text)?;
         let object = source.with_extension("o");
-        let mut args = vec![core.triple(), "-O1", "-ffreestanding", "-fno-unwind-tables", "-c"];
-        args.extend(core.flags());
+        let emulated = core.emulated();
+        let mut args = vec![emulated.triple(), "-O1", "-ffreestanding", "-fno-unwind-tables", "-c"];
+        args.extend(emulated.flags());
         if library.is_some() && name.ends_with('c') {
             args.push("-DSOFT_FLOATS");
         }
         if core.has_floats() && name.ends_with('s') {
             args.push("-Wa,-defsym,FLOATS=1");
+        }
+        if core != emulated && name.ends_with('s') {
+            args.push("-Wa,-defsym,ALIGNED=1");
         }
         args.extend([utf8(&source)?, "-o", utf8(&object)?]);
         run_tool("clang-22", &args)?;
@@ -88,7 +90,7 @@ fn utf8(path: &Path) -> Result<&str> {
     path.to_str().context("the path is not valid UTF-8")
 }
 
-fn link_script(MemoryMap { code, stack, .. }: MemoryMap) -> String {
+fn link_script(MemoryMap { code, driver, stack, .. }: MemoryMap) -> String {
     let data = stack + STACK_BYTES;
     let mut text = String::from("ENTRY(reset)\n");
     for (symbol, address) in
@@ -96,10 +98,9 @@ fn link_script(MemoryMap { code, stack, .. }: MemoryMap) -> String {
     {
         writeln!(text, "{symbol} = {address:#x};").expect("writing to a string");
     }
-    let text_at = code + DRIVER_CODE;
     write!(
         text,
-        "SECTIONS {{\n  . = {code:#x};\n  .vectors : {{ *(.vectors) }}\n  . = {text_at:#x};\n  \
+        "SECTIONS {{\n  . = {code:#x};\n  .vectors : {{ *(.vectors) }}\n  . = {driver:#x};\n  \
          .text : {{ *(.text*) *(.rodata*) }}\n  . = {data:#x};\n  .data : {{ *(.data* .bss* COMMON) }}\n  \
          /DISCARD/ : {{ *(.note*) *(.comment) *(.ARM.exidx*) *(.ARM.extab*) }}\n}}\n"
     )

@@ -9,7 +9,7 @@ use object::{Object as _, ObjectSymbol as _};
 use tempfile::TempDir;
 
 use crate::aapcs::Words;
-use crate::driver::{self, DRIVER_BYTES, DRIVER_CODE, STACK_BYTES};
+use crate::driver::{self, DRIVER_BYTES, STACK_BYTES};
 use crate::{Core, MemoryMap};
 
 /// Sizes of the small memory (with the stack) and of the large memory in bytes.
@@ -177,7 +177,7 @@ impl Board {
     /// Start and end of the memory for programs with fixed addresses.
     pub const fn low_memory(&self) -> [u32; 2] {
         let code = self.core.memory_map().code;
-        [code, code + DRIVER_CODE]
+        [code, code + self.core.code_bytes()]
     }
 
     /// Allocates memory in the small or the large memory.
@@ -244,7 +244,7 @@ impl Board {
             call.words.stack.len() <= STACK_WORDS,
             "the call has more than {STACK_WORDS} argument words on the stack"
         );
-        let fpscr = if call.canonical_nans { 1 << 25 } else { 0 };
+        let fpscr = self.core.initial_fpscr() | if call.canonical_nans { 1 << 25 } else { 0 };
         let mut request =
             vec![CALL, call.address, call.base, fpscr, call.ticks, call.words.stack.len() as u32];
         request.extend(call.words.core);

@@ -13,7 +13,8 @@ static volatile int sink;
 int deep(int n) { volatile char frame[64]; frame[0] = n; int r = deep(n + 1); sink = frame[0]; return r + 1; }
 void loop(void) { for (;;) sink++; }
 long long through(int a, long long b, float c, double d, int e) { return ask(a, b, c, d, e) + 1; }
-int stray(void) { return *(volatile int *)0xb0000000; }
+int stray(volatile int *p) { return *p; }
+int words[2];
 __attribute__((naked)) void spoil(void) { __asm__(" movs r6, #1\n bx lr"); }
 int narrow(float a, double b, float c, double d) { return a == 1 && b == 2 && c == 3 && d == 4; }
 "##;
@@ -72,7 +73,13 @@ fn everything(core: Core) {
         assert!(matches!(call(board, image, "stop", Words::default()).ending, Ending::Trapped(0xfe)));
         assert_eq!(call(board, image, "deep", Words::default()).ending, Ending::Exhausted);
         assert!(matches!(call(board, image, "loop", Words::default()).ending, Ending::TimedOut(_)));
-        assert!(matches!(call(board, image, "stray", Words::default()).ending, Ending::Faulted(_)));
+        let hole = if core == Core::M55DP { 0x0f00_0000 } else { 0xb000_0000 };
+        let at_hole = Words { core: [hole, 0, 0, 0], ..Words::default() };
+        assert!(matches!(call(board, image, "stray", at_hole).ending, Ending::Faulted(_)));
+        let is_strict = matches!(core, Core::M0 | Core::M23);
+        let unaligned = Words { core: [image.address("words").unwrap() + 1, 0, 0, 0], ..Words::default() };
+        let ending = call(board, image, "stray", unaligned).ending;
+        assert_eq!(matches!(ending, Ending::Faulted(_)), is_strict, "{ending:?}");
         assert_eq!(call(board, image, "spoil", Words::default()).ending, Ending::Corrupted(6));
         let types = [Type::I32, Type::I64, Type::F32, Type::F64, Type::I32];
         let values = [1, 0x2_0000_0003, u64::from(1.5f32.to_bits()), 2.5f64.to_bits(), 6];
@@ -96,6 +103,16 @@ fn everything(core: Core) {
 }
 
 #[test]
+fn m0() {
+    everything(Core::M0);
+}
+
+#[test]
+fn m23() {
+    everything(Core::M23);
+}
+
+#[test]
 fn m3() {
     everything(Core::M3);
 }
@@ -113,4 +130,9 @@ fn m7dp() {
 #[test]
 fn m33() {
     everything(Core::M33);
+}
+
+#[test]
+fn m55dp() {
+    everything(Core::M55DP);
 }

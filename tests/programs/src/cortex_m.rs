@@ -32,6 +32,8 @@ pub fn options(cpu: Cpu, memory: MemoryMode) -> Options {
 /// The core of the board for a core of the compiler.
 pub const fn core(cpu: Cpu) -> Core {
     match cpu {
+        Cpu::M0 | Cpu::M0Plus | Cpu::M1 => Core::M0,
+        Cpu::M23 => Core::M23,
         Cpu::M3 => Core::M3,
         Cpu::M4 => Core::M4,
         Cpu::M4F => Core::M4F,
@@ -39,6 +41,8 @@ pub const fn core(cpu: Cpu) -> Core {
         Cpu::M7DP => Core::M7DP,
         Cpu::M33 => Core::M33,
         Cpu::M33F => Core::M33F,
+        Cpu::M52 | Cpu::M55 | Cpu::M85 => Core::M55,
+        Cpu::M55DP | Cpu::M85DP => Core::M55DP,
     }
 }
 

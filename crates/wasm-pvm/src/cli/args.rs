@@ -48,7 +48,8 @@ pub struct CompileArgs {
     /// Output file; `-` is standard output. Without it, the input's name with another extension.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Machine to compile for: pvm, thumbv7m, thumbv7em or thumbv8m.main.
+    /// Machine to compile for: pvm, thumbv7m, thumbv7em, thumbv8m.main or
+    /// thumbv8.1m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
     /// Stop at a stage and write its text, to standard output unless -o is given.
@@ -166,7 +167,7 @@ pub struct PvmArgs {
 #[command(next_help_heading = "Cortex-M")]
 pub struct ThumbArgs {
     /// Core: cortex-m3 (the default of thumbv7m), cortex-m4 (of thumbv7em), m4f, m7, m7dp, cortex-m33 (of
-    /// thumbv8m.main), m33f.
+    /// thumbv8m.main), m33f, m52, cortex-m55 (of thumbv8.1m.main), m55dp, m85, m85dp.
     #[arg(long, value_name = "CORE")]
     pub cpu: Option<Cpu>,
     /// Place of linear memory: address 0 (`native`, the default), a symbol of the object, or the address in r11.
@@ -281,13 +282,13 @@ impl FromStr for TargetArg {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "pvm" => Ok(Self::Pvm),
-            "thumbv7m" => Ok(Self::Thumb(Architecture::V7M)),
-            "thumbv7em" => Ok(Self::Thumb(Architecture::V7EM)),
-            "thumbv8m.main" => Ok(Self::Thumb(Architecture::V8MMain)),
-            "thumbv6m" | "thumbv8m.base" => Err(format!(
-                "{name} has no Thumb-2 main extension, which the code needs; the smallest supported architecture is thumbv7m"
-            )),
-            _ => Err("expected pvm, thumbv7m, thumbv7em or thumbv8m.main".to_owned()),
+            _ => {
+                let known = Architecture::ALL.into_iter().find(|known| known.to_string() == name);
+                known.map(Self::Thumb).ok_or_else(|| {
+                    let names: Vec<String> = Architecture::ALL.iter().map(Architecture::to_string).collect();
+                    format!("expected pvm or one of {}", names.join(", "))
+                })
+            }
         }
     }
 }

@@ -35,6 +35,15 @@ reset:
     ldr r1, =moved_vectors
     str r1, [r0]
     dsb
+.ifdef ALIGNED
+    @ Unaligned accesses fault.
+    ldr r0, =0xe000ed14
+    ldr r1, [r0]
+    orr r1, r1, #8
+    str r1, [r0]
+    dsb
+    isb
+.endif
 .ifdef FLOATS
     ldr r0, =0xe000ed88
     ldr r1, [r0]

@@ -24,6 +24,7 @@ fn with_single_precision() {
 #[test]
 fn with_double_precision() {
     conform(Cpu::M7DP, Floats::Hard);
+    conform(Cpu::M55DP, Floats::Hard);
 }
 
 fn conform(cpu: Cpu, floats: Floats) {

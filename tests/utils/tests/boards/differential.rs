@@ -36,6 +36,11 @@ fn m33_at_os() {
 }
 
 #[test]
+fn m55_at_o2() {
+    agree(Setup::new(Cpu::M55, OptLevel::O2, Floats::Reject), module, 9 * SEEDS);
+}
+
+#[test]
 fn double_precision_at_o2() {
     agree(Setup::new(Cpu::M7DP, OptLevel::O2, Floats::Hard), module_with_floats, 4 * SEEDS);
 }

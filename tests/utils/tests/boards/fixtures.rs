@@ -60,11 +60,13 @@ fn on_board(cpu: Cpu, floats: Floats) {
 fn without_floats() {
     on_board(Cpu::M3, Floats::Reject);
     on_board(Cpu::M33, Floats::Reject);
+    on_board(Cpu::M55, Floats::Reject);
 }
 
 #[test]
 fn with_double_precision() {
     on_board(Cpu::M7DP, Floats::Hard);
+    on_board(Cpu::M55DP, Floats::Hard);
 }
 
 #[test]

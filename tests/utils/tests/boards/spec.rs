@@ -30,6 +30,12 @@ fn floats_in_single_precision_hardware() {
     check_setup("spec-record-m4f", is_single, Setup::new(Cpu::M4F, OptLevel::O2, Floats::Hard));
 }
 
+/// Double precision on v8.1-M.
+#[test]
+fn doubles_in_newer_hardware() {
+    check_setup("spec-record-m55dp", is_double, Setup::new(Cpu::M55DP, OptLevel::Oz, Floats::Hard));
+}
+
 #[test]
 fn doubles_beside_single_precision_hardware() {
     check_setup("spec-record-m4f-soft", has_floats, Setup::new(Cpu::M4F, OptLevel::Oz, Floats::Soft));
@@ -82,6 +88,11 @@ fn has_floats(file: &str) -> bool {
 /// Files with single precision alone.
 fn is_single(file: &str) -> bool {
     file.contains("/f32")
+}
+
+/// Files with double precision.
+fn is_double(file: &str) -> bool {
+    file.contains("/f64")
 }
 
 fn integers(level: OptLevel) {

@@ -13,15 +13,18 @@ use crate::isa::cpu::{Architecture, Cpu};
 /// The attributes of a core as tag and value.
 fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
     let (architecture, thumb) = match cpu.architecture() {
+        Architecture::V6M => (12, 1),
         Architecture::V7M => (10, 2),
         Architecture::V7EM => (13, 2),
+        Architecture::V8MBase => (16, 3),
         Architecture::V8MMain => (17, 3),
+        Architecture::V81MMain => (21, 3),
     };
     // CPU_arch, CPU_arch_profile 'M', ARM_ISA_use none, THUMB_ISA_use.
     let mut list = vec![(6, architecture), (7, b'M'), (8, 0), (9, thumb)];
     match cpu {
         Cpu::M4F => list.push((10, 6)),
-        Cpu::M7DP | Cpu::M33F => list.push((10, 8)),
+        Cpu::M7DP | Cpu::M33F | Cpu::M55DP | Cpu::M85DP => list.push((10, 8)),
         _ => {}
     }
     // FP_denormal, FP_exceptions, FP_number_model: IEEE 754; ALIGN_NEEDED and ALIGN_PRESERVED 8.
@@ -33,8 +36,8 @@ fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
         list.push((28, 1));
     }
     // CPU_unaligned_access.
-    list.push((34, 1));
-    if cpu.architecture() == Architecture::V8MMain {
+    list.push((34, u8::from(cpu.has_main())));
+    if matches!(cpu.architecture(), Architecture::V8MMain | Architecture::V81MMain) {
         // DSP_extension.
         list.push((46, 1));
     }

@@ -62,8 +62,8 @@ impl MemoryLayout {
         match (self.shape, self.architecture) {
             (MemoryShape::Plain, _) => (size, 16),
             (MemoryShape::Slack, _) => (size + WIDEST_ACCESS, 16),
-            (MemoryShape::Region, Architecture::V8MMain) => (size.next_multiple_of(32), 32),
-            (MemoryShape::Region, Architecture::V7M | Architecture::V7EM) => {
+            (MemoryShape::Region, architecture) if architecture.is_v8() => (size.next_multiple_of(32), 32),
+            (MemoryShape::Region, _) => {
                 let size = size.next_power_of_two().max(32);
                 (size, size)
             }
