@@ -579,6 +579,14 @@ impl<'a> Program<'a> {
             }
             let item = match export.kind {
                 ExportKind::Func(index) => ExportItem::Func(self.entry(index)),
+                ExportKind::Table(index) if self.exceptions.hides_table(self.info, index, self.options) => {
+                    tracing::warn!(
+                        "the table `{}` is not exported, because code outside of the module that calls its functions would \
+                         not see exceptions; export functions instead, which trap where an exception isn't caught",
+                        export.name
+                    );
+                    continue;
+                }
                 ExportKind::Table(index) => ExportItem::Data(tables[index as usize]),
                 ExportKind::Memory(index) => ExportItem::Data(memories[index as usize]),
                 ExportKind::Global(index) => {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use ssa::Type;
 
 use crate::error::Error;
-use crate::module_info::{ConstOp, ExportKind, ModuleInfo, ValueType};
+use crate::module_info::{ConstOp, ModuleInfo, ValueType};
 use crate::options::Options;
 use crate::types::lower_types;
 
@@ -46,8 +46,7 @@ impl ExceptionPlan {
     /// Plans the exceptions of a module.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for exceptions inside of exceptions, and for code outside of the module that could call
-    /// functions that throw.
+    /// [`Error::Unsupported`] for exceptions inside of exceptions, and for references to exceptions in imports.
     pub fn new(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Self, Error> {
         let numbers = numbers(info);
         let count = info.functions.len();
@@ -70,9 +69,7 @@ impl ExceptionPlan {
         let Graph { throwing, referenced, .. } = graph;
         let parts = parts(info, options)?;
         check_imports(info)?;
-        let plan = Self { numbers, parts, throwing, throwing_types, referenced, traps };
-        plan.check_tables(info, options)?;
-        Ok(plan)
+        Ok(Self { numbers, parts, throwing, throwing_types, referenced, traps })
     }
 
     /// Whether functions of a type, by reference, return an exception as well.
@@ -88,23 +85,12 @@ impl ExceptionPlan {
             && self.is_throwing_type(info, declared.ty)
     }
 
-    /// Code outside of the module that calls functions in its tables doesn't know of exceptions.
-    fn check_tables(&self, info: &ModuleInfo, options: &Options) -> Result<(), Error> {
-        let exported = info.exports.iter().find(|export| match export.kind {
-            ExportKind::Table(table) => info.tables[table as usize].ty == ValueType::FuncRef,
-            _ => false,
-        });
-        match exported {
-            Some(table) if options.target.shares_tables && self.throwing_types.contains(&true) => {
-                let what = format!(
-                    "functions that may throw exceptions in the exported table `{}`: export functions instead, which \
-                     trap where an exception isn't caught",
-                    table.name
-                );
-                Err(Error::Unsupported { function: None, offset: 0, what })
-            }
-            _ => Ok(()),
-        }
+    /// Whether a table is hidden from code outside of the module, which would call its functions without knowing of
+    /// exceptions.
+    pub fn hides_table(&self, info: &ModuleInfo, table: u32, options: &Options) -> bool {
+        options.target.shares_tables
+            && info.tables[table as usize].ty == ValueType::FuncRef
+            && self.throwing_types.contains(&true)
     }
 }
 
