@@ -22,6 +22,7 @@ mod prune;
 mod place;
 
 pub use wasm_program::computes_floats;
+pub use wasm_program::counts::Counts;
 pub use wasm_program::error::Error;
 pub use wasm_program::libcalls::{Candidate, Division, Libcall, Operation, candidates};
 pub use wasm_program::module_info::{
@@ -57,8 +58,8 @@ pub fn compile_checked<E: From<Error>>(
 ) -> Result<ssa::Module, E> {
     with_program(wasm, options, check, |program| {
         let (names, arguments) = (&program.names, options.host_arguments);
-        let all_traps = program.exceptions.traps;
-        let context = ReadContext { names, program: &program.module, arguments, all_traps };
+        let (all_traps, is_profiled) = (program.exceptions.traps, options.counts.is_some());
+        let context = ReadContext { names, program: &program.module, arguments, all_traps, is_profiled };
         let outputs = parts::for_each(program, |module| {
             read::read_functions(module, &context).map_err(|refused| unreadable(&refused, program))
         })?;

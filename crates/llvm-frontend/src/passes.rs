@@ -28,6 +28,9 @@ use wasm_program::names;
 use wasm_program::options::OptLevel;
 use wasm_program::target::TargetDescription;
 
+/// The flag of a module with the summary of a profile.
+pub const PROFILE_SUMMARY: &str = "ProfileSummary";
+
 /// Makes LLVM's description of the target machine.
 fn target_machine(description: &TargetDescription) -> TargetMachine {
     static INITIALIZED: Once = Once::new();
@@ -143,7 +146,11 @@ pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, con
         limits::set_huge_aside(module);
         all(&pipelines.early);
         growth::bound_inlining(module);
-        all(&pipelines.inline);
+        if module.get_flag(PROFILE_SUMMARY).is_some() {
+            all(&format!("require<profile-summary>,{}", pipelines.inline));
+        } else {
+            all(&pipelines.inline);
+        }
         let huge = limits::aside(module);
         limits::set_looping_aside(module);
         all(&pipelines.late);

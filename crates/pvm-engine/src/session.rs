@@ -149,6 +149,13 @@ impl Session {
         Some(Value::of_words(ty, &bytes.chunks_exact(8).map(word).collect::<Vec<_>>()))
     }
 
+    /// The first bytes of an exported memory, if the metadata has its address and they can be read.
+    pub fn exported_memory(&mut self, name: &str, len: u32) -> Option<Vec<u8>> {
+        let export = self.extension.data.iter().flatten().find(|export| export.name == name)?;
+        matches!(export.kind, DataExportKind::Memory { .. }).then_some(())?;
+        self.machine.read(export.address, len)
+    }
+
     /// Says at which wasm address linear memory begins to have bytes of its own.
     pub fn set_first_address(&mut self, first: u32) {
         self.linear.iter_mut().for_each(|linear| linear.first = first);

@@ -9,6 +9,9 @@
 //! - values are rarely equal, and rarely negative or zero when compared with zero;
 //! - otherwise all edges of a terminator are equally likely.
 //!
+//! Where a profile has counted the edges of a terminator ([`BlockData::weight`](crate::BlockData)), the probabilities are
+//! those, and a loop in such a function may have any trip count.
+//!
 //! The flow is solved from the innermost loops outwards, as LLVM does. A loop body, with inner loops collapsed and
 //! back edges cut, is acyclic. So one walk in reverse postorder distributes a mass of 1 from its header. The mass that
 //! returns to the header gives the trip count (at most [`MAX_TRIPS`]). The mass that leaves gives the out edges of the
@@ -47,8 +50,10 @@ pub fn estimate_frequencies_with(func: &mut Function, is_cold: &dyn Fn(FuncId) -
     let forest = LoopForest::new(&cfg, func.entry());
     let probabilities = edge_probabilities(func, &cfg, &forest, is_cold);
     let order = cfg.reverse_postorder(func.entry());
-    let flow = Flow::solve(&cfg, &forest, &probabilities, &order);
-    func.blocks.values_mut().for_each(|block| block.freq = 0.0);
+    let is_profiled = func.blocks.values().any(|block| block.weight.is_some());
+    let max_trips = if is_profiled { MAX_FREQ } else { MAX_TRIPS };
+    let flow = Flow::solve(&cfg, &forest, &probabilities, &order, max_trips);
+    func.blocks.values_mut().for_each(|block| (block.freq, block.weight) = (0.0, None));
     for block in order {
         let around = forest.innermost(block).map_or(1.0, |l| flow.factor[l]);
         func.blocks[block].freq = (flow.mass[block] * around).max(MIN_FREQ) as f32;
@@ -88,6 +93,9 @@ fn edge_probabilities(
     let cold = cold_blocks(func, cfg, is_cold);
     let of_block = |block: Block| {
         let succs = cfg.successors(block);
+        if let Some(counted) = counted_probabilities(func, succs, &cold) {
+            return counted;
+        }
         let mut weights = vec![1.0; succs.len()];
         if let [taken, other] = &mut weights[..] {
             let probability = taken_probability(func, block);
@@ -101,6 +109,18 @@ fn edge_probabilities(
         weights.into_iter().map(|weight| weight / sum).collect()
     };
     func.blocks.ids().map(of_block).collect()
+}
+
+/// The probabilities of edges that a profile has counted. An edge that was never taken still could be; one to a trap has
+/// no count.
+fn counted_probabilities(func: &Function, succs: &[Block], cold: &IdVec<Block, bool>) -> Option<Vec<f64>> {
+    let weight = |&to: &Block| func.blocks[to].weight.or(cold[to].then_some(0.0));
+    let weights: Vec<f64> = succs.iter().map(weight).collect::<Option<_>>()?;
+    let sum: f64 = weights.iter().sum();
+    (succs.len() > 1 && sum > 0.0).then(|| {
+        let least = 1.0 / MAX_FREQ;
+        weights.iter().map(|weight| (weight / sum).clamp(least, 1.0 - least)).collect()
+    })
 }
 
 /// Whether a block only decides whether to trap or to go on where its predecessor would have gone without it: a check
@@ -181,6 +201,7 @@ impl Flow {
         forest: &LoopForest,
         probabilities: &IdVec<Block, Vec<f64>>,
         order: &[Block],
+        max_trips: f64,
     ) -> Self {
         let loops = forest.loops.len();
         let mut flow = Self {
@@ -195,7 +216,7 @@ impl Flow {
         for inner in forest.loops.ids().rev() {
             flow.mass[forest.loops[inner].header] = 1.0;
             let back = flow.distribute(cfg, forest, probabilities, Some(inner), &bodies[inner], &mut exits);
-            flow.trips[inner] = (1.0 / (1.0 - back).max(1.0 / MAX_TRIPS)).min(MAX_TRIPS);
+            flow.trips[inner] = (1.0 / (1.0 - back).max(1.0 / max_trips)).min(max_trips);
             flow.exits[inner] = exits.take_normalised();
         }
         match top.first() {

@@ -15,6 +15,9 @@ pub struct BlockData {
     pub insts: Vec<Inst>,
     /// Estimated executions per call of the function (1.0 for the entry block).
     pub freq: f32,
+    /// How often its only predecessor goes here, relative to that one's other successors, if a profile knows it. It is
+    /// turned into frequencies with them.
+    pub weight: Option<f64>,
 }
 
 /// Where a value comes from.

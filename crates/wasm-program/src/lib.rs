@@ -15,6 +15,7 @@ pub mod module_info;
 mod refused;
 
 pub mod atomics;
+pub mod counts;
 pub mod dwarf;
 pub mod exceptions;
 pub mod facts;

@@ -1,9 +1,11 @@
 //! Options of the frontend.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ssa::Import;
 
+use crate::counts::Counts;
 use crate::target::TargetDescription;
 
 /// The optimisation level.
@@ -135,6 +137,8 @@ pub struct Options {
     pub host_arguments: Option<u32>,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,
+    /// Counts of runs of this module. They decide what is fast and what is small, never what the code does.
+    pub counts: Option<Arc<Counts>>,
 }
 
 impl Options {
@@ -158,6 +162,7 @@ impl Options {
             service_entries: &[],
             host_arguments: None,
             imported_globals: BTreeMap::new(),
+            counts: None,
         }
     }
 }

@@ -8,9 +8,12 @@ use wasmparser::{Parser, Payload, TypeRef};
 
 use crate::backend::{Backend, Translated};
 use crate::clock::Clock;
+use crate::counts::{self, Counters, ProfileError};
 use crate::error::Error;
 use crate::exports::exports;
-use crate::options::{ConstValue, Options, OptionsError, Profile};
+use crate::options::{
+    ConstValue, MetadataContents, Names, Options, OptionsError, Profile, PvmOptions, Target,
+};
 use crate::report::Report;
 use crate::{adapter, globals, input, side_module, text};
 
@@ -59,20 +62,48 @@ pub fn pass_names(options: &Options) -> Vec<&'static str> {
 /// [`Error`] names the fault in the input, or the part that is not supported with these options.
 pub fn compile(input: &[u8], options: &Options) -> Result<Output, Error> {
     options.check()?;
+    let mut clock = Clock::default();
     on_large_stack(|| {
-        let mut clock = Clock::default();
         let linked = clock.time("read", || linked_wasm(input, options))?;
-        let options = &*linked.with_floats(options)?;
-        let backend = options.backend();
-        let translated = clock.time("frontend", || frontend(&linked, options, &*backend))?;
-        let wasm = &*linked.wasm;
-        if backend.limits_memory() {
-            warn_of_empty_memory(wasm, &translated.module);
-        }
-        let (bytes, details) = backend.compile(translated, &mut clock)?;
-        let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
-        Ok(Output { bytes, report })
+        compile_linked(&linked, options, clock)
     })
+}
+
+/// Compiles a module with counters, for the PVM.
+///
+/// Run it like any program. Then the memory that it exports as [`counts::MEMORY`] has the counts, which
+/// [`Counters::read`] turns into a profile.
+///
+/// # Errors
+/// As for [`compile`], and if the module can't get counters or the target is not the PVM.
+pub fn compile_counting(input: &[u8], options: &Options) -> Result<(Output, Counters), Error> {
+    let Target::Pvm(pvm) = &options.target else {
+        return Err(OptionsError::new("counters are counted on the PVM".to_owned()).into());
+    };
+    // The address of the counters is in the metadata.
+    let pvm = PvmOptions { names: Names::Keep, metadata: MetadataContents::Exports, ..pvm.clone() };
+    let options = Options { target: pvm.into(), profile: None, ..options.clone() };
+    options.check()?;
+    let mut clock = Clock::default();
+    on_large_stack(|| {
+        let mut linked = clock.time("read", || linked_wasm(input, &options))?;
+        let (wasm, counters) = counts::instrument(&linked.wasm)?;
+        linked.wasm = Cow::Owned(wasm);
+        Ok((compile_linked(&linked, &options, clock)?, counters))
+    })
+}
+
+fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
+    let options = &*linked.with_floats(options)?;
+    let backend = options.backend();
+    let translated = clock.time("frontend", || frontend(linked, options, &*backend))?;
+    let wasm = &*linked.wasm;
+    if backend.limits_memory() {
+        warn_of_empty_memory(wasm, &translated.module);
+    }
+    let (bytes, details) = backend.compile(translated, &mut clock)?;
+    let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
+    Ok(Output { bytes, report })
 }
 
 /// Compiles up to a stage and returns its text.
@@ -92,7 +123,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         let backend = options.backend();
         progress::phase("frontend");
         if stage == Stage::LlvmIr {
-            return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options))?);
+            return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options)?)?);
         }
         let translated = frontend(&linked, options, &*backend)?;
         progress::phase("codegen");
@@ -124,7 +155,7 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
 /// The module in SSA. First all requirements that can't be met are collected into one error.
 fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Result<Translated, Error> {
     let wasm = &*linked.wasm;
-    let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options), |demands| {
+    let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options)?, |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
         match errors.len() {
@@ -182,8 +213,10 @@ impl Linked<'_> {
     }
 
     /// The options of the frontend for this module.
-    fn frontend(&self, options: &Options) -> llvm_frontend::Options {
-        llvm_frontend::Options { imported_globals: self.globals.clone(), ..options.frontend() }
+    fn frontend(&self, options: &Options) -> Result<llvm_frontend::Options, ProfileError> {
+        let profile = options.profile.as_ref();
+        let counts = profile.map(|profile| profile.counts_of(&self.wasm)).transpose()?;
+        Ok(llvm_frontend::Options { imported_globals: self.globals.clone(), counts, ..options.frontend() })
     }
 }
 

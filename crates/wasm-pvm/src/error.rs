@@ -1,6 +1,7 @@
 //! Errors of a compilation, by whose fault they are. Bugs of the compiler are panics, not errors.
 
 use crate::adapter::AdapterError;
+use crate::counts::{InstrumentError, ProfileError};
 use crate::input::InputError;
 use crate::missing::MissingImports;
 use crate::options::OptionsError;
@@ -32,6 +33,12 @@ pub enum Error {
     /// The module can't be linked with WASI.
     #[error(transparent)]
     Wasi(#[from] WasiError),
+    /// The profile is not of this module.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The module can't get counters.
+    #[error(transparent)]
+    Instrument(#[from] InstrumentError),
     /// The module is invalid, or not supported with these options.
     #[error(transparent)]
     Frontend(#[from] llvm_frontend::Error),

@@ -28,6 +28,7 @@ pub mod object {
 mod backend;
 mod clock;
 mod compile;
+pub mod counts;
 mod error;
 mod exports;
 mod globals;
@@ -37,7 +38,7 @@ mod report;
 mod side_module;
 mod text;
 
-pub use compile::{Output, Stage, compile, emit, pass_names};
+pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
 pub use missing::MissingImports;
 pub use options::{

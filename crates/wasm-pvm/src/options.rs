@@ -27,6 +27,8 @@ pub use thumb::{
 };
 pub use wasi::{Directory, Failure, Node, Wasi};
 
+use crate::counts;
+
 /// Treatment of float operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Floats {
@@ -102,6 +104,8 @@ pub struct Options {
     pub adapters: Vec<Vec<u8>>,
     /// Arguments, environment and files, if the module is a WASI program; only on PVM.
     pub wasi: Option<Wasi>,
+    /// Counts of earlier runs, which tell hot code from the rest. The module's meaning does not depend on them.
+    pub profile: Option<counts::Profile>,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,
 }
@@ -135,6 +139,7 @@ impl Options {
             imported_globals: BTreeMap::new(),
             adapters: Vec::new(),
             wasi: None,
+            profile: None,
             threads: 0,
         }
     }

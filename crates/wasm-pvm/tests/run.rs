@@ -470,3 +470,44 @@ fn a_start_function_may_trap() {
     let told = folder.fail_with_output(&["run", "trap.wat", "--invoke", "g"], 3);
     assert_eq!(told, (String::new(), "error: the start function: it trapped\n".to_owned()));
 }
+
+#[test]
+fn profiles_are_written_and_used() {
+    let folder = Folder::new("profiles");
+    folder.write("a.wat", r#"(module (memory 1)
+        (func (export "main") (param i32 i32) (result i64)
+          (i32.store (i32.const 64) (call $odd (i32.load8_u (local.get 0))))
+          (i64.or (i64.const 64) (i64.shl (i64.const 4) (i64.const 32))))
+        (func $odd (export "odd") (param i32) (result i32)
+          (if (result i32) (i32.and (local.get 0) (i32.const 1))
+            (then (i32.mul (local.get 0) (i32.const 3))) (else (i32.const 7)))))"#);
+    folder.succeed(&["run", "a.wat", "--invoke", "odd", "5", "--invoke", "odd", "6", "--profile-out", "typed"]);
+    folder.succeed(&["run", "a.wat", "--args", "05", "--profile-out", "entered"]);
+    let counts = |name: &str| {
+        let text = text(&std::fs::read(folder.path(name)).unwrap());
+        let lines = text.lines().filter(|line| line.starts_with("function") || line.starts_with("branch"));
+        lines.map(|line| line.rsplit_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(counts("typed"), ["0", "2", "1 1"]);
+    assert_eq!(counts("entered"), ["1", "1", "0 1"]);
+    // Files are added, and training is the same as a file.
+    folder.succeed(&["compile", "a.wat", "--profile", "entered", "--profile", "entered", "-o", "twice"]);
+    folder.succeed(&["compile", "a.wat", "--train", "main=05", "--train", "main=05", "-o", "trained"]);
+    let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
+    assert_eq!(bytes("twice"), bytes("trained"));
+    folder.succeed(&["compile", "a.wat", "--target", "thumbv7m", "--memory", "symbol", "--profile", "typed", "-o", "o"]);
+    let told = folder.succeed(&["run", "trained", "--args", "06"]);
+    assert!(told.contains("result: 07000000"), "{told}");
+    // Profiles of other modules, and files that are none.
+    folder.write("b.wat", "(module (func (export \"main\")))");
+    let told = folder.fail(&["compile", "b.wat", "--profile", "typed", "-o", "no"], b"", 1);
+    assert!(told.contains("the profile is of another module"), "{told}");
+    let told = folder.fail(&["compile", "b.wat", "--profile", "a.wat"], b"", 1);
+    assert!(told.contains("a.wat: the profile: line 1: expected"), "{told}");
+    let told = folder.fail(&["compile", "b.wat", "--profile", "jamm"], b"", 1);
+    assert!(told.contains("or a kind of host: jam, revive, corevm, substrate"), "{told}");
+    let told = folder.fail(&["compile", "a.wat", "--train", "min=05"], b"", 1);
+    assert!(told.contains("--train min=05"), "{told}");
+    let told = folder.fail(&["run", "trained", "--profile-out", "no"], b"", 2);
+    assert!(told.contains("--profile-out is for modules"), "{told}");
+}

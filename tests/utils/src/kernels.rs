@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use pvm_engine::{Engine, Exit, Machine};
+use pvm_engine::{Engine, EntryPoint, Exit, Machine, RunOptions, Session, Status};
 use pvm_isa::metadata::ResultConvention;
 use pvm_isa::{Container, GpVersion};
+use wasm_pvm::OptLevel;
+use wasm_pvm::counts::{MEMORY, Profile};
 
 /// Enough gas for every kernel.
 const GAS: i64 = 1 << 40;
@@ -102,6 +104,40 @@ fn read(corpus: &str, variants: &[&str]) -> Result<Vec<Kernel>> {
         }
     }
     Ok(kernels)
+}
+
+/// Kernels with branches that no heuristic knows, and arguments to train them with: others than those that are measured.
+pub const TRAINING: [(&str, &[u8]); 5] = [
+    ("gcd", &[17, 0, 0, 0]),
+    ("interp", &[55]),
+    ("nqueens", &[6]),
+    ("quicksort", &[7, 0, 0, 0]),
+    ("vtable", &[0xe8, 3, 0, 0]),
+];
+
+/// A profile of a run of a kernel with the given arguments.
+pub fn profile(kernel: &Kernel, args: &[u8]) -> Result<Profile> {
+    let (output, counters) = wasm_pvm::compile_counting(&kernel.wasm, &wasm_pvm::Options::default())?;
+    let mut session = Session::load(&output.bytes, &RunOptions::default())?;
+    let outcome = session.enter(&EntryPoint::First, args)?;
+    ensure!(outcome.status == Status::Halt, "{}: {:?} instead of a halt", kernel.name, outcome.status);
+    let memory = session.exported_memory(MEMORY, counters.bytes());
+    Ok(counters.read(&memory.context("the counters have no address")?))
+}
+
+/// Gas of the kernels of [`TRAINING`] at a level, in one variant: name, without and with a profile.
+pub fn trained(variant: &str, level: OptLevel) -> Result<Vec<(String, i64, i64)>> {
+    let gp = GpVersion::V08;
+    let mut rows = Vec::new();
+    for kernel in all()?.into_iter().filter(|kernel| kernel.variant == variant) {
+        let training = TRAINING.iter().find(|(name, _)| *name == kernel.name);
+        let Some((_, args)) = training else { continue };
+        let options = wasm_pvm::Options { level, ..wasm_pvm::Options::default() };
+        let with = wasm_pvm::Options { profile: Some(profile(&kernel, args)?), ..options.clone() };
+        let gas = |options| Ok::<_, anyhow::Error>(measure(&kernel, options, gp, Engine::for_version(gp)[0])?.gas);
+        rows.push((kernel.name.clone(), gas(&options)?, gas(&with)?));
+    }
+    Ok(rows)
 }
 
 /// Compiles a kernel, runs it, checks its output and measures it.

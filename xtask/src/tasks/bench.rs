@@ -63,6 +63,7 @@ pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
     }
     vectors()?;
     float_operations()?;
+    profiles()?;
     let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
     runtimes(&folder)
 }
@@ -179,6 +180,27 @@ fn vectors() -> Result<()> {
     ] {
         println!("| {peer} | {} |", means.map(|mean| format!("{mean:.3}")).join(" | "));
     }
+    Ok(())
+}
+
+/// Measures kernels with a profile of a run on other arguments.
+fn profiles() -> Result<()> {
+    println!("\n## Profiles: gas 0.8 with counts of a run on other arguments\n");
+    println!("| kernel | -O2 without | with | with / without | -Os without | with | with / without |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    let fast = kernels::trained("O2", OptLevel::O2)?;
+    let small = kernels::trained("Os", OptLevel::Os)?;
+    let mut means = [0.0; 2];
+    for (fast, small) in fast.iter().zip(&small) {
+        let ratio = |row: &(String, i64, i64)| row.2 as f64 / row.1 as f64;
+        for (mean, row) in means.iter_mut().zip([fast, small]) {
+            *mean += ratio(row).ln() / kernels::TRAINING.len() as f64;
+        }
+        let cells = [fast, small].map(|row| format!("{} | {} | {:.3}", row.1, row.2, ratio(row)));
+        println!("| {} | {} |", fast.0, cells.join(" | "));
+    }
+    let [fast, small] = means.map(f64::exp);
+    println!("| geometric mean | | | {fast:.3} | | | {small:.3} |");
     Ok(())
 }
 

@@ -324,6 +324,29 @@ impl<'m> Value<'m> {
         if self.is_instruction() { unsafe { LLVMGetDebugLocLine(self.raw()) } } else { 0 }
     }
 
+    /// The weights of a terminator's successors, if it has any, in their order.
+    pub fn branch_weights(self) -> Option<Vec<u64>> {
+        if !self.is_instruction() {
+            return None;
+        }
+        const PROFILE: &CStr = c"prof";
+        // SAFETY: any type has a context; the name has the given length.
+        let kind = unsafe {
+            let context = LLVMGetTypeContext(self.ty().raw());
+            LLVMGetMDKindIDInContext(context, PROFILE.as_ptr(), PROFILE.count_bytes() as u32)
+        };
+        // SAFETY: it is an instruction; LLVM returns null if it has no such metadata.
+        let node = NonNull::new(unsafe { LLVMGetMetadata(self.raw(), kind) })?;
+        // SAFETY: metadata of instructions are nodes.
+        let count = unsafe { LLVMGetMDNodeNumOperands(node.as_ptr()) } as usize;
+        let mut operands = vec![std::ptr::null_mut(); count];
+        // SAFETY: `operands` has room for every operand, and LLVM fills all of them.
+        unsafe { LLVMGetMDNodeOperands(node.as_ptr(), operands.as_mut_ptr()) };
+        // Before the weights is a string or two.
+        let weights = operands.into_iter().filter_map(Value::new).filter_map(Value::const_int);
+        Some(weights.map(|weight| weight as u64).collect())
+    }
+
     /// Line of a function's debug subprogram; 0 if it has none.
     pub fn subprogram_line(self) -> u32 {
         if !self.is_function() {

@@ -105,7 +105,10 @@ impl<'m> Reader<'_, '_, 'm> {
         let data = match (inst.condition(), &targets[..]) {
             (Some(cond), &[if_true, if_false]) if if_true != if_false => {
                 let cond = self.one(cond)?;
-                InstData::Branch { cond, if_true: self.edge(if_true)?, if_false: self.edge(if_false)? }
+                let mut edges = [self.edge(if_true)?, self.edge(if_false)?];
+                self.weigh(inst, &mut edges.each_mut());
+                let [if_true, if_false] = edges;
+                InstData::Branch { cond, if_true, if_false }
             }
             _ => InstData::Jump { to: self.edge(targets[0])? },
         };
@@ -124,16 +127,18 @@ impl<'m> Reader<'_, '_, 'm> {
         let value = self.one(condition)?;
         let value = self.b.zero_extend(value, bits);
         let ty = container(bits);
-        let mut cases = BTreeMap::new();
+        let mut edges = vec![(0, self.edge(targets[0])?)];
         for (n, &target) in (0u32..).zip(&targets).skip(1) {
             let case = inst.case_value(n).and_then(llvm::Value::const_int).ok_or("a case without a value")?;
-            cases.insert(super::builder::normalize(ty, case as i64), self.edge(target)?);
+            edges.push((super::builder::normalize(ty, case as i64), self.edge(target)?));
         }
-        let mut cases: Vec<_> = cases.into_iter().collect();
+        self.weigh(inst, &mut edges.iter_mut().map(|(_, to)| to).collect::<Vec<_>>());
+        let (_, default) = edges.remove(0);
+        let mut cases: Vec<_> = edges.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
         let default = match cases.last() {
             // No other value occurs, so one of the cases needs no comparison.
             Some((_, last)) if is_never_reached(targets[0]) => last.clone(),
-            _ => self.edge(targets[0])?,
+            _ => default,
         };
         cases.retain(|(_, to)| *to != default);
         self.terminate(if cases.is_empty() {
@@ -142,6 +147,34 @@ impl<'m> Reader<'_, '_, 'm> {
             InstData::Switch { ty, value, cases, default }
         });
         Ok(())
+    }
+
+    /// Passes the counts of a profile on: edges with a count go through a block with that weight, those with the same
+    /// target and arguments through one. `edges` are in LLVM's order of the successors of `inst`.
+    fn weigh(&mut self, inst: llvm::Value<'m>, edges: &mut [&mut BlockCall]) {
+        if !self.part.cx.is_profiled {
+            return;
+        }
+        let Some(weights) = inst.branch_weights().filter(|weights| weights.len() == edges.len()) else {
+            return;
+        };
+        let mut counted = BTreeMap::<(Block, Vec<Value>), Block>::new();
+        for (to, weight) in edges.iter_mut().zip(weights) {
+            if self.trap_blocks.values().any(|&trap| trap == to.block) {
+                continue;
+            }
+            let here = self.b.current();
+            let block = *counted.entry((to.block, to.args.clone())).or_insert_with(|| {
+                let block = self.b.func.add_block();
+                self.phis.push(Vec::new());
+                self.b.switch_to(block);
+                self.b.inst(InstData::Jump { to: to.clone() }, &[]);
+                block
+            });
+            self.b.switch_to(here);
+            *self.b.func.blocks[block].weight.get_or_insert(0.0) += weight as f64;
+            **to = BlockCall { block, args: Vec::new() };
+        }
     }
 
     /// A switch over more than 64 bits: a chain of comparisons.

@@ -56,6 +56,8 @@ pub struct ReadContext<'a> {
     pub arguments: Option<u32>,
     /// Whether traps of exceptions and of typed references occur.
     pub all_traps: bool,
+    /// Whether weights of branches come from a profile.
+    pub is_profiled: bool,
 }
 
 /// The result of reading a part. Ids at or above the program's lengths refer to the lists here.

@@ -48,7 +48,8 @@ pub(super) fn read_parts(parts: &[&LlvmModule<'_>]) -> Result<Module, Unsupporte
     for (id, signature) in module.signatures.iter() {
         table.add_signature(signature.clone(), id);
     }
-    let cx = ReadContext { names: &table, program: &module, arguments: None, all_traps: true };
+    let cx =
+        ReadContext { names: &table, program: &module, arguments: None, all_traps: true, is_profiled: false };
     let seen = cx.seen();
     let outputs = parts.iter().map(|llvm| read_functions(llvm, &cx)).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {

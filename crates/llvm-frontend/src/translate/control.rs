@@ -179,7 +179,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let condition = self.pop_condition();
         self.open(ty, |t, params| {
             let (then, otherwise) = (t.ir().new_block(), t.ir().new_block());
-            t.ir().branch(condition, then, otherwise);
+            t.ir().branch_as_counted(condition, then, otherwise, t.counted_ways());
             t.ir().at_end(then);
             let params = t.stack.top_operands(params);
             Kind::If { otherwise, params }
@@ -275,9 +275,15 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let condition = self.pop_condition();
         let target = self.pass_values(depth)?;
         let next = self.ir().new_block();
-        self.ir().branch(condition, target, next);
+        self.ir().branch_as_counted(condition, target, next, self.counted_ways());
         self.ir().at_end(next);
         Ok(())
+    }
+
+    /// How often each way of the current operator was taken, if a profile says so.
+    fn counted_ways(&self) -> Option<&[u64]> {
+        let offset = u32::try_from(self.offset).ok()?;
+        Some(self.env.counts()?.branches.get(&offset)?)
     }
 
     fn branch_table(&mut self, table: &BrTable<'_>) -> Result<(), Error> {
@@ -287,15 +293,22 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let from = self.ir().block();
         let mut edges = BTreeMap::new();
         let default = self.table_edge(&mut edges, table.default(), from)?;
+        let ways =
+            self.counted_ways().filter(|ways| ways.len() == table.len() as usize + 1).map(<[u64]>::to_vec);
+        let way = |entry: u32| ways.as_ref().map_or(0, |ways| ways[entry as usize]);
         let mut cases: Vec<(IntValue<'ctx>, BasicBlock<'ctx>)> = Vec::with_capacity(table.len() as usize);
+        let mut counts = vec![way(table.len())];
         for (entry, depth) in (0u32..).zip(table.targets()) {
             let block = self.table_edge(&mut edges, depth?, from)?;
-            if block != default {
+            if block == default {
+                counts[0] += way(entry);
+            } else {
                 cases.push((self.ir().c32(entry), block));
+                counts.push(way(entry));
             }
         }
         self.ir().at_end(from);
-        self.ir().builder.build_switch(index, default, &cases).expect("the builder is positioned");
+        self.ir().switch(index, default, &cases, &counts);
         self.reachable = false;
         Ok(())
     }

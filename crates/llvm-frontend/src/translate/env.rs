@@ -14,6 +14,7 @@ use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
 use ssa::{SourceLoc, Type};
+use wasm_program::counts::Counts;
 use wasm_program::module_info::{FuncType, ValueType};
 use wasm_program::names;
 use wasm_program::options::OptLevel;
@@ -21,6 +22,7 @@ use wasm_program::program::Program;
 
 use super::debug::{Debug, Scope};
 use super::ir::Ir;
+use super::profile;
 
 /// LLVM's number of the calling convention `tailcc`, which lets any call in tail position replace its caller.
 const TAIL_CC: u32 = 18;
@@ -79,8 +81,16 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         }
     }
 
+    /// The counts of a profile, if there is one.
+    pub fn counts(&self) -> Option<&'p Counts> {
+        self.program.options.counts.as_deref()
+    }
+
     /// Ends the module.
     pub fn finish(self) -> Module<'ctx> {
+        if let Some(counts) = self.counts() {
+            profile::summarise(&self.ir, &self.module, counts);
+        }
         drop(self.debug);
         self.module
     }

@@ -9,10 +9,11 @@ use inkwell::builder::{Builder, BuilderError};
 use inkwell::context::Context;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
 use inkwell::values::{
-    BasicValue, BasicValueEnum, FunctionValue, InstructionOpcode, InstructionValue, IntValue, MetadataValue,
-    PhiValue, PointerValue,
+    BasicMetadataValueEnum, BasicValue, BasicValueEnum, FunctionValue, InstructionOpcode, InstructionValue,
+    IntValue, MetadataValue, PhiValue, PointerValue,
 };
 
+use super::profile;
 use crate::llvm;
 
 /// The memory that a load or store accesses. Accesses to different spaces never overlap; type-based alias metadata
@@ -294,6 +295,42 @@ impl<'ctx> Ir<'ctx> {
     /// Appends a branch to one of two blocks.
     pub fn branch(&self, condition: IntValue<'ctx>, yes: BasicBlock<'ctx>, no: BasicBlock<'ctx>) {
         built(self.builder.build_conditional_branch(condition, yes, no));
+    }
+
+    /// Appends a branch to one of two blocks. `ways` is how often the condition was false and true, if that was counted.
+    pub fn branch_as_counted(
+        &self,
+        condition: IntValue<'ctx>,
+        yes: BasicBlock<'ctx>,
+        no: BasicBlock<'ctx>,
+        ways: Option<&[u64]>,
+    ) {
+        let branch = built(self.builder.build_conditional_branch(condition, yes, no));
+        if let Some(&[not_taken, taken]) = ways {
+            self.weigh(branch, &[taken, not_taken]);
+        }
+    }
+
+    /// Appends a switch. `counts` is how often each successor was chosen, the default first; all are 0 if that is unknown.
+    pub fn switch(
+        &self,
+        value: IntValue<'ctx>,
+        default: BasicBlock<'ctx>,
+        cases: &[(IntValue<'ctx>, BasicBlock<'ctx>)],
+        counts: &[u64],
+    ) {
+        let switch = built(self.builder.build_switch(value, default, cases));
+        self.weigh(switch, counts);
+    }
+
+    /// Gives a terminator the counts of its successors.
+    fn weigh(&self, terminator: InstructionValue<'ctx>, counts: &[u64]) {
+        let Some(weights) = profile::weights(counts) else { return };
+        let mut operands: Vec<BasicMetadataValueEnum<'ctx>> =
+            vec![self.context.metadata_string("branch_weights").into()];
+        operands.extend(weights.iter().map(|&weight| BasicMetadataValueEnum::from(self.c32(weight))));
+        let node = self.context.metadata_node(&operands);
+        terminator.set_metadata(node, self.weights_kind).expect("the metadata is a node");
     }
 
     /// Appends a branch to one of two blocks, the first of which is rarely the one.

@@ -28,6 +28,7 @@ mod libcall;
 mod locals;
 mod memory;
 mod operands;
+mod profile;
 mod reference;
 mod simd;
 pub mod soft_float;
@@ -91,6 +92,9 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
     let locals = Locals::new(env, index, function, &body, &plan)?;
     let budget = BASE_BUDGET + BUDGET_PER_BYTE * program.info.functions[index as usize].body.len();
     let scope = env.open_scope(index, function);
+    if let Some(&calls) = env.counts().and_then(|counts| counts.functions.get(&index)) {
+        profile::mark_function(&env.ir, function, calls);
+    }
     let mut translator = Translator {
         env,
         index,

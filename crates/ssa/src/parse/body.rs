@@ -405,7 +405,12 @@ impl Raw {
             func.results.push(results.into_iter().map(defined).collect());
         }
         for RawBlock { params, insts, freq, .. } in self.blocks {
-            func.blocks.push(BlockData { params: params.into_iter().map(defined).collect(), insts, freq });
+            func.blocks.push(BlockData {
+                params: params.into_iter().map(defined).collect(),
+                insts,
+                freq,
+                weight: None,
+            });
         }
         func.values = self.values.into_iter().map(|(.., data)| data).collect();
         func.frame_slots = self.slots.into_iter().map(|(_, data)| data).collect::<IdVec<_, _>>();

@@ -17,8 +17,8 @@ pub fn compact(func: &mut Function) {
     };
     new.source.subprogram = func.source.subprogram;
     for &old in &order {
-        let freq = func.blocks[old].freq;
-        blocks[old] = Some(new.blocks.push(BlockData { freq, ..BlockData::default() }));
+        let BlockData { freq, weight, .. } = func.blocks[old];
+        blocks[old] = Some(new.blocks.push(BlockData { freq, weight, ..BlockData::default() }));
     }
     let values = define_all(func, &mut new, &order);
     for data in new.insts.values_mut() {

@@ -8,11 +8,12 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
-    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, Profile, PvmBounds,
+    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
     ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
 use super::calls::{Dump, Invocations, Poke, parse_answer, parse_integer};
+use super::profile::{ProfileArg, Training};
 use super::run::StreamArgs;
 use super::wasi::WasiArgs;
 
@@ -61,6 +62,10 @@ pub struct CompileArgs {
     /// Write one function in the text format, for a report of a bug: its name or index.
     #[arg(long, value_name = "FUNCTION", conflicts_with_all = ["emit", "emit_after"])]
     pub emit_function: Option<String>,
+    /// Run an entry of the module with argument bytes first, and use the counts of that run as a profile. Host calls other
+    /// than gas, grow_heap and log end it. May be repeated. PVM only.
+    #[arg(long, value_name = "ENTRY=HEX|@FILE", value_parser = Training::parse)]
+    pub train: Vec<Training>,
     /// Print sizes and times as JSON.
     #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
     pub json: bool,
@@ -111,6 +116,11 @@ pub struct ModuleArgs {
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
     pub globals: Vec<(Import, ConstValue)>,
+    /// On PVM, a kind of host, which is the form of its programs, its conventions and its limits: jam, revive, corevm or
+    /// substrate. Or a file with counts of runs of the module (`run --profile-out`), which decide what is fast and what
+    /// is small; counts of several files are added.
+    #[arg(long, value_name = "HOST|FILE", value_parser = ProfileArg::parse)]
+    pub profile: Vec<ProfileArg>,
     /// Worker threads; 0, the default, is one per processor. The output does not depend on it.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -134,9 +144,6 @@ pub struct PvmArgs {
     /// Form of the output; `jam` by default.
     #[arg(long, value_parser = choice::<Format>())]
     pub format: Option<Format>,
-    /// Kind of host: the form of its programs, and its conventions and limits.
-    #[arg(long, value_parser = choice::<Profile>())]
-    pub profile: Option<Profile>,
     /// Bytes of machine stack; K and M are units.
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     pub stack_size: Option<u32>,
@@ -219,6 +226,7 @@ impl ModuleArgs {
             (!self.adapter.is_empty(), "--adapter"),
             (!self.imports.is_empty(), "--imports"),
             (!self.globals.is_empty(), "--global"),
+            (!self.profile.is_empty(), "--profile"),
             (self.threads.is_some(), "--threads"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
@@ -236,7 +244,6 @@ impl PvmArgs {
         let given = [
             (self.host_calls.is_some(), "--host-calls"),
             (self.format.is_some(), "--format"),
-            (self.profile.is_some(), "--profile"),
             (self.stack_size.is_some(), "--stack-size"),
             (self.growth_bytes.is_some(), "--growth-bytes"),
             (self.entries.is_some(), "--entries"),
@@ -370,6 +377,9 @@ pub struct RunArgs {
     /// Supported host calls: gas, grow_heap and log only, or also Substrate's allocator and logging.
     #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
     pub host: Host,
+    /// Count how often functions and branches of the module are taken, and write the profile to a file.
+    #[arg(long, value_name = "FILE")]
+    pub profile_out: Option<PathBuf>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,

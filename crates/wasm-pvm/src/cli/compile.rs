@@ -14,13 +14,14 @@ use wasm_pvm::{
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
-use super::files;
+use super::{files, profile};
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
     provoke(&args.module);
-    let options = options(args)?;
+    let mut options = options(args)?;
     let input = files::read(&args.input)?;
     let name = || files::display(&args.input);
+    profile::train(&input, &mut options, &args.train).with_context(name)?;
     let after = args.emit_after.as_deref().map(Stage::After);
     let function = args.emit_function.as_deref().map(Stage::Function);
     if let Some(stage) = args.emit.or(after).or(function) {
@@ -79,6 +80,7 @@ pub fn options_with(target: Target, args: &ModuleArgs, wasi: Option<Wasi>) -> Re
         imported_globals: args.globals.iter().cloned().collect(),
         adapters: args.adapter.iter().map(|path| files::read(path)).collect::<Result<_>>()?,
         wasi,
+        profile: profile::counts(args)?,
         threads: args.threads.unwrap_or(default.threads),
         ..default
     };
@@ -89,7 +91,8 @@ pub fn options_with(target: Target, args: &ModuleArgs, wasi: Option<Wasi>) -> Re
 /// The options of the PVM.
 pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<PvmOptions> {
     let default = PvmOptions::default();
-    let gp = pvm.gp.unwrap_or(pvm.profile.map_or(default.gp, Profile::gp));
+    let host = profile::host(module)?;
+    let gp = pvm.gp.unwrap_or(host.map_or(default.gp, Profile::gp));
     Ok(PvmOptions {
         gp,
         bounds: bounds(module, "pvm")?.unwrap_or_default(),
@@ -101,8 +104,8 @@ pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<P
         host_calls: pvm.host_calls,
         entries: pvm.entries.unwrap_or(default.entries),
         result: pvm.result.unwrap_or(default.result),
-        format: pvm.format.unwrap_or(pvm.profile.map_or(default.format, Profile::format)),
-        profile: pvm.profile,
+        format: pvm.format.unwrap_or(host.map_or(default.format, Profile::format)),
+        profile: host,
         names: pvm.names.unwrap_or(default.names),
         metadata: pvm.metadata.unwrap_or(default.metadata),
         package: package(input),
@@ -113,6 +116,11 @@ pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<P
 fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<ThumbOptions> {
     if let Some(option) = args.pvm.first() {
         bail!(OptionsError::new(format!("{option} is an option of pvm, and the target is {architecture}")));
+    }
+    if let Some(host) = profile::host(&args.module)? {
+        let host = host.name();
+        let message = format!("--profile {host} is an option of pvm, and the target is {architecture}");
+        bail!(OptionsError::new(message));
     }
     let thumb = &args.thumb;
     let cpu = thumb.cpu.unwrap_or(architecture.default_cpu());

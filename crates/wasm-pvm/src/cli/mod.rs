@@ -8,6 +8,7 @@ mod floats;
 mod guard;
 mod inspect;
 mod object;
+mod profile;
 mod run;
 mod wasi;
 

@@ -1,7 +1,7 @@
 //! Every kernel gives its known output at every level, for both versions of the Gray Paper, on every engine.
 
 use pvm_engine::Engine;
-use testkit::kernels::{Kernel, all, float_operations, floats, measure, vectors};
+use testkit::kernels::{Kernel, all, float_operations, floats, measure, trained, vectors};
 use testkit::reports::{Report, listed, unlisted};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
@@ -49,6 +49,15 @@ fn vectors_cost_no_more_than_scalars() {
         with.iter().zip(&without).map(|(with, without)| gas(with) / gas(without)).collect();
     let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
     assert!(mean <= 1.1 && ratios.iter().all(|ratio| *ratio <= 1.5), "{mean}: {ratios:?}");
+}
+
+/// Gas with a profile of a run on other arguments, in relation to gas without.
+#[test]
+fn profiles_lower_gas() {
+    let rows = trained("O2", OptLevel::O2).unwrap();
+    let ratios: Vec<f64> = rows.iter().map(|(_, without, with)| *with as f64 / *without as f64).collect();
+    let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    assert!(ratios.len() == 5 && mean <= 0.88 && ratios.iter().all(|ratio| *ratio <= 1.0), "{mean}: {rows:?}");
 }
 
 /// Runs kernels at all levels, for both versions, on all engines; the number of runs.

@@ -16,7 +16,7 @@ use self::report::{Called, Report};
 pub use self::streams::StreamArgs;
 use super::args::RunArgs;
 use super::calls::{Invocation, argument_bytes};
-use super::files;
+use super::{files, profile};
 
 /// Exit code of a run that did not halt.
 const NOT_HALTED: u8 = 3;
@@ -39,6 +39,9 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     }
     let mut report = Report::default();
     let halted = call(&mut session, args, &program, &mut report).with_context(name)?;
+    if let (Some(path), Some(counters)) = (&args.profile_out, &program.counters) {
+        profile::write(&mut session, counters, path).with_context(name)?;
+    }
     let mut unreadable = Ok(());
     for dump in &args.dump {
         match session.read(dump.address, dump.len) {

@@ -3,6 +3,7 @@
 use std::str;
 
 use anyhow::{Context, Result, bail};
+use wasm_pvm::counts::Counters;
 use wasm_pvm::run::HostCallId;
 use wasm_pvm::wasi::{self, Imports};
 use wasm_pvm::{
@@ -21,6 +22,8 @@ pub struct Program {
     pub first_address: Option<u32>,
     /// The standard streams, if it is a WASI command that was compiled here.
     pub streams: Option<Streams>,
+    /// The meaning of its counters, if it counts.
+    pub counters: Option<Counters>,
 }
 
 /// Reads the program, and compiles it if it is a module.
@@ -42,7 +45,11 @@ pub fn load(args: &RunArgs) -> Result<Program> {
         let message = format!("{option} is for WASI modules, and {} is a compiled program", name());
         bail!(OptionsError::new(message));
     }
-    Ok(Program { bytes, first_address: None, streams: None })
+    if args.profile_out.is_some() {
+        let message = format!("--profile-out is for modules, and {} is a compiled program", name());
+        bail!(OptionsError::new(message));
+    }
+    Ok(Program { bytes, first_address: None, streams: None, counters: None })
 }
 
 /// Whether the bytes are WebAssembly in some form.
@@ -55,12 +62,18 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     compile::provoke(&args.module);
     let imports = wasi::imports(&input::to_wasm(bytes)?);
     let options = options(args, imports)?;
-    let output = wasm_pvm::compile(bytes, &options)?;
+    let (output, counters) = match args.profile_out {
+        Some(_) => {
+            let (output, counters) = wasm_pvm::compile_counting(bytes, &options)?;
+            (output, Some(counters))
+        }
+        None => (wasm_pvm::compile(bytes, &options)?, None),
+    };
     compile::warn_of_unused_lines(bytes, &options)?;
     let first_address = output.report.pvm().map(|report| report.linear_first);
     let is_service = args.pvm.wasi.wasi || options.wasi.is_none() || !args.invocations.0.is_empty();
     let streams = if is_service { None } else { Streams::of(imports) };
-    Ok(Program { bytes: output.bytes, first_address, streams })
+    Ok(Program { bytes: output.bytes, first_address, streams, counters })
 }
 
 /// The options of compiling. They are those of `compile`, except that every export can be invoked, and that imports
