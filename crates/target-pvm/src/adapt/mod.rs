@@ -12,6 +12,7 @@ pub mod imports;
 pub mod sparse;
 
 mod switches;
+mod variables;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ use pvm_isa::metadata;
 use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryOptions, MemoryPlan, linear_memory};
+use crate::memory::{MemoryOptions, linear_memory};
 use crate::{Error, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -65,7 +66,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     }
     let memory_options =
         MemoryOptions { guard: options.memory.guard || is_clamped, ..options.memory.clone() };
-    let plan = MemoryPlan::new(&module, window, &memory_options, *layout)?;
+    let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
         for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
