@@ -9,6 +9,7 @@
 mod bounds;
 pub mod entries;
 pub mod imports;
+mod returns;
 pub mod sparse;
 
 mod switches;
@@ -73,7 +74,8 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
             bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
         }
     }
-    let target = Pvm::new(options.gp, plan, host_calls, &module);
+    let never_returning = returns::never_returning(&module);
+    let target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 
