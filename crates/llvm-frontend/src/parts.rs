@@ -209,7 +209,7 @@ fn called_across(program: &Program<'_>, parts: &[Part]) -> Vec<bool> {
 
 /// Small functions of other parts that this part calls, in index order.
 fn copied_callees(program: &Program<'_>, range: &Range<u32>) -> BTreeSet<u32> {
-    if program.options.level == OptLevel::O0 {
+    if matches!(program.options.level, OptLevel::O0 | OptLevel::O1) {
         return BTreeSet::new();
     }
     let small = |callee: &u32| {

@@ -79,6 +79,8 @@ struct Pipelines {
     late_without_loops: String,
     /// The only pipeline of a huge function: passes that take linear time.
     huge: String,
+    /// The only pipeline where compilation should be fast.
+    quick: String,
 }
 
 impl Pipelines {
@@ -100,7 +102,8 @@ impl Pipelines {
             (OptLevel::O2, _) => {
                 (format!("{loops},loop(loop-unroll-full),{gvn},"), "", "no-sink-common-insts")
             }
-            _ => (String::new(), "", "sink-common-insts"),
+            (OptLevel::O0 | OptLevel::O1, _) => (String::new(), "", "no-sink-common-insts"),
+            (OptLevel::Os | OptLevel::Oz, _) => (String::new(), "", "sink-common-insts"),
         };
         let threading = if throws { "jump-threading," } else { "" };
         let inlined = format!("early-cse<memssa>,simplifycfg,{combine},{threading}{gvn},dse,simplifycfg");
@@ -113,6 +116,7 @@ impl Pipelines {
             late: format!("function({loops}{combine},adce,{last}{finish})"),
             late_without_loops: format!("{combine},adce,{last}"),
             huge: format!("sroa,early-cse<memssa>,simplifycfg,instsimplify,adce,{last}"),
+            quick: format!("function(sroa,early-cse<memssa>,simplifycfg,{combine},adce,{last})"),
         }
     }
 }
@@ -141,6 +145,11 @@ pub fn run(module: &Module<'_>, target: &TargetDescription, level: OptLevel, con
         all("function(sroa,simplifycfg)");
     } else if content == Content::Floats {
         all("function(early-cse,adce)");
+    } else if level == OptLevel::O1 {
+        let pipelines = Pipelines::new(target, level, content, throws);
+        limits::set_huge_aside(module);
+        all(&pipelines.quick);
+        limits::aside(module).into_iter().for_each(|function| one(function, &pipelines.huge));
     } else {
         let pipelines = Pipelines::new(target, level, content, throws);
         limits::set_huge_aside(module);

@@ -18,10 +18,12 @@ use ssa::IdVec;
 
 use crate::isa::{CALLEE_SAVED, Callee, Inst, Mem, Pvm, SP};
 
+/// Bytes below the stack pointer at a call that belong to the caller.
+pub const RED_ZONE: u32 = 128;
 /// Alignment of the stack pointer.
 const ALIGN: u32 = 16;
 /// Bytes of every frame below the stack pointer at a call.
-const BIAS: i64 = 128;
+const BIAS: i64 = RED_ZONE as i64;
 /// Minimum number of uses of the frame for which shorter displacements are worth moving the stack pointer.
 const MANY_USES: usize = 9;
 

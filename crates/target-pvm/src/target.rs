@@ -6,7 +6,7 @@ use pvm_isa::GpVersion;
 use crate::frame;
 use crate::isa::{CALLEE_SAVED, Pvm};
 use crate::optimize::{dead, sink, tail_duplication, values};
-use crate::peephole::{blocks, constants, schedule, stores, unlikely};
+use crate::peephole::{blocks, constants, no_return, schedule, stores, unlikely};
 
 type Func = Function<Pvm, PReg>;
 
@@ -34,6 +34,7 @@ impl Target for Pvm {
     }
 
     const PEEPHOLE: &'static [Pass<Self>] = &[
+        pass("jump-without-return", |target, func, ()| no_return::jump(target, func)),
         pass("reuse-final-values", |_, func, ()| values::reuse(func)),
         pass("remove-final-dead", |_, func, ()| dead::remove(func, CALLEE_SAVED)),
         pass("combine-stores", |_, func, ()| stores::combine(func)),

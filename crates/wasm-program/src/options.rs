@@ -13,6 +13,8 @@ use crate::target::TargetDescription;
 pub enum OptLevel {
     /// Translate only.
     O0,
+    /// Simplify each function once: fast compilation, and code that is much better than a translation.
+    O1,
     /// Fast code.
     O2,
     /// Small code that is still fast.

@@ -36,7 +36,7 @@ pub fn check(seed: u64) -> Result<()> {
 /// A disagreement with the reference engine.
 pub fn agreed(seed: u64) -> Result<usize> {
     let mut random = Rng::new(!seed);
-    let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][random.below(3)];
+    let level = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Oz][random.below(4)];
     let bounds = if random.one_in(2) { PvmBounds::Guard } else { PvmBounds::Strict };
     let gp = if random.one_in(3) { GpVersion::V072 } else { GpVersion::V08 };
     let program = program(seed);

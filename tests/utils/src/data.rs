@@ -31,9 +31,9 @@ const FRAME: u32 = 16;
 const LENGTHS: [u32; 24] =
     [0, 1, 1, 2, 3, 4, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 40, 63, 100, 256, 700, 3000];
 /// Distances from the end of a segment to the start of the next.
-const DISTANCES: [i64; 30] = [
-    0, 0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 36, 40, 63, 64, 65, 200, 255, 256, 257, 300, 5000,
-    16_383, 16_384, 20_000,
+const DISTANCES: [i64; 32] = [
+    0, 0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 36, 40, 63, 64, 65, 127, 128, 129, 255, 256, 257,
+    300, 5000, 16_383, 16_384, 20_000,
 ];
 /// Starts of the first segment, before a random shift.
 const STARTS: [u32; 8] = [0, 0, 4096, 16_370, 40_000, 65_500, 131_072, 1 << 20];
@@ -105,7 +105,7 @@ fn options(seed: u64, stack: Stack) -> Options {
     // Base 0 needs a fused stack, which needs guard pages, and small code.
     let bounds = random.pick(&[PvmBounds::Guard, PvmBounds::Guard, PvmBounds::Strict]);
     let level =
-        random.pick(&[OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Os, OptLevel::Oz]);
+        random.pick(&[OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Os, OptLevel::Oz, OptLevel::Oz]);
     let mode = random.pick(&[ShadowStack::Auto, ShadowStack::Native, ShadowStack::Strict]);
     // `native` promises that no other code uses the stack's place, which is false if segments are there.
     let shadow_stack = match stack {
@@ -289,7 +289,9 @@ fn segments(random: &mut Rng, size: u32, stack: Stack) -> Vec<(u32, Vec<u8>)> {
 }
 
 fn contents(random: &mut Rng, len: u32) -> Vec<u8> {
-    let kind = below(random, 8);
+    let kind = below(random, 10);
+    let period = 1 + below(random, 90);
+    let offset = random.bits() as u8;
     let zeros = below(random, len + 1);
     let gap = zeros..zeros.saturating_add(random.pick(&[3, 31, 40, 255, 257, 900]));
     let byte = |at: u32| match kind {
@@ -298,6 +300,7 @@ fn contents(random: &mut Rng, len: u32) -> Vec<u8> {
         2 => u8::from(at == zeros),
         3 if gap.contains(&at) => 0,
         4 => random.bits() as u8 & 1,
+        8 => (at % period) as u8 ^ offset,
         _ => random.bits() as u8,
     };
     (0..len).map(byte).collect()

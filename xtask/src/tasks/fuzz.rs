@@ -12,7 +12,7 @@ use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions}
 
 use super::Target;
 
-const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
+const LEVELS: [OptLevel; 5] = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
 /// A generator for one topic: its name, and the function that checks a seed.
 type Topic = (&'static str, fn(u64) -> Result<()>);
@@ -53,7 +53,7 @@ pub fn run(target: Target, seconds: u64, seed: u64) -> Result<()> {
         if Instant::now() >= end {
             break;
         }
-        let level = LEVELS[seed as usize % 4];
+        let level = LEVELS[seed as usize % LEVELS.len()];
         let verdict = catch_unwind(AssertUnwindSafe(|| match target {
             Target::Pvm => on_pvm(seed, level),
             Target::Thumb => {

@@ -316,7 +316,7 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
             self.add_flag(function, name);
         }
         match self.program.options.level {
-            OptLevel::O0 | OptLevel::O2 => {}
+            OptLevel::O0 | OptLevel::O1 | OptLevel::O2 => {}
             OptLevel::Os => self.add_flag(function, "optsize"),
             OptLevel::Oz => {
                 self.add_flag(function, "optsize");

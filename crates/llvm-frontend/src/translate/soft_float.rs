@@ -206,7 +206,7 @@ pub fn define(env: &mut Env<'_, '_>) {
 /// Whether a routine has the quick case apart from the general one.
 fn has_quick_routine(env: &Env<'_, '_>, routine: Routine) -> bool {
     let options = &env.program.options;
-    let is_worth_it = options.target.has_wide_words || matches!(options.level, OptLevel::O0 | OptLevel::O2);
+    let is_worth_it = options.target.has_wide_words || !matches!(options.level, OptLevel::Os | OptLevel::Oz);
     is_worth_it && routine.operation.has_quick_case() && !routine.is_general
 }
 

@@ -9,9 +9,11 @@
 mod bounds;
 pub mod entries;
 pub mod imports;
+mod returns;
 pub mod sparse;
 
 mod switches;
+mod variables;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +23,7 @@ use pvm_isa::metadata;
 use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryOptions, MemoryPlan, linear_memory};
+use crate::memory::{MemoryOptions, linear_memory};
 use crate::{Error, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -65,14 +67,15 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     }
     let memory_options =
         MemoryOptions { guard: options.memory.guard || is_clamped, ..options.memory.clone() };
-    let plan = MemoryPlan::new(&module, window, &memory_options, *layout)?;
+    let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
         for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
             bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
         }
     }
-    let target = Pvm::new(options.gp, plan, host_calls, &module);
+    let never_returning = returns::never_returning(&module);
+    let target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 

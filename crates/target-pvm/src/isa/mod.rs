@@ -32,6 +32,8 @@ pub struct Pvm {
     pub host_calls: IdVec<FuncId, Option<u32>>,
     /// Stack space that calls reserve for arguments.
     pub room: ArgumentRoom,
+    /// Functions that never return.
+    pub never_returning: IdVec<FuncId, bool>,
     registers: RegisterInfo,
 }
 
@@ -41,6 +43,7 @@ impl Pvm {
         gp: GpVersion,
         plan: MemoryPlan,
         host_calls: IdVec<FuncId, Option<u32>>,
+        never_returning: IdVec<FuncId, bool>,
         module: &Module,
     ) -> Self {
         let registers = RegisterInfo {
@@ -50,7 +53,7 @@ impl Pvm {
             scratch: None,
         };
         let room = argument_room(module);
-        Self { gp, plan, host_calls, room, registers }
+        Self { gp, plan, host_calls, room, never_returning, registers }
     }
 }
 

@@ -41,6 +41,10 @@ impl MemoryPlan {
                 }
                 continue;
             }
+            if address >= self.rw_end {
+                // A variable on the stack, which is zero at first.
+                continue;
+            }
             let (area, start) = if address < self.rw_start {
                 (&mut ro, self.layout.ro_start)
             } else {
@@ -64,6 +68,15 @@ impl MemoryPlan {
         let ro_size = self.ro_len.max(self.rw_start - self.layout.rw_start(0));
         let ro_size = if self.layout.base_zero { ro_size } else { self.ro_len };
         Ok(Images { ro, ro_size, rw, heap_pages, stack_size: self.stack_size })
+    }
+
+    /// The number of stored bytes, whatever the values of function references.
+    ///
+    /// # Errors
+    /// As for [`images`](Self::images).
+    pub fn stored_bytes(&self, module: &Module) -> Result<usize, MemoryError> {
+        let images = self.images(module, |_| u64::MAX)?;
+        Ok(images.ro.len() + images.rw.len())
     }
 
     /// The number of zeroed pages after the stored bytes. Pages beyond the container's maximum are stored instead.

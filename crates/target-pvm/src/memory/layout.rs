@@ -23,6 +23,8 @@ pub struct ProgramLayout {
     pub lowest_rw_start: u32,
     /// The read-only area moves the read-write area by its size, rounded up to a multiple of this.
     pub zone: u32,
+    /// End of the machine's stack, if it is the same in every program.
+    pub stack_end: Option<u32>,
     /// Address of the arguments that a host passes.
     pub arguments: u32,
     /// Maximum number of stored bytes of an area, and of bytes of the stack.
@@ -50,6 +52,7 @@ impl ProgramLayout {
         ro_start: spi::RO_START,
         lowest_rw_start: spi::rw_start(0),
         zone: spi::ZONE_SIZE,
+        stack_end: Some(spi::STACK_END),
         arguments: spi::ARGS_START,
         max_area: spi::MAX_AREA_LEN,
         max_heap_pages: u16::MAX as u32,
@@ -63,6 +66,7 @@ impl ProgramLayout {
     /// The layout of PolkaVM's container ([`pvm_isa::polkavm`]). Its sizes have 32 bits; the limits leave room for a
     /// stack and for what hosts put above it.
     pub const POLKAVM: Self = Self {
+        stack_end: None,
         arguments: 0,
         max_area: 1 << 28,
         max_heap_pages: 0xa_0000,

@@ -25,6 +25,8 @@
 //!   data. The pass before the plan decides whether code copies the data at the start instead of storing it with the
 //!   hole ([`Window::is_identity`]).
 //! - **The padding before the window is used**: constants go there if all of them fit.
+//! - **Variables can be at the end of the machine stack** instead of before linear memory; the pass
+//!   [`variables`](crate::adapt) decides.
 //! - **The machine stack** has [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
 //!   shadow stack it replaces. It is not stored, so a generous size costs nothing.
 //!
@@ -39,7 +41,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use ssa::{DataId, IdVec, LinearMemory, Module};
+use ssa::{DataId, DataKind, IdVec, LinearMemory, Module};
 
 pub use images::Images;
 pub use layout::ProgramLayout;
@@ -50,6 +52,8 @@ use usage::{Area, Usage};
 
 /// Bytes of machine stack for values that wasm engines keep outside of linear memory.
 pub const MACHINE_STACK: u32 = 1 << 20;
+/// Alignment of the variables at the end of the stack.
+const STACK_ALIGN: u64 = 16;
 /// Alignment of linear memory when explicit checks guard it.
 const UNGUARDED_ALIGN: u32 = 16;
 
@@ -142,6 +146,9 @@ pub struct MemoryPlan {
     /// End of all initial read-write memory, zeros included; a multiple of the page size.
     rw_end: u32,
     stack_size: u32,
+    variables_on_stack: u32,
+    /// Whether an object is never written.
+    is_constant: IdVec<DataId, bool>,
 }
 
 impl MemoryPlan {
@@ -156,7 +163,23 @@ impl MemoryPlan {
         options: &MemoryOptions,
         layout: ProgramLayout,
     ) -> Result<Self, MemoryError> {
-        let usage = Usage::of(module, options.keep_exports);
+        Self::with_variables_on_stack(module, window, options, layout, &[])
+    }
+
+    /// As [`new`](Self::new), with some variables at the end of the stack, where they are zero at first. The layout must
+    /// say where that is.
+    ///
+    /// # Errors
+    /// If an area exceeds the limits of the layout.
+    pub fn with_variables_on_stack(
+        module: &Module,
+        window: Option<Window>,
+        options: &MemoryOptions,
+        layout: ProgramLayout,
+        on_stack: &[DataId],
+    ) -> Result<Self, MemoryError> {
+        let mut usage = Usage::of(module, options.keep_exports);
+        let on_stack = usage.take(module, on_stack);
         let placed = window.filter(|window| usage.used[window.memory]);
         let align = if options.guard { layout.page } else { UNGUARDED_ALIGN };
         let base_after = |rw_start: u32, front: u64| {
@@ -183,7 +206,11 @@ impl MemoryPlan {
         front.objects.iter().for_each(|&(id, at)| addresses[id] = Some(rw_start + at));
         let memory = placed.map(|window| window.memory);
         memory.into_iter().for_each(|id| addresses[id] = Some(base as u32));
-        let stack_size = stack_size(&layout, window.map_or(0, |window| window.replaced_stack), options)?;
+        let variables_on_stack = on_stack.len.next_multiple_of(STACK_ALIGN) as u32;
+        let variables_start = layout.stack_end.map_or(0, |end| end - variables_on_stack);
+        on_stack.objects.iter().for_each(|&(id, at)| addresses[id] = Some(variables_start + at));
+        let replaced = window.map_or(0, |window| window.replaced_stack) + u64::from(variables_on_stack);
+        let stack_size = stack_size(&layout, replaced, options)?;
         let linear_first = placed.map_or(0, |window| window.first);
         let linear_base = base as u32;
         Ok(Self {
@@ -196,7 +223,22 @@ impl MemoryPlan {
             rw_start,
             rw_end,
             stack_size,
+            variables_on_stack,
+            is_constant: module.data.iter().map(|(id, object)| usage.is_constant(id, object)).collect(),
         })
+    }
+
+    /// Bytes at the end of the stack that belong to variables.
+    pub fn variables_on_stack(&self) -> u32 {
+        self.variables_on_stack
+    }
+
+    /// The variables and written tables before linear memory; `None` if another memory is there.
+    pub fn before_linear_memory(&self, module: &Module) -> Option<Vec<DataId>> {
+        let is_there = |id: DataId| self.addresses[id].is_some_and(|address| address >= self.rw_start);
+        let objects = module.data.iter().filter(|&(id, _)| Some(id) != self.memory && is_there(id));
+        let variables = objects.filter(|&(id, _)| !self.is_constant[id]);
+        variables.map(|(id, object)| (object.kind != DataKind::FixedMemory).then_some(id)).collect()
     }
 
     /// The PVM address of a data object; of linear memory, of its byte 0 (which need not be mapped).

@@ -76,14 +76,28 @@ impl Usage {
     /// Appends to `area` all used objects that are read-only, or all that are not; linear memories excepted.
     pub fn place(&self, module: &Module, mut area: Area, read_only: bool) -> Area {
         for (id, object) in module.data.iter().filter(|(id, _)| self.used[*id]) {
-            let constant = match object.kind {
-                DataKind::Memory(_) | DataKind::FixedMemory => continue,
-                DataKind::Constant => true,
-                DataKind::Variable | DataKind::Table => !self.written[id],
-            };
-            if constant == read_only {
+            if !is_memory(object) && self.is_constant(id, object) == read_only {
                 area.push(id, object);
             }
+        }
+        area
+    }
+
+    /// Whether an object is never written.
+    pub fn is_constant(&self, id: DataId, object: &DataObject) -> bool {
+        match object.kind {
+            DataKind::Memory(_) | DataKind::FixedMemory => false,
+            DataKind::Constant => true,
+            DataKind::Variable | DataKind::Table => !self.written[id],
+        }
+    }
+
+    /// Places these objects in an area of their own, instead of with the others.
+    pub fn take(&mut self, module: &Module, objects: &[DataId]) -> Area {
+        let mut area = Area::default();
+        for &id in objects {
+            area.push(id, &module.data[id]);
+            self.used[id] = false;
         }
         area
     }

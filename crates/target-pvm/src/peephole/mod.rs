@@ -4,6 +4,7 @@
 
 pub mod blocks;
 pub mod constants;
+pub mod no_return;
 pub mod schedule;
 mod segments;
 pub mod stores;

@@ -80,8 +80,8 @@ pub struct CompileArgs {
 /// Options of all targets, for `compile` and for `run` of modules.
 #[derive(Debug, Args)]
 pub struct ModuleArgs {
-    /// Optimisation level; 2 by default.
-    #[arg(short = 'O', value_name = "LEVEL", value_parser = choice::<OptLevel>())]
+    /// Optimisation level; 2 by default, and 3 is the same.
+    #[arg(short = 'O', value_name = "LEVEL", value_parser = level())]
     pub level: Option<OptLevel>,
     /// Treatment of float operators. The default is `hard` on Cortex-M cores with a unit for them, else `soft`.
     #[arg(long, value_parser = choice::<Floats>())]
@@ -450,6 +450,14 @@ fn parse_size(text: &str) -> Result<u32, String> {
 pub fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
     let names = PossibleValuesParser::new(T::VALUES.iter().map(|value| value.name()));
     names.map(|name| T::named(&name).expect("only these names are accepted"))
+}
+
+/// A parser of optimisation levels. Scripts for other compilers pass `3`, which is the same as `2`.
+fn level() -> impl TypedValueParser<Value = OptLevel> {
+    let names = OptLevel::VALUES.iter().map(|level| level.name()).chain(["3"]);
+    PossibleValuesParser::new(names).map(|name| {
+        OptLevel::named(if name == "3" { "2" } else { &name }).expect("only these names are accepted")
+    })
 }
 
 /// A parser of the names of bounds checks of all targets.

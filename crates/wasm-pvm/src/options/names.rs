@@ -36,7 +36,7 @@ macro_rules! choices {
 }
 
 choices! {
-    OptLevel { "0" O0, "2" O2, "s" Os, "z" Oz, }
+    OptLevel { "0" O0, "1" O1, "2" O2, "s" Os, "z" Oz, }
     Floats { "reject" Reject, "trap" Trap, "soft" Soft, "hard" Hard, }
     ShadowStack { "auto" Auto, "native" Native, "strict" Strict, }
     Format { "jam" Jam, "spi" Spi, "raw" Raw, "polkavm" PolkaVm, "corevm" CoreVm, }

@@ -180,7 +180,7 @@ impl PvmOptions {
     /// Whether the metadata names the functions.
     pub(crate) fn keeps_names(&self, level: OptLevel) -> bool {
         match self.names {
-            Names::Auto => matches!(level, OptLevel::O0 | OptLevel::O2),
+            Names::Auto => !matches!(level, OptLevel::Os | OptLevel::Oz),
             Names::Keep => true,
             Names::Strip => false,
         }
@@ -224,7 +224,7 @@ impl PvmOptions {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
-                OptLevel::O0 | OptLevel::O2 => Goal::Speed,
+                OptLevel::O0 | OptLevel::O1 | OptLevel::O2 => Goal::Speed,
                 OptLevel::Os => Goal::Balance,
                 OptLevel::Oz => Goal::Size,
             },

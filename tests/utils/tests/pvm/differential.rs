@@ -59,7 +59,7 @@ fn random_modules_with_vectors_agree_with_the_reference_engine() {
 fn agree(module: fn(u64) -> anyhow::Result<Vec<u8>>) {
     let mut agreed = 0;
     for seed in 0..SEEDS {
-        let level = [OptLevel::O0, OptLevel::O2, OptLevel::Oz][seed as usize % 3];
+        let level = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Oz][seed as usize % 4];
         let gp = if seed.is_multiple_of(2) { GpVersion::V08 } else { GpVersion::V072 };
         let bytes = module(seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
         match compare(&bytes, seed, &Pvm { options: Options { level, ..strict(gp) } }) {

@@ -12,7 +12,7 @@ use wasm_pvm::{Details, GpVersion, OptLevel, Options, PvmBounds, PvmOptions, Sha
 /// All combinations of level and bounds; the versions alternate.
 fn configurations() -> Vec<Options> {
     let mut all = Vec::new();
-    for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
+    for level in [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
         for bounds in [PvmBounds::Guard, PvmBounds::Strict] {
             let gp = if all.len() % 3 == 0 { GpVersion::V072 } else { GpVersion::V08 };
             let target = PvmOptions { gp, bounds, ..PvmOptions::default() };
@@ -435,4 +435,81 @@ fn memories_that_do_not_fit_are_errors() {
         assert!(refused.contains(message), "{refused}");
     }
     assert_eq!(compile(&access("(memory i64 1 0x1000000000000)", "(i64.const 0)")), Ok(()));
+}
+
+/// Small modules with data where toolchains put it, and with variables of their own.
+fn small_modules() -> Vec<(u32, String)> {
+    let data: String = (1..=100).map(|byte| format!("\\{byte:02x}")).collect();
+    let stack = r#"(global $__stack_pointer (mut i32) (i32.const 1048576))
+        (func $frame (param i32) (result i32) (local i32)
+          (global.set $__stack_pointer (local.tee 1 (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+          (i32.store offset=8 (local.get 1) (local.get 0))
+          (local.set 0 (call $sum (i32.add (local.get 1) (i32.const 8)) (i32.const 4)))
+          (global.set $__stack_pointer (i32.add (local.get 1) (i32.const 16)))
+          (local.get 0))"#;
+    let plain = "(func $frame (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))";
+    let cases = [
+        (1, 1024, 3, plain),
+        (1, 1024, 60, plain),
+        (17, 1024, 3, stack),
+        (17, 1048576, 3, stack),
+        (17, 1048580, 40, stack),
+    ];
+    let module = |(pages, at, globals, frame): (u32, u32, u32, &str)| {
+        let of_all = |item: &dyn Fn(u32) -> String| (0..globals).map(item).collect::<String>();
+        let declared =
+            of_all(&|n| format!("(global $g{n} (mut i64) (i64.const {}))", i64::from(n % 3) * 0x1_0000_0005));
+        let summed = of_all(&|n| format!("(local.set 2 (i64.add (local.get 2) (global.get $g{n})))"));
+        let changed = of_all(&|n| format!("(global.set $g{n} (i64.add (global.get $g{n}) (i64.const {n})))"));
+        let text = format!(
+            r#"(module (memory (export "memory") {pages}) {declared} {frame}
+              (global $kind (mut i32) (i32.const 77))
+              (table 2 funcref) (elem (i32.const 1) $frame) (type $t (func (param i32) (result i32)))
+              (data (i32.const {at}) "{data}")
+              (func $sum (param i32 i32) (result i32) (local i32)
+                (block (loop
+                  (br_if 1 (i32.eqz (local.get 1)))
+                  (local.set 2 (i32.add (i32.mul (local.get 2) (i32.const 31)) (i32.load8_u (local.get 0))))
+                  (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                  (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
+                  (br 0)))
+                (local.get 2))
+              (func (export "data") (result i32) (call $sum (i32.const {at}) (i32.const 120)))
+              (func (export "main") (param i32 i32) (result i64) (local i64)
+                (local.set 2 (i64.extend_i32_u (call_indirect (type $t) (call $sum (i32.const {at}) (i32.const 101)) (i32.const 1))))
+                (local.set 2 (i64.add (local.get 2) (i64.extend_i32_u (memory.grow (i32.const 1)))))
+                (global.set $kind (i32.add (global.get $kind) (memory.size)))
+                {summed} {changed}
+                (i64.store (i32.const {at}) (i64.add (local.get 2) (i64.extend_i32_s (global.get $kind))))
+                (i64.const {})))"#,
+            8u64 << 32 | u64::from(at)
+        );
+        (globals, text)
+    };
+    cases.map(module).into()
+}
+
+/// Neither the zeros below data nor a page for a few variables are stored. Many variables may store their own values.
+#[test]
+fn small_programs_store_few_zeros() {
+    for (globals, text) in small_modules() {
+        let wasm = wat::parse_str(&text).expect("the text is well-formed");
+        for (seed, options) in (0..).zip(configurations()) {
+            compare(&wasm, seed, &Pvm { options: options.clone() })
+                .unwrap_or_else(|error| panic!("{text}\n-{:?}: {error:#}", options.level));
+            let output = wasm_pvm::compile(&wasm, &options).expect("it compiles");
+            let Container::Jam { program, .. } = Container::parse_jam(&output.bytes).expect("a program")
+            else {
+                panic!("a standard program")
+            };
+            let stored = program.ro_data.iter().chain(&program.rw_data);
+            let zeros = stored.filter(|byte| **byte == 0).count();
+            assert!(
+                zeros < if globals > 16 { 64 + 8 * globals as usize } else { 64 },
+                "{zeros} zeros {:?} {:?}\n{text}",
+                options.level,
+                options.pvm().map(|pvm| pvm.bounds)
+            );
+        }
+    }
 }

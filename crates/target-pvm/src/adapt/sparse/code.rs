@@ -6,6 +6,7 @@ use ssa::{
 };
 
 use super::form::{Form, Loops, Word};
+use super::pack::{Fields, HEAD, most};
 
 /// Bytes that are moved at once.
 const WORD: u32 = 8;
@@ -34,6 +35,13 @@ pub fn add_start(module: &mut Module, memory: DataId, form: Form) -> FuncId {
             let size = table.len() as u32;
             let data = module.data.push(DataObject::constant("__initial", WORD, table));
             code.copy_table(data, size, form.unit);
+        }
+        Loops::Unpack(packed) => {
+            let size = packed.table.len() as u32;
+            // Whole words are read.
+            let table = [packed.table, vec![0; WORD as usize]].concat();
+            let data = module.data.push(DataObject::constant("__initial", WORD, table));
+            code.unpack(data, size, packed.fields);
         }
     }
     let Code { mut func, block, .. } = code;
@@ -76,9 +84,18 @@ impl Code {
         self.func.append_value(self.block, InstData::DataAddr { data, offset }, Type::I32)
     }
 
+    fn binary(&mut self, op: BinaryOp, args: [Value; 2]) -> Value {
+        let result = InstData::Binary { op, ty: Type::I32, args };
+        self.func.append_value(self.block, result, Type::I32)
+    }
+
     fn add(&mut self, args: [Value; 2]) -> Value {
-        let sum = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args };
-        self.func.append_value(self.block, sum, Type::I32)
+        self.binary(BinaryOp::Add, args)
+    }
+
+    fn add_constant(&mut self, value: Value, constant: u32) -> Value {
+        let constant = self.constant(i64::from(constant));
+        self.add([value, constant])
     }
 
     fn load(&mut self, mem: MemType, ty: Type, at: (Value, u32)) -> Value {
@@ -166,5 +183,52 @@ impl Code {
         self.repeat_if_less([next, end], body, vec![next, next_to]);
         let end = self.address(table, size);
         self.repeat_if_less([next, end], records, vec![next]);
+    }
+
+    /// A loop over the records of a table; in it one over the tokens of a record, with a loop for each of their two parts.
+    fn unpack(&mut self, table: DataId, size: u32, fields: Fields) {
+        let start = self.address(table, 0);
+        let (records, [record]) = self.enter([start]);
+        let offset = self.load(MemType::S32, Type::I32, (record, 0));
+        let len = self.load(MemType::S32, Type::I32, (record, 4));
+        let memory = self.address(self.memory, 0);
+        let to = self.add([offset, memory]);
+        let end = self.add([to, len]);
+        let from = self.add_constant(record, 8);
+        let (tokens, [from, to]) = self.enter([from, to]);
+        let head = self.load(MemType::S32, Type::I32, (from, 0));
+        let from = self.add_constant(from, HEAD);
+        let count = self.field(head, 0, fields.literals);
+        let literals_end = self.move_words(from, to, count);
+        let from = self.add([from, count]);
+        let count = self.field(head, fields.literals, fields.copied);
+        let distance = self.field(head, fields.literals + fields.copied, fields.distance);
+        let source = self.binary(BinaryOp::Sub, [literals_end, distance]);
+        let to = self.move_words(source, literals_end, count);
+        self.repeat_if_less([to, end], tokens, vec![from, to]);
+        let value = self.func.append_value(self.block, InstData::Const { ty: Type::I64, bits: 0 }, Type::I64);
+        let addr = Addr { base: None, index: Some(to), offset: 0 };
+        self.func.append(self.block, InstData::Store { mem: MemType::I64, addr, value, flags: FLAGS }, &[]);
+        let end = self.address(table, size);
+        self.repeat_if_less([from, end], records, vec![from]);
+    }
+
+    /// `width` bits of a head from bit `low` on.
+    fn field(&mut self, head: Value, low: u32, width: u32) -> Value {
+        let low = self.constant(i64::from(low));
+        let shifted = self.binary(BinaryOp::ShrU, [head, low]);
+        let mask = self.constant(most(width) as i64);
+        self.binary(BinaryOp::And, [shifted, mask])
+    }
+
+    /// A loop that moves words, at least one, until `count` bytes are moved. Returns the end of these bytes.
+    fn move_words(&mut self, from: Value, to: Value, count: Value) -> Value {
+        let end = self.add([to, count]);
+        let (body, [from, to]) = self.enter([from, to]);
+        self.move_unit(from, Addr { base: None, index: Some(to), offset: 0 }, WORD);
+        let next = self.add_constant(from, WORD);
+        let next_to = self.add_constant(to, WORD);
+        self.repeat_if_less([next_to, end], body, vec![next, next_to]);
+        end
     }
 }

@@ -1,7 +1,8 @@
-//! Forms of copied initial data: stores of constants, a loop per run, or one loop over a table.
+//! Forms of copied initial data: stores of constants, a loop per run, one loop over a table, or packed runs.
 
 use ssa::Segment;
 
+use super::pack::{MARGIN, Packed, pack};
 use super::pieces::{end, join};
 use crate::Goal;
 
@@ -19,6 +20,15 @@ const STORE_BYTES: usize = 11;
 const RECORD_BYTES: usize = 8;
 /// Gas for each record of the table outside of the inner loop.
 const RECORD_GAS: usize = 25;
+
+/// Minimum number of zeros between two packed runs.
+const PACKED_DISTANCE: u32 = 64;
+/// Bytes of code that unpacks.
+const UNPACK_BYTES: usize = 120;
+/// Gas for each token of packed runs outside of its loops.
+const TOKEN_GAS: usize = 45;
+/// Bytes that a word's store moves.
+const WORD: u32 = 8;
 
 /// Bytes of code of a loop, here and below with the bit mask of its instructions.
 const fn loop_bytes(unit: u32) -> usize {
@@ -61,12 +71,14 @@ enum Stores {
 }
 
 /// Code that copies runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Loops {
     /// A loop for each.
     Each,
     /// One loop over a table of address, length and bytes of all of them.
     Table,
+    /// Code that unpacks them.
+    Unpack(Packed),
 }
 
 /// Initial data in the form in which it is stored in a program. It writes the data and zeros around it, all inside of
@@ -100,20 +112,36 @@ impl Form {
                 }
             }
         }
-        best.map(|(_, form)| form)
+        let packed = (goal == Goal::Size).then(|| Self::packed(pieces, bounds.1)).flatten();
+        let packed =
+            packed.filter(|form| best.as_ref().is_none_or(|(least, _)| form.weighted(goal) < *least));
+        packed.or(best.map(|(_, form)| form))
     }
 
-    /// The form with the cheaper kind of loops, after its price.
+    /// The form with the cheaper kind of loops over bytes as they are, after its price.
     fn with_loops(mut self, goal: Goal) -> (u64, Self) {
-        let kinds = [Loops::Each, Loops::Table].map(|loops| {
+        let [each, table] = [Loops::Each, Loops::Table].map(|loops| {
             self.loops = loops;
-            let (bytes, gas) = self.price();
-            (bytes as u64 * 64 + gas as u64 * gas_weight(goal), loops)
+            self.weighted(goal)
         });
-        let [each, table] = kinds;
-        let (price, loops) = if table.0 < each.0 { table } else { each };
-        self.loops = loops;
-        (price, self)
+        if each <= table {
+            self.loops = Loops::Each;
+        }
+        (each.min(table), self)
+    }
+
+    /// The form with packed runs; `None` if memory ends right after the last one.
+    fn packed(pieces: &[Segment], high: u64) -> Option<Self> {
+        let runs = join(pieces, PACKED_DISTANCE);
+        let fits = runs.last().is_some_and(|last| end(last) + MARGIN <= high);
+        let loops = fits.then(|| Loops::Unpack(pack(&runs)))?;
+        Some(Self { stores: Vec::new(), runs, loops, unit: WORD })
+    }
+
+    /// Bytes of the program and gas of a start, in sixty-fourths of a byte.
+    pub fn weighted(&self, goal: Goal) -> u64 {
+        let (bytes, gas) = self.price();
+        bytes as u64 * 64 + gas as u64 * gas_weight(goal)
     }
 
     /// The form with one loop per run; `None` if a run does not fit into memory.
@@ -143,9 +171,13 @@ impl Form {
     pub fn price(&self) -> (usize, usize) {
         let runs = self.runs.len();
         let copied: usize = self.runs.iter().map(|run| run.bytes.len()).sum();
-        let (code, around) = match self.loops {
+        let (code, around) = match &self.loops {
             Loops::Each => (runs * loop_bytes(self.unit), 2),
             Loops::Table => (table_bytes(self.unit) + runs * RECORD_BYTES, RECORD_GAS),
+            Loops::Unpack(Packed { table, tokens, moves, .. }) => {
+                let gas = runs * RECORD_GAS + tokens * TOKEN_GAS + moves * iteration_gas(WORD);
+                return (UNPACK_BYTES + table.len(), gas);
+            }
         };
         let bytes = self.stores.len() * STORE_BYTES + code + copied;
         let gas = store_gas(self.stores.len())
@@ -226,8 +258,8 @@ mod tests {
         assert_eq!((form.runs.len(), form.loops, form.unit), (1, Loops::Each, 32));
         for distance in [60, 400] {
             let many: Vec<Segment> = (0..500).map(|n| piece((1 << 20) + n * (20 + distance), 20)).collect();
-            let form = cheapest(&many, (0, 2 << 20), Goal::Size);
-            assert_eq!((form.runs.len(), form.loops, form.unit), (500, Loops::Table, 8));
+            let form = cheapest(&many, (0, 2 << 20), Goal::Balance);
+            assert_eq!((form.runs.len(), form.loops), (500, Loops::Table));
         }
     }
 

@@ -1,65 +1,121 @@
 //! Initial data that code copies into place at the start, instead of being stored in place.
 //!
-//! A standard program stores read-write memory as one run of bytes. For two kinds of data that is expensive, and code
+//! A standard program stores read-write memory as one run of bytes. For three kinds of data that is expensive, and code
 //! that runs before everything else copies them to their addresses:
 //!
-//! - **Distant data.** A segment after a megabyte of zeros (for example a shadow stack that stays in memory, or another
-//!   memory before this one) would cost a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and the data after it is copied, if
-//!   the zeros cost more than the copies.
+//! - **Data after zeros.** A segment after a megabyte of zeros (for example a shadow stack that stays in memory, or another
+//!   memory before this one) would cost a megabyte in the file. Memory is cut at a gap of at least [`MIN_GAP`] zeros, and the
+//!   data after it is copied, if the zeros cost more than the copies.
 //! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
 //!   window free, base 0 is possible, and each access is up to three bytes shorter. But then read-write memory begins
 //!   far below the data. The data is copied if the goal asks for it: for small code, or if the gain is large enough.
+//! - **Data that repeats itself**, where size is the goal: it is [packed](pack).
 //!
-//! [`form`] decides between stores, loops and a table. It relies on memory being zero outside of segments. This holds
-//! for three reasons. The code runs once, before the start function and before every entry. Data that stays in the file
-//! ends [`MIN_GAP`] bytes before the copied data. And the code writes inside of linear memory only.
+//! [`form`] decides between stores, loops, a table and packed runs. It relies on memory being zero outside of segments. This
+//! holds for three reasons. The code runs once, before the start function and before every entry. Data that stays in the
+//! file ends [`MIN_GAP`] bytes before the copied data. And the code writes inside of linear memory only.
 
 mod code;
 mod form;
+mod pack;
 mod pieces;
 
-use ssa::{DataId, DataKind, InstData, Module, Segment};
+use ssa::{DataId, DataKind, ExportItem, InstData, Module, Segment};
 
 use crate::Goal;
 use crate::memory::{ProgramLayout, Window, fixed_memories, linear};
 use form::Form;
 use pieces::{end, pieces};
 
-/// Minimum number of zeros that are left out of the file.
-pub const MIN_GAP: u32 = 16 << 10;
+/// Minimum number of zeros between data that stays and data that is copied: more than copies write beyond their data.
+pub const MIN_GAP: u32 = 128;
 
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
 /// for the memory plan; the segments are disjoint afterwards.
 pub fn copy_at_start(module: &mut Module, memory: DataId, layout: &ProgramLayout, goal: Goal) -> Window {
     let mut window = Window::of(module, memory, layout);
-    let linear = linear(module, memory);
-    let bounds = (window.first, linear.min_bytes);
-    let mut near = pieces(linear, form::MIN_DISTANCE);
-    let mut copied = None;
-    if !window.is_identity
-        && identity_is_possible(module, layout, &near, &window)
-        && let Some(form) = Form::cheapest(&near, bounds, goal)
-        && identity_pays(module, &form, goal)
-    {
-        window.is_identity = true;
-        near.clear();
-        copied = Some(form);
-    } else if let Some(cut) = best_cut(&near, window.first, zeros_before(module), goal)
-        && let Some(form) = Form::cheapest(&near[cut..], bounds, goal)
-    {
-        near.truncate(cut);
-        copied = Some(form);
+    let near = pieces(linear(module, memory), form::MIN_DISTANCE);
+    let Choice { stored, copied, is_identity } = Chooser { module, layout, window, goal }.choose(near);
+    window.is_identity |= is_identity;
+    if let DataKind::Memory(linear) = &mut module.data[memory].kind {
+        linear.segments = stored;
     }
-    set_segments(module, memory, near);
     if let Some(form) = copied {
         module.start = Some(code::add_start(module, memory, form));
     }
     window
 }
 
-fn set_segments(module: &mut Module, memory: DataId, segments: Vec<Segment>) {
-    if let DataKind::Memory(linear) = &mut module.data[memory].kind {
-        linear.segments = segments;
+/// How the data of a memory gets to its addresses.
+struct Choice {
+    /// Data in the file.
+    stored: Vec<Segment>,
+    /// Data that is copied.
+    copied: Option<Form>,
+    /// Whether wasm addresses shall be PVM addresses.
+    is_identity: bool,
+}
+
+struct Chooser<'a> {
+    module: &'a Module,
+    layout: &'a ProgramLayout,
+    window: Window,
+    goal: Goal,
+}
+
+impl Chooser<'_> {
+    /// The cheapest choice for the pieces of a memory.
+    fn choose(&self, mut pieces: Vec<Segment>) -> Choice {
+        let bounds = (self.window.first, linear(self.module, self.window.memory).min_bytes);
+        let zeros_before = zeros_before(self.module);
+        let stored = |cut: usize| match cut {
+            0 => 0,
+            _ => (zeros_before + end(&pieces[cut - 1]) - u64::from(self.window.first)) * 64,
+        };
+        let saved = if self.identity_is_possible(&pieces) { self.saved_by_identity() } else { 0 };
+        let copied = |cut: usize| {
+            let form = Form::cheapest(&pieces[cut..], bounds, self.goal)?;
+            // What is not saved is a price, so that no price is negative.
+            let unsaved = if cut == 0 { 0 } else { saved };
+            Some((unsaved + stored(cut) + form.weighted(self.goal) + self.price_of_entries(), cut, form))
+        };
+        let cut = best_cut(&pieces, self.window.first, zeros_before, self.goal);
+        let cuts = [Some(0), cut.filter(|&cut| cut > 0)].into_iter().flatten();
+        let best = cuts.filter(|&cut| cut < pieces.len()).filter_map(copied).min_by_key(|(price, ..)| *price);
+        let Some((_, cut, form)) = best.filter(|(price, ..)| *price < saved + stored(pieces.len())) else {
+            return Choice { stored: pieces, copied: None, is_identity: false };
+        };
+        pieces.truncate(cut);
+        Choice { stored: pieces, copied: Some(form), is_identity: cut == 0 && saved > 0 }
+    }
+
+    /// Price of the code in entries that checks whether data has been copied.
+    fn price_of_entries(&self) -> u64 {
+        let is_function = |item: &ExportItem| matches!(item, ExportItem::Func(_));
+        let entries = self.module.exports.iter().filter(|export| is_function(&export.item)).count();
+        if self.module.start.is_some() { 0 } else { entries as u64 * ENTRY_BYTES * 64 }
+    }
+
+    /// Whether linear memory can be at its wasm addresses: everything else fits below the first byte in use.
+    fn identity_is_possible(&self, pieces: &[Segment]) -> bool {
+        let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
+        let others: u64 = self.module.data.values().map(|object| u64::from(object.size) + 16).sum();
+        let first = self.window.first;
+        let is_free = first > 0 && u64::from(self.layout.rw_start(0)) + data + others <= u64::from(first);
+        is_free && !self.window.is_identity
+    }
+
+    /// What shorter accesses are worth.
+    fn saved_by_identity(&self) -> u64 {
+        if self.goal == Goal::Speed {
+            return 0;
+        }
+        let is_access = |inst: &&InstData| match inst {
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.index.is_some(),
+            _ => false,
+        };
+        let insts = self.module.functions.values().flatten().flat_map(|func| func.insts.values());
+        insts.filter(is_access).count() as u64 * SAVED_PER_ACCESS * 64
     }
 }
 
@@ -96,37 +152,9 @@ const PIECE_BYTES: u64 = 16;
 const GAS_PER_BYTE: u64 = 2;
 
 /// Average number of bytes that base 0 saves per access through a pointer.
-const SAVED_PER_ACCESS: usize = 2;
+const SAVED_PER_ACCESS: u64 = 2;
 /// Bytes of code in each entry for checking whether the data has been copied.
-const ENTRY_BYTES: usize = 60;
-
-/// Whether linear memory can be at its wasm addresses: everything else fits below the first byte in use.
-fn identity_is_possible(
-    module: &Module,
-    layout: &ProgramLayout,
-    pieces: &[Segment],
-    window: &Window,
-) -> bool {
-    let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
-    let others: u64 = module.data.values().map(|object| u64::from(object.size) + 16).sum();
-    window.first > 0 && u64::from(layout.rw_start(0)) + data + others <= u64::from(window.first)
-}
-
-fn identity_pays(module: &Module, form: &Form, goal: Goal) -> bool {
-    let is_access = |inst: &&InstData| match inst {
-        InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.index.is_some(),
-        _ => false,
-    };
-    let insts = module.functions.values().flatten().flat_map(|func| func.insts.values());
-    let saved = insts.filter(is_access).count() * SAVED_PER_ACCESS;
-    let copied: usize = form.runs.iter().map(|run| run.bytes.len()).sum();
-    let code = form.price().0 - copied + module.exports.len() * ENTRY_BYTES;
-    match goal {
-        Goal::Speed => false,
-        Goal::Balance => saved > code + copied / 2,
-        Goal::Size => saved > code,
-    }
-}
+const ENTRY_BYTES: u64 = 60;
 
 #[cfg(test)]
 mod tests {
@@ -163,22 +191,22 @@ mod tests {
 
     #[test]
     fn distant_data_is_copied_and_near_data_stays() {
-        let text = format!("{{ 100: 0102, 900000: {}, 900131: 0405, 940000: 06 }}", "03".repeat(100));
-        let mut module = module(&text);
-        let window = copy_at_start(&mut module, Goal::Size);
+        let [near, far] = [2000, 100].map(|len| "03".repeat(len));
+        let mut module = module(&format!("{{ 100: {near}, 900000: {far}, 900131: 0405, 940000: 06 }}"));
+        let window = copy_at_start(&mut module, Goal::Speed);
         ssa::verify(&module).expect("verifies");
         assert_eq!((window.first, window.is_identity), (0, false));
-        assert_eq!(segments(&module), [(100, 2)]);
+        assert_eq!(segments(&module), [(100, 2000)]);
         let constants: Vec<_> =
             module.data.values().skip(1).map(|object| (object.name.as_str(), object.size)).collect();
-        assert_eq!(constants, [("__initial.900000", 136)], "few zeros are cheaper than another loop");
+        assert_eq!(constants, [("__initial.900000", 160)], "few zeros are cheaper than another loop");
         assert_eq!(module.data[EntityId::new(1)].init[130..134], [0, 4, 5, 0]);
         assert!(copied(&module).contains("store.u32 v0, [@mem + 940000]"), "{}", copied(&module));
     }
 
     #[test]
     fn zeros_of_other_memories_are_a_gap() {
-        for (size, is_copied) in [(100_000, true), (8192, false)] {
+        for (size, is_copied) in [(100_000, true), (4, false)] {
             let other = format!("\nfixed_memory @other size={size} align=16");
             let mut module = module(&format!("{{ 0: 010203 }}{other}"));
             copy_at_start(&mut module, Goal::Speed);
@@ -189,9 +217,10 @@ mod tests {
 
     #[test]
     fn dense_data_stays() {
-        let mut dense = module("{ 1024: 01, 10000: 02 }");
+        let bytes: String = (1..=200).map(|byte| format!("{byte:02x}")).collect();
+        let mut dense = module(&format!("{{ 16: {bytes}, 300: 02 }}"));
         let before = dense.clone();
-        copy_at_start(&mut dense, Goal::Size);
+        copy_at_start(&mut dense, Goal::Balance);
         assert_eq!(dense, before);
         let mut fused = module("native_stack=524288 { 524288: 01 }");
         let before = fused.clone();
@@ -200,6 +229,50 @@ mod tests {
         let mut zeros = module("{ 8: 00, 900000: 0000, 0: 00 }");
         copy_at_start(&mut zeros, Goal::Size);
         assert_eq!((segments(&zeros), zeros.start), (vec![], None));
+    }
+
+    /// The bytes of memory after the start function has run.
+    fn memory_after_start(module: &Module) -> Vec<u8> {
+        ssa::verify(module).expect("verifies");
+        let options = ssa::interp::Options { fuel: 1 << 24, ..ssa::interp::Options::new(module) };
+        let mut machine = ssa::interp::Interpreter::new(module, options);
+        if let Some(start) = module.start {
+            machine.call(start, &[], &mut |_, func, _| panic!("{func} is called")).expect("returns");
+        }
+        machine.linear_memory().to_vec()
+    }
+
+    #[test]
+    fn copied_memory_is_the_stored_memory() {
+        let mut random = random::Rng::new(3);
+        for round in 0..24 {
+            let (mut text, mut at) = (String::from("{"), random.below(3000));
+            for _ in 0..1 + random.below(5) {
+                let letters = 1 + random.below(250);
+                let len = 1 + random.below(if round < 16 { 300 } else { 3000 });
+                let bytes: String = (0..len).map(|_| format!("{:02x}", random.below(letters))).collect();
+                text += &format!(" {at}: {bytes},");
+                at += len + random.below(600);
+            }
+            let before = module(&format!("{} }}", text.trim_end_matches(',')));
+            for goal in [Goal::Speed, Goal::Balance, Goal::Size] {
+                let mut after = before.clone();
+                copy_at_start(&mut after, goal);
+                assert!(memory_after_start(&after) == memory_after_start(&before), "round {round}, {goal:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn repetitive_data_is_packed_for_size_only() {
+        let text = format!("{{ 0: {} }}", "54686520717569636b2062726f776e20666f78".repeat(200));
+        for (goal, stored) in [(Goal::Speed, 3800), (Goal::Balance, 3800), (Goal::Size, 0)] {
+            let mut module = module(&text);
+            copy_at_start(&mut module, goal);
+            let constants: u32 = module.data.values().map(|object| object.size).sum();
+            let left: usize = segments(&module).iter().map(|(_, len)| len).sum();
+            assert!(left == stored && constants < 700, "{goal:?}: {left} stored, {constants} constant");
+        }
     }
 
     #[test]
