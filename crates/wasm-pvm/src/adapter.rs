@@ -15,6 +15,7 @@
 //! - There is one memory, the main module's if it has one. An adapter may use it without declaring it. A memory that an
 //!   adapter declares is replaced by that one if it has no pages or is never accessed. Two other memories are an error,
 //!   unless the adapter imports the first, so that it means both.
+//! - Modules of a component are given the exports that their imports mean, not found by name ([`instances`]).
 //! - The result exports the main module's exports. All other entries of the modules are concatenated ([`layout`]).
 //!
 //! No module is validated here: the frontend validates the result.
@@ -22,6 +23,7 @@
 mod accesses;
 mod constants;
 mod encode;
+mod instances;
 mod layout;
 mod module;
 mod resolve;
@@ -34,6 +36,7 @@ use wasm_encoder::reencode;
 
 use constants::Constants;
 use encode::Linking;
+pub(crate) use instances::{Given, Instance, InstanceExport, Source, link_instances};
 use layout::Layout;
 use module::{LinkedModule, ModuleExport, Space};
 use resolve::MAIN;
@@ -74,6 +77,12 @@ pub enum AdapterError {
         /// The module with another.
         other: String,
     },
+    /// An import is given nothing, or an entry that does not exist.
+    #[error("{0}: the import {1} is given nothing")]
+    NotGiven(String, String),
+    /// The functions of a component that the host calls or implements access several memories.
+    #[error("the component's functions exchange data through several memories, and one is supported")]
+    SharedMemories,
     /// Imports and exports form a circle without a definition.
     #[error("the import {0} is its own definition")]
     Circular(String),
@@ -141,13 +150,20 @@ pub(crate) fn link_entry(
     encode(&modules, exports)
 }
 
-/// Links an adapter into a module whose export `start`, if it has one, is called at the end of instantiation.
-pub(crate) fn link_started(main: &[u8], adapter: &[u8], start: &str) -> Result<Vec<u8>, AdapterError> {
+/// Links an adapter into a module whose export `start`, if it has one, is called at the end of instantiation. The export
+/// `hidden` is for the adapter only.
+pub(crate) fn link_started(
+    main: &[u8],
+    adapter: &[u8],
+    start: &str,
+    hidden: Option<&str>,
+) -> Result<Vec<u8>, AdapterError> {
     let adapters = [adapter];
     let mut modules = parse(main, &adapters)?;
     let export = modules[MAIN].export(start).filter(|export| export.space == Space::Func).copied();
     modules[MAIN].starts.extend(export.map(|export| export.index));
     let exports = modules[MAIN].exports.iter().filter(|export| export.name != start);
+    let exports = exports.filter(|export| Some(export.name) != hidden);
     let exports = exports.map(|export| (MAIN, *export)).collect();
     encode(&modules, exports)
 }
@@ -168,6 +184,14 @@ fn encode(
     exports: Vec<(usize, ModuleExport<'_>)>,
 ) -> Result<Vec<u8>, AdapterError> {
     let layout = Layout::new(modules, resolve::meanings(modules)?)?;
+    encode_as(modules, layout, exports)
+}
+
+fn encode_as(
+    modules: &[LinkedModule<'_>],
+    layout: Layout,
+    exports: Vec<(usize, ModuleExport<'_>)>,
+) -> Result<Vec<u8>, AdapterError> {
     Linking { modules, layout, constants: RefCell::new(Constants::default()), exports }.encode()
 }
 

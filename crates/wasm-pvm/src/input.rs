@@ -2,7 +2,7 @@
 //!
 //! | begins with | form |
 //! |---|---|
-//! | `\0asm` | a WebAssembly binary |
+//! | `\0asm` | a WebAssembly binary: a core module, or a component, which is [flattened](component) to one |
 //! | 52 bc 53 76 46 db 8e, then a byte | a compressed blob of Polkadot (RFC-135): a zstd stream of one of the other forms |
 //! | `PVM\0` | a program in PolkaVM's container, which can't be compiled |
 //! | anything that is UTF-8 text | the text format |
@@ -15,9 +15,9 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use wasmparser::{Parser, Payload};
-
 use pvm_isa::polkavm::MAGIC as POLKAVM_MAGIC;
+
+use crate::component::{self, ComponentError};
 
 /// The prefix of compressed blobs (RFC-135). The kind of the contents follows in one byte.
 pub const BLOB_PREFIX: [u8; 7] = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e];
@@ -43,18 +43,9 @@ pub enum InputError {
         "the input is neither a WebAssembly binary, nor its text format, nor a compressed Substrate runtime"
     )]
     Unknown,
-    /// It is a component, which wraps core modules.
-    #[error(
-        "the input is a component with {modules} core module{}{}: compile the core module (built for wasm32-wasip1 instead \
-         of wasm32-wasip2, or taken out with `wasm-tools component unbundle`)",
-        if *.modules == 1 { "" } else { "s" }, importing(.interfaces)
-    )]
-    Component {
-        /// Number of its core modules.
-        modules: usize,
-        /// Names of the interfaces that it imports.
-        interfaces: Vec<String>,
-    },
+    /// It is a component that can't be rewritten as a core module.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// It is a compiled program.
     #[error(
         "the input is a compiled program in PolkaVM's container, not WebAssembly; `info`, `disasm`, `gas` and `run` take it"
@@ -87,16 +78,16 @@ pub enum InputError {
     },
 }
 
-/// The WebAssembly binary in an input of any form.
+/// The core module in an input of any form.
 ///
 /// # Errors
-/// If the input has no known form. The binary is not validated.
+/// If the input has no known form, or is a component that can't be flattened. A core module is not validated.
 pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
     if input.is_empty() {
         return Err(InputError::Empty);
     }
     if input.starts_with(&WASM_MAGIC) && input.get(6..8) == Some(&COMPONENT_LAYER) {
-        return Err(component(input));
+        return Ok(Cow::Owned(component::flatten(input)?));
     }
     if input.starts_with(&WASM_MAGIC) {
         return Ok(Cow::Borrowed(input));
@@ -109,38 +100,11 @@ pub fn to_wasm(input: &[u8]) -> Result<Cow<'_, [u8]>, InputError> {
     }
     match std::str::from_utf8(input) {
         Ok(text) if !text.contains('\0') => match from_text(text)? {
-            wasm if wasm.get(6..8) == Some(&COMPONENT_LAYER) => Err(component(&wasm)),
+            wasm if wasm.get(6..8) == Some(&COMPONENT_LAYER) => Ok(Cow::Owned(component::flatten(&wasm)?)),
             wasm => Ok(Cow::Owned(wasm)),
         },
         _ => Err(InputError::Unknown),
     }
-}
-
-/// Interfaces in an error, with the words before them.
-fn importing(interfaces: &[String]) -> String {
-    if interfaces.is_empty() { String::new() } else { format!(" that imports {}", interfaces.join(", ")) }
-}
-
-/// The error for a component: the number of its core modules, and its imports as far as they can be read.
-fn component(bytes: &[u8]) -> InputError {
-    let (mut modules, mut interfaces, mut depth) = (0, Vec::new(), 0usize);
-    for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
-        match payload {
-            Payload::ModuleSection { .. } => {
-                modules += 1;
-                depth += 1;
-            }
-            Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(imports) if depth == 0 => {
-                interfaces.extend(
-                    imports.into_iter().map_while(Result::ok).map(|import| import.name.name.to_owned()),
-                );
-            }
-            _ => {}
-        }
-    }
-    InputError::Component { modules, interfaces }
 }
 
 /// The contents of a compressed blob; other inputs as they are.
@@ -234,18 +198,6 @@ mod tests {
         assert_eq!(to_wasm(&blob(6, &packed)), Err(InputError::Proof));
         assert_eq!(to_wasm(&blob(9, &packed)), Err(InputError::UnknownBlob(9)));
         assert_eq!(to_wasm(&BLOB_PREFIX), Err(InputError::Unknown));
-    }
-
-    #[test]
-    fn components_are_named() {
-        let empty = InputError::Component { modules: 0, interfaces: Vec::new() };
-        assert_eq!(to_wasm(b"\0asm\x0d\0\x01\0"), Err(empty.clone()));
-        assert_eq!(to_wasm(b"(component)"), Err(empty));
-        let text = br#"(component (import "wasi:cli/exit@0.2.0" (instance)) (core module) (core module))"#;
-        let error = to_wasm(text).expect_err("a component").to_string();
-        let told =
-            "a component with 2 core modules that imports wasi:cli/exit@0.2.0: compile the core module";
-        assert!(error.contains(told), "{error}");
     }
 
     #[test]

@@ -8,12 +8,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`compile`] is the pipeline: input in any form ([`input`]), adapters linked in ([`adapter`]), the frontend and the
+//! [`compile`] is the pipeline: input in any form ([`input`], [`component`]), adapters linked in ([`adapter`]), the frontend and the
 //! target of [`Options`], the container or object. [`emit`] stops at a stage and returns its text. Everything is a
 //! function of its arguments: the same input and options give the same bytes in every process and with any number of
 //! threads.
 
 pub mod adapter;
+pub mod component;
 pub mod input;
 pub mod wasi;
 

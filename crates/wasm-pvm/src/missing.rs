@@ -9,6 +9,8 @@ use std::fmt;
 
 use llvm_frontend::ReachedImport;
 
+use crate::wasi;
+
 /// Maximum number of names in the error.
 const LISTED: usize = 20;
 /// Maximum number of imports with a line of their own in the map.
@@ -25,6 +27,8 @@ pub struct MissingImports {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Family {
     Wasi,
+    OtherWasi,
+    Component,
     WasmBindgen,
     Emscripten,
     Go,
@@ -57,8 +61,12 @@ impl Family {
     fn of(module: &str, name: &str) -> Self {
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         let is_assembly_script = matches!(name, "abort" | "seed" | "trace") || name.contains('.');
-        if module == "wasi" || module.starts_with("wasi_") || module.starts_with("wasi:") {
+        if module.starts_with("wasi:") && !wasi::provides(module, name) {
+            Self::OtherWasi
+        } else if module == "wasi" || module.starts_with("wasi_") || module.starts_with("wasi:") {
             Self::Wasi
+        } else if module.contains(':') && module.contains('/') {
+            Self::Component
         } else if module.contains("wbg") || module.contains("wbindgen") || begins(&["__wbg_", "__wbindgen"]) {
             Self::WasmBindgen
         } else if module == "gojs" || module == "go" {
@@ -77,6 +85,8 @@ impl Family {
     const fn name(self) -> &'static str {
         match self {
             Self::Wasi => "WASI",
+            Self::OtherWasi => "other WASI",
+            Self::Component => "interfaces of components",
             Self::WasmBindgen => "wasm-bindgen",
             Self::Emscripten => "Emscripten",
             Self::Go => "Go",
@@ -90,6 +100,14 @@ impl Family {
     const fn about(self) -> &'static str {
         match self {
             Self::Wasi => "system calls of command-line programs; use --wasi",
+            Self::OtherWasi => {
+                "functions that --wasi doesn't have: it is preview 1, and cli, clocks, filesystem, io, random and sockets of 0.2; \
+                 build the program without them, or let them trap"
+            }
+            Self::Component => {
+                "functions of a host or another component; compose the component with its definition, or write an adapter that \
+                 exports `interface#function`"
+            }
             Self::WasmBindgen => {
                 "JavaScript objects and functions; build the crate without the features that use js-sys and web-sys, or let \
                  them trap"
@@ -219,6 +237,9 @@ mod tests {
         let cases = [
             ("wasi_snapshot_preview1", "fd_write", Family::Wasi),
             ("wasi:cli/stdout@0.2.0", "get-stdout", Family::Wasi),
+            ("wasi:http/types@0.2.0", "[method]fields.get", Family::OtherWasi),
+            ("wasi:cli/stdout@0.3.0", "get-stdout", Family::OtherWasi),
+            ("game:engine/draw@1.0.0", "line", Family::Component),
             ("./tiktoken_bg.js", "__wbindgen_throw", Family::WasmBindgen),
             ("wbg", "__wbg_new_1", Family::WasmBindgen),
             ("env", "emscripten_resize_heap", Family::Emscripten),

@@ -1,11 +1,11 @@
-//! WASI preview 1, linked into the program.
+//! WASI preview 1 and 0.2, linked into the program.
 //!
 //! A WASI program expects a host with streams, clocks, arguments and files. A service has none of these: it gets argument
 //! bytes and returns a result. The *adapter* connects the two. It is a module in the text format (`wasi/*.wat`) whose
 //! exports replace the WASI imports, see [`crate::adapter`]. It has a memory of its own beside the program's. So a program
 //! uses the host call `log` and no other, and runs on any node.
 //!
-//! - A module that exports `_start` is a *command*: it becomes a program with one entry, `main`, which returns
+//! - A module that exports `_start`, or `run` of the interface `wasi:cli/run`, is a *command*: it becomes a program with one entry, `main`, which returns
 //!   the bytes of standard output.
 //! - Any other module is a *reactor*: its exports are entries as without WASI, and `_initialize` runs before them. So is
 //!   a command whose exports are entered raw.
@@ -14,15 +14,18 @@
 //! doesn't use are removed like all unreachable code.
 
 mod files;
+mod preview2;
 mod text;
 
 use std::collections::BTreeSet;
 
-use wasmparser::{Parser, Payload, TypeRef};
+use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Import, Parser, Payload, TypeRef};
 
 use crate::adapter::{self, AdapterError};
+use crate::component::REALLOC;
 pub use crate::options::{Directory, Failure, Node, Wasi};
 use crate::options::{EntryMode, ResultConvention};
+use preview2::{InterfaceFunction, Preview2};
 use text::{Kind, Program};
 
 /// Name of the entry of a command.
@@ -52,8 +55,14 @@ pub enum WasiError {
     /// The adapter doesn't fit.
     #[error("linking WASI: {0}")]
     Linking(#[from] AdapterError),
+    /// Files for a module that uses WASI 0.2.
+    #[error(
+        "the module uses WASI 0.2, for which there are no files yet: build it for WASI preview 1 (wasm32-wasip1), or leave out \
+         the directories"
+    )]
+    Files,
     /// The program's memory has 64-bit addresses.
-    #[error("WASI preview 1 has 32-bit addresses, and the module's memory has 64-bit addresses")]
+    #[error("WASI has 32-bit addresses, and the module's memory has 64-bit addresses")]
     Memory64,
 }
 
@@ -68,14 +77,21 @@ impl Wasi {
         entries: EntryMode,
         result: ResultConvention,
     ) -> Result<Vec<u8>, WasiError> {
-        let module = Facts::of(wasm)?;
-        let is_command = module.exports.contains(START) && entries == EntryMode::Auto;
+        let mut module = Facts::of(wasm)?;
+        if module.preview2.is_used() && !self.directories.is_empty() {
+            return Err(WasiError::Files);
+        }
+        let is_command = module.is_command() && entries == EntryMode::Auto;
         let kind = if is_command { Kind::Command } else { Kind::Reactor };
-        let program = Program { kind, memories: module.memories, result };
+        module.preview2.run.take_if(|_| kind == Kind::Reactor);
+        let program = Program { kind, memories: module.memories, result, preview2: &module.preview2 };
         let adapter = text::adapter(self, &program);
         let linked = match kind {
             Kind::Command => adapter::link_entry(wasm, &adapter, ADAPTER_ENTRY, ENTRY),
-            Kind::Reactor => adapter::link_started(wasm, &adapter, INITIALIZE),
+            Kind::Reactor => {
+                let hidden = module.preview2.is_used().then_some(REALLOC);
+                adapter::link_started(wasm, &adapter, INITIALIZE, hidden)
+            }
         };
         linked.map_err(WasiError::Linking)
     }
@@ -92,10 +108,15 @@ pub struct Imports {
     pub reads: bool,
 }
 
+/// Whether there is a function of an interface of the component model.
+pub(crate) fn provides(interface: &str, name: &str) -> bool {
+    preview2::is_defined(interface, name)
+}
+
 /// The imports of WASI of a module; a malformed module has none.
 pub fn imports(wasm: &[u8]) -> Imports {
     let facts = Facts::read(wasm).unwrap_or_default();
-    let is_command = facts.uses_wasi && facts.exports.contains(START);
+    let is_command = facts.uses_wasi && facts.is_command();
     Imports { any: facts.uses_wasi, is_command, reads: facts.reads }
 }
 
@@ -112,8 +133,12 @@ struct Facts {
     unstable: Vec<String>,
     /// Whether there are imports of WASI.
     uses_wasi: bool,
-    /// Whether `fd_read` is one of them.
+    /// Whether a function that reads is one of them.
     reads: bool,
+    /// The use of WASI 0.2.
+    preview2: Preview2,
+    /// Function types by index.
+    types: Vec<Option<FuncType>>,
 }
 
 impl Facts {
@@ -126,7 +151,7 @@ impl Facts {
             return Err(WasiError::Memory64);
         }
         if !facts.uses_wasi {
-            tracing::warn!("the module imports nothing of WASI preview 1");
+            tracing::warn!("the module imports nothing of WASI preview 1 or 0.2");
         }
         Ok(facts)
     }
@@ -139,11 +164,25 @@ impl Facts {
         Ok(facts)
     }
 
+    /// Whether the module is started once, and not entered by its exports.
+    fn is_command(&self) -> bool {
+        self.exports.contains(START) || self.preview2.run.is_some()
+    }
+
     fn section(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::Error> {
         match payload {
+            Payload::TypeSection(types) => {
+                for group in types {
+                    self.types.extend(group?.into_types().map(|ty| match ty.composite_type.inner {
+                        CompositeInnerType::Func(ty) => Some(ty),
+                        _ => None,
+                    }));
+                }
+            }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
+                    self.interface_import(&import);
                     let is_wasi = matches!(import.module, PREVIEW1 | UNSTABLE);
                     self.uses_wasi |= is_wasi;
                     self.reads |= is_wasi && import.name == "fd_read";
@@ -163,7 +202,11 @@ impl Facts {
             Payload::ExportSection(exports) => {
                 for export in exports {
                     let export = export?;
-                    if export.kind == wasmparser::ExternalKind::Func {
+                    if export.kind == ExternalKind::Func {
+                        self.preview2.has_realloc |= export.name == REALLOC;
+                        if preview2::is_run(export.name) {
+                            self.preview2.run = Some(export.name.to_owned());
+                        }
                         self.exports.insert(export.name.to_owned());
                     }
                 }
@@ -171,6 +214,19 @@ impl Facts {
             _ => {}
         }
         Ok(())
+    }
+
+    /// An import, if it is of WASI 0.2.
+    fn interface_import(&mut self, import: &Import<'_>) {
+        let (Some(interface), TypeRef::Func(ty)) = (preview2::interface(import.module), import.ty) else {
+            return;
+        };
+        self.uses_wasi = true;
+        self.reads |= interface == "wasi:cli/stdin";
+        if let Some(Some(ty)) = self.types.get(ty as usize) {
+            let (module, name) = (import.module.to_owned(), import.name.to_owned());
+            self.preview2.functions.push(InterfaceFunction { module, name, ty: ty.clone() });
+        }
     }
 
     fn memory(&mut self, is_64: bool) {

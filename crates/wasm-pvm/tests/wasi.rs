@@ -132,3 +132,51 @@ fn wrong_options_are_usage_errors() {
     fails(&["run", "plain.jam", "--", "x"], 2, "an argument after -- is for WASI modules");
     assert_eq!(folder.files(), ["plain.jam", "plain.wat", "prog.wat"]);
 }
+
+#[test]
+fn components_run_as_they_are() {
+    let folder = Folder::new("wasi-components");
+    let fixture =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/programs/c-component/component.wasm");
+    folder.write("program.wasm", fs::read(fixture).expect("the fixture"));
+    let run = ["run", "program.wasm", "--env", "A=1", "--", "one"];
+    let output = folder.tool(&run, b"some input");
+    assert_eq!(output.status.code(), Some(0));
+    let begins = "room: yes\nargument one\nvariable A = 1\nSOME INPUTclosed: yes\n";
+    assert!(text(&output.stdout).starts_with(begins), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stderr), "done\n");
+    let output = folder.tool(&["run", "program.wasm", "--env", "FAIL=1"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let message = folder.fail(&["compile", "program.wasm"], b"", 1);
+    assert!(message.contains("use --wasi) wasi:cli/stdout@0.2.0.get-stdout, "), "{message}");
+    fs::create_dir(folder.path("data")).expect("a folder");
+    let message = folder.fail(&["compile", "program.wasm", "--wasi", "--wasi-dir", "data"], b"", 1);
+    assert!(message.contains("there are no files yet"), "{message}");
+}
+
+#[test]
+fn functions_of_components_are_entries() {
+    let folder = Folder::new("component-entries");
+    folder.write(
+        "add.wat",
+        r#"(component
+          (import "game:engine/draw@1.0.0" (instance $draw (export "line" (func (param "x" u32)))))
+          (core func $line (canon lower (func $draw "line")))
+          (core module $M
+            (import "draw" "line" (func $line (param i32)))
+            (func (export "add") (param i32 i32) (result i32)
+              (call $line (local.get 0))
+              (i32.add (local.get 0) (local.get 1))))
+          (core instance $m (instantiate $M (with "draw" (instance (export "line" (func $line))))))
+          (func $add (param "x" u8) (param "y" u8) (result u8) (canon lift (core func $m "add")))
+          (instance $sums (export "add" (func $add)))
+          (export "math:sums/bytes@0.1.0" (instance $sums)))"#,
+    );
+    let message = folder.fail(&["compile", "add.wat"], b"", 1);
+    assert!(
+        message.contains("interfaces of components (") && message.contains("game:engine/draw@1.0.0.line")
+    );
+    folder.write("map", "game:engine/draw@1.0.0.* = nop");
+    let run = ["run", "add.wat", "-i", "map", "--invoke", "math:sums/bytes@0.1.0#add", "200", "100"];
+    assert_eq!(folder.succeed(&run).trim(), "44");
+}

@@ -65,7 +65,7 @@ pub fn programs() -> Result<Vec<Program>> {
         for file in
             sorted(&folder)?.into_iter().filter(|file| file.extension().is_some_and(|it| it == "wasm"))
         {
-            let wasm = std::fs::read(&file)?;
+            let wasm = wasm_pvm::input::to_wasm(&std::fs::read(&file)?)?.into_owned();
             let cases: Vec<Value> = serde_json::from_str(&text)?;
             programs.push(Program {
                 name: file.strip_prefix(&root)?.display().to_string(),

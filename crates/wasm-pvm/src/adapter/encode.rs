@@ -207,11 +207,10 @@ impl Linking<'_> {
         Ok(())
     }
 
-    /// Functions to which code of adapters makes references. The adapters' exports, which are left out, may have
-    /// declared them.
+    /// Functions to which code makes references. Exports that are left out may have declared them.
     fn references(&self) -> Result<BTreeSet<u32>, AdapterError> {
         let mut references = BTreeSet::new();
-        for (number, module) in self.modules.iter().enumerate().skip(1) {
+        for (number, module) in self.modules.iter().enumerate() {
             for body in &module.bodies {
                 for access in accesses(module, body)? {
                     if let Accesses::Reference(function) = access {

@@ -31,6 +31,7 @@ pub struct Offsets {
 }
 
 impl Layout {
+    /// The layout of modules whose imports are found by name.
     pub fn new(modules: &[LinkedModule<'_>], mut meanings: Meanings) -> Result<Self, AdapterError> {
         let mut drops_memory = vec![false; modules.len()];
         let memory = the_memory(modules, &meanings)?;
@@ -63,6 +64,15 @@ impl Layout {
         let order = order(modules)?;
         let offsets = offsets(modules, &order);
         Ok(Self { indices, meanings, kept, order, offsets, drops_memory })
+    }
+
+    /// The layout of modules whose imports are given, instantiated in an order. Each keeps its own memories.
+    pub fn of_given(modules: &[LinkedModule<'_>], meanings: Meanings, order: Vec<usize>) -> Self {
+        let drops_memory = vec![false; modules.len()];
+        let kept = Space::ALL.map(|space| kept_imports(&meanings, space));
+        let indices = indices(modules, &meanings, &kept, &drops_memory);
+        let offsets = offsets(modules, &order);
+        Self { indices, meanings, kept, order, offsets, drops_memory }
     }
 
     /// The new index of an entry.

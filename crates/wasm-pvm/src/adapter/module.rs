@@ -116,7 +116,12 @@ pub struct LinkedModule<'a> {
     pub names: [Vec<(u32, &'a str)>; 2],
     /// Custom sections other than names.
     pub customs: Vec<CustomSectionReader<'a>>,
+    /// The exports that its imports are given, if they are not found by name.
+    pub given: Option<Given>,
 }
+
+/// For each import of each index space, the module and index of the entry that it is given; `None` for the host's.
+pub type Given = [Vec<Option<(usize, u32)>>; Space::COUNT];
 
 impl<'a> LinkedModule<'a> {
     pub fn parse(name: &str, wasm: &'a [u8]) -> Result<Self, AdapterError> {
@@ -141,6 +146,14 @@ impl<'a> LinkedModule<'a> {
     /// The export of this name.
     pub fn export(&self, name: &str) -> Option<&ModuleExport<'a>> {
         self.by_name.get(name).map(|&at| &self.exports[at])
+    }
+
+    /// The export that an import is given. Where the import's module is an interface of the component model, such as
+    /// `wasi:cli/exit@0.2.0`, the interface is part of the name: `wasi:cli/exit@0.2.0#exit`.
+    pub fn export_for(&self, import: &Import<'_>) -> Option<&ModuleExport<'a>> {
+        let is_interface = import.module.contains(':');
+        let full = is_interface.then(|| self.export(&format!("{}#{}", import.module, import.name)));
+        full.flatten().or_else(|| self.export(import.name))
     }
 
     /// The type of an entry; `None` if there is no such entry.

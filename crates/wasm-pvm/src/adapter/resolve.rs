@@ -53,17 +53,21 @@ pub fn provider(
     modules: &[LinkedModule<'_>],
     number: usize,
     space: Space,
-    import: &Import<'_>,
+    index: u32,
 ) -> Result<Option<(usize, u32)>, AdapterError> {
+    if let Some(given) = &modules[number].given {
+        return Ok(given[space as usize][index as usize]);
+    }
+    let import = &modules[number].imports[space as usize][index as usize];
     let adapters = 1..modules.len();
-    let wraps = number != MAIN && modules[number].export(import.name).is_some_and(|it| it.space == space);
+    let wraps = number != MAIN && modules[number].export_for(import).is_some_and(|it| it.space == space);
     let before = adapters.start..if wraps { adapters.start } else { number };
     let others: Vec<usize> = match number {
         MAIN => adapters.collect(),
         _ => std::iter::once(MAIN).chain(number + 1..adapters.end).chain(before).collect(),
     };
     for other in others {
-        let Some(export) = modules[other].export(import.name) else { continue };
+        let Some(export) = modules[other].export_for(import) else { continue };
         // An import that main re-exports may be the one that the wrapper replaces.
         if wraps && other == MAIN && export.index < modules[MAIN].imported(export.space) {
             continue;
@@ -84,7 +88,7 @@ pub fn provider(
 }
 
 /// Follows an entry through imports and exports to its definition or to a remaining import.
-fn meaning(
+pub fn meaning(
     modules: &[LinkedModule<'_>],
     mut number: usize,
     space: Space,
@@ -97,7 +101,7 @@ fn meaning(
         let Some(import) = imports.get(index as usize) else {
             return Ok(Meaning::Definition(number, index - imports.len() as u32));
         };
-        match provider(modules, number, space, import)? {
+        match provider(modules, number, space, index)? {
             // A memory that modules re-export in a circle without defining it is imported from the host.
             Some(_) if steps == longest && space == Space::Memory => return Ok(Meaning::Import(MAIN, 0)),
             Some(_) if steps == longest => return Err(AdapterError::Circular(full_name(import))),
@@ -123,7 +127,7 @@ fn shared_import(
     for (other, module) in modules[..number].iter().enumerate() {
         for (n, candidate) in (0..).zip(&module.imports[space as usize]) {
             let is_same = (candidate.module, candidate.name) == (import.module, import.name);
-            if !is_same || provider(modules, other, space, candidate)?.is_some() {
+            if !is_same || provider(modules, other, space, n)?.is_some() {
                 continue;
             }
             let other_ty = module.entry_type(space, n);
@@ -205,9 +209,9 @@ fn providers(
 ) -> Result<BTreeSet<usize>, AdapterError> {
     let mut passed = BTreeSet::new();
     let mut adapters = BTreeSet::new();
-    while let Some(import) = modules[number].imports[space as usize].get(index as usize)
+    while index < modules[number].imported(space)
         && passed.insert((number, index))
-        && let Some((other, export)) = provider(modules, number, space, import)?
+        && let Some((other, export)) = provider(modules, number, space, index)?
     {
         (number, index) = (other, export);
         adapters.extend((number != MAIN).then_some(number));

@@ -1,6 +1,4 @@
-;; A command: `_start` runs once per entry, standard input is the argument bytes, standard output the result.
-
-(import "command" "_start" (func $start))
+;; A command: `$start` runs once per entry, standard input is the argument bytes, standard output the result.
 
 (func $write_stdout (param $at i32) (param $len i32) (result i32)
   (call $write_output (local.get $at) (local.get $len)))

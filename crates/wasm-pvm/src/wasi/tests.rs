@@ -56,6 +56,61 @@ const PREVIEW1_FUNCTIONS: &[(&str, &str)] = &[
     ("sock_shutdown", "ii>i"),
 ];
 
+/// Functions of WASI 0.2 with their signatures in the canonical ABI.
+const PREVIEW2_FUNCTIONS: &[(&str, &str)] = &[
+    ("wasi:cli/environment#get-arguments", "i>"),
+    ("wasi:cli/environment#get-environment", "i>"),
+    ("wasi:cli/environment#initial-cwd", "i>"),
+    ("wasi:cli/exit#exit", "i>"),
+    ("wasi:cli/exit#exit-with-code", "i>"),
+    ("wasi:cli/stderr#get-stderr", ">i"),
+    ("wasi:cli/stdin#get-stdin", ">i"),
+    ("wasi:cli/stdout#get-stdout", ">i"),
+    ("wasi:cli/terminal-input#[resource-drop]terminal-input", "i>"),
+    ("wasi:cli/terminal-stderr#get-terminal-stderr", "i>"),
+    ("wasi:cli/terminal-stdin#get-terminal-stdin", "i>"),
+    ("wasi:cli/terminal-stdout#get-terminal-stdout", "i>"),
+    ("wasi:clocks/monotonic-clock#now", ">I"),
+    ("wasi:clocks/monotonic-clock#resolution", ">I"),
+    ("wasi:clocks/monotonic-clock#subscribe-duration", "I>i"),
+    ("wasi:clocks/monotonic-clock#subscribe-instant", "I>i"),
+    ("wasi:clocks/wall-clock#now", "i>"),
+    ("wasi:clocks/wall-clock#resolution", "i>"),
+    ("wasi:filesystem/preopens#get-directories", "i>"),
+    ("wasi:filesystem/types#[method]descriptor.open-at", "iiiiiii>"),
+    ("wasi:filesystem/types#[resource-drop]descriptor", "i>"),
+    ("wasi:filesystem/types#filesystem-error-code", "ii>"),
+    ("wasi:io/error#[method]error.to-debug-string", "ii>"),
+    ("wasi:io/error#[resource-drop]error", "i>"),
+    ("wasi:io/poll#[method]pollable.block", "i>"),
+    ("wasi:io/poll#[method]pollable.ready", "i>i"),
+    ("wasi:io/poll#[resource-drop]pollable", "i>"),
+    ("wasi:io/poll#poll", "iii>"),
+    ("wasi:io/streams#[method]input-stream.blocking-read", "iIi>"),
+    ("wasi:io/streams#[method]input-stream.blocking-skip", "iIi>"),
+    ("wasi:io/streams#[method]input-stream.read", "iIi>"),
+    ("wasi:io/streams#[method]input-stream.skip", "iIi>"),
+    ("wasi:io/streams#[method]input-stream.subscribe", "i>i"),
+    ("wasi:io/streams#[method]output-stream.blocking-flush", "ii>"),
+    ("wasi:io/streams#[method]output-stream.blocking-splice", "iiIi>"),
+    ("wasi:io/streams#[method]output-stream.blocking-write-and-flush", "iiii>"),
+    ("wasi:io/streams#[method]output-stream.check-write", "ii>"),
+    ("wasi:io/streams#[method]output-stream.flush", "ii>"),
+    ("wasi:io/streams#[method]output-stream.splice", "iiIi>"),
+    ("wasi:io/streams#[method]output-stream.subscribe", "i>i"),
+    ("wasi:io/streams#[method]output-stream.write", "iiii>"),
+    ("wasi:random/insecure#get-insecure-random-bytes", "Ii>"),
+    ("wasi:random/insecure#get-insecure-random-u64", ">I"),
+    ("wasi:random/insecure-seed#insecure-seed", "i>"),
+    ("wasi:random/random#get-random-bytes", "Ii>"),
+    ("wasi:random/random#get-random-u64", ">I"),
+    ("wasi:sockets/instance-network#instance-network", ">i"),
+    ("wasi:sockets/ip-name-lookup#resolve-addresses", "iiii>"),
+    ("wasi:sockets/tcp#[method]tcp-socket.start-listen", "ii>"),
+    ("wasi:sockets/tcp-create-socket#create-tcp-socket", "ii>"),
+    ("wasi:sockets/udp-create-socket#create-udp-socket", "ii>"),
+];
+
 fn with_files() -> Wasi {
     let inner = BTreeMap::from([("b.txt".to_owned(), Node::File(b"inner".to_vec()))]);
     let entries = BTreeMap::from([
@@ -69,19 +124,20 @@ fn with_files() -> Wasi {
     }
 }
 
+/// An import with a signature.
+fn import(module: &str, name: &str, signature: &str) -> String {
+    let (params, results) = signature.split_once('>').expect("a signature");
+    let types = |letters: &str| -> String {
+        letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect()
+    };
+    let (params, results) = (types(params), types(results));
+    format!(r#"(import "{module}" "{name}" (func (param{params}) (result{results})))"#)
+}
+
 /// A module that imports every function, or those that `_start` needs.
 fn importer(export: &str) -> Vec<u8> {
-    let imports: String = PREVIEW1_FUNCTIONS
-        .iter()
-        .map(|(name, signature)| {
-            let (params, results) = signature.split_once('>').expect("a signature");
-            let types = |letters: &str| -> String {
-                letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect()
-            };
-            let (params, results) = (types(params), types(results));
-            format!(r#"(import "{PREVIEW1}" "{name}" (func (param{params}) (result{results})))"#)
-        })
-        .collect();
+    let imports: String =
+        PREVIEW1_FUNCTIONS.iter().map(|(name, signature)| import(PREVIEW1, name, signature)).collect();
     wat::parse_str(format!(r#"(module {imports} (memory (export "memory") 1) (func (export "{export}")))"#))
         .expect("well-formed")
 }
@@ -118,6 +174,50 @@ fn every_function_is_there_with_its_type() {
             };
             assert_eq!(exports.into_iter().collect::<Vec<_>>(), expected);
         }
+    }
+}
+
+#[test]
+fn every_function_of_preview2_is_there_with_its_type() {
+    let run = r#"(func (export "wasi:cli/run@0.2.9#run") (result i32) (i32.const 0))"#;
+    let realloc = r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))"#;
+    for (entry, others) in [(run, realloc), (run, ""), ("", realloc)] {
+        let imports: String = ["0.2.0", "0.2.12"]
+            .into_iter()
+            .flat_map(|version| PREVIEW2_FUNCTIONS.iter().map(move |function| (version, function)))
+            .map(|(version, (name, signature))| {
+                let (interface, name) = name.split_once('#').expect("an interface");
+                import(&format!("{interface}@{version}"), name, signature)
+            })
+            .collect();
+        let wasm =
+            wat::parse_str(format!(r#"(module {imports} (memory (export "memory") 1) {entry} {others})"#));
+        let wasi = Wasi {
+            args: vec!["p".into(), "a\"".into()],
+            environment: vec![("A".into(), "1".into())],
+            ..Wasi::default()
+        };
+        let wasm = wasm.expect("well-formed");
+        let linked = wasi.link(&wasm, EntryMode::Auto, ResultConvention::Length).expect("all types match");
+        valid(&linked);
+        let (imports, exports) = interface(&linked);
+        assert!(imports.iter().all(|name| !name.contains('[') && !name.contains('-')), "{imports:?}");
+        let entries = if entry.is_empty() { vec![] } else { vec![ENTRY.to_owned()] };
+        assert_eq!(exports.into_iter().collect::<Vec<_>>(), entries);
+    }
+}
+
+#[test]
+fn versions_and_interfaces_are_told_apart() {
+    for module in ["wasi:cli/exit@0.2.0", "wasi:cli/exit@0.2.12"] {
+        assert!(provides(module, "exit"), "{module}");
+    }
+    assert!(provides("wasi:sockets/udp@0.2.1", "[method]udp-socket.stream"));
+    assert!(!provides("wasi:io/streams@0.2.0", "[method]output-stream.write-zeroes"));
+    for module in
+        ["wasi:cli/exit@0.2.0-rc-2023-11-10", "wasi:cli/exit@0.3.0", "wasi:cli/exit", "other:cli/exit@0.2.0"]
+    {
+        assert!(!provides(module, "exit"), "{module}");
     }
 }
 
@@ -163,4 +263,9 @@ fn modules_that_do_not_fit_are_refused() {
     let wrong = format!(r#"(module (import "{PREVIEW1}" "fd_write" (func (param i64))))"#);
     assert!(link(&wrong).contains("fd_write as (i64) -> ()"));
     assert!(link("(module (memory i64 1))").contains("64-bit"));
+    let exit = r#"(module (import "wasi:cli/exit@0.2.0" "exit" (func)))"#;
+    assert!(link(exit).contains("exit@0.2.0.exit as () -> ()"));
+    let wasm = wat::parse_str(exit.replace("(func)", "(func (param i32))")).expect("well-formed");
+    let refused = with_files().link(&wasm, EntryMode::Auto, ResultConvention::Length);
+    assert_eq!(refused, Err(WasiError::Files));
 }

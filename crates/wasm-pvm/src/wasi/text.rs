@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::files::{DESCRIPTORS, Tables};
+use super::preview2::{self, Preview2};
 use super::{Failure, Wasi};
 use crate::options::ResultConvention;
 
@@ -15,6 +16,8 @@ const LINE: u32 = 1040;
 const EXIT_TEXT: u32 = 32;
 /// Bytes of the fixed part of a directory entry.
 const RECORD: u32 = 24;
+/// Bytes of the deadlines of WASI 0.2's clocks.
+const POLLABLES: u32 = 256 * 8;
 /// Room for standard output at the start: the largest result of a work item.
 const OUTPUT: u32 = 48 << 10;
 const PAGE: u32 = 1 << 16;
@@ -30,21 +33,23 @@ pub enum Kind {
 
 /// The facts about a program that its adapter depends on.
 #[derive(Debug)]
-pub struct Program {
+pub struct Program<'p> {
     /// How it is entered.
     pub kind: Kind,
     /// Number of its memories.
     pub memories: u32,
     /// How its entries return their result.
     pub result: ResultConvention,
+    /// Its use of WASI 0.2.
+    pub preview2: &'p Preview2,
 }
 
 /// The binary of the adapter.
-pub fn adapter(wasi: &Wasi, program: &Program) -> Vec<u8> {
+pub fn adapter(wasi: &Wasi, program: &Program<'_>) -> Vec<u8> {
     wat::parse_str(text(wasi, program)).expect("the adapter's text is well-formed")
 }
 
-fn text(wasi: &Wasi, program: &Program) -> String {
+fn text(wasi: &Wasi, program: &Program<'_>) -> String {
     let tables = Tables::new(&wasi.directories);
     let mut text = "(module\n".to_owned();
     text.push_str(&imports(program));
@@ -54,7 +59,7 @@ fn text(wasi: &Wasi, program: &Program) -> String {
     } else {
         text.push_str(include_str!("reactor.wat"));
     }
-    let end = variables(&mut text, wasi, &tables);
+    let end = variables(&mut text, wasi, &tables, program.preview2);
     let returns_end = u32::from(program.result == ResultConvention::End);
     let _ = writeln!(text, "(global $returns_end i32 (i32.const {returns_end}))");
     let pages = (end + OUTPUT).div_ceil(PAGE);
@@ -67,6 +72,10 @@ fn text(wasi: &Wasi, program: &Program) -> String {
     strings(&mut text, "environment", environment);
     text.push_str(include_str!("core.wat"));
     text.push_str(include_str!("refused.wat"));
+    if program.preview2.is_used() {
+        text = preview2::with_names(text);
+        text.push_str(&program.preview2.definitions(wasi));
+    }
     if wasi.directories.is_empty() {
         text.push_str(include_str!("no_files.wat"));
     } else {
@@ -78,8 +87,8 @@ fn text(wasi: &Wasi, program: &Program) -> String {
     text
 }
 
-/// The imports, but the one of a command.
-fn imports(program: &Program) -> String {
+/// The imports.
+fn imports(program: &Program<'_>) -> String {
     let own = program.memories.max(1);
     let mut text = String::new();
     if program.memories > 0 {
@@ -91,11 +100,15 @@ fn imports(program: &Program) -> String {
          (import \"env\" \"host_halt\" (func $halt (param i64 i64)))\n",
     );
     let _ = writeln!(text, "(import \"env\" \"pvm_ptr_{own}\" (func $pvm_ptr_own (param i64) (result i64)))");
+    text.push_str(&program.preview2.imports());
+    if program.kind == Kind::Command && program.preview2.run.is_none() {
+        text.push_str("(import \"command\" \"_start\" (func $start))\n");
+    }
     text
 }
 
 /// Globals for addresses and lengths; returns the end of the variables in the adapter's memory.
-fn variables(text: &mut String, wasi: &Wasi, tables: &Tables) -> u32 {
+fn variables(text: &mut String, wasi: &Wasi, tables: &Tables, preview2: &Preview2) -> u32 {
     let mut global = |name: &str, value: u32| {
         let _ = writeln!(text, "(global ${name} i32 (i32.const {value}))");
     };
@@ -107,6 +120,10 @@ fn variables(text: &mut String, wasi: &Wasi, tables: &Tables) -> u32 {
         at = tables.descriptors + DESCRIPTORS;
         global("record", at);
         at += RECORD;
+    }
+    if preview2.is_used() {
+        global("pollables", at);
+        at += POLLABLES;
     }
     global("exit_text", at);
     global("line", at + EXIT_TEXT);

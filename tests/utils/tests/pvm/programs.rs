@@ -36,7 +36,7 @@ fn every_program_ends_as_in_an_engine() {
             }
         }
     }
-    assert_eq!(runs, 9 * combinations.len() + 9);
+    assert_eq!(runs, 11 * combinations.len() + 11);
 }
 
 /// A case of a program of the fixtures.

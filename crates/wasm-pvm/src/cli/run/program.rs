@@ -97,9 +97,8 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
         None if imports.any => Some(args.streams.wasi(&name)?),
         wasi => {
             if let Some(option) = args.streams.first() {
-                let message = format!(
-                    "{option} is for modules that import functions of WASI preview 1, without --wasi"
-                );
+                let message =
+                    format!("{option} is for modules that import functions of WASI, without --wasi");
                 bail!(OptionsError::new(message));
             }
             wasi
