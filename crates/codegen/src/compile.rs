@@ -41,6 +41,7 @@ fn run_passes<T: Target>(
     let scratch = &mut T::Scratch::default();
     progress::function(&func.name, SELECT);
     let mut mir = lower(target, module, func)?;
+    target.legalize(&mut mir);
     observe(SELECT, &mir);
     progress::stage(ORDER);
     order_blocks(target, &mut mir);

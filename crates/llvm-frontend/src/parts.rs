@@ -237,7 +237,7 @@ fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<
     let [main, others] =
         [main, others].map(|list| list.into_iter().map(|(_, memory)| memory).collect::<Vec<_>>());
     let growth = target.growth.functions(&main) + &Growth::RESERVED.functions(&others);
-    let text = helpers(target.access_granule) + &growth;
+    let text = helpers(target.access_granule, target.unaligned) + &growth;
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
     context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
 }

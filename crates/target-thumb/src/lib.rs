@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `adapt` | the SSA passes that depend on the core, its calling convention or its memory |
 //! | `isa` | [`Thumb`], which describes a core to the code generator: instructions, registers, calling convention |
-//! | `lower` | selection of instructions |
+//! | `lower` | selection of instructions, and their replacement on cores without the main extension |
 //! | `frame` | stack frames, prologues and epilogues |
 //! | `peephole` | expansion of composite instructions, and improvements of final ones |
 //! | `emit` | bytes and fixups |
@@ -134,26 +134,37 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     boundary::wrap(&mut module, linear);
     doubles::wrap(&mut module, options.cpu);
     adapters::add(&mut module, options.cpu);
+    if !options.cpu.has_main() {
+        // The functions that access any address look at its low bits, but only to access it.
+        alignment::lower(&mut module, abi::STACK_ALIGN);
+    }
     let calls = options.soft_floats.then_some(&parameters::AEABI);
     legalize(&mut module, parameters::capabilities(options.cpu), calls)
         .map_err(|error| without_hardware(error, options.cpu))?;
-    alignment::lower(&mut module, abi::STACK_ALIGN);
+    if options.cpu.has_main() {
+        alignment::lower(&mut module, abi::STACK_ALIGN);
+    }
     classes::tabulate(&mut module, parameters::CLASSES);
     let is_native = options.memory == MemoryMode::Native;
     let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
-        merge::stores(func, linear, is_native);
+        if options.cpu.has_main() {
+            merge::stores(func, linear, is_native);
+        }
         if let Some(memory) = linear.filter(|_| !is_native) {
             cancel::bases(func, memory);
-            rebase::group(func, memory, parameters::OFFSETS);
+            rebase::group(func, memory, parameters::offsets(options.cpu));
         }
         widths::narrow_params(func);
         products::join(func);
         let room = target.room.of_func(id);
-        tail_calls::mark(func, |call| target.room.of_call(call) <= room);
+        // Where a jump to another function takes more bytes than a call and a return, calls stay calls.
+        if options.cpu.features().contains(thumb_isa::Feature::V8Base) {
+            tail_calls::mark(func, |call| target.room.of_call(call) <= room);
+        }
         branches::simplify(func, parameters::FEWEST_RANGES);
-        isa::expand_switches(func);
+        isa::expand_switches(func, options.cpu);
         if func.optimize_for_size {
             // Every instruction counts once for size, however often it is executed.
             func.blocks.values_mut().for_each(|block| block.freq = 1.0);

@@ -23,13 +23,21 @@ impl Target for Thumb {
     }
 
     const PEEPHOLE: &'static [Pass<Self>] = &[
-        pass("expand", |_, func, pool| *pool = Some(peephole::expand(func))),
-        pass("forward-copies", |_, func, _| copies::forward(func)),
+        pass("expand", |target, func, pool| *pool = Some(peephole::expand(target, func))),
+        pass("forward-copies", |target, func, _| copies::forward(target, func)),
         pass("reuse-flags", |_, func, _| flags::reuse(func)),
         pass("shift-tests", |_, func, _| flags::shift_tests(func)),
         pass("share-flags", |_, func, _| flags::share(func)),
-        pass("move-on", |_, func, _| accesses::move_on(func)),
-        pass("pair-accesses", |_, func, _| accesses::pair(func)),
+        pass("move-on", |target, func, _| {
+            if target.cpu.has_main() {
+                accesses::move_on(func);
+            }
+        }),
+        pass("pair-accesses", |target, func, _| {
+            if target.cpu.has_main() {
+                accesses::pair(func);
+            }
+        }),
         pass("errata", |target, func, _| {
             if target.cpu.restarts_dual_loads() {
                 errata::split_loads(func);
@@ -37,7 +45,7 @@ impl Target for Thumb {
         }),
         pass("narrow", |_, func, _| narrow::narrow(func)),
         pass("islands", |_, func, _| islands::place(func)),
-        pass("tables", |_, func, _| tables::choose(func)),
-        pass("pool", |_, func, pool| peephole::place_pool(func, pool.take())),
+        pass("tables", |target, func, _| tables::choose(target, func)),
+        pass("pool", |target, func, pool| peephole::place_pool(target, func, pool.take())),
     ];
 }

@@ -33,11 +33,16 @@ fn run_seeds(cpu: Cpu, params: &Params) {
 
 /// Runs the modules that a generator makes of seeds.
 fn run_modules(setup: Setup, generate: impl Fn(&mut Rng) -> Module) {
+    run_some(setup, SEEDS, generate);
+}
+
+/// Runs so many modules.
+fn run_some(setup: Setup, seeds: u64, generate: impl Fn(&mut Rng) -> Module) {
     if !needs::tools(&board::TOOLS) {
         return;
     }
     let first = number("THUMB_DIFFERENTIAL_FIRST").unwrap_or(0);
-    let seeds = number("THUMB_DIFFERENTIAL_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("THUMB_DIFFERENTIAL_SEEDS").unwrap_or(seeds);
     let mut board = Board::start(cortex_m::core(setup.cpu)).expect("a board");
     let options = cortex_m::options(setup.cpu, setup.memory);
     let main = FuncId::new(0);
@@ -175,4 +180,30 @@ fn software_floats() {
         return;
     }
     run_seeds(Cpu::M3, &with_floats(true));
+}
+
+/// Modules per parameter set on cores without the main extension.
+const SHORT_SEEDS: u64 = 10;
+
+#[test]
+fn without_main_extension() {
+    for cpu in [Cpu::M0Plus, Cpu::M23] {
+        let run = |params: Params| {
+            let setup = Setup { cpu, memory: MemoryMode::Symbol };
+            run_some(setup, SHORT_SEEDS, |rng| testing::random_module(rng, &params));
+        };
+        let straight = Params { size: 60, functions: 1, depth: 0, calls: false, ..Params::default() };
+        run(Params { memory: false, frame_slots: false, ..straight.clone() });
+        run(Params { depth: 3, ..straight });
+        run(Params { size: 40, functions: 5, params: 12, results: 6, ..Params::default() });
+        run(Params { size: 250, depth: 4, functions: 2, params: 12, results: 3, ..Params::default() });
+    }
+}
+
+#[test]
+fn idioms_without_main_extension() {
+    for memory in [MemoryMode::Symbol, MemoryMode::Register, MemoryMode::Native] {
+        run_some(Setup { cpu: Cpu::M0Plus, memory }, SHORT_SEEDS, idioms::module);
+    }
+    run_some(Setup { cpu: Cpu::M0Plus, memory: MemoryMode::Symbol }, SHORT_SEEDS, idioms::far_ends);
 }

@@ -581,6 +581,7 @@ macro_rules! for_each_inst {
             }
             BranchReg {
                 Bx             "bx"            [R]       none      V6 { narrow "010001110 mmmm 000"; }
+                AddPc          "add pc,"       [R]       none      V6 { narrow "010001001 mmmm 111"; }
                 Blx            "blx"           [R]       none      V6 call { narrow "010001111 mmmm 000"; }
             }
             TableBranch {

@@ -111,6 +111,8 @@ pub struct Options {
     /// has at the start, if the module declares less. `None` is the declared size; on PVM, memory can then grow as far
     /// as the machine allows.
     pub memory_bytes: Option<u32>,
+    /// Whether the alignment hints of accesses are true. In wasm they are not binding.
+    pub trusts_alignment: bool,
     /// Bytes by which a memory of the machine can grow at most, if what it grows to has to be reserved.
     pub growth_bytes: Option<u32>,
     /// Bytes that each memory other than the first may grow by.
@@ -152,6 +154,7 @@ impl Options {
             floats: Floats::Reject,
             bounds: Bounds::Guard,
             memory_bytes: None,
+            trusts_alignment: false,
             growth_bytes: None,
             memory_reserve: 0,
             static_data: false,

@@ -21,6 +21,8 @@ pub struct TargetDescription {
     /// Granularity in bytes of accessible memory, a power of two: of two bytes in the same granule either both can be
     /// read or none.
     pub access_granule: u32,
+    /// Whether words can be accessed at any address.
+    pub unaligned: bool,
     /// The type of the words that a vector consists of, `i32` or `i64`: the width of the machine's registers.
     pub vector_word: Type,
     /// The owner of the bytes of linear memory.

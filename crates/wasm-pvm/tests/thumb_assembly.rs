@@ -292,9 +292,9 @@ fn kernels_assemble_to_the_same_object() {
         for entry in std::fs::read_dir(kernels.join(variant)).expect("the kernels are there") {
             let path = entry.expect("readable").path();
             let module = std::fs::read(&path).expect("readable");
-            for cpu in [Cpu::M3, Cpu::M7DP] {
+            for cpu in [Cpu::M0Plus, Cpu::M3, Cpu::M7DP] {
                 let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(cpu) };
-                let floats = if cpu == Cpu::M3 { Floats::Soft } else { Floats::Hard };
+                let floats = if cpu == Cpu::M7DP { Floats::Hard } else { Floats::Soft };
                 let options = Options { floats: Some(floats), ..options(level, thumb) };
                 check(&folder, &format!("{} {cpu} {level:?}", path.display()), &module, &options);
                 count += 1;

@@ -276,8 +276,13 @@ fn what_an_engine_links_links_without_a_warning() {
 fn attributes_agree_with_every_object_for_the_core() {
     let Some(folder) = project("thumb-attributes", LINKED, LINKED_PROGRAM) else { return };
     let has_gcc = needs::tools(&["arm-none-eabi-gcc"]);
-    let cores: [(&str, &str, &[&str]); 4] = [
+    let cores: [(&str, &str, &[&str]); 8] = [
+        ("thumbv6m", "m0plus", &["-mcpu=cortex-m0plus", "-mfloat-abi=soft"]),
+        ("thumbv8m.base", "m23", &["-mcpu=cortex-m23", "-mfloat-abi=soft"]),
+        ("thumbv8.1m.main", "m55", &["-mcpu=cortex-m55+nomve", "-mfloat-abi=soft"]),
         ("thumbv7m", "cortex-m3", &["-mcpu=cortex-m3", "-mfloat-abi=soft"]),
+        // Without floats in any signature it does not matter how the others pass them.
+        ("thumbv7em", "m4", &["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]),
         ("thumbv7em", "m4f", &["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]),
         ("thumbv7em", "m7dp", &["-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"]),
         ("thumbv8m.main", "m33f", &["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"]),
@@ -307,4 +312,78 @@ fn only_objects_have_headers() {
     folder.write("kernel.wat", MODULE);
     let message = folder.fail(&["compile", "kernel.wat", "--emit", "header"], b"", 2);
     assert!(message.contains("header"), "{message}");
+}
+
+/// What the smallest core has no instructions for.
+const SMALL: &str = r#"(module
+  (import "env" "twice" (func $twice (param i32) (result i32)))
+  (func $count (export "count") (param i32 i64) (result i64)
+    (if (i32.eqz (local.get 0)) (then (return (local.get 1))))
+    (return_call $count (i32.sub (local.get 0) (i32.const 1)) (i64.add (local.get 1) (i64.const 0x100000001))))
+  (func (export "divide") (param i32 i32) (result i32)
+    (i32.add (i32.div_s (local.get 0) (local.get 1)) (i32.mul (i32.const 1000) (i32.rem_u (local.get 0) (local.get 1)))))
+  (func (export "divide_long") (param i64 i64) (result i64) (i64.div_s (local.get 0) (local.get 1)))
+  (func (export "product") (param i64 i64) (result i64) (i64.mul (local.get 0) (local.get 1)))
+  (func (export "shift") (param i64 i64) (result i64)
+    (i64.xor (i64.shl (local.get 0) (local.get 1)) (i64.shr_s (local.get 0) (local.get 1))))
+  (func (export "bits") (param i32) (result i32)
+    (i32.add (i32.add (i32.clz (local.get 0)) (i32.mul (i32.const 100) (i32.ctz (local.get 0))))
+      (i32.mul (i32.const 10000) (i32.popcnt (local.get 0)))))
+  (func (export "reach") (param i32) (result i64)
+    (i32.store offset=7 (local.get 0) (i32.const 0x12345678))
+    (i64.load offset=5 (local.get 0)))
+  (func (export "choose") (param i32) (result i32)
+    (block (block (block (block (block (block (br_table 0 1 2 3 4 5 (local.get 0)))
+      (return (call $twice (i32.const 10)))) (return (i32.const 0x12345))) (return (i32.const 30)))
+      (return (call $twice (i32.const 40)))) (return (i32.const -7))) (i32.const 99))
+  (memory 0))"#;
+
+/// As [`PROGRAM`], for a board with 16 KiB of memory.
+const SMALL_PROGRAM: &str = r#"
+#include "kernel.h"
+static void leave(int code) {
+    uint32_t block[2] = {0x20026, code};
+    register uint32_t op __asm__("r0") = 0x20;
+    register uint32_t *arg __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xab" : : "r"(op), "r"(arg) : "memory");
+    for (;;) {}
+}
+static void fault(void) { leave(99); }
+int32_t twice(int32_t a) { return 2 * a; }
+static unsigned char bytes[24];
+#define CHECK(n, condition) if (!(condition)) leave(n)
+void reset(void) {
+    CHECK(1, count(100000, 5) == 100000 * 0x100000001LL + 5);
+    CHECK(2, divide(-1000, 7) == -142 + 1000 * (int32_t)(4294966296u - 613566613u * 7));
+    CHECK(3, divide_long(-9000000000000000000, 123456789) == -72900000663);
+    CHECK(4, product(0x123456789abcdef0, 0xfedcba987654321) == 0x123456789abcdef0 * 0xfedcba987654321);
+    CHECK(5, shift(0x8123456789abcdef, 37) == ((0x8123456789abcdefu << 37) ^ 0xfffffffffc091a2b));
+    CHECK(6, bits(0x00f0f000) == 8 + 1200 + 80000);
+    for (int n = 0; n < 4; n++) {
+        bytes[n + 5] = 0xaa, bytes[n + 6] = 0xbb, bytes[n + 11] = 0xcc, bytes[n + 12] = 0xdd;
+        CHECK(7, reach((int32_t)(bytes + n)) == (int64_t)0xddcc12345678bbaa);
+    }
+    const int32_t chosen[] = {20, 0x12345, 30, 80, -7, 99, 99};
+    for (int n = 0; n < 7; n++) CHECK(10 + n, choose(n) == chosen[n]);
+    leave(0);
+}
+__attribute__((section(".vectors"), used)) static void *const vectors[] = {
+    (void *)0x20004000, reset, fault, fault, fault, fault, fault};
+"#;
+
+#[test]
+fn the_smallest_core_runs_its_objects() {
+    let Some(folder) = project("thumb-small", SMALL, SMALL_PROGRAM) else { return };
+    for (level, is_aligned) in [("-O0", false), ("-O2", false), ("-Oz", false), ("-Oz", true)] {
+        let options = ["--target", "thumbv6m", "--cpu", "m0", level, "--aligned"];
+        compile_kernel(&folder, &options[..5 + usize::from(is_aligned)]);
+        compile_program(&folder, "clang-22", &["-mcpu=cortex-m0", "-mfloat-abi=soft", "-fno-builtin"]);
+        let link = ["-T", "script.ld", "-e", "reset", "main.o", "kernel.o", "-o", "image.elf"];
+        assert_eq!(run(&folder, "ld.lld-22", &link), Some(0));
+        let board = ["-M", "microbit", "-nographic", "-semihosting-config", "enable=on,target=native"];
+        let code = run(&folder, "qemu-system-arm", &[&board[..], &["-kernel", "image.elf"]].concat());
+        // An access to an odd address keeps no promise.
+        let expected = if is_aligned { 99 } else { 0 };
+        assert_eq!(code, Some(expected), "{level}: the number of the check that fails");
+    }
 }

@@ -49,6 +49,9 @@ pub trait Select: Isa {
     /// Selects the instruction at the start of the entry block that defines the function's parameters.
     fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported>;
 
+    /// Replaces selected instructions that the machine lacks.
+    fn legalize(&self, _func: &mut Function<Self, VReg>) {}
+
     /// The instruction that defines machine word `word` of a rematerialisable value; it reads no register.
     fn materialize(&self, module: &ssa::Module, what: Remat, word: usize, dst: VReg) -> Self::Inst<VReg>;
 }

@@ -2,7 +2,8 @@
 //!
 //! An access is a real LLVM load or store at `base + address + offset`, so that LLVM's memory optimisations apply.
 //! The base is a value of the function until the passes have run ([`crate::passes`] explains why), and
-//! `@__linear_memory` after that. Alignment hints of wasm are not binding, so accesses have alignment 1.
+//! `@__linear_memory` after that. Alignment hints of wasm are not binding, so accesses have alignment 1,
+//! unless an option says that they are true.
 //!
 //! With [`Bounds::Guard`] the machine's memory map catches accesses outside of memory. With [`Bounds::Strict`] a
 //! comparison precedes the access. With `s = offset + width` and memory size `m`, the access is in bounds if and only
@@ -65,6 +66,8 @@ pub(super) struct Destination<'ctx> {
     pub(super) pointer: PointerValue<'ctx>,
     /// Whether every access is made exactly once: at a fixed address of the machine outside of static data.
     pub(super) is_device: bool,
+    /// Alignment in bytes.
+    pub(super) align: u32,
 }
 
 /// Translates an operator of this family; returns false if it belongs to another.
@@ -147,11 +150,12 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
             let masked = words.map(|at| {
                 let offset = (memarg.offset as u32).wrapping_add(at);
                 let pointer = self.masked_pointer(memory_of(memarg), address, offset);
-                Destination { pointer, is_device: false }
+                Destination { pointer, is_device: false, align: self.alignment(memarg).min(size) }
             });
             return masked.collect();
         }
         let first = self.access(memarg, bytes, access);
+        let first = Destination { align: first.align.min(size), ..first };
         let after = |at| match at {
             0 => first,
             _ => Destination { pointer: self.ir().offset_bytes(first.pointer, self.ir().c32(at)), ..first },
@@ -164,7 +168,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         to: Destination<'ctx>,
         ty: BasicTypeEnum<'ctx>,
     ) -> BasicValueEnum<'ctx> {
-        let value = self.ir().load(Space::Memory, ty, to.pointer, 1);
+        let value = self.ir().load(Space::Memory, ty, to.pointer, to.align);
         if to.is_device {
             let inst = value.as_instruction_value().expect("a load is an instruction");
             inst.set_volatile(true).expect("loads can be volatile");
@@ -173,7 +177,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     pub(super) fn store_to(&mut self, to: Destination<'ctx>, value: BasicValueEnum<'ctx>) {
-        let inst = self.ir().store(Space::Memory, to.pointer, value, 1);
+        let inst = self.ir().store(Space::Memory, to.pointer, value, to.align);
         if to.is_device {
             inst.set_volatile(true).expect("stores can be volatile");
         }
@@ -200,7 +204,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let mut address = self.narrow_address(address);
         if bounds == Bounds::Mask {
             let pointer = self.masked_pointer(memory_of(memarg), address, memarg.offset as u32);
-            return Destination { pointer, is_device: false };
+            return Destination { pointer, is_device: false, align: self.alignment(memarg) };
         }
         let is_native = self.program().options.static_data;
         let mut offset = memarg.offset as u32;
@@ -216,7 +220,13 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
                 self.ir().offset_bytes(base, offset)
             }
         };
-        Destination { pointer, is_device: is_native && address.is_const() }
+        let is_device = is_native && address.is_const();
+        Destination { pointer, is_device, align: self.alignment(memarg) }
+    }
+
+    /// The alignment in bytes that an access is known to have.
+    fn alignment(&self, memarg: MemArg) -> u32 {
+        if self.program().options.trusts_alignment { 1 << memarg.align } else { 1 }
     }
 
     /// The pointer to `address + offset` modulo the size of memory, a power of two.

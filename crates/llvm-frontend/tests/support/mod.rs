@@ -17,6 +17,7 @@ const MACHINE: TargetDescription = TargetDescription {
     data_layout: Some("e-m:e-p:32:32-i64:64-i128:128-n32:64-S128"),
     propagates_arguments: false,
     access_granule: 4096,
+    unaligned: true,
     vector_word: ssa::Type::I64,
     memory_owner: MemoryOwner::Machine,
     growth: Growth::GROW_HEAP,

@@ -1,14 +1,14 @@
-//! Division of 64-bit integers: a call that returns quotient and remainder.
+//! Division: a call that returns quotient and remainder.
 //!
 //! In one block, quotient and remainder of the same operands come from one call.
 
-use ssa::{BinaryOp, Value};
+use ssa::{BinaryOp, Type, Value};
 
 use super::Rewriter;
 
 impl Rewriter<'_> {
-    /// The result of a 64-bit division or remainder.
-    pub(super) fn division(&mut self, op: BinaryOp, args: [Value; 2]) -> Option<Value> {
+    /// The result of a division or remainder.
+    pub(super) fn division(&mut self, op: BinaryOp, ty: Type, args: [Value; 2]) -> Option<Value> {
         let (signed, wants_remainder) = match op {
             BinaryOp::DivS => (true, false),
             BinaryOp::RemS => (true, true),
@@ -20,7 +20,12 @@ impl Rewriter<'_> {
         let results = match self.divisions.get(&key) {
             Some(&results) => results,
             None => {
-                let name = if signed { "__wasm_sdivmod64" } else { "__wasm_udivmod64" };
+                let name = match (ty, signed) {
+                    (Type::I64, true) => "__wasm_sdivmod64",
+                    (Type::I64, false) => "__wasm_udivmod64",
+                    (_, true) => "__wasm_sdivmod32",
+                    (_, false) => "__wasm_udivmod32",
+                };
                 let callee = self.helpers.get(self.module, name);
                 let results = self.call(callee, args.to_vec());
                 let results = [results[0], results[1]];

@@ -10,17 +10,28 @@
 
 mod divide;
 mod float;
+mod words;
 
 use std::collections::BTreeMap;
 
 use runtime::ssa::Helpers;
-use ssa::{BinaryOp, Cond, FuncId, Function, IdVec, Inst, InstData, Module, Type, UnaryOp, Value};
+use ssa::{
+    BinaryOp, Cond, EntityId as _, FuncId, Function, IdVec, Inst, InstData, Module, Type, UnaryOp, Value,
+};
 
 /// The operations that a machine has instructions for, of those that not every machine has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Capabilities {
     /// Division of 64-bit integers, and its remainder.
     pub divides_i64: bool,
+    /// The same of 32-bit integers.
+    pub divides_i32: bool,
+    /// Products of more than 32 bits.
+    pub multiplies_long: bool,
+    /// Counts of leading, trailing and set bits, and reversal of bits.
+    pub counts_bits: bool,
+    /// Accesses of memory at addresses that are no multiples of the width.
+    pub unaligned: bool,
     /// Operations on `f32`.
     pub single: FloatUnit,
     /// Operations on `f64`, and conversions between `f32` and `f64`.
@@ -93,7 +104,11 @@ pub fn legalize(
     calls: Option<&FloatCalls>,
 ) -> Result<(), Unsupported> {
     let mut helpers = Helpers::new();
-    for id in module.functions.ids().collect::<Vec<FuncId>>() {
+    // The list grows: helpers may use operations that the machine lacks, too.
+    let mut count = 0;
+    while count < module.functions.len() {
+        let id = FuncId::new(count);
+        count += 1;
         let Some(func) = module.functions[id].take() else { continue };
         let mut rewriter = Rewriter {
             renamed: func.values.ids().collect(),
@@ -132,6 +147,11 @@ impl Rewriter<'_> {
             self.divisions.clear();
             for inst in std::mem::take(&mut self.func.blocks[block].insts) {
                 self.func.source.follow(inst);
+                if let InstData::Store { mem, addr, value, flags } = self.func.insts[inst]
+                    && self.unaligned_store(mem, addr, value, flags)
+                {
+                    continue;
+                }
                 match self.replacement(&self.func.insts[inst].clone())? {
                     Some(value) => {
                         let result = self.func.result(inst);
@@ -162,11 +182,13 @@ impl Rewriter<'_> {
     /// The value that replaces the result of an instruction, if it is replaced.
     fn replacement(&mut self, data: &InstData) -> Result<Option<Value>, Unsupported> {
         match *data {
-            InstData::Binary { op, ty: Type::I64, args } if !self.capabilities.divides_i64 => {
-                Ok(self.division(op, args))
-            }
             InstData::Binary { op, ty, args } if op.is_float() => self.float_binary(op, ty, args),
-            InstData::Unary { op, ty, arg } => self.float_unary(op, ty, arg),
+            InstData::Binary { op, ty, args } => Ok(self.word_binary(op, ty, args)),
+            InstData::Unary { op, ty, arg } => match self.word_unary(op, ty, arg) {
+                Some(value) => Ok(Some(value)),
+                None => self.float_unary(op, ty, arg),
+            },
+            InstData::Load { mem, ty, addr, flags } => Ok(self.unaligned_load(mem, ty, addr, flags)),
             InstData::Fcmp { cond, ty, args } => self.float_compare(cond, ty, args),
             _ => Ok(None),
         }
@@ -187,6 +209,12 @@ impl Rewriter<'_> {
             Some(value) => Ok(value),
             None => Ok(self.plain(data, ty)),
         }
+    }
+
+    /// Appends an instruction without a result.
+    fn effect(&mut self, data: InstData) {
+        let inst = self.func.make_inst(data, &[]);
+        self.out.push(inst);
     }
 
     fn constant(&mut self, ty: Type, bits: i64) -> Value {
@@ -226,6 +254,12 @@ impl Rewriter<'_> {
     fn call_helper(&mut self, name: &str, args: Vec<Value>) -> Value {
         let func = self.helpers.get(self.module, name);
         self.call(func, args)[0]
+    }
+
+    /// Appends a call of a helper without a result.
+    fn call_helper_for_effect(&mut self, name: &str, args: Vec<Value>) {
+        let func = self.helpers.get(self.module, name);
+        self.call(func, args);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Helper functions in SSA, for operations that a machine lacks.
 //!
-//! Most are text (`helpers.ssa`); those that round floats are built ([`round`]). They take and return integers only,
-//! floats as their bits, and divide at most 32 bits. So every target compiles them without replacing operations again.
-//! A module gets the helpers that it calls.
+//! Most are text (`helpers.ssa`, and `words.ssa` for the smallest machines); those that round floats are built
+//! ([`round`]). They take and return integers only, floats as their bits, and divide at most 32 bits. Those of
+//! `words.ssa` need no operation that any machine lacks. A module gets the helpers that it calls.
 
 mod round;
 
@@ -29,7 +29,8 @@ impl Default for Helpers {
 impl Helpers {
     /// None added yet.
     pub fn new() -> Self {
-        let mut source = parse_module(include_str!("helpers.ssa")).expect("the helpers are well-formed");
+        let mut source = parse_module(concat!(include_str!("helpers.ssa"), include_str!("words.ssa")))
+            .expect("the helpers are well-formed");
         for body in source.functions.values_mut().flatten() {
             canonicalize(body);
             estimate_frequencies(body);
@@ -201,6 +202,45 @@ mod tests {
                 );
             }
             drop(machine);
+        }
+    }
+
+    #[test]
+    fn word_helpers_compute() {
+        for n in samples() {
+            let word = n as u32;
+            for (name, expected) in [
+                ("__wasm_clz32", word.leading_zeros()),
+                ("__wasm_ctz32", word.trailing_zeros()),
+                ("__wasm_popcnt32", word.count_ones()),
+                ("__wasm_bitrev32", word.reverse_bits()),
+            ] {
+                assert_eq!(call_one(name, word.into()) as u32, expected, "{name} {word:#x}");
+            }
+            for (name, expected) in [
+                ("__wasm_clz64", n.leading_zeros()),
+                ("__wasm_ctz64", n.trailing_zeros()),
+                ("__wasm_popcnt64", n.count_ones()),
+            ] {
+                assert_eq!(call_one(name, n), expected.into(), "{name} {n:#x}");
+            }
+            for d in samples() {
+                let signed = i128::from(n as i64) * i128::from(d as i64);
+                let high = (u128::from(n) * u128::from(d) >> 64) as u64;
+                assert_eq!(call("__wasm_mul64", &[n, d]), [n.wrapping_mul(d)], "{n:#x} * {d:#x}");
+                assert_eq!(call("__wasm_umulh64", &[n, d]), [high], "{n:#x} * {d:#x}");
+                assert_eq!(call("__wasm_smulh64", &[n, d]), [(signed >> 64) as u64], "{n:#x} * {d:#x}");
+                let (x, y) = (word, d as u32);
+                if y == 0 {
+                    continue;
+                }
+                let words = [x.into(), y.into()];
+                assert_eq!(call("__wasm_udivmod32", &words), [(x / y).into(), (x % y).into()], "{x} / {y}");
+                let (x, y) = (x.cast_signed(), y.cast_signed());
+                let results = call("__wasm_sdivmod32", &words);
+                let expected = [x.wrapping_div(y), x.wrapping_rem(y)].map(|n| u64::from(n.cast_unsigned()));
+                assert_eq!(results, expected, "{x} / {y}");
+            }
         }
     }
 

@@ -11,8 +11,14 @@ use crate::isa::cpu::Cpu;
 /// is in flash, so code for speed uses one of its own only where it saves much.
 pub const CLASSES: ClassBytes = ClassBytes { decision: 4, inst: 3, lookup: 6, fast: 28 };
 
-/// Offsets of loads and stores: 8 bits below zero, 12 bits above.
-pub const OFFSETS: OffsetRange = OffsetRange { below: 255, above: 4096 };
+/// Offsets of loads and stores: 8 bits below zero, 12 bits above; without the main extension 5 bits, times the width.
+pub const fn offsets(cpu: Cpu) -> OffsetRange {
+    if cpu.has_main() {
+        OffsetRange { below: 255, above: 4096 }
+    } else {
+        OffsetRange { below: 0, above: 128 }
+    }
+}
 
 /// Ranges of values from which on bit tests are shorter than comparisons, with one target and with two.
 pub const FEWEST_RANGES: [usize; 2] = [3, 5];
@@ -25,6 +31,10 @@ pub fn capabilities(cpu: Cpu) -> Capabilities {
     };
     Capabilities {
         divides_i64: false,
+        divides_i32: cpu.features().contains(Feature::V8Base),
+        multiplies_long: cpu.has_main(),
+        counts_bits: cpu.has_main(),
+        unaligned: cpu.has_main(),
         single: unit(Feature::FpSingle, Feature::Fp5Single),
         double: unit(Feature::FpDouble, Feature::Fp5Double),
     }

@@ -5,7 +5,7 @@
 //! requires; see [`Fixup::relocation`].
 
 use ssa::FuncId;
-use thumb_isa::{Cond, Inst as Machine, Opcode, Reg, Shift, Width};
+use thumb_isa::{Cond, Feature, Features, Inst as Machine, Opcode, Reg, Shift, Width};
 
 use crate::isa::inst::{Literal, Symbol};
 
@@ -24,25 +24,53 @@ pub enum RelocationKind {
     MovtAbs,
 }
 
+/// The long jump of a core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LongJump {
+    /// `b.w`, with or without a condition.
+    Conditional,
+    /// `b.w` without a condition.
+    Plain,
+    /// `bl`, which changes the link register. The function has saved it.
+    Link,
+}
+
+impl LongJump {
+    /// The long jump of a core with these features.
+    pub const fn of(features: Features) -> Self {
+        if features.contains(Feature::Base) {
+            Self::Conditional
+        } else if features.contains(Feature::V8Base) {
+            Self::Plain
+        } else {
+            Self::Link
+        }
+    }
+
+    const fn op(self) -> Opcode {
+        if matches!(self, Self::Link) { Opcode::Bl } else { Opcode::B }
+    }
+}
+
 /// Bytes that are not final.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fixup {
     /// A jump in the function.
-    Jump,
-    /// A jump that is one entry of a table, always long.
-    TableJump,
+    Jump(LongJump),
+    /// A jump that is one entry of a table: long if there is a long jump.
+    TableJump(Option<LongJump>),
     /// A branch on the flags.
-    Branch(Cond),
+    Branch(Cond, LongJump),
     /// A branch on a low register; `cbz` or `cbnz` if it goes forward and not far, else a comparison and a branch.
-    ZeroBranch { reg: Reg, if_zero: bool },
+    ZeroBranch { reg: Reg, if_zero: bool, long: LongJump },
     /// A call of another function.
     Call(FuncId),
     /// A jump to another function.
     TailCall(FuncId),
     /// `movw` or `movt` with half of an address.
     AddressHalf { op: Opcode, dst: Reg, symbol: Symbol, offset: i32 },
-    /// A load of word `index` of the pool that the label names.
-    LoadLiteral { dst: Reg, index: u32 },
+    /// A load of word `index` of the pool that the label names; `has_long` says that the core has a long form of it.
+    LoadLiteral { dst: Reg, index: u32, has_long: bool },
     /// Zeros up to a multiple of this many bytes, 2 or 4.
     Align(u32),
     /// A word of the pool.
@@ -76,30 +104,37 @@ impl Fixup {
         use Width::{Narrow, Wide};
         let offset = |behind: i64| (distance - 4 - behind) as i32;
         let branch = |cond, width, behind| (Machine::branch_cond(Opcode::Bcond, cond, offset(behind)), width);
+        let jump = |long: Option<LongJump>, behind| match long {
+            None => (Machine::branch(Opcode::B, offset(behind)), Narrow),
+            Some(long) => (Machine::branch(long.op(), offset(behind)), Wide),
+        };
         // A conditional branch over the jump that follows it.
-        let over = |cond: Cond, behind: i64| {
-            let skip = Machine::branch_cond(Opcode::Bcond, cond.invert(), 2);
-            [(skip, Narrow), (Machine::branch(Opcode::B, offset(behind + 2)), Wide)]
+        let over = |cond: Cond, long: Option<LongJump>, behind: i64| {
+            let skip = Machine::branch_cond(Opcode::Bcond, cond.invert(), if long.is_some() { 2 } else { 0 });
+            [(skip, Narrow), jump(long, behind + 2)]
+        };
+        // The second form of a branch on the flags.
+        let longer = |cond: Cond, long: LongJump, behind: i64| match long {
+            LongJump::Conditional => vec![branch(cond, Wide, behind)],
+            _ => over(cond, None, behind).to_vec(),
         };
         match *self {
-            Self::Jump => {
-                vec![(Machine::branch(Opcode::B, offset(0)), if form == 0 { Narrow } else { Wide })]
-            }
-            Self::TableJump => vec![(Machine::branch(Opcode::B, offset(0)), Wide)],
-            Self::Branch(cond) => match form {
+            Self::Jump(long) => vec![jump(Some(long).filter(|_| form > 0), 0)],
+            Self::TableJump(long) => vec![jump(long, 0)],
+            Self::Branch(cond, long) => match form {
                 0 => vec![branch(cond, Narrow, 0)],
-                1 => vec![branch(cond, Wide, 0)],
-                _ => over(cond, 0).to_vec(),
+                1 => longer(cond, long, 0),
+                _ => over(cond, Some(long), 0).to_vec(),
             },
-            Self::ZeroBranch { reg, if_zero } => {
+            Self::ZeroBranch { reg, if_zero, long } => {
                 let compare = (Machine::cmp_imm(Opcode::CmpImm, reg, 0), Narrow);
                 let cond = if if_zero { Cond::Eq } else { Cond::Ne };
                 let op = if if_zero { Opcode::Cbz } else { Opcode::Cbnz };
                 match form {
                     0 => vec![(Machine::cmp_branch(op, reg, offset(0)), Narrow)],
                     1 => vec![compare, branch(cond, Narrow, 2)],
-                    2 => vec![compare, branch(cond, Wide, 2)],
-                    _ => [compare].into_iter().chain(over(cond, 2)).collect(),
+                    2 => [compare].into_iter().chain(longer(cond, long, 2)).collect(),
+                    _ => [compare].into_iter().chain(over(cond, Some(long), 2)).collect(),
                 }
             }
             Self::Call(_) => vec![(Machine::branch(Opcode::Bl, -4), Wide)],
@@ -126,9 +161,11 @@ fn literal_offset(from: i64, pool: i64, index: u32) -> i64 {
 impl codegen::Fixup for Fixup {
     fn forms(&self) -> u8 {
         match self {
-            Self::Jump => 2,
-            Self::LoadLiteral { dst, .. } => 1 + u8::from(Self::has_short_load(*dst)),
-            Self::Branch(_) => 3,
+            Self::Jump(_) => 2,
+            Self::LoadLiteral { dst, has_long, .. } => {
+                u8::from(Self::has_short_load(*dst)) + u8::from(*has_long)
+            }
+            Self::Branch(..) => 3,
             Self::ZeroBranch { .. } => 4,
             _ => 1,
         }
@@ -153,7 +190,7 @@ impl codegen::Fixup for Fixup {
 
     fn reaches(&self, form: u8, from: i64, to: i64) -> bool {
         match *self {
-            Self::LoadLiteral { dst, index } => {
+            Self::LoadLiteral { dst, index, .. } => {
                 let offset = literal_offset(from, to, index);
                 let short = form == 0 && Self::has_short_load(dst);
                 if short { (0..=1020).contains(&offset) } else { (-4095..=4095).contains(&offset) }
@@ -162,7 +199,7 @@ impl codegen::Fixup for Fixup {
                 let distance = to - (from - i64::from(index * bytes));
                 (0..2 << (8 * bytes)).contains(&distance)
             }
-            Self::Jump | Self::TableJump | Self::Branch(_) | Self::ZeroBranch { .. } => self
+            Self::Jump(_) | Self::TableJump(_) | Self::Branch(..) | Self::ZeroBranch { .. } => self
                 .instructions(form, to - from)
                 .iter()
                 .all(|(inst, width)| inst.form(*width, None).is_some()),
@@ -184,7 +221,7 @@ impl codegen::Fixup for Fixup {
                 let inst = Machine::adr(Opcode::Adr, dst, 7 + (from & 2) as i32);
                 write(&inst, Width::Wide, out);
             }
-            Self::LoadLiteral { dst, index } => {
+            Self::LoadLiteral { dst, index, .. } => {
                 let offset = literal_offset(from, to, index) as i32;
                 let width = if self.len(form, from) == 2 { Width::Narrow } else { Width::Wide };
                 write(&Machine::mem_lit(Opcode::LdrLit, dst, offset), width, out);

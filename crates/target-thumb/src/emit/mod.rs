@@ -3,12 +3,12 @@
 pub mod fixup;
 
 use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
-use thumb_isa::{Cond, Inst as Machine, Opcode, Reg};
+use thumb_isa::{Cond, Feature, Features, Inst as Machine, Opcode, Reg};
 
 use crate::isa::Thumb;
 use crate::isa::inst::{Callee, Inst, Literal, SCRATCH, Table, core_reg, to_machine};
 
-use fixup::{Fixup, add_scaled};
+use fixup::{Fixup, LongJump, add_scaled};
 
 type Buffer = CodeBuffer<Fixup>;
 
@@ -16,24 +16,25 @@ impl Encode for Thumb {
     type Fixup = Fixup;
 
     fn encode(&self, inst: &Inst<PReg>, buf: &mut Buffer) {
-        instruction(inst, buf);
+        instruction(inst, self.cpu.features(), buf);
     }
 
     fn encode_branch(&self, inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
-        branch(inst, to, buf);
+        branch(inst, LongJump::of(self.cpu.features()), to, buf);
     }
 
     fn encode_jump(&self, to: Block, buf: &mut Buffer) {
-        jump(to, buf);
+        buf.fixup(Fixup::Jump(LongJump::of(self.cpu.features())), Reference::Label(Buffer::block_label(to)));
     }
 
     fn encode_dispatch(&self, inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
-        dispatch(inst, targets, buf);
+        dispatch(inst, targets, self.cpu.features(), buf);
     }
 }
 
 /// Appends an instruction, except for branches and jumps inside the function.
-fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
+fn instruction(inst: &Inst<PReg>, features: Features, buf: &mut Buffer) {
+    let plain = |machine: &Machine, it, buf: &mut Buffer| plain(machine, features, it, buf);
     match inst {
         Inst::Plain(machine) => plain(&to_machine(machine), None, buf),
         Inst::It { cond, mask, body } => {
@@ -42,12 +43,17 @@ fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
                 plain(&to_machine(machine), Some(cond), buf);
             }
         }
+        Inst::Either { cond, if_true, if_false } => either(*cond, if_true, if_false, features, buf),
         Inst::AddressHalf { op, dst, symbol, offset } => {
             let fixup = Fixup::AddressHalf { op: *op, dst: core_reg(*dst), symbol: *symbol, offset: *offset };
             buf.fixup(fixup, Reference::None);
         }
         Inst::LoadLiteral { dst, pool, index, .. } => {
-            let fixup = Fixup::LoadLiteral { dst: core_reg(*dst), index: *index };
+            let fixup = Fixup::LoadLiteral {
+                dst: core_reg(*dst),
+                index: *index,
+                has_long: features.contains(Feature::Base),
+            };
             buf.fixup(fixup, Reference::Label(Buffer::block_label(*pool)));
         }
         Inst::Call(call) => match call.callee {
@@ -68,9 +74,40 @@ fn instruction(inst: &Inst<PReg>, buf: &mut Buffer) {
     }
 }
 
-fn plain(machine: &Machine, it: Option<Cond>, buf: &mut Buffer) {
-    let form = machine.shortest_form(it).unwrap_or_else(|| panic!("`{machine}` has no encoding"));
+/// Appends an instruction. Panics if the core doesn't have it.
+fn plain(machine: &Machine, features: Features, it: Option<Cond>, buf: &mut Buffer) {
+    let form = machine.shortest_form_of(features, it);
+    let form = form.unwrap_or_else(|| panic!("`{machine}` has no encoding on this core"));
     buf.instruction(|out| machine.encode(form, it, out));
+}
+
+/// Appends instructions that run if the flags satisfy a condition, and others that run if they don't, with branches
+/// around them.
+fn either(
+    cond: Cond,
+    if_true: &[crate::isa::inst::Machine<PReg>],
+    if_false: &[crate::isa::inst::Machine<PReg>],
+    features: Features,
+    buf: &mut Buffer,
+) {
+    let list = |list: &[crate::isa::inst::Machine<PReg>], buf: &mut Buffer| {
+        list.iter().for_each(|machine| plain(&to_machine(machine), features, None, buf));
+    };
+    // The branch skips so many bytes after itself.
+    let skip = |bytes: u32| bytes as i32 - 2;
+    let (if_true_bytes, if_false_bytes) = (2 * if_true.len() as u32, 2 * if_false.len() as u32);
+    let branch = |cond, bytes| Machine::branch_cond(Opcode::Bcond, cond, skip(bytes));
+    if if_true.is_empty() {
+        plain(&branch(cond, if_false_bytes), features, None, buf);
+    } else {
+        let jump_bytes = if if_false.is_empty() { 0 } else { 2 };
+        plain(&branch(cond.invert(), if_true_bytes + jump_bytes), features, None, buf);
+        list(if_true, buf);
+        if jump_bytes > 0 {
+            plain(&Machine::branch(Opcode::B, skip(if_false_bytes)), features, None, buf);
+        }
+    }
+    list(if_false, buf);
 }
 
 fn pool(words: &[Literal], buf: &mut Buffer) {
@@ -81,22 +118,18 @@ fn pool(words: &[Literal], buf: &mut Buffer) {
 }
 
 /// Appends a conditional branch to a block.
-fn branch(inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
+fn branch(inst: &Inst<PReg>, long: LongJump, to: Block, buf: &mut Buffer) {
     let fixup = match *inst {
-        Inst::FlagBranch(cond) => Fixup::Branch(cond),
-        Inst::ZeroBranch { reg, if_zero } => Fixup::ZeroBranch { reg: core_reg(reg), if_zero },
+        Inst::FlagBranch(cond) => Fixup::Branch(cond, long),
+        Inst::ZeroBranch { reg, if_zero } => Fixup::ZeroBranch { reg: core_reg(reg), if_zero, long },
         ref other => panic!("`{other}` is no branch"),
     };
     buf.fixup(fixup, Reference::Label(Buffer::block_label(to)));
 }
 
-/// Appends a jump to a block.
-fn jump(to: Block, buf: &mut Buffer) {
-    buf.fixup(Fixup::Jump, Reference::Label(Buffer::block_label(to)));
-}
-
 /// Appends a jump through a table that follows it.
-fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
+fn dispatch(inst: &Inst<PReg>, targets: &[Block], features: Features, buf: &mut Buffer) {
+    let plain = |machine: &Machine, buf: &mut Buffer| plain(machine, features, None, buf);
     let Inst::Dispatch { index, table } = *inst else { panic!("`{inst}` is no dispatch") };
     let index = core_reg(index);
     let labels = targets.iter().map(|&to| Reference::Label(Buffer::block_label(to)));
@@ -106,14 +139,25 @@ fn dispatch(inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
         Table::Jumps => {
             let scratch = core_reg(SCRATCH);
             buf.fixup(Fixup::TableAddress { dst: scratch }, Reference::None);
-            plain(&add_scaled(scratch, scratch, index), None, buf);
-            plain(&Machine::branch_reg(Opcode::Bx, scratch), None, buf);
-            labels.for_each(|label| buf.fixup(Fixup::TableJump, label));
+            plain(&add_scaled(scratch, scratch, index), buf);
+            plain(&Machine::branch_reg(Opcode::Bx, scratch), buf);
+            labels.for_each(|label| buf.fixup(Fixup::TableJump(Some(LongJump::of(features))), label));
+            return;
+        }
+        Table::Added { is_long } => {
+            if is_long {
+                plain(&Machine::shift_imm(Opcode::LslImm, true, index, index, 1), buf);
+            }
+            // The program counter is that of the first jump.
+            plain(&Machine::branch_reg(Opcode::AddPc, index), buf);
+            plain(&Machine::no_arg(Opcode::Nop), buf);
+            let long = is_long.then(|| LongJump::of(features));
+            labels.for_each(|label| buf.fixup(Fixup::TableJump(long), label));
             return;
         }
     };
     let op = if entry_bytes == 1 { Opcode::Tbb } else { Opcode::Tbh };
-    plain(&Machine::table_branch(op, Reg::PC, index), None, buf);
+    plain(&Machine::table_branch(op, Reg::PC, index), buf);
     for (index, label) in (0..).zip(labels) {
         buf.fixup(Fixup::TableEntry { bytes: entry_bytes, index }, label);
     }

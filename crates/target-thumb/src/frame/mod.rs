@@ -14,6 +14,7 @@
 //! write below the stack pointer, so the slot is only written when it is above.
 
 pub mod early;
+mod narrow;
 
 use codegen::{
     Control, Effects, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot, frame_region,
@@ -31,9 +32,13 @@ use crate::isa::inst::{
 
 /// Lays out the frame and writes it into the function.
 pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
+    let jumps_far = !target.cpu.has_main() && narrow::may_jump_far(target, func);
+    if jumps_far {
+        func.written.insert(LR);
+    }
     let frame = Frame::new(target, func);
     let saved = target.registers().callee_saved;
-    let needs_frame = |block| early::needs_frame(func, saved, block);
+    let needs_frame = |block| jumps_far || early::needs_frame(func, saved, block);
     let short_ends = early::short_ends(func);
     let (start, framed) = frame_region(func, needs_frame, |block| short_ends[block]);
     early::detach_ends(func, &framed, &short_ends);
@@ -107,6 +112,8 @@ struct Frame {
     /// Alignment to which the stack pointer is rounded down, and the offset of the slot with the old one from the new
     /// one.
     realigned: Option<(u32, u32)>,
+    /// Whether the core lacks the main extension.
+    is_narrow: bool,
     /// Registers that are pushed only to make room for the frame; together they make room for all of it, if there are
     /// any.
     room: RegList,
@@ -122,9 +129,19 @@ impl Frame {
         }
         let floats = float_range(saved);
         let layout = FrameLayout::new(func, info, RegSet::EMPTY, WORD);
-        let mut frame =
-            Self { size: layout.size, layout, core, floats, realigned: None, room: RegList::EMPTY };
+        let mut frame = Self {
+            size: layout.size,
+            layout,
+            core,
+            floats,
+            realigned: None,
+            is_narrow: !target.cpu.has_main(),
+            room: RegList::EMPTY,
+        };
         let align = func.frame_slots.values().map(|slot| slot.align).max().unwrap_or(1);
+        if frame.is_narrow {
+            frame.save_for_narrow(func, align);
+        }
         let has_doubles = info.spill_bytes[1] == 8 && !func.spill_slots.is_empty();
         if align > STACK_ALIGN {
             frame.core = frame.core.with(core_reg(LR));
@@ -143,7 +160,8 @@ impl Frame {
     /// The frame as seen by blocks that run without it: nothing is saved and the stack pointer has not moved.
     fn outside(&self) -> Self {
         let (core, room) = (RegList::EMPTY, RegList::EMPTY);
-        Self { layout: self.layout.clone(), size: 0, core, floats: None, realigned: None, room }
+        let is_narrow = self.is_narrow;
+        Self { layout: self.layout.clone(), size: 0, core, floats: None, realigned: None, is_narrow, room }
     }
 
     /// Makes room for a small frame by pushing additional registers, which takes no instruction.
@@ -171,6 +189,7 @@ impl Frame {
 
     fn resolve(&self, inst: Inst<PReg>, out: &mut Vec<Inst<PReg>>) {
         match inst {
+            _ if self.is_narrow => self.resolve_narrow(inst, out),
             Inst::LoadSlot { op, dst: data, slot } | Inst::StoreSlot { op, src: data, slot } => {
                 let (base, offset) = self.place(slot, out);
                 access(op, data, base, offset, out);
@@ -223,6 +242,7 @@ impl Frame {
             out.push(Inst::Plain(Machine::float_stack(op, first, count)));
         }
         match self.realigned {
+            _ if self.is_narrow => self.narrow_prologue(&mut out),
             None => move_sp(Opcode::SubReg, self.size, &mut out),
             Some((align, kept)) => {
                 out.push(Inst::copy(LR, SP));
@@ -248,6 +268,7 @@ impl Frame {
         let pops_room = !self.room.is_empty() && results.is_some_and(is_unused);
         match self.realigned {
             None if pops_room => {}
+            _ if self.is_narrow => self.remove_narrow(out),
             None => move_sp(Opcode::AddReg, self.size, out),
             Some((_, kept)) => {
                 move_sp(Opcode::AddReg, kept & !0xfff, out);
@@ -265,7 +286,10 @@ impl Frame {
             let room = if pops_room { self.room } else { RegList::EMPTY };
             return joined(self.core.without(Reg::LR).with(Reg::PC), room);
         }
-        pop(self.core, out);
+        match self.is_narrow {
+            true => self.restore_narrow(out),
+            false => pop(self.core, out),
+        }
         RegList::EMPTY
     }
 }

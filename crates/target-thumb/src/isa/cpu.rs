@@ -79,7 +79,8 @@ pub enum Architecture {
 
 impl Architecture {
     /// All architectures.
-    pub const ALL: [Self; 4] = [Self::V7M, Self::V7EM, Self::V8MMain, Self::V81MMain];
+    pub const ALL: [Self; 6] =
+        [Self::V6M, Self::V7M, Self::V7EM, Self::V8MBase, Self::V8MMain, Self::V81MMain];
 
     /// The default core of this architecture.
     pub const fn default_cpu(self) -> Cpu {
@@ -114,7 +115,11 @@ impl fmt::Display for Architecture {
 
 impl Cpu {
     /// All cores.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
+        Self::M0,
+        Self::M0Plus,
+        Self::M1,
+        Self::M23,
         Self::M3,
         Self::M4,
         Self::M4F,
@@ -256,7 +261,8 @@ mod tests {
             assert_eq!(cpu.to_string().parse(), Ok(cpu));
             assert_eq!(cpu.to_string()["cortex-".len()..].parse(), Ok(cpu));
         }
+        assert_eq!("m0+".parse(), Ok(Cpu::M0Plus));
         let error = "cortex-m99".parse::<Cpu>().unwrap_err();
-        assert!(error.to_string().contains("known are cortex-m3, "), "{error}");
+        assert!(error.to_string().contains("known are cortex-m0, "), "{error}");
     }
 }

@@ -109,6 +109,8 @@ pub enum Table {
     Halves,
     /// Jumps.
     Jumps,
+    /// Jumps, for cores without `tbb`. The index has been doubled, and is doubled again if the jumps are long.
+    Added { is_long: bool },
 }
 
 /// A word after the function's code.
@@ -125,6 +127,8 @@ pub enum Literal {
 pub enum Inst<R> {
     /// A machine instruction that updates no register.
     Plain(Machine<R>),
+    /// A machine instruction whose form requires that its destination is its first source.
+    Tied(Machine<R>),
     /// A machine instruction that updates one register; `old` is its value before.
     Update { inst: Machine<R>, old: R },
     /// A machine instruction that updates two registers; `old` are their values before.
@@ -149,6 +153,8 @@ pub enum Inst<R> {
     StoreSlot { op: Opcode, src: R, slot: StackSlot },
     /// Two-word arithmetic, low word first.
     Pair { op: PairOp, dst: [R; 2], a: [R; 2], b: [Src<R>; 2] },
+    /// The same where each destination is the first source's register.
+    TiedPair { op: PairOp, dst: [R; 2], a: [R; 2], b: [Src<R>; 2] },
     /// Two-word negation.
     PairNeg { dst: [R; 2], src: [R; 2] },
     /// `dst = src >> 1`, two words; arithmetic or logical.
@@ -179,6 +185,9 @@ pub enum Inst<R> {
     ZeroBranch { reg: R, if_zero: bool },
     /// After expansion: an IT block.
     It { cond: Cond, mask: ItMask, body: Vec<Machine<R>> },
+    /// After expansion, on cores without IT blocks: instructions that run if the flags satisfy a condition, and others
+    /// that run if they don't.
+    Either { cond: Cond, if_true: Vec<Machine<R>>, if_false: Vec<Machine<R>> },
     /// After expansion: one half of an address, by `movw` or `movt`.
     AddressHalf { op: Opcode, dst: R, symbol: Symbol, offset: i32 },
     /// After expansion: `dst` = the `index`-th word of the pool in a block.
@@ -218,12 +227,24 @@ const fn prefers_two_address(format: Format) -> bool {
     )
 }
 
+/// The position of an instruction's first source among its registers.
+fn first_source<R: Register>(inst: &Machine<R>) -> Option<u8> {
+    let source = inst.op().reg_slots().iter().position(|slot| slot.role == Role::Read);
+    source.map(|source| source as u8)
+}
+
 /// Maps the registers of an instruction without updates.
 fn map_plain<R: Register, S: Register>(inst: &Machine<R>, f: &mut dyn FnMut(R, Operand) -> S) -> Machine<S> {
-    let slots = inst.op().reg_slots();
-    let source = slots.iter().position(|slot| slot.role == Role::Read);
-    let prefers = source.filter(|_| prefers_two_address(inst.format()));
-    let reuse = prefers.map_or(Reuse::No, |source| Reuse::Prefer(source as u8));
+    let prefers = first_source(inst).filter(|_| prefers_two_address(inst.format()));
+    map_defs(inst, prefers.map_or(Reuse::No, Reuse::Prefer), f)
+}
+
+/// Maps the registers of an instruction without updates, given the tie of its definitions.
+fn map_defs<R: Register, S: Register>(
+    inst: &Machine<R>,
+    reuse: Reuse,
+    f: &mut dyn FnMut(R, Operand) -> S,
+) -> Machine<S> {
     inst.map_regs(&mut |reg, slot| {
         let class = slot_class(slot);
         f(reg, if slot.role.writes() { Operand::def(class).with_reuse(reuse) } else { Operand::used(class) })
@@ -299,6 +320,10 @@ impl<R: Register> Inst<R> {
     pub fn map_operands<S: Register>(&self, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
         match *self {
             Self::Plain(ref inst) => Inst::Plain(map_plain(inst, f)),
+            Self::Tied(ref inst) => {
+                let source = first_source(inst).expect("the instruction has a source");
+                Inst::Tied(map_defs(inst, Reuse::Must(source), f))
+            }
             Self::Update { ref inst, old } => {
                 let old = f(old, Operand::used(updated_class(inst)));
                 Inst::Update { inst: map_updates(inst, f), old }
@@ -326,7 +351,9 @@ impl<R: Register> Inst<R> {
             Self::SlotAddr { dst, slot, base } => Inst::SlotAddr { dst: f(dst, DEF), slot, base },
             Self::LoadSlot { op, dst, slot } => Inst::LoadSlot { op, dst: f(dst, data_operand(op)), slot },
             Self::StoreSlot { op, src, slot } => Inst::StoreSlot { op, src: f(src, data_operand(op)), slot },
-            Self::Pair { .. } | Self::PairNeg { .. } | Self::PairHalve { .. } => self.map_pair(f),
+            Self::Pair { .. } | Self::TiedPair { .. } | Self::PairNeg { .. } | Self::PairHalve { .. } => {
+                self.map_pair(f)
+            }
             Self::Select { .. } | Self::SelectPair { .. } | Self::SelectFloat { .. } => self.map_select(f),
             Self::Branch(test) => Inst::Branch(test.map(f)),
             Self::Dispatch { index, table } => Inst::Dispatch { index: f(index, USE), table },
@@ -340,10 +367,22 @@ impl<R: Register> Inst<R> {
             Self::Return { ref uses, pop } => {
                 Inst::Return { uses: map_fixed(uses, Operand::fixed_use, f), pop }
             }
+            _ => self.map_expanded(f),
+        }
+    }
+
+    /// Maps the registers of an instruction of the last passes.
+    fn map_expanded<S: Register>(&self, f: &mut dyn FnMut(R, Operand) -> S) -> Inst<S> {
+        match *self {
             Self::FlagBranch(cond) => Inst::FlagBranch(cond),
             Self::ZeroBranch { reg, if_zero } => Inst::ZeroBranch { reg: f(reg, USE), if_zero },
             Self::It { cond, mask, ref body } => {
                 Inst::It { cond, mask, body: body.iter().map(|inst| map_plain(inst, f)).collect() }
+            }
+            Self::Either { cond, ref if_true, ref if_false } => {
+                let [if_true, if_false] =
+                    [if_true, if_false].map(|list| list.iter().map(|inst| map_plain(inst, f)).collect());
+                Inst::Either { cond, if_true, if_false }
             }
             Self::AddressHalf { op, dst, symbol, offset } => {
                 Inst::AddressHalf { op, dst: f(dst, DEF), symbol, offset }
@@ -352,6 +391,7 @@ impl<R: Register> Inst<R> {
                 Inst::LoadLiteral { dst: f(dst, DEF), pool, index, literal }
             }
             Self::Pool { ref words } => Inst::Pool { words: words.clone() },
+            _ => unreachable!("the caller has looked"),
         }
     }
 
@@ -361,6 +401,13 @@ impl<R: Register> Inst<R> {
                 let a = a.map(|reg| f(reg, USE));
                 let b = map_srcs(b, f);
                 Inst::Pair { op, dst: map_pair_defs(dst, f), a, b }
+            }
+            Self::TiedPair { op, dst, a, b } => {
+                let a = a.map(|reg| f(reg, USE));
+                let b = map_srcs(b, f);
+                let dst = [(dst[0], 0), (dst[1], 1)]
+                    .map(|(reg, source)| f(reg, DEF.with_reuse(Reuse::Must(source))));
+                Inst::TiedPair { op, dst, a, b }
             }
             Self::PairNeg { dst, src } => {
                 let src = src.map(|reg| f(reg, USE));
@@ -468,9 +515,9 @@ impl Inst<PReg> {
     pub fn add_effects(&self, effects: &mut Effects) {
         match *self {
             Self::Plain(ref machine) => add_machine_effects(machine, effects),
-            // An IT block may leave its destinations unchanged, and its instructions may update them, so it reads them,
+            // An IT block or its like may leave its destinations unchanged, and its instructions may update them, so it reads them,
             // too.
-            Self::It { .. } => effects.reads = effects.reads.union(effects.writes),
+            Self::It { .. } | Self::Either { .. } => effects.reads = effects.reads.union(effects.writes),
             Self::AddressHalf { op: Opcode::Movt, dst, .. } => effects.reads.insert(dst),
             Self::Return { pop, .. } if pop.is_empty() => effects.reads.insert(LR),
             Self::TailCall(_) => effects.reads.insert(LR),
@@ -539,6 +586,7 @@ impl<R: Register> fmt::Display for Inst<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(inst) => inst.fmt(f),
+            Self::Tied(inst) => write!(f, "{inst} (tied)"),
             Self::Update { inst, old } => write!(f, "{inst} (from {old})"),
             Self::UpdatePair { inst, old } => write!(f, "{inst} (from {}:{})", old[1], old[0]),
             Self::Const { dst, value } => write!(f, "mov {dst}, #{}", *value as i32),
@@ -551,7 +599,7 @@ impl<R: Register> fmt::Display for Inst<R> {
             Self::SlotAddr { dst, slot, base } => write!(f, "add {dst}, sp, {slot:?} - {base:?}"),
             Self::LoadSlot { op, dst, slot } => write!(f, "{op} {dst}, {slot:?}"),
             Self::StoreSlot { op, src, slot } => write!(f, "{op} {src}, {slot:?}"),
-            Self::Pair { op, dst, a, b } => {
+            Self::Pair { op, dst, a, b } | Self::TiedPair { op, dst, a, b } => {
                 write!(f, "{op:?} {}:{}, {}:{}, {}:{}", dst[1], dst[0], a[1], a[0], b[1], b[0])
             }
             Self::PairNeg { dst, src } => write!(f, "neg {}:{}, {}:{}", dst[1], dst[0], src[1], src[0]),
@@ -582,6 +630,12 @@ impl<R: Register> fmt::Display for Inst<R> {
             Self::It { cond, mask, body } => {
                 write!(f, "it{} {cond}", mask.letters(*cond).collect::<String>())?;
                 body.iter().try_for_each(|inst| write!(f, "; {inst}"))
+            }
+            Self::Either { cond, if_true, if_false } => {
+                write!(f, "if {cond}")?;
+                if_true.iter().try_for_each(|inst| write!(f, "; {inst}"))?;
+                f.write_str("; else")?;
+                if_false.iter().try_for_each(|inst| write!(f, "; {inst}"))
             }
             Self::AddressHalf { op, dst, symbol, offset } => write!(f, "{op} {dst}, {symbol} + {offset}"),
             Self::LoadLiteral { dst, literal, .. } => write!(f, "ldr {dst}, ={literal:?}"),

@@ -2,7 +2,8 @@
 //!
 //! Registers are numbered as in [`thumb_isa::reg`]. r12 is never allocated: expansions use it, and linkers may use it
 //! at calls. The link register is allocated like a callee-saved register: a function that saves it can return by
-//! loading it from its slot, and a function with calls saves it anyway. With double-precision hardware the float
+//! loading it from its slot, and a function with calls saves it anyway. Without the main extension only r0–r7 are
+//! allocated, because most instructions reach no others. With double-precision hardware the float
 //! registers are allocated as d0–d15, and a single is in the lower half of one.
 
 pub mod abi;
@@ -25,6 +26,8 @@ use inst::{Base, Inst, LOADS, LR, Machine, SCRATCH, STORES, class_of};
 /// Core registers in allocation order: caller-saved ones, then low ones, then high ones. Short encodings reach r0–r7.
 /// r0 and r1 are the last of the caller-saved ones, because arguments and results need them most.
 const CORE_ORDER: [u8; 13] = [3, 2, 1, 0, 4, 5, 6, 7, 14, 8, 9, 10, 11];
+/// The number of those that instructions can use on cores without the main extension.
+const LOW_REGISTERS: usize = 8;
 
 /// The location of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -72,7 +75,9 @@ impl Thumb {
         module: &ssa::Module,
     ) -> Self {
         let keeps_base = memory == MemoryMode::Register;
-        let core = CORE_ORDER.into_iter().filter(|&n| !(keeps_base && n == 11)).map(PReg::new).collect();
+        let count = if cpu.has_main() { CORE_ORDER.len() } else { LOW_REGISTERS };
+        let core =
+            CORE_ORDER.into_iter().take(count).filter(|&n| !(keeps_base && n == 11)).map(PReg::new).collect();
         let (floats, saved, bytes) = match (cpu.has_single(), cpu.has_double()) {
             (_, true) => (FIRST_DOUBLE..FIRST_DOUBLE + 16, FIRST_DOUBLE + 8, 8),
             (true, false) => (FIRST_SINGLE..FIRST_SINGLE + 32, FIRST_SINGLE + 16, 4),
@@ -108,11 +113,14 @@ impl Thumb {
 /// `entry`: one byte of the table. `test`: a comparison and a branch, and a quarter of another such pair for the binary
 /// search.
 const SWITCH_BYTES: SwitchBytes = SwitchBytes { dispatch: 11, entry: 1, test: 5 };
+/// The same without `tbb`: a shift, an addition to the program counter, and jumps.
+const JUMP_BYTES: SwitchBytes = SwitchBytes { dispatch: 12, entry: 2, test: 5 };
 
 /// Turns the switches of a function into branches and into the dense tables that selection requires.
-pub fn expand_switches(func: &mut ssa::Function) {
+pub fn expand_switches(func: &mut ssa::Function, cpu: Cpu) {
+    let bytes = if cpu.has_main() { SWITCH_BYTES } else { JUMP_BYTES };
     let limits = match func.optimize_for_size {
-        true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(SWITCH_BYTES) },
+        true => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: Some(bytes) },
         false => SwitchLimits { min_clusters: 4, max_sparsity: 8, bytes: None },
     };
     prepare::switches::expand(func, limits);

@@ -43,12 +43,20 @@ pub struct Reach {
 impl Reach {
     /// Integer accesses of a word or less.
     pub const WORD: Self = Self { min: -255, max: 4095, step: 1, indexed: true };
+    /// Two accesses to neighbouring words of a core without the main extension.
+    pub const NARROW_WORDS: Self = Self { min: 0, max: 120, step: 4, indexed: false };
     /// Two accesses to neighbouring words.
     pub const TWO_WORDS: Self = Self { min: -255, max: 4091, step: 1, indexed: false };
     /// An access of a double word.
     pub const DUAL: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
     /// Float accesses.
     pub const FLOAT: Self = Self { min: -1020, max: 1020, step: 4, indexed: false };
+
+    /// The accesses to `bytes` bytes, at most a word, of a core without the main extension.
+    pub const fn narrow(bytes: u32) -> Self {
+        let step = bytes as i32;
+        Self { min: 0, max: 31 * step, step, indexed: true }
+    }
 
     const fn contains(self, offset: i32) -> bool {
         self.min <= offset && offset <= self.max && offset & (self.step - 1) == 0
@@ -252,7 +260,7 @@ fn symbol_indexed(cx: &mut Cx<'_>, data: DataId, index: Value, offset: i32, reac
 
 fn from_register(cx: &mut Cx<'_>, index: Option<Value>, offset: i32, reach: Reach) -> Mem {
     let Some(index) = index else {
-        if reach.contains(offset) {
+        if reach.contains(offset) && cx.target.cpu.has_main() {
             return Mem::BaseOffset(offset);
         }
         let low = reach.low_part(offset);
@@ -261,7 +269,7 @@ fn from_register(cx: &mut Cx<'_>, index: Option<Value>, offset: i32, reach: Reac
         cx.emit(Inst::FromBase { dst: sum, src: Some(high), offset: 0 });
         return Mem::Offset(sum, low);
     };
-    if offset == 0 && reach.indexed {
+    if offset == 0 && reach.indexed && cx.target.cpu.has_main() {
         return Mem::BaseIndex(word(cx, index));
     }
     let source = source(cx, index);

@@ -56,6 +56,9 @@ pub fn mul_long(cx: &mut Cx<'_>, signed: bool, dst: [VReg; 2], [a, b]: [WordSour
 
 /// The operands of a register shifted by a constant, if this is its only use or all its uses take shifted operands.
 pub fn shifted(cx: &Cx<'_>, value: Value) -> Option<(Value, Shift)> {
+    if !cx.target.cpu.has_main() {
+        return None;
+    }
     let InstData::Binary { op, args: [arg, count], .. } = *cx.pure_def(value)? else { return None };
     if !cx.has_one_use(value) && !cx.facts.operands.contains(&value) {
         return None;
@@ -213,7 +216,7 @@ fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
         }
         _ => {}
     }
-    if op == BinaryOp::Or && bits::insert(cx, dst, [a, b]) {
+    if op == BinaryOp::Or && cx.target.cpu.has_main() && bits::insert(cx, dst, [a, b]) {
         return;
     }
     if op != BinaryOp::Xor {
@@ -258,8 +261,8 @@ pub fn bitwise_constant(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource,
     let n = reg(cx, a);
     if op == BinaryOp::Xor && imm == u32::MAX {
         cx.emit(Inst::Plain(Machine::mov_shifted(Opcode::MvnReg, false, dst, n, Shift::NONE)));
-    } else if op == BinaryOp::And && bits::mask(cx, dst, n, imm) {
-    } else if is_modified(imm) {
+    } else if cx.target.cpu.has_main() && op == BinaryOp::And && bits::mask(cx, dst, n, imm) {
+    } else if is_modified(imm) || !cx.target.cpu.has_main() {
         cx.emit(alu_imm(imm_op, dst, n, imm));
     } else if let Some(inverse_op) = inverse_op.filter(|_| is_modified(!imm)) {
         cx.emit(alu_imm(inverse_op, dst, n, !imm));
@@ -286,6 +289,9 @@ pub fn bitwise_sources(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, a: WordSource, 
 /// bits: the number, the opcode and the bits.
 fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, Opcode, u32)> {
     let InstData::Binary { op: inner, args: [value, other], .. } = *cx.pure_def(a)? else { return None };
+    if !cx.target.cpu.has_main() {
+        return None;
+    }
     let (outer_bound, inner_bound) = (source(cx, b).imm()? as i32, source(cx, other).imm()? as i32);
     let (low, high) = match (op, inner) {
         (BinaryOp::MinS, BinaryOp::MaxS) => (inner_bound, outer_bound),

@@ -7,12 +7,12 @@
 
 use codegen::{ArgLoc, CallLayout, PReg, RegSet, Select, StackSlot, Unsupported, VReg};
 use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
-use thumb_isa::{Opcode, RegList};
+use thumb_isa::{Feature, Opcode, RegList};
 
 use super::address::frame_address;
 use super::{Cx, constant, halves, is_in_core, reg, temp, word};
 use crate::isa::abi::{is_runtime_function, stage_singles};
-use crate::isa::inst::{Call, Callee, Inst, LOADS, STORES};
+use crate::isa::inst::{Call, Callee, Inst, LOADS, STORES, Symbol};
 
 fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
     cx.target.call_layout(&cx.module.signatures[sig])
@@ -180,10 +180,15 @@ pub fn return_(cx: &mut Cx<'_>, args: &[Value]) {
     cx.set_exit(Inst::Return { uses, pop: RegList::EMPTY });
 }
 
-/// Selects a direct tail call.
+/// Selects a direct tail call. v6-M has no long jump, and jumps to an address in a register instead.
 pub fn tail_direct(cx: &mut Cx<'_>, callee: FuncId, args: &[Value]) {
     let sig = cx.module.decls[callee].sig;
-    tail_call(cx, sig, Callee::Func(callee), args);
+    if cx.target.cpu.features().contains(Feature::V8Base) {
+        return tail_call(cx, sig, Callee::Func(callee), args);
+    }
+    let code = temp(cx);
+    cx.emit(Inst::Address { dst: code, symbol: Symbol::Func(callee), offset: 0 });
+    tail_call(cx, sig, Callee::Code(code), args);
 }
 
 /// Selects a tail call to a code address.

@@ -8,7 +8,7 @@ use ssa::{BlockCall, InstData, TrapCode, Type, Value};
 use thumb_isa::Opcode;
 
 use super::{Cx, calls, compare, half, reg, word};
-use crate::isa::inst::{Inst, Machine, Table};
+use crate::isa::inst::{Inst, Machine, Table, shift_imm};
 
 /// Selects instructions for a terminator.
 pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
@@ -71,5 +71,10 @@ fn dispatch(cx: &mut Cx<'_>, ty: Type, value: Value, cases: &[(i64, BlockCall)],
         _ => word(cx, value),
     };
     let blocks: Vec<ssa::Block> = targets.iter().map(|to| to.block).collect();
-    cx.set_dispatch(Inst::Dispatch { index, table: Table::Jumps }, &blocks);
+    if cx.target.cpu.has_main() {
+        return cx.set_dispatch(Inst::Dispatch { index, table: Table::Jumps }, &blocks);
+    }
+    let doubled = super::temp(cx);
+    cx.emit(shift_imm(Opcode::LslImm, doubled, index, 1));
+    cx.set_dispatch(Inst::Dispatch { index: doubled, table: Table::Added { is_long: false } }, &blocks);
 }

@@ -37,6 +37,11 @@ const fn is_word_aligned(flags: MemFlags) -> bool {
     flags.align_log2 >= 2
 }
 
+/// The offsets of an access to a word or less.
+fn reach(cx: &Cx<'_>, mem: MemType) -> Reach {
+    if cx.target.cpu.has_main() { Reach::WORD } else { Reach::narrow(mem.bytes()) }
+}
+
 /// Selects a load.
 pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, flags: MemFlags) {
     let ty = cx.ty(result);
@@ -51,7 +56,8 @@ pub fn load(cx: &mut Cx<'_>, result: Value, mem: MemType, addr: &Addr, flags: Me
         32 => cx.def_reg(result),
         _ => cx.def_regs(result).pair()[0],
     };
-    let at = address::operand(cx, addr, Reach::WORD);
+    let reach = reach(cx, mem);
+    let at = address::operand(cx, addr, reach);
     access(cx, load_opcode(mem), low, at);
     if ty.bits() == 64 {
         let high = cx.def_regs(result).pair()[1];
@@ -79,7 +85,12 @@ fn load_words(cx: &mut Cx<'_>, dst: [VReg; 2], addr: &Addr, flags: MemFlags) {
 
 /// The operand of an access to two words.
 fn two_words(cx: &mut Cx<'_>, addr: &Addr, flags: MemFlags) -> Mem {
-    address::operand(cx, addr, if is_word_aligned(flags) { Reach::DUAL } else { Reach::TWO_WORDS })
+    let reach = match (cx.target.cpu.has_main(), is_word_aligned(flags)) {
+        (false, _) => Reach::NARROW_WORDS,
+        (true, true) => Reach::DUAL,
+        (true, false) => Reach::TWO_WORDS,
+    };
+    address::operand(cx, addr, reach)
 }
 
 fn next_word(at: Mem) -> Mem {
@@ -122,7 +133,8 @@ pub fn store(cx: &mut Cx<'_>, mem: MemType, addr: &Addr, value: Value, flags: Me
         _ => half(cx, value, 0),
     };
     let datum = reg(cx, datum);
-    let at = address::operand(cx, addr, Reach::WORD);
+    let reach = reach(cx, mem);
+    let at = address::operand(cx, addr, reach);
     access(cx, store_opcode(mem), datum, at);
 }
 

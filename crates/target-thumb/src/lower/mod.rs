@@ -6,6 +6,8 @@
 //! The unit of selection is the machine word. A [`WordSource`] is the origin of a word: a constant, a one-word value,
 //! or a half of a two-word value. It skips operations that only move words: a truncation is the low half, and the high
 //! half of a zero-extension is 0. A source needs no register until its register is requested.
+//!
+//! Selection is for cores with the main extension; for the others, [`narrow`] replaces the instructions that they lack.
 
 mod address;
 mod arith;
@@ -15,6 +17,7 @@ mod compare;
 mod control;
 mod float;
 mod memory;
+mod narrow;
 mod select;
 mod shift;
 mod wide;
@@ -48,8 +51,9 @@ pub struct Facts {
 
 impl Facts {
     /// Analyses a function.
-    pub fn new(func: &ssa::Function) -> Self {
-        Self { products: prepare::products::pairs(func), operands: shift::operands(func) }
+    pub fn new(func: &ssa::Function, shifts_operands: bool) -> Self {
+        let operands = if shifts_operands { shift::operands(func) } else { BTreeSet::new() };
+        Self { products: prepare::products::pairs(func), operands }
     }
 }
 
@@ -65,7 +69,13 @@ impl Select for Thumb {
     }
 
     fn analyze(&self, _module: &ssa::Module, func: &ssa::Function) -> Facts {
-        Facts::new(func)
+        Facts::new(func, self.cpu.has_main())
+    }
+
+    fn legalize(&self, func: &mut codegen::Function<Self, VReg>) {
+        if !self.cpu.has_main() {
+            narrow::legalize(func);
+        }
     }
 
     fn lower(&self, cx: &mut Lower<'_, Self>, inst: ssa::Inst) -> Result<(), Unsupported> {

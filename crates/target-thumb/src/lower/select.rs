@@ -73,6 +73,9 @@ pub fn boolean(cx: &mut Cx<'_>, result: Value) {
     }
     let test = compare::test(cx, result);
     match test {
+        _ if !cx.target.cpu.has_main() => {
+            cx.emit(Inst::Select { test, dst, if_true: Src::Imm(1), if_false: Src::Imm(0) });
+        }
         Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm: 0 }) } => {
             bits::is_zero(cx, dst, a)
         }

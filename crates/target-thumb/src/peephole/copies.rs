@@ -5,12 +5,14 @@
 //! of the copy directly. A constant is computed in place of the copy.
 
 use codegen::{Effects, Function, Liveness, PReg, RegSet};
+use thumb_isa::Features;
 
 use crate::isa::Thumb;
-use crate::isa::inst::{Inst, LR, Machine, SP};
+use crate::isa::inst::{Inst, LR, Machine, SP, to_machine};
 
 /// Redirects definitions to the destinations of copies, and removes dead instructions.
-pub fn forward(func: &mut Function<Thumb, PReg>) {
+pub fn forward(target: &Thumb, func: &mut Function<Thumb, PReg>) {
+    let features = target.cpu.features();
     let liveness = Liveness::of(func, RegSet::EMPTY);
     for n in 0..func.order.len() {
         let block = func.order[n];
@@ -29,12 +31,12 @@ pub fn forward(func: &mut Function<Thumb, PReg>) {
                 && is_free(dst)
                 && is_free(src)
             {
-                if redirect(&mut insts[..at], dst, src) {
+                if redirect(&mut insts[..at], dst, src, features) {
                     insts.remove(at);
                     continue;
                 }
                 if let Some(def) = constant_of(&insts[..at], src)
-                    && let Some(again) = with_destination(&insts[def], src, dst)
+                    && let Some(again) = with_destination(&insts[def], src, dst, features)
                 {
                     insts[at] = again;
                     insts.remove(def);
@@ -52,14 +54,14 @@ const fn is_free(reg: PReg) -> bool {
 }
 
 /// Makes the last instruction that writes `src` write `dst`, if no other instruction is affected.
-fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg) -> bool {
+fn redirect(insts: &mut [Inst<PReg>], dst: PReg, src: PReg, features: Features) -> bool {
     for n in (0..insts.len()).rev() {
         let effects = Effects::of::<Thumb>(&insts[n]);
         if effects.writes.contains(src) {
             if effects.writes.contains(dst) {
                 return false;
             }
-            let Some(renamed) = with_destination(&insts[n], src, dst) else { return false };
+            let Some(renamed) = with_destination(&insts[n], src, dst, features) else { return false };
             insts[n] = renamed;
             return true;
         }
@@ -86,7 +88,7 @@ fn constant_of(insts: &[Inst<PReg>], reg: PReg) -> Option<usize> {
 }
 
 /// The same instruction with another destination, if all its registers are explicit and not fixed.
-fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg>> {
+fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg, features: Features) -> Option<Inst<PReg>> {
     match inst {
         Inst::Plain(machine) => {
             let mut updates = false;
@@ -95,7 +97,7 @@ fn with_destination(inst: &Inst<PReg>, from: PReg, to: PReg) -> Option<Inst<PReg
                 if slot.role.writes() && reg == from { to } else { reg }
             });
             let is_listed = matches!(machine, Machine::Stack { .. } | Machine::Multi { .. });
-            let is_valid = crate::isa::inst::to_machine(&renamed).shortest_form(None).is_some();
+            let is_valid = to_machine(&renamed).shortest_form_of(features, None).is_some();
             (!updates && !is_listed && is_valid).then_some(Inst::Plain(renamed))
         }
         Inst::LoadLiteral { pool, index, literal, .. } => {

@@ -286,8 +286,8 @@ fn compare_word(a: PReg, b: Src<PReg>) -> Machine<PReg> {
 
 /// Appends a select of `words`: destinations, each with its values for true and false.
 fn select(test: Test<PReg>, words: &[(PReg, Src<PReg>, Src<PReg>)], out: &mut Out) {
-    let if_true = moves(words.iter().map(|&(dst, value, _)| (dst, value)).collect());
-    let if_false = moves(words.iter().map(|&(dst, _, value)| (dst, value)).collect());
+    let if_true = moves_with(words.iter().map(|&(dst, value, _)| (dst, value)).collect(), &assign);
+    let if_false = moves_with(words.iter().map(|&(dst, _, value)| (dst, value)).collect(), &assign);
     if if_true.is_empty() && if_false.is_empty() {
         return;
     }
@@ -295,8 +295,11 @@ fn select(test: Test<PReg>, words: &[(PReg, Src<PReg>, Src<PReg>)], out: &mut Ou
     conditional(cond, if_true, if_false, out);
 }
 
-/// Parallel moves as sequential moves. There are at most two.
-fn moves(list: Vec<(PReg, Src<PReg>)>) -> Vec<Machine<PReg>> {
+/// Parallel moves as sequential moves, made by `assign`. There are at most two.
+pub fn moves_with(
+    list: Vec<(PReg, Src<PReg>)>,
+    assign: &dyn Fn(PReg, Src<PReg>) -> Machine<PReg>,
+) -> Vec<Machine<PReg>> {
     let list: Vec<_> = list.into_iter().filter(|&(dst, src)| src != Src::Reg(dst)).collect();
     match list[..] {
         [(first, first_src), (second, second_src)] if second_src == Src::Reg(first) => {

@@ -6,6 +6,7 @@
 //! that reads flags.
 
 pub mod accesses;
+mod baseline;
 pub mod copies;
 pub mod errata;
 mod expand;
@@ -13,10 +14,11 @@ pub mod flags;
 pub mod islands;
 pub mod narrow;
 mod pool;
+mod pools;
 pub mod tables;
 
 use codegen::{Control, Function, Insts, PReg};
-use thumb_isa::Role;
+use thumb_isa::{Feature, Opcode, Role};
 
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, Machine, SP, is_load};
@@ -24,15 +26,29 @@ use crate::isa::inst::{Inst, Machine, SP, is_load};
 pub use pool::Pool;
 
 /// Expands the composite instructions of a function; returns the literals that they load.
-pub fn expand(func: &mut Function<Thumb, PReg>) -> Pool {
+pub fn expand(target: &Thumb, func: &mut Function<Thumb, PReg>) -> Pool {
     let mut pool = Pool::new(func);
-    expand_all(func, &mut pool);
+    let features = target.cpu.features();
+    if target.cpu.has_main() {
+        expand_all(func, |inst, out| expand::instruction(inst, &mut pool, out), expand::control);
+    } else {
+        let control = |inst, out: &mut _| baseline::control(inst, features, out);
+        expand_all(func, |inst, out| baseline::instruction(inst, features, &mut pool, out), control);
+    }
     pool
 }
 
-/// Places the literals after the code. This is the last pass.
-pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
-    pool.into_iter().for_each(|pool| pool.place(func));
+/// Places the literals after the code, or between its parts. This is the last pass.
+pub fn place_pool(target: &Thumb, func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
+    if let Some(pool) = pool {
+        match target.cpu.has_main() {
+            true => pool.place(func),
+            false => {
+                let has_long_jump = target.cpu.features().contains(Feature::V8Base);
+                pools::place(func, pool.words(), has_long_jump);
+            }
+        }
+    }
     debug_assert!(
         func.blocks.values().all(|block| ends_with_restores(&block.insts)),
         "{}: something follows registers that are restored",
@@ -40,27 +56,35 @@ pub fn place_pool(func: &mut Function<Thumb, PReg>, pool: Option<Pool>) {
     );
 }
 
-/// Whether all instructions after the first one that restores registers from the stack do so as well. Any other
-/// instruction could read a restored register.
+/// Whether all instructions after the first one that restores registers from the stack do so as well, or remove what is
+/// left there. Any other instruction could read a restored register.
 fn ends_with_restores(insts: &Insts<Inst<PReg>>) -> bool {
     let restores = |inst: &Inst<PReg>| match inst {
         Inst::Plain(Machine::Stack { op, .. }) => op.list_role() == Some(Role::Write),
         Inst::Plain(Machine::FloatStack { op, .. } | Machine::MemPost { op, rn: SP, .. }) => is_load(*op),
         _ => false,
     };
-    insts.iter().skip_while(|inst| !restores(inst)).all(restores)
+    let pops = |inst: &Inst<PReg>| {
+        restores(inst)
+            || matches!(inst, Inst::Plain(Machine::AluImm { op: Opcode::AddImm, rd: SP, rn: SP, .. }))
+    };
+    insts.iter().skip_while(|inst| !restores(inst)).all(pops)
 }
 
-fn expand_all(func: &mut Function<Thumb, PReg>, pool: &mut Pool) {
+fn expand_all(
+    func: &mut Function<Thumb, PReg>,
+    mut instruction: impl FnMut(Inst<PReg>, &mut Vec<Inst<PReg>>),
+    expand_control: impl Fn(Inst<PReg>, &mut Vec<Inst<PReg>>) -> Inst<PReg>,
+) {
     for n in 0..func.order.len() {
         let block = func.order[n];
         let data = &mut func.blocks[block];
-        data.insts.rewrite(|inst, out| expand::instruction(inst, pool, out));
+        data.insts.rewrite(&mut instruction);
         if let Control::Exit(inst) | Control::Branch { inst, .. } | Control::Dispatch { inst, .. } =
             &mut data.control
         {
             let mut before = Vec::new();
-            let control = expand::control(inst.clone(), &mut before);
+            let control = expand_control(inst.clone(), &mut before);
             *inst = control;
             data.insts.extend(before, data.control_loc);
         }

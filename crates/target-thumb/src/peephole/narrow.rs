@@ -37,6 +37,7 @@ pub fn live_before(inst: &Inst<PReg>, after: Flags) -> Flags {
         Inst::It { cond, body, .. } => {
             body.iter().fold(after.union(cond.flags()), |flags, machine| flags.union(machine.flags_read()))
         }
+        Inst::Either { cond, .. } => after.union(cond.flags()),
         // Calls don't preserve flags.
         Inst::Call(_) => Flags::NONE,
         _ => after,

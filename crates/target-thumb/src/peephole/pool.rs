@@ -46,6 +46,11 @@ impl Pool {
         self.is_in_reach
     }
 
+    /// The words by their numbers in instructions.
+    pub fn words(&self) -> &[Literal] {
+        &self.words
+    }
+
     /// The instruction that loads a literal.
     pub fn load(&mut self, dst: PReg, literal: Literal) -> Inst<PReg> {
         let known = self.words.iter().position(|&word| word == literal);

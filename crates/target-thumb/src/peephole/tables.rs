@@ -10,11 +10,26 @@ use ssa::{EntityId as _, IdVec};
 use crate::isa::Thumb;
 use crate::isa::inst::{Inst, Table};
 
+/// Size of code in bytes in which a short jump reaches everything, with a margin for pools.
+const SHORT_JUMP: u32 = 1500;
+
 /// Chooses the table of every dispatch.
-pub fn choose(func: &mut Function<Thumb, PReg>) {
+pub fn choose(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let dispatches: Vec<Block> =
         func.order.iter().copied().filter(|&block| is_dispatch(func, block)).collect();
     if dispatches.is_empty() {
+        return;
+    }
+    if !target.cpu.has_main() {
+        // Jumps of tables are chosen alike; literals between the parts of the code count, too.
+        let is_long = most_bytes(func) > SHORT_JUMP;
+        for block in dispatches {
+            if let Control::Dispatch { inst: Inst::Dispatch { table, .. }, .. } =
+                &mut func.blocks[block].control
+            {
+                *table = Table::Added { is_long };
+            }
+        }
         return;
     }
     for &block in &dispatches {

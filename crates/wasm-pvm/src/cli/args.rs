@@ -49,8 +49,8 @@ pub struct CompileArgs {
     /// Output file; `-` is standard output. Without it, the input's name with another extension.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Machine to compile for: pvm, thumbv7m, thumbv7em, thumbv8m.main or
-    /// thumbv8.1m.main.
+    /// Machine to compile for: pvm, thumbv6m, thumbv7m, thumbv7em, thumbv8m.base,
+    /// thumbv8m.main or thumbv8.1m.main.
     #[arg(long, default_value = "pvm")]
     pub target: TargetArg,
     /// Stop at a stage and write its text, to standard output unless -o is given.
@@ -173,8 +173,8 @@ pub struct PvmArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cortex-M")]
 pub struct ThumbArgs {
-    /// Core: cortex-m3 (the default of thumbv7m), cortex-m4 (of thumbv7em), m4f, m7, m7dp, cortex-m33 (of
-    /// thumbv8m.main), m33f, m52, cortex-m55 (of thumbv8.1m.main), m55dp, m85, m85dp.
+    /// Core: cortex-m0plus (the default of thumbv6m), m0, m1, cortex-m3 (of thumbv7m), cortex-m4 (of thumbv7em), m4f, m7, m7dp, cortex-m23 (of
+    /// thumbv8m.base), cortex-m33 (of thumbv8m.main), m33f, m52, cortex-m55 (of thumbv8.1m.main), m55dp, m85, m85dp.
     #[arg(long, value_name = "CORE")]
     pub cpu: Option<Cpu>,
     /// Place of linear memory: address 0 (`native`, the default), a symbol of the object, or the address in r11.
@@ -207,6 +207,9 @@ pub struct ThumbArgs {
     /// File of lines `WASM = SYMBOL`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
+    /// The alignment hints of the module's accesses are true: no access is at an address that is no multiple of its hint.
+    #[arg(long)]
+    pub aligned: bool,
     /// Debug information in the object: functions and lines (the default), if the module has DWARF, or none.
     #[arg(long, value_parser = choice::<Debug>())]
     pub debug: Option<Debug>,
@@ -270,6 +273,7 @@ impl ThumbArgs {
             (self.import_prefix.is_some(), "--import-prefix"),
             (!self.rename.is_empty(), "--rename"),
             (!self.rename_file.is_empty(), "--rename-file"),
+            (self.aligned, "--aligned"),
             (self.debug.is_some(), "--debug"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)

@@ -137,6 +137,7 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         memory_bytes: args.module.memory_bytes,
         memory_reserve: args.module.memory_reserve.unwrap_or(default.memory_reserve),
         initial_data: thumb.initial_data,
+        trusts_alignment: thumb.aligned,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
         imports: imports(&args.module.imports, GpVersion::V08)?,

@@ -64,6 +64,8 @@ pub struct ThumbOptions {
     /// Method by which linear memory gets its initial data, if it isn't the machine's memory; `None` is
     /// [`InitialData::Copy`].
     pub initial_data: Option<InitialData>,
+    /// Whether the alignment hints of accesses are true. In wasm they are not binding.
+    pub trusts_alignment: bool,
     /// Treatment of constants that could be addresses of static data or numbers, in native mode.
     pub constants: Constants,
     /// Bytes of the region for a strict shadow stack in native mode.
@@ -96,6 +98,7 @@ impl ThumbOptions {
             memory_bytes: None,
             memory_reserve: 0,
             initial_data: None,
+            trusts_alignment: false,
             constants: Constants::Auto,
             shadow_stack_size: None,
             imports: ImportMap::default(),
@@ -185,6 +188,7 @@ impl ThumbOptions {
             bounds,
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,
+            trusts_alignment: self.trusts_alignment,
             constants: self.constants,
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
@@ -202,7 +206,8 @@ impl ThumbOptions {
         let (bounds, floats) = (self.resolved_bounds().name(), options.resolved_floats().name());
         let helpers = (self.float_helpers == FloatHelpers::Own).then_some(("float-helpers", "own"));
         let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
-        let pairs = pairs.into_iter().chain(helpers);
+        let alignment = self.trusts_alignment.then_some(("alignment", "hints"));
+        let pairs = pairs.into_iter().chain(helpers).chain(alignment);
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
@@ -234,13 +239,14 @@ impl ThumbOptions {
 /// The frontend's view of a core.
 fn description(cpu: Cpu) -> TargetDescription {
     TargetDescription {
-        triple: "thumbv7m-none-eabi",
+        triple: if cpu.has_main() { "thumbv7m-none-eabi" } else { "thumbv6m-none-eabi" },
         cpu: cpu.llvm_name(),
         features: "",
         data_layout: None,
         propagates_arguments: true,
         // The finest region of memory protection.
         access_granule: 32,
+        unaligned: cpu.has_main(),
         vector_word: ssa::Type::I32,
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,

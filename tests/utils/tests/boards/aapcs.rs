@@ -13,6 +13,8 @@ use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
 #[test]
 fn without_float_registers() {
     conform(Cpu::M3, Floats::Soft);
+    conform(Cpu::M0Plus, Floats::Soft);
+    conform(Cpu::M23, Floats::Soft);
 }
 
 #[test]

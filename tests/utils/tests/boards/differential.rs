@@ -36,6 +36,16 @@ fn m33_at_os() {
 }
 
 #[test]
+fn m0plus_at_oz() {
+    agree(Setup::new(Cpu::M0Plus, OptLevel::Oz, Floats::Reject), module, 10 * SEEDS);
+}
+
+#[test]
+fn m23_at_o2() {
+    agree(Setup::new(Cpu::M23, OptLevel::O2, Floats::Reject), module, 11 * SEEDS);
+}
+
+#[test]
 fn m55_at_o2() {
     agree(Setup::new(Cpu::M55, OptLevel::O2, Floats::Reject), module, 9 * SEEDS);
 }

@@ -58,6 +58,7 @@ fn on_board(cpu: Cpu, floats: Floats) {
 
 #[test]
 fn without_floats() {
+    on_board(Cpu::M0Plus, Floats::Reject);
     on_board(Cpu::M3, Floats::Reject);
     on_board(Cpu::M33, Floats::Reject);
     on_board(Cpu::M55, Floats::Reject);

@@ -20,6 +20,13 @@ fn integers_at_oz() {
     integers(OptLevel::Oz);
 }
 
+/// The same without the main extension.
+#[test]
+fn integers_by_short_instructions() {
+    let setup = Setup::new(Cpu::M0Plus, OptLevel::Oz, Floats::Trap);
+    check_setup("spec-record-m3", |file| !has_vectors(file), setup);
+}
+
 #[test]
 fn floats_in_double_precision_hardware() {
     check_setup("spec-record-m7dp", has_floats, Setup::new(Cpu::M7DP, OptLevel::O2, Floats::Hard));

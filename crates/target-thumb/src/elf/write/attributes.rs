@@ -10,8 +10,9 @@
 
 use crate::isa::cpu::{Architecture, Cpu};
 
-/// The attributes of a core as tag and value.
-fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
+/// The attributes of a core as tag and value. If no signature has floats, the object is compatible with both ways of
+/// passing them.
+fn numbers(cpu: Cpu, passes_floats: bool) -> Vec<(u8, u8)> {
     let (architecture, thumb) = match cpu.architecture() {
         Architecture::V6M => (12, 1),
         Architecture::V7M => (10, 2),
@@ -33,7 +34,12 @@ fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
         if !cpu.has_double() {
             list.push((27, 1));
         }
-        list.push((28, 1));
+    }
+    // ABI_VFP_args.
+    match (passes_floats, cpu.has_single()) {
+        (false, _) => list.push((28, 3)),
+        (true, true) => list.push((28, 1)),
+        (true, false) => {}
     }
     // CPU_unaligned_access.
     list.push((34, u8::from(cpu.has_main())));
@@ -45,13 +51,13 @@ fn numbers(cpu: Cpu) -> Vec<(u8, u8)> {
 }
 
 /// The contents of the section.
-pub fn section(cpu: Cpu) -> Vec<u8> {
+pub fn section(cpu: Cpu, passes_floats: bool) -> Vec<u8> {
     let mut tags = Vec::new();
     // CPU_name.
     tags.push(5);
     tags.extend(cpu.attribute_name().bytes());
     tags.push(0);
-    numbers(cpu).into_iter().for_each(|(tag, value)| tags.extend([tag, value]));
+    numbers(cpu, passes_floats).into_iter().for_each(|(tag, value)| tags.extend([tag, value]));
     // Tag_File and its length, which includes both.
     let mut file = vec![1];
     file.extend((tags.len() as u32 + 5).to_le_bytes());

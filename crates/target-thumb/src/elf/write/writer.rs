@@ -410,7 +410,12 @@ impl<'a> Writer<'a> {
         let sh_flags = elf::SectionFlags::default();
         let flags = SectionFlags::Elf { sh_type: elf::SHT_ARM_ATTRIBUTES, sh_flags };
         self.elf.section_mut(section).flags = flags;
-        self.elf.append_section_data(section, &attributes::section(self.target.cpu), 1);
+        let passes_floats = self
+            .module
+            .signatures
+            .values()
+            .any(|sig| sig.params.iter().chain(&sig.results).any(|ty| ty.is_float()));
+        self.elf.append_section_data(section, &attributes::section(self.target.cpu, passes_floats), 1);
     }
 }
 
