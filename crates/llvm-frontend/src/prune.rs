@@ -22,7 +22,9 @@ pub fn prune(module: Module) -> Module {
         ExportItem::Data(data) => Some(data),
     });
     let memories = module.memories().map(|(id, _)| id);
-    let live = Reachable::new(&module, roots.chain(module.start), data_roots.chain(memories));
+    // Targets may read the limits of the arguments where no code does yet.
+    let data_roots = data_roots.chain(memories).chain(module.host_arguments);
+    let live = Reachable::new(&module, roots.chain(module.start), data_roots);
     let (functions, data) = (Renumbering::new(&live.funcs), Renumbering::new(&live.data));
     rebuild(module, &functions, &data)
 }

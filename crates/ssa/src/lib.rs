@@ -16,6 +16,7 @@
 //! - conditions of `branch` and `select`, and results of comparisons, are `i32` values that are 0 or 1.
 
 pub mod cfg;
+mod checked;
 mod dominators;
 pub mod entity;
 mod freq;
@@ -38,6 +39,7 @@ mod text;
 mod typing;
 mod verify;
 
+pub use checked::CheckedAccess;
 pub use dominators::Dominators;
 pub use entity::{EntityId, IdVec};
 pub use freq::{estimate_frequencies, estimate_frequencies_with};

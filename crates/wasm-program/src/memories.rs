@@ -34,6 +34,8 @@ pub struct MemoryPlan {
     pub is_shared: bool,
     /// The detection of accesses outside of it.
     pub bounds: Bounds,
+    /// Whether accesses are marked ([`ssa::CheckedAccess`]) instead of compared with its size.
+    pub is_marked: bool,
 }
 
 /// Refuses modules whose memories the options don't allow.
@@ -83,7 +85,7 @@ impl MemoryPlan {
             MemoryOwner::Linker => Limits::of_linker(declared as u32, max_pages, memory.page_log2, options)?,
         };
         let is_checked = index != MAIN_MEMORY || memory.is_64 && options.bounds == Bounds::Guard;
-        Ok(Self {
+        let plan = Self {
             min_bytes: limits.min_bytes,
             max_pages: limits.max_pages,
             page_log2: memory.page_log2,
@@ -91,7 +93,21 @@ impl MemoryPlan {
             is_64: memory.is_64,
             is_shared: memory.is_shared,
             bounds: if is_checked { Bounds::Strict } else { options.bounds },
-        })
+            is_marked: false,
+        };
+        Ok(Self { is_marked: index == MAIN_MEMORY && plan.can_be_marked(options), ..plan })
+    }
+
+    /// Whether the machine's memory map can catch accesses to it: it ends at a page boundary and is not too large.
+    fn can_be_marked(&self, options: &Options) -> bool {
+        let is_paged = |bytes: u64| bytes.is_multiple_of(options.machine_page.into());
+        let most =
+            if self.grows { u64::from(self.max_pages) << self.page_log2 } else { self.min_bytes.into() };
+        self.bounds == Bounds::Strict
+            && !self.is_64
+            && options.marked_bytes.is_some_and(|bytes| most <= bytes)
+            && is_paged(self.min_bytes.into())
+            && (!self.grows || is_paged(1 << self.page_log2))
     }
 
     /// Bytes that are reserved for a memory with a fixed place.

@@ -139,6 +139,11 @@ pub struct Options {
     /// be in them: the module gets [`ssa::Module::host_arguments`], if it has a memory and an export may take a
     /// pointer.
     pub host_arguments: Option<u32>,
+    /// With [`Bounds::Strict`], the size of the largest memory whose accesses are marked instead of compared: the target
+    /// makes marked accesses fault outside of it. `None` if it can't.
+    pub marked_bytes: Option<u64>,
+    /// Bytes of the machine's pages.
+    pub machine_page: u32,
     /// Values of imported globals, immutable and (initially) mutable ones.
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Counts of runs of this module. They decide what is fast and what is small, never what the code does.
@@ -166,6 +171,8 @@ impl Options {
             threads: 0,
             service_entries: &[],
             host_arguments: None,
+            marked_bytes: None,
+            machine_page: 1,
             imported_globals: BTreeMap::new(),
             counts: None,
         }

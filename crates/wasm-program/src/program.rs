@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use runtime::float::routines::{Routine, bits_of};
 use runtime::llvm::HELPERS;
 use ssa::{
-    DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind, LinearMemory, Relocation,
-    Segment, SigId, Signature, StoredAddress, Type,
+    CheckedAccess, DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind,
+    LinearMemory, Relocation, Segment, SigId, Signature, StoredAddress, Type,
 };
 
 use crate::dwarf::SourceMap;
@@ -363,6 +363,10 @@ impl<'a> Program<'a> {
                 let size = self.add_variable(names::memory_bytes_symbol(index), plan.min_bytes);
                 self.module.memory_size = self.module.memory_size.or((index == MAIN_MEMORY).then_some(size));
             }
+        }
+        if self.memories.first().is_some_and(|memory| memory.is_marked) {
+            let symbol = CheckedAccess::SYMBOL;
+            self.declare(symbol, &[Type::I32, Type::I32], &[], FuncKind::Intrinsic(symbol.to_owned()));
         }
         if !ids.is_empty() && self.reads_host_arguments() {
             let symbol = names::ARGUMENT_LIMITS;

@@ -1,6 +1,9 @@
 //! Calls of functions of the program and of code addresses, and the calls that represent `ssa` instructions.
 
-use ssa::{Addr, BinaryOp, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp, Value};
+use ssa::{
+    Addr, BinaryOp, CheckedAccess, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp,
+    Value,
+};
 use wasm_program::names::{self, Callee};
 
 use super::function::{Reader, signature_of_type};
@@ -106,6 +109,16 @@ impl<'m> Reader<'_, '_, 'm> {
         let data = self.part.cx.names.data(&names::static_symbol(object as u32));
         let data = data.ok_or("static data in a program without any")?;
         Ok(Repr::One(self.b.data_addr(data, offset as i32)))
+    }
+
+    /// The mark of an access becomes a call of the target's intrinsic.
+    pub(super) fn check(&mut self, inst: llvm::Value<'m>) -> Result<(), Refused> {
+        let args = inst.arguments();
+        let access = args.get(3).and_then(|arg| arg.const_int()).ok_or("a check without its access")?;
+        let memory = self.memory().ok_or("a check without a memory")?;
+        let address = self.distance(args[0], memory)?;
+        let access = self.b.iconst(Type::I32, access as i64);
+        self.call_runtime(CheckedAccess::SYMBOL, vec![address, access], &[]).map(|_| ())
     }
 
     /// Whether a load of a known width is within the arguments: its distance from their start is less than the limit

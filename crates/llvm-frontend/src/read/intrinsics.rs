@@ -77,6 +77,7 @@ impl<'m> Reader<'_, '_, 'm> {
             | "arithmetic.fence" => {
                 return self.repr(inst.operand(0)).map(Some);
             }
+            "var.annotation" => return self.check(inst).map(|()| None),
             "is.constant" => return Ok(Some(Repr::One(self.b.iconst(Type::I32, 0)))),
             "objectsize" => return self.object_size(inst).map(Some),
             _ => {}

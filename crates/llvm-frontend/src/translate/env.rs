@@ -206,6 +206,13 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         self.pure_helper(&names::ref_func_symbol(index), self.ir.i64.fn_type(&[], false))
     }
 
+    /// The function that marks an access, `void(ptr address, ptr, ptr, i32 access, ptr)`. It is the intrinsic whose
+    /// effect LLVM keeps and that costs nothing in its models.
+    pub fn check_function(&mut self) -> FunctionValue<'ctx> {
+        let ptr = self.ir.context.ptr_type(AddressSpace::default()).into();
+        self.intrinsic("llvm.var.annotation", &[ptr, ptr])
+    }
+
     /// `i32 @__wasm_frame(i32 size, i32 align)`.
     pub fn frame_function(&mut self) -> FunctionValue<'ctx> {
         let i32 = self.ir.i32;

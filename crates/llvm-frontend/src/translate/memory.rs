@@ -12,6 +12,11 @@
 //! [`Bounds::Guard`] the machine traps at the first byte outside, and pointers to memory that the host mapped
 //! elsewhere (arguments, for example) are as good as in a plain access.
 //!
+//! On the PVM most accesses are *marked* instead: the comparison and its branch would keep LLVM from unrolling loops and
+//! from moving loads. A call of an intrinsic with the address ([`ssa::CheckedAccess`]) says that the program traps here
+//! unless the access is in bounds. LLVM takes it for an annotation that must stay where it is, as seen from calls, while
+//! loads and stores move freely. What makes that sound is that memory is lost with a trap.
+//!
 //! On the PVM, the arguments of an entry are outside of linear memory, where `pvm = wasm + base` holds as well. So
 //! a load traps unless it is in bounds or, by a second comparison, in the arguments. This second comparison is opaque to
 //! LLVM, and the backend removes it where an address can't be one of the arguments. Stores have none.
@@ -26,10 +31,10 @@
 //! With [`Bounds::Mask`] the sum of address and offset is taken modulo the size of memory. Then the access begins
 //! within memory; it may end up to seven bytes after it. Ranges of bulk operations are compared.
 
-use inkwell::IntPredicate;
 use inkwell::types::{BasicTypeEnum, IntType};
 use inkwell::values::{BasicValue, BasicValueEnum, FunctionValue, IntValue, PointerValue};
-use ssa::TrapCode;
+use inkwell::{AddressSpace, IntPredicate};
+use ssa::{CheckedAccess, TrapCode};
 use wasm_program::module_info::{MAIN_MEMORY, memory_of};
 use wasm_program::names;
 use wasm_program::options::Bounds;
@@ -257,6 +262,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn check_access(&mut self, address: IntValue<'ctx>, memarg: MemArg, bytes: u32, access: Access) {
         let (offset, memory) = (memarg.offset, memory_of(memarg));
         let span = offset.saturating_add(bytes.into());
+        if self.mark_access(memory, address, offset, bytes, access) {
+            return;
+        }
         let outside = self.is_outside(memory, address, span);
         if access == Access::Store || !self.reads_arguments(memory) || offset >= MAX_ARGUMENT_OFFSET {
             return self.trap_if(outside, TrapCode::MemoryOutOfBounds);
@@ -269,6 +277,49 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let operands = [address, self.word(offset as u32), self.word(bytes.trailing_zeros())];
         let check = self.env.in_arguments_function();
         self.trap_unless_argument(outside, check, &operands);
+    }
+
+    /// Leaves the check of a range to the target, if its length is constant; returns whether.
+    fn mark_range(
+        &mut self,
+        memory: u32,
+        start: IntValue<'ctx>,
+        length: IntValue<'ctx>,
+        access: Access,
+    ) -> bool {
+        let last = length.get_zero_extended_constant().and_then(|length| length.checked_sub(1));
+        let Some(last) = last else { return false };
+        // Arguments are in one piece, so a range is within them if both ends are.
+        let is_both = last > 0 && access == Access::Load;
+        self.mark_access(memory, start, last, 1, access)
+            && (!is_both || self.mark_access(memory, start, 0, 1, access))
+    }
+
+    /// Leaves the check of an access to the target, if its memory and its offset allow that; returns whether.
+    fn mark_access(
+        &mut self,
+        memory: u32,
+        address: IntValue<'ctx>,
+        offset: u64,
+        bytes: u32,
+        access: Access,
+    ) -> bool {
+        let plan = self.program().memories[memory as usize];
+        if !plan.is_marked || offset >= CheckedAccess::OFFSETS.into() {
+            return false;
+        }
+        let end = address.get_zero_extended_constant().map(|address| address + offset + u64::from(bytes));
+        if end.is_some_and(|end| end <= u64::from(plan.min_bytes)) {
+            return true;
+        }
+        let reads_arguments = access == Access::Load && self.reads_arguments(memory);
+        let checked = CheckedAccess { offset: offset as u32, width: bytes, reads_arguments };
+        let pointer = self.memory_pointer(memory, address);
+        let check = self.env.check_function();
+        let none = self.ir().context.ptr_type(AddressSpace::default()).const_null();
+        let bits = self.ir().c32(checked.to_bits());
+        self.ir().call(check, &[pointer.into(), none.into(), none.into(), bits.into(), none.into()]);
+        true
     }
 
     /// Whether loads from a memory may be from the arguments of an entry.
@@ -429,6 +480,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         if self.program().memories[memory as usize].bounds == Bounds::Guard {
             return;
         }
+        if self.mark_range(memory, start, length, Access::Store) {
+            return;
+        }
         let size = self.memory_bytes(memory);
         self.check_range(start, length, size, TrapCode::MemoryOutOfBounds);
     }
@@ -438,6 +492,9 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let bounds = self.program().memories[memory as usize].bounds;
         if bounds != Bounds::Strict || !self.reads_arguments(memory) {
             return self.check_memory_range(memory, start, length);
+        }
+        if self.mark_range(memory, start, length, Access::Load) {
+            return;
         }
         let size = self.memory_bytes(memory);
         let outside = self.is_range_outside(start, length, size);

@@ -46,6 +46,9 @@ pub struct ProgramLayout {
 }
 
 impl ProgramLayout {
+    /// See [`Self::most_caught_bytes`].
+    pub const UNMAPPED: u32 = 1 << 26;
+
     /// The layout of a standard program ([`spi`]).
     pub const SPI: Self = Self {
         page: spi::PAGE_SIZE,
@@ -86,6 +89,19 @@ impl ProgramLayout {
             Some(start) => Some(start / self.zone * self.zone),
             None => None,
         }
+    }
+
+    /// The size of the largest linear memory with at least [`Self::UNMAPPED`] bytes after it that are never mapped, if the
+    /// container leaves room between the heap and the stack.
+    pub fn most_caught_bytes(&self) -> Option<u64> {
+        // Other containers have other areas after the heap.
+        if *self != Self::SPI {
+            return None;
+        }
+        let initial = u64::from(self.max_area) + u64::from(self.max_heap_pages) * u64::from(self.page);
+        let highest_base = u64::from(self.rw_start(self.max_area)) + initial;
+        let lowest_stack = u64::from(self.arguments - self.zone - self.max_stack());
+        lowest_stack.checked_sub(highest_base + u64::from(Self::UNMAPPED) + u64::from(self.page))
     }
 
     /// Maximum size of the stack in bytes, in whole pages.

@@ -197,6 +197,8 @@ impl PvmOptions {
         llvm_frontend::Options {
             bounds,
             host_arguments: is_auto.then_some(layout.arguments),
+            marked_bytes: layout.most_caught_bytes(),
+            machine_page: layout.page,
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,

@@ -1,454 +1,486 @@
 //! Clamps: bounds checks by the memory map.
 //!
-//! A check `address > size - span` that traps, followed by an access at `address + distance`, becomes an access at
-//! `clamped + distance`, where `clamped` is the address if the check passes, and else `limit`, far outside of memory. If
-//! the access is at the end of the span, `min(address, limit)` will do: an address in between makes the access fault
-//! by itself. That is exact under these conditions:
+//! A check of the bytes from `address` to `address + span`, together with an access at `address + distance`, becomes an
+//! access at `clamped + distance`, where `clamped` is `min(address, limit)` and `limit` the largest size that memory can
+//! have. That is exact under these conditions:
 //!
-//! - *The access faults if the check fails.* From the end of memory, a page boundary, to `limit + MAX_DISTANCE` nothing
-//!   is mapped. Machines check an access as a whole, so no byte of it is read or written.
-//! - *It is certain to happen.* Between check and access there are only operations without an effect, other loads (they
-//!   are in bounds or fault), and other checks of bounds.
-//! - *Nothing changes if the check passes*: `limit` is not below the size of memory.
+//! - *The access faults if the check fails*: it ends where the checked bytes end, or later. From the end of memory, a page
+//!   boundary, to `limit + UNMAPPED` nothing is mapped, and distances are smaller than that. Machines check an access as a
+//!   whole, so no byte of it is read or written.
+//! - *It is certain to be executed*, and between check and access nothing happens that can be seen from outside after a
+//!   trap: there are loads, stores, operations without an effect, other checks, and branches to other traps.
 //!
-//! After an access or a check the address is known to be in memory, together with a number of bytes that follow it: a
-//! [`Fact`]. Facts make other checks superfluous, also those that LLVM can't remove because it has to consider
-//! that the addition of a distance wraps.
+//! A check without such an access gets one: a load of the last byte that is checked. LLVM may have moved an access before its
+//! check. A load does no harm there, and becomes the access of the check if that is certain to follow. A store that no
+//! check precedes gets a clamp of its own, so that it changes nothing but linear memory: the check will trap later, and
+//! until then the program is as it was.
 //!
-//! Where the access may also be to the arguments of an entry, the clamped address is the address if the second check
-//! passes ([`super::pointers`] tells where not).
+//! After a check or a clamped access the bytes around the address are known to be in memory ([`super::facts`]). That makes
+//! other checks superfluous, and lets accesses share a clamp: above an address in memory, nothing wraps.
 //!
-//! Checks whose access is gone, or comes after an effect, keep their branch.
+//! Where a load may be from the arguments of an entry, the clamped address is the address itself if it is in the arguments.
 
 use std::collections::BTreeMap;
 
-use ssa::cfg::{Cfg, Graph};
 use ssa::{
-    BinaryOp, Block, BlockCall, Cond, DataId, Dominators, Function, IdVec, Inst, InstData, LinearMemory,
-    Module, Type, Value,
+    Addr, BinaryOp, Block, CheckedAccess, Cond, DataId, Dominators, FuncId, Function, IdVec, Inst, InstData,
+    LinearMemory, MemFlags, MemType, Module, Type, Value,
 };
 
-use super::checks::{Check, Literal, failing_blocks, remove_unused_loads, used_values};
+use super::ahead::{Ahead, as_check, failing_blocks};
+use super::facts::{Fact, Facts};
 use super::linear::Sum;
+use super::ranges::Ranges;
 use crate::memory::ProgramLayout;
 
-/// Distances of accesses from a clamped address are below this.
-pub const MAX_DISTANCE: u32 = 1 << 20;
+/// How far below the address of a check that of a later one may be, to be clamped in place of it.
+const MAX_BELOW: u32 = 4096;
 /// A block is executed often if its frequency is this multiple of the entry's.
 const HOT: f32 = 2.0;
-/// Instructions and blocks after a check in which its access is looked for.
-const MAX_SCAN: usize = 200;
 
 /// The memory whose accesses are clamped.
 pub struct Limits {
+    check: FuncId,
     memory: DataId,
     /// See [`ssa::Module::host_arguments`].
     arguments: Option<DataId>,
-    /// The size in bytes if it is constant, else the variable that has it.
-    size: Size,
-    /// Addresses from here on, and the [`MAX_DISTANCE`] bytes after it, are never mapped.
+    /// Address of the arguments.
+    arguments_start: u32,
+    /// The smallest size in bytes.
+    min_bytes: u32,
+    /// Addresses from here on, and the [`ProgramLayout::UNMAPPED`] bytes after it, are never mapped.
     limit: u32,
-}
-
-#[derive(Clone, Copy)]
-enum Size {
-    Constant(u32),
-    Variable(DataId),
+    /// The functions that write to memory at their first argument.
+    writers: Vec<FuncId>,
 }
 
 impl Limits {
-    /// The limits of a memory whose end is always a page boundary and far enough below the stack.
+    /// The limits of a memory whose accesses are marked.
     pub fn of(
         module: &Module,
+        check: FuncId,
         memory: DataId,
         linear: &LinearMemory,
         layout: &ProgramLayout,
-    ) -> Option<Self> {
-        // Other containers have other areas after the heap.
-        if *layout != ProgramLayout::SPI || linear.native_stack.is_some() {
-            return None;
-        }
-        let page = u64::from(layout.page);
-        let size = match (linear.grows, module.memory_size) {
-            (true, variable) => Size::Variable(variable?),
-            (false, _) => Size::Constant(u32::try_from(linear.min_bytes).ok()?),
+    ) -> Self {
+        let most = if linear.grows { linear.max_bytes.expect("it is limited") } else { linear.min_bytes };
+        let is_caught = layout.most_caught_bytes().is_some_and(|bytes| most <= bytes);
+        assert!(is_caught && linear.native_stack.is_none(), "such accesses are not marked");
+        let is_writer = |&id: &FuncId| {
+            ["__wasm_memcpy", "__wasm_memmove", "__wasm_memset"].contains(&module.decls[id].name.as_str())
         };
-        let most = if linear.grows { linear.max_bytes? } else { linear.min_bytes };
-        let is_paged = linear.min_bytes.is_multiple_of(page)
-            && (!linear.grows || (1u64 << linear.page_log2).is_multiple_of(page));
-        let initial = u64::from(layout.max_area) + u64::from(layout.max_heap_pages) * page;
-        let highest_base = u64::from(layout.rw_start(layout.max_area)) + initial;
-        let lowest_stack = u64::from(layout.arguments - layout.zone - layout.max_stack());
-        let fits = highest_base + most + u64::from(MAX_DISTANCE) + 8 <= lowest_stack;
-        (is_paged && fits).then_some(Self {
+        Self {
+            check,
             memory,
             arguments: module.host_arguments,
-            size,
+            arguments_start: layout.arguments,
+            min_bytes: linear.min_bytes as u32,
             limit: most as u32,
-        })
+            writers: module.decls.ids().filter(is_writer).collect(),
+        }
     }
 }
 
-/// Replaces checks in a function; returns whether there were any.
-pub fn clamp(func: &mut Function, limits: &Limits) -> bool {
-    let fails = failing_blocks(func);
-    let (cfg, dominators) = (Cfg::new(func), Dominators::new(func));
+/// Replaces the checks in a function. `may_be_argument` tells which values may be pointers to arguments.
+pub fn clamp(func: &mut Function, limits: &Limits, may_be_argument: &dyn Fn(Value) -> bool) {
+    let order = func.reverse_postorder();
+    let (dominators, fails) = (Dominators::new(func), failing_blocks(func));
     let mut clamper = Clamper {
+        ranges: Ranges::of(func, &order),
+        walked: IdVec::filled(false, func.blocks.len()),
         func,
         limits,
-        cfg,
+        may_be_argument,
         dominators,
         fails,
-        facts: BTreeMap::new(),
-        limit_loads: BTreeMap::new(),
+        facts: Facts::default(),
+        clamps: BTreeMap::new(),
+        argument_limits: BTreeMap::new(),
         faulting: Vec::new(),
-        replaced: Vec::new(),
-        changed: false,
     };
-    for block in clamper.func.reverse_postorder() {
-        clamper.block(block);
+    order.into_iter().for_each(|block| clamper.block(block));
+    let faulting = clamper.faulting;
+    for inst in faulting {
+        if let InstData::Load { flags, .. } = &mut func.insts[inst] {
+            flags.volatile = true;
+        }
     }
-    if !clamper.changed {
-        return false;
-    }
-    clamper.rebase_others();
-    clamper.replace_values();
-    clamper.keep_unused();
     ssa::canonicalize(func);
-    if let Some(arguments) = limits.arguments {
-        remove_unused_loads(func, arguments);
-    }
-    if let Size::Variable(size) = limits.size {
-        remove_unused_loads(func, size);
-    }
-    true
+    release_used(func, limits.memory);
 }
 
-/// Knowledge about an address: `value` is the address, and in memory.
-#[derive(Clone, Copy)]
-struct Fact {
-    /// The distance of the address from its root.
-    offset: u32,
-    value: Value,
-    /// The value may be used in place of the address in blocks that this one dominates.
-    from: Block,
-    /// At the end of this block the fact holds, so it does in blocks that it dominates.
-    known: Block,
-    /// The number of bytes at the address that are in memory; 0 if the address may be in the arguments.
-    extent: u32,
-}
-
-/// A comparison that traps if `address > size - span`.
-#[derive(Clone, Copy)]
-struct Bound {
-    address: Value,
-    span: u32,
+/// Leaves only those loads volatile that would be removed otherwise, because their results are not used.
+fn release_used(func: &mut Function, memory: DataId) {
+    let mut used = IdVec::filled(false, func.values.len());
+    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
+        func.insts[inst].for_each_arg(|arg| used[arg] = true);
+    }
+    for (data, results) in func.insts.values_mut().zip(func.results.values()) {
+        if let InstData::Load { addr, flags, .. } = data
+            && addr.base == Some(memory)
+        {
+            flags.volatile &= !used[results[0]];
+        }
+    }
 }
 
 /// A load or store in linear memory.
 #[derive(Clone, Copy)]
 struct Access {
-    inst: Inst,
-    block: Block,
     at: Sum,
     width: u32,
+    is_store: bool,
 }
 
-/// The operands of a select by the value of a literal: `holds` if it holds.
-fn in_order(literal: Literal, holds: Value, otherwise: Value) -> (Value, Value) {
-    if literal.holds_if { (holds, otherwise) } else { (otherwise, holds) }
+/// A check that is to be replaced.
+#[derive(Clone, Copy)]
+struct Check {
+    address: Value,
+    at: Sum,
+    access: CheckedAccess,
+    /// Whether the access may be to the arguments.
+    or_arguments: bool,
+}
+
+/// A position in a function: before the instructions `rest` of a block.
+#[derive(Clone, Copy)]
+struct Position<'a> {
+    block: Block,
+    rest: &'a [Inst],
 }
 
 struct Clamper<'a> {
     func: &'a mut Function,
     limits: &'a Limits,
-    cfg: Cfg,
+    may_be_argument: &'a dyn Fn(Value) -> bool,
     dominators: Dominators,
+    ranges: Ranges,
     fails: IdVec<Block, bool>,
-    /// By the roots of their addresses.
-    facts: BTreeMap<Value, Vec<Fact>>,
+    walked: IdVec<Block, bool>,
+    facts: Facts,
+    /// The addresses that clamped values stand for.
+    clamps: BTreeMap<Value, Sum>,
     /// Limits of the arguments that are loaded at the function's entry, by their offset in the variable.
-    limit_loads: BTreeMap<i32, Value>,
+    argument_limits: BTreeMap<i32, Value>,
     /// The accesses that fault where a check failed.
     faulting: Vec<Inst>,
-    /// Values to be replaced by others.
-    replaced: Vec<(Value, Value)>,
-    changed: bool,
 }
 
 impl Clamper<'_> {
-    /// Replaces the check at the end of a block, if that is exact.
     fn block(&mut self, block: Block) {
-        let Some(check) = self.check_at_end(block) else { return };
-        if self.cfg.predecessors(check.next).len() != 1 {
-            return;
-        }
-        let Some(bound) = self.bound(&check) else { return };
-        let address = Sum::of(self.func, bound.address);
-        if self.is_known(address, bound.span, block) {
-            return self.pass(block, check.next);
-        }
-        let fact = match (self.certain_access(check.next, address), check.in_arguments) {
-            (Some(access), None) => self.clamp_access(block, &check, &bound, access),
-            (Some(access), Some(inside)) => self.clamp_argument_access(block, &check, &bound, access, inside),
-            (None, None) => Fact {
-                offset: address.offset,
-                value: bound.address,
-                from: check.next,
-                known: check.next,
-                extent: bound.span,
-            },
-            (None, Some(_)) => return,
-        };
-        self.facts.entry(address.root).or_default().push(fact);
-    }
-
-    fn check_at_end(&self, block: Block) -> Option<Check> {
-        Check::at_end(self.func, block, &self.fails, self.limits.arguments)
-    }
-
-    /// Replaces the check of an access to memory.
-    fn clamp_access(&mut self, block: Block, check: &Check, bound: &Bound, access: Access) -> Fact {
-        let address = Sum::of(self.func, bound.address);
-        let extent = access.at.offset.wrapping_sub(address.offset) + access.width;
-        let is_last = extent >= bound.span;
-        let (value, offset) = match self.known_below(address, block) {
-            Some(fact) if is_last => (fact.value, fact.offset),
-            _ => (self.insert_clamp(block, check, bound, is_last), address.offset),
-        };
-        self.rebase(access.inst, value, access.at.offset.wrapping_sub(offset));
-        self.faulting.push(access.inst);
-        self.pass(block, check.next);
-        let extent = address.offset.wrapping_sub(offset) + extent.max(bound.span);
-        Fact { offset, value, from: check.next, known: access.block, extent }
-    }
-
-    /// Replaces the check of an access that may be to the arguments: then the address is not clamped.
-    fn clamp_argument_access(
-        &mut self,
-        block: Block,
-        check: &Check,
-        bound: &Bound,
-        access: Access,
-        inside: Literal,
-    ) -> Fact {
-        let address = Sum::of(self.func, bound.address);
-        let distance = access.at.offset.wrapping_sub(address.offset);
-        let clamped = self.insert_clamp(block, check, bound, distance + access.width >= bound.span);
-        self.hoist_limit(block, inside.value);
-        let (if_true, if_false) = in_order(inside, bound.address, clamped);
-        let select = InstData::Select { ty: Type::I32, cond: inside.value, if_true, if_false };
-        let value = self.insert_before_end(block, select);
-        self.rebase(access.inst, value, distance);
-        self.faulting.push(access.inst);
-        self.pass(block, check.next);
-        Fact { offset: address.offset, value, from: check.next, known: access.block, extent: 0 }
-    }
-
-    /// Moves the load of a limit of the arguments to the function's entry if a block is executed often. The limits don't
-    /// change while code of the module runs.
-    fn hoist_limit(&mut self, block: Block, comparison: Value) {
-        let entry = self.func.entry();
-        if self.func.blocks[block].freq <= HOT * self.func.blocks[entry].freq {
-            return;
-        }
-        let Some(def) = self.func.def_inst(comparison) else { return };
-        let mut limits = Vec::new();
-        self.func.insts[def].for_each_arg(|arg| limits.extend(self.limit(arg)));
-        for (value, load, offset) in limits {
-            match self.limit_loads.get(&offset) {
-                Some(&known) if known != value => self.replaced.push((value, known)),
-                Some(_) => {}
-                None => {
-                    let InstData::Load { .. } = self.func.insts[load] else { continue };
-                    let copy = self.func.make_inst(self.func.insts[load].clone(), &[Type::I32]);
-                    self.func.blocks[entry].insts.insert(0, copy);
-                    let known = self.func.result(copy);
-                    self.limit_loads.insert(offset, known);
-                    self.replaced.push((value, known));
-                }
+        let insts = std::mem::take(&mut self.func.blocks[block].insts);
+        self.walked[block] = true;
+        for (n, &inst) in insts.iter().enumerate() {
+            let at = Position { block, rest: &insts[n + 1..] };
+            if let Some(check) = self.as_check(inst) {
+                self.replace(check, at);
+                continue;
             }
+            if let Some(access) = self.access(inst) {
+                self.clamp_access(inst, access, at);
+            } else {
+                self.clamp_writer(inst, block);
+            }
+            self.func.blocks[block].insts.push(inst);
         }
     }
 
-    /// A value that is a limit of the arguments: the value, its load, and its offset in the variable.
-    fn limit(&self, value: Value) -> Option<(Value, Inst, i32)> {
-        let load = self.func.def_inst(value)?;
-        match &self.func.insts[load] {
-            InstData::Load { addr, .. } if addr.base.is_some() && addr.base == self.limits.arguments => {
-                Some((value, load, addr.offset))
-            }
-            _ => None,
+    fn sum(&self, value: Value) -> Sum {
+        let mut sum = Sum::of(self.func, value);
+        while let Some(clamped) = self.clamps.get(&sum.root) {
+            let offset = clamped.offset.wrapping_add(sum.offset);
+            let next = Sum::of(self.func, clamped.root);
+            sum = Sum { root: next.root, offset: offset.wrapping_add(next.offset) };
         }
+        sum
     }
 
-    /// Replaces a check by a jump to where it passes.
-    fn pass(&mut self, block: Block, next: Block) {
-        let last = self.func.terminator(block);
-        self.func.insts[last] = InstData::Jump { to: BlockCall { block: next, args: Vec::new() } };
-        self.changed = true;
-    }
-
-    /// The bound of a check.
-    fn bound(&self, check: &Check) -> Option<Bound> {
-        let InstData::Icmp { cond, ty: Type::I32, args: [a, b] } =
-            self.func.insts[self.func.def_inst(check.outside.value)?]
-        else {
-            return None;
-        };
-        let cond = if check.outside.holds_if { cond } else { cond.inverse() };
-        let (address, last, is_strict) = match cond {
-            Cond::GtU => (a, b, true),
-            Cond::GeU => (a, b, false),
-            Cond::LtU => (b, a, true),
-            Cond::LeU => (b, a, false),
-            _ => return None,
-        };
-        // The smallest address that traps is `size - (span - 1)`.
-        let span = self.below_size(last)?.wrapping_add(u32::from(!is_strict));
-        (1..=MAX_DISTANCE).contains(&span).then_some(Bound { address, span })
-    }
-
-    /// The constant `n` with `value = size - n`.
-    fn below_size(&self, value: Value) -> Option<u32> {
-        match self.limits.size {
-            Size::Constant(size) => Some(size.wrapping_sub(self.func.as_const(value)? as u32)),
-            Size::Variable(data) => {
-                let sum = Sum::of(self.func, value);
-                let load = &self.func.insts[self.func.def_inst(sum.root)?];
-                let is_size = matches!(load, InstData::Load { addr, .. }
-                    if addr.base == Some(data) && addr.index.is_none() && addr.offset == 0);
-                is_size.then_some(sum.offset.wrapping_neg())
-            }
-        }
-    }
-
-    /// The first access through `address` that is certain to be executed once the check has passed, with nothing
-    /// happening before.
-    fn certain_access(&self, mut block: Block, address: Sum) -> Option<Access> {
-        let mut steps = 0;
-        loop {
-            for &inst in &self.func.blocks[block].insts {
-                steps += 1;
-                let data = &self.func.insts[inst];
-                if let Some(access) = self.access(inst, block)
-                    && access.at.minus(address).is_some_and(|distance| distance < MAX_DISTANCE / 2)
-                {
-                    return Some(access);
-                }
-                let is_harmless =
-                    data.is_pure() || matches!(data, InstData::Load { .. }) || data.is_terminator();
-                if !is_harmless || steps > MAX_SCAN {
-                    return None;
-                }
-            }
-            block = match &self.func.insts[self.func.terminator(block)] {
-                InstData::Jump { to } if to.args.is_empty() => to.block,
-                InstData::Branch { .. } => self.check_at_end(block)?.next,
-                _ => return None,
-            };
-            if self.cfg.predecessors(block).len() != 1 {
-                return None;
-            }
-        }
+    fn as_check(&self, inst: Inst) -> Option<Check> {
+        let (address, access) = as_check(self.func, inst, self.limits.check)?;
+        let or_arguments = access.reads_arguments && (self.may_be_argument)(address);
+        Some(Check { address, at: self.sum(address), access, or_arguments })
     }
 
     /// A load or store with a variable address in the memory.
-    fn access(&self, inst: Inst, block: Block) -> Option<Access> {
-        let (InstData::Load { mem, addr, .. } | InstData::Store { mem, addr, .. }) = &self.func.insts[inst]
-        else {
+    fn access(&self, inst: Inst) -> Option<Access> {
+        let data = &self.func.insts[inst];
+        let (InstData::Load { mem, addr, .. } | InstData::Store { mem, addr, .. }) = data else {
             return None;
         };
         if addr.base != Some(self.limits.memory) {
             return None;
         }
-        let index = Sum::of(self.func, addr.index?);
+        let index = self.sum(addr.index?);
         let at = Sum { offset: index.offset.wrapping_add(addr.offset as u32), ..index };
-        Some(Access { inst, block, at, width: mem.bytes() })
+        Some(Access { at, width: mem.bytes(), is_store: matches!(data, InstData::Store { .. }) })
     }
 
-    /// The facts about addresses at most [`MAX_DISTANCE`] below an address that hold at the end of a block.
-    fn facts_below(&self, address: Sum, block: Block) -> impl Iterator<Item = (u32, &Fact)> {
-        let facts = self.facts.get(&address.root).into_iter().flatten().rev();
-        facts.filter_map(move |fact| {
-            let distance = address.offset.wrapping_sub(fact.offset);
-            let holds = distance < MAX_DISTANCE / 2 && self.dominators.dominates(fact.known, block);
-            holds.then_some((distance, fact))
+    /// Replaces a check.
+    fn replace(&mut self, check: Check, here: Position<'_>) {
+        let span = check.access.span();
+        if self.most(check.address, here.block) + u64::from(span) <= self.limits.min_bytes.into()
+            || self.facts.are_known(check.at, span, check.or_arguments, here.block, &self.dominators)
+        {
+            return;
+        }
+        let end = self.access_ahead(&check, here);
+        let base = self.base(&check, here);
+        let distance = check.at.offset.wrapping_sub(base.offset);
+        let end = match end {
+            Some((inst, end)) => {
+                let width = self.access(inst).map_or(0, |access| access.width);
+                self.rebase(inst, base.value, distance + end - width);
+                self.faulting.push(inst);
+                end
+            }
+            None => {
+                self.probe(base.value, distance + span - 1, here.block);
+                span
+            }
+        };
+        let extent = distance + end;
+        let fact = Fact { extent: if check.or_arguments { 0 } else { extent }, readable: extent, ..base };
+        self.facts.record(check.at.root, fact);
+    }
+
+    /// An access that faults if a check fails and is certain to follow; and how far after the checked address it ends.
+    fn access_ahead(&self, check: &Check, here: Position<'_>) -> Option<(Inst, u32)> {
+        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        ahead.find(self.func, here.block, here.rest, |inst, block| {
+            let access = self.access(inst)?;
+            let distance = access.at.minus(check.at)?;
+            let end = distance.checked_add(access.width)?;
+            let fits = distance < CheckedAccess::OFFSETS && end >= check.access.span();
+            (fits && self.dominators.dominates(here.block, block)).then_some((inst, end))
         })
     }
 
-    /// Whether so many bytes at an address are known to be in memory at the end of a block.
-    fn is_known(&self, address: Sum, span: u32, block: Block) -> bool {
-        self.facts_below(address, block).any(|(distance, fact)| distance + span <= fact.extent)
-    }
-
-    /// A fact about an address in memory that is not above this one.
-    fn known_below(&self, address: Sum, block: Block) -> Option<Fact> {
-        self.facts_below(address, block).find(|(_, fact)| fact.extent > 0).map(|(_, &fact)| fact)
-    }
-
-    /// Makes all accesses use clamped addresses where these are known to be in memory.
-    fn rebase_others(&mut self) {
-        for block in self.func.blocks.ids() {
-            if !self.dominators.is_reachable(block) {
-                continue;
-            }
-            for inst in self.func.blocks[block].insts.clone() {
-                let Some(access) = self.access(inst, block) else { continue };
-                let facts = self.facts.get(&access.at.root).into_iter().flatten().rev();
-                let mut near = facts.filter_map(|fact| {
-                    let distance = access.at.offset.wrapping_sub(fact.offset);
-                    let holds = distance < MAX_DISTANCE && self.dominators.dominates(fact.from, block);
-                    holds.then_some((fact.value, distance))
-                });
-                if let Some((value, distance)) = near.next() {
-                    self.rebase(inst, value, distance);
-                }
-            }
+    /// A fact about the checked address or one below it, whose value is clamped.
+    fn base(&mut self, check: &Check, here: Position<'_>) -> Fact {
+        let root = check.at.root;
+        if check.or_arguments {
+            let value = self.clamp_argument(check, here.block);
+            self.clamps.insert(value, check.at);
+            return Fact { offset: check.at.offset, value, block: here.block, extent: 0, readable: 0 };
         }
-    }
-
-    /// Makes sure that faulting loads are executed though their results are not used.
-    fn keep_unused(&mut self) {
-        let used = used_values(self.func);
-        for &inst in &self.faulting {
-            let is_unused = self.func.results[inst].iter().all(|&result| !used[result]);
-            if let InstData::Load { flags, .. } = &mut self.func.insts[inst] {
-                flags.volatile |= is_unused;
-            }
+        if let Some(fact) = self.facts.in_memory(check.at, here.block, &self.dominators) {
+            return Fact { block: here.block, ..fact };
         }
+        let below = self.lowest_ahead(check, here);
+        let offset = check.at.offset.wrapping_sub(below);
+        let address = match below {
+            0 => check.address,
+            _ => {
+                let by = self.constant(offset, here.block);
+                self.append(
+                    here.block,
+                    InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [root, by] },
+                )
+            }
+        };
+        let value = self.clamped(address, here.block);
+        self.clamps.insert(value, Sum { root, offset });
+        Fact { offset, value, block: here.block, extent: 0, readable: 0 }
     }
 
-    fn replace_values(&mut self) {
-        let replaced: BTreeMap<Value, Value> = self.replaced.iter().copied().collect();
-        if replaced.is_empty() {
+    /// How far below a checked address is the lowest that is certain to be checked, too.
+    fn lowest_ahead(&self, check: &Check, here: Position<'_>) -> u32 {
+        let mut lowest = 0;
+        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        let _ = ahead.find(self.func, here.block, here.rest, |inst, _| {
+            let other = self.as_check(inst).filter(|other| !other.or_arguments)?;
+            let below = check.at.minus(other.at).filter(|&below| below <= MAX_BELOW);
+            lowest = lowest.max(below.unwrap_or(0));
+            None::<()>
+        });
+        lowest
+    }
+
+    /// Gives an access a clamped address, if it needs one.
+    fn clamp_access(&mut self, inst: Inst, access: Access, here: Position<'_>) {
+        let Some(index) = self.index(inst) else { return };
+        let root = access.at.root;
+        if let Some((distance, fact)) = self.facts.nearest(access.at, here.block, &self.dominators) {
+            if !self.clamps.contains_key(&Sum::of(self.func, index).root) {
+                self.rebase(inst, fact.value, distance);
+            }
+            let extent = distance + access.width;
+            if fact.extent > 0 && extent > fact.extent {
+                let fact = Fact { block: here.block, extent, readable: fact.readable.max(extent), ..fact };
+                self.facts.record(root, fact);
+            }
             return;
         }
-        for inst in self.func.insts.values_mut() {
-            inst.map_args(|arg| replaced.get(&arg).copied().unwrap_or(arg));
+        if let Some(check) = self.check_ahead(&access, here) {
+            // The address of the check may be computed later.
+            let check = Check { address: self.plus(root, check.at.offset, here.block), ..check };
+            let base = self.base(&check, here);
+            let distance = access.at.offset.wrapping_sub(base.offset);
+            self.rebase(inst, base.value, distance);
+            self.faulting.push(inst);
+            let extent = distance + access.width;
+            let fact = Fact { extent: if check.or_arguments { 0 } else { extent }, readable: extent, ..base };
+            return self.facts.record(root, fact);
+        }
+        if access.is_store && !self.is_caught(inst, access.width, here.block) {
+            let offset = self.offset(inst);
+            let address = self.plus(index, offset, here.block);
+            let value = self.clamped(address, here.block);
+            self.clamps.insert(value, access.at);
+            self.rebase(inst, value, 0);
+            let (offset, extent) = (access.at.offset, access.width);
+            self.facts.record(root, Fact { offset, value, block: here.block, extent, readable: extent });
         }
     }
 
-    /// Appends the clamp of an address to a block, before its terminator. If the access is the last of the span, a
-    /// minimum suffices.
-    fn insert_clamp(&mut self, block: Block, check: &Check, bound: &Bound, is_last: bool) -> Value {
-        let limit = InstData::Const { ty: Type::I32, bits: i64::from(self.limits.limit as i32) };
-        let (address, beyond) = (bound.address, self.insert_before_end(block, limit));
-        let clamp = if is_last {
-            InstData::Binary { op: BinaryOp::MinU, ty: Type::I32, args: [address, beyond] }
-        } else {
-            let (if_true, if_false) = in_order(check.outside, beyond, address);
-            InstData::Select { ty: Type::I32, cond: check.outside.value, if_true, if_false }
-        };
-        self.insert_before_end(block, clamp)
+    /// A check that is certain to follow an access and fails only if the access, through the checked address, faults.
+    fn check_ahead(&self, access: &Access, here: Position<'_>) -> Option<Check> {
+        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        ahead.find(self.func, here.block, here.rest, |inst, _| {
+            let check = self.as_check(inst)?;
+            let distance = access.at.minus(check.at)?;
+            let fits = distance < CheckedAccess::OFFSETS && distance + access.width >= check.access.span();
+            (fits && !(check.or_arguments && access.is_store)).then_some(check)
+        })
     }
 
-    /// Inserts an instruction with an `i32` result before the terminator of a block.
-    fn insert_before_end(&mut self, block: Block, data: InstData) -> Value {
-        let inst = self.func.make_inst(data, &[Type::I32]);
-        let insts = &mut self.func.blocks[block].insts;
-        insts.insert(insts.len() - 1, inst);
-        self.func.result(inst)
+    /// Clamps the address that a function of the runtime writes to. LLVM makes such calls from loops, whose checks come
+    /// later.
+    fn clamp_writer(&mut self, inst: Inst, block: Block) {
+        let InstData::Call { func, args } = &self.func.insts[inst] else { return };
+        if !self.limits.writers.contains(func) {
+            return;
+        }
+        let to = args[0];
+        let Some(InstData::Binary { op: BinaryOp::Add, args: [index, base], .. }) =
+            self.func.def_inst(to).map(|def| self.func.insts[def].clone())
+        else {
+            return;
+        };
+        let Some(InstData::DataAddr { data, offset }) =
+            self.func.def_inst(base).map(|def| self.func.insts[def].clone())
+        else {
+            return;
+        };
+        if data != self.limits.memory {
+            return;
+        }
+        let sum = self.sum(index);
+        let to = Sum { offset: sum.offset.wrapping_add(offset as u32), ..sum };
+        let is_constant = self.func.as_const(index).is_some();
+        if is_constant || self.facts.are_known(to, 1, false, block, &self.dominators) {
+            return;
+        }
+        let address = self.plus(index, offset as u32, block);
+        let clamped = self.clamped(address, block);
+        let start = self.append(block, InstData::DataAddr { data, offset: 0 });
+        let sum = InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [clamped, start] };
+        let to = self.append(block, sum);
+        if let InstData::Call { args, .. } = &mut self.func.insts[inst] {
+            args[0] = to;
+        }
+    }
+
+    /// The largest value that an address can have at the end of a block.
+    fn most(&self, address: Value, block: Block) -> u64 {
+        self.ranges.most(self.func, &self.dominators, address, block)
+    }
+
+    /// Whether an access is in memory or faults whatever its index is.
+    fn is_caught(&self, inst: Inst, width: u32, block: Block) -> bool {
+        let Some(index) = self.index(inst) else { return false };
+        let end = self.most(index, block) + u64::from(self.offset(inst)) + u64::from(width);
+        end <= u64::from(self.limits.limit) + u64::from(ProgramLayout::UNMAPPED)
+    }
+
+    fn index(&self, inst: Inst) -> Option<Value> {
+        match &self.func.insts[inst] {
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.index,
+            _ => None,
+        }
+    }
+
+    fn offset(&self, inst: Inst) -> u32 {
+        match &self.func.insts[inst] {
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => addr.offset as u32,
+            _ => 0,
+        }
+    }
+
+    /// `min(address, limit)`.
+    fn clamped(&mut self, address: Value, block: Block) -> Value {
+        let limit = self.constant(self.limits.limit, block);
+        let args = [address, limit];
+        self.append(block, InstData::Binary { op: BinaryOp::MinU, ty: Type::I32, args })
+    }
+
+    /// The address of an access if it is in the arguments, else clamped.
+    fn clamp_argument(&mut self, check: &Check, block: Block) -> Value {
+        let clamped = self.clamped(check.address, block);
+        let CheckedAccess { offset, width, .. } = check.access;
+        let start = (offset).wrapping_sub(self.limits.arguments_start);
+        let mut inside = self.is_argument(check.address, start, width.min(8), block);
+        if width > 8 {
+            let last = self.is_argument(check.address, start.wrapping_add(width - 8), 8, block);
+            let both = InstData::Binary { op: BinaryOp::And, ty: Type::I32, args: [inside, last] };
+            inside = self.append(block, both);
+        }
+        let (if_true, if_false) = (check.address, clamped);
+        self.append(block, InstData::Select { ty: Type::I32, cond: inside, if_true, if_false })
+    }
+
+    /// Whether so many bytes at an address are in the arguments. `start` is a distance minus the start of the arguments.
+    fn is_argument(&mut self, address: Value, start: u32, width: u32, block: Block) -> Value {
+        let data = self.limits.memory;
+        let start = self.append(block, InstData::DataAddr { data, offset: start as i32 });
+        let args = [address, start];
+        let distance = self.append(block, InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args });
+        let limit = self.argument_limit(4 * width.trailing_zeros() as i32, block);
+        self.append(block, InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args: [distance, limit] })
+    }
+
+    /// The limit at an offset in the variable. It is loaded at the function's entry if a block is executed often: limits
+    /// don't change while code of the module runs.
+    fn argument_limit(&mut self, offset: i32, block: Block) -> Value {
+        if let Some(&value) = self.argument_limits.get(&offset) {
+            return value;
+        }
+        let addr = Addr { base: self.limits.arguments, index: None, offset };
+        let flags = MemFlags { volatile: false, align_log2: 2 };
+        let load = InstData::Load { mem: MemType::S32, ty: Type::I32, addr, flags };
+        let entry = self.func.entry();
+        if block == entry || self.func.blocks[block].freq <= HOT * self.func.blocks[entry].freq {
+            return self.append(block, load);
+        }
+        let inst = self.func.make_inst(load, &[Type::I32]);
+        self.func.blocks[entry].insts.insert(0, inst);
+        let value = self.func.result(inst);
+        self.argument_limits.insert(offset, value);
+        value
+    }
+
+    /// Loads the byte at `value + distance`, which faults if it is outside.
+    fn probe(&mut self, value: Value, distance: u32, block: Block) {
+        let addr = Addr { base: Some(self.limits.memory), index: Some(value), offset: distance as i32 };
+        let flags = MemFlags { volatile: true, align_log2: 0 };
+        self.append(block, InstData::Load { mem: MemType::U8, ty: Type::I32, addr, flags });
+    }
+
+    fn constant(&mut self, bits: u32, block: Block) -> Value {
+        self.append(block, InstData::Const { ty: Type::I32, bits: i64::from(bits as i32) })
+    }
+
+    fn plus(&mut self, value: Value, offset: u32, block: Block) -> Value {
+        if offset == 0 {
+            return value;
+        }
+        let by = self.constant(offset, block);
+        self.append(block, InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [value, by] })
+    }
+
+    /// Appends an instruction with an `i32` result to the walked part of a block.
+    fn append(&mut self, block: Block, data: InstData) -> Value {
+        self.func.append_value(block, data, Type::I32)
     }
 
     /// Makes an access use `value + distance`.
