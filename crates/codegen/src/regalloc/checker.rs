@@ -20,8 +20,72 @@ use super::resolve::Gap;
 use super::rewrite::Allocation;
 use crate::mir::{Block, Function, Isa, Operand, PReg, Reuse, Role, VReg};
 
-/// The values that each register and slot certainly holds, as sorted lists.
-type State = BTreeMap<Storage, Vec<VReg>>;
+/// The values that each register and slot certainly holds.
+#[derive(Clone, Default)]
+struct State {
+    /// Sorted lists, none of them empty.
+    values: BTreeMap<Storage, Vec<VReg>>,
+    /// The registers and slots that hold a value. Without them every definition would search the whole state, and time
+    /// would be quadratic in a function with many spill slots.
+    homes: BTreeMap<VReg, Vec<Storage>>,
+}
+
+impl State {
+    fn holds(&self, storage: Storage, value: VReg) -> bool {
+        self.values.get(&storage).is_some_and(|values| values.contains(&value))
+    }
+
+    /// Makes a register or slot hold these values, a sorted list, and no others.
+    fn set(&mut self, storage: Storage, values: Vec<VReg>) {
+        self.clear(storage);
+        for &value in &values {
+            self.homes.entry(value).or_default().push(storage);
+        }
+        if !values.is_empty() {
+            self.values.insert(storage, values);
+        }
+    }
+
+    fn clear(&mut self, storage: Storage) {
+        for value in self.values.remove(&storage).into_iter().flatten() {
+            let homes = self.homes.get_mut(&value).expect("a value that is held has homes");
+            homes.retain(|&home| home != storage);
+        }
+    }
+
+    fn copy(&mut self, dst: Storage, src: Storage) {
+        let values = self.values.get(&src).cloned().unwrap_or_default();
+        self.set(dst, values);
+    }
+
+    /// Invalidates all copies of a value, which has been redefined.
+    fn forget(&mut self, vreg: VReg) {
+        for storage in self.homes.remove(&vreg).into_iter().flatten() {
+            let values = self.values.get_mut(&storage).expect("homes hold their values");
+            values.retain(|&value| value != vreg);
+            if values.is_empty() {
+                self.values.remove(&storage);
+            }
+        }
+    }
+
+    /// Keeps what `other` holds, too; returns whether anything was lost.
+    fn intersect(&mut self, other: &Self) -> bool {
+        let mut kept = Self::default();
+        let mut lost = false;
+        for (&storage, values) in &self.values {
+            let others = other.values.get(&storage).map_or(&[][..], Vec::as_slice);
+            let both: Vec<VReg> =
+                values.iter().copied().filter(|value| others.binary_search(value).is_ok()).collect();
+            lost |= both.len() != values.len();
+            kept.set(storage, both);
+        }
+        if lost {
+            *self = kept;
+        }
+        lost
+    }
+}
 
 /// Verifies an allocation; the error describes the first violation.
 pub fn check<T: Isa>(
@@ -32,7 +96,7 @@ pub fn check<T: Isa>(
 ) -> Result<(), String> {
     let checker = Checker { target, func, linear, allocation };
     let mut entries: IdVec<Block, Option<State>> = IdVec::filled(None, func.blocks.len());
-    entries[func.order[0]] = Some(State::new());
+    entries[func.order[0]] = Some(State::default());
     let mut todo = vec![func.order[0]];
     while let Some(block) = todo.pop() {
         let state = entries[block].clone().expect("a queued block has a state");
@@ -55,21 +119,13 @@ pub fn check<T: Isa>(
 
 /// Intersects `old` with `new`; returns whether that changed it.
 fn meet(old: &mut Option<State>, new: State) -> bool {
-    let Some(old) = old else {
-        *old = Some(new);
-        return true;
-    };
-    let mut changed = false;
-    old.retain(|storage, values| {
-        let before = values.len();
-        match new.get(storage) {
-            Some(others) => values.retain(|value| others.binary_search(value).is_ok()),
-            None => values.clear(),
+    match old {
+        Some(old) => old.intersect(&new),
+        None => {
+            *old = Some(new);
+            true
         }
-        changed |= values.len() != before;
-        !values.is_empty()
-    });
-    changed
+    }
 }
 
 struct Checker<'a, T: Isa> {
@@ -112,14 +168,14 @@ impl<T: Isa> Checker<'_, T> {
         let first = moves.partition_point(|(other, _)| *other < gap);
         for (_, step) in moves[first..].iter().take_while(|(other, _)| *other == gap) {
             match *step {
-                Step::Copy { dst, src } => copy(state, Storage::Reg(dst), Storage::Reg(src)),
-                Step::Store { slot, src } => copy(state, Storage::Slot(slot), Storage::Reg(src)),
-                Step::Load { dst, slot } => copy(state, Storage::Reg(dst), Storage::Slot(slot)),
+                Step::Copy { dst, src } => state.copy(Storage::Reg(dst), Storage::Reg(src)),
+                Step::Store { slot, src } => state.copy(Storage::Slot(slot), Storage::Reg(src)),
+                Step::Load { dst, slot } => state.copy(Storage::Reg(dst), Storage::Slot(slot)),
                 Step::Remat { dst, vreg } => {
                     if !self.is_rematerializable(vreg) {
                         report(format!("{vreg} can't be rematerialised at {gap:?}"));
                     }
-                    state.insert(Storage::Reg(dst), self.names_after(gap, vreg));
+                    state.set(Storage::Reg(dst), self.names_after(gap, vreg));
                 }
             }
         }
@@ -160,7 +216,7 @@ impl<T: Isa> Checker<'_, T> {
         let mut complain = |message: String| report(format!("number {n}, {inst}: {message}"));
         if self.allocation.dropped[n as usize] {
             match operands[..] {
-                [(vreg, _)] if self.is_rematerializable(vreg) => forget(state, vreg),
+                [(vreg, _)] if self.is_rematerializable(vreg) => state.forget(vreg),
                 _ => complain("the instruction was dropped but is needed".to_owned()),
             }
             return;
@@ -168,18 +224,17 @@ impl<T: Isa> Checker<'_, T> {
         let regs = &self.allocation.operands[self.linear.operand_range(n)];
         self.constraints(inst, &operands, regs, &mut complain);
         for (&(vreg, operand), &reg) in operands.iter().zip(regs) {
-            let holds = state.get(&Storage::Reg(reg)).is_some_and(|values| values.contains(&vreg));
-            if !operand.role.is_def() && !holds {
+            if !operand.role.is_def() && !state.holds(Storage::Reg(reg), vreg) {
                 complain(format!("{reg} does not hold {vreg}"));
             }
         }
         for reg in T::clobbers(inst).iter() {
-            state.remove(&Storage::Reg(reg));
+            state.clear(Storage::Reg(reg));
         }
         for (&(vreg, _), &reg) in operands.iter().zip(regs).filter(|((_, operand), _)| operand.role.is_def())
         {
-            forget(state, vreg);
-            state.insert(Storage::Reg(reg), vec![vreg]);
+            state.forget(vreg);
+            state.set(Storage::Reg(reg), vec![vreg]);
         }
     }
 
@@ -231,33 +286,16 @@ fn def_meets_use(def: Operand, read: Operand) -> bool {
     def.role == Role::EarlyDef || read.role == Role::LateUse
 }
 
-fn copy(state: &mut State, dst: Storage, src: Storage) {
-    match state.get(&src).cloned() {
-        Some(values) => state.insert(dst, values),
-        None => state.remove(&dst),
-    };
-}
-
-/// Invalidates all copies of a value, which has been redefined.
-fn forget(state: &mut State, vreg: VReg) {
-    state.retain(|_, values| {
-        values.retain(|&value| value != vreg);
-        !values.is_empty()
-    });
-}
-
 /// The state after an edge: parameters are in the locations of their arguments.
 fn pass(state: &State, params: &[VReg], args: &[VReg]) -> State {
-    let mut result = State::new();
-    for (&storage, values) in state {
+    let mut result = State::default();
+    for (&storage, values) in &state.values {
         let mut passed: Vec<VReg> = values.iter().copied().filter(|value| !params.contains(value)).collect();
         passed
             .extend(params.iter().zip(args).filter(|(_, arg)| values.contains(arg)).map(|(&param, _)| param));
         passed.sort_unstable();
         passed.dedup();
-        if !passed.is_empty() {
-            result.insert(storage, passed);
-        }
+        result.set(storage, passed);
     }
     result
 }

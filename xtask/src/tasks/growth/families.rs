@@ -13,7 +13,7 @@ pub struct Family {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 12] = [
+pub const FAMILIES: [Family; 14] = [
     Family { name: "functions", text: functions, base: 1000 },
     Family { name: "call chain", text: call_chain, base: 250 },
     Family { name: "calls", text: calls, base: 1000 },
@@ -26,6 +26,8 @@ pub const FAMILIES: [Family; 12] = [
     Family { name: "instructions", text: instructions, base: 4000 },
     Family { name: "constant stores", text: constant_stores, base: 4000 },
     Family { name: "live values", text: live_values, base: 1000 },
+    Family { name: "vectors", text: vectors, base: 100 },
+    Family { name: "live vectors", text: live_vectors, base: 50 },
 ];
 
 /// A module with one function: two parameters (an address and a number), a local variable, and the given pieces of
@@ -174,4 +176,29 @@ fn live_values(count: usize) -> String {
     let loads = (0..count).map(|n| format!("local.get {} i32.load offset={n}", n % 2));
     let operations = (1..count).map(|n| format!("i32.{}", ["add", "xor", "mul"][n % 3]));
     function(loads.chain(operations).chain(["local.set $x".to_owned()]))
+}
+
+/// One block of operators on vectors, each with the result before.
+fn vectors(count: usize) -> String {
+    let all = join((0..count).map(|n| {
+        let operator = ["i16x8.mul", "f32x4.min", "i8x16.swizzle", "f32x4.floor"][n % 4];
+        let other = if n % 4 == 3 { "" } else { "(v128.load (local.get 0))" };
+        format!("(local.set 1 ({operator} (local.get 1) {other}))")
+    }));
+    format!("(module (memory 1) (func (export \"f\") (param i32 v128) (result v128)\n{all}(local.get 1)))")
+}
+
+/// Vectors that are all loaded before the first of them is used.
+fn live_vectors(count: usize) -> String {
+    let load = |n| format!("(local.set {} (v128.load offset={} (local.get 0)))", n + 1, 16 * n);
+    let swizzle = |n: usize| {
+        let [a, b] = [n, n + 7].map(|n| n % count + 1);
+        format!(
+            "(v128.store offset={} (local.get 0) (i8x16.swizzle (local.get {a}) (local.get {b})))",
+            16 * (count + n)
+        )
+    };
+    let code = join((0..count).map(load).chain((0..count).map(swizzle)));
+    let locals = "v128 ".repeat(count);
+    format!("(module (memory 2) (func (export \"f\") (param i32) (local {locals})\n{code}))")
 }
