@@ -19,6 +19,7 @@ use crate::floats;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
 use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
+use crate::shadow_stack::memory_access;
 use crate::types::lower_types;
 
 /// Maximum number of float operators that an error lists.
@@ -40,6 +41,8 @@ pub struct ReachedImport {
 pub struct Demands {
     /// The imported functions that reachable code uses, in wasm order.
     pub imports: Vec<ReachedImport>,
+    /// Bytes that the main memory has at the start, if a load or store uses it and the address space has so many.
+    pub memory_bytes: Option<u32>,
     /// Requirements that can't be met: values of globals, and float operators if they are rejected.
     pub refused: Vec<Error>,
 }
@@ -62,7 +65,7 @@ pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Deman
     let mut survey = Survey::walk(info, wasm, options)?;
     let globals = check_imported_globals(info, options).err();
     let refused = globals.into_iter().chain(survey.refused_floats()).collect();
-    Ok(Demands { imports: survey.imports(), refused })
+    Ok(Demands { imports: survey.imports(), memory_bytes: survey.memory_bytes(), refused })
 }
 
 /// Whether reachable code computes with floats.
@@ -87,6 +90,7 @@ struct Survey<'a> {
     globals: Vec<bool>,
     elements: Vec<bool>,
     work: Vec<u32>,
+    accesses_memory: bool,
     /// Float operators: function, offset, name.
     floats: Vec<(u32, usize, String)>,
 }
@@ -103,6 +107,7 @@ impl<'a> Survey<'a> {
             globals: vec![false; info.globals.len()],
             elements: vec![false; info.elements.len()],
             work: Vec::new(),
+            accesses_memory: false,
             floats: Vec::new(),
         };
         survey.roots(options);
@@ -201,13 +206,21 @@ impl<'a> Survey<'a> {
             | Operator::TableCopy { src_table: table, .. } => self.table(table),
             Operator::TableInit { elem_index, .. } => self.element(elem_index),
             Operator::GlobalGet { global_index } => self.global(global_index),
-            ref other if self.options.floats == Floats::Reject => {
-                if let Some(name) = floats::arithmetic(other) {
+            ref other => {
+                self.accesses_memory |= memory_access(other).is_some();
+                if self.options.floats == Floats::Reject
+                    && let Some(name) = floats::arithmetic(other)
+                {
                     self.floats.push((function, offset, name));
                 }
             }
-            _ => {}
         }
+    }
+
+    fn memory_bytes(&self) -> Option<u32> {
+        let memory = self.info.main_memory().filter(|_| self.accesses_memory)?;
+        let declared = u32::try_from(memory.min_bytes()).ok()?;
+        Some(declared.max(self.options.memory_bytes.unwrap_or(0)))
     }
 
     /// The first float operator is the error's place, the others are listed in the order of the input.

@@ -37,8 +37,8 @@ pub trait Backend {
     /// Options of the frontend that depend on the target; the caller adds the others.
     fn frontend(&self) -> llvm_frontend::Options;
 
-    /// The requirements of a module that the target can't meet, as one error.
-    fn unmet(&self, demands: &Demands) -> Option<Error>;
+    /// The requirements of a module that the target can't meet.
+    fn unmet(&self, demands: &Demands) -> Vec<Error>;
 
     /// Names of the passes over each function, in order.
     fn pass_names(&self) -> Vec<&'static str>;

@@ -95,7 +95,8 @@ pub enum MemoryError {
     },
     /// The zeros after the read-write data are too many.
     #[error(
-        "initial memory of {bytes} bytes exceeds the container's limit of {max_pages} heap pages and {max} bytes"
+        "initial memory of {bytes} bytes exceeds the container's limit of {max_pages} heap pages and {max} bytes; build the \
+         module with less memory at the start, or use another --format (polkavm allows the most)"
     )]
     Heap {
         /// Bytes of memory.
@@ -149,6 +150,16 @@ pub struct MemoryPlan {
     variables_on_stack: u32,
     /// Whether an object is never written.
     is_constant: IdVec<DataId, bool>,
+}
+
+/// Refuses a size of linear memory that no plan can have, also if all of the largest stack moves out of it. This is
+/// known before a module is translated.
+///
+/// # Errors
+/// [`MemoryError::Heap`].
+pub fn check_size(bytes: u64, layout: &ProgramLayout) -> Result<(), MemoryError> {
+    let fits = bytes <= heap_limit(layout) + u64::from(layout.max_stack());
+    if fits { Ok(()) } else { Err(too_large(layout, bytes)) }
 }
 
 impl MemoryPlan {
@@ -322,13 +333,16 @@ fn rw_end(
     };
     let end = memory.map_or(front_end, |(base, memory)| front_end.max(base + size(memory) as i64));
     let end = next_multiple_of(end, layout.page);
-    // Stored bytes and zeroed pages together; the exact split is known with the images.
-    let limit = i64::from(layout.max_area) + i64::from(layout.max_heap_pages) * i64::from(layout.page);
     let bytes = end - i64::from(rw_start);
     match u32::try_from(end) {
-        Ok(fits) if bytes <= limit => Ok(fits),
+        Ok(fits) if bytes <= heap_limit(layout) as i64 => Ok(fits),
         _ => Err(too_large(layout, bytes as u64)),
     }
+}
+
+/// Maximum bytes of the read-write area: stored bytes and zeroed pages. The exact split is known with the images.
+fn heap_limit(layout: &ProgramLayout) -> u64 {
+    u64::from(layout.max_area) + u64::from(layout.max_heap_pages) * u64::from(layout.page)
 }
 
 /// The error for a heap of too many bytes.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use llvm_frontend::{Demands, ReachedImport};
 use target_pvm::ImportError;
 use target_pvm::imports::{ImportUse, Numbering, check, full_name};
+use target_pvm::memory::check_size;
 
 use super::container::{container, pvm_report};
 use super::limits::{check_container, check_profile};
@@ -27,6 +28,19 @@ pub struct Pvm<'a> {
 impl Pvm<'_> {
     fn codegen(&self, exports: &Exports) -> target_pvm::Options {
         self.target.codegen(self.options, &exports.functions)
+    }
+
+    /// The error for imports without a suitable action.
+    fn unmet_imports(&self, demands: &Demands) -> Option<Error> {
+        let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
+        Some(match check(&uses, &self.target.import_map(), self.target.gp).err()? {
+            ImportError::Unmapped(names) => {
+                let is_missing = |import: &&ReachedImport| names.contains(&full_name(&import.import));
+                let missing = demands.imports.iter().filter(is_missing).cloned();
+                Error::MissingImports(MissingImports::new(missing))
+            }
+            error => target_pvm::Error::from(error).into(),
+        })
     }
 
     /// Warns of numbers of host calls that may be those of another version.
@@ -56,16 +70,10 @@ impl Backend for Pvm<'_> {
         self.target.frontend()
     }
 
-    fn unmet(&self, demands: &Demands) -> Option<Error> {
-        let uses: Vec<ImportUse<'_>> = demands.imports.iter().map(import_use).collect();
-        Some(match check(&uses, &self.target.import_map(), self.target.gp).err()? {
-            ImportError::Unmapped(names) => {
-                let is_missing = |import: &&ReachedImport| names.contains(&full_name(&import.import));
-                let missing = demands.imports.iter().filter(is_missing).cloned();
-                Error::MissingImports(MissingImports::new(missing))
-            }
-            error => target_pvm::Error::from(error).into(),
-        })
+    fn unmet(&self, demands: &Demands) -> Vec<Error> {
+        let memory = demands.memory_bytes.map(|bytes| check_size(bytes.into(), &self.target.layout()));
+        let memory = memory.and_then(Result::err).map(|error| target_pvm::Error::from(error).into());
+        self.unmet_imports(demands).into_iter().chain(memory).collect()
     }
 
     fn pass_names(&self) -> Vec<&'static str> {

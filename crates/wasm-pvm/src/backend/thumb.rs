@@ -58,8 +58,8 @@ impl Backend for Thumb<'_> {
     }
 
     /// Imports are undefined symbols unless they get a body, so none of them is refused.
-    fn unmet(&self, _: &Demands) -> Option<Error> {
-        None
+    fn unmet(&self, _: &Demands) -> Vec<Error> {
+        Vec::new()
     }
 
     fn pass_names(&self) -> Vec<&'static str> {

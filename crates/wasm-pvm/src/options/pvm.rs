@@ -161,7 +161,7 @@ impl PvmOptions {
     }
 
     /// Where the program's areas and entries are.
-    fn layout(&self) -> ProgramLayout {
+    pub(crate) fn layout(&self) -> ProgramLayout {
         let layout = self.format.layout();
         self.profile.map_or(layout, |profile| profile.layout(layout))
     }
