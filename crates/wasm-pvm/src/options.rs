@@ -100,7 +100,7 @@ pub struct Options {
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Modules whose exports replace imports of the main module, applied in order. Any input form.
     pub adapters: Vec<Vec<u8>>,
-    /// Arguments, environment and files, if the module is a WASI program; only on PVM.
+    /// Arguments, environment and files, if the module is a WASI program.
     pub wasi: Option<Wasi>,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,

@@ -111,6 +111,8 @@ pub struct ModuleArgs {
     /// May be repeated.
     #[arg(long = "global", value_name = "MODULE.NAME=[TYPE:]VALUE", value_parser = parse_global)]
     pub globals: Vec<(Import, ConstValue)>,
+    #[command(flatten)]
+    pub wasi: WasiArgs,
     /// Worker threads; 0, the default, is one per processor. The output does not depend on it.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -158,8 +160,6 @@ pub struct PvmArgs {
     /// then all have an address.
     #[arg(long, value_parser = choice::<MetadataContents>())]
     pub metadata: Option<MetadataContents>,
-    #[command(flatten)]
-    pub wasi: WasiArgs,
 }
 
 /// Options of Cortex-M.
@@ -219,6 +219,7 @@ impl ModuleArgs {
             (!self.adapter.is_empty(), "--adapter"),
             (!self.imports.is_empty(), "--imports"),
             (!self.globals.is_empty(), "--global"),
+            (self.wasi.wasi, "--wasi"),
             (self.threads.is_some(), "--threads"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
@@ -243,7 +244,6 @@ impl PvmArgs {
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),
             (self.metadata.is_some(), "--metadata"),
-            (self.wasi.wasi, "--wasi"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
