@@ -45,7 +45,7 @@ rust="--edition 2021 -C linker=wasm-ld-14 -C opt-level=s -C strip=symbols -C pan
 /usr/bin/rustc $rust --target wasm32-unknown-unknown --crate-type cdylib "$programs/rust-service/main.rs" \
     -o "$programs/rust-service/service.wasm"
 
-"$tools/python/bin/python" -m ziglang build-exe -target wasm32-wasi -O ReleaseSmall -fstrip \
+"$tools/python/bin/python" -m ziglang build-exe -target wasm32-wasi -O ReleaseSmall -fstrip --stack 131072 \
     "$programs/zig-report/main.zig" -femit-bin="$programs/zig-report/report.wasm"
 
 for runtime in incremental minimal; do
@@ -53,5 +53,6 @@ for runtime in incremental minimal; do
         -o "$programs/assemblyscript-service/$runtime.wasm"
 done
 
+chmod 644 "$programs"/*/*.wasm
 node --no-warnings scripts/programs.mjs "$programs"
 "$tools/python/bin/python" scripts/components.py "$programs/c-component" "$programs/c-hello"

@@ -15,6 +15,7 @@ use crate::options::{
     ConstValue, MetadataContents, Names, Options, OptionsError, Profile, PvmOptions, Target,
 };
 use crate::report::Report;
+use crate::wasi::Host;
 use crate::{adapter, globals, input, side_module, text};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
@@ -238,8 +239,8 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Err
             (1..).zip(given.chain(of_profile.map(str::as_bytes))).map(read).collect::<Result<_, _>>()?;
         wasm = Cow::Owned(adapter::link(&wasm, &adapters).map_err(Error::Linking)?);
     }
-    if let (Some(wasi), Some(pvm)) = (&options.wasi, options.pvm()) {
-        wasm = Cow::Owned(wasi.link(&wasm, pvm.entries, pvm.result)?);
+    if let Some(wasi) = &options.wasi {
+        wasm = Cow::Owned(wasi.link(&wasm, Host::of(&options.target))?);
     }
     let globals = globals::values(&wasm, &given, &placed, options.imports());
     Ok(Linked { wasm, globals })

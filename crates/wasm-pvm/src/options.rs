@@ -102,7 +102,7 @@ pub struct Options {
     pub imported_globals: BTreeMap<Import, ConstValue>,
     /// Modules whose exports replace imports of the main module, applied in order. Any input form.
     pub adapters: Vec<Vec<u8>>,
-    /// Arguments, environment and files, if the module is a WASI program; only on PVM.
+    /// Arguments, environment and files, if the module is a WASI program.
     pub wasi: Option<Wasi>,
     /// Counts of earlier runs, which tell hot code from the rest. The module's meaning does not depend on them.
     pub profile: Option<counts::Profile>,

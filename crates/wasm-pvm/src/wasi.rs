@@ -1,12 +1,12 @@
 //! WASI preview 1 and 0.2, linked into the program.
 //!
 //! A WASI program expects a host with streams, clocks, arguments and files. A service has none of these: it gets argument
-//! bytes and returns a result. The *adapter* connects the two. It is a module in the text format (`wasi/*.wat`) whose
-//! exports replace the WASI imports, see [`crate::adapter`]. It has a memory of its own beside the program's. So a program
-//! uses the host call `log` and no other, and runs on any node.
+//! bytes and returns a result. Firmware has few of them. The *adapter* connects the two. It is a module in the text format
+//! (`wasi/*.wat`) whose exports replace the WASI imports, see [`crate::adapter`]. It may have a memory of its own beside the
+//! program's. A service uses the host call `log` and no other, and runs on any node. Firmware defines up to five functions.
 //!
-//! - A module that exports `_start`, or `run` of the interface `wasi:cli/run`, is a *command*: it becomes a program with one entry, `main`, which returns
-//!   the bytes of standard output.
+//! - A module that exports `_start`, or `run` of the interface `wasi:cli/run`, is a *command*: it becomes a program with one
+//!   entry, `main` in a service, which returns the bytes of standard output, and `wasi_main` in firmware.
 //! - Any other module is a *reactor*: its exports are entries as without WASI, and `_initialize` runs before them. So is
 //!   a command whose exports are entered raw.
 //!
@@ -24,12 +24,17 @@ use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Import, Parser, Pay
 use crate::adapter::{self, AdapterError};
 use crate::component::REALLOC;
 pub use crate::options::{Directory, Failure, Node, Wasi};
-use crate::options::{EntryMode, ResultConvention};
+use crate::options::{EntryMode, ResultConvention, Target};
 use preview2::{InterfaceFunction, Preview2};
 use text::{Kind, Program};
 
-/// Name of the entry of a command.
+/// Name of the entry of a command in a service.
 pub const ENTRY: &str = "main";
+/// Name of the entry of a command in firmware, where `main` and `_start` are the firmware's.
+pub const FIRMWARE_ENTRY: &str = "wasi_main";
+/// Names of the functions of firmware, and of those that it defines.
+pub const FIRMWARE_NAMES: [&str; 6] =
+    [FIRMWARE_ENTRY, "wasi_read", "wasi_write", "wasi_exit", "wasi_now", "wasi_random"];
 /// The export of the adapter for a command.
 const ADAPTER_ENTRY: &str = "wasi:entry";
 /// The export that a command is started by.
@@ -64,6 +69,35 @@ pub enum WasiError {
     /// The program's memory has 64-bit addresses.
     #[error("WASI has 32-bit addresses, and the module's memory has 64-bit addresses")]
     Memory64,
+    /// A program for firmware uses WASI 0.2.
+    #[error(
+        "on Cortex-M, --wasi has the functions of WASI preview 1, and the module uses those of 0.2: build it for wasm32-wasip1"
+    )]
+    Firmware,
+}
+
+/// The host of a WASI program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Host {
+    /// It calls the entries of a service.
+    Service {
+        /// The exports that are entries.
+        entries: EntryMode,
+        /// The form of their results.
+        result: ResultConvention,
+    },
+    /// Firmware, which the program is linked into.
+    Firmware,
+}
+
+impl Host {
+    /// The host of programs for a target.
+    pub(crate) const fn of(target: &Target) -> Self {
+        match target {
+            Target::Pvm(options) => Self::Service { entries: options.entries, result: options.result },
+            Target::Thumb(_) => Self::Firmware,
+        }
+    }
 }
 
 impl Wasi {
@@ -71,23 +105,24 @@ impl Wasi {
     ///
     /// # Errors
     /// If the module's imports have other types than WASI's functions.
-    pub(crate) fn link(
-        &self,
-        wasm: &[u8],
-        entries: EntryMode,
-        result: ResultConvention,
-    ) -> Result<Vec<u8>, WasiError> {
+    pub(crate) fn link(&self, wasm: &[u8], host: Host) -> Result<Vec<u8>, WasiError> {
         let mut module = Facts::of(wasm)?;
+        if module.preview2.is_used() && host == Host::Firmware {
+            return Err(WasiError::Firmware);
+        }
         if module.preview2.is_used() && !self.directories.is_empty() {
             return Err(WasiError::Files);
         }
-        let is_command = module.is_command() && entries == EntryMode::Auto;
-        let kind = if is_command { Kind::Command } else { Kind::Reactor };
+        let (entry, may_be_command) = match host {
+            Host::Service { entries, .. } => (ENTRY, entries == EntryMode::Auto),
+            Host::Firmware => (FIRMWARE_ENTRY, true),
+        };
+        let kind = if module.is_command() && may_be_command { Kind::Command } else { Kind::Reactor };
         module.preview2.run.take_if(|_| kind == Kind::Reactor);
-        let program = Program { kind, memories: module.memories, result, preview2: &module.preview2 };
+        let program = Program { kind, memories: module.memories, host, preview2: &module.preview2 };
         let adapter = text::adapter(self, &program);
         let linked = match kind {
-            Kind::Command => adapter::link_entry(wasm, &adapter, ADAPTER_ENTRY, ENTRY),
+            Kind::Command => adapter::link_entry(wasm, &adapter, ADAPTER_ENTRY, entry),
             Kind::Reactor => {
                 let hidden = module.preview2.is_used().then_some(REALLOC);
                 adapter::link_started(wasm, &adapter, INITIALIZE, hidden)

@@ -474,14 +474,28 @@ fn a_start_function_may_trap() {
 #[test]
 fn profiles_are_written_and_used() {
     let folder = Folder::new("profiles");
-    folder.write("a.wat", r#"(module (memory 1)
+    folder.write(
+        "a.wat",
+        r#"(module (memory 1)
         (func (export "main") (param i32 i32) (result i64)
           (i32.store (i32.const 64) (call $odd (i32.load8_u (local.get 0))))
           (i64.or (i64.const 64) (i64.shl (i64.const 4) (i64.const 32))))
         (func $odd (export "odd") (param i32) (result i32)
           (if (result i32) (i32.and (local.get 0) (i32.const 1))
-            (then (i32.mul (local.get 0) (i32.const 3))) (else (i32.const 7)))))"#);
-    folder.succeed(&["run", "a.wat", "--invoke", "odd", "5", "--invoke", "odd", "6", "--profile-out", "typed"]);
+            (then (i32.mul (local.get 0) (i32.const 3))) (else (i32.const 7)))))"#,
+    );
+    folder.succeed(&[
+        "run",
+        "a.wat",
+        "--invoke",
+        "odd",
+        "5",
+        "--invoke",
+        "odd",
+        "6",
+        "--profile-out",
+        "typed",
+    ]);
     folder.succeed(&["run", "a.wat", "--args", "05", "--profile-out", "entered"]);
     let counts = |name: &str| {
         let text = text(&std::fs::read(folder.path(name)).unwrap());
@@ -495,7 +509,18 @@ fn profiles_are_written_and_used() {
     folder.succeed(&["compile", "a.wat", "--train", "main=05", "--train", "main=05", "-o", "trained"]);
     let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
     assert_eq!(bytes("twice"), bytes("trained"));
-    folder.succeed(&["compile", "a.wat", "--target", "thumbv7m", "--memory", "symbol", "--profile", "typed", "-o", "o"]);
+    folder.succeed(&[
+        "compile",
+        "a.wat",
+        "--target",
+        "thumbv7m",
+        "--memory",
+        "symbol",
+        "--profile",
+        "typed",
+        "-o",
+        "o",
+    ]);
     let told = folder.succeed(&["run", "trained", "--args", "06"]);
     assert!(told.contains("result: 07000000"), "{told}");
     // Profiles of other modules, and files that are none.

@@ -126,7 +126,11 @@ fn wrong_options_are_usage_errors() {
     fails(&["compile", "prog.wat", "--wasi", "--wasi-dir", ".::", "-o", "x"], 2, "has no name");
     let twice = ["compile", "prog.wat", "--wasi", "--wasi-dir", ".::/a", "--wasi-dir", ".::/a/"];
     fails(&twice, 2, "/a/ is given twice");
-    fails(&["compile", "prog.wat", "--wasi", "--target", "thumbv7m"], 2, "--wasi is an option of pvm");
+    fails(
+        &["compile", "prog.wat", "--wasi", "--wasi-dir", ".", "--target", "thumbv7m"],
+        2,
+        "use memory `symbol`",
+    );
     fails(&["run", "plain.wat", "--env", "A=1"], 2, "--env is for modules that import functions of WASI");
     folder.succeed(&["compile", "plain.wat"]);
     fails(&["run", "plain.jam", "--", "x"], 2, "an argument after -- is for WASI modules");

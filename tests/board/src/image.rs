@@ -11,7 +11,7 @@ use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionKind, 
 
 use crate::machine::Board;
 
-/// Minimum size in bytes of sections that go to the large memory.
+/// Minimum size in bytes of data sections that go to the large memory.
 const LARGE: u64 = 0x4000;
 
 /// The resolution of an undefined symbol.
@@ -107,7 +107,9 @@ impl Image {
                 continue;
             }
             let (size, align) = (section.size(), section.align().max(4));
-            let at = board.allocate(size, align, size >= LARGE)?;
+            // Branches don't reach from one memory to the other.
+            let is_large = size >= LARGE && section.kind() != SectionKind::Text;
+            let at = board.allocate(size, align, is_large)?;
             let contents = match is_zeros {
                 true => Contents::Zeros(size.next_multiple_of(4) as u32),
                 false => Contents::Bytes(section.data()?.to_vec()),

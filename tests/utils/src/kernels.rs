@@ -134,7 +134,8 @@ pub fn trained(variant: &str, level: OptLevel) -> Result<Vec<(String, i64, i64)>
         let Some((_, args)) = training else { continue };
         let options = wasm_pvm::Options { level, ..wasm_pvm::Options::default() };
         let with = wasm_pvm::Options { profile: Some(profile(&kernel, args)?), ..options.clone() };
-        let gas = |options| Ok::<_, anyhow::Error>(measure(&kernel, options, gp, Engine::for_version(gp)[0])?.gas);
+        let gas =
+            |options| Ok::<_, anyhow::Error>(measure(&kernel, options, gp, Engine::for_version(gp)[0])?.gas);
         rows.push((kernel.name.clone(), gas(&options)?, gas(&with)?));
     }
     Ok(rows)

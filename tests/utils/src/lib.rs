@@ -10,6 +10,7 @@ pub mod edges;
 pub mod engine;
 pub mod exceptions;
 pub mod executor;
+pub mod firmware;
 pub mod fuzz;
 pub mod helpers;
 pub mod interface;

@@ -121,6 +121,8 @@ pub struct ModuleArgs {
     /// is small; counts of several files are added.
     #[arg(long, value_name = "HOST|FILE", value_parser = ProfileArg::parse)]
     pub profile: Vec<ProfileArg>,
+    #[command(flatten)]
+    pub wasi: WasiArgs,
     /// Worker threads; 0, the default, is one per processor. The output does not depend on it.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -165,8 +167,6 @@ pub struct PvmArgs {
     /// then all have an address.
     #[arg(long, value_parser = choice::<MetadataContents>())]
     pub metadata: Option<MetadataContents>,
-    #[command(flatten)]
-    pub wasi: WasiArgs,
 }
 
 /// Options of Cortex-M.
@@ -230,6 +230,7 @@ impl ModuleArgs {
             (!self.imports.is_empty(), "--imports"),
             (!self.globals.is_empty(), "--global"),
             (!self.profile.is_empty(), "--profile"),
+            (self.wasi.wasi, "--wasi"),
             (self.threads.is_some(), "--threads"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
@@ -253,7 +254,6 @@ impl PvmArgs {
             (self.result.is_some(), "--result"),
             (self.names.is_some(), "--names"),
             (self.metadata.is_some(), "--metadata"),
-            (self.wasi.wasi, "--wasi"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
-use wasm_pvm::wasi::Wasi;
+use wasm_pvm::wasi::{self, Wasi};
 use wasm_pvm::{
     Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
     Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport,
@@ -26,7 +26,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     let function = args.emit_function.as_deref().map(Stage::Function);
     if let Some(stage) = args.emit.or(after).or(function) {
         let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
-        check_renames(&input, &args.thumb).with_context(name)?;
+        check_renames(&input, args).with_context(name)?;
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
     }
     let path = output_path(args, &options.target);
@@ -34,7 +34,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
     let output = wasm_pvm::compile(&input, &options).with_context(name)?;
-    check_renames(&input, &args.thumb).with_context(name)?;
+    check_renames(&input, args).with_context(name)?;
     warn_of_unused_lines(&input, &options)?;
     files::write(&path, &output.bytes)?;
     log(&output.report);
@@ -67,7 +67,7 @@ fn options(args: &CompileArgs) -> Result<Options> {
         }
         TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
     };
-    options_with(target, &args.module, args.pvm.wasi.read(&package(&args.input))?)
+    options_with(target, &args.module, args.module.wasi.read(&package(&args.input))?)
 }
 
 /// All options, with those of a target and of a WASI program.
@@ -160,12 +160,16 @@ fn bounds<T: Choice>(args: &ModuleArgs, target: &str) -> Result<Option<T>> {
 }
 
 /// Refuses a rename on the command line that matches no name in the module. Rename files may serve several modules.
-fn check_renames(input: &[u8], args: &ThumbArgs) -> Result<()> {
-    if args.rename.is_empty() {
+fn check_renames(input: &[u8], args: &CompileArgs) -> Result<()> {
+    let renames = &args.thumb.rename;
+    if renames.is_empty() {
         return Ok(());
     }
-    let names = linkable_names(&input::to_wasm(input)?)?;
-    match args.rename.iter().find(|(name, _)| !names.contains(name)) {
+    let mut names = linkable_names(&input::to_wasm(input)?)?;
+    if args.module.wasi.wasi {
+        names.extend(wasi::FIRMWARE_NAMES.map(str::to_owned));
+    }
+    match renames.iter().find(|(name, _)| !names.contains(name)) {
         Some((name, symbol)) => {
             bail!("--rename {name}={symbol}: the module has no import or export `{name}`")
         }

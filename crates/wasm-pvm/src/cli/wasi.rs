@@ -17,8 +17,8 @@ const NO_NAME: &str = "program";
 /// Options of `compile` for WASI programs.
 #[derive(Debug, Args)]
 pub struct WasiArgs {
-    /// Link WASI preview 1 into the program: standard input is the argument bytes, standard output the result, standard
-    /// error is logged.
+    /// Link WASI preview 1 into the program. On PVM, standard input is the argument bytes, standard output the result, and
+    /// standard error is logged. On Cortex-M, firmware defines functions that read and write.
     #[arg(long)]
     pub wasi: bool,
     /// Argument of the WASI program, after its name. May be repeated.

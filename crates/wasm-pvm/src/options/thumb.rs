@@ -119,14 +119,14 @@ impl ThumbOptions {
 
     pub(crate) fn check(&self, options: &Options) -> Result<(), OptionsError> {
         let refuse = |message: String| Err(OptionsError::new(message));
-        if options.wasi.is_some() {
+        let is_native = self.memory == MemoryMode::Native;
+        if is_native && options.wasi.as_ref().is_some_and(|wasi| !wasi.directories.is_empty()) {
             return refuse(
-                "WASI programs become services, which only target pvm has; firmware provides the WASI functions itself, as \
-                 symbols"
+                "the files of WASI directories need a memory of their own, which memory `native` hasn't; use memory `symbol` \
+                 or `register`"
                     .to_owned(),
             );
         }
-        let is_native = self.memory == MemoryMode::Native;
         if is_native && self.resolved_bounds() != ThumbBounds::None {
             return refuse(
                 "memory `native` has no bounds to check; use memory `symbol` or `register`".to_owned(),

@@ -18,7 +18,7 @@ pub struct Wasi {
     pub environment: Vec<(String, String)>,
     /// Directories that are open at the start.
     pub directories: Vec<Directory>,
-    /// The effect of `proc_exit` with a code other than 0, after it is logged.
+    /// The effect of `proc_exit` with a code other than 0, after it is logged; on PVM only.
     pub failure: Failure,
 }
 

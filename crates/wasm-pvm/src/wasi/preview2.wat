@@ -76,7 +76,7 @@
     (then (i32.wrap_i64 (local.get $len)))
     (else (local.get $left))))
 
-(func $read_input (param $stream i32) (param $len i64) (param $to i32)
+(func $read_stream (param $stream i32) (param $len i64) (param $to i32)
   (local $n i32) (local $at i32)
   (local.set $n (call $readable (local.get $stream) (local.get $len)))
   (if (i32.lt_s (local.get $n) (i32.const 0)) (then (call $store_closed (local.get $to)) (return)))
@@ -87,9 +87,9 @@
   (i32.store8 $program (local.get $to) (i32.const 0))
   (call $store_list (i32.add (local.get $to) (i32.const 4)) (local.get $at) (local.get $n)))
 (func $"wasi:io/streams#[method]input-stream.read" (param i32 i64 i32)
-  (call $read_input (local.get 0) (local.get 1) (local.get 2)))
+  (call $read_stream (local.get 0) (local.get 1) (local.get 2)))
 (func $"wasi:io/streams#[method]input-stream.blocking-read" (param i32 i64 i32)
-  (call $read_input (local.get 0) (local.get 1) (local.get 2)))
+  (call $read_stream (local.get 0) (local.get 1) (local.get 2)))
 
 (func $skip_input (param $stream i32) (param $len i64) (param $to i32)
   (local $n i32)

@@ -110,6 +110,7 @@ const PREVIEW2_FUNCTIONS: &[(&str, &str)] = &[
     ("wasi:sockets/tcp-create-socket#create-tcp-socket", "ii>"),
     ("wasi:sockets/udp-create-socket#create-udp-socket", "ii>"),
 ];
+const SERVICE: Host = Host::Service { entries: EntryMode::Auto, result: ResultConvention::Length };
 
 fn with_files() -> Wasi {
     let inner = BTreeMap::from([("b.txt".to_owned(), Node::File(b"inner".to_vec()))]);
@@ -159,20 +160,24 @@ fn interface(wasm: &[u8]) -> (Vec<String>, BTreeSet<String>) {
 
 #[test]
 fn every_function_is_there_with_its_type() {
-    for wasi in [Wasi::default(), with_files()] {
-        for export in [START, INITIALIZE, "refine"] {
-            let linked = wasi
-                .link(&importer(export), EntryMode::Auto, ResultConvention::Length)
-                .expect("all types match");
-            valid(&linked);
-            let (imports, exports) = interface(&linked);
-            assert_eq!(imports, ["host_call_5", "pvm_ptr", "host_halt", "pvm_ptr_1"]);
-            let expected = match export {
-                START => vec![ENTRY.to_owned()],
-                INITIALIZE => vec![],
-                other => vec![other.to_owned()],
-            };
-            assert_eq!(exports.into_iter().collect::<Vec<_>>(), expected);
+    let hosts = [
+        (SERVICE, vec!["host_call_5", "pvm_ptr", "host_halt", "pvm_ptr_1"], ENTRY),
+        (Host::Firmware, FIRMWARE_NAMES[1..].to_vec(), FIRMWARE_ENTRY),
+    ];
+    for (host, expected_imports, entry) in hosts {
+        for wasi in [Wasi::default(), with_files()] {
+            for export in [START, INITIALIZE, "refine"] {
+                let linked = wasi.link(&importer(export), host).expect("all types match");
+                valid(&linked);
+                let (imports, exports) = interface(&linked);
+                assert_eq!(imports, expected_imports);
+                let expected = match export {
+                    START => vec![entry.to_owned()],
+                    INITIALIZE => vec![],
+                    other => vec![other.to_owned()],
+                };
+                assert_eq!(exports.into_iter().collect::<Vec<_>>(), expected);
+            }
         }
     }
 }
@@ -226,8 +231,11 @@ fn a_module_without_a_memory_links() {
     let wasm = wat::parse_str(format!(
         r#"(module (import "{PREVIEW1}" "proc_exit" (func (param i32))) (func (export "_start")))"#
     ));
-    let linked = Wasi::default().link(&wasm.expect("well-formed"), EntryMode::Auto, ResultConvention::End);
-    valid(&linked.expect("links"));
+    let wasm = wasm.expect("well-formed");
+    let service = Host::Service { entries: EntryMode::Auto, result: ResultConvention::End };
+    for host in [service, Host::Firmware] {
+        valid(&Wasi::default().link(&wasm, host).expect("links"));
+    }
 }
 
 #[test]
@@ -255,7 +263,7 @@ fn what_a_program_cannot_be_given_is_refused() {
 fn modules_that_do_not_fit_are_refused() {
     let link = |text: &str| {
         let wasm = wat::parse_str(text).expect("well-formed");
-        let linked = Wasi::default().link(&wasm, EntryMode::Auto, ResultConvention::Length);
+        let linked = Wasi::default().link(&wasm, SERVICE);
         linked.expect_err("refused").to_string()
     };
     let old = r#"(module (import "wasi_unstable" "fd_seek" (func (param i32 i64 i32 i32) (result i32))))"#;

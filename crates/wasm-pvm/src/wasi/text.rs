@@ -1,13 +1,13 @@
 //! The text of the adapter for one program.
 //!
-//! The adapter's own memory begins with data: the tables of [`super::files`]. Variables follow, then standard output,
-//! which grows at the end.
+//! The adapter's own memory begins with data: the tables of [`super::files`]. Variables follow, then the standard output of
+//! a service, which grows at the end. Firmware without files needs no such memory.
 
 use std::fmt::Write;
 
 use super::files::{DESCRIPTORS, Tables};
 use super::preview2::{self, Preview2};
-use super::{Failure, Wasi};
+use super::{Failure, Host, Wasi};
 use crate::options::ResultConvention;
 
 /// Bytes of an incomplete line of standard error.
@@ -38,8 +38,8 @@ pub struct Program<'p> {
     pub kind: Kind,
     /// Number of its memories.
     pub memories: u32,
-    /// How its entries return their result.
-    pub result: ResultConvention,
+    /// The host it is compiled for.
+    pub host: Host,
     /// Its use of WASI 0.2.
     pub preview2: &'p Preview2,
 }
@@ -54,22 +54,29 @@ fn text(wasi: &Wasi, program: &Program<'_>) -> String {
     let mut text = "(module\n".to_owned();
     text.push_str(&imports(program));
     // Imports come before definitions.
-    if program.kind == Kind::Command {
-        text.push_str(include_str!("command.wat"));
-    } else {
-        text.push_str(include_str!("reactor.wat"));
+    text.push_str(match (program.host, program.kind) {
+        (Host::Service { .. }, Kind::Command) => include_str!("command.wat"),
+        (Host::Service { .. }, Kind::Reactor) => include_str!("reactor.wat"),
+        (Host::Firmware, Kind::Command) => include_str!("firmware_command.wat"),
+        (Host::Firmware, Kind::Reactor) => "",
+    });
+    let mut end = file_variables(&mut text, wasi, &tables, program.preview2);
+    if let Host::Service { result, .. } = program.host {
+        end = stream_variables(&mut text, end, wasi, result) + OUTPUT;
     }
-    let end = variables(&mut text, wasi, &tables, program.preview2);
-    let returns_end = u32::from(program.result == ResultConvention::End);
-    let _ = writeln!(text, "(global $returns_end i32 (i32.const {returns_end}))");
-    let pages = (end + OUTPUT).div_ceil(PAGE);
     if program.memories == 0 {
         text.push_str("(memory $program 0)\n");
     }
-    let _ = writeln!(text, "(memory $own {pages})");
+    if end > 0 {
+        let _ = writeln!(text, "(memory $own {})", end.div_ceil(PAGE));
+    }
     strings(&mut text, "args", wasi.args.iter().cloned());
     let environment = wasi.environment.iter().map(|(name, value)| format!("{name}={value}"));
     strings(&mut text, "environment", environment);
+    text.push_str(match program.host {
+        Host::Service { .. } => include_str!("service.wat"),
+        Host::Firmware => include_str!("firmware.wat"),
+    });
     text.push_str(include_str!("core.wat"));
     text.push_str(include_str!("refused.wat"));
     if program.preview2.is_used() {
@@ -94,6 +101,16 @@ fn imports(program: &Program<'_>) -> String {
     if program.memories > 0 {
         text.push_str("(import \"env\" \"memory\" (memory $program 0))\n");
     }
+    if program.host == Host::Firmware {
+        text.push_str(
+            "(import \"wasi\" \"wasi_read\" (func $wasi_read (param i32 i32) (result i32)))\n\
+             (import \"wasi\" \"wasi_write\" (func $wasi_write (param i32 i32 i32)))\n\
+             (import \"wasi\" \"wasi_exit\" (func $wasi_exit (param i32)))\n\
+             (import \"wasi\" \"wasi_now\" (func $wasi_now (result i64)))\n\
+             (import \"wasi\" \"wasi_random\" (func $wasi_random (result i64)))\n",
+        );
+        return text;
+    }
     text.push_str(
         "(import \"env\" \"host_call_5\" (func $host_call (param i64 i64 i64 i64 i64 i64) (result i64)))\n\
          (import \"env\" \"pvm_ptr\" (func $pvm_ptr (param i64) (result i64)))\n\
@@ -107,31 +124,39 @@ fn imports(program: &Program<'_>) -> String {
     text
 }
 
-/// Globals for addresses and lengths; returns the end of the variables in the adapter's memory.
-fn variables(text: &mut String, wasi: &Wasi, tables: &Tables, preview2: &Preview2) -> u32 {
-    let mut global = |name: &str, value: u32| {
-        let _ = writeln!(text, "(global ${name} i32 (i32.const {value}))");
-    };
+/// Globals for the addresses of the tables of files and of pollables; returns the end of the variables in the adapter's
+/// memory.
+fn file_variables(text: &mut String, wasi: &Wasi, tables: &Tables, preview2: &Preview2) -> u32 {
     let mut at = 0;
     if !wasi.directories.is_empty() {
-        global("nodes", tables.nodes);
-        global("dots", tables.dots);
-        global("descriptors", tables.descriptors);
-        at = tables.descriptors + DESCRIPTORS;
-        global("record", at);
-        at += RECORD;
+        let record = tables.descriptors + DESCRIPTORS;
+        global(text, "nodes", tables.nodes);
+        global(text, "dots", tables.dots);
+        global(text, "descriptors", tables.descriptors);
+        global(text, "record", record);
+        at = record + RECORD;
     }
     if preview2.is_used() {
-        global("pollables", at);
+        global(text, "pollables", at);
         at += POLLABLES;
     }
-    global("exit_text", at);
-    global("line", at + EXIT_TEXT);
+    at
+}
+
+/// Globals for the buffers of a service's streams, from `at`; returns the address of standard output.
+fn stream_variables(text: &mut String, at: u32, wasi: &Wasi, result: ResultConvention) -> u32 {
     let output = at + EXIT_TEXT + LINE;
-    global("output", output);
-    global("fails_softly", u32::from(wasi.failure == Failure::Halt));
+    global(text, "exit_text", at);
+    global(text, "line", at + EXIT_TEXT);
+    global(text, "output", output);
+    global(text, "fails_softly", u32::from(wasi.failure == Failure::Halt));
     let _ = writeln!(text, "(global $output_end (mut i32) (i32.const {output}))");
+    global(text, "returns_end", u32::from(result == ResultConvention::End));
     output
+}
+
+fn global(text: &mut String, name: &str, value: u32) {
+    let _ = writeln!(text, "(global ${name} i32 (i32.const {value}))");
 }
 
 /// A passive segment of strings that end in NUL, with their number and length.

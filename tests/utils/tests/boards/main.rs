@@ -8,6 +8,7 @@ mod fixtures;
 mod kernels;
 mod memories;
 mod options;
+mod programs;
 mod relocations;
 mod side_modules;
 mod spec;

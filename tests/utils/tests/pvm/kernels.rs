@@ -57,7 +57,10 @@ fn profiles_lower_gas() {
     let rows = trained("O2", OptLevel::O2).unwrap();
     let ratios: Vec<f64> = rows.iter().map(|(_, without, with)| *with as f64 / *without as f64).collect();
     let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
-    assert!(ratios.len() == 5 && mean <= 0.88 && ratios.iter().all(|ratio| *ratio <= 1.0), "{mean}: {rows:?}");
+    assert!(
+        ratios.len() == 5 && mean <= 0.88 && ratios.iter().all(|ratio| *ratio <= 1.0),
+        "{mean}: {rows:?}"
+    );
 }
 
 /// Runs kernels at all levels, for both versions, on all engines; the number of runs.

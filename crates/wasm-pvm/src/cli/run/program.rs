@@ -71,7 +71,7 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     };
     compile::warn_of_unused_lines(bytes, &options)?;
     let first_address = output.report.pvm().map(|report| report.linear_first);
-    let is_service = args.pvm.wasi.wasi || options.wasi.is_none() || !args.invocations.0.is_empty();
+    let is_service = args.module.wasi.wasi || options.wasi.is_none() || !args.invocations.0.is_empty();
     let streams = if is_service { None } else { Streams::of(imports) };
     Ok(Program { bytes: output.bytes, first_address, streams, counters })
 }
@@ -93,7 +93,7 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
         target.imports = answered_imports(&args.answers);
     }
     let name = compile::package(&args.program);
-    let wasi = match args.pvm.wasi.read(&name)? {
+    let wasi = match args.module.wasi.read(&name)? {
         None if imports.any => Some(args.streams.wasi(&name)?),
         wasi => {
             if let Some(option) = args.streams.first() {
