@@ -1,6 +1,6 @@
 //! Random modules of accesses at the edges of memory: several accesses through one pointer at different offsets, pointers
-//! that move in loops, sums that wrap, unused loads, and effects between accesses, which must have happened when a later
-//! access traps.
+//! that move in loops, sums that wrap, indices with a known bound, ranges of constant length, unused loads, and host calls
+//! between accesses, which must have happened when a later access traps.
 
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ pub fn module(seed: u64) -> Result<Vec<u8>> {
     let max = maker.random.pick(&["", " 1", " 3"]);
     writeln!(
         maker.text,
-        "(module (memory (export \"memory\") 1{max}) (global $g (export \"g\") (mut i32) (i32.const 0)) {EDGE}"
+        "(module (import \"host\" \"see\" (func $see (param i32) (result i32))) (memory (export \"memory\") 1{max}) (global $g (export \"g\") (mut i32) (i32.const 0)) {EDGE}"
     )?;
     for function in 0..FUNCTIONS {
         writeln!(
@@ -78,7 +78,7 @@ impl Maker {
 
     fn statement(&mut self, depth: usize) -> String {
         let pointer = self.random.pick(&["$p", "$p", "$q"]);
-        match self.random.below(if depth > 0 { 12 } else { 9 }) {
+        match self.random.below(if depth > 0 { 14 } else { 11 }) {
             0..=2 => format!(
                 "(local.set $sum (i64.add (i64.rotl (local.get $sum) (i64.const 5)) {}))",
                 self.load()
@@ -90,9 +90,10 @@ impl Maker {
                 format!("(local.set {pointer} (i32.add (local.get {pointer}) (i32.const {by})))")
             }
             7 => "(global.set $g (i32.add (global.get $g) (i32.const 1)))".to_owned(),
-            8 if self.random.below(4) == 0 => "(drop (memory.grow (i32.const 1)))".to_owned(),
-            8 => format!("(if (i32.lt_u (local.get {pointer}) (i32.const 65000)) (then {}))", self.store()),
-            9 => format!("(if (i32.and (local.get $a) (i32.const 64)) (then {}))", self.nested(depth)),
+            8 => self.effect(pointer),
+            9 => self.range(),
+            10 => format!("(if (i32.lt_u (local.get {pointer}) (i32.const 65000)) (then {}))", self.store()),
+            11 => format!("(if (i32.and (local.get $a) (i32.const 64)) (then {}))", self.nested(depth)),
             _ => {
                 let (counter, step) = (["$i", "$j"][depth - 1], self.random.pick(&[1, 4, 8, -4, 12]));
                 let (rounds, body) = (1 + self.random.below(9), self.nested(depth));
@@ -102,6 +103,24 @@ impl Maker {
                       (br_if $next{depth} (local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))))"
                 )
             }
+        }
+    }
+
+    /// Something that the host sees, or that changes what is in bounds.
+    fn effect(&mut self, pointer: &str) -> String {
+        match self.random.below(4) {
+            0 => "(drop (memory.grow (i32.const 1)))".to_owned(),
+            1 => format!("(drop (call $see (local.get {pointer})))"),
+            _ => "(local.set $sum (i64.xor (local.get $sum) (i64.extend_i32_u (call $see (local.get $i)))))".to_owned(),
+        }
+    }
+
+    /// A copy or a fill of constant length.
+    fn range(&mut self) -> String {
+        let (length, to) = (self.random.pick(&[0, 1, 8, 20, 64, 300, 65536]), self.address());
+        match self.random.below(2) {
+            0 => format!("(memory.fill {to} (i32.wrap_i64 (local.get $sum)) (i32.const {length}))"),
+            _ => format!("(memory.copy {to} {} (i32.const {length}))", self.address()),
         }
     }
 
@@ -119,9 +138,17 @@ impl Maker {
 
     fn address(&mut self) -> String {
         let pointer = self.random.pick(&["$p", "$p", "$p", "$q"]);
-        match self.random.below(5) {
+        match self.random.below(7) {
             0 => format!("(i32.add (local.get {pointer}) (i32.const {}))", self.constant()),
-            1 => format!(
+            1 => {
+                let mask = self.random.pick(&[0xff, 0xfff, 0xffff, 0x1_ffff]);
+                format!("(i32.and (local.get {pointer}) (i32.const {mask}))")
+            }
+            2 => format!(
+                "(i32.add (local.get $i) (i32.const {}))",
+                self.random.pick(&[16, 65528, 65532, 65536, 131_070, 1 << 24])
+            ),
+            3 => format!(
                 "(i32.add (local.get {pointer}) (i32.shl (local.get $i) (i32.const {})))",
                 self.random.below(4)
             ),
