@@ -111,7 +111,8 @@ impl Maker {
         match self.random.below(4) {
             0 => "(drop (memory.grow (i32.const 1)))".to_owned(),
             1 => format!("(drop (call $see (local.get {pointer})))"),
-            _ => "(local.set $sum (i64.xor (local.get $sum) (i64.extend_i32_u (call $see (local.get $i)))))".to_owned(),
+            _ => "(local.set $sum (i64.xor (local.get $sum) (i64.extend_i32_u (call $see (local.get $i)))))"
+                .to_owned(),
         }
     }
 
