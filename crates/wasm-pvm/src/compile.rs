@@ -208,7 +208,7 @@ impl Linked<'_> {
         if !options.floats_depend_on_module() {
             return Ok(Cow::Borrowed(options));
         }
-        let computes = llvm_frontend::computes_floats(&self.wasm, &self.frontend(options))?;
+        let computes = llvm_frontend::computes_floats(&self.wasm, &self.frontend(options)?)?;
         let floats = Some(options.backend().default_floats(computes));
         Ok(Cow::Owned(Options { floats, ..options.clone() }))
     }
