@@ -203,7 +203,7 @@ fn every_function_of_preview2_is_there_with_its_type() {
             ..Wasi::default()
         };
         let wasm = wasm.expect("well-formed");
-        let linked = wasi.link(&wasm, EntryMode::Auto, ResultConvention::Length).expect("all types match");
+        let linked = wasi.link(&wasm, SERVICE).expect("all types match");
         valid(&linked);
         let (imports, exports) = interface(&linked);
         assert!(imports.iter().all(|name| !name.contains('[') && !name.contains('-')), "{imports:?}");
@@ -274,6 +274,7 @@ fn modules_that_do_not_fit_are_refused() {
     let exit = r#"(module (import "wasi:cli/exit@0.2.0" "exit" (func)))"#;
     assert!(link(exit).contains("exit@0.2.0.exit as () -> ()"));
     let wasm = wat::parse_str(exit.replace("(func)", "(func (param i32))")).expect("well-formed");
-    let refused = with_files().link(&wasm, EntryMode::Auto, ResultConvention::Length);
+    let refused = with_files().link(&wasm, SERVICE);
     assert_eq!(refused, Err(WasiError::Files));
+    assert_eq!(Wasi::default().link(&wasm, Host::Firmware), Err(WasiError::Firmware));
 }
