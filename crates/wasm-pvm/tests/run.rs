@@ -523,9 +523,16 @@ fn profiles_are_written_and_used() {
     ]);
     let told = folder.succeed(&["run", "trained", "--args", "06"]);
     assert!(told.contains("result: 07000000"), "{told}");
-    // Profiles of other modules, and files that are none.
+}
+
+#[test]
+fn profiles_of_other_modules_are_refused() {
+    let folder = Folder::new("profiles-refused");
+    folder.write("a.wat", "(module (func (export \"main\") (br_if 0 (i32.const 1))))");
+    folder.succeed(&["run", "a.wat", "--profile-out", "profile"]);
+    folder.succeed(&["compile", "a.wat", "-o", "program"]);
     folder.write("b.wat", "(module (func (export \"main\")))");
-    let told = folder.fail(&["compile", "b.wat", "--profile", "typed", "-o", "no"], b"", 1);
+    let told = folder.fail(&["compile", "b.wat", "--profile", "profile", "-o", "no"], b"", 1);
     assert!(told.contains("the profile is of another module"), "{told}");
     let told = folder.fail(&["compile", "b.wat", "--profile", "a.wat"], b"", 1);
     assert!(told.contains("a.wat: the profile: line 1: expected"), "{told}");
@@ -533,6 +540,6 @@ fn profiles_are_written_and_used() {
     assert!(told.contains("or a kind of host: jam, revive, corevm, substrate"), "{told}");
     let told = folder.fail(&["compile", "a.wat", "--train", "min=05"], b"", 1);
     assert!(told.contains("--train min=05"), "{told}");
-    let told = folder.fail(&["run", "trained", "--profile-out", "no"], b"", 2);
+    let told = folder.fail(&["run", "program", "--profile-out", "no"], b"", 2);
     assert!(told.contains("--profile-out is for modules"), "{told}");
 }

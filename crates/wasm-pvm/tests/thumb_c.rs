@@ -211,7 +211,7 @@ void begin(void) { begun = byte(4098); }
 int32_t hook(int32_t a) { return a * 3; }
 void split(struct split_results *results, int64_t a) { results->r0 = a >> 32; results->r1 = a; }
 int64_t many(int32_t a, int64_t b, int32_t c, int32_t d, int64_t e, int32_t f) {
-    return a + 10 * b + 100 * c + 1000 * d + 10000 * e + 100000 * f;
+    return a + (b << 4) + (c << 8) + (d << 12) + (e << 16) + (f << 20);
 }
 int32_t under(void) { return 41; }
 #define CHECK(n, condition) if (!(condition)) leave(n)
@@ -222,7 +222,7 @@ void reset(void) {
     struct split_again_results results;
     split_again(&results, 0x500000002);
     CHECK(3, results.r0 == 5 && results.r1 == 2);
-    CHECK(4, many_again(1, 2, 3, 4, 5, 6) == 654321);
+    CHECK(4, many_again(1, 2, 3, 4, 5, 6) == 0x654321);
     CHECK(5, _() == 42);
     CHECK(6, through(0, 5) == 15);
     set();

@@ -27,6 +27,8 @@ pub struct Program {
     pub wasm: Vec<u8>,
     /// Whether it is a WASI command, and not a service.
     pub is_command: bool,
+    /// Whether it imports interfaces of the component model, those of WASI 0.2.
+    pub has_interfaces: bool,
     /// Inputs and outputs.
     pub cases: Vec<Case>,
 }
@@ -67,9 +69,11 @@ pub fn programs() -> Result<Vec<Program>> {
         {
             let wasm = wasm_pvm::input::to_wasm(&std::fs::read(&file)?)?.into_owned();
             let cases: Vec<Value> = serde_json::from_str(&text)?;
+            let interface = crate::interface::interface(&wasm)?;
             programs.push(Program {
                 name: file.strip_prefix(&root)?.display().to_string(),
-                is_command: !crate::interface::interface(&wasm)?.functions.contains_key("refine"),
+                is_command: !interface.functions.contains_key("refine"),
+                has_interfaces: interface.imported_modules.iter().any(|module| module.starts_with("wasi:")),
                 cases: cases.iter().map(|case| read_case(case, &folder)).collect::<Result<_>>()?,
                 wasm,
             });

@@ -1,3 +1,5 @@
+//! Counters are judged by an engine that runs the module with them.
+
 use wasmi::{Engine, Linker, Module, Store, Val};
 
 use super::*;

@@ -456,13 +456,15 @@ fn small_modules() -> Vec<(u32, String)> {
         (17, 1048580, 40, stack),
     ];
     let module = |(pages, at, globals, frame): (u32, u32, u32, &str)| {
+        // What is below the stack pointer may differ, so it isn't shown.
+        let shown = if frame == stack { "" } else { "(export \"memory\")" };
         let of_all = |item: &dyn Fn(u32) -> String| (0..globals).map(item).collect::<String>();
         let declared =
             of_all(&|n| format!("(global $g{n} (mut i64) (i64.const {}))", i64::from(n % 3) * 0x1_0000_0005));
         let summed = of_all(&|n| format!("(local.set 2 (i64.add (local.get 2) (global.get $g{n})))"));
         let changed = of_all(&|n| format!("(global.set $g{n} (i64.add (global.get $g{n}) (i64.const {n})))"));
         let text = format!(
-            r#"(module (memory (export "memory") {pages}) {declared} {frame}
+            r#"(module (memory {shown} {pages}) {declared} {frame}
               (global $kind (mut i32) (i32.const 77))
               (table 2 funcref) (elem (i32.const 1) $frame) (type $t (func (param i32) (result i32)))
               (data (i32.const {at}) "{data}")

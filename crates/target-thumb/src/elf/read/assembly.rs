@@ -81,7 +81,7 @@ impl<'a> Printer<'a> {
         let attributes = self.file.sections.iter().find(|section| section.kind == elf::SHT_ARM_ATTRIBUTES);
         let tags = attributes.map(|section| tags::read(&section.data)).unwrap_or_default();
         if let Some(name) = tags::text_of(&tags, tags::CPU_NAME) {
-            self.line(&format!("\t.cpu {}", name.to_lowercase()));
+            self.line(&format!("\t.cpu {}", name.to_lowercase().replace('+', "plus")));
         }
         let is_single = tags::number_of(&tags, tags::HARD_FP) == 1;
         match tags::number_of(&tags, tags::FP_ARCH) {
