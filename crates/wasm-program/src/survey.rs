@@ -16,7 +16,7 @@ use wasmparser::{Catch, Operator, TryTable};
 
 use crate::error::Error;
 use crate::floats;
-use crate::module_info::{ConstOp, ExportInfo, ExportKind, ModuleInfo, SegmentMode};
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
 use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
 use crate::types::lower_types;
@@ -52,20 +52,6 @@ impl Demands {
     pub fn check(&self) -> Result<(), Error> {
         self.refused.first().cloned().map_or(Ok(()), Err)
     }
-}
-
-/// The exported functions that the host enters, in the order of the exports.
-pub fn entries(info: &ModuleInfo, options: &Options) -> Vec<u32> {
-    let is_exported = |name: &&&str| info.exports.iter().any(|export| export.name == ***name);
-    let services: Vec<&str> =
-        options.service_entries.iter().filter_map(|names| names.iter().find(is_exported)).copied().collect();
-    let function = |export: &ExportInfo| match export.kind {
-        ExportKind::Func(function) if services.is_empty() || services.contains(&export.name.as_str()) => {
-            Some(function)
-        }
-        _ => None,
-    };
-    info.exports.iter().filter_map(function).collect()
 }
 
 /// Walks the reachable code.
@@ -127,7 +113,7 @@ impl<'a> Survey<'a> {
     }
 
     fn roots(&mut self, options: &Options) {
-        for function in entries(self.info, options) {
+        for function in self.info.entries(options.service_entries) {
             self.function(function, None);
         }
         for export in &self.info.exports {

@@ -57,7 +57,6 @@ use crate::error::Error;
 use crate::libcalls::Libcall;
 use crate::module_info::{ConstOp, ExportInfo, ExportKind, MAIN_MEMORY, ModuleInfo, SegmentMode};
 use crate::options::{Bounds, Options, ShadowStack};
-use crate::survey;
 
 /// The smallest region that is taken for a stack, in bytes.
 const MIN_STACK: u32 = 1024;
@@ -216,7 +215,7 @@ fn usage(
     let mut usage = checked(&subject);
     if !(usage.refused.is_empty() && usage.kept.is_empty() && usage.handles.is_empty()) {
         // Rarely needed: exports that no host enters don't count, and results of other functions are arguments, too.
-        subject.entries = survey::entries(info, options);
+        subject.entries = info.entries(options.service_entries);
         subject.returned = arguments::returned(info, wasm, libcalls);
         usage = checked(&subject);
     }
