@@ -42,6 +42,6 @@ else
   printf 'no Rust target wasm32-unknown-unknown\tpvm-isa for browsers\n' >>"$SKIPPED_CHECKS"
 fi
 cargo build --release --locked --workspace
-cargo xtask tidy
+"${CARGO_TARGET_DIR:-target}/release/xtask" tidy
 cargo test --workspace --locked
 bash tests/utils/check-determinism.sh

@@ -226,7 +226,7 @@ mod tests {
             }
             for d in samples() {
                 let signed = i128::from(n as i64) * i128::from(d as i64);
-                let high = (u128::from(n) * u128::from(d) >> 64) as u64;
+                let high = ((u128::from(n) * u128::from(d)) >> 64) as u64;
                 assert_eq!(call("__wasm_mul64", &[n, d]), [n.wrapping_mul(d)], "{n:#x} * {d:#x}");
                 assert_eq!(call("__wasm_umulh64", &[n, d]), [high], "{n:#x} * {d:#x}");
                 assert_eq!(call("__wasm_smulh64", &[n, d]), [(signed >> 64) as u64], "{n:#x} * {d:#x}");

@@ -22,7 +22,7 @@ pub struct Component<'a> {
 pub enum Definition<'a> {
     CoreModule(&'a [u8]),
     CoreInstance(Instance<'a>),
-    Component(Component<'a>),
+    Component(Box<Component<'a>>),
     Instance(ComponentInstance<'a>),
     Alias(ComponentAlias<'a>),
     /// A type that is not a resource, or a resource of the component's own.
@@ -68,7 +68,7 @@ pub fn read(bytes: &[u8]) -> Result<Component<'_>, ComponentError> {
         if open.is_empty() {
             return Ok(component);
         }
-        define(&mut open, Definition::Component(component));
+        define(&mut open, Definition::Component(Box::new(component)));
     }
     Err(ComponentError::Invalid { offset: bytes.len() as u64, message: "unexpected end".to_owned() })
 }

@@ -30,10 +30,8 @@ fn numbers(cpu: Cpu, passes_floats: bool) -> Vec<(u8, u8)> {
     }
     // FP_denormal, FP_exceptions, FP_number_model: IEEE 754; ALIGN_NEEDED and ALIGN_PRESERVED 8.
     list.extend([(20, 1), (21, 1), (23, 3), (24, 1), (25, 1)]);
-    if cpu.has_single() {
-        if !cpu.has_double() {
-            list.push((27, 1));
-        }
+    if cpu.has_single() && !cpu.has_double() {
+        list.push((27, 1));
     }
     // ABI_VFP_args.
     match (passes_floats, cpu.has_single()) {
