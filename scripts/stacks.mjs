@@ -2,9 +2,10 @@
 //
 //   node stacks.mjs TOOL NAME MODULE.wasm OPTIONS...
 //
-// NAME is one of the programs below. Each gets a session: `poke` writes memory before the first call, `call` calls an
-// export, `word` and `show` read memory. On node all are executed at once; the calls are then repeated by `run` with the
-// same arguments, so both sides must use the same addresses. OPTIONS are for `run`. Prints "same", or the first difference.
+// NAME is one of the programs below. Each gets a session: `poke` writes memory, `call` calls an export, `word` and `show`
+// read memory. On node all are executed at once; the calls and writes are then repeated by `run` in the same order and with
+// the same arguments, so both sides must use the same addresses. OPTIONS are for `run`. Prints "same", or the first
+// difference.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -124,17 +125,16 @@ function session() {
   const { exports } = new WebAssembly.Instance(module, imports);
   memory = Object.values(exports).find((item) => item instanceof WebAssembly.Memory);
   const hex = (data) => [...data].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const record = { pokes: [], calls: [], results: [], dumps: [] };
+  const record = { steps: [], results: [], dumps: [] };
   return {
     record,
-    // Memory that was written early must not be changed by the calls before, so all is written first.
     poke(at, data) {
       view(at, data.length).set(data);
-      record.pokes.push(`${at}=${hex(data)}`);
+      record.steps.push(["--poke", `${at}=${hex(data)}`]);
     },
     call(item, ...args) {
       const result = exports[item](...args);
-      record.calls.push([item, ...args.map(String)]);
+      record.steps.push(["--invoke", item, ...args.map(String)]);
       if (result !== undefined) record.results.push(String(result));
       return result >>> 0;
     },
@@ -155,9 +155,8 @@ function run(record) {
     writeFileSync(join(folder, "copies.wat"), adapter);
     args.push("--adapter", join(folder, "copies.wat"));
   }
-  for (const poke of record.pokes) args.push("--poke", poke);
   for (const [at, length] of record.dumps) args.push("--dump", `${at}:${length}`);
-  for (const call of record.calls) args.push("--invoke", ...call);
+  args.push(...record.steps.flat());
   try {
     const lines = execFileSync(tool, args, { encoding: "utf8", maxBuffer: 1 << 26 }).trim().split("\n");
     const rows = lines.slice(record.results.length);

@@ -357,6 +357,66 @@ fn pointers_to_the_end_and_empty_slices_fit() {
     }
 }
 
+/// Optimisers give variables of several functions one place, and merge values that are used on some paths only.
+#[test]
+fn values_that_compilers_merge_fit() {
+    // What is below the pointer, after a call: a copy of an object that one path writes.
+    let below = |store: &str| {
+        format!(
+            r#"(func (export "f") (param i32) (result i32) (local $p i32)
+                (global.set $__stack_pointer (local.tee $p (i32.sub (global.get $__stack_pointer) (i32.const 32))))
+                (global.set $__stack_pointer (i32.add (local.get $p) (i32.const 32)))
+                (call $leaf (i32.const 4112))
+                (if (local.get 0) (then {store}))
+                (i32.store offset=12 (i32.const 4096) (i32.load offset=8 (local.get $p)))
+                (i32.const 8))"#
+        )
+    };
+    // A pointer, or a constant that other variants of the value have.
+    let variant = |constant: i32, load: &str| {
+        format!(
+            r#"(func (export "f") (param i32) (result i32) (local $p i32)
+                (local.set $p (select (i32.const {constant}) (i32.load offset=16 (i32.const 4096)) (i32.eqz (local.get 0))))
+                (if (local.get 0) (then (drop ({load} (local.get $p)))))
+                (i32.const 8))"#
+        )
+    };
+    // A word that has the size of the stack, and later a pointer that a callee stores.
+    let shared = |call: &str| {
+        format!(
+            r#"(func (export "f") (param i32) (result i32) (local $p i32)
+                (global.set $__stack_pointer (local.tee $p (i32.sub (global.get $__stack_pointer) (i32.const 32))))
+                (i32.store offset=4 (local.get $p) (i32.const 4096))
+                {call}
+                (drop (i32.load (i32.sub (i32.load offset=4 (local.get $p)) (i32.const 16))))
+                (global.set $__stack_pointer (i32.add (local.get $p) (i32.const 32)))
+                (i32.const 8))"#
+        )
+    };
+    for (functions, native) in [
+        (below("(i32.store offset=8 (local.get $p) (i32.const 1))"), true),
+        (below("(nop)"), false),
+        (variant(11, "i32.load"), true),
+        (variant(12, "i32.load"), false),
+        (variant(11, "i32.load offset=1"), false),
+        (variant(11, "i32.load align=1"), false),
+        (variant(11, "i32.load8_u"), false),
+        (variant(10, "i32.load16_u"), false),
+        (shared("(call $leaf (local.get $p))"), true),
+        (shared("(nop)"), false),
+    ] {
+        let functions = format!("{FITS} {}", functions.replace(r#""f""#, r#""g""#));
+        let module = compile(&functions, ShadowStack::Auto).expect("it compiles");
+        assert_eq!(is_native(&module), native, "{functions}");
+        assert_eq!(call(&module, "g", &[1]), Ok(vec![8]), "{functions}");
+    }
+    // Without compilers the alignment that an access states means nothing.
+    let text = module_with(&format!("{FITS} {}", variant(11, "i32.load").replace(r#""f""#, r#""g""#)));
+    let options = with(Floats::Reject, ShadowStack::Auto, OptLevel::O2);
+    let module = compile_text(&text.replace("$__stack_pointer", "$s"), &options).expect("it compiles");
+    assert!(!is_native(&module));
+}
+
 /// Compilers give one local to several variables, and the one that meets the address is not in use any more.
 #[test]
 fn leftovers_in_locals_fit() {

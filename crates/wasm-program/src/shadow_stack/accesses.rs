@@ -3,11 +3,13 @@
 //! Memory below the stack pointer belongs to the next call. Between two calls compilers use it all the same, for objects
 //! of functions that they then inline into others, and whose frame is given up early. A place there keeps what was stored
 //! since the last call, and what was above the pointer at that call; anything else that a function with calls does with it
-//! is noted.
+//! is noted. It is enough that one path stores: on the others an object is copied that isn't written, such as the payload
+//! of an empty option, and what is copied doesn't matter.
 
 use wasmparser::Operator;
 
 use super::frame::{Analysis, State};
+use super::operators::Access;
 use super::steps::{LEAST_STATIC, is_inside};
 use super::value::{Known, Place, Traits, is_alignment};
 use crate::module_info::MAIN_MEMORY;
@@ -25,8 +27,9 @@ pub(super) enum Direction {
 }
 
 impl Analysis<'_> {
-    /// Checks an access of `bytes` bytes at `address + offset`.
-    pub(super) fn access(&mut self, address: Known, offset: u32, bytes: u32, direction: Direction) {
+    /// Checks an access of an operator whose operand is `address`.
+    pub(super) fn access(&mut self, address: Known, access: Access, direction: Direction) {
+        let Access { offset, bytes, .. } = access;
         let region = self.subject.region;
         if let (Known::Param(param), true) = (address, self.is_certain) {
             self.effects.accessed.insert(param);
@@ -43,7 +46,7 @@ impl Analysis<'_> {
             }
             Known::Param(_) | Known::Derived(..) | Known::Unknown(_) => {
                 let traits = self.plain(address);
-                self.access_unknown(traits, offset, bytes);
+                self.access_unknown(traits, access);
             }
         }
     }
@@ -92,12 +95,14 @@ impl Analysis<'_> {
     }
 
     /// Checks an access at an offset from a value that is not known.
-    fn access_unknown(&mut self, traits: Traits, offset: u32, bytes: u32) {
+    fn access_unknown(&mut self, traits: Traits, Access { offset, bytes, align }: Access) {
         let region = self.subject.region;
+        let is_aligned = region.is_compiled && offset.is_multiple_of(align);
+        let constants = if is_aligned { Traits::aligned_constants(align) } else { Traits::CONSTANT };
         let is_table = traits.has(Traits::CHARACTER) && region.precedes_table(offset, bytes);
         let is_static = offset >= region.top || (LEAST_STATIC..region.floor).contains(&offset) || is_table;
         let is_number = traits.has(Traits::NUMBER) && region.contains(offset) || traits.has(Traits::REGION);
-        let is_bad = traits.has(Traits::CONSTANT) || !traits.is_address() && is_number;
+        let is_bad = traits.has(constants) || !traits.is_address() && is_number;
         if !is_static && is_bad {
             self.suspect("the stack region is accessed by an address made of constants and numbers");
         }
@@ -148,7 +153,7 @@ impl Analysis<'_> {
             }
             _ => {
                 let traits = self.plain(address);
-                self.access_unknown(traits, 0, 1);
+                self.access_unknown(traits, Access { offset: 0, bytes: 1, align: 1 });
             }
         }
     }

@@ -41,7 +41,8 @@ pub(super) struct State {
     pub locals: Vec<Known>,
     /// The operands that a branch passes.
     pub operands: Vec<Known>,
-    /// Places below the stack pointer that the function has stored to since its last call: origin, offset, bytes.
+    /// Places below the stack pointer that the function has stored to since its last call, on some path: origin, offset,
+    /// bytes.
     pub fresh: BTreeSet<(u32, i32, u32)>,
     /// The lowest place that the stack pointer has had since the function's last call: no call has changed memory above.
     pub intact: Option<Place>,
@@ -388,7 +389,7 @@ impl<'a> Analysis<'a> {
         for (known, value) in known.operands.iter_mut().zip(&state.operands) {
             *known = self.either(*known, *value);
         }
-        known.fresh.retain(|place| state.fresh.contains(place));
+        known.fresh.extend(&state.fresh);
         known.intact = higher(known.intact, state.intact);
     }
 

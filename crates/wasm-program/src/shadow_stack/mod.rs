@@ -32,7 +32,8 @@
 //!
 //! The assumptions of `auto`: an index into a stack object stays inside that object, and objects are used while their
 //! function runs and read after they are written. The checks for constants don't follow them through other memory. A
-//! constant that is added to a possible address is taken for the offset of a field.
+//! constant that is added to a possible address is taken for the offset of a field. If compilers made the module, a constant
+//! that is only one of the values of an address has the alignment that the access states.
 
 mod accesses;
 mod arguments;
@@ -254,7 +255,12 @@ fn region(info: &ModuleInfo, candidate: Candidate, options: &Options) -> Region 
         Some(end) if (bottom..top).contains(&end) => end,
         _ => bottom.max(top.saturating_sub(LINKER_STACK)),
     };
-    Region { floor, top, is_addressed: !options.static_data || !candidate.labelled }
+    Region {
+        floor,
+        top,
+        is_addressed: !options.static_data || !candidate.labelled,
+        is_compiled: candidate.labelled,
+    }
 }
 
 /// Where the lowest data is.

@@ -134,10 +134,22 @@ impl ModuleArity for FixedArity {
     }
 }
 
-/// Offset and width in bytes of an access to the main memory.
-pub fn memory_access(op: &Operator<'_>) -> Option<(u32, u32)> {
+/// What an operator says of its access to the main memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Bytes from the operand to the first byte.
+    pub offset: u32,
+    /// Bytes that are accessed.
+    pub bytes: u32,
+    /// The alignment of the first byte, in bytes. WebAssembly doesn't rely on it.
+    pub align: u32,
+}
+
+/// The access of an operator to the main memory.
+pub fn memory_access(op: &Operator<'_>) -> Option<Access> {
     let (memarg, bytes) = access(op)?;
-    (memory_of(memarg) == MAIN_MEMORY).then_some((memarg.offset as u32, bytes))
+    let access = Access { offset: memarg.offset as u32, bytes, align: 1 << memarg.align };
+    (memory_of(memarg) == MAIN_MEMORY).then_some(access)
 }
 
 /// Whether an operator accesses another memory than the main memory.

@@ -183,10 +183,10 @@ impl Analysis<'_> {
             _ if is_numeric(op) => Known::Unknown(traits.number()),
             _ => Known::Unknown(traits & (Traits::OBJECT | Traits::FOREIGN) | Traits::ADDRESS),
         };
-        if let Some((offset, bytes)) = access {
+        if let Some(access) = access {
             let direction = if pushes == 0 { Direction::Store } else { Direction::Load };
-            self.access(operands[0], offset, bytes, direction);
-            let place = self.place_at(operands[0], offset);
+            self.access(operands[0], access, direction);
+            let place = self.place_at(operands[0], access.offset);
             match (op, place) {
                 (Operator::V128Store { .. }, Some(place)) => {
                     words_of_vector(place).for_each(|place| self.fill_slot(place, traits));
@@ -242,7 +242,7 @@ impl Analysis<'_> {
         let is_shared = self.handed_out.range(around).next().is_some();
         match self.slots.get(&(place.origin, place.offset)) {
             Some(&known) if !is_shared => Known::Unknown(known.elsewhere()),
-            Some(&known) => Known::Unknown(known.without(Traits::CONSTANT) | Traits::ADDRESS),
+            Some(&known) => Known::Unknown(known.computed() | Traits::ADDRESS),
             None => Known::ORDINARY,
         }
     }

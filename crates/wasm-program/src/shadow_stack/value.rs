@@ -48,12 +48,30 @@ impl Traits {
     /// The stack pointer a function was entered with.
     pub const ENTRY: Self = Self(128);
     /// A constant address of the stack region.
-    pub const CONSTANT: Self = Self(256);
+    pub const CONSTANT: Self = Self(256 | 2048 | 4096);
     /// From elsewhere, where only null and the addresses of empty slices are: nothing is accessed there.
     pub const EMPTY: Self = Self(512);
 
     /// A character went into the number.
     pub const CHARACTER: Self = Self(1024);
+
+    /// Constant addresses of the stack region that are multiples of `align` bytes, or of 4 if that is larger.
+    pub fn aligned_constants(align: u32) -> Self {
+        match align {
+            0..=1 => Self::CONSTANT,
+            2..=3 => Self(2048 | 4096),
+            _ => Self(4096),
+        }
+    }
+
+    /// This constant address of the stack region.
+    fn region_constant(address: u32) -> Self {
+        Self(match address.trailing_zeros() {
+            0 => 256,
+            1 => 2048,
+            _ => 4096,
+        })
+    }
 
     /// Whether some of `other` is in it.
     pub fn has(self, other: Self) -> bool {
@@ -171,6 +189,8 @@ pub struct Region {
     pub top: u32,
     /// Whether numbers are addresses of linear memory: not in native memory, where they are the machine's.
     pub is_addressed: bool,
+    /// Whether a compiler made the module, so that addresses have the alignments that accesses state.
+    pub is_compiled: bool,
 }
 
 /// Constants below this are too common as numbers to be taken for bounds of the stack.
@@ -222,7 +242,7 @@ impl Region {
         } else if is_alignment(address) {
             traits
         } else {
-            traits | Traits::REGION | Traits::CONSTANT
+            traits | Traits::REGION | Traits::region_constant(address)
         }
     }
 }

@@ -12,7 +12,7 @@ use wasm_pvm::{
     ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
-use super::calls::{Dump, Invocations, Poke, parse_answer, parse_integer};
+use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
 use super::profile::{ProfileArg, Training};
 use super::run::StreamArgs;
 use super::wasi::WasiArgs;
@@ -366,9 +366,8 @@ pub struct RunArgs {
     /// repeated.
     #[arg(long = "host-call", value_name = "CALL=VALUE[,VALUE]", value_parser = parse_answer)]
     pub answers: Vec<GivenAnswer>,
-    /// Write bytes to linear memory before the first call. May be repeated.
-    #[arg(long, value_name = "ADDRESS=HEX", value_parser = Poke::parse)]
-    pub poke: Vec<Poke>,
+    #[command(flatten)]
+    pub pokes: Pokes,
     /// Print bytes of linear memory after the last call. May be repeated.
     #[arg(long, value_name = "ADDRESS:LENGTH", value_parser = Dump::parse)]
     pub dump: Vec<Dump>,

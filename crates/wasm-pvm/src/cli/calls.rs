@@ -8,6 +8,8 @@ use wasm_pvm::run::{GivenAnswer, HostCallId};
 
 /// The option with a name and arguments.
 const INVOKE: &str = "invoke";
+/// The option with bytes for memory.
+const POKE: &str = "poke";
 
 /// One call of an export.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,15 +85,64 @@ pub struct Poke {
     pub address: u32,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Number of calls that are made before.
+    pub calls_before: usize,
 }
 
 impl Poke {
-    /// `ADDRESS=HEX`.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// `ADDRESS=HEX`, before the first call.
+    fn parse(text: &str) -> Result<Self, String> {
         let (address, bytes) = text.split_once('=').ok_or("expected ADDRESS=HEX")?;
         let bytes = parse_bytes(bytes).ok_or("expected an even number of hexadecimal digits")?;
-        Ok(Self { address: number(address)?, bytes })
+        Ok(Self { address: number(address)?, bytes, calls_before: 0 })
     }
+}
+
+/// All writes to linear memory, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pokes(pub Vec<Poke>);
+
+impl Args for Pokes {
+    fn augment_args(command: Command) -> Command {
+        let poke = Arg::new(POKE).long(POKE).value_name("ADDRESS=HEX").value_parser(Poke::parse);
+        let help = "Write bytes to linear memory, after the calls before it on the command line and before those after \
+                    it. May be repeated";
+        command.arg(poke.action(ArgAction::Append).help(help))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Pokes {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let calls = first_indices(matches);
+        let pokes = matches.get_many::<Poke>(POKE).into_iter().flatten();
+        let indices = matches.indices_of(POKE).into_iter().flatten();
+        let ordered = pokes.zip(indices).map(|(poke, index)| {
+            let calls_before = calls.iter().filter(|call| **call < index).count();
+            Poke { calls_before, ..poke.clone() }
+        });
+        Ok(Self(ordered.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The position of each call among the values on the command line.
+fn first_indices(matches: &ArgMatches) -> Vec<usize> {
+    let mut indices = matches.indices_of(INVOKE).into_iter().flatten();
+    let calls = matches.get_occurrences::<String>(INVOKE).into_iter().flatten();
+    let mut first = |words: usize| {
+        let index = indices.next();
+        indices.by_ref().take(words - 1).for_each(drop);
+        index
+    };
+    calls.filter_map(|words| first(words.count())).collect()
 }
 
 /// A range of linear memory.
@@ -175,6 +226,17 @@ mod tests {
         for wrong in ["1", "zz", "+1", "0x1"] {
             assert!(argument_bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn writes_are_between_calls() {
+        let command = Pokes::augment_args(Invocations::augment_args(Command::new("run")));
+        let line =
+            "run --poke 1=01 --invoke f 1 2 --poke 2=02 --invoke g --invoke h 3 --poke 3=03 --poke 4=04";
+        let matches = command.get_matches_from(line.split(' '));
+        let pokes = Pokes::from_arg_matches(&matches).expect("it is valid").0;
+        let places: Vec<_> = pokes.iter().map(|poke| (poke.address, poke.calls_before)).collect();
+        assert_eq!(places, [(1, 0), (2, 1), (3, 3), (4, 3)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `wasm-pvm run`: a program, or a module that is compiled first, is loaded once and called.
 //!
 //! It is either entered as a host does, with argument bytes, or its exports are invoked with typed values, one after the
-//! other. Linear memory can be written before the first call and printed after the last one.
+//! other. Linear memory can be written before and between calls, and printed after the last one.
 
 mod program;
 mod report;
@@ -69,16 +69,14 @@ pub fn run(args: &RunArgs) -> Result<u8> {
 fn call(session: &mut Session, args: &RunArgs, program: &Program, report: &mut Report) -> Result<bool> {
     let invocations = &args.invocations.0;
     let calls = typed_calls(session, invocations)?;
-    if (!calls.is_empty() || !args.poke.is_empty())
+    if (!calls.is_empty() || !args.pokes.0.is_empty())
         && let Some(outcome) = session.instantiate()?
         && outcome.status != Status::Halt
     {
         report.called.push(Called { name: None, outcome });
         return Ok(false);
     }
-    for poke in &args.poke {
-        session.write(poke.address, &poke.bytes).context("--poke")?;
-    }
+    poke(session, args, 0)?;
     if calls.is_empty() {
         let bytes = match (&args.args, program.streams) {
             (None, Some(streams)) => streams.input()?,
@@ -89,15 +87,24 @@ fn call(session: &mut Session, args: &RunArgs, program: &Program, report: &mut R
         report.entered = Some(outcome);
         return Ok(halted);
     }
-    for (invocation, values) in invocations.iter().zip(&calls) {
+    for (made, (invocation, values)) in (1..).zip(invocations.iter().zip(&calls)) {
         let outcome: Outcome = session.invoke(&invocation.name, values)?;
         let halted = outcome.status == Status::Halt;
         report.called.push(Called { name: Some(invocation.name.clone()), outcome });
         if !halted {
             return Ok(false);
         }
+        poke(session, args, made)?;
     }
     Ok(true)
+}
+
+/// Writes the bytes that are due after a number of calls.
+fn poke(session: &mut Session, args: &RunArgs, made: usize) -> Result<()> {
+    for poke in args.pokes.0.iter().filter(|poke| poke.calls_before == made) {
+        session.write(poke.address, &poke.bytes).context("--poke")?;
+    }
+    Ok(())
 }
 
 fn entry(args: &RunArgs) -> EntryPoint {
