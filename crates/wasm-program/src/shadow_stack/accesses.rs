@@ -3,12 +3,14 @@
 //! Memory below the stack pointer belongs to the next call. Between two calls compilers use it all the same, for objects
 //! of functions that they then inline into others, and whose frame is given up early. A place there keeps what was stored
 //! since the last call, and what was above the pointer at that call; anything else that a function with calls does with it
-//! is noted. It is enough that one path stores: on the others an object is copied that isn't written, such as the payload
-//! of an empty option, and what is copied doesn't matter.
+//! is noted. On a path that never stores there, an object is copied that isn't written, such as the payload of an empty
+//! option, and what is copied doesn't matter.
+
+use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
-use super::frame::{Analysis, State};
+use super::frame::{Analysis, State, Stored};
 use super::operators::Access;
 use super::steps::{LEAST_STATIC, is_inside};
 use super::value::{Known, Place, Traits, is_alignment};
@@ -17,6 +19,9 @@ use crate::module_info::MAIN_MEMORY;
 const REGION_IS_USED: &str = "the stack region is accessed by a constant address";
 const ABOVE_ENTRY: &str = "memory above the entry stack pointer is accessed";
 
+/// Places that are noted at a time.
+const MAX_STORED: usize = 1 << 12;
+
 /// The direction of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -24,6 +29,21 @@ pub(super) enum Direction {
     Store,
     /// The bytes are read, or it isn't known.
     Load,
+}
+
+/// Where a place that is stored to starts and ends, from its origin.
+fn range((_, offset, bytes): Stored) -> (i64, i64) {
+    (i64::from(offset), i64::from(offset) + i64::from(bytes))
+}
+
+/// Whether `a` contains `b`.
+fn covers(a: Stored, b: Stored) -> bool {
+    a.0 == b.0 && range(a).0 <= range(b).0 && range(b).1 <= range(a).1
+}
+
+/// Whether two places may have bytes in common. The distance of two origins isn't known.
+fn overlaps(a: Stored, b: Stored) -> bool {
+    a.0 != b.0 || range(a).0 < range(b).1 && range(b).0 < range(a).1
 }
 
 impl Analysis<'_> {
@@ -60,9 +80,16 @@ impl Analysis<'_> {
                 _ => self.suspect(ABOVE_ENTRY),
             }
         }
-        if self.is_unprotected(place) {
+        let is_unprotected = self.is_unprotected(place);
+        if is_unprotected {
+            self.has_changed |= !self.notes_stores;
+            self.notes_stores = true;
             self.lowest_unprotected = self.lowest_unprotected.min(self.bound(place));
-            self.below_pointer(place, bytes, direction);
+        }
+        match direction {
+            Direction::Store if self.notes_stores => self.note_store((place.origin, place.offset, bytes)),
+            Direction::Load if is_unprotected => self.is_stale |= !self.is_kept(place, bytes),
+            Direction::Store | Direction::Load => {}
         }
     }
 
@@ -72,26 +99,37 @@ impl Analysis<'_> {
         pointer.is_some_and(|pointer| !is_inside(place, pointer) && self.bound(place) < self.bound(pointer))
     }
 
-    /// An access below the stack pointer.
-    fn below_pointer(&mut self, place: Place, bytes: u32, direction: Direction) {
-        let start = i64::from(place.offset);
-        let State { fresh, intact, .. } = self.state();
-        if intact.is_some_and(|lowest| is_inside(place, lowest)) {
-            return;
-        }
-        match direction {
-            Direction::Store => drop(fresh.insert((place.origin, place.offset, bytes))),
-            Direction::Load => {
-                let holds = |&(origin, offset, stored): &(u32, i32, u32)| {
-                    let offset = i64::from(offset);
-                    origin == place.origin
-                        && offset <= start
-                        && start + i64::from(bytes) <= offset + i64::from(stored)
-                };
-                let is_fresh = fresh.iter().any(holds);
-                self.is_stale |= !is_fresh;
-            }
-        }
+    /// What is stored is there until a call.
+    fn note_store(&mut self, stored: Stored) {
+        let State { fresh, lost, .. } = self.state();
+        fresh.insert(stored);
+        lost.retain(|other| !covers(stored, *other));
+        let is_large = fresh.len() + lost.len() > MAX_STORED;
+        self.is_stale |= is_large;
+    }
+
+    /// Whether the bytes at a place below the stack pointer are what the function stored, whatever calls have done.
+    fn is_kept(&mut self, place: Place, bytes: u32) -> bool {
+        let State { fresh, lost, intact, .. } = self.state();
+        let loaded = (place.origin, place.offset, bytes);
+        intact.is_some_and(|lowest| is_inside(place, lowest))
+            || fresh.iter().any(|stored| covers(*stored, loaded))
+                && !lost.iter().any(|stored| overlaps(*stored, loaded))
+    }
+
+    /// A call changes what is below the stack pointer.
+    pub(super) fn lose_stores(&mut self) {
+        let state = self.state();
+        let pointer = state.pointer;
+        let is_safe = |&(origin, offset, _): &Stored| {
+            let place = Place { origin, offset, is_entry: false };
+            pointer.is_some_and(|pointer| is_inside(place, pointer))
+        };
+        let fresh = std::mem::take(&mut state.fresh);
+        let (safe, lost): (BTreeSet<Stored>, BTreeSet<Stored>) = fresh.into_iter().partition(is_safe);
+        state.fresh = safe;
+        state.lost.extend(lost);
+        state.intact = pointer;
     }
 
     /// Checks an access at an offset from a value that is not known.

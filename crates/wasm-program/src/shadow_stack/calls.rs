@@ -30,9 +30,7 @@ impl Analysis<'_> {
         let pointer = self.state().pointer;
         let at = pointer.map_or(0, |pointer| self.bound(pointer));
         self.highest_call = self.highest_call.max(at);
-        let state = self.state();
-        state.fresh.clear();
-        state.intact = pointer;
+        self.lose_stores();
     }
 
     fn pass_arguments(&mut self, callee: u32, args: &[Known]) {

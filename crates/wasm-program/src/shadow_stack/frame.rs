@@ -32,6 +32,9 @@ const MAX_NARROWINGS: usize = 2;
 /// Locals times branches of a body that is analysed.
 const MAX_WORK: usize = 1 << 26;
 
+/// A place that is stored to: origin, offset, bytes.
+pub(super) type Stored = (u32, i32, u32);
+
 /// The known values at a point of the function.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct State {
@@ -41,9 +44,10 @@ pub(super) struct State {
     pub locals: Vec<Known>,
     /// The operands that a branch passes.
     pub operands: Vec<Known>,
-    /// Places below the stack pointer that the function has stored to since its last call, on some path: origin, offset,
-    /// bytes.
-    pub fresh: BTreeSet<(u32, i32, u32)>,
+    /// Places that the function has stored to on some path, and that no call can have changed since.
+    pub fresh: BTreeSet<Stored>,
+    /// Places that the function has stored to, and that a call can have changed since, on some path.
+    pub lost: BTreeSet<Stored>,
     /// The lowest place that the stack pointer has had since the function's last call: no call has changed memory above.
     pub intact: Option<Place>,
 }
@@ -138,6 +142,8 @@ pub(super) struct Analysis<'a> {
     /// A place below the stack pointer is used for something other than stores, and loads of what was stored there since
     /// the last call.
     pub is_stale: bool,
+    /// Some place is accessed while the stack pointer is above it, so all stores are noted.
+    pub notes_stores: bool,
     kept: Option<Failure>,
     refused: Option<Failure>,
     suspicious: Option<Failure>,
@@ -184,6 +190,7 @@ impl<'a> Analysis<'a> {
             lowest_unprotected: i64::MAX,
             highest_call: i64::MIN,
             is_stale: false,
+            notes_stores: false,
             kept: None,
             refused: None,
             suspicious: None,
@@ -244,6 +251,7 @@ impl<'a> Analysis<'a> {
             locals: locals.to_vec(),
             operands: Vec::new(),
             fresh: BTreeSet::new(),
+            lost: BTreeSet::new(),
             intact: Some(ENTRY),
         });
         self.stack.clear();
@@ -390,6 +398,7 @@ impl<'a> Analysis<'a> {
             *known = self.either(*known, *value);
         }
         known.fresh.extend(&state.fresh);
+        known.lost.extend(&state.lost);
         known.intact = higher(known.intact, state.intact);
     }
 
