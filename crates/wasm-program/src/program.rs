@@ -273,8 +273,14 @@ impl<'a> Program<'a> {
 
     /// Whether loads may read the argument bytes of an entry.
     fn reads_host_arguments(&self) -> bool {
+        let is_wide = self.info.main_memory().is_some_and(|memory| memory.is_64);
+        let is_service = |name: &str| self.options.service_entries.concat().contains(&name);
         let takes_pointer = |export: &ExportInfo| match export.kind {
-            ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
+            ExportKind::Func(func) => match self.info.type_of(func).params.first() {
+                Some(ValueType::I32) => true,
+                Some(ValueType::I64) => is_wide && is_service(&export.name),
+                _ => false,
+            },
             _ => false,
         };
         self.options.host_arguments.is_some()
