@@ -59,7 +59,8 @@ pub fn finish(
         HostResult::None => Vec::new(),
         HostResult::Packed => vec![Value::of_words(ValueType::I64, &[word(pointer) | word(length) << 32])],
         HostResult::Pair => {
-            [pointer, length].map(|half| Value::of_words(ValueType::I32, &[word(half)])).into()
+            let halves = [pointer, length].into_iter().zip(&ty.results);
+            halves.map(|(half, &ty)| Value::of_words(ty, &[word(half)])).collect()
         }
     })
 }

@@ -19,7 +19,8 @@
 //! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for 0.8. Bit 0
 //! of `flags`: the entry functions return an end pointer in r8 instead of a length. Bit 1: there is a linear memory,
 //! and `base` follows: wasm address a is address a + base modulo 2^32. Bit 2: all entries have the convention of calls
-//! inside of a program. Bit 3: exported memories, tables and globals follow at the end. A signature is one letter per
+//! inside of a program. Bit 3: exported memories, tables and globals follow at the end. Bit 4: pointers and lengths of a
+//! service's entries may be `i64`, since memory has 64-bit addresses. A signature is one letter per
 //! parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref. The
 //! kind of a global is the letter of its type, plus 128 if it is mutable.
 //!
@@ -34,6 +35,7 @@ const FLAG_RESULT_END: u64 = 1;
 const FLAG_LINEAR_MEMORY: u64 = 2;
 const FLAG_RAW_ENTRIES: u64 = 4;
 const FLAG_DATA_EXPORTS: u64 = 8;
+const FLAG_WIDE_POINTERS: u64 = 16;
 
 /// Names of the entries of services, by entry: the first that is exported is entered.
 pub const SERVICE_NAMES: [&[&str]; 2] = [
@@ -138,6 +140,8 @@ pub struct Extension {
     pub linear_memory: Option<u32>,
     /// Whether all entries have the convention of calls inside of a program, also where hosts' would fit.
     pub raw_entries: bool,
+    /// Whether pointers and lengths of a service's entries may be `i64`.
+    pub wide_pointers: bool,
     /// Functions that can be entered from outside.
     pub exports: Vec<Export>,
     /// Imported functions and their implementations.
@@ -264,6 +268,7 @@ impl Extension {
                 _ => Some(read_u32(&mut reader)?),
             },
             raw_entries: flags & FLAG_RAW_ENTRIES != 0,
+            wide_pointers: flags & FLAG_WIDE_POINTERS != 0,
             exports: reader.sequence(3, Export::read)?,
             imports: reader.sequence(3, Import::read)?,
             functions: read_functions(&mut reader)?,
@@ -287,7 +292,7 @@ impl Extension {
         }
         let is_service_name = |name: &str| SERVICE_NAMES.iter().any(|names| names.contains(&name));
         if self.exports.iter().any(|export| is_service_name(&export.name)) {
-            return service_result(&export.signature);
+            return service_result(&export.signature, self.wide_pointers);
         }
         export_result(&export.signature)
     }
@@ -314,7 +319,8 @@ impl Extension {
         let memory = flag(self.linear_memory.is_some(), FLAG_LINEAR_MEMORY);
         let raw = flag(self.raw_entries, FLAG_RAW_ENTRIES);
         let data = flag(self.data.is_some(), FLAG_DATA_EXPORTS);
-        write_nat(result | memory | raw | data, out);
+        let wide = flag(self.wide_pointers, FLAG_WIDE_POINTERS);
+        write_nat(result | memory | raw | data | wide, out);
         self.linear_memory.iter().for_each(|&base| write_nat(base.into(), out));
         write_nat(self.exports.len() as u64, out);
         self.exports.iter().for_each(|export| export.write(out));
@@ -333,16 +339,19 @@ pub fn export_result(signature: &str) -> Option<HostResult> {
     (signature == "ii>I").then_some(HostResult::Packed)
 }
 
-/// The convention of a service's entry with this signature, if it has one: up to two `i32`s as parameters.
-pub fn service_result(signature: &str) -> Option<HostResult> {
+/// The convention of a service's entry with this signature, if it has one: up to two `i32`s as parameters, or `i64`s where
+/// memory has 64-bit addresses.
+pub fn service_result(signature: &str, wide_pointers: bool) -> Option<HostResult> {
     let (params, results) = signature.split_once('>')?;
     let result = match results {
         "" => HostResult::None,
         "I" => HostResult::Packed,
         "ii" => HostResult::Pair,
+        "II" | "Ii" if wide_pointers => HostResult::Pair,
         _ => return None,
     };
-    matches!(params, "" | "i" | "ii").then_some(result)
+    let fits = matches!(params, "" | "i" | "ii") || wide_pointers && matches!(params, "I" | "II" | "Ii");
+    fits.then_some(result)
 }
 
 impl Export {
@@ -479,6 +488,7 @@ mod tests {
                 result: ResultConvention::End,
                 linear_memory: Some(0xfff2_0000),
                 raw_entries: true,
+                wide_pointers: true,
                 exports: vec![Export { name: "main".into(), pc: 5, signature: "ii>I".into() }],
                 imports: vec![
                     import("abort", ImportKind::Trap),
@@ -504,7 +514,7 @@ mod tests {
         assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
         let mut plain = metadata.clone();
         let extension = plain.extension.as_mut().expect("has one");
-        (extension.raw_entries, extension.data) = (false, None);
+        (extension.raw_entries, extension.wide_pointers, extension.data) = (false, false, None);
         assert_eq!(Metadata::parse(&plain.to_bytes()), plain);
         let package_only = Metadata { extension: None, ..metadata };
         assert_eq!(Metadata::parse(&package_only.to_bytes()), package_only);

@@ -76,6 +76,8 @@ pub struct Options {
     pub result: ResultConvention,
     /// Signatures of exports by name, in the letters of the metadata, where SSA types don't tell those of wasm.
     pub signatures: BTreeMap<String, String>,
+    /// Whether pointers and lengths of a service's entries may be `i64`, since memory has 64-bit addresses.
+    pub wide_pointers: bool,
     /// Actions of imports.
     pub imports: ImportMap,
     /// The version whose numbers of host calls the module and the import map use; `None` is the same as [`Self::gp`].

@@ -44,6 +44,18 @@ pub struct FuncType {
     pub results: Vec<ValueType>,
 }
 
+impl FuncType {
+    /// Whether a parameter is a reference to an exception.
+    pub fn has_exception_params(&self) -> bool {
+        self.params.contains(&ValueType::ExnRef)
+    }
+
+    /// Whether a result is a reference to an exception.
+    pub fn has_exception_results(&self) -> bool {
+        self.results.contains(&ValueType::ExnRef)
+    }
+}
+
 /// A function: the imported ones come first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FunctionInfo {

@@ -131,6 +131,12 @@ pub fn table_size_symbol(index: u32) -> String {
     format!("table.{index}.size")
 }
 
+/// The symbol of the records of exceptions inside of others: an array of bytes.
+pub const EXCEPTION_RECORDS: &str = "exceptions";
+
+/// The symbol of the number of bytes of these records that are in use: `i32`.
+pub const EXCEPTION_RECORDS_USED: &str = "exceptions.used";
+
 /// The symbol of the bytes of a passive data segment.
 pub fn segment_symbol(index: u32) -> String {
     format!("segment.{index}")

@@ -41,6 +41,12 @@ use values::{bytes_of, evaluate, evaluate_offset, image, imported_value, missing
 /// A growable table reserves this many entries beyond its initial size, or up to its maximum if that is less;
 /// growing further fails.
 pub const TABLE_RESERVE: u64 = 8192;
+/// Size in bytes of a reference of one part, and the alignment of tables.
+pub const REFERENCE_BYTES: u32 = 8;
+/// Maximum number of bytes of a table.
+const MOST_TABLE_BYTES: u64 = 1 << 31;
+/// Maximum number of records of exceptions that exist at a time.
+const MOST_RECORDS: u32 = 512;
 /// Maximum number of entries of a table whose initial value isn't null.
 const MOST_FILLED_ENTRIES: u64 = 1 << 20;
 
@@ -70,6 +76,8 @@ pub enum SizePlan {
 pub struct TablePlan {
     /// Maximum number of entries.
     pub capacity: u32,
+    /// Size of an entry in bytes, a multiple of [`REFERENCE_BYTES`].
+    pub entry_bytes: u32,
     /// Current size in entries.
     pub size: SizePlan,
     /// Whether its indices are `i64`.
@@ -173,6 +181,7 @@ impl<'a> Program<'a> {
         let memories = program.add_memories(&values)?;
         let tables = program.add_tables(&values)?;
         program.add_passive_segments(&values);
+        program.add_exception_records();
         program.add_statics();
         program.add_exports(&globals, &tables, &memories);
         Ok(program)
@@ -264,8 +273,14 @@ impl<'a> Program<'a> {
 
     /// Whether loads may read the argument bytes of an entry.
     fn reads_host_arguments(&self) -> bool {
+        let is_wide = self.info.main_memory().is_some_and(|memory| memory.is_64);
+        let is_service = |name: &str| self.options.service_entries.concat().contains(&name);
         let takes_pointer = |export: &ExportInfo| match export.kind {
-            ExportKind::Func(func) => self.info.type_of(func).params.first() == Some(&ValueType::I32),
+            ExportKind::Func(func) => match self.info.type_of(func).params.first() {
+                Some(ValueType::I32) => true,
+                Some(ValueType::I64) => is_wide && is_service(&export.name),
+                _ => false,
+            },
             _ => false,
         };
         self.options.host_arguments.is_some()
@@ -428,10 +443,14 @@ impl<'a> Program<'a> {
                 offset: 0,
                 what: format!("a table of {} entries", table.min),
             };
-            let capacity = u32::try_from(capacity).ok().filter(|n| *n < 1 << 28).ok_or_else(too_large)?;
+            let (_, part_bytes, _) = layout(self.lowering().parts(table.ty));
+            let entry_bytes = part_bytes.next_multiple_of(REFERENCE_BYTES);
+            let fits = |entries: &u32| u64::from(*entries) * u64::from(entry_bytes) < MOST_TABLE_BYTES;
+            let capacity = u32::try_from(capacity).ok().filter(fits).ok_or_else(too_large)?;
             let min = table.min as u32;
             self.tables.push(TablePlan {
                 capacity,
+                entry_bytes,
                 size: if grows { SizePlan::Variable } else { SizePlan::Fixed(min) },
                 is_64: table.is_64,
             });
@@ -439,7 +458,10 @@ impl<'a> Program<'a> {
                 self.add_variable(names::table_size_symbol(index), min);
             }
             let symbol = names::table_symbol(index);
-            let mut object = DataObject::new(&symbol, DataKind::Table, capacity * 8, 8, Vec::new());
+            let mut object = {
+                let bytes = capacity * entry_bytes;
+                DataObject::new(&symbol, DataKind::Table, bytes, REFERENCE_BYTES, Vec::new())
+            };
             let entries = std::mem::take(&mut contents[index as usize]);
             object.relocs = relocations(entries);
             ids.push(self.add_data(symbol, object));
@@ -452,9 +474,6 @@ impl<'a> Program<'a> {
         let mut contents = Vec::new();
         for table in &self.info.tables {
             let unsupported = |what: String| Error::Unsupported { function: None, offset: 0, what };
-            if table.ty == ValueType::ExnRef {
-                return Err(unsupported("a table of exceptions".to_owned()));
-            }
             let value = self.reference(table.init, globals);
             if value.is_some() && table.min > MOST_FILLED_ENTRIES {
                 return Err(unsupported(format!("a table that is filled with {} references", table.min)));
@@ -532,6 +551,21 @@ impl<'a> Program<'a> {
                 relocations((0u32..).zip(element.items.iter().map(|item| self.reference(*item, globals))));
             self.add_data(symbol, object);
         }
+    }
+
+    /// Adds the room for exceptions inside of others.
+    fn add_exception_records(&mut self) {
+        if self.exceptions.has_records {
+            let symbol = names::EXCEPTION_RECORDS;
+            let object = DataObject::new(symbol, DataKind::Variable, self.record_room(), 8, Vec::new());
+            self.add_data(symbol.to_owned(), object);
+            self.add_variable(names::EXCEPTION_RECORDS_USED.to_owned(), 0);
+        }
+    }
+
+    /// The bytes of all records of exceptions.
+    pub fn record_room(&self) -> u32 {
+        self.exceptions.record_bytes() * MOST_RECORDS
     }
 
     /// Adds static data as one object, which `place` in `llvm-frontend` later replaces by others, and the stack in it.

@@ -16,11 +16,11 @@ use wasmparser::{Catch, Operator, TryTable};
 
 use crate::error::Error;
 use crate::floats;
-use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode};
+use crate::module_info::{ConstOp, ExportKind, ModuleInfo, SegmentMode, ValueType};
 use crate::options::{Floats, Options};
 use crate::program::check_imported_globals;
 use crate::shadow_stack::memory_access;
-use crate::types::lower_types;
+use crate::types::lower_type;
 
 /// Maximum number of float operators that an error lists.
 const LISTED: usize = 8;
@@ -64,7 +64,8 @@ impl Demands {
 pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Demands, Error> {
     let mut survey = Survey::walk(info, wasm, options)?;
     let globals = check_imported_globals(info, options).err();
-    let refused = globals.into_iter().chain(survey.refused_floats()).collect();
+    let imports = survey.refused_imports();
+    let refused = globals.into_iter().chain(imports).chain(survey.refused_floats()).collect();
     Ok(Demands { imports: survey.imports(), memory_bytes: survey.memory_bytes(), refused })
 }
 
@@ -236,11 +237,34 @@ impl<'a> Survey<'a> {
         Some(Error::Unsupported { function, offset: *offset, what })
     }
 
+    /// Hosts know no exceptions.
+    fn refused_imports(&self) -> Option<Error> {
+        let functions = self.info.functions.iter().zip(&self.reached);
+        functions.filter_map(|(function, reached)| Some((function, (*reached)?))).find_map(
+            |(function, user)| {
+                let (import, ty) = (function.import.as_ref()?, &self.info.types[function.ty as usize]);
+                let is_known = !ty.has_exception_params() && !ty.has_exception_results();
+                let what = format!(
+                    "a reference to an exception that the import {}.{} takes or returns: only an adapter can",
+                    import.module, import.field
+                );
+                let (function, offset) =
+                    user.map_or((None, 0), |(user, offset)| (Some(self.info.function_name(user)), offset));
+                (!is_known).then_some(Error::Unsupported { function, offset, what })
+            },
+        )
+    }
+
+    /// The number of words of a value; those of a reference to an exception aren't known yet.
+    fn words(&self, ty: ValueType) -> usize {
+        if ty == ValueType::ExnRef { 1 } else { lower_type(ty, self.options).len() }
+    }
+
     fn imports(&self) -> Vec<ReachedImport> {
         let functions = self.info.functions.iter().zip(&self.reached);
         let reached = functions.filter_map(|(function, reached)| {
             let ty = &self.info.types[function.ty as usize];
-            let words = |types: &[_]| lower_types(types, self.options).len();
+            let words = |types: &[_]| types.iter().map(|&ty| self.words(ty)).sum();
             Some(ReachedImport {
                 import: function.import.clone()?,
                 arity: (words(&ty.params), words(&ty.results)),

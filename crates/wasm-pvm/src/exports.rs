@@ -16,6 +16,8 @@ use wasmparser::{
 pub struct Exports {
     /// Signatures of functions by name, in the letters of the metadata.
     pub functions: BTreeMap<String, String>,
+    /// Whether the first memory has 64-bit addresses.
+    pub has_wide_memory: bool,
     /// Memories, tables and globals, in order.
     pub data: Vec<(String, DataExportKind)>,
 }
@@ -29,6 +31,7 @@ pub fn exports(wasm: &[u8]) -> Result<Exports, BinaryReaderError> {
     for payload in Parser::new(0).parse_all(wasm) {
         reader.section(payload?)?;
     }
+    reader.exports.has_wide_memory = reader.memories.first().is_some_and(|memory| memory.memory64);
     Ok(reader.exports)
 }
 

@@ -10,15 +10,15 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Whether these programs are in the search path. If not, the current check is skipped.
 ///
 /// # Panics
 /// If one is missing and the environment has `CI=true`.
 pub fn tools(names: &[&str]) -> bool {
-    let unwanted = std::env::var("WITHOUT_TOOLS").unwrap_or_default();
-    if let Some(tool) = names.iter().find(|name| unwanted.split_whitespace().any(|tool| tool == **name)) {
+    if let Some(tool) = names.iter().find(|name| is_unwanted(name)) {
         skip(&format!("without {tool}"));
         return false;
     }
@@ -30,6 +30,36 @@ pub fn tools(names: &[&str]) -> bool {
     assert!(!is_ci(), "{reason}; CI needs every tool that scripts/setup.sh installs");
     skip(&reason);
     false
+}
+
+/// A command that starts Python with a package. `None` if one of them is missing: then the current check is skipped.
+///
+/// This holds under `CI=true`, too. `scripts/setup.sh` tries to install the package, but a registry may be out of reach,
+/// and it is the engine of a second judge: every check of the first one is made without it.
+pub fn python(package: &str) -> Option<Command> {
+    if is_unwanted("python3") {
+        skip("without python3");
+        return None;
+    }
+    let mut python = Command::new("python3");
+    if let Some(folder) = python_packages() {
+        python.env("PYTHONPATH", folder);
+    }
+    let import = format!("import {package}");
+    let mut test = Command::new(python.get_program());
+    test.envs(python.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let status = test.args(["-c", &import]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        skip(&format!("no python3 with the package {package}"));
+        return None;
+    }
+    Some(python)
+}
+
+/// The folder of Python packages that `scripts/setup.sh` makes beside the folders of the build, which this program is in.
+fn python_packages() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    program.ancestors().map(|folder| folder.join("python-packages")).find(|folder| folder.is_dir())
 }
 
 /// Whether a file or folder outside of the repository exists. If not, the current check is skipped.
@@ -56,6 +86,12 @@ pub fn skip(reason: &str) {
         let line = format!("{reason}\t{check}\n");
         record.and_then(|mut file| file.write_all(line.as_bytes())).expect("the record is writable");
     }
+}
+
+/// Whether `WITHOUT_TOOLS` names a tool.
+fn is_unwanted(name: &str) -> bool {
+    let unwanted = std::env::var("WITHOUT_TOOLS").unwrap_or_default();
+    unwanted.split_whitespace().any(|tool| tool == name)
 }
 
 /// The programs that are not in the search path.

@@ -5,6 +5,7 @@
 //! independent engine.
 
 pub mod adapters;
+pub mod atomics;
 pub mod data;
 pub mod edges;
 pub mod engine;
@@ -14,6 +15,7 @@ pub mod firmware;
 pub mod fuzz;
 pub mod helpers;
 pub mod interface;
+pub mod judge;
 pub mod kernels;
 pub mod loader;
 pub mod nests;
@@ -21,9 +23,12 @@ pub mod oracle;
 pub mod polkavm;
 pub mod program;
 pub mod programs;
+pub mod proposals;
 pub mod reports;
 pub mod runtimes;
+pub mod scripts;
 pub mod spec;
+pub mod spelled;
 pub mod stacks;
 pub mod tails;
 pub mod thumb;

@@ -29,6 +29,49 @@ pub type ImportCall = (u32, Vec<u64>);
 /// The results of imports: by the import, its arguments, and the number of calls before.
 pub type Answers = fn(u32, &[u64], usize) -> u64;
 
+/// An instance in an engine that judges.
+pub trait Oracle {
+    /// Exported functions whose parameters and results are integers, in export order.
+    fn integer_exports(&self) -> Vec<Export>;
+
+    /// Calls an exported function with at most this much fuel.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    fn call(&mut self, export: &Export, args: &[u64], fuel: u64) -> Result<Outcome>;
+
+    /// Calls of imports since this was last called.
+    fn take_import_calls(&mut self) -> Vec<ImportCall>;
+
+    /// The bytes of an exported memory.
+    fn memory_bytes(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// Exported integer globals with their size in bytes and value, in export order.
+    fn integer_globals(&self) -> Vec<(String, u32, u64)>;
+}
+
+impl Oracle for Reference {
+    fn integer_exports(&self) -> Vec<Export> {
+        self.integer_exports()
+    }
+
+    fn call(&mut self, export: &Export, args: &[u64], fuel: u64) -> Result<Outcome> {
+        self.call(export, args, fuel)
+    }
+
+    fn take_import_calls(&mut self) -> Vec<ImportCall> {
+        self.take_import_calls()
+    }
+
+    fn memory_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.memory(name).map(<[u8]>::to_vec)
+    }
+
+    fn integer_globals(&self) -> Vec<(String, u32, u64)> {
+        self.globals()
+    }
+}
+
 /// An instance in the reference engine.
 pub struct Reference {
     store: Store<Host>,

@@ -88,7 +88,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     fn atomic_wait(&mut self, op: Atomic) {
         let (timeout, expected) = (self.pop_int(), self.pop_int());
         if !self.program().memories[memory_of(op.memarg) as usize].is_shared {
-            self.pop_int();
+            self.atomic_destination(op);
             return self.trap_always(TrapCode::UnsharedWait);
         }
         let (_, value) = self.atomic_load(op);

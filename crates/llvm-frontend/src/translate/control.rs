@@ -101,6 +101,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let results = self.program().info.type_of(self.index).results.clone();
         let label_arity = results.len();
         self.push_frame(Kind::Block, label_arity, results, 0);
+        self.open_records();
     }
 
     /// Ends the function: the last `end` left the results on the stack.
@@ -108,6 +109,7 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         if self.reachable {
             self.settle(self.stack.len());
             let results = std::mem::take(&mut self.stack);
+            self.free_records();
             self.emit_return(results.parts());
         }
         self.finish_exit();

@@ -13,6 +13,7 @@ use inkwell::values::{BasicValueEnum, IntValue};
 use inkwell::{IntPredicate, types};
 use ssa::TrapCode;
 use wasm_program::error::Error;
+use wasm_program::module_info::ValueType;
 use wasmparser::{Catch, Operator};
 
 use super::Translator;
@@ -62,7 +63,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
         let params = &info.types[info.tags[tag as usize].ty as usize].params;
         self.settle(params.len());
         let height = self.stack.len() - params.len();
-        let values = self.stack.split_off(height).into_parts();
+        let operands = self.stack.split_off(height);
+        let values = self.thrown_values(params, &operands);
         let types = self.env.exception_types();
         let mut exception: Vec<_> = types.iter().map(|&ty| undefined(ty)).collect();
         exception[0] = self.number(tag).into();
@@ -249,11 +251,18 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     /// Pushes the values of an exception with a tag.
     fn push_payload(&mut self, exception: &[BasicValueEnum<'ctx>], tag: u32) {
         let info = self.program().info;
-        let params = &info.types[info.tags[tag as usize].ty as usize].params;
-        let types = self.env.part_types(params);
-        let parts = types.into_iter().zip(&exception[1..]);
-        let parts = parts.map(|(ty, &slot)| self.of_slot(slot, ty)).collect();
-        self.push_all(params, parts);
+        let mut slots = exception[1..].iter();
+        for &ty in &info.types[info.tags[tag as usize].ty as usize].params {
+            let types = match ty {
+                ValueType::ExnRef => vec![self.ir().i32.into()],
+                _ => self.env.part_types(&[ty]),
+            };
+            let values = types.into_iter().zip(slots.by_ref());
+            let parts: Vec<_> = values.map(|(ty, &slot)| self.of_slot(slot, ty)).collect();
+            let parts =
+                if ty == ValueType::ExnRef { self.recorded(parts[0].into_int_value()) } else { parts };
+            self.stack.push(parts);
+        }
     }
 
     /// `delegate`: exceptions of the body go on as if they were thrown in an outer frame.

@@ -29,6 +29,7 @@ mod locals;
 mod memory;
 mod operands;
 mod profile;
+mod record;
 mod reference;
 mod simd;
 pub mod soft_float;
@@ -66,6 +67,8 @@ struct Translator<'e, 'ctx, 'p> {
     trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
     /// The block that returns from a function that throws: results and exception.
     exit: Option<Label<'ctx>>,
+    /// Bytes of the records of exceptions at the start of the function, if it frees those that it makes.
+    records_at_entry: Option<IntValue<'ctx>>,
     /// Whether the current operator can be executed; if not, no instruction may be appended.
     reachable: bool,
     /// Frames opened since the code became unreachable; they have no entry in `frames`.
@@ -103,6 +106,7 @@ pub fn translate_function(env: &mut Env<'_, '_>, index: u32) -> Result<(), Error
         locals,
         trap_blocks: Vec::new(),
         exit: None,
+        records_at_entry: None,
         reachable: true,
         skipped_frames: 0,
         offset: 0,

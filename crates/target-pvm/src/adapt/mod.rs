@@ -53,8 +53,12 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let is_clamped = !options.memory.guard
         && memory.is_some_and(|memory| bounds::clamp_accesses(&mut module, memory, layout));
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
-    let entering =
-        Entering { mode: options.entries, result: options.result, signatures: &options.signatures };
+    let entering = Entering {
+        mode: options.entries,
+        result: options.result,
+        signatures: &options.signatures,
+        wide_pointers: options.wide_pointers,
+    };
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let numbering = Numbering { gp: options.gp, written_for: options.host_calls };

@@ -3,7 +3,8 @@
 //! A thrown exception returns from function to function until one catches it. So a function that may throw has more
 //! results than its type says: the *parts* of an exception. The first part is the number of the tag, or 0 if nothing was
 //! thrown; the others are the values, in slots that suit all tags of the module. An `exnref` has the same parts, with
-//! number 0 for null: exceptions have no identity, so they need no memory.
+//! number 0 for null: exceptions have no identity, so they need no memory. Only an exception among the values of another
+//! one does, as it may have further ones in it, to any depth: the value in its slot is the place of a record of its parts.
 //!
 //! All functions that an indirect call of some type may reach have the same results, and so do a function and its
 //! callee in a tail call. Imports never throw. Exports keep their type: an entry calls a function that may throw, and
@@ -21,7 +22,7 @@ use ssa::Type;
 use crate::error::Error;
 use crate::module_info::{ConstOp, ModuleInfo, ValueType};
 use crate::options::Options;
-use crate::types::lower_types;
+use crate::types::{layout, lower_type};
 
 use escapes::Escapes;
 
@@ -40,13 +41,18 @@ pub struct ExceptionPlan {
     pub referenced: Vec<bool>,
     /// Whether some operator traps because of an exception or of a null reference.
     pub traps: bool,
+    /// Whether tags have references to exceptions among their values, which are thrown as records.
+    pub has_records: bool,
+    /// Whether the records that a function has made can be freed when it returns: no variable of the module keeps a
+    /// reference to an exception.
+    pub frees_records: bool,
 }
 
 impl ExceptionPlan {
     /// Plans the exceptions of a module.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for exceptions inside of exceptions, and for references to exceptions in imports.
+    /// None for a validated module.
     pub fn new(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Self, Error> {
         let numbers = numbers(info);
         let count = info.functions.len();
@@ -67,9 +73,17 @@ impl ExceptionPlan {
         graph.solve();
         let throwing_types = graph.throwing.split_off(count);
         let Graph { throwing, referenced, .. } = graph;
-        let parts = parts(info, options)?;
-        check_imports(info)?;
-        Ok(Self { numbers, parts, throwing, throwing_types, referenced, traps })
+        let parts = parts(info, options);
+        let has_records = info.tags.iter().any(|tag| info.types[tag.ty as usize].has_exception_params());
+        let keeps = info.tables.iter().any(|table| table.ty == ValueType::ExnRef)
+            || info.globals.iter().any(|global| global.mutable && global.ty == ValueType::ExnRef);
+        let frees_records = has_records && !keeps;
+        Ok(Self { numbers, parts, throwing, throwing_types, referenced, traps, has_records, frees_records })
+    }
+
+    /// The size of a record in bytes, a multiple of its alignment.
+    pub fn record_bytes(&self) -> u32 {
+        layout(&self.parts).1
     }
 
     /// Whether functions of a type, by reference, return an exception as well.
@@ -94,22 +108,6 @@ impl ExceptionPlan {
     }
 }
 
-/// Hosts know no exceptions.
-fn check_imports(info: &ModuleInfo) -> Result<(), Error> {
-    for function in &info.functions {
-        let Some(import) = &function.import else { break };
-        let ty = &info.types[function.ty as usize];
-        if ty.params.iter().chain(&ty.results).any(|&ty| ty == ValueType::ExnRef) {
-            let what = format!(
-                "a reference to an exception that the import {}.{} takes or returns: only an adapter can",
-                import.module, import.field
-            );
-            return Err(Error::Unsupported { function: None, offset: 0, what });
-        }
-    }
-    Ok(())
-}
-
 /// A number for each tag.
 fn numbers(info: &ModuleInfo) -> Vec<u32> {
     let mut imported = BTreeMap::new();
@@ -127,15 +125,12 @@ fn numbers(info: &ModuleInfo) -> Vec<u32> {
 
 /// The parts of an exception: each slot is as wide as the widest value that some tag has there. They differ from those of
 /// a vector, which the translator tells by its four parts of 32 bits.
-fn parts(info: &ModuleInfo, options: &Options) -> Result<Vec<Type>, Error> {
+fn parts(info: &ModuleInfo, options: &Options) -> Vec<Type> {
     let mut parts = vec![Type::I32];
     for tag in &info.tags {
         let params = &info.types[tag.ty as usize].params;
-        if params.contains(&ValueType::ExnRef) {
-            let what = "a tag with an exception reference among its values".to_owned();
-            return Err(Error::Unsupported { function: None, offset: 0, what });
-        }
-        for (n, ty) in (1..).zip(lower_types(params, options)) {
+        let slots = params.iter().flat_map(|&ty| slot_types(ty, options));
+        for (n, &ty) in (1..).zip(slots) {
             let is_wide = matches!(ty, Type::I64 | Type::F64);
             if parts.len() == n {
                 parts.push(Type::I32);
@@ -148,7 +143,12 @@ fn parts(info: &ModuleInfo, options: &Options) -> Result<Vec<Type>, Error> {
     if parts == [Type::I32; 4] {
         parts[3] = Type::I64;
     }
-    Ok(parts)
+    parts
+}
+
+/// The parts of a value in an exception: for another exception, the place of its record.
+fn slot_types(ty: ValueType, options: &Options) -> &'static [Type] {
+    if ty == ValueType::ExnRef { &[Type::I32] } else { lower_type(ty, options) }
 }
 
 /// Functions, and after them types, with those that throw if one does.

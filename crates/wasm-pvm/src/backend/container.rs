@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pvm_isa::metadata::{DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package};
+use pvm_isa::metadata::{
+    DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package, SERVICE_NAMES, service_result,
+};
 use pvm_isa::polkavm::{self, InstructionSet, PolkaVmProgram};
 use pvm_isa::{Container, SpiProgram, spi};
 use target_pvm::{Entry, EntryMode, Images, Program};
@@ -99,6 +101,7 @@ fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &Pv
             result: options.result,
             linear_memory: program.linear_base,
             raw_entries: options.entries == EntryMode::Raw || options.format.is_polkavm(),
+            wide_pointers: has_wide_pointers(program, declared),
             exports: exports.collect(),
             imports: program.imports.clone(),
             functions: match options.format.is_polkavm() {
@@ -108,6 +111,15 @@ fn metadata(program: &Program, declared: &Exports, level: OptLevel, options: &Pv
             data: (options.metadata == MetadataContents::Exports).then(|| data_exports(program, declared)),
         }),
     }
+}
+
+/// Whether an entry of a service has pointers or lengths of 64 bits.
+fn has_wide_pointers(program: &Program, declared: &Exports) -> bool {
+    let is_wide = |entry: &Entry| {
+        let [narrow, wide] = [false, true].map(|wide| service_result(&entry.signature, wide));
+        SERVICE_NAMES.concat().contains(&&*entry.name) && narrow.is_none() && wide.is_some()
+    };
+    declared.has_wide_memory && program.entries.iter().any(is_wide)
 }
 
 /// Exported memories, tables and globals that have an address.

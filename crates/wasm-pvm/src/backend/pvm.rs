@@ -27,7 +27,7 @@ pub struct Pvm<'a> {
 
 impl Pvm<'_> {
     fn codegen(&self, exports: &Exports) -> target_pvm::Options {
-        self.target.codegen(self.options, &exports.functions)
+        self.target.codegen(self.options, exports)
     }
 
     /// The error for imports without a suitable action.

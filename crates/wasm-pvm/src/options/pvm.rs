@@ -1,7 +1,5 @@
 //! Options of the PVM.
 
-use std::collections::BTreeMap;
-
 pub use llvm_frontend::OptLevel;
 use llvm_frontend::{MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
@@ -13,6 +11,7 @@ use target_pvm::{Goal, ProgramLayout};
 
 use super::profile::Profile;
 use super::{Floats, Options, OptionsError};
+use crate::exports::Exports;
 
 /// Bytes by which linear memory can grow in PolkaVM's container, unless the options say otherwise.
 const GROWTH_BYTES: u32 = 16 << 20;
@@ -217,12 +216,8 @@ impl PvmOptions {
         }
     }
 
-    /// The options of code generation for a module with exported functions of these signatures.
-    pub(crate) fn codegen(
-        &self,
-        options: &Options,
-        signatures: &BTreeMap<String, String>,
-    ) -> target_pvm::Options {
+    /// The options of code generation for a module with these exports.
+    pub(crate) fn codegen(&self, options: &Options, exports: &Exports) -> target_pvm::Options {
         target_pvm::Options {
             gp: self.gp,
             goal: match options.level {
@@ -232,7 +227,8 @@ impl PvmOptions {
             },
             entries: self.entries,
             result: self.result,
-            signatures: signatures.clone(),
+            signatures: exports.functions.clone(),
+            wide_pointers: exports.has_wide_memory,
             imports: self.import_map(),
             host_calls: self.host_calls,
             memory: target_pvm::MemoryOptions {

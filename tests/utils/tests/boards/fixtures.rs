@@ -1,8 +1,6 @@
 //! Scripts of `tests/fixtures/thumb` on emulated boards: shapes that compilers for these cores got wrong before. A test
 //! is a file in that folder; files with `float` in their names need floats.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow, ensure};
 use object::{Object as _, ObjectSymbol as _};
 use testkit::engine::Engine;
@@ -10,39 +8,14 @@ use testkit::executor::{Call, CallExit, Executor};
 use testkit::fuzz::compare;
 use testkit::program::Pvm;
 use testkit::reports::cortex_m;
-use testkit::spec::run_text;
+use testkit::scripts;
 use testkit::thumb::{Setup, Thumb};
 use wasm_pvm::{Cpu, Floats, OptLevel, Options, PvmBounds, PvmOptions, ThumbOptions};
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
 
-/// Scripts with their names, sorted.
-fn scripts() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/thumb");
-    let mut scripts = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        scripts.push((name, std::fs::read_to_string(path).unwrap()));
-    }
-    scripts.sort();
-    assert!(!scripts.is_empty());
-    scripts
-}
-
 fn check(context: &str, executor: &dyn Executor) {
-    let (mut passed, mut failed) = (0, Vec::new());
-    for (name, text) in scripts() {
-        if name.contains("float") && !executor.has_floats() {
-            continue;
-        }
-        let tally = run_text(&name, &text, executor);
-        assert!(tally.skipped.is_empty(), "{name}: nothing is skipped");
-        passed += tally.passed;
-        failed.extend(tally.failed);
-    }
-    println!("{context}: {passed} passed");
-    assert!(failed.is_empty(), "{context}:\n{}", failed.join("\n"));
+    scripts::check("thumb", None, context, executor);
 }
 
 fn on_board(cpu: Cpu, floats: Floats) {
@@ -89,6 +62,23 @@ fn on_the_pvm() {
         ..Options::new(PvmOptions { bounds: PvmBounds::Strict, ..PvmOptions::default() })
     };
     check("PVM", &Pvm { options });
+}
+
+/// Shapes of newer WebAssembly, with floats by the run-time library and in hardware.
+#[test]
+fn shapes_of_proposals() {
+    for (cpu, levels) in [(Cpu::M3, &LEVELS[..]), (Cpu::M4F, &LEVELS[1..2]), (Cpu::M0Plus, &LEVELS[3..])] {
+        let setup = Setup::new(cpu, OptLevel::O2, Floats::Soft);
+        if !setup.is_available() {
+            return;
+        }
+        let board = Thumb::new(setup.clone()).unwrap();
+        for &level in levels {
+            let context = format!("{cpu} -{level:?}");
+            let board = board.with_setup(Setup { level, ..setup.clone() });
+            scripts::check("proposals", None, &context, &board);
+        }
+    }
 }
 
 /// Small programs, one per kind of bug, behave on boards as in the reference engine.

@@ -226,3 +226,35 @@ fn services_read_their_arguments() {
         assert_eq!(program.outcome("accumulate", &ARGS[1..]), None);
     }
 }
+
+/// A service whose memory has 64-bit addresses: it sums the words of its arguments and copies them; the other entry reads
+/// one byte after them.
+const WIDE: &str = r#"(module (memory i64 1)
+  (func $sum (param $p i64) (param $n i64) (result i64) (local $sum i64)
+    (loop $again
+      (local.set $sum (i64.add (local.get $sum) (i64.load32_u (local.get $p))))
+      (local.set $p (i64.add (local.get $p) (i64.const 4)))
+      (br_if $again (i64.gt_s (local.tee $n (i64.sub (local.get $n) (i64.const 4))) (i64.const 0))))
+    (local.get $sum))
+  (func (export "refine") (param $p i64) (param $n i64) (result i64 i64)
+    (i64.store (i64.const 64) (call $sum (local.get $p) (local.get $n)))
+    (memory.copy (i64.const 72) (local.get $p) (local.get $n))
+    (i64.const 64)
+    (i64.add (local.get $n) (i64.const 8)))
+  (func (export "accumulate") (param $p i64) (param $n i64) (result i64)
+    (i64.load8_u (i64.add (local.get $p) (local.get $n)))))"#;
+
+#[test]
+fn pointers_of_64_bits_are_arguments() {
+    for level in [OptLevel::O0, OptLevel::O2, OptLevel::Oz] {
+        for gp in [GpVersion::V072, GpVersion::V08] {
+            let mut program = Program::new(WIDE, level, gp, false);
+            let args = &ARGS[..12];
+            let sum: u64 =
+                args.chunks(4).map(|word| u64::from(u32::from_le_bytes(word.try_into().unwrap()))).sum();
+            let expected = [&sum.to_le_bytes(), args].concat();
+            assert_eq!(program.outcome("refine", args), Some(expected), "-{level:?} {gp}");
+            assert_eq!(program.outcome("accumulate", args), None, "-{level:?} {gp}");
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! A bounded run of the differential tester; `cargo xtask fuzz` is the open-ended one.
 
 use testkit::adapters::agreed;
+use testkit::atomics;
 use testkit::edges;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::helpers;
+use testkit::judge;
 use testkit::nests;
 use testkit::program::Pvm;
+use testkit::proposals;
 use testkit::tails;
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
@@ -20,6 +23,10 @@ const EDGE_SEEDS: u64 = 120;
 /// Modules of tail calls, at all levels in turn.
 const TAIL_SEEDS: u64 = 64;
 const NEST_SEEDS: u64 = 120;
+/// Modules with exceptions, threads and all else.
+const PROPOSAL_SEEDS: u64 = 100;
+/// Modules of atomic operators.
+const ATOMIC_SEEDS: u64 = 100;
 
 fn strict(gp: GpVersion) -> Options {
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
@@ -44,7 +51,7 @@ fn random_modules_agree_with_the_reference_engine() {
     assert!(agreed > SEEDS, "most random modules must be comparable, {agreed} were");
 }
 
-/// NaNs are canonical in these modules, as they are in our code.
+/// NaNs are canonical in our code; the reference engine's are made so.
 #[test]
 fn random_modules_with_floats_agree_with_the_reference_engine() {
     agree(module_with_floats);
@@ -53,6 +60,18 @@ fn random_modules_with_floats_agree_with_the_reference_engine() {
 #[test]
 fn random_modules_with_vectors_agree_with_the_reference_engine() {
     agree(module_with_vectors);
+}
+
+/// `cargo xtask fuzz --what proposals` goes on.
+#[test]
+fn random_modules_with_all_proposals_agree_with_the_second_judge() {
+    judge::check_seeds(proposals::check_pvm, 0..PROPOSAL_SEEDS);
+}
+
+/// `cargo xtask fuzz --what atomics` goes on.
+#[test]
+fn atomic_operators_agree_with_the_second_judge() {
+    judge::check_seeds(atomics::check_pvm, 0..ATOMIC_SEEDS);
 }
 
 /// At three levels and for both versions in turn.

@@ -9,6 +9,7 @@ mod kernels;
 mod memories;
 mod polkavm;
 mod programs;
+mod proposals;
 mod runtimes;
 mod side_modules;
 mod spec;

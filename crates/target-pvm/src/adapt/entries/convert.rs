@@ -120,14 +120,31 @@ impl Builder<'_> {
     /// The arguments of a function of this signature, for r7 and r8 as a host sets them.
     pub fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
         let mut args = Vec::with_capacity(2);
-        if !sig.params.is_empty() {
+        if let Some(&ty) = sig.params.first() {
             self.set_limits(length);
-            args.push(self.wasm_address(pointer));
+            let address = self.wasm_address(pointer);
+            args.push(if ty == Type::I64 { self.word(address) } else { address });
         }
-        if sig.params.len() > 1 {
-            args.push(self.truncate(length));
+        if let Some(&ty) = sig.params.get(1) {
+            args.push(if ty == Type::I64 { length } else { self.truncate(length) });
         }
         args
+    }
+
+    /// A value as a word, zero-extended if it is an `i32`.
+    fn word(&mut self, value: Value) -> Value {
+        match self.func.values[value].ty {
+            Type::I64 => value,
+            _ => self.unary(UnaryOp::Zext, value, Type::I64),
+        }
+    }
+
+    /// The lower half of a value as an `i32`.
+    fn half(&mut self, value: Value) -> Value {
+        match self.func.values[value].ty {
+            Type::I64 => self.truncate(value),
+            _ => value,
+        }
     }
 
     /// Says how many places the arguments have for accesses of each width.
@@ -163,7 +180,7 @@ impl Builder<'_> {
                 }
             },
             HostResult::Packed => self.halves(values[0]),
-            HostResult::Pair => (values[0], self.unary(UnaryOp::Zext, values[1], Type::I64)),
+            HostResult::Pair => (self.half(values[0]), self.word(values[1])),
         };
         let address = self.pvm_address(pointer);
         let address = self.unary(UnaryOp::Zext, address, Type::I64);

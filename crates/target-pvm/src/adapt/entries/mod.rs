@@ -20,8 +20,9 @@
 //! | none (services only) | the exported global `result_ptr` as an address, if there is one | `result_len` |
 //! | none, without these globals | 0 | 0 |
 //!
-//! Parameters are `(i32, i32)`; the entries of services may also take fewer. Any other export is entered as it is, in
-//! the calling convention of the compiler.
+//! Parameters are `(i32, i32)`; the entries of services may also take fewer. Where memory has 64-bit addresses they may
+//! take and return `i64`s in place of `i32`s. Any other export is entered as it is, in the calling convention of the
+//! compiler.
 //!
 //! In a program that checks every access, [`Module::host_arguments`] has the number of addresses in the argument area at
 //! which accesses of each width are allowed. Wrappers set those numbers that code reads.
@@ -80,8 +81,12 @@ pub fn make_entries(
         |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
     let service = SERVICE_NAMES.map(first_of);
     if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
+        let convention: Convention = match entering.wide_pointers {
+            true => |signature| service_result(signature, true),
+            false => |signature| service_result(signature, false),
+        };
         let entry = |export: Option<&(String, FuncId)>| match export {
-            Some((name, func)) => maker.entry(name, *func, Some(service_result)),
+            Some((name, func)) => maker.entry(name, *func, Some(convention)),
             None => maker.no_entry(),
         };
         return service.map(entry).into();

@@ -31,7 +31,8 @@ fn module(tail: &str) -> Module {
 }
 
 fn make(module: &mut Module, mode: EntryMode) -> Vec<Entry> {
-    let entering = Entering { mode, result: ResultConvention::Length, signatures: &BTreeMap::new() };
+    let signatures = &BTreeMap::new();
+    let entering = Entering { mode, result: ResultConvention::Length, signatures, wide_pointers: false };
     make_entries(module, linear_memory(module), &ProgramLayout::SPI, &entering)
 }
 
@@ -156,7 +157,8 @@ fn types_of_wasm_decide_the_convention() {
         let mut module = module("export \"x\" $work\n");
         let signatures = BTreeMap::from([("x".to_owned(), signature.to_owned())]);
         let mode = EntryMode::Auto;
-        let entering = Entering { mode, result: ResultConvention::Length, signatures: &signatures };
+        let signatures = &signatures;
+        let entering = Entering { mode, result: ResultConvention::Length, signatures, wide_pointers: false };
         let memory = linear_memory(&module);
         let found = make_entries(&mut module, memory, &ProgramLayout::SPI, &entering);
         assert_eq!(found[0].signature, signature);

@@ -31,6 +31,8 @@ pub struct Entering<'a> {
     pub result: ResultConvention,
     /// Signatures of exports by name, in the letters of the metadata, where SSA types don't tell those of wasm.
     pub signatures: &'a BTreeMap<String, String>,
+    /// Whether pointers and lengths of a service's entries may be `i64`.
+    pub wide_pointers: bool,
 }
 
 /// The convention of hosts that fits a signature in letters, if one does.
