@@ -38,7 +38,7 @@ enum Family {
 }
 
 /// Names of functions that Emscripten's JavaScript defines, or their beginnings.
-const EMSCRIPTEN: [&str; 16] = [
+const EMSCRIPTEN: [&str; 14] = [
     "emscripten_",
     "_emscripten_",
     "__syscall",
@@ -52,8 +52,6 @@ const EMSCRIPTEN: [&str; 16] = [
     "_abort_js",
     "__assert_fail",
     "__resumeException",
-    "setTempRet0",
-    "getTempRet0",
     "llvm_eh_",
 ];
 
@@ -63,7 +61,7 @@ impl Family {
         let is_assembly_script = matches!(name, "abort" | "seed" | "trace") || name.contains('.');
         if module.starts_with("wasi:") && !wasi::provides(module, name) {
             Self::OtherWasi
-        } else if module == "wasi" || module.starts_with("wasi_") || module.starts_with("wasi:") {
+        } else if is_wasi(module, name) {
             Self::Wasi
         } else if module.contains(':') && module.contains('/') {
             Self::Component
@@ -204,6 +202,14 @@ impl fmt::Display for MissingImports {
 
 impl std::error::Error for MissingImports {}
 
+/// Whether `--wasi` gives the import an action, or an interface of that name.
+fn is_wasi(module: &str, name: &str) -> bool {
+    module == "wasi"
+        || module.starts_with("wasi_")
+        || module.starts_with("wasi:")
+        || wasi::is_of_emscripten(module, name)
+}
+
 fn full_name(import: &ReachedImport) -> String {
     format!("{}.{}", import.import.module, import.import.field)
 }
@@ -244,6 +250,7 @@ mod tests {
             ("wbg", "__wbg_new_1", Family::WasmBindgen),
             ("env", "emscripten_resize_heap", Family::Emscripten),
             ("env", "invoke_vii", Family::Emscripten),
+            ("env", "setTempRet0", Family::Wasi),
             ("a", "b", Family::Emscripten),
             ("gojs", "runtime.wasmExit", Family::Go),
             ("env", "seed", Family::AssemblyScript),

@@ -45,6 +45,8 @@ const INITIALIZE: &str = "_initialize";
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 /// The module of its predecessor.
 const UNSTABLE: &str = "wasi_unstable";
+/// Functions of the module `env` that standalone modules of Emscripten import beside those of WASI.
+const EMSCRIPTEN: [&str; 3] = ["emscripten_notify_memory_growth", "getTempRet0", "setTempRet0"];
 /// Functions of the predecessor whose parameters or records differ.
 const CHANGED: [&str; 4] = ["fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"];
 
@@ -119,7 +121,8 @@ impl Wasi {
         };
         let kind = if module.is_command() && may_be_command { Kind::Command } else { Kind::Reactor };
         module.preview2.run.take_if(|_| kind == Kind::Reactor);
-        let program = Program { kind, memories: module.memories, host, preview2: &module.preview2 };
+        let Facts { memories, uses_emscripten, ref preview2, .. } = module;
+        let program = Program { kind, memories, host, uses_emscripten, preview2 };
         let adapter = text::adapter(self, &program);
         let linked = match kind {
             Kind::Command => adapter::link_entry(wasm, &adapter, ADAPTER_ENTRY, entry),
@@ -141,6 +144,11 @@ pub struct Imports {
     pub is_command: bool,
     /// There is one that reads from files and streams.
     pub reads: bool,
+}
+
+/// Whether it is a function that Emscripten has beside those of WASI.
+pub(crate) fn is_of_emscripten(module: &str, name: &str) -> bool {
+    module == "env" && EMSCRIPTEN.contains(&name)
 }
 
 /// Whether there is a function of an interface of the component model.
@@ -168,6 +176,8 @@ struct Facts {
     unstable: Vec<String>,
     /// Whether there are imports of WASI.
     uses_wasi: bool,
+    /// Whether there are functions that Emscripten has beside those of WASI.
+    uses_emscripten: bool,
     /// Whether a function that reads is one of them.
     reads: bool,
     /// The use of WASI 0.2.
@@ -220,6 +230,7 @@ impl Facts {
                     self.interface_import(&import);
                     let is_wasi = matches!(import.module, PREVIEW1 | UNSTABLE);
                     self.uses_wasi |= is_wasi;
+                    self.uses_emscripten |= is_of_emscripten(import.module, import.name);
                     self.reads |= is_wasi && import.name == "fd_read";
                     if import.module == UNSTABLE && CHANGED.contains(&import.name) {
                         self.unstable.push(import.name.to_owned());

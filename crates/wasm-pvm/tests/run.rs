@@ -343,6 +343,13 @@ fn host_calls_are_answered() {
         folder.succeed(&[&names[..], &["--invoke", "tell", "1", "--invoke", "ask", "0"]].concat()),
         "2\n"
     );
+    // So are they before what is said about all others, and in a container with symbols.
+    let others = ["run", "host.wat", "--imports", "trap", "--host-call", "get=1", "--invoke", "ask", "0"];
+    assert_eq!(folder.succeed(&others), "2\n");
+    let other = folder.fail_with_output(&[&others[..], &["--invoke", "tell", "0"]].concat(), 3);
+    assert_eq!(other, ("2\n".into(), "[0] env.put is not available\nerror: tell: it trapped\n".into()));
+    let symbols = [&names[..], &["--format", "polkavm", "--invoke", "ask", "0"]].concat();
+    assert_eq!(folder.succeed(&symbols), "2\n");
     folder.succeed(&["compile", "host.wat", "--imports", "imports.map"]);
     let run = ["run", "host.jam", "--invoke", "ask", "1"];
     let unknown = folder.fail_with_output(&run, 3);

@@ -19,6 +19,9 @@ const GAS: i64 = 1 << 40;
 /// The host call `log` of JIP-1.
 const LOG: u32 = 100;
 
+/// The variable of the environment that names a folder of programs other than the fixtures.
+pub const FOLDER: &str = "PROGRAMS_FOLDER";
+
 /// A module with its inputs and outputs.
 pub struct Program {
     /// Its folder and file.
@@ -58,9 +61,10 @@ pub struct Outcome {
     pub gas: i64,
 }
 
-/// All programs, in the order of their names.
+/// All programs of the fixtures, or of the folder in the variable `PROGRAMS_FOLDER`, in the order of their names.
 pub fn programs() -> Result<Vec<Program>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/programs");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/programs");
+    let root = std::env::var_os(FOLDER).map_or(fixtures, PathBuf::from);
     let mut programs = Vec::new();
     for folder in sorted(&root)? {
         let text = std::fs::read_to_string(folder.join("cases.json"))?;

@@ -19,8 +19,9 @@ use super::{files, profile};
 pub fn compile(args: &CompileArgs) -> Result<()> {
     provoke(&args.module);
     let mut options = options(args)?;
-    let input = files::read(&args.input)?;
+    let file = files::read(&args.input)?;
     let name = || files::display(&args.input);
+    let input = input::to_wasm(&file).with_context(name)?;
     profile::train(&input, &mut options, &args.train).with_context(name)?;
     let after = args.emit_after.as_deref().map(Stage::After);
     let function = args.emit_function.as_deref().map(Stage::Function);
@@ -165,7 +166,7 @@ fn check_renames(input: &[u8], args: &CompileArgs) -> Result<()> {
     if renames.is_empty() {
         return Ok(());
     }
-    let mut names = linkable_names(&input::to_wasm(input)?)?;
+    let mut names = linkable_names(input)?;
     if args.module.wasi.wasi {
         names.extend(wasi::FIRMWARE_NAMES.map(str::to_owned));
     }

@@ -40,6 +40,8 @@ pub struct Program<'p> {
     pub memories: u32,
     /// The host it is compiled for.
     pub host: Host,
+    /// Whether it uses functions that Emscripten has beside those of WASI.
+    pub uses_emscripten: bool,
     /// Its use of WASI 0.2.
     pub preview2: &'p Preview2,
 }
@@ -79,6 +81,9 @@ fn text(wasi: &Wasi, program: &Program<'_>) -> String {
     });
     text.push_str(include_str!("core.wat"));
     text.push_str(include_str!("refused.wat"));
+    if program.uses_emscripten {
+        text.push_str(include_str!("emscripten.wat"));
+    }
     if program.preview2.is_used() {
         text = preview2::with_names(text);
         text.push_str(&program.preview2.definitions(wasi));

@@ -1,7 +1,9 @@
 //! Programs of several toolchains end as in an engine: WASI commands linked with `--wasi`, and services.
 
+use std::path::Path;
+
 use pvm_engine::{Engine, Exit};
-use testkit::programs::{check, compile, programs, run};
+use testkit::programs::{Case, FOLDER, Program, check, compile, programs, run};
 use wasm_pvm::wasi::{Failure, Wasi};
 use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ResultConvention};
 
@@ -9,42 +11,58 @@ fn options(level: OptLevel, pvm: PvmOptions) -> Options {
     Options { level, ..Options::new(pvm) }
 }
 
-/// Levels and versions of the first case of each program.
-const COMBINATIONS: [(OptLevel, GpVersion); 3] =
-    [(OptLevel::O2, GpVersion::V08), (OptLevel::O0, GpVersion::V072), (OptLevel::Oz, GpVersion::V072)];
-/// The others, with `PROGRAMS=all` in the environment.
-const MORE: [(OptLevel, GpVersion); 3] =
-    [(OptLevel::O2, GpVersion::V072), (OptLevel::O0, GpVersion::V08), (OptLevel::Oz, GpVersion::V08)];
+/// Levels and versions. The first case of each program has the first of them, or all with `PROGRAMS=all` in the environment.
+const COMBINATIONS: [(OptLevel, GpVersion); 6] = [
+    (OptLevel::O2, GpVersion::V08),
+    (OptLevel::O0, GpVersion::V072),
+    (OptLevel::Oz, GpVersion::V072),
+    (OptLevel::O2, GpVersion::V072),
+    (OptLevel::O0, GpVersion::V08),
+    (OptLevel::Oz, GpVersion::V08),
+];
+/// Number of the combinations of all levels.
+const LEVELS: usize = 3;
+
+/// The folder of a program.
+fn folder(program: &Program) -> Option<&Path> {
+    Path::new(&program.name).parent()
+}
 
 #[test]
 fn every_program_ends_as_in_an_engine() {
-    let mut combinations = COMBINATIONS.to_vec();
-    if std::env::var("PROGRAMS").is_ok_and(|which| which == "all") {
-        combinations.extend(MORE);
-    }
-    let mut runs = 0;
-    for program in programs().unwrap() {
+    let is_all = std::env::var("PROGRAMS").is_ok_and(|which| which == "all");
+    let programs = programs().unwrap();
+    let (mut runs, mut variants, mut further) = (0, 0, 0);
+    for (index, program) in programs.iter().enumerate() {
+        // Further modules of a folder have the same source.
+        let is_variant = index > 0 && folder(&programs[index - 1]) == folder(program);
+        variants += usize::from(is_variant);
+        further += program.cases.len() - 1;
         for (number, case) in program.cases.iter().enumerate() {
             // Cases differ in data only: one under each combination, the others under one.
-            let of_case = if number == 0 { combinations.len() } else { 1 };
-            for &(level, gp) in &combinations[..of_case] {
+            let of_case = match number {
+                0 if is_all => &COMBINATIONS[..],
+                0 if is_variant => &COMBINATIONS[index % LEVELS..][..1],
+                0 => &COMBINATIONS[..LEVELS],
+                _ => &COMBINATIONS[..1],
+            };
+            for &(level, gp) in of_case {
                 let options = options(level, PvmOptions { gp, ..PvmOptions::default() });
-                check(&program, case, &options).unwrap_or_else(|error| {
+                check(program, case, &options).unwrap_or_else(|error| {
                     panic!("{} case {number} -{level:?} {gp}: {error:#}", program.name)
                 });
                 runs += 1;
             }
         }
     }
-    assert_eq!(runs, 11 * combinations.len() + 11);
+    if std::env::var_os(FOLDER).is_none() {
+        assert_eq!((programs.len(), variants, further), (16, 4, 19));
+    }
+    assert!(runs > 0);
 }
 
 /// A case of a program of the fixtures.
-fn with_case<T>(
-    name: &str,
-    number: usize,
-    work: impl FnOnce(&testkit::programs::Program, &testkit::programs::Case) -> T,
-) -> T {
+fn with_case<T>(name: &str, number: usize, work: impl FnOnce(&Program, &Case) -> T) -> T {
     let programs = programs().unwrap();
     let program = programs.iter().find(|program| program.name == name).expect("a program of this name");
     work(program, &program.cases[number])
@@ -63,8 +81,7 @@ fn wasi_works_with_bounds_checks() {
 fn a_failure_keeps_the_output_on_request() {
     with_case("c-numbers/numbers.wasm", 2, |program, case| {
         let wasi = Wasi { failure: Failure::Halt, ..case.wasi.clone() };
-        let case =
-            testkit::programs::Case { wasi, stdin: case.stdin.clone(), stdout: case.stdout.clone(), ..*case };
+        let case = Case { wasi, stdin: case.stdin.clone(), stdout: case.stdout.clone(), ..*case };
         let jam = compile(program, &case, &Options::default()).unwrap();
         let outcome = run(&jam, GpVersion::V08, Engine::for_version(GpVersion::V08)[0], &case.stdin).unwrap();
         assert_eq!(outcome.exit, Exit::Halt);

@@ -102,6 +102,28 @@ impl ImportMap {
         self.auto_base = other.auto_base.or(self.auto_base);
     }
 
+    /// Makes imports of these names host calls with numbers of their own, before wildcards. Names with lines keep them, and
+    /// nothing changes if imports without an action are host calls anyway.
+    pub fn number<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        if self.auto_base.is_some() || self.by_symbol {
+            return;
+        }
+        let used: BTreeSet<u32> = self
+            .actions
+            .values()
+            .filter_map(|action| if let ImportAction::Ecalli(number) = action { Some(*number) } else { None })
+            .collect();
+        let mut free = (Self::DEFAULT_AUTO_BASE..).filter(|number| !used.contains(number));
+        for name in names {
+            if self.actions.keys().any(|line| may_be_one_import(line, name)) {
+                continue;
+            }
+            if let Some(number) = free.next() {
+                self.insert(name, ImportAction::Ecalli(number));
+            }
+        }
+    }
+
     /// The first number given to imports without an action, if they are numbered.
     pub fn auto_base(&self) -> Option<u32> {
         self.auto_base
@@ -144,6 +166,12 @@ impl ImportMap {
         let full = format!("{}.{}", import.module, import.field);
         self.actions.get(&full).or_else(|| self.actions.get(&import.field)).copied()
     }
+}
+
+/// Whether an import can have both names: they are equal, or one is the other with the module before it.
+fn may_be_one_import(a: &str, b: &str) -> bool {
+    let ends = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('.'));
+    a == b || ends(a, b) || ends(b, a)
 }
 
 fn parse_action(text: &str, gp: GpVersion) -> Result<ImportAction, String> {

@@ -6,9 +6,7 @@ use anyhow::{Context, Result, bail};
 use wasm_pvm::counts::Counters;
 use wasm_pvm::run::HostCallId;
 use wasm_pvm::wasi::{self, Imports};
-use wasm_pvm::{
-    EntryMode, Format, ImportAction, ImportMap, Options, OptionsError, PvmOptions, input, run::GivenAnswer,
-};
+use wasm_pvm::{EntryMode, Format, Options, OptionsError, PvmOptions, input};
 
 use super::streams::{RESERVE, Streams};
 use crate::cli::args::RunArgs;
@@ -60,7 +58,8 @@ fn is_module(bytes: &[u8]) -> bool {
 
 fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     compile::provoke(&args.module);
-    let imports = wasi::imports(&input::to_wasm(bytes)?);
+    let bytes = &*input::to_wasm(bytes)?;
+    let imports = wasi::imports(bytes);
     let options = options(args, imports)?;
     let (output, counters) = match args.profile_out {
         Some(_) => {
@@ -89,8 +88,12 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
     if !args.invocations.0.is_empty() && args.pvm.entries.is_none() && !target.format.is_polkavm() {
         target.entries = EntryMode::Raw;
     }
-    if args.module.imports.is_empty() {
-        target.imports = answered_imports(&args.answers);
+    if !target.format.is_polkavm() {
+        let names = args.answers.iter().filter_map(|answer| match &answer.call {
+            HostCallId::Name(name) => Some(name.as_str()),
+            HostCallId::Number(_) => None,
+        });
+        target.imports.number(names);
     }
     let name = compile::package(&args.program);
     let wasi = match args.module.wasi.read(&name)? {
@@ -108,17 +111,4 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
         target.memory_reserve = RESERVE;
     }
     compile::options_with(target.into(), &args.module, wasi)
-}
-
-/// An import map that numbers the imports with an answer.
-fn answered_imports(answers: &[GivenAnswer]) -> ImportMap {
-    let mut map = ImportMap::default();
-    let names = answers.iter().filter_map(|answer| match &answer.call {
-        HostCallId::Name(name) => Some(name),
-        HostCallId::Number(_) => None,
-    });
-    for (number, name) in (ImportMap::DEFAULT_AUTO_BASE..).zip(names) {
-        map.insert(name, ImportAction::Ecalli(number));
-    }
-    map
 }

@@ -88,7 +88,7 @@ pub fn finish(outcome: &Outcome) -> Result<u8> {
     if outcome.status == Status::Halt {
         return Ok(code.unwrap_or(0));
     }
-    eprintln!("error: the program ended with {}", report::ending(&outcome.status));
+    eprintln!("error: the program did not halt: {}", report::ending(&outcome.status));
     Ok(NOT_HALTED)
 }
 
