@@ -9,6 +9,7 @@ use target_pvm::{Entry, EntryMode, Images, Program};
 
 use super::metadata::fitting;
 use crate::exports::Exports;
+use crate::insight::CodeMap;
 use crate::options::{Format, MetadataContents, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
@@ -129,8 +130,13 @@ fn real_names(program: &Program) -> Vec<FunctionName> {
     program.functions.iter().filter(|function| !function.name.starts_with("func[")).cloned().collect()
 }
 
-/// The facts about a program.
-pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
+/// The facts about a program that was compiled from `wasm`.
+pub fn pvm_report(program: Program, sizes: Sizes, wasm: &[u8]) -> PvmReport {
+    let base = program.linear_base.unwrap_or(0);
+    let map = program
+        .locations
+        .as_ref()
+        .map(|locations| CodeMap::of_module(wasm, &program.blob.code, base, &program.functions, locations));
     PvmReport {
         sizes,
         entries: program.entries,
@@ -141,5 +147,6 @@ pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
         linear_base: program.linear_base.unwrap_or(0),
         linear_first: program.linear_first,
         references: program.references,
+        map,
     }
 }

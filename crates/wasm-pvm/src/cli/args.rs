@@ -34,6 +34,8 @@ pub enum Command {
     Compile(Box<CompileArgs>),
     /// Run a program or a module: enter it as a host does, or call its exports.
     Run(Box<RunArgs>),
+    /// Run a program or a module once, and report where its gas went.
+    Profile(Box<ProfileArgs>),
     /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
@@ -66,6 +68,10 @@ pub struct CompileArgs {
     /// than gas, grow_heap and log end it. May be repeated. PVM only.
     #[arg(long, value_name = "ENTRY=HEX|@FILE", value_parser = Training::parse)]
     pub train: Vec<Training>,
+    /// Write a map of the code beside the output, with `.map` after its name: functions, operators and lines by
+    /// position, as JSON. PVM only.
+    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
+    pub map: bool,
     /// Print sizes and times as JSON.
     #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
     pub json: bool,
@@ -384,6 +390,10 @@ pub struct RunArgs {
     /// Count how often functions and branches of the module are taken, and write the profile to a file.
     #[arg(long, value_name = "FILE")]
     pub profile_out: Option<PathBuf>,
+    /// The map of a compiled program, for the explanation of a trap; by default its name with `.map` after it, if there
+    /// is such a file.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
@@ -393,6 +403,36 @@ pub struct RunArgs {
     pub module: ModuleArgs,
     #[command(flatten)]
     pub pvm: PvmArgs,
+}
+
+/// The form of a profile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum ProfileForm {
+    /// Functions, lines and blocks by cost.
+    Table,
+    /// A line per stack of calls, for tools that draw flame graphs.
+    Folded,
+    /// The JSON of speedscope.app.
+    Speedscope,
+    /// A flame graph.
+    Svg,
+    /// The table as JSON.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// Form of the report.
+    #[arg(long = "as", value_name = "FORM", value_enum, default_value = "table")]
+    pub form: ProfileForm,
+    /// Output file; standard output without it.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Rows of each part of the table.
+    #[arg(long, default_value_t = 20)]
+    pub top: usize,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of all inspecting commands.

@@ -9,6 +9,7 @@ mod guard;
 mod inspect;
 mod object;
 mod profile;
+mod profiling;
 mod run;
 mod wasi;
 
@@ -51,6 +52,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::run(args).map(ExitCode::from),
+        Command::Profile(args) => profiling::profile(args).map(ExitCode::from),
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
@@ -67,7 +69,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!("error: a command is missing: compile, run, disasm, info or gas (see --help)");
+            eprintln!("error: a command is missing: compile, run, profile, disasm, info or gas (see --help)");
         }
         _ => eprintln!("{}", one_line(message)),
     }

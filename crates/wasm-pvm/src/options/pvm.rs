@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use llvm_frontend::OptLevel;
-use llvm_frontend::{MemoryOwner, TargetDescription};
+use llvm_frontend::{Locations, MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use runtime::llvm::Growth;
@@ -116,6 +116,8 @@ pub struct PvmOptions {
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
     pub keep_exports: bool,
+    /// Make a map of the code. It does not change the program.
+    pub map: bool,
 }
 
 impl Default for PvmOptions {
@@ -137,6 +139,7 @@ impl Default for PvmOptions {
             metadata: MetadataContents::Entries,
             package: String::new(),
             keep_exports: false,
+            map: false,
         }
     }
 }
@@ -199,6 +202,7 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(layout.arguments),
             marked_bytes: layout.most_caught_bytes(),
             machine_page: layout.page,
+            locations: if self.map { Locations::Offsets } else { Locations::None },
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,
