@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use pvm_isa::spi::STACK_END;
 use pvm_isa::{Flow, GpVersion, Opcode, ProgramBlob, Reg};
 
 /// Maximum depth of a call path.
@@ -87,6 +88,8 @@ pub struct Trace {
     recent: Vec<u32>,
     steps: usize,
     registers: [u64; Reg::COUNT],
+    /// The lowest stack pointer.
+    lowest: u64,
 }
 
 impl Trace {
@@ -121,6 +124,7 @@ impl Trace {
             recent: vec![0; RECENT],
             steps: 0,
             registers: [0; Reg::COUNT],
+            lowest: u64::from(STACK_END),
         }
     }
 
@@ -155,6 +159,7 @@ impl Trace {
         self.last = Some((path, pc, gas));
         self.recent[self.steps % RECENT] = pc;
         self.steps += 1;
+        self.lowest = self.lowest.min(register(Reg::SP.index().into()));
         (0..).zip(&mut self.registers).for_each(|(number, value)| *value = register(number));
     }
 
@@ -257,6 +262,11 @@ impl Trace {
     pub fn recent(&self) -> impl Iterator<Item = u32> {
         let count = self.steps.min(RECENT);
         (1..=count).map(|back| self.recent[(self.steps - back) % RECENT])
+    }
+
+    /// The deepest stack of all runs, in bytes.
+    pub fn stack_bytes(&self) -> u64 {
+        u64::from(STACK_END) - self.lowest
     }
 
     /// The registers before the last instruction.

@@ -42,6 +42,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Print the gas of functions and basic blocks.
     Gas(GasArgs),
+    /// Report where the bytes of a module, a program or an object go.
+    Size(SizeArgs),
+    /// Compare a program's gas, stack, blocks and bytes with the limits in a file; exit code 1 if one is exceeded.
+    Budget(Box<BudgetArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -84,7 +88,7 @@ pub struct CompileArgs {
 }
 
 /// Options of all targets, for `compile` and for `run` of modules.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ModuleArgs {
     /// Optimisation level; 2 by default, and 3 is the same.
     #[arg(short = 'O', value_name = "LEVEL", value_parser = level())]
@@ -139,7 +143,7 @@ pub struct ModuleArgs {
 }
 
 /// Options of the PVM.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "PVM")]
 pub struct PvmArgs {
     /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
@@ -473,6 +477,55 @@ pub struct GasArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SizeArgs {
+    /// WebAssembly, a PVM program or a Cortex-M object; `-` is standard input.
+    pub file: PathBuf,
+    /// Version of the Gray Paper, for programs without our metadata.
+    #[arg(long)]
+    pub gp: Option<GpVersion>,
+    /// The map of the program, which has lines and segments; by default its name with `.map` after it, if there is such
+    /// a file.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// Print the call graph's dominator tree: below a function are those that only it leads to.
+    #[arg(long)]
+    pub tree: bool,
+    /// Print the differences from an older file.
+    #[arg(long, value_name = "OLD", conflicts_with = "tree")]
+    pub diff: Option<PathBuf>,
+    /// Fail with exit code 1 and advice if the file has more bytes. K and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub max_size: Option<u32>,
+    /// Rows of each part of the report.
+    #[arg(long, default_value_t = 20)]
+    pub top: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetArgs {
+    /// Program file, or a module in any form that `compile` takes.
+    pub program: PathBuf,
+    /// File of limits, in TOML.
+    pub budget: PathBuf,
+    /// Answer a host call, as with `run`. May be repeated.
+    #[arg(long = "host-call", value_name = "CALL=VALUE[,VALUE]", value_parser = parse_answer)]
+    pub answers: Vec<GivenAnswer>,
+    /// Supported host calls, as with `run`.
+    #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
+    pub host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten, next_help_heading = "Compiling a module")]
+    pub module: ModuleArgs,
+    #[command(flatten)]
+    pub pvm: PvmArgs,
 }
 
 /// A number of bytes with an optional unit.

@@ -1,6 +1,7 @@
 //! Command-line parsing and the commands.
 
 mod args;
+mod budget;
 mod calls;
 mod compile;
 mod files;
@@ -11,6 +12,7 @@ mod object;
 mod profile;
 mod profiling;
 mod run;
+mod size;
 mod wasi;
 
 use std::io::IsTerminal;
@@ -56,6 +58,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
+        Command::Budget(args) => budget::budget(args).map(ExitCode::from),
+        Command::Size(args) => size::size(args).map(ExitCode::from),
     }
 }
 
@@ -69,7 +73,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!("error: a command is missing: compile, run, profile, disasm, info or gas (see --help)");
+            eprintln!(
+                "error: a command is missing: compile, run, profile, disasm, info, gas, size or budget (see --help)"
+            );
         }
         _ => eprintln!("{}", one_line(message)),
     }

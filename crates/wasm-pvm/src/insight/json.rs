@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::map::{CodeMap, Line, MapFunction, Place};
+use super::map::{CodeMap, DataRange, Line, MapFunction, Place};
 
 /// The version of the format.
 const VERSION: u64 = 1;
@@ -47,6 +47,7 @@ impl CodeMap {
             "files": self.files,
             "operators": self.operators,
             "places": places.collect::<Vec<_>>(),
+            "data": self.data.iter().map(|data| json!([data.address, data.bytes, data.name])).collect::<Vec<_>>(),
             "code": self.code.iter().map(|&(pc, place)| json!([pc, number(place)])).collect::<Vec<_>>(),
         })
     }
@@ -84,6 +85,10 @@ fn read(value: &Value) -> Option<CodeMap> {
     for row in value["places"].as_array()? {
         let place = place(row, &map)?;
         map.places.push(place);
+    }
+    for row in value["data"].as_array()? {
+        let name = row[2].as_str()?.to_owned();
+        map.data.push(DataRange { address: unsigned(&row[0])?, bytes: unsigned(&row[1])?, name });
     }
     for row in value["code"].as_array()? {
         map.code.push((unsigned(&row[0])?, index(&row[1], map.places.len())?));

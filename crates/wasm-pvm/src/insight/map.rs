@@ -48,6 +48,17 @@ pub struct Place {
     pub inlined_at: Option<u32>,
 }
 
+/// Stored data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataRange {
+    /// The machine address.
+    pub address: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// The name of an object or of a segment.
+    pub name: String,
+}
+
 /// The map of a program.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CodeMap {
@@ -67,6 +78,8 @@ pub struct CodeMap {
     pub places: Vec<Place>,
     /// Ascending positions in the code, each with the index of the place of the code from there on.
     pub code: Vec<(u32, Option<u32>)>,
+    /// Data by ascending addresses: segments of linear memory.
+    pub data: Vec<DataRange>,
 }
 
 /// One function at a position of the code: the one that the code belongs to, or one that was inlined into it.
@@ -107,6 +120,7 @@ impl CodeMap {
         let mut map = Self::of_functions(code, linear_base, functions);
         let Ok(info) = ModuleInfo::parse(wasm) else { return map };
         map.code.clone_from(&locations.rows);
+        map.data = segments(&info, linear_base);
         let mut reader = Places::new(&info, wasm);
         for site in &locations.sites {
             let place = reader.place(&mut map, site.offset);
@@ -165,6 +179,18 @@ impl CodeMap {
             source: place.line.map(source),
         }
     }
+}
+
+/// The active segments of linear memory with a constant address.
+fn segments(info: &ModuleInfo, linear_base: u32) -> Vec<DataRange> {
+    let segments = (0u32..).zip(&info.data).filter_map(|(index, segment)| {
+        let name = info.data_name(index).map_or_else(|| format!("segment {index}"), str::to_owned);
+        let address = linear_base.wrapping_add(segment.mode.constant_offset()?);
+        Some(DataRange { address, bytes: segment.bytes.len() as u32, name })
+    });
+    let mut segments: Vec<DataRange> = segments.collect();
+    segments.sort_by_key(|segment| segment.address);
+    segments
 }
 
 /// Finds out what is known about offsets of a module.

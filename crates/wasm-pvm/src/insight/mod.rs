@@ -3,10 +3,12 @@
 //! | module | contents |
 //! |---|---|
 //! | [`map`] | from positions in the code to functions, operators and lines |
+//! | [`size`] | where the bytes of a file go |
 //! | `trap` | the reason of a trap, and the calls that led to it |
 //! | `profile` | where the gas of a run goes |
+//! | `budget` | limits of all of these |
 //!
-//! The last two need the feature `insight`.
+//! The last three need the feature `insight`.
 
 mod operators;
 
@@ -17,6 +19,10 @@ mod json;
 mod stacks;
 
 pub mod map;
+pub mod size;
+
+#[cfg(feature = "insight")]
+pub mod budget;
 
 #[cfg(feature = "insight")]
 pub mod profile;

@@ -268,3 +268,135 @@ fn profiles_count_calls() {
         "{folded}"
     );
 }
+
+/// The report of `size` as JSON.
+fn size(folder: &Folder, file: &str, more: &[&str]) -> Value {
+    let told = folder.succeed(&[&["size", file, "--json"], more].concat());
+    serde_json::from_str(&told).expect("JSON")
+}
+
+/// The sum of a field over a list.
+fn sum(value: &Value, list: &str) -> u64 {
+    value[list].as_array().expect("a list").iter().map(|row| row["bytes"].as_u64().expect("bytes")).sum()
+}
+
+#[test]
+fn sizes_add_up_to_the_file() {
+    let folder = Folder::new("sizes");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/");
+    let module = format!("{root}kernels/wasm/O2/sha256.wasm");
+    let forms = [
+        ("--format jam", "jam"),
+        ("--format spi --map", "spi"),
+        ("--format raw", "raw"),
+        ("--format polkavm", "polkavm"),
+        ("--format corevm", "corevm"),
+        ("--target thumbv7m --memory symbol", "object"),
+    ];
+    let info = bytes_of_bodies(&std::fs::read(&module).expect("a fixture"));
+    let wasm = size(&folder, &module, &["--top", "3"]);
+    assert_eq!(sum(&wasm, "items"), std::fs::metadata(&module).expect("a file").len());
+    let code: u64 = wasm["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .filter(|item| item["kind"] == "code")
+        .filter_map(|item| item["bytes"].as_u64())
+        .sum();
+    assert_eq!(code, info, "bodies and their lengths");
+    for (options, form) in forms {
+        let options: Vec<&str> = options.split(' ').collect();
+        folder.succeed(&[&["compile", &module, "-o", "program"], &options[..]].concat());
+        let report = size(&folder, "program", &["--tree"]);
+        let bytes = std::fs::metadata(folder.path("program")).expect("a file").len();
+        assert_eq!((&report["form"], report["bytes"].as_u64()), (&Value::from(form), Some(bytes)));
+        assert_eq!((sum(&report, "items"), sum(&report, "kinds")), (bytes, bytes), "{form}");
+        let kind = |name: &str| {
+            let kinds = report["kinds"].as_array().expect("kinds");
+            kinds
+                .iter()
+                .find(|kind| kind["name"] == name)
+                .map_or(0, |kind| kind["bytes"].as_u64().expect("bytes"))
+        };
+        // Of what only the container has, little is left.
+        assert!(form == "object" || kind("headers") < 100, "{form}: {report}");
+        let tree = report["tree"].as_array().expect("a tree");
+        let below: u64 = tree.iter().map(|root| root["total"].as_u64().expect("bytes")).sum();
+        assert!(below <= kind("code") && below * 10 >= kind("code") * 9, "{form}: {report}");
+        let info =
+            if form == "object" { Value::Null } else { folder_json(&folder, &["info", "program", "--json"]) };
+        assert!(info.is_null() || info["sizes"]["code"] == kind("code"), "{form}: {info}");
+    }
+}
+
+/// Bytes of all function bodies of a module with their lengths.
+fn bytes_of_bodies(wasm: &[u8]) -> u64 {
+    let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.expect("valid") {
+        Payload::CodeSectionEntry(body) => Some(body.range().end - body.range().start),
+        _ => None,
+    });
+    bodies.map(|bytes| bytes as u64 + if bytes < 128 { 1 } else { 2 }).sum()
+}
+
+fn folder_json(folder: &Folder, args: &[&str]) -> Value {
+    serde_json::from_str(&folder.succeed(args)).expect("JSON")
+}
+
+#[test]
+fn the_tree_has_functions_below_their_only_callers() {
+    let folder = Folder::new("size-tree");
+    folder.write("a.wat", r#"(module (table 1 funcref) (elem (i32.const 0) $e)
+      (func $a (export "a") call $b call $c) (func $b call $d) (func $c call $d) (func $d) (func $e call $f) (func $f)
+      (func $unused))"#);
+    let wasm = wat::parse_file(folder.path("a.wat")).expect("a module");
+    folder.write("a.wasm", wasm);
+    let report = size(&folder, "a.wasm", &["--tree"]);
+    fn names(tree: &Value) -> String {
+        let list = tree.as_array().expect("a list").iter();
+        let one =
+            |node: &Value| format!("{}[{}]", node["name"].as_str().expect("a name"), names(&node["below"]));
+        list.map(one).collect::<Vec<_>>().join(" ")
+    }
+    // The common callee of two functions is below the caller of both.
+    assert_eq!(names(&report["tree"]), "a[b[] c[] d[]] (indirect calls)[e[f[]]]");
+    let (_, told) = folder.fail_with_output(&["size", "a.wasm", "--max-size", "10"], 1);
+    assert!(told.contains("more than the limit of 10\n"), "{told}");
+    folder.write("b.wasm", wat::parse_str("(module (func $a (export \"a\") nop nop))").expect("a module"));
+    let changes = size(&folder, "b.wasm", &["--diff", "a.wasm"]);
+    let changes = changes["changes"].as_array().expect("changes");
+    let change = changes.iter().find(|change| change["name"] == "f").expect("it is gone");
+    assert!(change["new"] == 0 && change["old"].as_u64() > Some(0), "{changes:?}");
+}
+
+#[test]
+fn budgets_are_kept_or_exceeded() {
+    let folder = Folder::new("budgets");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/");
+    let module = format!("{root}kernels/wasm/O2/sha256.wasm");
+    let gas = folder.run_json(&module, &["--args", "616263"])["gas"].as_u64().expect("gas");
+    folder.succeed(&["compile", &module, "-o", "program"]);
+    let bytes = std::fs::metadata(folder.path("program")).expect("a file").len();
+    let budget = |gas: u64, bytes: u64| {
+        format!(
+            "max-bytes = {bytes}\nmax-block-instructions = 100000\n[[entry]]\nname = \"main\"\nargs = \"616263\"\nmax-gas = {gas}\nmax-stack = 65536\n"
+        )
+    };
+    folder.write("kept.toml", budget(gas, bytes));
+    let kept = folder.succeed(&["budget", "program", "kept.toml"]);
+    assert!(kept.contains(&format!("{gas:>10}{gas:>10}  gas of entry main with 616263\n")), "{kept}");
+    for (gas, bytes, exceeded) in
+        [(gas - 1, bytes, "gas of entry main"), (gas, bytes - 1, "bytes of the file")]
+    {
+        folder.write("tight.toml", budget(gas, bytes));
+        let (told, error) = folder.fail_with_output(&["budget", "program", "tight.toml"], 1);
+        let lines: Vec<&str> = told.lines().filter(|line| line.ends_with("  exceeded")).collect();
+        assert!(matches!(lines[..], [line] if line.contains(exceeded)), "{told}");
+        assert!(error.contains("1 of 4 limits are exceeded"), "{error}");
+    }
+    folder.write("a.wat", TRAPS);
+    folder.write("calls.toml", "[[call]]\nname = \"divide\"\nvalues = [6, 2]\nmax-gas = 1000\n");
+    folder.succeed(&["budget", "a.wat", "calls.toml"]);
+    folder.write("trap.toml", "[[call]]\nname = \"divide\"\nvalues = [6, 0]\nmax-gas = 1000\n");
+    let told = folder.fail(&["budget", "a.wat", "trap.toml"], b"", 1);
+    assert!(told.contains("divide(6, 0): it trapped"), "{told}");
+}

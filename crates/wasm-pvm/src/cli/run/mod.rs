@@ -3,7 +3,7 @@
 //! It is either entered as a host does, with argument bytes, or its exports are invoked with typed values, one after the
 //! other. Linear memory can be written before the first call and printed after the last one.
 
-mod program;
+pub mod program;
 pub mod report;
 mod streams;
 mod trap;
@@ -85,6 +85,8 @@ pub struct Traced {
     pub session: Session,
     /// The end of the last call.
     pub ending: Option<Status>,
+    /// Gas of all calls.
+    pub gas: u64,
 }
 
 /// Makes all calls of a run with a trace.
@@ -107,7 +109,8 @@ fn repeated(args: &RunArgs, program: &Program, options: &RunOptions) -> Result<T
     let mut report = Report::default();
     call(&mut session, args, program, &mut report)?;
     let ending = report.outcomes().last().map(|outcome| outcome.status.clone());
-    Ok(Traced { program: program.bytes.clone(), map, session, ending })
+    let gas = report.outcomes().map(|outcome| outcome.gas).sum();
+    Ok(Traced { program: program.bytes.clone(), map, session, ending, gas })
 }
 
 /// Makes all calls, up to the first that does not halt. Returns whether all halted.
