@@ -13,6 +13,7 @@ use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::exports::Exports;
+use crate::insight::CodeMap;
 use crate::missing::MissingImports;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};
@@ -88,7 +89,11 @@ impl Backend for Pvm<'_> {
         let Translated { module, exports, wasm } = translated;
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
-        let container = container(&program, &exports, self.options.level, self.target);
+        let map = program.locations.as_ref().map(|locations| {
+            let base = program.linear_base.unwrap_or(0);
+            CodeMap::of_module(wasm, &program.blob.code, base, &program.functions, locations)
+        });
+        let container = container(&program, &exports, self.options.level, self.target, map.as_ref());
         check_container(&container)?;
         let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
         let bytes = clock.time("write", to_bytes);
@@ -96,7 +101,7 @@ impl Backend for Pvm<'_> {
         if let Some(profile) = self.target.profile {
             check_profile(profile, &program, &container, self.target.gp, &sizes)?;
         }
-        Ok((bytes, Details::Pvm(pvm_report(program, sizes, wasm))))
+        Ok((bytes, Details::Pvm(pvm_report(program, sizes, map))))
     }
 
     fn prepared(&self, translated: Translated<'_>) -> Result<String, Error> {

@@ -170,7 +170,8 @@ pub struct PvmArgs {
     /// Contents of r8 after an entry function: the length of the result (the default), or its end address.
     #[arg(long, value_parser = choice::<ResultConvention>())]
     pub result: Option<ResultConvention>,
-    /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
+    /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz. `lines` adds the lines
+    /// of their code, in PolkaVM's container only.
     #[arg(long, value_parser = choice::<Names>())]
     pub names: Option<Names>,
     /// Exports in the metadata: functions that are entries (the default), or also globals, tables and memories, which

@@ -16,6 +16,9 @@ mod operators;
 mod json;
 
 #[cfg(feature = "insight")]
+mod reasons;
+
+#[cfg(feature = "insight")]
 mod stacks;
 
 pub mod map;

@@ -11,7 +11,7 @@ use pvm_engine::Trace;
 use pvm_isa::{Flow, GpVersion, Inst, Opcode, ProgramBlob, Reg};
 
 use super::map::{CodeMap, Frame};
-use super::operators;
+use super::reasons;
 
 /// Instructions before a trap among which its branch is sought.
 const NEAR: usize = 8;
@@ -115,7 +115,7 @@ impl Trapped<'_> {
         {
             return (branch, reason);
         }
-        if let Some(reason) = self.operator(last).and_then(operators::trap_itself) {
+        if let Some(reason) = self.operator(last).and_then(reasons::trap_itself) {
             return (last, reason.to_owned());
         }
         // A function of the runtime traps for the operator that calls it.
@@ -137,7 +137,7 @@ impl Trapped<'_> {
 
     /// The reason if a check of an operator, made by the branch at `pc`, has failed.
     fn check(&self, operator: &str, pc: u32) -> Option<String> {
-        let reason = operators::trap(operator)?;
+        let reason = reasons::trap(operator)?;
         if !operator.ends_with(".div_s") {
             return Some(reason.to_owned());
         }

@@ -55,6 +55,8 @@ pub enum Names {
     Keep,
     /// Never.
     Strip,
+    /// Always, and the lines of their code, which only PolkaVM's container has a place for.
+    Lines,
 }
 
 /// The exports that the metadata describes.
@@ -155,6 +157,9 @@ impl PvmOptions {
                 "PolkaVM's container has exports as typed functions, without --entries and --result",
             );
         }
+        if !self.format.is_polkavm() && self.names == Names::Lines {
+            return wrong("only PolkaVM's container has a place for lines; `--map` writes them to a file");
+        }
         if !self.format.is_polkavm() && self.growth_bytes.is_some() {
             return wrong(
                 "--growth-bytes is for PolkaVM's container; in the others memory grows at run time",
@@ -184,7 +189,7 @@ impl PvmOptions {
     pub(crate) fn keeps_names(&self, level: OptLevel) -> bool {
         match self.names {
             Names::Auto => !matches!(level, OptLevel::Os | OptLevel::Oz),
-            Names::Keep => true,
+            Names::Keep | Names::Lines => true,
             Names::Strip => false,
         }
     }
@@ -202,7 +207,11 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(layout.arguments),
             marked_bytes: layout.most_caught_bytes(),
             machine_page: layout.page,
-            locations: if self.map { Locations::Offsets } else { Locations::None },
+            locations: if self.map || self.names == Names::Lines {
+                Locations::Offsets
+            } else {
+                Locations::None
+            },
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,

@@ -1,7 +1,7 @@
 //! Explanations of traps, maps of code and profiles. `wasmi` judges the kinds of traps, the module itself the places, the
 //! engine's gas the sums, and clang's line numbers the lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use wasmi::{Linker, Module, Store, TrapCode, Val};
@@ -195,6 +195,51 @@ fn lines_are_those_of_the_source() {
         assert_eq!(source["line"], 2, "{level}: {told}");
         assert!(source["file"].as_str().expect("a file").ends_with("half.c"), "{told}");
     }
+}
+
+/// PolkaVM's own parser reads the lines. A function that this compiler inlines is a frame of its own.
+#[test]
+fn containers_of_polkavm_have_lines() {
+    let source = "static int half(int a, int b) {\n    return a / b;\n}\n\n\
+        __attribute__((export_name(\"entry\"))) int entry(int a, int b) {\n    int sum = a + b;\n    \
+        return sum ^ half(a, b);\n}\n";
+    let folder = Folder::new("polkavm-lines");
+    let path = folder.write("half.c", source);
+    let Some(wasm) = wasm_of_c(&folder, &[&path], &["-O0", "-g"]) else { return };
+    folder.write("half.wasm", wasm);
+    let compile = |names: &str| {
+        folder.succeed(&["compile", "half.wasm", "--format", "polkavm", "--names", names, "-o", names]);
+        let bytes = std::fs::read(folder.path(names)).expect("written");
+        polkavm_common::program::ProgramBlob::parse(bytes.into()).expect("a program")
+    };
+    let (plain, lines) = (compile("keep"), compile("lines"));
+    assert_eq!((plain.code(), plain.bitmask()), (lines.code(), lines.bitmask()));
+    let mut stacks = BTreeSet::new();
+    for instruction in lines.instructions() {
+        let Some(mut program) = lines.get_debug_line_program_at(instruction.offset).expect("well-formed")
+        else {
+            continue;
+        };
+        while let Some(region) = program.run().expect("well-formed") {
+            if region.instruction_range().contains(&instruction.offset) {
+                let place = |frame: polkavm_common::program::FrameInfo<'_>| {
+                    let name = frame.function_name_without_namespace().expect("valid").unwrap_or_default();
+                    let path = frame.path().expect("valid").unwrap_or_default();
+                    assert!(path.is_empty() || path.ends_with("half.c"), "{path}");
+                    format!("{name}:{}", frame.line().unwrap_or(0))
+                };
+                stacks.insert(region.frames().map(place).collect::<Vec<_>>().join(" "));
+            }
+        }
+    }
+    assert!(stacks.contains("entry:6") && stacks.contains("entry:7 half:2"), "{stacks:?}");
+    let told = folder.fail(&["compile", "half.wasm", "--names", "lines"], b"", 2);
+    assert!(told.contains("only PolkaVM's container has a place for lines"), "{told}");
+    assert_eq!(
+        sum(&size(&folder, "lines", &[]), "kinds"),
+        std::fs::metadata(folder.path("lines")).expect("a file").len()
+    );
+    assert!(folder.succeed(&["info", "lines"]).contains("names:"));
 }
 
 /// The sum of the numbers at the ends of lines.
