@@ -112,21 +112,27 @@ pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
 
 /// The instructions of the block that starts at `pc`, each with its part of the block's cost: the gas by which it makes
 /// the block up to it more expensive. The sum is the cost of the block.
+///
+/// An instruction can also make a block cheaper, because a younger instruction may start before an older one that is
+/// not ready. Then the instructions before it have less, so that no part is negative.
 pub fn instruction_costs(gp: GpVersion, program: &ProgramBlob, pc: u32) -> Vec<(u32, u32)> {
     let block = Block { program, gp, pc: Some(pc) };
     if gp == GpVersion::V072 {
         return block.map(|(pc, _)| (pc, 1)).collect();
     }
     let mut machine = Machine::new();
-    let mut before = 0;
-    let cost = |(pc, inst): (u32, DecodedInst<'_>)| {
+    let up_to = |(pc, inst): (u32, DecodedInst<'_>)| {
         machine.add(GasInst::new(&inst.inst, has_unlikely_successor(gp, program, pc, &inst)));
-        let cost = machine.clone().finish().max(before);
-        let own = cost - before;
-        before = cost;
-        (pc, own)
+        (pc, machine.clone().finish())
     };
-    block.map(cost).collect()
+    let mut costs: Vec<(u32, u32)> = block.map(up_to).collect();
+    for n in (1..costs.len()).rev() {
+        costs[n - 1].1 = costs[n - 1].1.min(costs[n].1);
+    }
+    for n in (1..costs.len()).rev() {
+        costs[n].1 -= costs[n - 1].1;
+    }
+    costs
 }
 
 /// Every block of a program with its cost, by position.

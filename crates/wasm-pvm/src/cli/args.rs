@@ -26,6 +26,17 @@ pub struct Cli {
     /// Report progress and decisions on standard error; twice for more detail.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Colours of messages: on a terminal, unless NO_COLOR is set; always; or never.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Colour,
+}
+
+/// The use of colours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +57,10 @@ pub enum Command {
     Size(SizeArgs),
     /// Compare a program's gas, stack, blocks and bytes with the limits in a file; exit code 1 if one is exceeded.
     Budget(Box<BudgetArgs>),
+    /// Print a script that completes the command line in a shell.
+    Completions(CompletionsArgs),
+    /// Write manual pages: one of the tool and one of each command.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -527,6 +542,18 @@ pub struct BudgetArgs {
     pub module: ModuleArgs,
     #[command(flatten)]
     pub pvm: PvmArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages.
+    pub folder: PathBuf,
 }
 
 /// A number of bytes with an optional unit.

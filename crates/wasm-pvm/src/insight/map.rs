@@ -142,7 +142,8 @@ impl CodeMap {
     /// The name of the function at a position.
     pub fn function_at(&self, pc: u32) -> &str {
         let after = self.functions.partition_point(|function| function.pc <= pc);
-        after.checked_sub(1).map_or("(entries)", |index| self.functions[index].name.as_str())
+        let before = if self.functions.is_empty() { "(unnamed)" } else { "(entries)" };
+        after.checked_sub(1).map_or(before, |index| self.functions[index].name.as_str())
     }
 
     /// The place that the code at a position comes from.

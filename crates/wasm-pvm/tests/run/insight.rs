@@ -445,3 +445,39 @@ fn budgets_are_kept_or_exceeded() {
     let told = folder.fail(&["budget", "a.wat", "trap.toml"], b"", 1);
     assert!(told.contains("divide(6, 0): it trapped"), "{told}");
 }
+
+#[test]
+fn completions_and_pages_have_all_commands() {
+    let folder = Folder::new("manual");
+    let commands =
+        ["compile", "run", "profile", "disasm", "info", "gas", "size", "budget", "completions", "man"];
+    for shell in ["bash", "zsh", "fish"] {
+        let script = folder.succeed(&["completions", shell]);
+        assert!(commands.iter().all(|command| script.contains(command)), "{shell}");
+        folder.write(shell, script);
+    }
+    let bash = std::process::Command::new("bash").arg("-n").arg(folder.path("bash")).status();
+    assert!(bash.is_ok_and(|status| status.success()), "bash can't parse its script");
+    folder.succeed(&["man", "pages"]);
+    let mut pages: Vec<String> = commands.iter().map(|command| format!("wasm-pvm-{command}.1")).collect();
+    pages.push("wasm-pvm.1".to_owned());
+    for page in pages {
+        let page = text(&std::fs::read(folder.path("pages").join(page)).expect("written"));
+        assert!(page.contains(".TH ") && page.contains(".SH SYNOPSIS"), "{page}");
+    }
+}
+
+#[test]
+fn colours_are_used_only_where_they_are_wanted() {
+    let folder = Folder::new("colours");
+    // A warning: the map has a line without an import.
+    folder.write("a.wat", "(module (func (export \"main\")))");
+    folder.write("a.map", "env.none = trap");
+    let warned = |more: &[&str]| {
+        let args = [&["compile", "a.wat", "-o", "a.jam", "--imports", "a.map"], more].concat();
+        let told = text(&folder.tool(&args, b"").stderr);
+        assert!(told.contains("env.none"), "{told}");
+        told.contains('\u{1b}')
+    };
+    assert!(!warned(&[]) && !warned(&["--color", "never"]) && warned(&["--color", "always"]));
+}
