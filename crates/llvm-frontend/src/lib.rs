@@ -23,13 +23,16 @@ mod place;
 
 pub use wasm_program::computes_floats;
 pub use wasm_program::counts::Counts;
+pub use wasm_program::dwarf::SourceMap;
 pub use wasm_program::error::Error;
 pub use wasm_program::libcalls::{Candidate, Division, Libcall, Operation, candidates};
 pub use wasm_program::module_info::{
     ConstExprOps, ConstOp, DataInfo, ElementInfo, ExportInfo, ExportKind, FuncType, FunctionInfo, GlobalInfo,
     MemoryInfo, ModuleInfo, SegmentMode, TableInfo, ValueType,
 };
-pub use wasm_program::options::{Bounds, ConstValue, Constants, Floats, OptLevel, Options, ShadowStack};
+pub use wasm_program::options::{
+    Bounds, ConstValue, Constants, Floats, Locations, OptLevel, Options, ShadowStack,
+};
 pub use wasm_program::survey::{Demands, ReachedImport};
 pub use wasm_program::target::{MemoryOwner, TargetDescription};
 

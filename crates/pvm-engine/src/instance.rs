@@ -8,9 +8,29 @@ use pvm_isa::{GpVersion, PolkaVmProgram, SpiProgram};
 
 use crate::exit::{Exit, MachineError};
 
+/// The way an engine executes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Recompilation.
+    Compile,
+    /// Interpretation.
+    Interpret,
+    /// Interpretation that stops before every instruction.
+    Step,
+}
+
+/// The reason why an engine stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The program did.
+    Exit(Exit),
+    /// The next instruction follows.
+    Step,
+}
+
 /// The operations of an engine on a loaded program. Registers are numbered from 0 to 12.
 pub trait Instance {
-    fn run(&mut self) -> Result<Exit, MachineError>;
+    fn run(&mut self) -> Result<Stop, MachineError>;
     fn set_pc(&mut self, pc: u32);
     fn reg(&self, number: usize) -> u64;
     fn set_reg(&mut self, number: usize, value: u64);
@@ -43,7 +63,9 @@ macro_rules! engine {
             };
             use pvm_isa::spi::{MAX_ARGS_LEN, PAGE_SIZE, page_align};
 
-            use super::{Exit, GpVersion, Instance, InstructionSet, MachineError, PolkaVmProgram, SpiProgram};
+            use super::{
+                Exit, GpVersion, Instance, InstructionSet, MachineError, Mode, PolkaVmProgram, SpiProgram, Stop,
+            };
 
             const REGISTERS: [Reg; 13] = [
                 Reg::RA, Reg::SP, Reg::T0, Reg::T1, Reg::T2, Reg::S0, Reg::S1, Reg::A0, Reg::A1,
@@ -54,33 +76,33 @@ macro_rules! engine {
             pub fn load(
                 program: &SpiProgram,
                 gp: GpVersion,
-                interpret: bool,
+                mode: Mode,
             ) -> Result<Box<dyn Instance>, MachineError> {
                 let rules: fn(GpVersion) -> (InstructionSetKind, CostModelKind, bool) = $rules;
                 let blob = ProgramBlob::from_parts(parts(program, rules(gp).0));
                 let blob = blob.map_err(|error| MachineError::Refused(error.to_string()))?;
-                instantiate(blob, gp, interpret)
+                instantiate(blob, gp, mode)
             }
 
             /// Loads a program in PolkaVM's own container, which the engine itself parses.
             pub fn load_polkavm(
                 program: &PolkaVmProgram,
                 gp: GpVersion,
-                interpret: bool,
+                mode: Mode,
             ) -> Result<Box<dyn Instance>, MachineError> {
                 let program = PolkaVmProgram { isa: InstructionSet::of(gp), ..program.clone() };
                 let blob = ProgramBlob::parse(program.to_bytes().into());
                 let blob = blob.map_err(|error| MachineError::Refused(error.to_string()))?;
-                instantiate(blob, gp, interpret)
+                instantiate(blob, gp, mode)
             }
 
             fn instantiate(
                 blob: ProgramBlob,
                 gp: GpVersion,
-                interpret: bool,
+                mode: Mode,
             ) -> Result<Box<dyn Instance>, MachineError> {
                 let refused = |error: String| MachineError::Refused(error);
-                let engine = engine(interpret)?;
+                let engine = engine(mode)?;
                 let rules: fn(GpVersion) -> (InstructionSetKind, CostModelKind, bool) = $rules;
                 let (_, cost, per_instruction) = rules(gp);
                 let mut config = ModuleConfig::new();
@@ -89,14 +111,18 @@ macro_rules! engine {
                 config.set_gas_metering(Some(GasMeteringKind::Sync));
                 config.set_cost_model(Some(cost));
                 config.set_per_instruction_metering(per_instruction);
+                config.set_step_tracing(mode == Mode::Step);
                 let module = Module::from_blob(&engine, &config, blob)
                     .map_err(|error| refused(error.to_string()))?;
                 let instance = module.instantiate().map_err(|error| refused(error.to_string()))?;
                 Ok(Box::new(instance))
             }
 
-            fn engine(interpret: bool) -> Result<Engine, MachineError> {
-                let kind = if interpret { BackendKind::Interpreter } else { BackendKind::Compiler };
+            fn engine(mode: Mode) -> Result<Engine, MachineError> {
+                let kind = match mode {
+                    Mode::Compile => BackendKind::Compiler,
+                    Mode::Interpret | Mode::Step => BackendKind::Interpreter,
+                };
                 let mut config = Config::new();
                 config.set_allow_experimental(true);
                 config.set_worker_count(0);
@@ -117,16 +143,17 @@ macro_rules! engine {
             }
 
             impl Instance for RawInstance {
-                fn run(&mut self) -> Result<Exit, MachineError> {
+                fn run(&mut self) -> Result<Stop, MachineError> {
                     let failed = |error: String| Err(MachineError::Engine(error));
-                    match self.run() {
-                        Ok(InterruptKind::Finished) => Ok(Exit::Halt),
-                        Ok(InterruptKind::Trap | InterruptKind::Segfault(_)) => Ok(Exit::Panic),
-                        Ok(InterruptKind::NotEnoughGas) => Ok(Exit::OutOfGas),
-                        Ok(InterruptKind::Ecalli(number)) => Ok(Exit::HostCall(number)),
-                        Ok(other) => failed(format!("unexpected interrupt {other:?}")),
-                        Err(error) => failed(error.to_string()),
-                    }
+                    let exit = match self.run() {
+                        Ok(InterruptKind::Step) => return Ok(Stop::Step),
+                        Ok(InterruptKind::Finished) => Exit::Halt,
+                        Ok(InterruptKind::Trap | InterruptKind::Segfault(_)) => Exit::Panic,
+                        Ok(InterruptKind::NotEnoughGas) => Exit::OutOfGas,
+                        Ok(InterruptKind::Ecalli(number)) => Exit::HostCall(number),
+                        Err(error) => return failed(error.to_string()),
+                    };
+                    Ok(Stop::Exit(exit))
                 }
 
                 fn set_pc(&mut self, pc: u32) {

@@ -30,6 +30,7 @@ mod machine;
 mod polkavm;
 mod session;
 mod substrate;
+mod trace;
 mod value;
 
 use pvm_isa::GpVersion;
@@ -39,6 +40,7 @@ pub use exit::{Exit, MachineError};
 pub use host::{GivenAnswer, HostCallId};
 pub use machine::{Backend, Engine, GROW_HEAP, Machine, reg};
 pub use session::Session;
+pub use trace::{Call, Sample, Trace};
 pub use value::{FunctionType, Value, ValueType};
 
 /// The host calls that are answered.
@@ -80,6 +82,9 @@ pub struct RunOptions {
     pub answers: Vec<GivenAnswer>,
     /// The version of the Gray Paper; `None` takes it from the metadata, or 0.8 where there is none.
     pub gp: Option<GpVersion>,
+    /// Record every instruction in a [`Trace`], by functions that begin at these ascending positions. The interpreter
+    /// runs the program, many times slower.
+    pub trace: Option<Vec<u32>>,
 }
 
 impl RunOptions {
@@ -97,6 +102,7 @@ impl Default for RunOptions {
             host: Host::Jam,
             answers: Vec::new(),
             gp: None,
+            trace: None,
         }
     }
 }

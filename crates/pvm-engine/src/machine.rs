@@ -12,7 +12,8 @@ use pvm_isa::{Container, GpVersion, PolkaVmProgram, SpiProgram, spi};
 
 use crate::exit::{Exit, MachineError};
 use crate::growth::{self, Growths};
-use crate::instance::{self, Instance};
+use crate::instance::{self, Instance, Mode, Stop};
+use crate::trace::Trace;
 
 /// The number of the host call `grow_heap` of GP 0.8.
 pub const GROW_HEAP: u32 = 1;
@@ -34,6 +35,8 @@ pub enum Backend {
 pub enum Engine {
     /// `polkavm` 0.37. Programs for GP 0.7 are always interpreted: only the interpreter can charge per instruction.
     Polkavm037(Backend),
+    /// The interpreter of `polkavm` 0.37, stopped before every instruction, for a [`Trace`].
+    Stepping,
     /// The interpreter of `polkavm` 0.30, only for GP 0.7.
     #[cfg(feature = "gp07")]
     Polkavm030,
@@ -73,6 +76,8 @@ pub struct Machine {
     heap_limit: u32,
     /// Instructions `sbrk` of a program for an engine without it.
     growths: Growths,
+    /// The record of all instructions, with [`Engine::Stepping`].
+    trace: Option<Box<Trace>>,
 }
 
 impl Machine {
@@ -85,19 +90,20 @@ impl Machine {
         let mut growths = Growths::default();
         let replaced;
         let mut program = program;
-        if gp == GpVersion::V072 && matches!(engine, Engine::Polkavm037(_)) {
+        if gp == GpVersion::V072 && matches!(engine, Engine::Polkavm037(_) | Engine::Stepping) {
             (replaced, growths) = growth::replace_sbrk(program);
             program = &replaced;
         }
         let instance = match engine {
             Engine::Polkavm037(backend) => {
-                with_backend(backend, gp, |interpret| instance::v037::load(program, gp, interpret))
+                with_backend(backend, gp, |mode| instance::v037::load(program, gp, mode))
             }
+            Engine::Stepping => instance::v037::load(program, gp, Mode::Step),
             #[cfg(feature = "gp07")]
-            Engine::Polkavm030 => instance::v030::load(program, gp, true),
+            Engine::Polkavm030 => instance::v030::load(program, gp, Mode::Interpret),
         }?;
         let heap_end = layout.rw.end / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page(), growths })
+        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page(), growths, trace: None })
     }
 
     /// Loads a program in PolkaVM's own container. The argument area is where a standard program has it.
@@ -107,10 +113,11 @@ impl Machine {
     pub fn of_polkavm(program: &PolkaVmProgram, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
         let mut instance = match engine {
             Engine::Polkavm037(backend) => {
-                with_backend(backend, gp, |interpret| instance::v037::load_polkavm(program, gp, interpret))
+                with_backend(backend, gp, |mode| instance::v037::load_polkavm(program, gp, mode))
             }
+            Engine::Stepping => instance::v037::load_polkavm(program, gp, Mode::Step),
             #[cfg(feature = "gp07")]
-            Engine::Polkavm030 => instance::v030::load_polkavm(program, gp, true),
+            Engine::Polkavm030 => instance::v030::load_polkavm(program, gp, Mode::Interpret),
         }?;
         let zones = |bytes: u32| u64::from(bytes).next_multiple_of(u64::from(spi::ZONE_SIZE));
         let rw_end = u64::from(spi::rw_start(0)) + zones(program.ro_size) + u64::from(program.rw_size);
@@ -119,7 +126,7 @@ impl Machine {
         let heap_end = rw_end.div_ceil(u64::from(spi::PAGE_SIZE)) as u32;
         let stack = zones(program.stack_size) + u64::from(spi::ZONE_SIZE);
         let heap_limit = u64::from(spi::STACK_END).saturating_sub(stack) as u32 / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit, growths: Growths::default() })
+        Ok(Self { instance, gp, heap_end, heap_limit, growths: Growths::default(), trace: None })
     }
 
     /// Loads a program file of any form.
@@ -158,6 +165,9 @@ impl Machine {
         self.set_reg(reg::RA, u64::from(spi::HALT_ADDRESS));
         self.set_reg(reg::SP, u64::from(spi::STACK_END));
         self.instance.set_pc(pc);
+        if let Some(trace) = &mut self.trace {
+            trace.enter();
+        }
         for (n, &word) in words.iter().enumerate() {
             self.set_reg(reg::A0 + n, word);
         }
@@ -179,7 +189,16 @@ impl Machine {
     /// If the engine itself fails.
     pub fn resume(&mut self) -> Result<Exit, MachineError> {
         loop {
-            let exit = self.instance.run()?;
+            let exit = match self.instance.run()? {
+                Stop::Exit(exit) => exit,
+                Stop::Step => {
+                    let pc = self.instance.pc().unwrap_or(0);
+                    if let Some(trace) = &mut self.trace {
+                        trace.step(pc, self.instance.gas(), &|number| self.instance.reg(number));
+                    }
+                    continue;
+                }
+            };
             let pc = self.instance.pc().filter(|_| matches!(exit, Exit::HostCall(_)));
             let Some(growth) = pc.and_then(|pc| self.growths.get(&pc).copied()) else { return Ok(exit) };
             let bytes = u32::try_from(self.reg(growth.bytes)).ok();
@@ -204,6 +223,23 @@ impl Machine {
                 }
                 exit => return Ok(exit),
             }
+        }
+    }
+
+    /// Records all instructions from now on. The engine must be [`Engine::Stepping`].
+    pub fn set_trace(&mut self, trace: Trace) {
+        self.trace = Some(Box::new(trace));
+    }
+
+    /// The record of all instructions.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// Ends the record of a run, which has this much gas left.
+    pub(crate) fn end_trace(&mut self, gas: i64) {
+        if let Some(trace) = &mut self.trace {
+            trace.end(gas);
         }
     }
 
@@ -277,17 +313,18 @@ impl Machine {
     }
 }
 
-/// Loads with a backend; the argument of `load` chooses the interpreter.
+/// Loads with a backend.
 fn with_backend<T>(
     backend: Backend,
     gp: GpVersion,
-    load: impl Fn(bool) -> Result<T, MachineError>,
+    load: impl Fn(Mode) -> Result<T, MachineError>,
 ) -> Result<T, MachineError> {
     match backend {
-        Backend::Auto if gp == GpVersion::V08 => match load(false) {
-            Err(MachineError::Engine(_)) => load(true),
+        Backend::Auto if gp == GpVersion::V08 => match load(Mode::Compile) {
+            Err(MachineError::Engine(_)) => load(Mode::Interpret),
             result => result,
         },
-        backend => load(backend != Backend::Compiler || gp == GpVersion::V072),
+        Backend::Compiler if gp == GpVersion::V08 => load(Mode::Compile),
+        _ => load(Mode::Interpret),
     }
 }

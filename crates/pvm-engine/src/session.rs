@@ -9,6 +9,7 @@ use crate::host::HostState;
 use crate::invoke::{finish, prepare};
 use crate::linear::Linear;
 use crate::machine::{Engine, Machine};
+use crate::trace::Trace;
 use crate::value::{FunctionType, Value, ValueType};
 use crate::{EntryPoint, Outcome, RunError, RunOptions, Status};
 
@@ -37,7 +38,14 @@ impl Session {
         let extension = container.extension();
         let gp = options.gp.or(container.gp()).unwrap_or_default();
         check(&container, gp)?;
-        let machine = Machine::of_container(&container, gp, Engine::Polkavm037(options.backend))?;
+        let engine = match &options.trace {
+            Some(_) => Engine::Stepping,
+            None => Engine::Polkavm037(options.backend),
+        };
+        let mut machine = Machine::of_container(&container, gp, engine)?;
+        if let Some(functions) = &options.trace {
+            machine.set_trace(Trace::new(container.blob(), gp, functions));
+        }
         let mut host = HostState::new(&extension, gp, options, machine.heap_end())?;
         host.has_symbols = container.polkavm().is_some();
         let linear = extension.linear_memory.map(|base| Linear::new(base, rw_start(&container)));
@@ -78,6 +86,11 @@ impl Session {
         let direct = export.filter(|export| is_direct(export));
         let ty = direct.and_then(|export| FunctionType::parse(&export.signature));
         ty.map_or_else(Vec::new, |ty| crate::call::results_in_registers(&self.machine, &ty.results))
+    }
+
+    /// The record of all instructions, if the options ask for one.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.machine.trace()
     }
 
     /// The type of an exported function.
@@ -181,7 +194,9 @@ impl Session {
     fn run(&mut self) -> Result<Outcome, RunError> {
         self.machine.set_gas(self.gas);
         let status = self.run_with_host()?;
-        let gas = (self.gas - self.machine.gas().max(0)) as u64;
+        let left = self.machine.gas().max(0);
+        self.machine.end_trace(left);
+        let gas = (self.gas - left) as u64;
         let log = std::mem::take(&mut self.host.log);
         Ok(Outcome { status, gas, result: Vec::new(), values: Vec::new(), log })
     }

@@ -84,16 +84,8 @@ fn slots(inst: &Inst) -> u8 {
 /// The cost in GP 0.8 of a block of these instructions, up to and including its terminator.
 pub fn simulate(insts: impl IntoIterator<Item = GasInst>) -> u32 {
     let mut machine = Machine::new();
-    for inst in insts {
-        while !machine.can_decode(inst.slots) {
-            machine.finish_cycle();
-        }
-        machine.decode(inst);
-    }
-    while machine.waiting != 0 {
-        machine.finish_cycle();
-    }
-    machine.last_done.saturating_sub(1).max(1)
+    insts.into_iter().for_each(|inst| machine.add(inst));
+    machine.finish()
 }
 
 /// The cost of a block, given as instructions up to and including the terminator.
@@ -116,6 +108,31 @@ pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
             block.map(|(pc, inst)| GasInst::new(&inst.inst, has_unlikely_successor(gp, program, pc, &inst))),
         ),
     }
+}
+
+/// The instructions of the block that starts at `pc`, each with its part of the block's cost: the gas by which it makes
+/// the block up to it more expensive. The sum is the cost of the block.
+///
+/// An instruction can also make a block cheaper, because a younger instruction may start before an older one that is
+/// not ready. Then the instructions before it have less, so that no part is negative.
+pub fn instruction_costs(gp: GpVersion, program: &ProgramBlob, pc: u32) -> Vec<(u32, u32)> {
+    let block = Block { program, gp, pc: Some(pc) };
+    if gp == GpVersion::V072 {
+        return block.map(|(pc, _)| (pc, 1)).collect();
+    }
+    let mut machine = Machine::new();
+    let up_to = |(pc, inst): (u32, DecodedInst<'_>)| {
+        machine.add(GasInst::new(&inst.inst, has_unlikely_successor(gp, program, pc, &inst)));
+        (pc, machine.clone().finish())
+    };
+    let mut costs: Vec<(u32, u32)> = block.map(up_to).collect();
+    for n in (1..costs.len()).rev() {
+        costs[n - 1].1 = costs[n - 1].1.min(costs[n].1);
+    }
+    for n in (1..costs.len()).rev() {
+        costs[n].1 -= costs[n - 1].1;
+    }
+    costs
 }
 
 /// Every block of a program with its cost, by position.
@@ -177,6 +194,7 @@ impl UnitVector {
 type Entries = u32;
 
 /// The state of the processor. Entry n of the block is at index n mod 32 of the buffer.
+#[derive(Clone)]
 struct Machine {
     cycle: u32,
     slots_left: u8,
@@ -232,6 +250,22 @@ impl Machine {
             events: 0,
             last_done: 0,
         }
+    }
+
+    /// Decodes the next instruction, as soon as that is possible.
+    fn add(&mut self, inst: GasInst) {
+        while !self.can_decode(inst.slots) {
+            self.finish_cycle();
+        }
+        self.decode(inst);
+    }
+
+    /// The cost of the instructions so far, as a block.
+    fn finish(mut self) -> u32 {
+        while self.waiting != 0 {
+            self.finish_cycle();
+        }
+        self.last_done.saturating_sub(1).max(1)
     }
 
     fn can_decode(&self, slots: u8) -> bool {

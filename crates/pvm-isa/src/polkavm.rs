@@ -12,7 +12,7 @@
 //! | 4 | `count:nat`, then the offset of each symbol in the bytes that follow (4 bytes each): `ecalli n` calls symbol n |
 //! | 5 | `count:nat`, then for each export `pc:nat length:nat symbol` |
 //! | 6 | code, bitmask and jump table: a [`ProgramBlob`] |
-//! | 128, 129, 130 | [names of functions](names) |
+//! | 128, 129, 130 | names of functions, and lines |
 //! | 247 | our [metadata](crate::metadata), which other readers skip |
 //!
 //! Sections are in the order of their numbers, and all but the code may be absent. Readers skip unknown ones from 128
@@ -27,6 +27,8 @@
 //! | stack | 0xfffe0000 − P(stack), lower if the host passes data above it | P(stack) |
 
 mod names;
+
+pub use names::{DebugFrame, DebugRegion, DebugSections};
 
 use crate::blob::ProgramBlob;
 use crate::metadata::FunctionName;
@@ -124,6 +126,8 @@ pub struct PolkaVmProgram {
     pub blob: ProgramBlob,
     /// Names of functions in ascending order; may be empty.
     pub functions: Vec<FunctionName>,
+    /// The debug sections, if they have more than these names.
+    pub debug: Option<DebugSections>,
     /// [Metadata](crate::metadata); may be empty.
     pub metadata: Vec<u8>,
 }
@@ -155,7 +159,7 @@ impl PolkaVmProgram {
         let mut sections = Sections { program: Self { isa, ..Self::default() }, ..Sections::default() };
         sections.read(reader)?;
         let end = reader.offset();
-        let Sections { mut program, has_code, strings, programs, ranges } = sections;
+        let Sections { mut program, has_code, debug } = sections;
         if !has_code {
             return Err(error(end, ParseErrorKind::MissingCode));
         }
@@ -164,7 +168,9 @@ impl PolkaVmProgram {
                 return Err(error(start, ParseErrorKind::DataExceedsArea));
             }
         }
-        program.functions = names::read(&strings, &programs, &ranges, program.blob.code.len());
+        let code_len = program.blob.code.len();
+        program.functions = names::read(&debug, code_len);
+        program.debug = Some(debug).filter(|debug| *debug != names::write(&program.functions, code_len));
         Ok(program)
     }
 
@@ -187,7 +193,7 @@ impl PolkaVmProgram {
         write_section(section::IMPORTS, &self.import_table(), &mut out);
         write_section(section::EXPORTS, &self.export_table(), &mut out);
         write_section(section::CODE, &self.blob.to_bytes(), &mut out);
-        let (strings, programs, ranges) = self.names();
+        let DebugSections { strings, programs, ranges } = self.names();
         write_section(section::STRINGS, &strings, &mut out);
         write_section(section::LINE_PROGRAMS, &programs, &mut out);
         write_section(section::LINE_PROGRAM_RANGES, &ranges, &mut out);
@@ -205,12 +211,11 @@ impl PolkaVmProgram {
 
     /// Bytes of the sections with the names of functions.
     pub fn name_bytes(&self) -> usize {
-        let (strings, programs, ranges) = self.names();
-        strings.len() + programs.len() + ranges.len()
+        self.names().bytes()
     }
 
-    fn names(&self) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-        names::write(&self.functions, self.blob.code.len())
+    fn names(&self) -> DebugSections {
+        self.debug.clone().unwrap_or_else(|| names::write(&self.functions, self.blob.code.len()))
     }
 
     fn memory(&self) -> Vec<u8> {
@@ -277,9 +282,7 @@ fn write_section(number: u8, contents: &[u8], out: &mut Vec<u8>) {
 struct Sections {
     program: PolkaVmProgram,
     has_code: bool,
-    strings: Vec<u8>,
-    programs: Vec<u8>,
-    ranges: Vec<u8>,
+    debug: DebugSections,
 }
 
 impl Sections {
@@ -323,9 +326,9 @@ impl Sections {
                 program.blob = ProgramBlob::read(&mut reader)?;
                 self.has_code = true;
             }
-            section::STRINGS => self.strings = bytes.to_vec(),
-            section::LINE_PROGRAMS => self.programs = bytes.to_vec(),
-            section::LINE_PROGRAM_RANGES => self.ranges = bytes.to_vec(),
+            section::STRINGS => self.debug.strings = bytes.to_vec(),
+            section::LINE_PROGRAMS => self.debug.programs = bytes.to_vec(),
+            section::LINE_PROGRAM_RANGES => self.debug.ranges = bytes.to_vec(),
             section::METADATA => program.metadata = bytes.to_vec(),
             _ => {}
         }
@@ -380,6 +383,7 @@ mod tests {
             exports: vec![export(0, "main"), export(7, "other")],
             blob,
             functions: vec![function(0, "main"), function(4, "core::fmt")],
+            debug: None,
             metadata: b"\0\0\0\0\0".to_vec(),
         }
     }

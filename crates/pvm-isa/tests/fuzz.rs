@@ -71,6 +71,7 @@ fn polkavm_program(gp: GpVersion, blob: ProgramBlob, metadata: Vec<u8>, rng: &mu
         exports: vec![Export { pc: rng.below(3) as u32, symbol: "main".to_owned() }],
         blob,
         functions: vec![FunctionName { pc: 0, name: "f".to_owned() }],
+        debug: None,
         metadata,
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pvm_isa::asm::*;
-use pvm_isa::gas::{block_cost, program_costs};
+use pvm_isa::gas::{block_cost, instruction_costs, program_costs};
 use pvm_isa::testing::{self, Rng};
 use pvm_isa::validate::{Defect, InvalidProgram, validate};
 use pvm_isa::{GpVersion, Inst, Opcode, ProgramBlob, Reg};
@@ -221,6 +221,29 @@ fn random_blocks_agree_with_the_literal_rules() {
 }
 
 /// A block that favours some group of opcodes, so that every limit of the model is reached.
+#[test]
+fn instructions_have_the_gas_that_they_add() {
+    let mut rng = Rng::new(31);
+    for _ in 0..30 {
+        let block = random_block(&mut rng, &[Opcode::JumpInd]);
+        let mut program = ProgramBlob::default();
+        for inst in &block {
+            program.push(GP, inst);
+        }
+        let costs = instruction_costs(GP, &program, 0);
+        assert_eq!(costs.len(), block.len());
+        let sums = costs.iter().scan(0, |sum, (_, gas)| {
+            *sum += gas;
+            Some(*sum)
+        });
+        let literal: Vec<u32> = (0..block.len()).map(|n| support::block_cost(&block[..=n], false)).collect();
+        // A later instruction may make the block cheaper.
+        for (n, sum) in sums.enumerate() {
+            assert_eq!(Some(sum), literal[n..].iter().min().copied(), "{n} of {block:?}");
+        }
+    }
+}
+
 fn random_block(rng: &mut Rng, terminators: &[Opcode]) -> Vec<Inst> {
     let all: Vec<Opcode> = testing::opcodes(GP).into_iter().filter(|op| !op.is_terminator()).collect();
     let favourites: Vec<Opcode> = (0..1 + rng.below(6)).map(|_| rng.pick(&all)).collect();

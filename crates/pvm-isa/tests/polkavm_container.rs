@@ -33,6 +33,7 @@ fn random(rng: &mut Rng) -> PolkaVmProgram {
         imports: (0..rng.below(4)).map(|_| word(rng)).collect(),
         exports: starts.iter().map(|&pc| Export { pc, symbol: word(rng) }).collect(),
         functions: starts.iter().map(|&pc| FunctionName { pc, name: word(rng) }).collect(),
+        debug: None,
         metadata: data(rng),
         ro_data,
         rw_data,

@@ -6,6 +6,10 @@
 //!
 //! An instruction's location is an id; file, line and column of each id are in [`Sources`], once per program. Equal
 //! positions have equal ids, so comparing ids compares locations.
+//!
+//! For maps of machine code the ids are byte offsets in the wasm module instead ([`Sources::are_offsets`]). Then a
+//! function also has the calls that its inlined instructions came from: ids from [`FIRST_INLINED`] on are indices into
+//! that list.
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
@@ -20,6 +24,18 @@ entity_id! {
     SourceUnit = "unit";
     /// A function of the source.
     Subprogram = "subprogram";
+}
+
+/// Where locations are byte offsets in a module, the first id of a location in inlined code. Modules are smaller.
+pub const FIRST_INLINED: u32 = 1 << 31;
+
+/// The location of an inlined instruction.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Inlined {
+    /// The location in its own function.
+    pub loc: SourceLoc,
+    /// The location of the call that was inlined.
+    pub at: SourceLoc,
 }
 
 /// A position in a source file.
@@ -81,6 +97,8 @@ pub struct Sources {
     pub positions: IdVec<SourceLoc, Position>,
     /// Functions.
     pub subprograms: IdVec<Subprogram, SubprogramData>,
+    /// Locations are byte offsets in the wasm module, and none of them is in `positions`.
+    pub are_offsets: bool,
 }
 
 /// The source locations of one function's instructions.
@@ -92,6 +110,8 @@ pub struct SourceLocs {
     pub subprogram: Option<Subprogram>,
     /// The location that new instructions get.
     pub current: Option<SourceLoc>,
+    /// Locations in inlined code, if locations are byte offsets.
+    pub inlined: Vec<Inlined>,
 }
 
 impl SourceLocs {
@@ -108,6 +128,23 @@ impl SourceLocs {
         if let Some(known) = self.locs.get_mut(inst.index()) {
             *known = loc;
         }
+    }
+
+    /// The location of an instruction at `loc` of a function that was inlined at `at`.
+    pub fn inline(&mut self, loc: SourceLoc, at: SourceLoc) -> SourceLoc {
+        let inlined = Inlined { loc, at };
+        // Neighbours have the same location.
+        let known = self.inlined.iter().rev().take(16).position(|known| *known == inlined);
+        let index = known.map_or(self.inlined.len(), |back| self.inlined.len() - 1 - back);
+        if index == self.inlined.len() {
+            self.inlined.push(inlined);
+        }
+        SourceLoc::new(FIRST_INLINED as usize + index)
+    }
+
+    /// The parts of a location in inlined code; `None` if it is in the function itself.
+    pub fn inlined_at(&self, loc: SourceLoc) -> Option<Inlined> {
+        loc.index().checked_sub(FIRST_INLINED as usize).map(|index| self.inlined[index])
     }
 
     /// Gives new instructions the location of `inst`.

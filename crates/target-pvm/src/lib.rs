@@ -17,6 +17,7 @@
 //! | `peephole` | improvements of final instructions |
 //! | `emit` | bytes and fixups |
 //! | `link` | the jump table, and the addresses of all code |
+//! | `locations` | the side table from code to byte offsets in the module |
 //! | `program` | the result, with names for tools |
 //! | `analysis` | facts about instructions over registers that several stages use |
 //!
@@ -30,6 +31,7 @@ mod emit;
 mod frame;
 mod isa;
 mod link;
+mod locations;
 mod lower;
 mod optimize;
 mod peephole;
@@ -46,6 +48,7 @@ pub use adapt::entries::{Entry, EntryMode};
 pub use adapt::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use adapt::{entries, imports};
 pub use isa::Pvm;
+pub use locations::{CodeLocations, Site};
 pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
 pub use program::Program;
 

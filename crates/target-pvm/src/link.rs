@@ -18,6 +18,7 @@ use ssa::{FuncId, IdVec, Module};
 
 use crate::adapt::entries::Entry;
 use crate::emit::{Fixup, Need};
+use crate::locations::{CodeLocations, Collector};
 use crate::memory::MemoryPlan;
 
 /// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
@@ -34,6 +35,8 @@ pub struct Linked {
     pub functions: Vec<(u32, FuncId)>,
     /// The value of each function reference that occurs in the code or in data; 0 elsewhere.
     pub references: IdVec<FuncId, u64>,
+    /// Where the code comes from, if the module has locations that are byte offsets.
+    pub locations: Option<CodeLocations>,
 }
 
 /// Links compiled functions.
@@ -84,7 +87,28 @@ pub fn link(
         );
     }
     let functions = order.iter().map(|&id| (code.base(positions[id]) as u32, id)).collect();
-    Linked { blob, functions, references: table.references }
+    let locations = module.sources.as_ref().filter(|sources| sources.are_offsets);
+    let locations = locations.map(|_| locate(module, &order, &code, &fragments));
+    Linked { blob, functions, references: table.references, locations }
+}
+
+/// Where all code comes from.
+fn locate(
+    module: &Module,
+    order: &[FuncId],
+    code: &codegen::Code,
+    fragments: &[Fragment<Fixup>],
+) -> CodeLocations {
+    let mut collector = Collector::default();
+    for (n, (&id, fragment)) in order.iter().zip(fragments).enumerate() {
+        let address = |place| u32::try_from(code.address(n, place)).expect("code is smaller than 4 GiB");
+        collector.begin(address(Place { byte: 0, fixups: 0 }));
+        let source = module.functions[id].as_ref().map(|func| &func.source);
+        for &(place, loc) in source.iter().flat_map(|_| &fragment.locs) {
+            collector.add(address(place), source.expect("a fragment has a function"), loc);
+        }
+    }
+    collector.finish()
 }
 
 /// The function at an offset of the code, for a bug report.

@@ -7,6 +7,7 @@ use ssa::{ExportItem, FuncId, Module};
 
 use crate::adapt::entries::Entry;
 use crate::link::Linked;
+use crate::locations::CodeLocations;
 use crate::memory::{Images, MemoryPlan};
 
 /// A compiled program with names and addresses for tools.
@@ -35,6 +36,8 @@ pub struct Program {
     pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
+    /// Where the code comes from, if the module's instructions carry byte offsets.
+    pub locations: Option<CodeLocations>,
 }
 
 impl Program {
@@ -72,6 +75,7 @@ impl Program {
             data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
             linear_first: plan.linear_first(),
             linear_base: plan.linear_memory().map(|_| plan.linear_base()),
+            locations: linked.locations,
             blob: linked.blob,
             images,
         }

@@ -77,6 +77,17 @@ pub enum Constants {
     Refuse,
 }
 
+/// The locations that instructions carry. Code does not depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Locations {
+    /// None.
+    None,
+    /// Positions in the source, if the module has DWARF.
+    Lines,
+    /// Byte offsets in the module, also of the calls that were inlined.
+    Offsets,
+}
+
 /// The value of a constant expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConstValue {
@@ -128,8 +139,8 @@ pub struct Options {
     pub shadow_stack: ShadowStack,
     /// Maximum size in bytes of a shadow stack that can move to the machine's stack, if there is a limit.
     pub shadow_stack_limit: Option<u32>,
-    /// Whether instructions carry their source locations, if the module has DWARF.
-    pub source_locations: bool,
+    /// The locations that instructions carry.
+    pub locations: Locations,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
     /// Export names of possible entries, in groups: of each group the first that is exported is an entry. If none is
@@ -167,7 +178,7 @@ impl Options {
             shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
             shadow_stack_limit: None,
-            source_locations: false,
+            locations: Locations::None,
             threads: 0,
             service_entries: &[],
             host_arguments: None,

@@ -31,7 +31,7 @@ use crate::module_info::{
     ConstOp, ExportInfo, ExportKind, MAIN_MEMORY, MemoryInfo, ModuleInfo, SegmentMode, ValueType,
 };
 use crate::names::{self, Callee, Names};
-use crate::options::{Bounds, ConstValue, Floats, Options};
+use crate::options::{Bounds, ConstValue, Floats, Locations, Options};
 use crate::relocations::{LINKER_GLOBALS, Relocations};
 use crate::shadow_stack::StackPlan;
 use crate::statics::{self, StaticPlan};
@@ -188,8 +188,12 @@ impl<'a> Program<'a> {
     }
 
     fn read_sources(&mut self) {
-        let known = self.options.source_locations.then(|| SourceMap::read(self.info, self.wasm));
-        if let Some((map, sources)) = known.flatten() {
+        let known = match self.options.locations {
+            Locations::None => None,
+            Locations::Lines => SourceMap::read(self.info, self.wasm),
+            Locations::Offsets => Some(SourceMap::of_offsets(self.info)),
+        };
+        if let Some((map, sources)) = known {
             self.source_map = Some(map);
             self.module.sources = Some(Box::new(sources));
         }

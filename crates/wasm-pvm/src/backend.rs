@@ -18,11 +18,13 @@ use crate::options::{Floats, Options, OptionsError, Target};
 use crate::report::Details;
 
 /// A module after the frontend.
-pub struct Translated {
+pub struct Translated<'a> {
     /// The module in SSA.
     pub module: Module,
     /// Its exports with their types in wasm.
     pub exports: Exports,
+    /// The module that it was, with everything linked in.
+    pub wasm: &'a [u8],
 }
 
 /// A target with the options of one compilation.
@@ -47,22 +49,22 @@ pub trait Backend {
     fn limits_memory(&self) -> bool;
 
     /// Compiles a module to the output file and the facts about it.
-    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;
+    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;
 
     /// The text of the module after the target's passes from SSA to SSA.
-    fn prepared(&self, translated: Translated) -> Result<String, Error>;
+    fn prepared(&self, translated: Translated<'_>) -> Result<String, Error>;
 
     /// The text of every function after one of [`Self::pass_names`].
-    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error>;
+    fn after(&self, translated: Translated<'_>, pass: &str) -> Result<String, Error>;
 
     /// The assembly of the finished code.
-    fn assembly(&self, translated: Translated) -> Result<String, Error>;
+    fn assembly(&self, translated: Translated<'_>) -> Result<String, Error>;
 
     /// Whether the output has a C header.
     fn has_header(&self) -> bool;
 
     /// The C header of the output.
-    fn header(&self, translated: Translated) -> Result<String, Error>;
+    fn header(&self, translated: Translated<'_>) -> Result<String, Error>;
 }
 
 impl Options {

@@ -154,7 +154,11 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
 }
 
 /// The module in SSA. First all requirements that can't be met are collected into one error.
-fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Result<Translated, Error> {
+fn frontend<'a>(
+    linked: &'a Linked<'_>,
+    options: &Options,
+    backend: &dyn Backend,
+) -> Result<Translated<'a>, Error> {
     let wasm = &*linked.wasm;
     let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options)?, |demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
@@ -166,7 +170,7 @@ fn frontend(linked: &Linked<'_>, options: &Options, backend: &dyn Backend) -> Re
         }
     })?;
     let exports = exports(wasm).expect("the frontend has read the module");
-    Ok(Translated { module, exports })
+    Ok(Translated { module, exports, wasm })
 }
 
 /// Warns of a memory without a byte that is imported: the size of such a declaration is often meant to be chosen by the

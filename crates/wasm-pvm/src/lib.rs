@@ -33,6 +33,7 @@ pub mod counts;
 mod error;
 mod exports;
 mod globals;
+pub mod insight;
 mod missing;
 mod options;
 mod report;

@@ -9,5 +9,6 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    // By the convention of no-color.org, any text but the empty one counts.
+    cli::main(std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()))
 }

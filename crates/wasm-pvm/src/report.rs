@@ -5,6 +5,8 @@ use std::time::Duration;
 use pvm_isa::{Container, GpVersion, PolkaVmProgram, ProgramBlob, SpiProgram, metadata};
 use target_pvm::Entry;
 
+use crate::insight::CodeMap;
+
 /// Sizes of a program's parts, in bytes unless another unit is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sizes {
@@ -181,6 +183,8 @@ pub struct PvmReport {
     pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
+    /// The map of the code, if the options ask for one.
+    pub map: Option<CodeMap>,
 }
 
 impl PvmReport {

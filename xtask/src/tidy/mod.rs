@@ -19,7 +19,16 @@ const MAX_FUNCTION_LINES: usize = 60;
 
 /// Packages that only the command-line tool needs. A user of the library who turns its default features off doesn't
 /// compile them.
-const TOOL_PACKAGES: [&str; 5] = ["clap", "polkavm", "serde_json", "tempfile", "tracing-subscriber"];
+const TOOL_PACKAGES: [&str; 8] = [
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "polkavm",
+    "serde_json",
+    "tempfile",
+    "toml",
+    "tracing-subscriber",
+];
 
 type Rule = fn(&Tree) -> Vec<String>;
 

@@ -21,7 +21,10 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use inkwell::llvm_sys::core::*;
-use inkwell::llvm_sys::debuginfo::{LLVMDISubprogramGetLine, LLVMGetSubprogram};
+use inkwell::llvm_sys::debuginfo::{
+    LLVMDILocationGetInlinedAt, LLVMDILocationGetLine, LLVMDISubprogramGetLine, LLVMGetSubprogram,
+    LLVMInstructionGetDebugLoc,
+};
 use inkwell::llvm_sys::prelude::{LLVMBasicBlockRef, LLVMTypeRef, LLVMValueRef};
 use inkwell::llvm_sys::target::{
     LLVMABISizeOfType, LLVMGetModuleDataLayout, LLVMOffsetOfElement, LLVMStoreSizeOfType, LLVMTargetDataRef,
@@ -322,6 +325,25 @@ impl<'m> Value<'m> {
     pub fn debug_line(self) -> u32 {
         // SAFETY: it is an instruction.
         if self.is_instruction() { unsafe { LLVMGetDebugLocLine(self.raw()) } } else { 0 }
+    }
+
+    /// Lines of the calls that an instruction was inlined at, from the innermost to the outermost; empty if it wasn't.
+    pub fn inlined_at_lines(self) -> Vec<u32> {
+        let mut lines = Vec::new();
+        if !self.is_instruction() {
+            return lines;
+        }
+        // SAFETY: it is an instruction; LLVM returns null if it has no location.
+        let mut location = unsafe { LLVMInstructionGetDebugLoc(self.raw()) };
+        while !location.is_null() {
+            // SAFETY: it is a location, which belongs to the context; LLVM returns null if it was not inlined.
+            location = unsafe { LLVMDILocationGetInlinedAt(location) };
+            if !location.is_null() {
+                // SAFETY: it is a location, which belongs to the context.
+                lines.push(unsafe { LLVMDILocationGetLine(location) });
+            }
+        }
+        lines
     }
 
     /// The weights of a terminator's successors, if it has any, in their order.

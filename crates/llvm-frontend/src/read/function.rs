@@ -8,7 +8,7 @@
 //! Afterwards [`ssa::canonicalize`] drops unused values and splits critical edges.
 
 use ssa::known_bits::KnownBits;
-use ssa::{Block, Function, IdVec, Signature, Type, Value};
+use ssa::{Block, Function, IdVec, Signature, SourceLoc, Type, Value};
 use wasm_program::names::{self, Callee};
 
 use super::builder::Builder;
@@ -88,7 +88,8 @@ pub(super) fn read<'m>(
         cold_callees: Vec::new(),
     };
     reader.b.func.optimize_for_size = function.has_attribute("optsize") || function.has_attribute("minsize");
-    let is_located = reader.part.cx.program.sources.is_some();
+    let sources = reader.part.cx.program.sources.as_deref();
+    let (is_located, are_offsets) = (sources.is_some(), sources.is_some_and(|sources| sources.are_offsets));
     if is_located {
         reader.b.func.source.subprogram = names::debug_id(function.subprogram_line());
     }
@@ -101,6 +102,9 @@ pub(super) fn read<'m>(
             if !reader.terminated {
                 if is_located {
                     reader.b.func.source.current = names::debug_id(inst.debug_line());
+                    if are_offsets {
+                        reader.inline_location(inst);
+                    }
                 }
                 reader.instruction(inst).map_err(|what| refuse(what, inst.print()))?;
             }
@@ -112,6 +116,21 @@ pub(super) fn read<'m>(
     let cold = reader.cold_callees;
     ssa::estimate_frequencies_with(&mut body, &|func| cold.contains(&func));
     Ok(body)
+}
+
+impl<'m> Reader<'_, '_, 'm> {
+    /// Adds the calls that an instruction was inlined at to the current location.
+    fn inline_location(&mut self, inst: llvm::Value<'m>) {
+        let source = &mut self.b.func.source;
+        let mut outer: Option<SourceLoc> = None;
+        // From the outermost call, which is in the function itself.
+        for at in inst.inlined_at_lines().into_iter().rev().filter_map(names::debug_id::<SourceLoc>) {
+            outer = Some(outer.map_or(at, |outer| source.inline(at, outer)));
+        }
+        if let (Some(loc), Some(outer)) = (source.current, outer) {
+            source.current = Some(source.inline(loc, outer));
+        }
+    }
 }
 
 /// The `ssa` signature of a function.

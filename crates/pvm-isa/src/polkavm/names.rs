@@ -1,12 +1,14 @@
-//! Names of functions in the debug sections of PolkaVM's container.
+//! Names of functions, and lines, in the debug sections of PolkaVM's container.
 //!
 //! Section 128 has strings, each after its length (`nat`); an offset in it is a string. Section 130 has ranges of code
 //! in ascending order: start, end and the offset of a line program in section 129, of 4 bytes each. A line program is a
 //! list of opcodes of one byte with `nat` operands. It describes stack frames: of each the names and lines, from the
 //! function that the range belongs to (depth 0) to the innermost inlined one. Section 129 begins with its version, 1.
 //!
-//! We write a line program per function, with its name for all of its code. Of other programs we read the name of the
-//! outermost function at the start of each range.
+//! We write a line program per function: with its name for all of its code, or with a region for each line. We read the
+//! name of the outermost function at the start of each range.
+
+use std::collections::BTreeMap;
 
 use crate::metadata::FunctionName;
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat, write_string};
@@ -25,10 +27,13 @@ mod opcode {
     pub const FINISH: u8 = 0;
     pub const SET_MUTATION_DEPTH: u8 = 1;
     pub const SET_KIND_ENTER: u8 = 2;
+    pub const SET_KIND_CALL: u8 = 3;
     pub const SET_KIND_LINE: u8 = 4;
     pub const SET_NAMESPACE: u8 = 5;
     pub const SET_FUNCTION_NAME: u8 = 6;
     pub const SET_PATH: u8 = 7;
+    pub const SET_LINE: u8 = 8;
+    pub const SET_COLUMN: u8 = 9;
     pub const SET_STACK_DEPTH: u8 = 10;
     pub const INCREMENT_LINE: u8 = 11;
     pub const SUBTRACT_FROM_LINE: u8 = 13;
@@ -39,14 +44,135 @@ mod opcode {
     pub const LAST: u8 = 19;
 }
 
+/// Maximum number of frames that readers keep.
+const MAX_FRAMES: usize = 16;
+
+/// The sections of strings, line programs and ranges, as they are in a file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DebugSections {
+    /// Section 128.
+    pub strings: Vec<u8>,
+    /// Section 129.
+    pub programs: Vec<u8>,
+    /// Section 130.
+    pub ranges: Vec<u8>,
+}
+
+/// A function at a position of the code: the function itself, or one that was inlined.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DebugFrame {
+    /// Its name.
+    pub function: String,
+    /// The source file; may be empty.
+    pub path: String,
+    /// The line; 0 if it is not known.
+    pub line: u32,
+    /// The column; 0 if it is not known.
+    pub column: u32,
+}
+
+/// Code from a position up to the next region.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DebugRegion {
+    /// The position.
+    pub pc: u32,
+    /// The functions, the outermost first.
+    pub frames: Vec<DebugFrame>,
+}
+
+impl DebugSections {
+    /// The sections with names and lines. Functions and regions are in ascending order, and a region begins with each
+    /// function.
+    ///
+    /// # Panics
+    ///
+    /// If the functions are not sorted by position.
+    pub fn of_lines(functions: &[FunctionName], regions: &[DebugRegion], code_len: usize) -> Self {
+        let mut strings = Strings::default();
+        let (mut programs, mut ranges) = (vec![VERSION], Vec::new());
+        let ends = functions.iter().skip(1).map(|next| next.pc).chain([code_len as u32]);
+        for (function, end) in functions.iter().zip(ends) {
+            assert!(function.pc <= end, "function names are sorted by position");
+            let first = regions.partition_point(|region| region.pc < function.pc);
+            let last = regions.partition_point(|region| region.pc < end);
+            if function.pc == end || first == last {
+                continue;
+            }
+            for word in [function.pc, end, programs.len() as u32] {
+                ranges.extend(word.to_le_bytes());
+            }
+            let ends = regions[first + 1..last].iter().map(|region| region.pc).chain([end]);
+            for (region, end) in regions[first..last].iter().zip(ends) {
+                write_region(region, end - region.pc, &mut strings, &mut programs);
+            }
+            programs.push(opcode::FINISH);
+        }
+        Self { strings: strings.bytes, programs, ranges }
+    }
+
+    /// Bytes of the sections.
+    pub const fn bytes(&self) -> usize {
+        self.strings.len() + self.programs.len() + self.ranges.len()
+    }
+}
+
+/// Strings, each once.
+struct Strings {
+    bytes: Vec<u8>,
+    known: BTreeMap<String, u64>,
+}
+
+impl Default for Strings {
+    /// Offset 0 is the empty string.
+    fn default() -> Self {
+        Self { bytes: vec![0], known: BTreeMap::from([(String::new(), 0)]) }
+    }
+}
+
+impl Strings {
+    fn offset(&mut self, text: &str) -> u64 {
+        if let Some(&known) = self.known.get(text) {
+            return known;
+        }
+        let offset = self.bytes.len() as u64;
+        write_string(text, &mut self.bytes);
+        self.known.insert(text.to_owned(), offset);
+        offset
+    }
+}
+
+/// Appends the opcodes for a region of this many bytes.
+fn write_region(region: &DebugRegion, bytes: u32, strings: &mut Strings, out: &mut Vec<u8>) {
+    let frames = &region.frames[..region.frames.len().min(MAX_FRAMES)];
+    for (depth, frame) in (0u64..).zip(frames) {
+        let is_innermost = depth as usize + 1 == frames.len();
+        out.push(opcode::SET_MUTATION_DEPTH);
+        write_nat(depth, out);
+        out.push(if is_innermost { opcode::SET_KIND_LINE } else { opcode::SET_KIND_CALL });
+        for (op, value) in [
+            (opcode::SET_FUNCTION_NAME, strings.offset(&frame.function)),
+            (opcode::SET_PATH, strings.offset(&frame.path)),
+            (opcode::SET_LINE, frame.line.into()),
+            (opcode::SET_COLUMN, frame.column.into()),
+        ] {
+            out.push(op);
+            write_nat(value, out);
+        }
+    }
+    out.push(opcode::SET_STACK_DEPTH);
+    write_nat(frames.len() as u64, out);
+    out.push(opcode::FINISH_INSTRUCTIONS);
+    write_nat(bytes.into(), out);
+}
+
 /// The sections of strings, line programs and ranges; empty if there are no names.
 ///
 /// # Panics
 ///
 /// If the functions are not sorted by position.
-pub fn write(functions: &[FunctionName], code_len: usize) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+pub fn write(functions: &[FunctionName], code_len: usize) -> DebugSections {
     if functions.is_empty() {
-        return Default::default();
+        return DebugSections::default();
     }
     // Offset 0 is the empty string: no namespace, no path.
     let (mut strings, mut programs, mut ranges) = (vec![0], vec![VERSION], Vec::new());
@@ -66,11 +192,12 @@ pub fn write(functions: &[FunctionName], code_len: usize) -> (Vec<u8>, Vec<u8>, 
         programs.push(opcode::FINISH);
         write_string(&function.name, &mut strings);
     }
-    (strings, programs, ranges)
+    DebugSections { strings, programs, ranges }
 }
 
 /// The names in these sections, in ascending order. Ranges whose line program is malformed have no name.
-pub fn read(strings: &[u8], programs: &[u8], ranges: &[u8], code_len: usize) -> Vec<FunctionName> {
+pub fn read(sections: &DebugSections, code_len: usize) -> Vec<FunctionName> {
+    let DebugSections { strings, programs, ranges } = sections;
     if programs.first() != Some(&VERSION) {
         return Vec::new();
     }

@@ -16,6 +16,7 @@ pub fn compact(func: &mut Function) {
         ..Function::new(std::mem::take(&mut func.name), func.sig)
     };
     new.source.subprogram = func.source.subprogram;
+    new.source.inlined = std::mem::take(&mut func.source.inlined);
     for &old in &order {
         let BlockData { freq, weight, .. } = func.blocks[old];
         blocks[old] = Some(new.blocks.push(BlockData { freq, weight, ..BlockData::default() }));

@@ -3,7 +3,7 @@
 //! One backward sweep per block starts from the registers live at its end. Removing an instruction can make others dead
 //! in other blocks, so liveness analysis and sweep repeat until an iteration removes no instruction.
 
-use codegen::{Effects, Function, Live, Liveness, PReg, RegSet, SlotAccess};
+use codegen::{Effects, Function, Insts, Live, Liveness, PReg, RegSet, SlotAccess};
 
 use crate::analysis::effects::is_pure;
 use crate::isa::{Inst, Mem, Pvm, SP};
@@ -17,18 +17,19 @@ pub fn remove(func: &mut Function<Pvm, PReg>, at_exit: RegSet) {
             let block = func.order[n];
             let mut live = liveness.at_end(func, block);
             let insts = &mut func.blocks[block].insts;
-            let mut kept: Vec<Inst<PReg>> = Vec::with_capacity(insts.len());
-            for inst in std::mem::take(insts).into_vec().into_iter().rev() {
+            let mut kept = Insts::with_capacity(insts.len());
+            let all: Vec<_> = std::mem::take(insts).into_located().collect();
+            for (inst, loc) in all.into_iter().rev() {
                 let effects = Effects::of::<Pvm>(&inst);
                 if is_dead(&inst, &effects, &live) {
                     removed = true;
                 } else {
                     live.step_back(&effects);
-                    kept.push(inst);
+                    kept.push(inst, loc);
                 }
             }
             kept.reverse();
-            *insts = kept.into();
+            *insts = kept;
         }
         if !removed {
             return;

@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 
-use codegen::{Block, Control, Effects, Function, Operand, PReg, SpillSlot, StackSlot, predecessors};
+use codegen::{Block, Control, Effects, Function, Insts, Operand, PReg, SpillSlot, StackSlot, predecessors};
 use pvm_isa::Opcode;
 use ssa::IdVec;
 
@@ -76,11 +76,11 @@ pub fn reuse(func: &mut Function<Pvm, PReg>) {
         };
         let mut state = inherited.unwrap_or_else(|| State::new(&mut next));
         state.has_objects = has_objects;
-        let mut kept = Vec::with_capacity(func.blocks[block].insts.len());
-        for inst in std::mem::take(&mut func.blocks[block].insts).into_vec() {
-            kept.extend(state.step(inst, &mut next));
+        let mut kept = Insts::with_capacity(func.blocks[block].insts.len());
+        for (inst, loc) in std::mem::take(&mut func.blocks[block].insts).into_located() {
+            kept.extend(state.step(inst, &mut next), loc);
         }
-        func.blocks[block].insts = kept.into();
+        func.blocks[block].insts = kept;
         state.rewrite_control(&mut func.blocks[block].control);
         let is_inherited = func.blocks[block].control.successors().iter().any(|&to| preds[to].len() == 1);
         at_end[block] = is_inherited.then(|| state.pruned());

@@ -8,7 +8,7 @@
 //! The windows between those are list-scheduled by critical path. A new order is kept only if the simulator prices the
 //! whole block cheaper with it.
 
-use codegen::{Effects, Function, PReg};
+use codegen::{Effects, Function, Insts, PReg};
 
 use crate::analysis::effects::{Access, ends_block, is_barrier};
 use crate::analysis::price;
@@ -24,41 +24,48 @@ pub fn schedule(func: &mut Function<Pvm, PReg>) {
         let data = &mut func.blocks[block];
         let control = data.control.inst().cloned();
         let insts = std::mem::take(&mut data.insts);
-        let mut done = Vec::with_capacity(insts.len());
+        let mut done = Insts::with_capacity(insts.len());
         for segment in insts.chunk_by(|inst, _| !ends_block(inst)) {
             let is_last = segment.last().is_none_or(|inst| !ends_block(inst));
             let end = if is_last { control.as_ref() } else { None };
-            done.extend(schedule_segment(segment, end));
+            let start = done.len();
+            for n in schedule_segment(segment, end) {
+                done.push(segment[n].clone(), insts.loc(start + n));
+            }
         }
-        func.blocks[block].insts = done.into();
+        func.blocks[block].insts = done;
     }
 }
 
-/// The cheaper order of a machine block; `end` is its last instruction if that is the block's control.
-fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<PReg>> {
+/// The cheaper order of a machine block, as indices; `end` is its last instruction if that is the block's control.
+fn schedule_segment(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<usize> {
+    let unchanged = || (0..insts.len()).collect();
     if insts.len() < 3 {
-        return insts.to_vec();
+        return unchanged();
     }
-    let mut ordered = Vec::with_capacity(insts.len());
+    let mut order: Vec<usize> = Vec::with_capacity(insts.len());
     let mut rest = insts;
     while !rest.is_empty() {
         let most = rest.len().min(WINDOW);
         let (window, after) = rest.split_at(rest[..most].iter().position(is_barrier).unwrap_or(most));
-        ordered.extend(by_critical_path(window, if after.is_empty() { end } else { after.first() }));
+        let start = order.len();
+        let of_window = by_critical_path(window, if after.is_empty() { end } else { after.first() });
+        order.extend(of_window.into_iter().map(|n| start + n));
         // The barrier itself.
         let fixed = usize::from(after.first().is_some_and(is_barrier));
-        ordered.extend_from_slice(&after[..fixed]);
+        order.extend(order.len()..order.len() + fixed);
         rest = &after[fixed..];
     }
-    if price(&ordered, end) < price(insts, end) { ordered } else { insts.to_vec() }
+    let ordered: Vec<Inst<PReg>> = order.iter().map(|&n| insts[n].clone()).collect();
+    if price(&ordered, end) < price(insts, end) { order } else { unchanged() }
 }
 
 fn price(insts: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> u32 {
     price::price(insts.iter().chain(end).filter_map(Inst::machine))
 }
 
-/// A window in the order of the longest remaining latency, as far as dependences allow. `end` comes after it.
-fn by_critical_path(window: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst<PReg>> {
+/// The order of a window by the longest remaining latency, as far as dependences allow. `end` comes after it.
+fn by_critical_path(window: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<usize> {
     let mut graph = Graph::new(window.len() + 1);
     graph.add_register_edges(window.iter().chain(end));
     graph.add_memory_edges(window);
@@ -77,7 +84,7 @@ fn by_critical_path(window: &[Inst<PReg>], end: Option<&Inst<PReg>>) -> Vec<Inst
     while let Some(best) = (0..ready.len()).max_by_key(|&n| (heights[ready[n]], std::cmp::Reverse(ready[n])))
     {
         let next = ready.swap_remove(best);
-        order.push(window[next].clone());
+        order.push(next);
         for edge in &graph.successors[next] {
             waiting[edge.to] -= 1;
             if waiting[edge.to] == 0 && edge.to < window.len() {

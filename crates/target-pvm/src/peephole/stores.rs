@@ -8,29 +8,33 @@ use std::collections::VecDeque;
 
 use codegen::{Effects, Function, PReg};
 use pvm_isa::Opcode;
+use ssa::SourceLoc;
 
 use crate::analysis::effects::{Access, is_barrier};
 use crate::isa::{Inst, Mem, Pvm};
 
+/// An instruction with its location.
+type Located = (Inst<PReg>, Option<SourceLoc>);
+
 /// Combines constant stores in all blocks.
 pub fn combine(func: &mut Function<Pvm, PReg>) {
     for block in func.blocks.values_mut() {
-        let mut insts = std::mem::take(&mut block.insts).into_vec();
+        let mut insts: Vec<Located> = std::mem::take(&mut block.insts).into_located().collect();
         while combine_pass(&mut insts) {}
-        block.insts = insts.into();
+        insts.into_iter().for_each(|(inst, loc)| block.insts.push(inst, loc));
     }
 }
 
 /// Combines stores from left to right, and returns whether any were combined. Each combination leaves one store less.
-fn combine_pass(insts: &mut Vec<Inst<PReg>>) -> bool {
+fn combine_pass(insts: &mut Vec<Located>) -> bool {
     let before = insts.len();
     // Removing a partner from a queue moves only the instructions before it.
     let mut rest = VecDeque::from(std::mem::take(insts));
     insts.reserve(before);
     while let Some(first) = rest.front() {
-        match partner(first, &rest) {
+        match partner(&first.0, &rest) {
             Some((other, combined)) => {
-                rest[0] = combined;
+                rest[0].0 = combined;
                 rest.remove(other);
             }
             None => insts.extend(rest.pop_front()),
@@ -40,12 +44,12 @@ fn combine_pass(insts: &mut Vec<Inst<PReg>>) -> bool {
 }
 
 /// A later store that can be combined with `store`, the first of the list, and the combined store.
-fn partner(store: &Inst<PReg>, insts: &VecDeque<Inst<PReg>>) -> Option<(usize, Inst<PReg>)> {
+fn partner(store: &Inst<PReg>, insts: &VecDeque<Located>) -> Option<(usize, Inst<PReg>)> {
     /// Number of instructions searched.
     const WINDOW: usize = 16;
     let Inst::StoreImm { mem, .. } = *store else { return None };
     let first = Access::of(store)?;
-    for (other, inst) in insts.iter().enumerate().take(WINDOW).skip(1) {
+    for (other, (inst, _)) in insts.iter().enumerate().take(WINDOW).skip(1) {
         if let Some(combined) = combined(store, inst) {
             return Some((other, combined));
         }
@@ -132,9 +136,9 @@ mod tests {
     }
 
     fn combine_all(insts: &[Inst<PReg>]) -> Vec<Inst<PReg>> {
-        let mut insts = insts.to_vec();
+        let mut insts: Vec<Located> = insts.iter().map(|inst| (inst.clone(), None)).collect();
         while combine_pass(&mut insts) {}
-        insts
+        insts.into_iter().map(|(inst, _)| inst).collect()
     }
 
     #[test]

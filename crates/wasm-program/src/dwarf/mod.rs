@@ -10,16 +10,16 @@
 //!
 //! Debug information never influences code. So faulty DWARF causes a warning, and the code then has no locations.
 //!
-//! It is read for Cortex-M only: the containers of the PVM have no place for lines. A listing of PVM code by lines would
-//! need source locations in the options of the frontend, and `codegen::Fragment::locs`. Instructions that some peephole
-//! passes of the PVM rebuild would have the location of their predecessor.
+//! Objects for Cortex-M have lines. For a map of PVM code, instructions carry byte offsets in the module instead
+//! ([`SourceMap::of_offsets`]), which are known without DWARF, and the map adds the lines. Instructions that some
+//! peephole passes of the PVM rebuild have the location of their predecessor.
 
 mod lines;
 mod names;
 
-use ssa::{SourceLoc, Sources, Subprogram, SubprogramData};
+use ssa::{EntityId as _, Position, SourceLoc, Sources, Subprogram, SubprogramData, UnitData};
 
-use crate::module_info::ModuleInfo;
+use crate::module_info::{FunctionInfo, ModuleInfo};
 use lines::Sequence;
 
 /// The input of DWARF readers.
@@ -43,6 +43,8 @@ pub struct SourceMap {
     rows: Vec<Row>,
     /// By wasm function.
     subprograms: Vec<Option<Subprogram>>,
+    /// Every operator has a location, its byte offset in the input.
+    are_offsets: bool,
 }
 
 impl SourceMap {
@@ -64,6 +66,31 @@ impl SourceMap {
                 None
             }
         }
+    }
+
+    /// The byte offset of every operator as its location.
+    pub fn of_offsets(info: &ModuleInfo) -> (Self, Sources) {
+        let mut sources = Sources { are_offsets: true, ..Sources::default() };
+        let empty = String::new;
+        let unit = UnitData { name: empty(), directory: empty(), producer: empty(), language: 0 };
+        let unit = sources.units.push(unit);
+        let subprogram = |function: &FunctionInfo| {
+            let start = Some(SourceLoc::new(function.body.start));
+            Some(sources.subprograms.push(SubprogramData {
+                unit,
+                name: None,
+                linkage_name: None,
+                declaration: None,
+                start,
+            }))
+        };
+        let subprograms = info.functions.iter().map(subprogram).collect();
+        (Self { subprograms, are_offsets: true, ..Self::default() }, sources)
+    }
+
+    /// The source position of the operator at a byte offset of the input: file, line and column.
+    pub fn position(&self, sources: &Sources, offset: usize) -> Option<Position> {
+        self.loc_at(offset).map(|loc| sources.positions[loc])
     }
 
     fn from_dwarf(info: &ModuleInfo, dwarf: &gimli::Dwarf<Bytes<'_>>) -> gimli::Result<(Self, Sources)> {
@@ -127,6 +154,9 @@ impl SourceMap {
 
     /// The location of the operator at a byte offset of the input.
     pub fn loc_at(&self, offset: usize) -> Option<SourceLoc> {
+        if self.are_offsets {
+            return Some(SourceLoc::new(offset));
+        }
         self.loc((offset as u64).checked_sub(self.code_start)?)
     }
 

@@ -1,17 +1,19 @@
 //! The container of a PVM program: its metadata, code and initial memory as one file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pvm_isa::metadata::{
     DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package, SERVICE_NAMES, service_result,
 };
-use pvm_isa::polkavm::{self, InstructionSet, PolkaVmProgram};
+use pvm_isa::polkavm::{self, DebugFrame, DebugRegion, DebugSections, InstructionSet, PolkaVmProgram};
 use pvm_isa::{Container, SpiProgram, spi};
 use target_pvm::{Entry, EntryMode, Images, Program};
 
 use super::metadata::fitting;
 use crate::exports::Exports;
-use crate::options::{Format, MetadataContents, OptLevel, PvmOptions};
+use crate::insight::CodeMap;
+use crate::insight::map::Frame;
+use crate::options::{Format, MetadataContents, Names, OptLevel, PvmOptions};
 use crate::report::{PvmReport, Sizes};
 
 /// The program with its memory in the areas of a standard program.
@@ -27,7 +29,13 @@ fn standard_program(program: &Program) -> SpiProgram {
 }
 
 /// The output file.
-pub fn container(program: &Program, exports: &Exports, level: OptLevel, options: &PvmOptions) -> Container {
+pub fn container(
+    program: &Program,
+    exports: &Exports,
+    level: OptLevel,
+    options: &PvmOptions,
+    map: Option<&CodeMap>,
+) -> Container {
     match options.format {
         Format::Jam => Container::Jam {
             metadata: fitting(metadata(program, exports, level, options), options.names),
@@ -43,21 +51,26 @@ pub fn container(program: &Program, exports: &Exports, level: OptLevel, options:
         }
         Format::PolkaVm => {
             let metadata = metadata(program, exports, level, options).to_bytes();
-            Container::PolkaVm(PolkaVmProgram { metadata, ..polkavm_program(program, level, options) })
+            Container::PolkaVm(PolkaVmProgram { metadata, ..polkavm_program(program, level, options, map) })
         }
         Format::CoreVm => Container::CoreVm {
             metadata: fitting(metadata(program, exports, level, options), options.names),
             // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
             program: PolkaVmProgram {
                 isa: InstructionSet::JamV1,
-                ..polkavm_program(program, level, options)
+                ..polkavm_program(program, level, options, map)
             },
         },
     }
 }
 
 /// The program with its memory and symbols as PolkaVM's container has them.
-fn polkavm_program(program: &Program, level: OptLevel, options: &PvmOptions) -> PolkaVmProgram {
+fn polkavm_program(
+    program: &Program,
+    level: OptLevel,
+    options: &PvmOptions,
+    map: Option<&CodeMap>,
+) -> PolkaVmProgram {
     let Images { ro, ro_size, rw, heap_pages, stack_size } = &program.images;
     let export = |entry: &Entry| polkavm::Export { pc: entry.pc, symbol: entry.name.clone() };
     let mut imports = BTreeMap::new();
@@ -77,8 +90,22 @@ fn polkavm_program(program: &Program, level: OptLevel, options: &PvmOptions) -> 
         exports: program.entries.iter().map(export).collect(),
         blob: program.blob.clone(),
         functions: function_names(program, level, options),
+        debug: map.filter(|_| options.names == Names::Lines).map(|map| lines(program, map)),
         metadata: Vec::new(),
     }
+}
+
+/// The debug sections with names and lines.
+fn lines(program: &Program, map: &CodeMap) -> DebugSections {
+    let frame = |frame: Frame| {
+        let (path, line, column) = frame.source.unwrap_or_default();
+        DebugFrame { function: frame.function, path, line, column }
+    };
+    let region = |pc: u32| DebugRegion { pc, frames: map.frames(pc).into_iter().rev().map(frame).collect() };
+    let starts = program.functions.iter().map(|function| function.pc);
+    let starts: BTreeSet<u32> = starts.chain(map.code.iter().map(|(pc, _)| *pc)).collect();
+    let regions: Vec<DebugRegion> = starts.into_iter().map(region).collect();
+    DebugSections::of_lines(&program.functions, &regions, program.blob.code.len())
 }
 
 /// The names of functions that the options keep.
@@ -142,7 +169,7 @@ fn real_names(program: &Program) -> Vec<FunctionName> {
 }
 
 /// The facts about a program.
-pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
+pub fn pvm_report(program: Program, sizes: Sizes, map: Option<CodeMap>) -> PvmReport {
     PvmReport {
         sizes,
         entries: program.entries,
@@ -153,5 +180,6 @@ pub fn pvm_report(program: Program, sizes: Sizes) -> PvmReport {
         linear_base: program.linear_base.unwrap_or(0),
         linear_first: program.linear_first,
         references: program.references,
+        map,
     }
 }

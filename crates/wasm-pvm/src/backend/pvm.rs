@@ -13,6 +13,7 @@ use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::exports::Exports;
+use crate::insight::CodeMap;
 use crate::missing::MissingImports;
 use crate::options::{Floats, Options, OptionsError, PvmOptions};
 use crate::report::{Details, Sizes};
@@ -84,11 +85,15 @@ impl Backend for Pvm<'_> {
         true
     }
 
-    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let Translated { module, exports } = translated;
+    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let Translated { module, exports, wasm } = translated;
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
-        let container = container(&program, &exports, self.options.level, self.target);
+        let map = program.locations.as_ref().map(|locations| {
+            let base = program.linear_base.unwrap_or(0);
+            CodeMap::of_module(wasm, &program.blob.code, base, &program.functions, locations)
+        });
+        let container = container(&program, &exports, self.options.level, self.target, map.as_ref());
         check_container(&container)?;
         let to_bytes = || container.to_bytes().expect("the memory plan keeps the container's limits");
         let bytes = clock.time("write", to_bytes);
@@ -96,21 +101,21 @@ impl Backend for Pvm<'_> {
         if let Some(profile) = self.target.profile {
             check_profile(profile, &program, &container, self.target.gp, &sizes)?;
         }
-        Ok((bytes, Details::Pvm(pvm_report(program, sizes))))
+        Ok((bytes, Details::Pvm(pvm_report(program, sizes, map))))
     }
 
-    fn prepared(&self, translated: Translated) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+    fn prepared(&self, translated: Translated<'_>) -> Result<String, Error> {
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print_ssa(module, &self.codegen(&exports))?)
     }
 
-    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+    fn after(&self, translated: Translated<'_>, pass: &str) -> Result<String, Error> {
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print(module, &self.codegen(&exports), Some(pass))?)
     }
 
-    fn assembly(&self, translated: Translated) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+    fn assembly(&self, translated: Translated<'_>) -> Result<String, Error> {
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print(module, &self.codegen(&exports), None)?)
     }
 
@@ -118,7 +123,7 @@ impl Backend for Pvm<'_> {
         false
     }
 
-    fn header(&self, _: Translated) -> Result<String, Error> {
+    fn header(&self, _: Translated<'_>) -> Result<String, Error> {
         unreachable!("the driver asks for a header only if there is one")
     }
 }

@@ -70,7 +70,7 @@ impl Backend for Thumb<'_> {
         self.target.memory != MemoryMode::Native
     }
 
-    fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
         let module = self.stubbed(translated.module);
         let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
@@ -81,15 +81,15 @@ impl Backend for Thumb<'_> {
         Ok((bytes, Details::Thumb(report)))
     }
 
-    fn prepared(&self, translated: Translated) -> Result<String, Error> {
+    fn prepared(&self, translated: Translated<'_>) -> Result<String, Error> {
         Ok(target_thumb::print_ssa(self.stubbed(translated.module), &self.codegen())?)
     }
 
-    fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
+    fn after(&self, translated: Translated<'_>, pass: &str) -> Result<String, Error> {
         Ok(target_thumb::print(self.stubbed(translated.module), &self.codegen(), Some(pass))?)
     }
 
-    fn assembly(&self, translated: Translated) -> Result<String, Error> {
+    fn assembly(&self, translated: Translated<'_>) -> Result<String, Error> {
         let object = target_thumb::compile(self.stubbed(translated.module), &self.codegen())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
@@ -98,7 +98,7 @@ impl Backend for Thumb<'_> {
         true
     }
 
-    fn header(&self, translated: Translated) -> Result<String, Error> {
+    fn header(&self, translated: Translated<'_>) -> Result<String, Error> {
         Ok(target_thumb::header(self.stubbed(translated.module), &self.codegen())?)
     }
 }

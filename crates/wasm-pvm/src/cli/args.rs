@@ -26,6 +26,17 @@ pub struct Cli {
     /// Report progress and decisions on standard error; twice for more detail.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Colours of messages: on a terminal, unless NO_COLOR is set; always; or never.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Colour,
+}
+
+/// The use of colours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,12 +45,22 @@ pub enum Command {
     Compile(Box<CompileArgs>),
     /// Run a program or a module: enter it as a host does, or call its exports.
     Run(Box<RunArgs>),
+    /// Run a program or a module once, and report where its gas went.
+    Profile(Box<ProfileArgs>),
     /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
     Info(InfoArgs),
     /// Print the gas of functions and basic blocks.
     Gas(GasArgs),
+    /// Report where the bytes of a module, a program or an object go.
+    Size(SizeArgs),
+    /// Compare a program's gas, stack, blocks and bytes with the limits in a file; exit code 1 if one is exceeded.
+    Budget(Box<BudgetArgs>),
+    /// Print a script that completes the command line in a shell.
+    Completions(CompletionsArgs),
+    /// Write manual pages: one of the tool and one of each command.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +87,10 @@ pub struct CompileArgs {
     /// than gas, grow_heap and log end it. May be repeated. PVM only.
     #[arg(long, value_name = "ENTRY=HEX|@FILE", value_parser = Training::parse)]
     pub train: Vec<Training>,
+    /// Write a map of the code beside the output, with `.map` after its name: functions, operators and lines by
+    /// position, as JSON. PVM only.
+    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
+    pub map: bool,
     /// Print sizes and times as JSON.
     #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
     pub json: bool,
@@ -78,7 +103,7 @@ pub struct CompileArgs {
 }
 
 /// Options of all targets, for `compile` and for `run` of modules.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ModuleArgs {
     /// Optimisation level; 2 by default, and 3 is the same.
     #[arg(short = 'O', value_name = "LEVEL", value_parser = level())]
@@ -133,7 +158,7 @@ pub struct ModuleArgs {
 }
 
 /// Options of the PVM.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "PVM")]
 pub struct PvmArgs {
     /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
@@ -160,7 +185,8 @@ pub struct PvmArgs {
     /// Contents of r8 after an entry function: the length of the result (the default), or its end address.
     #[arg(long, value_parser = choice::<ResultConvention>())]
     pub result: Option<ResultConvention>,
-    /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz.
+    /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz. `lines` adds the lines
+    /// of their code, in PolkaVM's container only.
     #[arg(long, value_parser = choice::<Names>())]
     pub names: Option<Names>,
     /// Exports in the metadata: functions that are entries (the default), or also globals, tables and memories, which
@@ -383,6 +409,10 @@ pub struct RunArgs {
     /// Count how often functions and branches of the module are taken, and write the profile to a file.
     #[arg(long, value_name = "FILE")]
     pub profile_out: Option<PathBuf>,
+    /// The map of a compiled program, for the explanation of a trap; by default its name with `.map` after it, if there
+    /// is such a file.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
     /// Print the outcome as JSON.
     #[arg(long)]
     pub json: bool,
@@ -392,6 +422,36 @@ pub struct RunArgs {
     pub module: ModuleArgs,
     #[command(flatten)]
     pub pvm: PvmArgs,
+}
+
+/// The form of a profile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum ProfileForm {
+    /// Functions, lines and blocks by cost.
+    Table,
+    /// A line per stack of calls, for tools that draw flame graphs.
+    Folded,
+    /// The JSON of speedscope.app.
+    Speedscope,
+    /// A flame graph.
+    Svg,
+    /// The table as JSON.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// Form of the report.
+    #[arg(long = "as", value_name = "FORM", value_enum, default_value = "table")]
+    pub form: ProfileForm,
+    /// Output file; standard output without it.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Rows of each part of the table.
+    #[arg(long, default_value_t = 20)]
+    pub top: usize,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of all inspecting commands.
@@ -432,6 +492,67 @@ pub struct GasArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SizeArgs {
+    /// WebAssembly, a PVM program or a Cortex-M object; `-` is standard input.
+    pub file: PathBuf,
+    /// Version of the Gray Paper, for programs without our metadata.
+    #[arg(long)]
+    pub gp: Option<GpVersion>,
+    /// The map of the program, which has lines and segments; by default its name with `.map` after it, if there is such
+    /// a file.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// Print the call graph's dominator tree: below a function are those that only it leads to.
+    #[arg(long)]
+    pub tree: bool,
+    /// Print the differences from an older file.
+    #[arg(long, value_name = "OLD", conflicts_with = "tree")]
+    pub diff: Option<PathBuf>,
+    /// Fail with exit code 1 and advice if the file has more bytes. K and M are units.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub max_size: Option<u32>,
+    /// Rows of each part of the report.
+    #[arg(long, default_value_t = 20)]
+    pub top: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetArgs {
+    /// Program file, or a module in any form that `compile` takes.
+    pub program: PathBuf,
+    /// File of limits, in TOML.
+    pub budget: PathBuf,
+    /// Answer a host call, as with `run`. May be repeated.
+    #[arg(long = "host-call", value_name = "CALL=VALUE[,VALUE]", value_parser = parse_answer)]
+    pub answers: Vec<GivenAnswer>,
+    /// Supported host calls, as with `run`.
+    #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
+    pub host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten, next_help_heading = "Compiling a module")]
+    pub module: ModuleArgs,
+    #[command(flatten)]
+    pub pvm: PvmArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages.
+    pub folder: PathBuf,
 }
 
 /// A number of bytes with an optional unit.

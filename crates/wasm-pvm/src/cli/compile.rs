@@ -31,6 +31,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
     }
     let path = output_path(args, &options.target);
+    let map = map_path(args, &path, &mut options)?;
     if args.json && files::is_standard(&path) {
         bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
@@ -38,12 +39,32 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     check_renames(&input, args).with_context(name)?;
     warn_of_unused_lines(&input, &options)?;
     files::write(&path, &output.bytes)?;
+    if let Some((path, map)) = map.zip(output.report.pvm().and_then(|report| report.map.as_ref())) {
+        files::write(&path, map.to_string().as_bytes())?;
+    }
     log(&output.report);
     if args.json {
         let text = serde_json::to_string_pretty(&report(&output.report))?;
         files::print(format!("{text}\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// The file for the map, if one is to be written; the options then make it.
+fn map_path(args: &CompileArgs, output: &Path, options: &mut Options) -> Result<Option<PathBuf>> {
+    if !args.map {
+        return Ok(None);
+    }
+    let Target::Pvm(pvm) = &mut options.target else {
+        bail!(OptionsError::new("--map is an option of pvm; objects have debug sections".to_owned()));
+    };
+    pvm.map = true;
+    if files::is_standard(output) {
+        bail!(OptionsError::new(
+            "--map writes a file beside the output; write it to a file with -o".to_owned()
+        ));
+    }
+    Ok(Some(files::with_map_extension(output)))
 }
 
 /// Panics in the given stage of the given function, for tests.

@@ -1,15 +1,19 @@
 //! Command-line parsing and the commands.
 
 mod args;
+mod budget;
 mod calls;
 mod compile;
 mod files;
 mod floats;
 mod guard;
 mod inspect;
+mod manual;
 mod object;
 mod profile;
+mod profiling;
 mod run;
+mod size;
 mod wasi;
 
 use std::io::IsTerminal;
@@ -21,18 +25,23 @@ use clap::error::ErrorKind;
 use tracing::level_filters::LevelFilter;
 use wasm_pvm::OptionsError;
 
-use args::{Cli, Command};
+use args::{Cli, Colour, Command};
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
 
-/// Parses the command line and runs the command.
-pub fn main() -> ExitCode {
+/// Parses the command line and runs the command. Messages have no colours by themselves if `is_plain`.
+pub fn main(is_plain: bool) -> ExitCode {
     let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    start_log(cli.verbose);
+    let colours = match cli.color {
+        Colour::Auto => !is_plain && std::io::stderr().is_terminal(),
+        Colour::Always => true,
+        Colour::Never => false,
+    };
+    start_log(cli.verbose, colours);
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
 }
 
@@ -51,9 +60,14 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run::run(args).map(ExitCode::from),
+        Command::Profile(args) => profiling::profile(args).map(ExitCode::from),
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
+        Command::Budget(args) => budget::budget(args).map(ExitCode::from),
+        Command::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
+        Command::Size(args) => size::size(args).map(ExitCode::from),
     }
 }
 
@@ -67,7 +81,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!("error: a command is missing: compile, run, disasm, info or gas (see --help)");
+            eprintln!(
+                "error: a command is missing: compile, run, profile, disasm, info, gas, size or budget (see --help)"
+            );
         }
         _ => eprintln!("{}", one_line(message)),
     }
@@ -78,14 +94,13 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, colours: bool) {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colours);
     log.with_target(false).without_time().init();
 }

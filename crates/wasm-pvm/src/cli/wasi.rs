@@ -15,7 +15,7 @@ const DEEPEST: usize = 64;
 const NO_NAME: &str = "program";
 
 /// Options of `compile` for WASI programs.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct WasiArgs {
     /// Link WASI preview 1 into the program. On PVM, standard input is the argument bytes, standard output the result, and
     /// standard error is logged. On Cortex-M, firmware defines functions that read and write.

@@ -45,7 +45,7 @@ choices! {
     EntryMode { "auto" Auto, "raw" Raw, }
     ResultConvention { "len" Length, "end" End, }
     MetadataContents { "entries" Entries, "exports" Exports, }
-    Names { "auto" Auto, "keep" Keep, "strip" Strip, }
+    Names { "auto" Auto, "keep" Keep, "strip" Strip, "lines" Lines, }
     ThumbBounds { "none" None, "mask" Mask, "check" Check, "mpu" Mpu, }
     MemoryMode { "native" Native, "symbol" Symbol, "register" Register, }
     InitialData { "copy" Copy, "image" Image, "none" None, }

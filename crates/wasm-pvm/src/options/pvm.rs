@@ -1,7 +1,7 @@
 //! Options of the PVM.
 
 pub use llvm_frontend::OptLevel;
-use llvm_frontend::{MemoryOwner, TargetDescription};
+use llvm_frontend::{Locations, MemoryOwner, TargetDescription};
 pub use pvm_isa::GpVersion;
 pub use pvm_isa::metadata::ResultConvention;
 use runtime::llvm::Growth;
@@ -54,6 +54,8 @@ pub enum Names {
     Keep,
     /// Never.
     Strip,
+    /// Always, and the lines of their code, which only PolkaVM's container has a place for.
+    Lines,
 }
 
 /// The exports that the metadata describes.
@@ -115,6 +117,8 @@ pub struct PvmOptions {
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
     pub keep_exports: bool,
+    /// Make a map of the code. It does not change the program.
+    pub map: bool,
 }
 
 impl Default for PvmOptions {
@@ -136,6 +140,7 @@ impl Default for PvmOptions {
             metadata: MetadataContents::Entries,
             package: String::new(),
             keep_exports: false,
+            map: false,
         }
     }
 }
@@ -150,6 +155,9 @@ impl PvmOptions {
             return wrong(
                 "PolkaVM's container has exports as typed functions, without --entries and --result",
             );
+        }
+        if !self.format.is_polkavm() && self.names == Names::Lines {
+            return wrong("only PolkaVM's container has a place for lines; `--map` writes them to a file");
         }
         if !self.format.is_polkavm() && self.growth_bytes.is_some() {
             return wrong(
@@ -180,7 +188,7 @@ impl PvmOptions {
     pub(crate) fn keeps_names(&self, level: OptLevel) -> bool {
         match self.names {
             Names::Auto => !matches!(level, OptLevel::Os | OptLevel::Oz),
-            Names::Keep => true,
+            Names::Keep | Names::Lines => true,
             Names::Strip => false,
         }
     }
@@ -198,6 +206,11 @@ impl PvmOptions {
             host_arguments: is_auto.then_some(layout.arguments),
             marked_bytes: layout.most_caught_bytes(),
             machine_page: layout.page,
+            locations: if self.map || self.names == Names::Lines {
+                Locations::Offsets
+            } else {
+                Locations::None
+            },
             service_entries: if is_auto { &target_pvm::entries::SERVICE_NAMES } else { &[] },
             memory_bytes: self.memory_bytes,
             memory_reserve: self.memory_reserve,

@@ -192,7 +192,10 @@ impl ThumbOptions {
             constants: self.constants,
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
-            source_locations: self.debug == Debug::Lines,
+            locations: match self.debug {
+                Debug::Lines => llvm_frontend::Locations::Lines,
+                Debug::None => llvm_frontend::Locations::None,
+            },
             ..llvm_frontend::Options::new(description(self.cpu))
         }
     }

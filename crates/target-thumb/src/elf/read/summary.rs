@@ -45,6 +45,8 @@ pub struct FunctionSummary {
     pub name: String,
     /// Bytes of stack of its own frame, if the object contains them.
     pub stack_bytes: Option<u32>,
+    /// The functions of the object that it calls, also indirectly: indices in the list of functions.
+    pub calls: Vec<usize>,
 }
 
 /// A function that other objects can call.
@@ -130,7 +132,14 @@ impl Summary {
         let (helpers, imports) = undefined(&file).partition(|name| name.starts_with("__aeabi_"));
         let attributes = file.sections.iter().find(|section| section.kind == elf::SHT_ARM_ATTRIBUTES);
         let tags = attributes.map(|section| tags::read(&section.data)).unwrap_or_default();
-        let own = graph.nodes.iter().filter(|node| !node.is_import);
+        // Functions of the object are before those defined elsewhere.
+        let own = || graph.nodes.iter().take_while(|node| !node.is_import);
+        let count = own().count();
+        let function = |node: &Node| FunctionSummary {
+            name: node.name.clone(),
+            stack_bytes: node.bytes,
+            calls: node.edges.iter().map(|edge| edge.to).filter(|&to| to < count).collect(),
+        };
         Ok(Self {
             core: tags::text_of(&tags, tags::CPU_NAME).map(str::to_owned),
             settings: settings(&file),
@@ -141,9 +150,7 @@ impl Summary {
             symbols: symbols(&file),
             imports,
             helpers,
-            functions: own
-                .map(|node| FunctionSummary { name: node.name.clone(), stack_bytes: node.bytes })
-                .collect(),
+            functions: own().map(function).collect(),
             exports: exports.collect(),
         })
     }

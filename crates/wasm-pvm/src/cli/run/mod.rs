@@ -3,12 +3,14 @@
 //! It is either entered as a host does, with argument bytes, or its exports are invoked with typed values, one after the
 //! other. Linear memory can be written before and between calls, and printed after the last one.
 
-mod program;
-mod report;
+pub mod program;
+pub mod report;
 mod streams;
+mod trap;
 
 use anyhow::{Context, Result, bail};
 use wasm_pvm::OptionsError;
+use wasm_pvm::insight::CodeMap;
 use wasm_pvm::run::{EntryPoint, FunctionType, Outcome, RunOptions, Session, Status, Value};
 
 use self::program::Program;
@@ -19,26 +21,22 @@ use super::calls::{Invocation, argument_bytes};
 use super::{files, profile};
 
 /// Exit code of a run that did not halt.
-const NOT_HALTED: u8 = 3;
+pub const NOT_HALTED: u8 = 3;
 
 /// Runs a program; returns the exit code of this process.
 pub fn run(args: &RunArgs) -> Result<u8> {
     let name = || files::display(&args.program);
     let program = program::load(args)?;
-    let options = RunOptions {
-        gas: args.gas,
-        backend: args.backend,
-        host: args.host,
-        answers: args.answers.clone(),
-        gp: args.pvm.gp,
-        ..RunOptions::default()
-    };
+    let options = options(args);
     let mut session = Session::load(&program.bytes, &options).with_context(name)?;
     if let Some(first) = program.first_address {
         session.set_first_address(first);
     }
     let mut report = Report::default();
     let halted = call(&mut session, args, &program, &mut report).with_context(name)?;
+    if !halted {
+        report.trap = trap::explain(args, &program, &options, &report).with_context(name)?;
+    }
     if let (Some(path), Some(counters)) = (&args.profile_out, &program.counters) {
         profile::write(&mut session, counters, path).with_context(name)?;
     }
@@ -63,6 +61,56 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     };
     unreadable.with_context(|| format!("{}: --dump", name()))?;
     Ok(code)
+}
+
+/// The options of the engine.
+fn options(args: &RunArgs) -> RunOptions {
+    RunOptions {
+        gas: args.gas,
+        backend: args.backend,
+        host: args.host,
+        answers: args.answers.clone(),
+        gp: args.pvm.gp,
+        ..RunOptions::default()
+    }
+}
+
+/// A run with a record of every instruction.
+pub struct Traced {
+    /// The program file.
+    pub program: Vec<u8>,
+    /// The map of its code, or what its metadata tells about it.
+    pub map: CodeMap,
+    /// The session after all calls.
+    pub session: Session,
+    /// The end of the last call.
+    pub ending: Option<Status>,
+    /// Gas of all calls.
+    pub gas: u64,
+}
+
+/// Makes all calls of a run with a trace.
+pub fn traced(args: &RunArgs) -> Result<Traced> {
+    let program = program::load(args)?;
+    repeated(args, &program, &options(args))
+}
+
+/// Makes all calls of a program with a trace.
+fn repeated(args: &RunArgs, program: &Program, options: &RunOptions) -> Result<Traced> {
+    let map = match &program.map {
+        Some(map) => map.clone(),
+        None => trap::described(&program.bytes)?,
+    };
+    let options = RunOptions { trace: Some(map.starts()), ..options.clone() };
+    let mut session = Session::load(&program.bytes, &options)?;
+    if let Some(first) = program.first_address {
+        session.set_first_address(first);
+    }
+    let mut report = Report::default();
+    call(&mut session, args, program, &mut report)?;
+    let ending = report.outcomes().last().map(|outcome| outcome.status.clone());
+    let gas = report.outcomes().map(|outcome| outcome.gas).sum();
+    Ok(Traced { program: program.bytes.clone(), map, session, ending, gas })
 }
 
 /// Makes all calls, up to the first that does not halt. Returns whether all halted.

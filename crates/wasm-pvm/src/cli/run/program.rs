@@ -1,9 +1,12 @@
 //! The program that `run` runs: a file that is one, or the output of compiling a module.
 
+use std::path::Path;
 use std::str;
 
 use anyhow::{Context, Result, bail};
+use pvm_isa::Container;
 use wasm_pvm::counts::Counters;
+use wasm_pvm::insight::CodeMap;
 use wasm_pvm::run::HostCallId;
 use wasm_pvm::wasi::{self, Imports};
 use wasm_pvm::{EntryMode, Format, Options, OptionsError, PvmOptions, input};
@@ -22,6 +25,8 @@ pub struct Program {
     pub streams: Option<Streams>,
     /// The meaning of its counters, if it counts.
     pub counters: Option<Counters>,
+    /// The map of its code, if there is one.
+    pub map: Option<CodeMap>,
 }
 
 /// Reads the program, and compiles it if it is a module.
@@ -47,7 +52,32 @@ pub fn load(args: &RunArgs) -> Result<Program> {
         let message = format!("--profile-out is for modules, and {} is a compiled program", name());
         bail!(OptionsError::new(message));
     }
-    Ok(Program { bytes, first_address: None, streams: None, counters: None })
+    let map = read_map(&args.program, args.map.as_deref(), &bytes)?;
+    Ok(Program { bytes, first_address: None, streams: None, counters: None, map })
+}
+
+/// The map of a compiled program: the given one, or that beside it. One that belongs to another program is refused if it
+/// was given, and ignored with a warning otherwise.
+pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Option<CodeMap>> {
+    let beside = files::with_map_extension(program);
+    let path = match given {
+        Some(path) => path,
+        None if !files::is_standard(program) && beside.is_file() => &beside,
+        None => return Ok(None),
+    };
+    let name = || files::display(path);
+    let text =
+        String::from_utf8(files::read(path)?).ok().with_context(|| format!("{}: is not text", name()))?;
+    let map = CodeMap::parse(&text).with_context(name)?;
+    let container = Container::parse(bytes).with_context(|| files::display(program))?;
+    if map.is_of(&container.blob().code) {
+        return Ok(Some(map));
+    }
+    if given.is_some() {
+        bail!("{}: is the map of another program", name());
+    }
+    tracing::warn!("{} is the map of another program and is ignored", name());
+    Ok(None)
 }
 
 /// Whether the bytes are WebAssembly in some form.
@@ -61,6 +91,10 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     let bytes = &*input::to_wasm(bytes)?;
     let imports = wasi::imports(bytes);
     let options = options(args, imports)?;
+    if args.map.is_some() {
+        let message = "--map is for compiled programs; that of a module is made with it".to_owned();
+        bail!(OptionsError::new(message));
+    }
     let (output, counters) = match args.profile_out {
         Some(_) => {
             let (output, counters) = wasm_pvm::compile_counting(bytes, &options)?;
@@ -70,9 +104,10 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     };
     compile::warn_of_unused_lines(bytes, &options)?;
     let first_address = output.report.pvm().map(|report| report.linear_first);
+    let map = output.report.pvm().and_then(|report| report.map.clone());
     let is_service = args.module.wasi.wasi || options.wasi.is_none() || !args.invocations.0.is_empty();
     let streams = if is_service { None } else { Streams::of(imports) };
-    Ok(Program { bytes: output.bytes, first_address, streams, counters })
+    Ok(Program { bytes: output.bytes, first_address, streams, counters, map })
 }
 
 /// The options of compiling. They are those of `compile`, except that every export can be invoked, and that imports
@@ -85,6 +120,7 @@ fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
                 .to_owned()
         ));
     }
+    target.map = args.profile_out.is_none();
     if !args.invocations.0.is_empty() && args.pvm.entries.is_none() && !target.format.is_polkavm() {
         target.entries = EntryMode::Raw;
     }

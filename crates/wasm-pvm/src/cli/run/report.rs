@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use serde_json::{Value as Json, json};
+use wasm_pvm::insight::trap::Explanation;
 use wasm_pvm::run::{LogLine, Outcome, Status, Value};
 
 use crate::cli::files;
@@ -31,19 +32,28 @@ pub struct Report {
     pub called: Vec<Called>,
     /// Addresses and bytes.
     pub dumps: Vec<(u32, Vec<u8>)>,
+    /// The explanation of a trap at the end.
+    pub trap: Option<Explanation>,
 }
 
 impl Report {
+    /// The outcomes of all calls.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.entered.iter().chain(self.called.iter().map(|called| &called.outcome))
+    }
+
     /// Prints the report, as text or as JSON. Lines that the program logged go to standard error.
     pub fn print(&self, as_json: bool) -> Result<()> {
-        let outcomes = self.entered.iter().chain(self.called.iter().map(|called| &called.outcome));
-        outcomes.flat_map(|outcome| &outcome.log).for_each(print_log);
+        self.outcomes().flat_map(|outcome| &outcome.log).for_each(print_log);
         let text =
             if as_json { format!("{}\n", serde_json::to_string_pretty(&self.json())?) } else { self.text() };
         files::print(text.as_bytes())?;
         for called in self.called.iter().filter(|called| called.outcome.status != Status::Halt) {
             let name = called.name.as_deref().unwrap_or("the start function");
             eprintln!("error: {name}: {}", ending(&called.outcome.status));
+        }
+        if let Some(trap) = self.trap.as_ref().filter(|_| !as_json) {
+            eprint!("{trap}");
         }
         Ok(())
     }
@@ -62,6 +72,9 @@ impl Report {
             Some(outcome) => entered_json(outcome),
             None => json!({ "calls": self.called.iter().map(called_json).collect::<Vec<_>>() }),
         };
+        if let Some(trap) = &self.trap {
+            object["trap"] = trap_json(trap);
+        }
         if !self.dumps.is_empty() {
             let dumps = self.dumps.iter();
             object["memory"] = dumps
@@ -115,6 +128,22 @@ fn entered_json(outcome: &Outcome) -> Json {
     let mut object = outcome_json(outcome);
     object["result"] = hex(&outcome.result).into();
     object
+}
+
+fn trap_json(trap: &Explanation) -> Json {
+    let frames = trap.frames.iter().map(|frame| {
+        let source = frame
+            .source
+            .as_ref()
+            .map(|(file, line, column)| json!({ "file": file, "line": line, "column": column }));
+        json!({
+            "function": frame.function,
+            "offset": frame.offset,
+            "operator": frame.operator,
+            "source": source,
+        })
+    });
+    json!({ "reason": trap.reason, "pc": trap.pc, "frames": frames.collect::<Vec<_>>() })
 }
 
 fn called_json(called: &Called) -> Json {

@@ -1,0 +1,112 @@
+//! `wasm-pvm profile`: runs a program once and reports where its gas went.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use pvm_isa::Container;
+use serde_json::{Value, json};
+use wasm_pvm::OptionsError;
+use wasm_pvm::insight::profile::Profile;
+use wasm_pvm::run::Status;
+
+use super::args::{ProfileArgs, ProfileForm};
+use super::files;
+use super::run::{self, report};
+
+/// The version of the JSON.
+const SCHEMA: u32 = 1;
+
+/// Runs a program and writes its profile; returns the exit code of this process.
+pub fn profile(args: &ProfileArgs) -> Result<u8> {
+    let name = files::display(&args.run.program);
+    if args.run.profile_out.is_some() {
+        bail!(OptionsError::new("--profile-out is an option of `run`".to_owned()));
+    }
+    let traced = run::traced(&args.run).with_context(|| name.clone())?;
+    let container = Container::parse(&traced.program).context("not a PVM program")?;
+    let gp = args.run.pvm.gp.or(container.gp()).unwrap_or_default();
+    let trace = traced.session.trace().context("the run has no trace")?;
+    let profile = Profile::new(&traced.map, container.blob(), gp, trace);
+    let form = if args.run.json { ProfileForm::Json } else { args.form };
+    let text = match form {
+        ProfileForm::Table => table(&profile, args.top),
+        ProfileForm::Folded => profile.folded(),
+        ProfileForm::Speedscope => profile.speedscope(&name),
+        ProfileForm::Svg => profile.flame_graph(&name),
+        ProfileForm::Json => format!("{}\n", serde_json::to_string_pretty(&as_json(&profile))?),
+    };
+    files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
+    match traced.ending {
+        Some(status) if status != Status::Halt => {
+            eprintln!("error: {name}: {}", report::ending(&status));
+            Ok(run::NOT_HALTED)
+        }
+        _ => Ok(0),
+    }
+}
+
+fn percent(part: u64, all: u64) -> f64 {
+    100.0 * part as f64 / all.max(1) as f64
+}
+
+fn table(profile: &Profile, top: usize) -> String {
+    let all = profile.total;
+    let mut text = format!("gas {all}\n\n         own      %       total      %     calls  function\n");
+    for function in profile.functions.iter().take(top) {
+        let calls = function.calls.map_or_else(|| "-".to_owned(), |calls| calls.to_string());
+        text += &format!(
+            "{:>12}{:>7.2}{:>12}{:>7.2}{calls:>10}  {}\n",
+            function.own,
+            percent(function.own, all),
+            function.total,
+            percent(function.total, all),
+            function.name,
+        );
+    }
+    text += &more(profile.functions.len(), top, "functions");
+    if !profile.lines.is_empty() {
+        text += "\n         gas      %  line\n";
+        for line in profile.lines.iter().take(top) {
+            text +=
+                &format!("{:>12}{:>7.2}  {}:{}\n", line.gas, percent(line.gas, all), line.file, line.line);
+        }
+        text += &more(profile.lines.len(), top, "lines");
+    }
+    text += "\n         gas      %  executions  block\n";
+    for block in profile.blocks.iter().take(top) {
+        text += &format!(
+            "{:>12}{:>7.2}{:>12}  @{} {}\n",
+            block.gas,
+            percent(block.gas, all),
+            block.count,
+            block.pc,
+            block.function
+        );
+    }
+    text + &more(profile.blocks.len(), top, "blocks")
+}
+
+fn more(count: usize, top: usize, kind: &str) -> String {
+    match count.saturating_sub(top) {
+        0 => String::new(),
+        more => format!("{more:>12} more {kind}; --top N shows more\n"),
+    }
+}
+
+fn as_json(profile: &Profile) -> Value {
+    let functions = profile.functions.iter().map(|function| {
+        json!({ "name": function.name, "own": function.own, "total": function.total, "calls": function.calls })
+    });
+    let lines =
+        profile.lines.iter().map(|line| json!({ "file": line.file, "line": line.line, "gas": line.gas }));
+    let blocks = profile.blocks.iter().map(
+        |block| json!({ "pc": block.pc, "function": block.function, "count": block.count, "gas": block.gas }),
+    );
+    json!({
+        "schema": SCHEMA,
+        "gas": profile.total,
+        "functions": functions.collect::<Vec<_>>(),
+        "lines": lines.collect::<Vec<_>>(),
+        "blocks": blocks.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,45 @@
+//! Where a program's behaviour and costs come from: maps of code, traps, gas and bytes.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`map`] | from positions in the code to functions, operators and lines |
+//! | [`size`] | where the bytes of a file go |
+//! | `trap` | the reason of a trap, and the calls that led to it |
+//! | `profile` | where the gas of a run goes |
+//! | `budget` | limits of all of these |
+//!
+//! The last three need the feature `insight`.
+
+mod operators;
+
+#[cfg(feature = "insight")]
+mod json;
+
+#[cfg(feature = "insight")]
+mod reasons;
+
+#[cfg(feature = "insight")]
+mod stacks;
+
+pub mod map;
+pub mod size;
+
+#[cfg(feature = "insight")]
+pub mod budget;
+
+#[cfg(feature = "insight")]
+pub mod profile;
+
+#[cfg(feature = "insight")]
+pub mod trap;
+
+pub use map::CodeMap;
+
+/// A name as it is in the source, if it is one of Rust or C++ as linkers have it.
+pub fn demangled(name: &str) -> String {
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}");
+    }
+    let cpp = name.starts_with("_Z").then(|| cpp_demangle::Symbol::new(name).ok()).flatten();
+    cpp.and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_owned())
+}
