@@ -1,11 +1,11 @@
 //! The values that may be pointers to the argument bytes of an entry.
 //!
-//! The host passes such a pointer as the first parameter of an exported function. From there it is followed through all
+//! Wrappers pass such a pointer as the first parameter of functions that hosts enter. From there it is followed through all
 //! operations but comparisons, through block parameters, parameters and results of functions. Once it is stored,
 //! every load may yield it. The analysis does not depend on the order of instructions: it repeats a walk over all functions
 //! until nothing changes, and facts only ever become true.
 
-use ssa::{ExportItem, FuncId, Function, IdVec, InstData, Module, SigId, Type, Value};
+use ssa::{FuncId, Function, IdVec, InstData, Module, SigId, Type, Value};
 
 /// See the module documentation.
 pub struct ArgumentPointers {
@@ -28,12 +28,12 @@ struct Facts {
 
 impl ArgumentPointers {
     /// The pointers of a module, before it has wrappers for entries.
-    pub fn of(module: &Module) -> Self {
+    pub fn of<'a>(module: &Module, entered: impl Iterator<Item = &'a FuncId>) -> Self {
         let values = module.functions.values().map(|func| {
             let count = func.as_ref().map_or(0, |func| func.values.len());
             IdVec::filled(false, count)
         });
-        let mut this = Self { values: values.collect(), facts: Facts::of_exports(module) };
+        let mut this = Self { values: values.collect(), facts: Facts::of_entered(module, entered) };
         while std::mem::take(&mut this.facts.changed) {
             for (id, func) in module.functions.iter() {
                 if let Some(func) = func {
@@ -51,7 +51,7 @@ impl ArgumentPointers {
 }
 
 impl Facts {
-    fn of_exports(module: &Module) -> Self {
+    fn of_entered<'a>(module: &Module, entered: impl Iterator<Item = &'a FuncId>) -> Self {
         let params = |sig: &ssa::Signature| vec![false; sig.params.len()];
         let mut facts = Self {
             params: module.decls.values().map(|decl| params(&module.signatures[decl.sig])).collect(),
@@ -61,10 +61,8 @@ impl Facts {
             stored: false,
             changed: true,
         };
-        for export in &module.exports {
-            if let ExportItem::Func(func) = export.item
-                && let Some(first) = facts.params[func].first_mut()
-            {
+        for &func in entered {
+            if let Some(first) = facts.params[func].first_mut() {
                 *first = true;
             }
         }
