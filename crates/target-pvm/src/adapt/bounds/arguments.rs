@@ -8,7 +8,8 @@
 //! where one is missing it is added.
 //!
 //! Loads that are certain in a function that only its wrapper calls, at constant distances from the pointer that it gets,
-//! need no more than one comparison of the arguments' length, which the wrapper makes.
+//! need no more than one comparison of the arguments' length, which the wrapper makes. Others of this kind are made at
+//! `length < bytes ? limit : address`.
 
 use ssa::{
     Addr, BinaryOp, Block, CheckedAccess, Cond, FuncId, Function, IdVec, InstData, MemFlags, MemType, Type,
@@ -22,6 +23,8 @@ use super::linear::{Root, Sum, Sums};
 
 /// Bytes above and below a checked address that are checked with it. Unmapped bytes before the arguments are more.
 const MAX_DISTANCE: i32 = 4096;
+/// The arguments, and so many bytes before and after them, are farther than this from memory.
+const FAR_FROM_MEMORY: u32 = 1 << 15;
 /// A block is executed often if its frequency is this multiple of the entry's.
 const HOT: f32 = 2.0;
 
@@ -101,6 +104,20 @@ impl Clamper<'_> {
         self.facts.record(check.at.root, base);
     }
 
+    /// Whether an address is near one in memory, or the program traps. Then it can't be in the arguments: from memory
+    /// to them it is farther, in both directions.
+    pub(super) fn is_near_memory(&self, at: Sum, here: Position<'_>) -> bool {
+        let is_near = |distance: u32| (distance as i32).unsigned_abs() < FAR_FROM_MEMORY;
+        let stores = || {
+            self.ahead().find(self.func, here.block, here.rest, |inst, _| {
+                let other = self.as_check(inst).filter(|other| !other.or_arguments)?;
+                other.at.minus(at).filter(|&distance| is_near(distance))
+            })
+        };
+        let (block, dominators) = (here.block, &self.dominators);
+        self.facts.is_near_memory(at, FAR_FROM_MEMORY, block, dominators) || stores().is_some()
+    }
+
     /// The bytes of this check, and of those with the same root that are certain to follow.
     fn certain_together(&self, check: &Check, here: Position<'_>) -> Bytes {
         let CheckedAccess { offset, .. } = check.access;
@@ -124,7 +141,12 @@ impl Clamper<'_> {
         let bytes = self.certain_together(check, here);
         let at = Sum { root: check.at.root, offset: check.at.offset.wrapping_sub(bytes.below) };
         let address = self.address(at, check.address, here.block);
-        let value = self.clamp_argument(address, bytes.end - 1, here.block);
+        let value = match self.entered_pointer {
+            Some(pointer) if at.root == Root::Value(pointer) && at.offset < CheckedAccess::OFFSETS => {
+                self.clamp_at_start(address, at.offset + bytes.end, here.block)
+            }
+            _ => self.clamp_argument(address, bytes.end - 1, here.block),
+        };
         self.sums.clamp(value, at);
         let Bytes { first, end: readable, .. } = bytes;
         Fact { offset: at.offset, value, block: here.block, extent: 0, readable, first, proof: None }
@@ -143,6 +165,17 @@ impl Clamper<'_> {
         let inside = self.append(block, InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args });
         let (if_true, if_false) = (address, clamped);
         self.append(block, InstData::Select { ty: Type::I32, cond: inside, if_true, if_false })
+    }
+
+    /// An address in the arguments if they have so many bytes, else the limit.
+    fn clamp_at_start(&mut self, address: Value, bytes: u32, block: Block) -> Value {
+        let length = self.argument_length(block);
+        let args = [length, self.constant(bytes, block)];
+        let is_less = InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args };
+        let is_less = self.append(block, is_less);
+        let limit = self.constant(self.limits.limit, block);
+        let (if_true, if_false) = (limit, address);
+        self.append(block, InstData::Select { ty: Type::I32, cond: is_less, if_true, if_false })
     }
 
     /// The length of the arguments. It is loaded at the function's entry if a block is executed often: it doesn't

@@ -94,6 +94,7 @@ pub fn clamp(
     let order = func.reverse_postorder();
     let (dominators, fails, sums) = (Dominators::new(func), failing_blocks(func), Sums::of(func, &order));
     let homes = homes(func);
+    let entered_pointer = func.blocks[func.entry()].params.first().copied().filter(|_| is_entered);
     let mut clamper = Clamper {
         ranges: Ranges::of(func, &order),
         walked: IdVec::filled(false, func.blocks.len()),
@@ -104,6 +105,7 @@ pub fn clamp(
         fails,
         facts: Facts::default(),
         sums,
+        entered_pointer,
         argument_length: None,
         faulting: Vec::new(),
         homes,
@@ -186,6 +188,8 @@ pub(super) struct Clamper<'a> {
     pub(super) walked: IdVec<Block, bool>,
     pub(super) facts: Facts,
     pub(super) sums: Sums,
+    /// The value that is the address of the arguments in every call.
+    pub(super) entered_pointer: Option<Value>,
     /// The length of the arguments, and the block that loads it.
     pub(super) argument_length: Option<(Value, Block)>,
     /// The accesses that fault where a check failed.
@@ -238,7 +242,8 @@ impl Clamper<'_> {
     }
 
     /// Replaces a check.
-    fn replace(&mut self, check: Check, here: Position<'_>) {
+    fn replace(&mut self, mut check: Check, here: Position<'_>) {
+        check.or_arguments &= !self.is_near_memory(check.at, here);
         let span = check.access.span();
         if self.most(check.address, here.block) + u64::from(span) <= self.limits.min_bytes.into()
             || self.facts.is_known(check.at, check.access, check.or_arguments, here.block, &self.dominators)

@@ -79,6 +79,14 @@ impl Facts {
         })
     }
 
+    /// Whether an address differs by less than `distance` from one that is in memory.
+    pub fn is_near_memory(&self, address: Sum, distance: u32, block: Block, dominators: &Dominators) -> bool {
+        self.by_root.get(&address.root).into_iter().flatten().rev().take(MAX_FACTS).any(|fact| {
+            let by = address.offset.wrapping_sub(fact.offset) as i32;
+            fact.extent > 0 && by.unsigned_abs() < distance && dominators.dominates(fact.block, block)
+        })
+    }
+
     /// The proven facts about addresses in memory with this root, in a block.
     pub fn around<'a>(
         &'a self,

@@ -42,7 +42,7 @@ pub fn clamp_accesses(
     let Some(check) = module.decls.ids().find(|&id| is_check(&module.decls[id].kind)) else { return None };
     let limits = Limits::of(module, check, memory, linear(module, memory), layout);
     module.functions.values_mut().flatten().for_each(sums::share);
-    let pointers = module.host_arguments.map(|_| ArgumentPointers::of(module, entered.keys()));
+    let pointers = module.host_arguments.map(|_| ArgumentPointers::of(module, memory, entered.keys()));
     let mut certain = BTreeMap::new();
     for id in module.functions.ids() {
         if let Some(func) = &mut module.functions[id] {
