@@ -61,8 +61,13 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         bounds::clamp_accesses(&mut module, memory, layout, &entered)
     });
     let is_clamped = clamped.is_some();
-    entering.least = clamped.unwrap_or_default();
-    let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
+    let mut lowest = 0;
+    if let Some(checked) = clamped {
+        entering.least = checked.least_arguments;
+        lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
+    }
+    let window =
+        memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal, lowest));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let numbering = Numbering { gp: options.gp, written_for: options.host_calls };

@@ -82,15 +82,23 @@ impl Limits {
     }
 }
 
+/// What is known about a function whose accesses have been clamped.
+#[derive(Clone, Copy)]
+pub struct Clamped {
+    /// How many bytes the arguments must have, which the caller makes sure of.
+    pub least_arguments: u32,
+    /// The lowest address in linear memory that it accesses; 0 if it isn't known.
+    pub lowest: u32,
+}
+
 /// Replaces the checks in a function. `is_entered` tells whether it gets the address of the arguments as its
-/// first parameter in every call, `may_be_argument` which values may be pointers to arguments. Returns how many bytes
-/// the arguments must have, which the caller makes sure of.
+/// first parameter in every call, `may_be_argument` which values may be pointers to arguments.
 pub fn clamp(
     func: &mut Function,
     limits: &Limits,
     is_entered: bool,
     may_be_argument: &dyn Fn(Value) -> bool,
-) -> u32 {
+) -> Clamped {
     let order = func.reverse_postorder();
     let (dominators, fails, sums) = (Dominators::new(func), failing_blocks(func), Sums::of(func, &order));
     let homes = homes(func);
@@ -110,15 +118,16 @@ pub fn clamp(
         faulting: Vec::new(),
         homes,
         near_checks: BTreeMap::new(),
+        result: Clamped { least_arguments: 0, lowest: u32::MAX },
     };
     clamper.near_checks = clamper.count_bases();
     let certain = if is_entered { certain_bytes(clamper.func, limits.check, &clamper.sums) } else { None };
-    let bytes = certain.map_or(0, |(bytes, root, fact)| {
+    if let Some((bytes, root, fact)) = certain {
         clamper.facts.record(root, fact);
-        bytes
-    });
+        clamper.result.least_arguments = bytes;
+    }
     order.into_iter().for_each(|block| clamper.block(block));
-    let faulting = clamper.faulting;
+    let Clamper { faulting, result, .. } = clamper;
     for inst in faulting {
         if let InstData::Load { flags, .. } = &mut func.insts[inst] {
             flags.volatile = true;
@@ -126,7 +135,7 @@ pub fn clamp(
     }
     ssa::canonicalize(func);
     release_used(func, limits.memory);
-    bytes
+    result
 }
 
 /// Leaves only those loads volatile that would be removed otherwise, because their results are not used.
@@ -197,6 +206,7 @@ pub(super) struct Clamper<'a> {
     pub(super) homes: IdVec<Inst, Block>,
     /// How many checks are of addresses near a value.
     pub(super) near_checks: BTreeMap<Value, u32>,
+    pub(super) result: Clamped,
 }
 
 impl Clamper<'_> {
@@ -209,6 +219,7 @@ impl Clamper<'_> {
                 self.replace(check, at);
                 continue;
             }
+            self.note_lowest(inst, block);
             if let Some(access) = self.access(inst) {
                 self.clamp_access(inst, access, at);
             } else {
@@ -527,6 +538,7 @@ impl Clamper<'_> {
 
     /// `min(address, limit)`.
     pub(super) fn clamped(&mut self, address: Value, block: Block) -> Value {
+        self.result.lowest = 0;
         let limit = self.constant(self.limits.limit, block);
         let args = [address, limit];
         self.append(block, InstData::Binary { op: BinaryOp::MinU, ty: Type::I32, args })
@@ -534,6 +546,7 @@ impl Clamper<'_> {
 
     /// Loads the byte at `value + distance`, which faults if it is outside.
     pub(super) fn probe(&mut self, value: Value, distance: u32, block: Block) {
+        self.result.lowest = 0;
         let addr = Addr { base: Some(self.limits.memory), index: Some(value), offset: distance as i32 };
         let flags = MemFlags { volatile: true, align_log2: 0 };
         self.append(block, InstData::Load { mem: MemType::U8, ty: Type::I32, addr, flags });

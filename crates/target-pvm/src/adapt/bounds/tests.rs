@@ -200,7 +200,43 @@ fn certain_loads_of_an_entry_need_its_length() {
         let entered = BTreeMap::from([(main, is_only)]);
         let least =
             clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &entered).expect("there are marks");
-        assert_eq!(least.get(&main).copied(), bytes);
+        assert_eq!(least.least_arguments.get(&main).copied(), bytes);
         assert_eq!(function(&module).contains("select"), !is_only);
     }
+}
+
+/// The lowest address of a program whose entry has this body, which may use the constant `v3 = 60` and a result in `v4`.
+fn lowest(body: &str, others: &str) -> u32 {
+    let text = format!(
+        "memory @m size=0 align=1 min=65536 page_log2=16\nvar @limits size=16 align=4\nvar @g size=4 align=4\n\
+         intrinsic $check \"{}\" (i32, i32) -> ()\n{others}func $main (i32, i32) -> (i64) {{\nb0(v0: i32, v1: i32):\n  \
+         v3 = const.i32 60\n  v4 = const.i64 21474856480\n{body}}}\nexport \"main\" $main\nhost_arguments @limits\n",
+        CheckedAccess::SYMBOL
+    );
+    let mut module = parse_module(&text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let memory = linear_memory(&module).expect("it has one");
+    let main = module.decls.iter().find(|(_, decl)| decl.name == "main").expect("it is there").0;
+    let entered = BTreeMap::from([(main, true)]);
+    clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &entered).expect("there are marks").lowest
+}
+
+#[test]
+fn the_lowest_address_is_that_of_static_data() {
+    let masked = "  v5 = and.i32 v0, v3\n  v6 = load.u32.i32 [@m + v5 + 16384]\n  store.u32 v6, [@g]\n";
+    let constant = "  v7 = load.u32.i32 [@m + 400]\n  store.u32 v7, [@g]\n";
+    let argument = check(8, "v0", 4, true) + "  v9 = load.u32.i32 [@m + v0 + 4]\n  store.u32 v9, [@g]\n";
+    let end = "  return v4\n";
+    assert_eq!(lowest(&format!("{argument}{masked}{end}"), ""), 16384);
+    assert_eq!(lowest(&format!("{masked}{constant}{end}"), ""), 400);
+    // 20000 is the address of the result.
+    assert_eq!(lowest(&format!("{argument}{end}"), ""), 20000);
+    // A variable address, one that is checked only, one of the result, one for a function, and a host that may get one.
+    let variable = check(8, "v1", 0, false) + "  v9 = load.u32.i32 [@m + v1]\n  store.u32 v9, [@g]\n";
+    let unused = check(8, "v1", 0, false);
+    let computed = "  v8 = data_addr @m + 16384\n  store.u32 v8, [@g]\n";
+    for body in [variable + end, unused + end, format!("{masked}{computed}{end}")] {
+        assert_eq!(lowest(&body, ""), 0, "{body}");
+    }
+    assert_eq!(lowest(&format!("{masked}  v8 = zext.i64 v1\n  return v8\n"), ""), 0);
+    assert_eq!(lowest(&format!("{masked}{end}"), "import $host \"m\" \"host\" (i32) -> ()\n"), 0);
 }
