@@ -23,10 +23,11 @@ const MAX_REPLACED: usize = 64;
 
 /// A sum of values times factors, and a constant.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Form {
+pub struct Form {
     /// Sorted by value; no factor is 0.
-    terms: Vec<(Value, u32)>,
-    constant: u32,
+    pub terms: Vec<(Value, u32)>,
+    /// The constant.
+    pub constant: u32,
 }
 
 impl Form {
@@ -74,7 +75,7 @@ pub fn share(func: &mut Function) {
 }
 
 /// The forms of all values, in terms of block parameters and results of other instructions.
-fn forms(func: &Function, order: &[Block]) -> IdVec<Value, Form> {
+pub fn forms(func: &Function, order: &[Block]) -> IdVec<Value, Form> {
     let mut forms: IdVec<Value, Form> = func.values.ids().map(Form::value).collect();
     for &inst in order.iter().flat_map(|&block| &func.blocks[block].insts) {
         let form = match &func.insts[inst] {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use pvm_engine::Engine;
 use pvm_isa::GpVersion;
 use testkit::kernels::{self, Kernel, Measure};
-use wasm_pvm::{OptLevel, Options, PvmOptions};
+use wasm_pvm::{OptLevel, Options, PvmBounds, PvmOptions};
 
 /// A set of kernels with the figures of peers.
 struct Corpus {
@@ -61,6 +61,7 @@ pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
             kernels(&corpus, level, verbose)?;
         }
     }
+    bounds()?;
     vectors()?;
     float_operations()?;
     profiles()?;
@@ -201,6 +202,39 @@ fn profiles() -> Result<()> {
     }
     let [fast, small] = means.map(f64::exp);
     println!("| geometric mean | | | {fast:.3} | | | {small:.3} |");
+    Ok(())
+}
+
+/// Measures the kernels with exact bounds in relation to those without.
+fn bounds() -> Result<()> {
+    println!("\n## Exact bounds: kernels with `--bounds strict` / `guard`, gas 0.8\n");
+    println!("| kernel | -O2 code | gas | -Os code | gas |");
+    println!("|---|--:|--:|--:|--:|");
+    let mut rows: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (level, variant) in [(OptLevel::O2, "O2"), (OptLevel::Os, "Os")] {
+        for kernel in kernels::all()?.iter().filter(|kernel| kernel.variant == variant) {
+            let run = |bounds| -> Result<Measure> {
+                let gp = GpVersion::V08;
+                let options =
+                    Options { level, ..Options::new(PvmOptions { gp, bounds, ..PvmOptions::default() }) };
+                kernels::measure(kernel, &options, gp, Engine::for_version(gp)[0])
+            };
+            let [exact, guard] = [run(PvmBounds::Strict)?, run(PvmBounds::Guard)?];
+            let row = rows.entry(kernel.name.clone()).or_default();
+            row.push(exact.code_bytes as f64 / guard.code_bytes as f64);
+            row.push(exact.gas as f64 / guard.gas as f64);
+        }
+    }
+    let line = |name: &str, ratios: &[f64]| {
+        let cells: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.3}")).collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    };
+    rows.iter().for_each(|(name, ratios)| line(name, ratios));
+    let mean = |n: usize| {
+        let sum: f64 = rows.values().map(|ratios| ratios[n].ln()).sum();
+        (sum / rows.len() as f64).exp()
+    };
+    line("geometric mean", &[0, 1, 2, 3].map(mean));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ pub mod sparse;
 mod switches;
 mod variables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::prepare::bias::{Displacements, bias_pointers};
 use ::prepare::dead_slots::remove_dead_slot_stores;
@@ -50,15 +50,25 @@ const DISPLACEMENTS: Displacements =
 pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let layout = &options.layout;
     let memory = linear_memory(&module);
-    let is_clamped = !options.memory.guard
-        && memory.is_some_and(|memory| bounds::clamp_accesses(&mut module, memory, layout));
-    let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal));
-    let entering = Entering {
+    let mut entering = Entering {
         mode: options.entries,
         result: options.result,
         signatures: &options.signatures,
         wide_pointers: options.wide_pointers,
+        least: BTreeMap::new(),
     };
+    let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
+        let entered = entries::entered(&module, layout, &entering);
+        bounds::clamp_accesses(&mut module, memory, layout, &entered)
+    });
+    let is_clamped = clamped.is_some();
+    let mut lowest = 0;
+    if let Some(checked) = clamped {
+        entering.least = checked.least_arguments;
+        lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
+    }
+    let window =
+        memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, options.goal, lowest));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let numbering = Numbering { gp: options.gp, written_for: options.host_calls };

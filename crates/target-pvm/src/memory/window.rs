@@ -47,6 +47,14 @@ impl Window {
         Self { memory, first: first_live_byte(linear), replaced_stack, is_identity: layout.base_zero }
     }
 
+    /// The window of a module that uses no address below `lowest`, except for its segments.
+    pub fn from_lowest(self, module: &Module, lowest: u32) -> Self {
+        let segments = linear(module, self.memory).segments.iter();
+        let present = segments.filter(|segment| !segment.bytes.is_empty()).map(|segment| segment.offset);
+        let first = present.min().map_or(0, |first| first.min(lowest));
+        Self { first: self.first.max(first), ..self }
+    }
+
     /// The base of the memory, if its first address in use is not below `start` and the base is a multiple of `align`.
     pub fn base(&self, start: i64, align: u32) -> i64 {
         let lowest = start - i64::from(self.first);

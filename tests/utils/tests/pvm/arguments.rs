@@ -209,6 +209,97 @@ fn memory_grows_as_if_there_were_no_arguments() {
     }
 }
 
+/// Entries that load several bytes of the arguments, and the least length with which each works.
+const SEVERAL: [(&str, usize, &str); 8] = [
+    ("ascending", 12, "(i32.load (local.get $p)) (i32.load offset=4 (local.get $p)) (i32.load offset=8 (local.get $p))"),
+    ("descending", 9, "(i32.load8_u offset=8 (local.get $p)) (i32.load16_u offset=3 (local.get $p)) (i32.const 0)"),
+    (
+        "from the end",
+        8,
+        "(local.set $q (i32.add (local.get $p) (local.get $n)))
+         (i32.load8_u (i32.sub (local.get $q) (i32.const 1))) (i32.load (i32.sub (local.get $q) (i32.const 8))) (i32.const 0)",
+    ),
+    (
+        "later",
+        10,
+        "(call $see) (i32.load16_u offset=8 (local.get $p)) (i32.load8_u (local.get $p)) (i32.const 0)",
+    ),
+    ("far", 13, "(i32.load offset=9 (local.get $p)) (i32.const 0) (i32.const 0)"),
+    (
+        "through a function",
+        16,
+        "(call $twice (local.get $p)) (call $twice (i32.add (local.get $p) (i32.const 4))) (i32.const 0)",
+    ),
+    ("in a loop", 0, "(call $sum (local.get $p) (local.get $n)) (i32.const 0) (i32.const 0)"),
+    (
+        "in a fixed loop",
+        16,
+        "(call $see) (call $sum (local.get $p) (i32.const 16)) (i32.const 0) (i32.const 0)",
+    ),
+];
+
+fn several() -> String {
+    let mut text = "(module (memory 1 1) (global $g (mut i32) (i32.const 0))
+        (func $see (global.set $g (i32.add (global.get $g) (i32.const 1))))
+        (func $twice (param $p i32) (result i32)
+          (i32.xor (i32.load offset=8 (local.get $p)) (i32.load (local.get $p))))
+        (func $sum (param $p i32) (param $n i32) (result i32) (local $i i32) (local $sum i32)
+          (block $end (loop $next
+            (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
+            (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 31))
+              (i32.load8_u (i32.add (local.get $p) (local.get $i)))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br $next)))
+          (local.get $sum))\n"
+        .to_owned();
+    for (name, _, body) in SEVERAL {
+        writeln!(
+            text,
+            "(func (export \"{name}\") (param $p i32) (param $n i32) (result i64) (local $q i32)
+              (i32.store (i32.const 40) (i32.add (i32.add {body}))) (i64.const 0x400000028))"
+        )
+        .expect("strings take all");
+    }
+    text + ")"
+}
+
+/// What an entry of [`SEVERAL`] computes, without the arguments' place.
+fn expected_of_several(name: &str, args: &[u8]) -> u32 {
+    let word = |at: usize, width: usize| {
+        args[at..at + width].iter().rev().fold(0u32, |word, &byte| word << 8 | u32::from(byte))
+    };
+    let sum =
+        |n: usize| args[..n].iter().fold(0u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let twice = |at: usize| word(at + 8, 4) ^ word(at, 4);
+    let end = args.len();
+    match name {
+        "ascending" => word(0, 4).wrapping_add(word(4, 4)).wrapping_add(word(8, 4)),
+        "descending" => word(8, 1) + word(3, 2),
+        "from the end" => word(end - 1, 1).wrapping_add(word(end - 8, 4)),
+        "later" => word(8, 2) + word(0, 1),
+        "far" => word(9, 4),
+        "through a function" => twice(0).wrapping_add(twice(4)),
+        "in a loop" => sum(end),
+        _ => sum(16),
+    }
+}
+
+#[test]
+fn several_loads_end_where_the_arguments_end() {
+    let text = several();
+    for level in [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz] {
+        let mut program = Program::new(&text, level, GpVersion::V08, false);
+        for len in 0..=18 {
+            let args: Vec<u8> = (0..len as u8).map(|n| n.wrapping_mul(37) ^ 0xa5).collect();
+            for (name, least, _) in SEVERAL {
+                let expected =
+                    (len >= least).then(|| expected_of_several(name, &args).to_le_bytes().to_vec());
+                assert_eq!(program.outcome(name, &args), expected, "{name} of {len} bytes, {level:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn services_read_their_arguments() {
     let text = r#"(module (memory 1 1)

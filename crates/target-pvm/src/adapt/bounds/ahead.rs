@@ -3,7 +3,7 @@
 use ssa::{Block, CheckedAccess, FuncId, Function, IdVec, Inst, InstData};
 
 /// Instructions that are looked at.
-const MAX_SCAN: usize = 64;
+const MAX_SCAN: usize = 160;
 
 /// The blocks that do nothing but trap. All traps end the program in the same way.
 pub fn failing_blocks(func: &Function) -> IdVec<Block, bool> {

@@ -24,34 +24,35 @@ use std::collections::BTreeMap;
 
 use ssa::{
     Addr, BinaryOp, Block, CheckedAccess, Cond, DataId, Dominators, FuncId, Function, IdVec, Inst, InstData,
-    LinearMemory, MemFlags, MemType, Module, Type, Value,
+    LinearMemory, MemFlags, MemType, Module, Type, UnaryOp, Value,
 };
 
 use super::ahead::{Ahead, as_check, failing_blocks};
+use super::arguments::certain_bytes;
 use super::facts::{Fact, Facts};
-use super::linear::Sum;
+use super::hoist::homes;
+use super::intervals::{Near, Shape, bases};
+use super::linear::{Root, Sum, Sums};
 use super::ranges::Ranges;
 use crate::memory::ProgramLayout;
 
 /// How far below the address of a check that of a later one may be, to be clamped in place of it.
 const MAX_BELOW: u32 = 4096;
-/// A block is executed often if its frequency is this multiple of the entry's.
-const HOT: f32 = 2.0;
 
 /// The memory whose accesses are clamped.
 pub struct Limits {
-    check: FuncId,
-    memory: DataId,
+    pub(super) check: FuncId,
+    pub(super) memory: DataId,
     /// See [`ssa::Module::host_arguments`].
-    arguments: Option<DataId>,
+    pub(super) arguments: Option<DataId>,
     /// Address of the arguments.
-    arguments_start: u32,
+    pub(super) arguments_start: u32,
     /// The smallest size in bytes.
-    min_bytes: u32,
+    pub(super) min_bytes: u32,
     /// Addresses from here on, and the [`ProgramLayout::UNMAPPED`] bytes after it, are never mapped.
-    limit: u32,
+    pub(super) limit: u32,
     /// The functions that write to memory at their first argument.
-    writers: Vec<FuncId>,
+    pub(super) writers: Vec<FuncId>,
 }
 
 impl Limits {
@@ -81,10 +82,27 @@ impl Limits {
     }
 }
 
-/// Replaces the checks in a function. `may_be_argument` tells which values may be pointers to arguments.
-pub fn clamp(func: &mut Function, limits: &Limits, may_be_argument: &dyn Fn(Value) -> bool) {
+/// What is known about a function whose accesses have been clamped.
+#[derive(Clone, Copy)]
+pub struct Clamped {
+    /// How many bytes the arguments must have, which the caller makes sure of.
+    pub least_arguments: u32,
+    /// The lowest address in linear memory that it accesses; 0 if it isn't known.
+    pub lowest: u32,
+}
+
+/// Replaces the checks in a function. `is_entered` tells whether it gets the address of the arguments as its
+/// first parameter in every call, `may_be_argument` which values may be pointers to arguments.
+pub fn clamp(
+    func: &mut Function,
+    limits: &Limits,
+    is_entered: bool,
+    may_be_argument: &dyn Fn(Value) -> bool,
+) -> Clamped {
     let order = func.reverse_postorder();
-    let (dominators, fails) = (Dominators::new(func), failing_blocks(func));
+    let (dominators, fails, sums) = (Dominators::new(func), failing_blocks(func), Sums::of(func, &order));
+    let homes = homes(func);
+    let entered_pointer = func.blocks[func.entry()].params.first().copied().filter(|_| is_entered);
     let mut clamper = Clamper {
         ranges: Ranges::of(func, &order),
         walked: IdVec::filled(false, func.blocks.len()),
@@ -94,12 +112,22 @@ pub fn clamp(func: &mut Function, limits: &Limits, may_be_argument: &dyn Fn(Valu
         dominators,
         fails,
         facts: Facts::default(),
-        clamps: BTreeMap::new(),
-        argument_limits: BTreeMap::new(),
+        sums,
+        entered_pointer,
+        argument_length: None,
         faulting: Vec::new(),
+        homes,
+        near_checks: BTreeMap::new(),
+        result: Clamped { least_arguments: 0, lowest: u32::MAX },
     };
+    clamper.near_checks = clamper.count_bases();
+    let certain = if is_entered { certain_bytes(clamper.func, limits.check, &clamper.sums) } else { None };
+    if let Some((bytes, root, fact)) = certain {
+        clamper.facts.record(root, fact);
+        clamper.result.least_arguments = bytes;
+    }
     order.into_iter().for_each(|block| clamper.block(block));
-    let faulting = clamper.faulting;
+    let Clamper { faulting, result, .. } = clamper;
     for inst in faulting {
         if let InstData::Load { flags, .. } = &mut func.insts[inst] {
             flags.volatile = true;
@@ -107,6 +135,7 @@ pub fn clamp(func: &mut Function, limits: &Limits, may_be_argument: &dyn Fn(Valu
     }
     ssa::canonicalize(func);
     release_used(func, limits.memory);
+    result
 }
 
 /// Leaves only those loads volatile that would be removed otherwise, because their results are not used.
@@ -126,44 +155,58 @@ fn release_used(func: &mut Function, memory: DataId) {
 
 /// A load or store in linear memory.
 #[derive(Clone, Copy)]
-struct Access {
-    at: Sum,
-    width: u32,
-    is_store: bool,
+pub(super) struct Access {
+    pub(super) at: Sum,
+    pub(super) width: u32,
+    pub(super) is_store: bool,
 }
 
 /// A check that is to be replaced.
 #[derive(Clone, Copy)]
-struct Check {
-    address: Value,
-    at: Sum,
-    access: CheckedAccess,
+pub(super) struct Check {
+    pub(super) address: Value,
+    pub(super) at: Sum,
+    pub(super) access: CheckedAccess,
     /// Whether the access may be to the arguments.
-    or_arguments: bool,
+    pub(super) or_arguments: bool,
+}
+
+/// Where the bytes of a check may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Anywhere,
+    /// In memory, or where nothing is mapped, with [`CheckedAccess::OFFSETS`] more such bytes after them.
+    MemoryOrUnmapped,
+    Memory,
 }
 
 /// A position in a function: before the instructions `rest` of a block.
 #[derive(Clone, Copy)]
-struct Position<'a> {
-    block: Block,
-    rest: &'a [Inst],
+pub(super) struct Position<'a> {
+    pub(super) block: Block,
+    pub(super) rest: &'a [Inst],
 }
 
-struct Clamper<'a> {
-    func: &'a mut Function,
-    limits: &'a Limits,
-    may_be_argument: &'a dyn Fn(Value) -> bool,
-    dominators: Dominators,
-    ranges: Ranges,
-    fails: IdVec<Block, bool>,
-    walked: IdVec<Block, bool>,
-    facts: Facts,
-    /// The addresses that clamped values stand for.
-    clamps: BTreeMap<Value, Sum>,
-    /// Limits of the arguments that are loaded at the function's entry, by their offset in the variable.
-    argument_limits: BTreeMap<i32, Value>,
+pub(super) struct Clamper<'a> {
+    pub(super) func: &'a mut Function,
+    pub(super) limits: &'a Limits,
+    pub(super) may_be_argument: &'a dyn Fn(Value) -> bool,
+    pub(super) dominators: Dominators,
+    pub(super) ranges: Ranges,
+    pub(super) fails: IdVec<Block, bool>,
+    pub(super) walked: IdVec<Block, bool>,
+    pub(super) facts: Facts,
+    pub(super) sums: Sums,
+    /// The value that is the address of the arguments in every call.
+    pub(super) entered_pointer: Option<Value>,
+    /// The length of the arguments, and the block that loads it.
+    pub(super) argument_length: Option<(Value, Block)>,
     /// The accesses that fault where a check failed.
-    faulting: Vec<Inst>,
+    pub(super) faulting: Vec<Inst>,
+    pub(super) homes: IdVec<Inst, Block>,
+    /// How many checks are of addresses near a value.
+    pub(super) near_checks: BTreeMap<Value, u32>,
+    pub(super) result: Clamped,
 }
 
 impl Clamper<'_> {
@@ -176,33 +219,27 @@ impl Clamper<'_> {
                 self.replace(check, at);
                 continue;
             }
+            self.note_lowest(inst, block);
             if let Some(access) = self.access(inst) {
                 self.clamp_access(inst, access, at);
             } else {
                 self.clamp_writer(inst, block);
+                self.fold_comparison(inst, block);
             }
+            self.facts.executed(inst);
+            self.prove_before_loop(inst, block);
             self.func.blocks[block].insts.push(inst);
         }
     }
 
-    fn sum(&self, value: Value) -> Sum {
-        let mut sum = Sum::of(self.func, value);
-        while let Some(clamped) = self.clamps.get(&sum.root) {
-            let offset = clamped.offset.wrapping_add(sum.offset);
-            let next = Sum::of(self.func, clamped.root);
-            sum = Sum { root: next.root, offset: offset.wrapping_add(next.offset) };
-        }
-        sum
-    }
-
-    fn as_check(&self, inst: Inst) -> Option<Check> {
+    pub(super) fn as_check(&self, inst: Inst) -> Option<Check> {
         let (address, access) = as_check(self.func, inst, self.limits.check)?;
         let or_arguments = access.reads_arguments && (self.may_be_argument)(address);
-        Some(Check { address, at: self.sum(address), access, or_arguments })
+        Some(Check { address, at: self.sums.get(address), access, or_arguments })
     }
 
     /// A load or store with a variable address in the memory.
-    fn access(&self, inst: Inst) -> Option<Access> {
+    pub(super) fn access(&self, inst: Inst) -> Option<Access> {
         let data = &self.func.insts[inst];
         let (InstData::Load { mem, addr, .. } | InstData::Store { mem, addr, .. }) = data else {
             return None;
@@ -210,22 +247,31 @@ impl Clamper<'_> {
         if addr.base != Some(self.limits.memory) {
             return None;
         }
-        let index = self.sum(addr.index?);
+        let index = self.sums.get(addr.index?);
         let at = Sum { offset: index.offset.wrapping_add(addr.offset as u32), ..index };
         Some(Access { at, width: mem.bytes(), is_store: matches!(data, InstData::Store { .. }) })
     }
 
     /// Replaces a check.
-    fn replace(&mut self, check: Check, here: Position<'_>) {
+    fn replace(&mut self, mut check: Check, here: Position<'_>) {
+        check.or_arguments &= !self.is_near_memory(check.at, here);
         let span = check.access.span();
         if self.most(check.address, here.block) + u64::from(span) <= self.limits.min_bytes.into()
-            || self.facts.are_known(check.at, span, check.or_arguments, here.block, &self.dominators)
+            || self.facts.is_known(check.at, check.access, check.or_arguments, here.block, &self.dominators)
         {
             return;
+        }
+        let place = self.place(check.at, span, here.block);
+        if place != Place::Anywhere {
+            return self.keep_address(&check, place, here);
+        }
+        if check.or_arguments {
+            return self.replace_argument(&check, here);
         }
         let end = self.access_ahead(&check, here);
         let base = self.base(&check, here);
         let distance = check.at.offset.wrapping_sub(base.offset);
+        let proof = end.map(|(inst, _)| inst);
         let end = match end {
             Some((inst, end)) => {
                 let width = self.access(inst).map_or(0, |access| access.width);
@@ -239,13 +285,59 @@ impl Clamper<'_> {
             }
         };
         let extent = distance + end;
-        let fact = Fact { extent: if check.or_arguments { 0 } else { extent }, readable: extent, ..base };
-        self.facts.record(check.at.root, fact);
+        self.facts.record(check.at.root, Fact { extent, readable: extent, proof, ..base });
+    }
+
+    pub(super) fn shape(&self) -> Shape<'_> {
+        let (func, dominators, ranges, sums) = (&*self.func, &self.dominators, &self.ranges, &self.sums);
+        Shape { func, cfg: ranges.cfg(), dominators, ranges, sums }
+    }
+
+    /// Where so many bytes at an address may be.
+    pub(super) fn place(&self, at: Sum, bytes: u32, block: Block) -> Place {
+        let mut place = Place::Anywhere;
+        for Near { base, low, high } in bases(&self.shape(), at, block) {
+            // The end of the bytes, with those that are known to be in memory.
+            let mut look = |low: i64, high: i64, known: u32| {
+                if low >= 0 && high + i64::from(bytes) <= i64::from(known) {
+                    place = Place::Memory;
+                } else if low >= 0 && high < i64::from(CheckedAccess::OFFSETS) && place == Place::Anywhere {
+                    place = Place::MemoryOrUnmapped;
+                }
+            };
+            match base {
+                None => look(low, high, self.limits.min_bytes),
+                Some(base) => {
+                    for fact in self.facts.around(Root::Value(base), block, &self.dominators) {
+                        let offset = i64::from(fact.offset as i32);
+                        look(low - offset, high - offset, fact.extent);
+                    }
+                }
+            }
+        }
+        place
+    }
+
+    /// Leaves the address of a check as it is, where an access to it that fails faults.
+    fn keep_address(&mut self, check: &Check, place: Place, here: Position<'_>) {
+        let (mut extent, mut proof) = (check.access.span(), None);
+        if place == Place::MemoryOrUnmapped {
+            match self.access_ahead(check, here) {
+                Some((inst, end)) => {
+                    self.faulting.push(inst);
+                    (extent, proof) = (end, Some(inst));
+                }
+                None => self.probe(check.address, extent - 1, here.block),
+            }
+        }
+        let (offset, value, block) = (check.at.offset, check.address, here.block);
+        self.facts
+            .record(check.at.root, Fact { offset, value, block, extent, readable: extent, first: 0, proof });
     }
 
     /// An access that faults if a check fails and is certain to follow; and how far after the checked address it ends.
     fn access_ahead(&self, check: &Check, here: Position<'_>) -> Option<(Inst, u32)> {
-        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        let ahead = self.ahead();
         ahead.find(self.func, here.block, here.rest, |inst, block| {
             let access = self.access(inst)?;
             let distance = access.at.minus(check.at)?;
@@ -255,38 +347,31 @@ impl Clamper<'_> {
         })
     }
 
+    pub(super) fn ahead(&self) -> Ahead<'_> {
+        Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked }
+    }
+
     /// A fact about the checked address or one below it, whose value is clamped.
     fn base(&mut self, check: &Check, here: Position<'_>) -> Fact {
         let root = check.at.root;
         if check.or_arguments {
-            let value = self.clamp_argument(check, here.block);
-            self.clamps.insert(value, check.at);
-            return Fact { offset: check.at.offset, value, block: here.block, extent: 0, readable: 0 };
+            return self.argument_base(check, here);
         }
         if let Some(fact) = self.facts.in_memory(check.at, here.block, &self.dominators) {
             return Fact { block: here.block, ..fact };
         }
         let below = self.lowest_ahead(check, here);
         let offset = check.at.offset.wrapping_sub(below);
-        let address = match below {
-            0 => check.address,
-            _ => {
-                let by = self.constant(offset, here.block);
-                self.append(
-                    here.block,
-                    InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [root, by] },
-                )
-            }
-        };
+        let address = self.address(Sum { root, offset }, check.address, here.block);
         let value = self.clamped(address, here.block);
-        self.clamps.insert(value, Sum { root, offset });
-        Fact { offset, value, block: here.block, extent: 0, readable: 0 }
+        self.sums.clamp(value, Sum { root, offset });
+        Fact { offset, value, block: here.block, extent: 0, readable: 0, first: 0, proof: None }
     }
 
     /// How far below a checked address is the lowest that is certain to be checked, too.
     fn lowest_ahead(&self, check: &Check, here: Position<'_>) -> u32 {
         let mut lowest = 0;
-        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        let ahead = self.ahead();
         let _ = ahead.find(self.func, here.block, here.rest, |inst, _| {
             let other = self.as_check(inst).filter(|other| !other.or_arguments)?;
             let below = check.at.minus(other.at).filter(|&below| below <= MAX_BELOW);
@@ -300,42 +385,58 @@ impl Clamper<'_> {
     fn clamp_access(&mut self, inst: Inst, access: Access, here: Position<'_>) {
         let Some(index) = self.index(inst) else { return };
         let root = access.at.root;
-        if let Some((distance, fact)) = self.facts.nearest(access.at, here.block, &self.dominators) {
-            if !self.clamps.contains_key(&Sum::of(self.func, index).root) {
+        if let Some((distance, fact)) =
+            self.facts.nearest(access.at, access.is_store, here.block, &self.dominators)
+        {
+            if self.sums.is_clamped(fact.value) && !self.sums.is_clamped(index) {
                 self.rebase(inst, fact.value, distance);
             }
             let extent = distance + access.width;
             if fact.extent > 0 && extent > fact.extent {
-                let fact = Fact { block: here.block, extent, readable: fact.readable.max(extent), ..fact };
+                let readable = fact.readable.max(extent);
+                let fact = Fact { block: here.block, extent, readable, proof: None, ..fact };
                 self.facts.record(root, fact);
             }
             return;
         }
+        if self.sums.is_clamped(index) {
+            return;
+        }
         if let Some(check) = self.check_ahead(&access, here) {
             // The address of the check may be computed later.
-            let check = Check { address: self.plus(root, check.at.offset, here.block), ..check };
+            let check = Check { address: self.address(check.at, index, here.block), ..check };
             let base = self.base(&check, here);
             let distance = access.at.offset.wrapping_sub(base.offset);
             self.rebase(inst, base.value, distance);
             self.faulting.push(inst);
             let extent = distance + access.width;
-            let fact = Fact { extent: if check.or_arguments { 0 } else { extent }, readable: extent, ..base };
+            let fact = Fact {
+                extent: if check.or_arguments { 0 } else { extent },
+                readable: extent,
+                proof: None,
+                ..base
+            };
             return self.facts.record(root, fact);
         }
-        if access.is_store && !self.is_caught(inst, access.width, here.block) {
+        if access.is_store
+            && !self.is_caught(inst, access.width, here.block)
+            && self.place(access.at, access.width, here.block) == Place::Anywhere
+        {
             let offset = self.offset(inst);
             let address = self.plus(index, offset, here.block);
             let value = self.clamped(address, here.block);
-            self.clamps.insert(value, access.at);
+            self.sums.clamp(value, access.at);
             self.rebase(inst, value, 0);
             let (offset, extent) = (access.at.offset, access.width);
-            self.facts.record(root, Fact { offset, value, block: here.block, extent, readable: extent });
+            let block = here.block;
+            self.facts
+                .record(root, Fact { offset, value, block, extent, readable: extent, first: 0, proof: None });
         }
     }
 
     /// A check that is certain to follow an access and fails only if the access, through the checked address, faults.
     fn check_ahead(&self, access: &Access, here: Position<'_>) -> Option<Check> {
-        let ahead = Ahead { fails: &self.fails, check: self.limits.check, walked: &self.walked };
+        let ahead = self.ahead();
         ahead.find(self.func, here.block, here.rest, |inst, _| {
             let check = self.as_check(inst)?;
             let distance = access.at.minus(check.at)?;
@@ -365,10 +466,11 @@ impl Clamper<'_> {
         if data != self.limits.memory {
             return;
         }
-        let sum = self.sum(index);
+        let sum = self.sums.get(index);
         let to = Sum { offset: sum.offset.wrapping_add(offset as u32), ..sum };
+        let byte = CheckedAccess { offset: 0, width: 1, reads_arguments: false };
         let is_constant = self.func.as_const(index).is_some();
-        if is_constant || self.facts.are_known(to, 1, false, block, &self.dominators) {
+        if is_constant || self.facts.is_known(to, byte, false, block, &self.dominators) {
             return;
         }
         let address = self.plus(index, offset as u32, block);
@@ -378,6 +480,33 @@ impl Clamper<'_> {
         let to = self.append(block, sum);
         if let InstData::Call { args, .. } = &mut self.func.insts[inst] {
             args[0] = to;
+        }
+    }
+
+    /// Folds the comparison of a range with the size of memory if all of it is known to be in memory.
+    fn fold_comparison(&mut self, inst: Inst, block: Block) {
+        let InstData::Icmp { cond: Cond::GtU, ty: Type::I64, args: [end, size] } = self.func.insts[inst]
+        else {
+            return;
+        };
+        let def = |value: Value| self.func.def_inst(value).map(|inst| &self.func.insts[inst]);
+        let Some(&InstData::Binary { op: BinaryOp::Add, args: [start, length], .. }) = def(end) else {
+            return;
+        };
+        let Some(&InstData::Unary { op: UnaryOp::Zext, arg: start, .. }) = def(start) else { return };
+        let Some(&InstData::Unary { op: UnaryOp::Zext | UnaryOp::Sext, arg: length, .. }) = def(length)
+        else {
+            return;
+        };
+        let is_most = self.func.as_const(size).is_some_and(|size| size >= i64::from(self.limits.limit));
+        let is_narrow = [start, length].iter().all(|&value| self.func.values[value].ty == Type::I32);
+        let most = self.most(length, block);
+        if is_most
+            && is_narrow
+            && most < u64::from(CheckedAccess::OFFSETS)
+            && self.place(self.sums.get(start), most as u32, block) == Place::Memory
+        {
+            self.func.insts[inst] = InstData::Const { ty: Type::I32, bits: 0 };
         }
     }
 
@@ -408,69 +537,42 @@ impl Clamper<'_> {
     }
 
     /// `min(address, limit)`.
-    fn clamped(&mut self, address: Value, block: Block) -> Value {
+    pub(super) fn clamped(&mut self, address: Value, block: Block) -> Value {
+        self.result.lowest = 0;
         let limit = self.constant(self.limits.limit, block);
         let args = [address, limit];
         self.append(block, InstData::Binary { op: BinaryOp::MinU, ty: Type::I32, args })
     }
 
-    /// The address of an access if it is in the arguments, else clamped.
-    fn clamp_argument(&mut self, check: &Check, block: Block) -> Value {
-        let clamped = self.clamped(check.address, block);
-        let CheckedAccess { offset, width, .. } = check.access;
-        let start = (offset).wrapping_sub(self.limits.arguments_start);
-        let mut inside = self.is_argument(check.address, start, width.min(8), block);
-        if width > 8 {
-            let last = self.is_argument(check.address, start.wrapping_add(width - 8), 8, block);
-            let both = InstData::Binary { op: BinaryOp::And, ty: Type::I32, args: [inside, last] };
-            inside = self.append(block, both);
-        }
-        let (if_true, if_false) = (check.address, clamped);
-        self.append(block, InstData::Select { ty: Type::I32, cond: inside, if_true, if_false })
-    }
-
-    /// Whether so many bytes at an address are in the arguments. `start` is a distance minus the start of the arguments.
-    fn is_argument(&mut self, address: Value, start: u32, width: u32, block: Block) -> Value {
-        let data = self.limits.memory;
-        let start = self.append(block, InstData::DataAddr { data, offset: start as i32 });
-        let args = [address, start];
-        let distance = self.append(block, InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args });
-        let limit = self.argument_limit(4 * width.trailing_zeros() as i32, block);
-        self.append(block, InstData::Icmp { cond: Cond::LtU, ty: Type::I32, args: [distance, limit] })
-    }
-
-    /// The limit at an offset in the variable. It is loaded at the function's entry if a block is executed often: limits
-    /// don't change while code of the module runs.
-    fn argument_limit(&mut self, offset: i32, block: Block) -> Value {
-        if let Some(&value) = self.argument_limits.get(&offset) {
-            return value;
-        }
-        let addr = Addr { base: self.limits.arguments, index: None, offset };
-        let flags = MemFlags { volatile: false, align_log2: 2 };
-        let load = InstData::Load { mem: MemType::S32, ty: Type::I32, addr, flags };
-        let entry = self.func.entry();
-        if block == entry || self.func.blocks[block].freq <= HOT * self.func.blocks[entry].freq {
-            return self.append(block, load);
-        }
-        let inst = self.func.make_inst(load, &[Type::I32]);
-        self.func.blocks[entry].insts.insert(0, inst);
-        let value = self.func.result(inst);
-        self.argument_limits.insert(offset, value);
-        value
-    }
-
     /// Loads the byte at `value + distance`, which faults if it is outside.
-    fn probe(&mut self, value: Value, distance: u32, block: Block) {
+    pub(super) fn probe(&mut self, value: Value, distance: u32, block: Block) {
+        self.result.lowest = 0;
         let addr = Addr { base: Some(self.limits.memory), index: Some(value), offset: distance as i32 };
         let flags = MemFlags { volatile: true, align_log2: 0 };
         self.append(block, InstData::Load { mem: MemType::U8, ty: Type::I32, addr, flags });
     }
 
-    fn constant(&mut self, bits: u32, block: Block) -> Value {
+    pub(super) fn constant(&mut self, bits: u32, block: Block) -> Value {
         self.append(block, InstData::Const { ty: Type::I32, bits: i64::from(bits as i32) })
     }
 
-    fn plus(&mut self, value: Value, offset: u32, block: Block) -> Value {
+    /// The address `at`, by a value with the same root.
+    pub(super) fn address(&mut self, at: Sum, by: Value, block: Block) -> Value {
+        match at.root {
+            _ if self.sums.get(by) == at => by,
+            Root::Value(value) => self.plus(value, at.offset, block),
+            Root::Terms(_) => self.plus(by, at.offset.wrapping_sub(self.sums.get(by).offset), block),
+        }
+    }
+
+    pub(super) fn plus(&mut self, mut value: Value, mut offset: u32, block: Block) -> Value {
+        while let Some(def) = self.func.def_inst(value)
+            && let InstData::Binary { op: BinaryOp::Add, ty: Type::I32, args: [of, by] } =
+                self.func.insts[def]
+            && let Some(by) = self.func.as_const(by)
+        {
+            (value, offset) = (of, offset.wrapping_add(by as u32));
+        }
         if offset == 0 {
             return value;
         }
@@ -479,12 +581,12 @@ impl Clamper<'_> {
     }
 
     /// Appends an instruction with an `i32` result to the walked part of a block.
-    fn append(&mut self, block: Block, data: InstData) -> Value {
+    pub(super) fn append(&mut self, block: Block, data: InstData) -> Value {
         self.func.append_value(block, data, Type::I32)
     }
 
     /// Makes an access use `value + distance`.
-    fn rebase(&mut self, inst: Inst, value: Value, distance: u32) {
+    pub(super) fn rebase(&mut self, inst: Inst, value: Value, distance: u32) {
         if let InstData::Load { addr, .. } | InstData::Store { addr, .. } = &mut self.func.insts[inst] {
             (addr.index, addr.offset) = (Some(value), distance as i32);
         }

@@ -1,11 +1,11 @@
 //! The values that may be pointers to the argument bytes of an entry.
 //!
-//! The host passes such a pointer as the first parameter of an exported function. From there it is followed through all
-//! operations but comparisons, through block parameters, parameters and results of functions. Once it is stored,
-//! every load may yield it. The analysis does not depend on the order of instructions: it repeats a walk over all functions
+//! Wrappers pass such a pointer as the first parameter of functions that hosts enter. From there it is followed through all
+//! operations but comparisons, through block parameters, parameters and results of functions. Once it is stored in a
+//! global, every load from that may yield it; once it is stored in memory, every load from there. The analysis does not depend on the order of instructions: it repeats a walk over all functions
 //! until nothing changes, and facts only ever become true.
 
-use ssa::{ExportItem, FuncId, Function, IdVec, InstData, Module, SigId, Type, Value};
+use ssa::{DataId, FuncId, Function, IdVec, InstData, Module, SigId, Type, Value};
 
 /// See the module documentation.
 pub struct ArgumentPointers {
@@ -21,19 +21,23 @@ struct Facts {
     /// The same for functions that are called through references, by signature.
     indirect_params: IdVec<SigId, Vec<bool>>,
     indirect_results: IdVec<SigId, bool>,
-    /// Whether such a pointer is stored.
-    stored: bool,
+    /// Whether such a pointer is stored in an object.
+    stored: IdVec<DataId, bool>,
+    /// The same for linear memory, stack objects, and all objects whose addresses are computed.
+    stored_elsewhere: bool,
+    /// Whether an object is none of these.
+    is_apart: IdVec<DataId, bool>,
     changed: bool,
 }
 
 impl ArgumentPointers {
     /// The pointers of a module, before it has wrappers for entries.
-    pub fn of(module: &Module) -> Self {
+    pub fn of<'a>(module: &Module, memory: DataId, entered: impl Iterator<Item = &'a FuncId>) -> Self {
         let values = module.functions.values().map(|func| {
             let count = func.as_ref().map_or(0, |func| func.values.len());
             IdVec::filled(false, count)
         });
-        let mut this = Self { values: values.collect(), facts: Facts::of_exports(module) };
+        let mut this = Self { values: values.collect(), facts: Facts::of_entered(module, memory, entered) };
         while std::mem::take(&mut this.facts.changed) {
             for (id, func) in module.functions.iter() {
                 if let Some(func) = func {
@@ -51,29 +55,49 @@ impl ArgumentPointers {
 }
 
 impl Facts {
-    fn of_exports(module: &Module) -> Self {
+    fn of_entered<'a>(module: &Module, memory: DataId, entered: impl Iterator<Item = &'a FuncId>) -> Self {
         let params = |sig: &ssa::Signature| vec![false; sig.params.len()];
         let mut facts = Self {
             params: module.decls.values().map(|decl| params(&module.signatures[decl.sig])).collect(),
             results: IdVec::filled(false, module.decls.len()),
             indirect_params: module.signatures.values().map(params).collect(),
             indirect_results: IdVec::filled(false, module.signatures.len()),
-            stored: false,
+            stored: IdVec::filled(false, module.data.len()),
+            stored_elsewhere: false,
+            is_apart: objects_apart(module, memory),
             changed: true,
         };
-        for export in &module.exports {
-            if let ExportItem::Func(func) = export.item
-                && let Some(first) = facts.params[func].first_mut()
-            {
+        for &func in entered {
+            if let Some(first) = facts.params[func].first_mut() {
                 *first = true;
             }
         }
         facts
     }
 
+    /// Whether such a pointer is stored where an access with this base may be.
+    fn stored_at(&mut self, base: Option<DataId>) -> &mut bool {
+        match base {
+            Some(data) if self.is_apart[data] => &mut self.stored[data],
+            _ => &mut self.stored_elsewhere,
+        }
+    }
+
     fn set(flag: &mut bool, changed: &mut bool) {
         *changed |= !std::mem::replace(flag, true);
     }
+}
+
+/// Whether each object is accessed by its name only: it isn't linear memory, and its address is never computed.
+fn objects_apart(module: &Module, memory: DataId) -> IdVec<DataId, bool> {
+    let mut is_apart = IdVec::filled(true, module.data.len());
+    is_apart[memory] = false;
+    for inst in module.functions.values().flatten().flat_map(|func| func.insts.values()) {
+        if let InstData::DataAddr { data, .. } = inst {
+            is_apart[*data] = false;
+        }
+    }
+    is_apart
 }
 
 /// One walk over a function.
@@ -112,10 +136,14 @@ impl Walk<'_> {
         let sig = self.module.decls[self.id].sig;
         let is_pointer = match data {
             InstData::Icmp { .. } | InstData::Fcmp { .. } => false,
-            InstData::Load { ty, .. } => self.facts.stored && matches!(ty, Type::I32 | Type::I64),
-            InstData::Store { value, .. } => {
+            InstData::Load { ty, addr, .. } => {
+                matches!(ty, Type::I32 | Type::I64) && *self.facts.stored_at(addr.base)
+            }
+            InstData::Store { value, addr, .. } => {
                 if self.values[*value] {
-                    Facts::set(&mut self.facts.stored, &mut self.facts.changed);
+                    let mut changed = self.facts.changed;
+                    Facts::set(self.facts.stored_at(addr.base), &mut changed);
+                    self.facts.changed = changed;
                 }
                 false
             }

@@ -31,6 +31,16 @@ impl Ranges {
         Self { bits: known_bits(func, order), cfg: Cfg::new(func), terminators }
     }
 
+    /// The terminator that a block had.
+    pub fn terminator(&self, block: Block) -> Inst {
+        self.terminators[block]
+    }
+
+    /// The graph of the blocks.
+    pub fn cfg(&self) -> &Cfg {
+        &self.cfg
+    }
+
     /// The most that an `i32` can be, unsigned, at the end of a block.
     pub fn most(&self, func: &Function, dominators: &Dominators, value: Value, block: Block) -> u64 {
         Question { ranges: self, func, dominators, fuel: FUEL, open: Vec::new() }.most(value, block, DEPTH)

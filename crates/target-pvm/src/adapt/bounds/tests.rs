@@ -1,5 +1,7 @@
 //! Which checks become clamps, and of which accesses.
 
+use std::collections::BTreeMap;
+
 use ssa::{CheckedAccess, Module, parse_module};
 
 use super::clamp_accesses;
@@ -18,7 +20,9 @@ fn clamped(body: &str) -> String {
     );
     let mut module = parse_module(&text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     let memory = linear_memory(&module).expect("it has one");
-    assert!(clamp_accesses(&mut module, memory, &ProgramLayout::SPI));
+    let main = module.decls.iter().find(|(_, decl)| decl.name == "main").expect("it is there").0;
+    let entered = BTreeMap::from([(main, false)]);
+    assert!(clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &entered).is_some());
     ssa::verify(&module).expect("the pass keeps the invariants");
     function(&module)
 }
@@ -26,7 +30,7 @@ fn clamped(body: &str) -> String {
 fn function(module: &Module) -> String {
     let func = module.functions.values().flatten().next().expect("it has functions");
     let text = ssa::print_function(module, func);
-    assert!(!text.contains("$check") && !text.contains("branch"), "{text}");
+    assert!(!text.contains("$check"), "{text}");
     text
 }
 
@@ -118,4 +122,121 @@ fn only_pointers_of_entries_are_compared_with_the_arguments() {
     assert!(pointer.contains("@limits") && pointer.contains("select.i32"), "{pointer}");
     let other = clamped(&(check(2, "v1", 0, true) + "  v4 = load.u32.i32 [@m + v1]\n  return v4"));
     assert!(!other.contains("@limits") && other.contains("min_u.i32 v1"), "{other}");
+}
+
+#[test]
+fn an_address_near_one_in_memory_is_not_clamped() {
+    let start = check(2, "v1", 0, false) + "  store.u32 v0, [@m + v1]\n";
+    let near = |mask: i32| format!("  v5 = const.i32 {mask}\n  v6 = and.i32 v0, v5\n  v7 = add.i32 v1, v6\n");
+    let load = "  v9 = load.u32.i32 [@m + v7]\n  return v9";
+    let text = clamped(&(start.clone() + &near(1020) + &check(8, "v7", 0, false) + load));
+    assert!(count(&text, "min_u") == 1 && count(&text, "load") == 1, "{text}");
+    // 256 MiB above memory may be the stack.
+    let text = clamped(&(start + &near(0x0fff_fff0) + &check(8, "v7", 0, false) + load));
+    assert_eq!(count(&text, "min_u"), 2, "{text}");
+    // Nothing is known about the first address before the access to it.
+    let late = check(2, "v1", 0, false) + &near(1020) + &check(8, "v7", 0, false);
+    let text = clamped(&(late + "  store.u32 v0, [@m + v7]\n  store.u32 v0, [@m + v1]\n  return v0"));
+    assert_eq!(count(&text, "min_u"), 2, "{text}");
+}
+
+/// A loop that loads at `v1 + v5`, where `v5` is `first` at first, grows by 4, and `next` is compared with `end`.
+fn turning(first: i32, next: &str, cond: &str, end: &str) -> String {
+    clamped(
+        &(format!("  v3 = const.i32 {first}\n  v4 = const.i32 4\n")
+            + &check(2, "v1", 0, false)
+            + "  store.u32 v0, [@m + v1]\n  jump b1(v3)\nb1(v5: i32):\n  v6 = add.i32 v1, v5\n"
+            + &check(7, "v6", 0, false)
+            + &format!(
+                "  v8 = load.u32.i32 [@m + v6]\n  v9 = add.i32 v5, v4\n  v11 = const.i32 {end}\n  \
+                 v12 = icmp.{cond}.i32 {next}, v11\n  branch v12, b2, b3\nb2:\n  return v8\nb3:\n  jump b1(v9)"
+            )),
+    )
+}
+
+#[test]
+fn loops_with_a_known_number_of_turns_are_bounded() {
+    for (first, next, cond, end) in
+        [(0, "v9", "eq", "64"), (0, "v5", "eq", "64"), (0, "v9", "gt_u", "64"), (8, "v5", "ge_u", "64")]
+    {
+        let text = turning(first, next, cond, end);
+        assert_eq!(count(&text, "min_u"), 1, "{text}");
+    }
+    // It steps over the end, goes below the start, or ends after any number of turns.
+    for (first, next, cond, end) in
+        [(0, "v9", "eq", "63"), (-8, "v9", "eq", "64"), (0, "v9", "eq", "0"), (0, "v9", "gt_u", "-2")]
+    {
+        let text = turning(first, next, cond, end);
+        assert_eq!(count(&text, "min_u"), 2, "{text}");
+    }
+}
+
+#[test]
+fn checks_of_arguments_are_made_together() {
+    let two = check(2, "v0", 0, true) + &check(3, "v0", 60, true);
+    let loads = "  v4 = load.u32.i32 [@m + v0 + 60]\n  v5 = load.u32.i32 [@m + v0]\n";
+    let text = clamped(&(two.clone() + loads + "  v6 = add.i32 v4, v5\n  return v6"));
+    assert!(count(&text, "min_u") == 1 && count(&text, "select") == 1, "{text}");
+    assert!(count(&text, "data_addr") == 1 && text.contains("@m + 16842815"), "{text}");
+    // The lowest byte is loaded in any case: the address may be just below the arguments.
+    let text = clamped(&(two + "  v4 = load.u32.i32 [@m + v0 + 60]\n  return v4"));
+    assert!(count(&text, "select") == 1 && text.contains("load.u8.i32"), "{text}");
+}
+
+#[test]
+fn certain_loads_of_an_entry_need_its_length() {
+    let text = format!(
+        "memory @m size=0 align=1 min=65536 page_log2=16\nvar @limits size=16 align=4\n\
+         intrinsic $check \"{}\" (i32, i32) -> ()\nfunc $main (i32, i32) -> (i32) {{\nb0(v0: i32, v1: i32):\n{}{}  \
+         v4 = load.u32.i32 [@m + v0 + 8]\n  return v4\n}}\nexport \"main\" $main\nhost_arguments @limits\n",
+        CheckedAccess::SYMBOL,
+        check(2, "v0", 0, true),
+        check(3, "v0", 8, true)
+    );
+    for (is_only, bytes) in [(true, Some(12)), (false, None)] {
+        let mut module = parse_module(&text).expect("it parses");
+        let memory = linear_memory(&module).expect("it has one");
+        let main = module.decls.iter().find(|(_, decl)| decl.name == "main").expect("it is there").0;
+        let entered = BTreeMap::from([(main, is_only)]);
+        let least =
+            clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &entered).expect("there are marks");
+        assert_eq!(least.least_arguments.get(&main).copied(), bytes);
+        assert_eq!(function(&module).contains("select"), !is_only);
+    }
+}
+
+/// The lowest address of a program whose entry has this body, which may use the constant `v3 = 60` and a result in `v4`.
+fn lowest(body: &str, others: &str) -> u32 {
+    let text = format!(
+        "memory @m size=0 align=1 min=65536 page_log2=16\nvar @limits size=16 align=4\nvar @g size=4 align=4\n\
+         intrinsic $check \"{}\" (i32, i32) -> ()\n{others}func $main (i32, i32) -> (i64) {{\nb0(v0: i32, v1: i32):\n  \
+         v3 = const.i32 60\n  v4 = const.i64 21474856480\n{body}}}\nexport \"main\" $main\nhost_arguments @limits\n",
+        CheckedAccess::SYMBOL
+    );
+    let mut module = parse_module(&text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let memory = linear_memory(&module).expect("it has one");
+    let main = module.decls.iter().find(|(_, decl)| decl.name == "main").expect("it is there").0;
+    let entered = BTreeMap::from([(main, true)]);
+    clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &entered).expect("there are marks").lowest
+}
+
+#[test]
+fn the_lowest_address_is_that_of_static_data() {
+    let masked = "  v5 = and.i32 v0, v3\n  v6 = load.u32.i32 [@m + v5 + 16384]\n  store.u32 v6, [@g]\n";
+    let constant = "  v7 = load.u32.i32 [@m + 400]\n  store.u32 v7, [@g]\n";
+    let argument = check(8, "v0", 4, true) + "  v9 = load.u32.i32 [@m + v0 + 4]\n  store.u32 v9, [@g]\n";
+    let end = "  return v4\n";
+    assert_eq!(lowest(&format!("{argument}{masked}{end}"), ""), 16384);
+    assert_eq!(lowest(&format!("{masked}{constant}{end}"), ""), 400);
+    // 20000 is the address of the result.
+    assert_eq!(lowest(&format!("{argument}{end}"), ""), 20000);
+    // A variable address, one that is checked only, one of the result, one for a function, and a host that may get one.
+    let variable = check(8, "v1", 0, false) + "  v9 = load.u32.i32 [@m + v1]\n  store.u32 v9, [@g]\n";
+    let unused = check(8, "v1", 0, false);
+    let computed = "  v8 = data_addr @m + 16384\n  store.u32 v8, [@g]\n";
+    for body in [variable + end, unused + end, format!("{masked}{computed}{end}")] {
+        assert_eq!(lowest(&body, ""), 0, "{body}");
+    }
+    assert_eq!(lowest(&format!("{masked}  v8 = zext.i64 v1\n  return v8\n"), ""), 0);
+    assert_eq!(lowest(&format!("{masked}{end}"), "import $host \"m\" \"host\" (i32) -> ()\n"), 0);
 }

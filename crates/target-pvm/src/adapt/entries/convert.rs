@@ -2,10 +2,14 @@
 
 use pvm_isa::metadata::{HostResult, ResultConvention};
 use ssa::{
-    Addr, BinaryOp, Block, DataId, Function, InstData, MemFlags, MemType, Signature, Type, UnaryOp, Value,
+    Addr, BinaryOp, Block, BlockCall, Cond, DataId, Function, InstData, MemFlags, MemType, Signature,
+    TrapCode, Type, UnaryOp, Value,
 };
 
 use super::arguments::Limit;
+
+/// The frequency of a block that traps, in relation to the block before it.
+const RARE: f32 = 1e-4;
 
 /// Appends straight-line code to a block.
 pub struct Builder<'a> {
@@ -117,9 +121,13 @@ impl Builder<'_> {
         self.func.append_value(self.block, load, Type::I32)
     }
 
-    /// The arguments of a function of this signature, for r7 and r8 as a host sets them.
-    pub fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature) -> Vec<Value> {
+    /// The arguments of a function of this signature, for r7 and r8 as a host sets them. Traps if the length is less
+    /// than `least`.
+    pub fn arguments(&mut self, [pointer, length]: [Value; 2], sig: &Signature, least: u32) -> Vec<Value> {
         let mut args = Vec::with_capacity(2);
+        if least > 0 {
+            self.trap_below(length, least);
+        }
         if let Some(&ty) = sig.params.first() {
             self.set_limits(length);
             let address = self.wasm_address(pointer);
@@ -147,9 +155,27 @@ impl Builder<'_> {
         }
     }
 
+    /// Goes on in a new block unless a word is less than a number.
+    fn trap_below(&mut self, word: Value, least: u32) {
+        let number = self.constant(Type::I64, i64::from(least));
+        let is_less = InstData::Icmp { cond: Cond::LtU, ty: Type::I64, args: [word, number] };
+        let cond = self.func.append_value(self.block, is_less, Type::I32);
+        let freq = self.func.blocks[self.block].freq;
+        let [trap, rest] = [freq * RARE, freq].map(|freq| {
+            let block = self.func.add_block();
+            self.func.blocks[block].freq = freq;
+            block
+        });
+        let to = |block| BlockCall { block, args: Vec::new() };
+        let branch = InstData::Branch { cond, if_true: to(trap), if_false: to(rest) };
+        self.func.append(self.block, branch, &[]);
+        self.func.append(trap, InstData::Trap { code: TrapCode::MemoryOutOfBounds }, &[]);
+        self.block = rest;
+    }
+
     /// Says how many places the arguments have for accesses of each width.
     fn set_limits(&mut self, length: Value) {
-        for limit in self.limits {
+        for limit in self.limits.iter().filter(|limit| !limit.readers.is_empty()) {
             let mut places = length;
             if limit.width > 1 {
                 let lost = self.constant(Type::I64, i64::from(limit.width) - 1);

@@ -47,11 +47,13 @@ mod tests;
 mod typed;
 mod wrapper;
 
+use std::collections::BTreeMap;
+
 pub use pvm_isa::metadata::SERVICE_NAMES;
 use pvm_isa::metadata::{export_result, service_result};
 use ssa::{DataId, ExportItem, FuncId, InstData, Module, UnaryOp};
 
-use self::wrapper::{Convention, WrapperMaker};
+use self::wrapper::{Convention, WrapperMaker, count_uses};
 pub use self::wrapper::{Entering, Entry, EntryMode, START_ENTRY};
 use crate::isa::{argument_room, call_layout};
 use crate::memory::{MemoryPlan, ProgramLayout};
@@ -64,40 +66,69 @@ pub fn make_entries(
     layout: &ProgramLayout,
     entering: &Entering<'_>,
 ) -> Vec<Entry> {
-    let mode = entering.mode;
-    let exports: Vec<(String, FuncId)> = module
-        .exports
-        .iter()
-        .filter_map(|export| match export.item {
-            ExportItem::Func(func) => Some((export.name.clone(), func)),
-            ExportItem::Data(_) => None,
-        })
-        .collect();
+    let chosen = chosen(module, layout, entering);
     let mut maker = WrapperMaker::new(module, memory, entering, layout.entry_spacing);
     if layout.entry_spacing == 0 {
-        return exports.iter().filter_map(|(name, func)| maker.typed_entry(name, *func)).collect();
+        let exports = chosen.iter().flatten();
+        return exports.filter_map(|choice| maker.typed_entry(&choice.name, choice.func)).collect();
     }
-    let first_of =
-        |names: &[&str]| names.iter().find_map(|name| exports.iter().find(|(export, _)| export == name));
-    let service = SERVICE_NAMES.map(first_of);
-    if mode == EntryMode::Auto && service.iter().any(Option::is_some) {
-        let convention: Convention = match entering.wide_pointers {
-            true => |signature| service_result(signature, true),
-            false => |signature| service_result(signature, false),
-        };
-        let entry = |export: Option<&(String, FuncId)>| match export {
-            Some((name, func)) => maker.entry(name, *func, Some(convention)),
+    let mut entries: Vec<Entry> = chosen
+        .iter()
+        .map(|choice| match choice {
+            Some(choice) => maker.entry(&choice.name, choice.func, choice.convention),
             None => maker.no_entry(),
-        };
-        return service.map(entry).into();
-    }
-    let convention = (mode == EntryMode::Auto).then_some(export_result as Convention);
-    let mut entries: Vec<Entry> =
-        exports.iter().map(|(name, func)| maker.entry(name, *func, convention)).collect();
-    if mode == EntryMode::Raw && maker.has_start() {
+        })
+        .collect();
+    if entering.mode == EntryMode::Raw && maker.has_start() {
         entries.push(maker.start_entry());
     }
     entries
+}
+
+/// An exported function that can be entered.
+struct Choice {
+    name: String,
+    func: FuncId,
+    /// The convention of hosts, if it may follow one.
+    convention: Option<Convention>,
+}
+
+/// The exports that can be entered, in order. `None` is a position that can't be.
+fn chosen(module: &Module, layout: &ProgramLayout, entering: &Entering<'_>) -> Vec<Option<Choice>> {
+    let exports = module.exports.iter().filter_map(|export| match export.item {
+        ExportItem::Func(func) => Some((&export.name, func)),
+        ExportItem::Data(_) => None,
+    });
+    let choice = |name: &String, func, convention| Choice { name: name.clone(), func, convention };
+    let convention: Convention = match entering.wide_pointers {
+        true => |signature| service_result(signature, true),
+        false => |signature| service_result(signature, false),
+    };
+    let first_of = |names: &[&str]| {
+        names.iter().find_map(|name| {
+            let (name, func) = exports.clone().find(|(export, _)| export == name)?;
+            Some(choice(name, func, Some(convention)))
+        })
+    };
+    let is_auto = entering.mode == EntryMode::Auto && layout.entry_spacing != 0;
+    let service = SERVICE_NAMES.map(first_of);
+    if is_auto && service.iter().any(Option::is_some) {
+        return service.into();
+    }
+    let convention = is_auto.then_some(export_result as Convention);
+    exports.map(|(name, func)| Some(choice(name, func, convention))).collect()
+}
+
+/// The functions whose first parameters hosts set to address and length of the arguments, each with whether that is
+/// so in every call.
+pub fn entered(module: &Module, layout: &ProgramLayout, entering: &Entering<'_>) -> BTreeMap<FuncId, bool> {
+    let uses = count_uses(module);
+    let choices = chosen(module, layout, entering).into_iter().flatten();
+    let follows = choices.filter(|choice| {
+        let letters = entering.letters(&choice.name, module.signature_of(choice.func));
+        choice.convention.is_some_and(|convention| convention(&letters).is_some())
+    });
+    follows.map(|choice| (choice.func, uses[choice.func] == 1)).collect()
 }
 
 /// Gives adapters to entries whose tail calls need more room for stack arguments than the host makes.

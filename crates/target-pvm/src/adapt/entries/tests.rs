@@ -31,8 +31,13 @@ fn module(tail: &str) -> Module {
 }
 
 fn make(module: &mut Module, mode: EntryMode) -> Vec<Entry> {
-    let signatures = &BTreeMap::new();
-    let entering = Entering { mode, result: ResultConvention::Length, signatures, wide_pointers: false };
+    let entering = Entering {
+        mode,
+        result: ResultConvention::Length,
+        signatures: &BTreeMap::new(),
+        wide_pointers: false,
+        least: BTreeMap::new(),
+    };
     make_entries(module, linear_memory(module), &ProgramLayout::SPI, &entering)
 }
 
@@ -157,8 +162,13 @@ fn types_of_wasm_decide_the_convention() {
         let mut module = module("export \"x\" $work\n");
         let signatures = BTreeMap::from([("x".to_owned(), signature.to_owned())]);
         let mode = EntryMode::Auto;
-        let signatures = &signatures;
-        let entering = Entering { mode, result: ResultConvention::Length, signatures, wide_pointers: false };
+        let entering = Entering {
+            mode,
+            result: ResultConvention::Length,
+            signatures: &signatures,
+            wide_pointers: false,
+            least: BTreeMap::new(),
+        };
         let memory = linear_memory(&module);
         let found = make_entries(&mut module, memory, &ProgramLayout::SPI, &entering);
         assert_eq!(found[0].signature, signature);

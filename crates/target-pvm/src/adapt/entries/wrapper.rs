@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use pvm_isa::metadata::{HostResult, ResultConvention};
 use ssa::{
     Addr, Block, BlockCall, DataId, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function, IdVec,
-    InstData, MemFlags, MemType, Module, Signature, Type, ValueDef,
+    InstData, MemFlags, MemType, Module, Signature, Type, UnaryOp, Value, ValueDef,
 };
 
-use super::arguments::{Limit, limits_in_use};
+use super::arguments::{Limit, limits_in_use, replace_loads};
 use super::convert::Builder;
 use super::results::result_globals;
 
@@ -33,6 +33,15 @@ pub struct Entering<'a> {
     pub signatures: &'a BTreeMap<String, String>,
     /// Whether pointers and lengths of a service's entries may be `i64`.
     pub wide_pointers: bool,
+    /// The least bytes of arguments with which functions may be entered, where that is not 0.
+    pub least: BTreeMap<FuncId, u32>,
+}
+
+impl Entering<'_> {
+    /// The signature of an export in letters.
+    pub fn letters(&self, name: &str, sig: &Signature) -> String {
+        self.signatures.get(name).cloned().unwrap_or_else(|| signature_letters(sig))
+    }
 }
 
 /// The convention of hosts that fits a signature in letters, if one does.
@@ -86,6 +95,8 @@ pub struct WrapperMaker<'a> {
     pub(super) uses: IdVec<FuncId, u32>,
     /// The limits of arguments that code reads.
     limits: Vec<Limit>,
+    /// See [`Entering::least`].
+    least: &'a BTreeMap<FuncId, u32>,
     /// Globals in which functions without results leave address and length.
     globals: Option<[DataId; 2]>,
 }
@@ -94,15 +105,27 @@ impl<'a> WrapperMaker<'a> {
     pub fn new(
         module: &'a mut Module,
         memory: Option<DataId>,
-        entering: &Entering<'a>,
+        entering: &'a Entering<'a>,
         spacing: u32,
     ) -> Self {
         let flag = module.start.map(|_| add_flag(module));
         let uses = count_uses(module);
         let limits = limits_in_use(module);
         let globals = result_globals(module);
-        let &Entering { result, signatures, .. } = entering;
-        Self { module, memory, pc: 0, spacing, flag, result, signatures, uses, limits, globals }
+        let Entering { result, signatures, least, .. } = entering;
+        Self {
+            module,
+            memory,
+            pc: 0,
+            spacing,
+            flag,
+            result: *result,
+            signatures,
+            uses,
+            limits,
+            least,
+            globals,
+        }
     }
 
     /// Whether a start function must run first.
@@ -149,10 +172,11 @@ impl<'a> WrapperMaker<'a> {
         let words = [0; 2].map(|_| body.add_param(entry, Type::I64));
         let block = self.run_start(&mut body, entry);
         let mut code = self.builder(&mut body, block);
-        let args = code.arguments(words, sig);
-        let call = code.func.append(block, InstData::Call { func, args }, &sig.results);
+        let args = code.arguments(words, sig, self.least_of(func));
+        let call = code.func.append(code.block, InstData::Call { func, args }, &sig.results);
         let values = code.func.results[call].clone();
         let args = code.results(results, &values, self.result);
+        let block = code.block;
         body.append(block, InstData::Return { args }, &[]);
         self.add(body)
     }
@@ -181,8 +205,10 @@ impl<'a> WrapperMaker<'a> {
             Some(_) => {
                 let words = [0; 2].map(|_| body.add_param(entry, Type::I64));
                 let block = self.run_start(&mut body, entry);
-                let args = self.builder(&mut body, block).arguments(words, sig);
-                (block, args)
+                self.pass_length(&mut body, func, block, words[1]);
+                let mut code = self.builder(&mut body, block);
+                let args = code.arguments(words, sig, self.least_of(func));
+                (code.block, args)
             }
             None => {
                 let args = sig.params.iter().map(|&ty| body.add_param(entry, ty)).collect();
@@ -194,6 +220,16 @@ impl<'a> WrapperMaker<'a> {
         ssa::canonicalize(&mut body);
         self.module.functions[func] = Some(body);
         func
+    }
+
+    /// Makes a function that only its wrapper calls use the length of the arguments as the host passes it.
+    fn pass_length(&mut self, body: &mut Function, func: FuncId, block: Block, length: Value) {
+        let Some(limit) = self.limits.iter_mut().find(|limit| limit.width == 1) else { return };
+        if limit.readers.remove(&func) {
+            let truncate = InstData::Unary { op: UnaryOp::Trunc, ty: Type::I32, arg: length };
+            let length = body.append_value(block, truncate, Type::I32);
+            replace_loads(body, &limit.addr, length);
+        }
     }
 
     /// Makes every return give r7 and r8. A tail call becomes a call, because something follows it.
@@ -224,6 +260,10 @@ impl<'a> WrapperMaker<'a> {
     /// The signature by which a host enters a function and reads its result.
     fn host_signature(&mut self) -> ssa::SigId {
         self.module.intern_signature(Signature { params: vec![Type::I64; 2], results: vec![Type::I64; 2] })
+    }
+
+    fn least_of(&self, func: FuncId) -> u32 {
+        self.least.get(&func).copied().unwrap_or(0)
     }
 
     fn builder<'f>(&'f self, func: &'f mut Function, block: Block) -> Builder<'f> {
@@ -282,7 +322,7 @@ pub(super) fn move_entry(body: &mut Function) -> Block {
 }
 
 /// How often each function is called, referred to, exported or started.
-fn count_uses(module: &Module) -> IdVec<FuncId, u32> {
+pub(super) fn count_uses(module: &Module) -> IdVec<FuncId, u32> {
     let mut uses = IdVec::filled(0, module.decls.len());
     for body in module.functions.values().flatten() {
         for inst in body.insts.values() {

@@ -31,9 +31,15 @@ use pieces::{end, pieces};
 pub const MIN_GAP: u32 = 128;
 
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
-/// for the memory plan; the segments are disjoint afterwards.
-pub fn copy_at_start(module: &mut Module, memory: DataId, layout: &ProgramLayout, goal: Goal) -> Window {
-    let mut window = Window::of(module, memory, layout);
+/// for the memory plan; the segments are disjoint afterwards. No address below `lowest` is used, unless a segment is there.
+pub fn copy_at_start(
+    module: &mut Module,
+    memory: DataId,
+    layout: &ProgramLayout,
+    goal: Goal,
+    lowest: u32,
+) -> Window {
+    let mut window = Window::of(module, memory, layout).from_lowest(module, lowest);
     let near = pieces(linear(module, memory), form::MIN_DISTANCE);
     let Choice { stored, copied, is_identity } = Chooser { module, layout, window, goal }.choose(near);
     window.is_identity |= is_identity;
@@ -173,7 +179,7 @@ mod tests {
     }
 
     fn copy_at_start(module: &mut Module, goal: Goal) -> Window {
-        super::copy_at_start(module, memory(), &ProgramLayout::SPI, goal)
+        super::copy_at_start(module, memory(), &ProgramLayout::SPI, goal, 0)
     }
 
     fn segments(module: &Module) -> Vec<(u32, usize)> {
