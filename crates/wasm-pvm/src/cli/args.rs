@@ -210,7 +210,7 @@ pub struct ThumbArgs {
     /// The alignment hints of the module's accesses are true: no access is at an address that is no multiple of its hint.
     #[arg(long)]
     pub aligned: bool,
-    /// Debug information in the object: functions and lines (the default), if the module has DWARF, or none.
+    /// Debug information in the object: frames, and functions and lines if the module has DWARF (the default), or none.
     #[arg(long, value_parser = choice::<Debug>())]
     pub debug: Option<Debug>,
 }

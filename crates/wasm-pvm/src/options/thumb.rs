@@ -33,12 +33,12 @@ pub enum FloatHelpers {
     Own,
 }
 
-/// Debug information in the object, if the module has DWARF.
+/// Debug information in the object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Debug {
     /// None.
     None,
-    /// Functions and line tables.
+    /// Frames, and functions and line tables if the module has DWARF.
     #[default]
     Lines,
 }
@@ -222,6 +222,7 @@ impl ThumbOptions {
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {
                 memory_bytes: self.memory_bytes.map(u64::from),
+                debug: self.debug != Debug::None,
                 memory_shape: match self.resolved_bounds() {
                     ThumbBounds::None | ThumbBounds::Check => MemoryShape::Plain,
                     ThumbBounds::Mask => MemoryShape::Slack,

@@ -32,13 +32,22 @@ const LINE_ENCODING: LineEncoding = LineEncoding {
     line_range: 14,
 };
 
-/// A function with code that corresponds to a function of the source.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Function {
+/// The code of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
     /// The symbol of its section.
     pub section: SymbolId,
     /// Bytes of code.
     pub size: u32,
+}
+
+/// A function with code that corresponds to a function of the source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// Its code.
+    pub span: Span,
+    /// The end of the prologue at its entry.
+    pub body: u32,
     /// Its first symbol.
     pub symbol: String,
     /// Whether other objects can refer to it.
@@ -83,9 +92,10 @@ pub fn sections(sources: &Sources, functions: &[Function]) -> Vec<Section> {
     }
     let mut written = Sections::new(Buffer::default());
     dwarf.write(&mut written).expect("everything that is referred to is in the same unit");
+    let spans: Vec<Span> = functions.iter().map(|function| function.span).collect();
     let mut sections = Vec::new();
     let add = |id: gimli::SectionId, buffer: &mut Buffer| -> Result<(), gimli::write::Error> {
-        sections.extend(buffer.finish(id, functions));
+        sections.extend(buffer.finish(id, &spans));
         Ok(())
     };
     written.for_each_mut(add).expect("nothing fails");
@@ -94,7 +104,7 @@ pub fn sections(sources: &Sources, functions: &[Function]) -> Vec<Section> {
 
 /// A section being written.
 #[derive(Clone)]
-struct Buffer {
+pub struct Buffer {
     bytes: EndianVec<LittleEndian>,
     relocations: Vec<Relocation>,
 }
@@ -123,7 +133,7 @@ impl RelocateWriter for Buffer {
 
 impl Buffer {
     /// The section, if there is anything in it.
-    fn finish(&mut self, id: gimli::SectionId, functions: &[Function]) -> Option<Section> {
+    pub fn finish(&mut self, id: gimli::SectionId, spans: &[Span]) -> Option<Section> {
         let mut bytes = self.bytes.take();
         if bytes.is_empty() {
             return None;
@@ -132,7 +142,7 @@ impl Buffer {
             let addend = u32::try_from(relocation.addend).expect("sections are smaller than 4 GiB");
             bytes[relocation.offset..][..4].copy_from_slice(&addend.to_le_bytes());
             let target = match relocation.target {
-                gimli::write::RelocationTarget::Symbol(n) => Target::Code(functions[n].section),
+                gimli::write::RelocationTarget::Symbol(n) => Target::Code(spans[n].section),
                 gimli::write::RelocationTarget::Section(id) => Target::Debug(id),
             };
             (relocation.offset as u64, target)
@@ -179,7 +189,7 @@ impl<'a> UnitWriter<'a> {
     fn function(&mut self, n: usize) -> Range {
         let function = &self.functions[n];
         let begin = Address::Symbol { symbol: n, addend: 0 };
-        let range = Range::StartLength { begin, length: u64::from(function.size) };
+        let range = Range::StartLength { begin, length: u64::from(function.span.size) };
         self.entry(function, range.clone());
         self.lines(function, begin);
         range
@@ -211,24 +221,24 @@ impl<'a> UnitWriter<'a> {
     }
 
     fn lines(&mut self, function: &Function, begin: Address) {
-        let start = self.sources.subprograms[function.subprogram].start.map(|start| (0, start));
-        let start = start.filter(|_| function.lines.first().is_none_or(|(address, _)| *address != 0));
-        let rows: Vec<(u32, SourceLoc)> = start.into_iter().chain(function.lines.iter().copied()).collect();
+        let start = self.sources.subprograms[function.subprogram].start;
+        let rows = rows(start, function);
         if rows.is_empty() {
             return;
         }
         self.unit.line_program.begin_sequence(Some(begin));
-        for (address, loc) in rows {
+        for (n, &(address, loc)) in rows.iter().enumerate() {
             let position = self.sources.positions[loc];
             let file = self.file(position.file);
             let row = self.unit.line_program.row();
             row.address_offset = address.into();
+            row.prologue_end = n == 1;
             row.file = file;
             row.line = position.line.into();
             row.column = position.column.into();
             self.unit.line_program.generate_row();
         }
-        self.unit.line_program.end_sequence(function.size.into());
+        self.unit.line_program.end_sequence(function.span.size.into());
     }
 
     /// The number of a file in the line program.
@@ -254,15 +264,27 @@ impl<'a> UnitWriter<'a> {
     }
 }
 
+/// The rows of a function: one for its entry, one for the first instruction after the prologue, and others.
+///
+/// Debuggers stop at the second row at the start of a function, or at the row with a mark; so there are always two, even
+/// with the same address or location.
+fn rows(start: Option<SourceLoc>, function: &Function) -> Vec<(u32, SourceLoc)> {
+    let at = |address: u32| function.lines.iter().take_while(|(begin, _)| *begin <= address).last();
+    let first = start.or(function.lines.first().map(|(_, loc)| *loc));
+    let Some(first) = first else { return Vec::new() };
+    let body = at(function.body).map_or(first, |(_, loc)| *loc);
+    let later = function.lines.iter().copied().filter(|(address, _)| *address > function.body);
+    [(0, first), (function.body, body)].into_iter().chain(later).collect()
+}
+
 fn text(text: &str) -> AttributeValue {
     AttributeValue::String(text.into())
 }
 
 /// The lines of a function of `size` bytes. Of several locations at one address the last one counts.
-pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
+pub fn lines(located: impl Iterator<Item = (u32, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
     let mut lines: Vec<(u32, SourceLoc)> = Vec::new();
     for (address, loc) in located {
-        let address = u32::try_from(address).expect("code is smaller than 4 GiB");
         lines.pop_if(|(last, _)| *last == address);
         if address < size && lines.last().is_none_or(|(_, last)| *last != loc) {
             lines.push((address, loc));

@@ -15,6 +15,7 @@
 mod attributes;
 pub(crate) mod data;
 mod debug;
+mod frames;
 pub(crate) mod names;
 mod notes;
 mod writer;
@@ -54,6 +55,8 @@ pub struct ObjectOptions {
     pub import_prefix: String,
     /// Symbols of imports and exports that differ from their wasm names, by wasm name.
     pub renames: BTreeMap<String, String>,
+    /// Whether the object gets debug information.
+    pub debug: bool,
     /// Further settings to record in the object: names, which contain no white space, and values.
     pub settings: Vec<(String, String)>,
 }
