@@ -6,6 +6,11 @@
 //!
 //! An instruction's location is an id; file, line and column of each id are in [`Sources`], once per program. Equal
 //! positions have equal ids, so comparing ids compares locations.
+//!
+//! A position in an inlined function names the call that was replaced. The location of that call may in turn be in an
+//! inlined function; so positions and calls form a tree.
+
+use std::collections::HashMap;
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
@@ -20,6 +25,8 @@ entity_id! {
     SourceUnit = "unit";
     /// A function of the source.
     Subprogram = "subprogram";
+    /// A call that was replaced by the body of its callee.
+    InlinedCall = "inlined";
 }
 
 /// A position in a source file.
@@ -31,6 +38,28 @@ pub struct Position {
     pub line: u32,
     /// Column, from 1; 0 if only the line is known.
     pub column: u32,
+    /// The call that was replaced by this code, if it was inlined.
+    pub inlined: Option<InlinedCall>,
+}
+
+/// A call that was replaced by the body of its callee.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InlinedCallData {
+    /// The callee.
+    pub callee: Callee,
+    /// The location of the call.
+    pub at: SourceLoc,
+}
+
+/// A function of the source that was inlined.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Callee {
+    /// Its name in the source, if known.
+    pub name: Option<String>,
+    /// Its linkage name, if it differs from `name`.
+    pub linkage_name: Option<String>,
+    /// Where it is declared.
+    pub declaration: Option<SourceLoc>,
 }
 
 /// A source file.
@@ -81,6 +110,45 @@ pub struct Sources {
     pub positions: IdVec<SourceLoc, Position>,
     /// Functions.
     pub subprograms: IdVec<Subprogram, SubprogramData>,
+    /// Inlined calls, each once.
+    pub calls: IdVec<InlinedCall, InlinedCallData>,
+    /// The ids of positions.
+    position_ids: HashMap<Position, SourceLoc>,
+    /// The ids of inlined calls.
+    call_ids: HashMap<InlinedCallData, InlinedCall>,
+}
+
+impl Sources {
+    /// The id of a position.
+    pub fn loc(&mut self, position: Position) -> SourceLoc {
+        *self.position_ids.entry(position).or_insert_with(|| self.positions.push(position))
+    }
+
+    /// The id of an inlined call.
+    pub fn inlined(&mut self, call: InlinedCallData) -> InlinedCall {
+        *self.call_ids.entry(call).or_insert_with_key(|call| self.calls.push(call.clone()))
+    }
+
+    /// A location after its function was inlined in place of a call.
+    pub fn inlined_into(&mut self, loc: SourceLoc, call: InlinedCall) -> SourceLoc {
+        let position = self.positions[loc];
+        let inlined = match position.inlined {
+            None => call,
+            Some(inner) => {
+                let InlinedCallData { callee, at } = self.calls[inner].clone();
+                let at = self.inlined_into(at, call);
+                self.inlined(InlinedCallData { callee, at })
+            }
+        };
+        self.loc(Position { inlined: Some(inlined), ..position })
+    }
+
+    /// The calls that were replaced by the code at a location, innermost first.
+    pub fn calls_around(&self, loc: SourceLoc) -> impl Iterator<Item = InlinedCall> {
+        std::iter::successors(self.positions[loc].inlined, |&call| {
+            self.positions[self.calls[call].at].inlined
+        })
+    }
 }
 
 /// The source locations of one function's instructions.
@@ -98,6 +166,11 @@ impl SourceLocs {
     /// The location of an instruction.
     pub fn get(&self, inst: Inst) -> Option<SourceLoc> {
         self.locs.get(inst.index()).copied().flatten()
+    }
+
+    /// Replaces every location.
+    pub fn map(&mut self, mut replace: impl FnMut(SourceLoc) -> SourceLoc) {
+        self.locs.iter_mut().flatten().for_each(|loc| *loc = replace(*loc));
     }
 
     /// Sets the location of an instruction.

@@ -202,7 +202,8 @@ fn the_debugger_stops_and_steps_at_lines() {
     }
     let folder = Folder::new("thumb-debug-steps");
     let [first, second] = ["helper-first", "helper-second"].map(line);
-    for level in [OptLevel::O0] {
+    // At the second level, `helper` is inlined.
+    for level in [OptLevel::O0, OptLevel::Oz] {
         let Some(module) = dwarf_module(&folder, "-O1", 4) else { return };
         let firmware = firmware(&folder, &M3, &compile(&module, &M3, level), LINES_BODY);
         let script = format!(
