@@ -32,26 +32,26 @@ mod target;
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
-use ssa::{DataId, DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
+use ssa::{DataId, DataObject, Module};
 
 pub use adapt::initial::InitialData;
 pub use elf::read::{self as file, FileError, Summary};
 pub use elf::write::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use isa::cpu::{self, Cpu, UnknownCpu};
 pub use isa::{MemoryMode, Thumb};
-pub use lower::trap_number;
 
 use adapt::initial::{self, Start};
-use adapt::{adapters, doubles, parameters};
+use adapt::{adapters, doubles, parameters, traps};
 use isa::abi;
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Trap {
-    /// An undefined instruction `udf` with the number of the trap ([`trap_number`]).
+    /// An undefined instruction `udf` with the number of the trap ([`ssa::TrapCode::number`]).
     #[default]
     Instruction,
-    /// A call of the function with this symbol, with the number in r0. It must not return; `udf` follows.
+    /// A call of the function with this symbol, with the number in r0, and the offset of the operator in the module, or
+    /// `0xffffffff`, in r1. It must not return; `udf` follows.
     Handler(String),
 }
 
@@ -171,7 +171,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         }
     }
     if let Trap::Handler(symbol) = &options.trap {
-        target.trap_handler = Some(declare_handler(&mut module, symbol));
+        target.trap_handler = Some(traps::call_handler(&mut module, symbol));
     }
     Ok((module, target, start))
 }
@@ -198,11 +198,4 @@ fn refuse_unknown_addresses(
         }),
         None => Ok(()),
     }
-}
-
-fn declare_handler(module: &mut Module, symbol: &str) -> FuncId {
-    let sig = module.intern_signature(Signature { params: vec![Type::I32], results: Vec::new() });
-    let kind = FuncKind::Import(Import { module: String::new(), field: symbol.to_owned() });
-    module.functions.push(None);
-    module.decls.push(FuncDecl { name: symbol.to_owned(), sig, kind })
 }

@@ -130,6 +130,8 @@ pub struct Options {
     pub shadow_stack_limit: Option<u32>,
     /// Whether instructions carry their source locations, if the module has DWARF.
     pub source_locations: bool,
+    /// Whether traps are calls of [`ssa::TrapCode::REPORT`].
+    pub reports_traps: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
     /// Export names of possible entries, in groups: of each group the first that is exported is an entry. If none is
@@ -168,6 +170,7 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             shadow_stack_limit: None,
             source_locations: false,
+            reports_traps: false,
             threads: 0,
             service_entries: &[],
             host_arguments: None,

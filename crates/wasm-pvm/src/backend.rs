@@ -12,6 +12,8 @@ use llvm_frontend::Demands;
 use ssa::Module;
 
 use crate::clock::Clock;
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::exports::Exports;
 use crate::options::{Floats, Options, OptionsError, Target};
@@ -23,6 +25,8 @@ pub struct Translated {
     pub module: Module,
     /// Its exports with their types in wasm.
     pub exports: Exports,
+    /// The bytes of each function's body in the module, if the target records them.
+    pub bodies: Vec<(String, Range<usize>)>,
 }
 
 /// A target with the options of one compilation.
@@ -45,6 +49,11 @@ pub trait Backend {
 
     /// Whether accesses have to stay inside of the size of linear memory.
     fn limits_memory(&self) -> bool;
+
+    /// Whether the output records the places of functions in the module.
+    fn records_bodies(&self) -> bool {
+        false
+    }
 
     /// Compiles a module to the output file and the facts about it.
     fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;

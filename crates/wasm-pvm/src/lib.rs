@@ -22,7 +22,7 @@ pub mod wasi;
 pub mod object {
     pub use target_thumb::file::{
         Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
-        assembly,
+        assembly, function_at, reason, trap_at,
     };
 }
 

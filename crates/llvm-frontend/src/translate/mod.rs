@@ -63,7 +63,8 @@ struct Translator<'e, 'ctx, 'p> {
     stack: Operands<BasicValueEnum<'ctx>>,
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
-    trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
+    /// By reason and offset of the operator.
+    trap_blocks: Vec<((TrapCode, usize), BasicBlock<'ctx>)>,
     /// The block that returns from a function that throws: results and exception.
     exit: Option<Label<'ctx>>,
     /// Whether the current operator can be executed; if not, no instruction may be appended.
@@ -214,9 +215,10 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.ir().truth(value)
     }
 
-    /// The block that traps with `code`.
+    /// The block that traps with `code`; one for all operators if traps don't report their operator.
     fn trap_block(&mut self, code: TrapCode) -> BasicBlock<'ctx> {
-        if let Some((_, block)) = self.trap_blocks.iter().find(|(known, _)| *known == code) {
+        let key = (code, if self.program().options.reports_traps { self.offset } else { 0 });
+        if let Some((_, block)) = self.trap_blocks.iter().rev().find(|(known, _)| *known == key) {
             return *block;
         }
         let current = self.ir().block();
@@ -224,7 +226,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.ir().at_end(block);
         self.emit_trap(code);
         self.ir().at_end(current);
-        self.trap_blocks.push((code, block));
+        self.trap_blocks.push((key, block));
         block
     }
 
@@ -246,9 +248,6 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     }
 
     fn emit_trap(&mut self, code: TrapCode) {
-        let function = self.env.trap_function();
-        let code = self.ir().c32(code as u32);
-        self.ir().call(function, &[code.into()]);
-        self.ir().builder.build_unreachable().expect("the builder is positioned");
+        self.env.trap(code, Some(self.offset));
     }
 }

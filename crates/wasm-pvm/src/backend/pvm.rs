@@ -85,7 +85,7 @@ impl Backend for Pvm<'_> {
     }
 
     fn compile(&self, translated: Translated, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let Translated { module, exports } = translated;
+        let Translated { module, exports, .. } = translated;
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
         let container = container(&program, &exports, self.options.level, self.target);
@@ -100,17 +100,17 @@ impl Backend for Pvm<'_> {
     }
 
     fn prepared(&self, translated: Translated) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print_ssa(module, &self.codegen(&exports))?)
     }
 
     fn after(&self, translated: Translated, pass: &str) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print(module, &self.codegen(&exports), Some(pass))?)
     }
 
     fn assembly(&self, translated: Translated) -> Result<String, Error> {
-        let Translated { module, exports } = translated;
+        let Translated { module, exports, .. } = translated;
         Ok(target_pvm::print(module, &self.codegen(&exports), None)?)
     }
 

@@ -40,6 +40,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Print the gas of functions and basic blocks.
     Gas(GasArgs),
+    /// Explain a trap of a Cortex-M object, by what its handler gets or by its address.
+    ExplainTrap(ExplainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -421,6 +423,40 @@ pub struct InfoArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Object file.
+    pub object: PathBuf,
+    /// The number of the trap: r0 in the handler of `--trap handler=SYMBOL`.
+    #[arg(required_unless_present = "at", value_parser = parse_word)]
+    pub number: Option<u32>,
+    /// The offset in the module: r1 in the handler.
+    #[arg(value_parser = parse_word)]
+    pub offset: Option<u32>,
+    /// The place of the undefined instruction, as debuggers print it.
+    #[arg(long, value_name = "SYMBOL[+BYTES]", conflicts_with = "number")]
+    pub at: Option<String>,
+}
+
+/// A number, in decimal or with 0x.
+fn parse_word(text: &str) -> Result<u32, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "not a number of 32 bits".to_owned())
+}
+
+impl ExplainArgs {
+    /// The symbol and the number of bytes of a place.
+    pub fn place(at: &str) -> Result<(&str, u32), String> {
+        match at.rsplit_once('+') {
+            Some((symbol, bytes)) => Ok((symbol, parse_word(bytes)?)),
+            None => Ok((at, 0)),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

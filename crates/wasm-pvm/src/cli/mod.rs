@@ -54,6 +54,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
+        Command::ExplainTrap(args) => object::explain_trap(args).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -67,7 +68,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!("error: a command is missing: compile, run, disasm, info or gas (see --help)");
+            eprintln!(
+                "error: a command is missing: compile, run, disasm, info, gas or explain-trap (see --help)"
+            );
         }
         _ => eprintln!("{}", one_line(message)),
     }

@@ -193,8 +193,14 @@ impl ThumbOptions {
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
             source_locations: self.debug == Debug::Lines,
+            reports_traps: self.reports_traps(),
             ..llvm_frontend::Options::new(description(self.cpu))
         }
+    }
+
+    /// Whether traps call a handler, with the offset of the operator.
+    pub(crate) const fn reports_traps(&self) -> bool {
+        matches!(self.trap, Trap::Handler(_))
     }
 
     /// The settings that the object records.
@@ -230,6 +236,7 @@ impl ThumbOptions {
                 },
                 import_prefix: self.import_prefix.clone(),
                 renames: self.renames.clone(),
+                functions: Vec::new(),
                 settings: self.settings(options),
             },
             threads: options.thread_count(),

@@ -338,27 +338,51 @@ fn indirect_calls_are_checked_in_every_mode() {
     }
 }
 
-/// The handler writes its argument to memory and ends with a trap number that no module has.
+/// The offset of the only operator of [`TRAPS`] that can trap so.
+fn trapping_operator(wasm: &[u8], number: u32) -> u32 {
+    use wasmparser::{Operator, Parser, Payload};
+    let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.unwrap() {
+        Payload::CodeSectionEntry(body) => Some(body),
+        _ => None,
+    });
+    let operators = bodies.flat_map(|body| {
+        body.get_operators_reader().unwrap().into_iter_with_offsets().map(Result::unwrap).collect::<Vec<_>>()
+    });
+    let traps = |operator: &Operator<'_>| match number {
+        0 => matches!(operator, Operator::Unreachable),
+        1 | 2 => matches!(operator, Operator::I32DivS),
+        3 => matches!(operator, Operator::I32Load { .. }),
+        _ => matches!(operator, Operator::CallIndirect { .. }),
+    };
+    let offsets: Vec<u32> =
+        operators.filter(|(operator, _)| traps(operator)).map(|(_, offset)| offset as u32).collect();
+    assert_eq!(offsets.len(), 1);
+    offsets[0]
+}
+
+/// The handler writes its arguments to memory and ends with a trap number that no module has.
 #[test]
-fn the_trap_handler_is_called_with_the_number() {
+fn the_trap_handler_is_called_with_the_number_and_the_offset() {
+    let wasm = wat::parse_str(TRAPS).unwrap();
     const ENDED: u8 = 0xaa;
     let handled = ThumbOptions {
         trap: Trap::Handler("on_trap".to_owned()),
         ..thumb(MemoryMode::Symbol, ThumbBounds::Check)
     };
     each_with(TRAPS, &|cpu, level| options(cpu, level, handled.clone()), &mut |board, object| {
-        let number = board.allocate(4, 4, false).unwrap();
+        let number = board.allocate(8, 4, false).unwrap();
         let handler = board.allocate(12, 4, false).unwrap();
-        // ldr r1, =number; str r0, [r1]; udf #0xaa; nop; the literal
-        let code = [0x6008_4901, 0xbf00_de00 | u32::from(ENDED), number];
+        // ldr r2, =number; str r0, [r2]; str r1, [r2, #4]; udf #0xaa; the literal
+        let code = [0x6010_4a01, 0xde00_6051 | u32::from(ENDED) << 16, number];
         board.write_words(handler, &code).unwrap();
         let mut program = Program::load(board, object, Undefined::Address(handler | 1));
         assert_eq!(program.image.undefined(), ["on_trap"]);
         assert_eq!(program.call("divide", &[42, 6]), Ok(7));
         for (name, args, expected) in TRAPPING {
-            program.board.write_words(number, &[u32::MAX]).unwrap();
+            program.board.write_words(number, &[u32::MAX; 2]).unwrap();
             assert_eq!(program.call(name, args), Err(Ending::Trapped(ENDED)));
-            assert_eq!(program.board.read_words(number, 1).unwrap(), [expected], "{name} {args:?}");
+            let expected = [expected, trapping_operator(&wasm, expected)];
+            assert_eq!(program.board.read_words(number, 2).unwrap(), expected, "{name} {args:?}");
         }
     });
 }

@@ -47,7 +47,12 @@ fn add(table: &mut FrameTable, common: CieId, n: usize, frame: &Frame) {
     let mut last = UnwindRow { cfa: Cfa::Register { reg: SP, offset: 0 }, saved: Vec::new() };
     for (at, row) in &frame.rows {
         let row = described(row);
-        changes(&last, &row).into_iter().for_each(|change| entry.add_instruction(*at, change));
+        // A call that doesn't return loses the return address. Debuggers look for the caller of the called function one byte
+        // before its return address, which is in the call.
+        let lost = (LR, Saved::Lost);
+        let is_lost = row.saved.contains(&lost) && !last.saved.contains(&lost) && last.cfa == row.cfa;
+        let at = if is_lost { at - 2 } else { *at };
+        changes(&last, &row).into_iter().for_each(|change| entry.add_instruction(at, change));
         last = row;
     }
     table.add_fde(common, entry);

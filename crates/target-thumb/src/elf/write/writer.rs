@@ -323,6 +323,10 @@ impl<'a> Writer<'a> {
     fn notes(&mut self) {
         let settings = notes::settings(self.module, self.target, self.first_call.as_ref(), self.options);
         self.note(notes::SETTINGS, elf::SHF_EXCLUDE, settings.as_bytes());
+        let bodies = notes::bodies(self.options);
+        if !bodies.is_empty() {
+            self.note(notes::BODIES, elf::SHF_EXCLUDE, bodies.as_bytes());
+        }
         let references = notes::references(self.module, &self.functions, &self.data);
         if !references.is_empty() {
             let section =
