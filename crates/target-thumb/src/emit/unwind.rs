@@ -109,6 +109,7 @@ fn states(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<State>> {
     while let Some(block) = open.pop() {
         let mut state: State = starts[block].clone().expect("an open block has been reached");
         func.blocks[block].insts.iter().for_each(|inst| state.step(inst));
+        state.leave_block();
         for to in func.blocks[block].control.successors() {
             let joined = starts[to].as_ref().map_or_else(|| state.clone(), |known| known.meet(&state));
             if starts[to].as_ref() != Some(&joined) {
@@ -157,6 +158,16 @@ impl State {
         }
         state.stack.retain(|address, value| other.stack.get(address) == Some(value));
         state
+    }
+
+    /// Forgets values that only prologues and epilogues need, each of which is in one block. So few facts differ at joins.
+    fn leave_block(&mut self) {
+        for (number, value) in self.core.iter_mut().enumerate() {
+            if number != SP.index() && !matches!(value, Value::Caller(_)) {
+                *value = Value::Unknown;
+            }
+        }
+        self.stack.retain(|_, value| matches!(value, Value::Caller(_) | Value::Address(_)));
     }
 
     // ---- Rows ----

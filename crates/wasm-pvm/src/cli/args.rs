@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
-    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,
+    Format, GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
     ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
@@ -186,6 +186,10 @@ pub struct ThumbArgs {
     /// firmware links, or our own, in the object.
     #[arg(long, value_parser = choice::<FloatHelpers>())]
     pub float_helpers: Option<FloatHelpers>,
+    /// Registers for floats in calls from and to other objects, on cores with a unit: float registers (`hard`, the default)
+    /// or core registers (`softfp`).
+    #[arg(long, value_parser = choice::<FloatAbi>())]
+    pub float_abi: Option<FloatAbi>,
     /// Effect of a trap: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
@@ -209,6 +213,10 @@ pub struct ThumbArgs {
     /// File of lines `WASM = SYMBOL`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
+    /// Make aligned accesses only, for firmware that lets others fault and for memory of devices; always so on cores without
+    /// the main extension.
+    #[arg(long)]
+    pub strict_align: bool,
     /// The alignment hints of the module's accesses are true: no access is at an address that is no multiple of its hint.
     #[arg(long)]
     pub aligned: bool,
@@ -268,6 +276,7 @@ impl ThumbArgs {
             (self.cpu.is_some(), "--cpu"),
             (self.memory.is_some(), "--memory"),
             (self.float_helpers.is_some(), "--float-helpers"),
+            (self.float_abi.is_some(), "--float-abi"),
             (self.trap.is_some(), "--trap"),
             (self.initial_data.is_some(), "--initial-data"),
             (self.constants.is_some(), "--constants"),
@@ -275,6 +284,7 @@ impl ThumbArgs {
             (self.import_prefix.is_some(), "--import-prefix"),
             (!self.rename.is_empty(), "--rename"),
             (!self.rename_file.is_empty(), "--rename-file"),
+            (self.strict_align, "--strict-align"),
             (self.aligned, "--aligned"),
             (self.debug.is_some(), "--debug"),
         ];

@@ -15,8 +15,8 @@ const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
 const PAGE: u32 = 65536;
 
 /// A program on a board.
-struct Program<'a> {
-    board: &'a mut Board,
+pub struct Program<'a> {
+    pub board: &'a mut Board,
     image: Image,
     /// The value of r11.
     base: u32,
@@ -29,24 +29,24 @@ const TABLE: Ending = Ending::Trapped(4);
 const SIGNATURE: Ending = Ending::Trapped(5);
 
 impl<'a> Program<'a> {
-    fn load(board: &'a mut Board, object: &[u8], undefined: Undefined) -> Self {
+    pub fn load(board: &'a mut Board, object: &[u8], undefined: Undefined) -> Self {
         let image = Image::load(board, object, &mut |_| Some(undefined)).unwrap();
         Self { board, image, base: 0xbbbb_000b }
     }
 
-    fn address(&self, symbol: &str) -> u32 {
+    pub fn address(&self, symbol: &str) -> u32 {
         self.image.address(symbol).unwrap_or_else(|| panic!("no symbol {symbol}"))
     }
 
     /// Does the firmware's part before the first call.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         if self.image.address("__wasm_start").is_some() {
             assert!(self.call("__wasm_start", &[]).is_ok());
         }
     }
 
     /// Calls a function of words; its import fills four bytes at the address it gets with 1, 2, 3, 4.
-    fn call(&mut self, name: &str, args: &[u32]) -> Result<u32, Ending> {
+    pub fn call(&mut self, name: &str, args: &[u32]) -> Result<u32, Ending> {
         let mut words = Words::default();
         words.core[..args.len()].copy_from_slice(args);
         let call = Call { base: self.base, ..Call::new(self.address(name), words) };
@@ -60,7 +60,7 @@ impl<'a> Program<'a> {
 }
 
 /// The options for a core and a level.
-fn options(cpu: Cpu, level: OptLevel, thumb: ThumbOptions) -> Options {
+pub fn options(cpu: Cpu, level: OptLevel, thumb: ThumbOptions) -> Options {
     Options { level, floats: Some(Floats::Reject), threads: 1, ..Options::new(ThumbOptions { cpu, ..thumb }) }
 }
 
@@ -94,7 +94,7 @@ fn each_with(
     }
 }
 
-fn thumb(memory: MemoryMode, bounds: ThumbBounds) -> ThumbOptions {
+pub fn thumb(memory: MemoryMode, bounds: ThumbBounds) -> ThumbOptions {
     ThumbOptions { memory, bounds: Some(bounds), ..ThumbOptions::default() }
 }
 

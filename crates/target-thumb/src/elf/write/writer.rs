@@ -432,7 +432,7 @@ impl<'a> Writer<'a> {
             .signatures
             .values()
             .any(|sig| sig.params.iter().chain(&sig.results).any(|ty| ty.is_float()));
-        self.elf.append_section_data(section, &attributes::section(self.target.cpu, passes_floats), 1);
+        self.elf.append_section_data(section, &attributes::section(self.target, passes_floats), 1);
     }
 }
 
