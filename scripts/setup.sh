@@ -18,6 +18,8 @@ need qemu-system-arm qemu-system-arm
 need cmake cmake
 need make make
 need arm-none-eabi-ld binutils-arm-none-eabi
+# Debugs objects on the emulator.
+need gdb-multiarch gdb-multiarch
 # Its run-time library has the arithmetic of floats.
 need arm-none-eabi-gcc gcc-arm-none-eabi
 # The linker, and the C++ library that LLVM needs.

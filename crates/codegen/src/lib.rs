@@ -23,7 +23,10 @@ mod target;
 pub mod toy;
 
 pub use compile::{Fragments, MIR, compile_function, compile_functions, pass_names, print_function};
-pub use emit::{CodeBuffer, Encode, Fixup, FixupSite, Fragment, Label, Place, Reference, emit};
+pub use emit::{
+    Cfa, CodeBuffer, Encode, Fixup, FixupSite, Fragment, Label, Place, Reference, Saved, Unwind, UnwindRow,
+    emit,
+};
 pub use frame::{FrameLayout, frame_region, predecessors, registers_to_save};
 pub use liveness::{Live, Liveness};
 pub use mir::{

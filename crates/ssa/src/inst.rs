@@ -62,6 +62,34 @@ pub enum TrapCode {
     NullReference,
 }
 
+impl TrapCode {
+    /// The intrinsic that reports a trap before it happens, `(i32, i32) -> ()`. Its arguments are the
+    /// [`number`](Self::number) and the offset of the operator in the module, or [`NO_OFFSET`](Self::NO_OFFSET).
+    pub const REPORT: &str = "__wasm_trap_at";
+    /// The offset of a trap that no operator of the module made.
+    pub const NO_OFFSET: u32 = u32::MAX;
+
+    /// The number of the reason in firmware: the operand of an undefined instruction, or the argument of a handler.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Unreachable => 0,
+            Self::IntegerOverflow => 1,
+            Self::DivideByZero => 2,
+            Self::MemoryOutOfBounds => 3,
+            Self::TableOutOfBounds => 4,
+            Self::BadSignature => 5,
+            Self::BadConversion => 6,
+            Self::Float => 7,
+            Self::Import => 8,
+            Self::UnalignedAtomic => 9,
+            Self::EndlessWait => 10,
+            Self::UnsharedWait => 11,
+            Self::Exception => 12,
+            Self::NullReference => 13,
+        }
+    }
+}
+
 /// A branch target with the values of its parameters.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct BlockCall {

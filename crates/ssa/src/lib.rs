@@ -55,8 +55,8 @@ pub use parse::{ParseError, parse_function, parse_module};
 pub use passes::canonicalize;
 pub use reach::{Reachable, remove_unreachable};
 pub use source::{
-    FIRST_INLINED, FileName, Inlined, Position, SourceFile, SourceLoc, SourceLocs, SourceUnit, Sources,
-    Subprogram, SubprogramData, UnitData,
+    Callee, FIRST_INLINED, FileName, Inlined, InlinedCall, InlinedCallData, Position, SourceFile, SourceLoc,
+    SourceLocs, SourceUnit, Sources, Subprogram, SubprogramData, UnitData,
 };
 pub use text::{print_function, print_inst};
 pub use verify::{VerifyError, verify, verify_function};

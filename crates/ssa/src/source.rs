@@ -7,9 +7,14 @@
 //! An instruction's location is an id; file, line and column of each id are in [`Sources`], once per program. Equal
 //! positions have equal ids, so comparing ids compares locations.
 //!
+//! A position in an inlined function names the call that was replaced. The location of that call may in turn be in an
+//! inlined function; so positions and calls form a tree.
+//!
 //! For maps of machine code the ids are byte offsets in the wasm module instead ([`Sources::are_offsets`]). Then a
 //! function also has the calls that its inlined instructions came from: ids from [`FIRST_INLINED`] on are indices into
 //! that list.
+
+use std::collections::HashMap;
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
@@ -24,6 +29,8 @@ entity_id! {
     SourceUnit = "unit";
     /// A function of the source.
     Subprogram = "subprogram";
+    /// A call that was replaced by the body of its callee.
+    InlinedCall = "inlined";
 }
 
 /// Where locations are byte offsets in a module, the first id of a location in inlined code. Modules are smaller.
@@ -47,6 +54,28 @@ pub struct Position {
     pub line: u32,
     /// Column, from 1; 0 if only the line is known.
     pub column: u32,
+    /// The call that was replaced by this code, if it was inlined.
+    pub inlined: Option<InlinedCall>,
+}
+
+/// A call that was replaced by the body of its callee.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InlinedCallData {
+    /// The callee.
+    pub callee: Callee,
+    /// The location of the call.
+    pub at: SourceLoc,
+}
+
+/// A function of the source that was inlined.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Callee {
+    /// Its name in the source, if known.
+    pub name: Option<String>,
+    /// Its linkage name, if it differs from `name`.
+    pub linkage_name: Option<String>,
+    /// Where it is declared.
+    pub declaration: Option<SourceLoc>,
 }
 
 /// A source file.
@@ -99,6 +128,50 @@ pub struct Sources {
     pub subprograms: IdVec<Subprogram, SubprogramData>,
     /// Locations are byte offsets in the wasm module, and none of them is in `positions`.
     pub are_offsets: bool,
+    /// Inlined calls, each once.
+    pub calls: IdVec<InlinedCall, InlinedCallData>,
+    /// The ids of positions.
+    position_ids: HashMap<Position, SourceLoc>,
+    /// The ids of inlined calls.
+    call_ids: HashMap<InlinedCallData, InlinedCall>,
+}
+
+impl Sources {
+    /// Tables for locations that are byte offsets.
+    pub fn of_offsets() -> Self {
+        Self { are_offsets: true, ..Self::default() }
+    }
+
+    /// The id of a position.
+    pub fn loc(&mut self, position: Position) -> SourceLoc {
+        *self.position_ids.entry(position).or_insert_with(|| self.positions.push(position))
+    }
+
+    /// The id of an inlined call.
+    pub fn inlined(&mut self, call: InlinedCallData) -> InlinedCall {
+        *self.call_ids.entry(call).or_insert_with_key(|call| self.calls.push(call.clone()))
+    }
+
+    /// A location after its function was inlined in place of a call.
+    pub fn inlined_into(&mut self, loc: SourceLoc, call: InlinedCall) -> SourceLoc {
+        let position = self.positions[loc];
+        let inlined = match position.inlined {
+            None => call,
+            Some(inner) => {
+                let InlinedCallData { callee, at } = self.calls[inner].clone();
+                let at = self.inlined_into(at, call);
+                self.inlined(InlinedCallData { callee, at })
+            }
+        };
+        self.loc(Position { inlined: Some(inlined), ..position })
+    }
+
+    /// The calls that were replaced by the code at a location, innermost first.
+    pub fn calls_around(&self, loc: SourceLoc) -> impl Iterator<Item = InlinedCall> {
+        std::iter::successors(self.positions[loc].inlined, |&call| {
+            self.positions[self.calls[call].at].inlined
+        })
+    }
 }
 
 /// The source locations of one function's instructions.
@@ -118,6 +191,11 @@ impl SourceLocs {
     /// The location of an instruction.
     pub fn get(&self, inst: Inst) -> Option<SourceLoc> {
         self.locs.get(inst.index()).copied().flatten()
+    }
+
+    /// Replaces every location.
+    pub fn map(&mut self, mut replace: impl FnMut(SourceLoc) -> SourceLoc) {
+        self.locs.iter_mut().flatten().for_each(|loc| *loc = replace(*loc));
     }
 
     /// Sets the location of an instruction.

@@ -43,8 +43,11 @@ pub fn header(module: &Module, linear: Option<DataId>, options: &Options) -> Res
     header.exports(&names, module.start);
     header.imports(&names);
     if let Trap::Handler(symbol) = &options.trap {
-        let handler = header.declare("void ", symbol, "(uint32_t trap)");
-        let _ = writeln!(header.text, "/* Called by traps; must not return. */\n{handler}");
+        let handler = header.declare("void ", symbol, "(uint32_t trap, uint32_t offset)");
+        let _ = writeln!(
+            header.text,
+            "/* Called by traps, with the number and the offset in the module; must not return. */\n{handler}"
+        );
     }
     header.data(&names, options);
     header.text.push_str("#ifdef __cplusplus\n}\n#endif\n");

@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! program:        initial ─ boundary ─ doubles ─ adapters ─ legalize ─ alignment ─ classes
+//! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
 //! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
@@ -32,26 +32,26 @@ mod target;
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
-use ssa::{DataId, DataObject, FuncDecl, FuncId, FuncKind, Import, Module, Signature, Type};
+use ssa::{DataId, DataObject, Module};
 
 pub use adapt::initial::InitialData;
 pub use elf::read::{self as file, FileError, Summary};
 pub use elf::write::{FirstCall, FunctionInfo, MemoryShape, NameError, Object, ObjectOptions, Sizes};
 pub use isa::cpu::{self, Cpu, UnknownCpu};
 pub use isa::{MemoryMode, Thumb};
-pub use lower::trap_number;
 
 use adapt::initial::{self, Start};
-use adapt::{adapters, doubles, parameters};
+use adapt::{adapters, doubles, parameters, softfp, traps};
 use isa::abi;
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Trap {
-    /// An undefined instruction `udf` with the number of the trap ([`trap_number`]).
+    /// An undefined instruction `udf` with the number of the trap ([`ssa::TrapCode::number`]).
     #[default]
     Instruction,
-    /// A call of the function with this symbol, with the number in r0. It must not return; `udf` follows.
+    /// A call of the function with this symbol, with the number in r0, and the offset of the operator in the module, or
+    /// `0xffffffff`, in r1. It must not return; `udf` follows.
     Handler(String),
 }
 
@@ -66,6 +66,10 @@ pub struct Options {
     pub initial_data: InitialData,
     /// Whether float arithmetic that the core lacks may call the run-time ABI (`__aeabi_dadd` and so on).
     pub soft_floats: bool,
+    /// Whether every access has to be aligned, although the core has others.
+    pub strict_align: bool,
+    /// Whether floats are passed in core registers although the core has a unit.
+    pub softfp: bool,
     /// Traps.
     pub trap: Trap,
     /// The object.
@@ -132,24 +136,30 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     refuse_unknown_addresses(&module, linear, options)?;
     let start = initial::place(&mut module, linear, options.memory, options.initial_data);
     boundary::wrap(&mut module, linear);
-    doubles::wrap(&mut module, options.cpu);
+    let softfp = options.softfp && options.cpu.has_single();
+    match softfp {
+        true => softfp::wrap(&mut module),
+        false => doubles::wrap(&mut module, options.cpu),
+    }
     adapters::add(&mut module, options.cpu);
-    if !options.cpu.has_main() {
+    let strict = options.strict_align || !options.cpu.has_main();
+    if strict {
         // The functions that access any address look at its low bits, but only to access it.
         alignment::lower(&mut module, abi::STACK_ALIGN);
     }
     let calls = options.soft_floats.then_some(&parameters::AEABI);
-    legalize(&mut module, parameters::capabilities(options.cpu), calls)
+    legalize(&mut module, parameters::capabilities(options.cpu, strict), calls)
         .map_err(|error| without_hardware(error, options.cpu))?;
-    if options.cpu.has_main() {
+    if !strict {
         alignment::lower(&mut module, abi::STACK_ALIGN);
     }
     classes::tabulate(&mut module, parameters::CLASSES);
     let is_native = options.memory == MemoryMode::Native;
     let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
+    (target.softfp, target.strict_align) = (softfp, strict);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
-        if options.cpu.has_main() {
+        if !strict {
             merge::stores(func, linear, is_native);
         }
         if let Some(memory) = linear.filter(|_| !is_native) {
@@ -171,7 +181,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         }
     }
     if let Trap::Handler(symbol) = &options.trap {
-        target.trap_handler = Some(declare_handler(&mut module, symbol));
+        target.trap_handler = Some(traps::call_handler(&mut module, symbol));
     }
     Ok((module, target, start))
 }
@@ -198,11 +208,4 @@ fn refuse_unknown_addresses(
         }),
         None => Ok(()),
     }
-}
-
-fn declare_handler(module: &mut Module, symbol: &str) -> FuncId {
-    let sig = module.intern_signature(Signature { params: vec![Type::I32], results: Vec::new() });
-    let kind = FuncKind::Import(Import { module: String::new(), field: symbol.to_owned() });
-    module.functions.push(None);
-    module.decls.push(FuncDecl { name: symbol.to_owned(), sig, kind })
 }

@@ -141,6 +141,8 @@ pub struct Options {
     pub shadow_stack_limit: Option<u32>,
     /// The locations that instructions carry.
     pub locations: Locations,
+    /// Whether traps are calls of [`ssa::TrapCode::REPORT`].
+    pub reports_traps: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
     /// Export names of possible entries, in groups: of each group the first that is exported is an entry. If none is
@@ -179,6 +181,7 @@ impl Options {
             shadow_stack: ShadowStack::Auto,
             shadow_stack_limit: None,
             locations: Locations::None,
+            reports_traps: false,
             threads: 0,
             service_entries: &[],
             host_arguments: None,

@@ -17,7 +17,7 @@ use runtime::float::routines::{Routine, bits_of};
 use runtime::llvm::HELPERS;
 use ssa::{
     CheckedAccess, DataId, DataKind, DataObject, Export, ExportItem, FuncDecl, FuncId, FuncKind,
-    LinearMemory, Relocation, Segment, SigId, Signature, StoredAddress, Type,
+    LinearMemory, Relocation, Segment, SigId, Signature, StoredAddress, TrapCode, Type,
 };
 
 use crate::dwarf::SourceMap;
@@ -248,6 +248,10 @@ impl<'a> Program<'a> {
         }
         for helper in &HELPERS {
             self.declare(helper.symbol, helper.params, helper.results, FuncKind::Local);
+        }
+        if self.options.reports_traps {
+            let symbol = TrapCode::REPORT;
+            self.declare(symbol, &[Type::I32, Type::I32], &[], FuncKind::Intrinsic(symbol.to_owned()));
         }
         if let Some(symbol) = self.options.target.growth.intrinsic {
             self.declare(symbol, &[Type::I32], &[Type::I32], FuncKind::Intrinsic(symbol.to_owned()));

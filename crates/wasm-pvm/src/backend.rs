@@ -12,6 +12,8 @@ use llvm_frontend::Demands;
 use ssa::Module;
 
 use crate::clock::Clock;
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::exports::Exports;
 use crate::options::{Floats, Options, OptionsError, Target};
@@ -25,6 +27,8 @@ pub struct Translated<'a> {
     pub exports: Exports,
     /// The module that it was, with everything linked in.
     pub wasm: &'a [u8],
+    /// The bytes of each function's body in the module, if the target records them.
+    pub bodies: Vec<(String, Range<usize>)>,
 }
 
 /// A target with the options of one compilation.
@@ -47,6 +51,11 @@ pub trait Backend {
 
     /// Whether accesses have to stay inside of the size of linear memory.
     fn limits_memory(&self) -> bool;
+
+    /// Whether the output records the places of functions in the module.
+    fn records_bodies(&self) -> bool {
+        false
+    }
 
     /// Compiles a module to the output file and the facts about it.
     fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;

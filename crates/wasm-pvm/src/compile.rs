@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use llvm_frontend::ModuleInfo;
 use ssa::Import;
 use wasmparser::{Parser, Payload, TypeRef};
 
@@ -170,7 +172,15 @@ fn frontend<'a>(
         }
     })?;
     let exports = exports(wasm).expect("the frontend has read the module");
-    Ok(Translated { module, exports, wasm })
+    let bodies = if backend.records_bodies() { bodies(wasm)? } else { Vec::new() };
+    Ok(Translated { module, exports, wasm, bodies })
+}
+
+/// The bytes of each function's body, by name.
+fn bodies(wasm: &[u8]) -> Result<Vec<(String, Range<usize>)>, Error> {
+    let info = ModuleInfo::parse(wasm)?;
+    let own = (0u32..).zip(&info.functions).skip(info.imported_functions());
+    Ok(own.map(|(index, function)| (info.function_name(index), function.body.clone())).collect())
 }
 
 /// Warns of a memory without a byte that is imported: the size of such a declaration is often meant to be chosen by the

@@ -22,7 +22,7 @@ pub mod wasi;
 pub mod object {
     pub use target_thumb::file::{
         Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
-        assembly,
+        assembly, function_at, reason, trap_at,
     };
 }
 
@@ -44,10 +44,10 @@ pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
 pub use missing::MissingImports;
 pub use options::{
-    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
-    GpVersion, Import, ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode, MetadataContents,
-    Names, OptLevel, Options, OptionsError, Profile, PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
-    ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,
+    Format, GpVersion, Import, ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode,
+    MetadataContents, Names, OptLevel, Options, OptionsError, Profile, PvmBounds, PvmOptions,
+    ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

@@ -22,8 +22,8 @@ pub use pvm::{
     PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
 };
 pub use thumb::{
-    Architecture, Cpu, Debug, FloatHelpers, InitialData, MemoryMode, ThumbBounds, ThumbOptions, Trap,
-    UnknownCpu,
+    Architecture, Cpu, Debug, FloatAbi, FloatHelpers, InitialData, MemoryMode, ThumbBounds, ThumbOptions,
+    Trap, UnknownCpu,
 };
 pub use wasi::{Directory, Failure, Node, Wasi};
 

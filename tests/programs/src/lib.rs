@@ -14,7 +14,6 @@ pub mod pvm;
 use ssa::interp::{Interpreter, Memory, Options, Stop};
 use ssa::testing::{self, SCRATCH_BYTES};
 use ssa::{FuncId, Module, Signature, Type};
-use target_thumb::trap_number;
 
 /// Observable effects of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,7 +64,7 @@ pub fn interpreted(module: &Module, func: FuncId, args: &[u64]) -> Option<Outcom
     let mut interpreter = Interpreter::new(module, Options::new(module));
     let end = match interpreter.call(func, args, &mut recording) {
         Ok(results) => Ok(results),
-        Err(Stop::Trap(code)) => Err(Some(trap_number(code))),
+        Err(Stop::Trap(code)) => Err(Some(code.number())),
         Err(Stop::OutOfFuel | Stop::StackOverflow) => return None,
         Err(Stop::Unspecified(reason)) => panic!("{reason}"),
     };

@@ -8,6 +8,7 @@ use std::fmt;
 
 use ssa::{EntityId, FuncId, IdVec, SourceLoc, entity_id};
 
+use super::unwind::UnwindRow;
 use crate::mir::Block;
 
 entity_id! {
@@ -79,6 +80,10 @@ pub struct Fragment<F> {
     pub stack_bytes: u32,
     /// Source locations: each applies from its place up to the next entry.
     pub locs: Vec<(Place, SourceLoc)>,
+    /// Where the caller is found: each row applies from its place up to the next entry.
+    pub unwind: Vec<(Place, UnwindRow)>,
+    /// The end of the prologue at the function's entry.
+    pub body: Place,
 }
 
 impl<F> Fragment<F> {
@@ -97,6 +102,8 @@ pub struct CodeBuffer<F> {
     labels: IdVec<Label, Option<Place>>,
     tables: Vec<Vec<Label>>,
     locs: Vec<(Place, SourceLoc)>,
+    unwind: Vec<(Place, UnwindRow)>,
+    body: Place,
 }
 
 impl<F: Fixup> CodeBuffer<F> {
@@ -109,6 +116,8 @@ impl<F: Fixup> CodeBuffer<F> {
             labels: IdVec::filled(None, blocks),
             tables: Vec::new(),
             locs: Vec::new(),
+            unwind: Vec::new(),
+            body: Place { byte: 0, fixups: 0 },
         }
     }
 
@@ -118,6 +127,18 @@ impl<F: Fixup> CodeBuffer<F> {
         if self.locs.last().is_none_or(|&(_, last)| last != loc) {
             self.locs.push((self.here(), loc));
         }
+    }
+
+    /// Sets the row of the following code.
+    pub fn unwind(&mut self, row: UnwindRow) {
+        if self.unwind.last().is_none_or(|(_, last)| *last != row) {
+            self.unwind.push((self.here(), row));
+        }
+    }
+
+    /// Ends the prologue here.
+    pub fn end_prologue(&mut self) {
+        self.body = self.here();
     }
 
     /// The label of a block.
@@ -197,6 +218,8 @@ impl<F: Fixup> CodeBuffer<F> {
             tables: self.tables,
             stack_bytes: 0,
             locs: self.locs,
+            unwind: self.unwind,
+            body: self.body,
         }
     }
 }

@@ -9,12 +9,14 @@
 //! its label. The label is bound after the bytes that this method appends.
 
 mod buffer;
+mod unwind;
 
 use ssa::IdVec;
 
 use crate::mir::{Block, Control, Function, Isa, PReg};
 
 pub use buffer::{CodeBuffer, Fixup, FixupSite, Fragment, Label, Place, Reference};
+pub use unwind::{Cfa, Saved, Unwind, UnwindRow};
 
 /// Encoding of a target's instructions.
 pub trait Encode: Isa {
@@ -36,6 +38,11 @@ pub trait Encode: Isa {
     /// Called before the instructions of each block, for targets that must mark labels. `falls_in`: the previous block
     /// ends without a transfer of control. `is_target`: code refers to the block's label.
     fn begin_block(&self, _falls_in: bool, _is_target: bool, _buf: &mut CodeBuffer<Self::Fixup>) {}
+
+    /// Where debuggers find the caller in every block, for targets that describe it.
+    fn unwind(&self, _func: &Function<Self, PReg>) -> Option<Unwind> {
+        None
+    }
 }
 
 /// The position of a block in layout.
@@ -51,17 +58,26 @@ pub fn emit<T: Encode>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
     let mut buf = CodeBuffer::new(func.blocks.len());
     let labelled = labelled_blocks(func);
     let mut falls_in = false;
+    let unwind = target.unwind(func);
     for at in positions(func) {
         let data = &func.blocks[at.block];
+        let mut rows = unwind.iter().flat_map(|unwind| unwind.rows[at.block].iter()).peekable();
         target.begin_block(falls_in, labelled[at.block], &mut buf);
         buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
         // Code without a location belongs to the code before it; at the start of a block, to the first location in it.
         buf.locate(data.insts.first_loc().or(data.control_loc));
         for (n, inst) in data.insts.iter().enumerate() {
             buf.locate(data.insts.loc(n));
+            if let Some((_, row)) = rows.next_if(|(at, _)| *at == n) {
+                buf.unwind(row.clone());
+            }
+            if unwind.as_ref().is_some_and(|unwind| at.block == func.order[0] && unwind.prologue == n) {
+                buf.end_prologue();
+            }
             target.encode(inst, &mut buf);
         }
         buf.locate(data.control_loc);
+        rows.for_each(|(_, row)| buf.unwind(row.clone()));
         emit_control(target, &data.control, at, &mut buf);
         falls_in = falls_through(&data.control, at);
     }

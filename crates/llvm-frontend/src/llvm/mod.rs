@@ -22,8 +22,8 @@ use std::ptr::NonNull;
 
 use inkwell::llvm_sys::core::*;
 use inkwell::llvm_sys::debuginfo::{
-    LLVMDILocationGetInlinedAt, LLVMDILocationGetLine, LLVMDISubprogramGetLine, LLVMGetSubprogram,
-    LLVMInstructionGetDebugLoc,
+    LLVMDILocationGetInlinedAt, LLVMDILocationGetLine, LLVMDILocationGetScope, LLVMDISubprogramGetLine,
+    LLVMGetMetadataKind, LLVMGetSubprogram, LLVMInstructionGetDebugLoc, LLVMMetadataKind,
 };
 use inkwell::llvm_sys::prelude::{LLVMBasicBlockRef, LLVMTypeRef, LLVMValueRef};
 use inkwell::llvm_sys::target::{
@@ -344,6 +344,31 @@ impl<'m> Value<'m> {
             }
         }
         lines
+    }
+
+    /// The calls that LLVM replaced by this instruction and others, innermost first: the line of the call, and that of
+    /// the called subprogram.
+    pub fn inlined_calls(self) -> Vec<[u32; 2]> {
+        let mut calls = Vec::new();
+        if !self.is_instruction() {
+            return calls;
+        }
+        // SAFETY: it is an instruction; LLVM returns null if it has no location.
+        let mut location = unsafe { LLVMInstructionGetDebugLoc(self.raw()) };
+        while !location.is_null() {
+            // SAFETY: it is a location, which belongs to the context and has a scope.
+            let (scope, outer) =
+                unsafe { (LLVMDILocationGetScope(location), LLVMDILocationGetInlinedAt(location)) };
+            // SAFETY: the scope is metadata of the context.
+            let kind = unsafe { LLVMGetMetadataKind(scope) };
+            let is_subprogram = matches!(kind, LLVMMetadataKind::LLVMDISubprogramMetadataKind);
+            if !outer.is_null() && is_subprogram {
+                // SAFETY: the kinds of both are known.
+                calls.push(unsafe { [LLVMDILocationGetLine(outer), LLVMDISubprogramGetLine(scope)] });
+            }
+            location = outer;
+        }
+        calls
     }
 
     /// The weights of a terminator's successors, if it has any, in their order.

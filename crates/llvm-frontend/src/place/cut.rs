@@ -114,7 +114,8 @@ fn report(piece: &Piece) {
     if let Some(known) = piece.known_end {
         tracing::warn!(
             "nothing says where the static data that begins at {start} ends; {bytes} bytes are reserved for it, up to {end}; \
-             it does not end before {known}; relocations or --memory-bytes say where it ends",
+             it does not end before {known}; the linker's options `--export=__data_end` or `--emit-relocs` \
+             (`-Wl,...` for clang, `-C link-arg=...` for rustc), or `--memory-bytes`, say where it ends",
             bytes = end - start
         );
     }

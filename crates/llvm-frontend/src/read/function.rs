@@ -101,9 +101,11 @@ pub(super) fn read<'m>(
         for inst in block.instructions() {
             if !reader.terminated {
                 if is_located {
-                    reader.b.func.source.current = names::debug_id(inst.debug_line());
                     if are_offsets {
+                        reader.b.func.source.current = names::debug_id(inst.debug_line());
                         reader.inline_location(inst);
+                    } else {
+                        reader.b.func.source.current = reader.part.location(inst);
                     }
                 }
                 reader.instruction(inst).map_err(|what| refuse(what, inst.print()))?;

@@ -4,9 +4,9 @@
 //! program in its current state and shifts exactly those ids. Parts are joined in part order, so the result
 //! doesn't depend on which thread finished first.
 
-use ssa::{DataId, EntityId, FuncId, Function, Module, SigId};
+use ssa::{Callee, DataId, EntityId, FuncId, Function, InlinedCallData, Module, SigId, SourceLoc, Sources};
 
-use super::{ReadContext, ReadOutput};
+use super::{InlinedLoc, ReadContext, ReadOutput};
 
 /// Lengths of the program that a part was given: ids below them need no change.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,7 @@ pub struct Seen {
     functions: usize,
     data: usize,
     signatures: usize,
+    positions: usize,
 }
 
 impl ReadContext<'_> {
@@ -23,6 +24,7 @@ impl ReadContext<'_> {
             functions: self.program.decls.len(),
             data: self.program.data.len(),
             signatures: self.program.signatures.len(),
+            positions: self.program.sources.as_ref().map_or(0, |sources| sources.positions.len()),
         }
     }
 }
@@ -32,6 +34,7 @@ struct FinalIds {
     functions: Vec<FuncId>,
     data: Vec<DataId>,
     signatures: Vec<SigId>,
+    locs: Vec<SourceLoc>,
 }
 
 impl ReadOutput {
@@ -52,7 +55,10 @@ impl ReadOutput {
             module.functions.push(None);
             module.decls.push(ssa::FuncDecl { name, ..decl })
         });
-        let ids = FinalIds { functions: functions.collect(), data, signatures };
+        let functions = functions.collect();
+        let sources = module.sources.as_mut();
+        let locs = sources.map(|sources| self.inlined.iter().map(|loc| position(loc, sources)).collect());
+        let ids = FinalIds { functions, data, signatures, locs: locs.unwrap_or_default() };
         for (id, mut body) in self.functions {
             ids.apply(seen, &mut body);
             let id = final_id(id, seen.functions, &ids.functions);
@@ -74,9 +80,23 @@ fn final_id<I: EntityId>(id: I, seen: usize, ids: &[I]) -> I {
     id.index().checked_sub(seen).map_or(id, |added| ids[added])
 }
 
+/// The id of a location in a function that LLVM inlined.
+fn position(inlined: &InlinedLoc, sources: &mut Sources) -> SourceLoc {
+    let mut around = None;
+    for &(at, callee) in inlined.calls.iter().rev() {
+        let at = around.map_or(at, |around| sources.inlined_into(at, around));
+        let callee = &sources.subprograms[callee];
+        let (name, linkage_name) = (callee.name.clone(), callee.linkage_name.clone());
+        let callee = Callee { name, linkage_name, declaration: callee.declaration };
+        around = Some(sources.inlined(InlinedCallData { callee, at }));
+    }
+    around.map_or(inlined.loc, |around| sources.inlined_into(inlined.loc, around))
+}
+
 impl FinalIds {
     fn apply(&self, seen: Seen, body: &mut Function) {
         body.sig = final_id(body.sig, seen.signatures, &self.signatures);
+        body.source.map(|loc| final_id(loc, seen.positions, &self.locs));
         for inst in body.insts.values_mut() {
             if let Some(data) = inst.object_mut() {
                 *data = final_id(*data, seen.data, &self.data);

@@ -39,8 +39,12 @@ mod tests;
 mod wide;
 mod wide_intrinsics;
 
-use ssa::{DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature};
-use wasm_program::names::{Callee, Names};
+use std::collections::HashMap;
+
+use ssa::{
+    DataId, DataObject, EntityId as _, FuncDecl, FuncId, Function, SigId, Signature, SourceLoc, Subprogram,
+};
+use wasm_program::names::{self, Callee, Names};
 
 use crate::llvm;
 use crate::llvm::lookup::LookupMap;
@@ -71,6 +75,17 @@ pub struct ReadOutput {
     pub data: Vec<DataObject>,
     /// Signatures that LLVM changed functions to.
     pub signatures: Vec<Signature>,
+    /// Locations in functions that LLVM inlined.
+    pub inlined: Vec<InlinedLoc>,
+}
+
+/// A location in a function that LLVM inlined.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct InlinedLoc {
+    /// The location in the function itself.
+    pub loc: SourceLoc,
+    /// The calls, innermost first: their locations, each in its own function, and the callees.
+    pub calls: Vec<(SourceLoc, Subprogram)>,
 }
 
 /// LLVM IR that the reader has no lowering for.
@@ -124,6 +139,8 @@ struct PartReader<'a, 'm> {
     module: llvm::Module<'m>,
     targets: LookupMap<llvm::Value<'m>, Target>,
     globals: LookupMap<llvm::Value<'m>, DataId>,
+    /// The ids of `output.inlined`.
+    inlined: HashMap<InlinedLoc, SourceLoc>,
     output: ReadOutput,
 }
 
@@ -134,8 +151,27 @@ impl<'a, 'm> PartReader<'a, 'm> {
             module: llvm::Module::new(module),
             targets: LookupMap::default(),
             globals: LookupMap::default(),
+            inlined: HashMap::new(),
             output: ReadOutput::default(),
         }
+    }
+
+    /// The source location of an instruction.
+    fn location(&mut self, inst: llvm::Value<'m>) -> Option<SourceLoc> {
+        let loc = names::debug_id(inst.debug_line())?;
+        let calls = inst.inlined_calls();
+        let pairs = calls.into_iter().map(|[at, callee]| names::debug_id(at).zip(names::debug_id(callee)));
+        // A call without a location ends the list.
+        let calls: Vec<(SourceLoc, Subprogram)> = pairs.map_while(|pair| pair).collect();
+        if calls.is_empty() {
+            return Some(loc);
+        }
+        let sources = self.cx.program.sources.as_ref()?;
+        let (first, list) = (sources.positions.len(), &mut self.output.inlined);
+        Some(*self.inlined.entry(InlinedLoc { loc, calls }).or_insert_with_key(|inlined| {
+            list.push(inlined.clone());
+            SourceLoc::new(first + list.len() - 1)
+        }))
     }
 
     /// Resolves every function symbol and lists the bodies to read.

@@ -18,9 +18,7 @@ pub fn define_entry(env: &mut Env<'_, '_>, index: u32) {
     let (trap, done) = (env.ir.new_block(), env.ir.new_block());
     env.ir.branch(thrown, trap, done);
     env.ir.at_end(trap);
-    let function = env.trap_function();
-    env.ir.call(function, &[env.ir.c32(TrapCode::Exception as u32).into()]);
-    env.ir.builder.build_unreachable().expect("the builder is positioned");
+    env.trap(TrapCode::Exception, None);
     env.ir.at_end(done);
     env.emit_return(&parts[..results]);
 }

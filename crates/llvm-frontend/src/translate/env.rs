@@ -13,7 +13,7 @@ use inkwell::intrinsics::Intrinsic;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{BasicMetadataTypeEnum, BasicType, BasicTypeEnum, FunctionType};
 use inkwell::values::{FunctionValue, PointerValue};
-use ssa::{SourceLoc, Type};
+use ssa::{SourceLoc, TrapCode, Type};
 use wasm_program::counts::Counts;
 use wasm_program::module_info::{FuncType, ValueType};
 use wasm_program::names;
@@ -188,11 +188,29 @@ impl<'ctx, 'p> Env<'ctx, 'p> {
         function
     }
 
-    /// `void @__wasm_trap(i32)`.
-    pub fn trap_function(&mut self) -> FunctionValue<'ctx> {
-        let ty = self.ir.context.void_type().fn_type(&[self.ir.i32.into()], false);
-        let known = self.others.contains_key(names::TRAP);
-        let function = self.helper(names::TRAP, ty);
+    /// Appends a trap. `offset` is that of the operator in the module.
+    pub fn trap(&mut self, code: TrapCode, offset: Option<usize>) {
+        if self.program.options.reports_traps {
+            let function = self.trap_function(TrapCode::REPORT, &[self.ir.i32.into(), self.ir.i32.into()]);
+            let offset = offset.and_then(|offset| u32::try_from(offset).ok()).unwrap_or(TrapCode::NO_OFFSET);
+            let args = [code.number(), offset].map(|arg| self.ir.c32(arg).into());
+            self.ir.call(function, &args);
+        } else {
+            let function = self.trap_function(names::TRAP, &[self.ir.i32.into()]);
+            self.ir.call(function, &[self.ir.c32(code as u32).into()]);
+        }
+        self.ir.builder.build_unreachable().expect("the builder is positioned");
+    }
+
+    /// A function that traps.
+    fn trap_function(
+        &mut self,
+        symbol: &'static str,
+        params: &[BasicMetadataTypeEnum<'ctx>],
+    ) -> FunctionValue<'ctx> {
+        let ty = self.ir.context.void_type().fn_type(params, false);
+        let known = self.others.contains_key(symbol);
+        let function = self.helper(symbol, ty);
         if !known {
             self.add_flag(function, "noreturn");
             self.add_flag(function, "cold");

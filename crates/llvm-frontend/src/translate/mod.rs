@@ -64,7 +64,8 @@ struct Translator<'e, 'ctx, 'p> {
     stack: Operands<BasicValueEnum<'ctx>>,
     frames: Vec<Frame<'ctx>>,
     locals: Locals<'ctx>,
-    trap_blocks: Vec<(TrapCode, BasicBlock<'ctx>)>,
+    /// By reason and offset of the operator.
+    trap_blocks: Vec<((TrapCode, usize), BasicBlock<'ctx>)>,
     /// The block that returns from a function that throws: results and exception.
     exit: Option<Label<'ctx>>,
     /// Bytes of the records of exceptions at the start of the function, if it frees those that it makes.
@@ -218,9 +219,10 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.ir().truth(value)
     }
 
-    /// The block that traps with `code`.
+    /// The block that traps with `code`; one for all operators if traps don't report their operator.
     fn trap_block(&mut self, code: TrapCode) -> BasicBlock<'ctx> {
-        if let Some((_, block)) = self.trap_blocks.iter().find(|(known, _)| *known == code) {
+        let key = (code, if self.program().options.reports_traps { self.offset } else { 0 });
+        if let Some((_, block)) = self.trap_blocks.iter().rev().find(|(known, _)| *known == key) {
             return *block;
         }
         let current = self.ir().block();
@@ -228,7 +230,7 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
         self.ir().at_end(block);
         self.emit_trap(code);
         self.ir().at_end(current);
-        self.trap_blocks.push((code, block));
+        self.trap_blocks.push((key, block));
         block
     }
 
@@ -250,9 +252,6 @@ impl<'ctx, 'p> Translator<'_, 'ctx, 'p> {
     }
 
     fn emit_trap(&mut self, code: TrapCode) {
-        let function = self.env.trap_function();
-        let code = self.ir().c32(code as u32);
-        self.ir().call(function, &[code.into()]);
-        self.ir().builder.build_unreachable().expect("the builder is positioned");
+        self.env.trap(code, Some(self.offset));
     }
 }

@@ -23,8 +23,8 @@ pub const fn offsets(cpu: Cpu) -> OffsetRange {
 /// Ranges of values from which on bit tests are shorter than comparisons, with one target and with two.
 pub const FEWEST_RANGES: [usize; 2] = [3, 5];
 
-/// The operations that a core has.
-pub fn capabilities(cpu: Cpu) -> Capabilities {
+/// The operations that a core has. `strict` if accesses have to be aligned.
+pub fn capabilities(cpu: Cpu, strict: bool) -> Capabilities {
     let unit = |arithmetic, rounding| {
         let has = |feature| cpu.features().contains(feature);
         FloatUnit { arithmetic: has(arithmetic), rounding: has(rounding) }
@@ -34,7 +34,7 @@ pub fn capabilities(cpu: Cpu) -> Capabilities {
         divides_i32: cpu.features().contains(Feature::V8Base),
         multiplies_long: cpu.has_main(),
         counts_bits: cpu.has_main(),
-        unaligned: cpu.has_main(),
+        unaligned: cpu.has_main() && !strict,
         single: unit(Feature::FpSingle, Feature::Fp5Single),
         double: unit(Feature::FpDouble, Feature::Fp5Double),
     }

@@ -1,8 +1,9 @@
 //! Emission: encodes final instructions as bytes and fixups.
 
 pub mod fixup;
+mod unwind;
 
-use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
+use codegen::{Block, CodeBuffer, Encode, Function, PReg, Reference, Unwind};
 use thumb_isa::{Cond, Feature, Features, Inst as Machine, Opcode, Reg};
 
 use crate::isa::Thumb;
@@ -29,6 +30,10 @@ impl Encode for Thumb {
 
     fn encode_dispatch(&self, inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
         dispatch(inst, targets, self.cpu.features(), buf);
+    }
+
+    fn unwind(&self, func: &Function<Self, PReg>) -> Option<Unwind> {
+        Some(unwind::unwind(func))
     }
 }
 

@@ -59,6 +59,10 @@ pub struct Thumb {
     pub memory: MemoryMode,
     /// The data object that is linear memory, if there is one.
     pub linear_memory: Option<ssa::DataId>,
+    /// Whether every access is aligned.
+    pub strict_align: bool,
+    /// Whether exports and imports pass floats in core registers although the core has a unit.
+    pub softfp: bool,
     /// The function that traps call, if there is a trap handler.
     pub trap_handler: Option<ssa::FuncId>,
     /// Stack space that calls reserve for arguments.
@@ -91,7 +95,16 @@ impl Thumb {
             scratch: Some(SCRATCH),
         };
         let room = argument_room(module, cpu);
-        Self { cpu, memory, linear_memory, trap_handler: None, room, registers }
+        Self {
+            cpu,
+            memory,
+            linear_memory,
+            strict_align: false,
+            softfp: false,
+            trap_handler: None,
+            room,
+            registers,
+        }
     }
 
     /// The base of wasm addresses; `None` if they are machine addresses.

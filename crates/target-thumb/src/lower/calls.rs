@@ -10,7 +10,7 @@ use ssa::{FuncId, FuncKind, Inst as SsaInst, SigId, Type, Value};
 use thumb_isa::{Feature, Opcode, RegList};
 
 use super::address::frame_address;
-use super::{Cx, constant, halves, is_in_core, reg, temp, word};
+use super::{Cx, halves, is_in_core, reg, temp, word};
 use crate::isa::abi::{is_runtime_function, stage_singles};
 use crate::isa::inst::{Call, Callee, Inst, LOADS, STORES, Symbol};
 
@@ -21,6 +21,10 @@ fn layout(cx: &Cx<'_>, sig: SigId) -> CallLayout {
 /// Selects a direct call.
 pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) -> Result<(), Unsupported> {
     let decl = &cx.module.decls[callee];
+    if cx.target.trap_handler == Some(callee) {
+        noreturn(cx, callee, args);
+        return Ok(());
+    }
     if let FuncKind::Intrinsic(name) = &decl.kind
         && !is_runtime_function(name)
     {
@@ -32,15 +36,15 @@ pub fn direct(cx: &mut Cx<'_>, inst: SsaInst, callee: FuncId, args: &[Value]) ->
     Ok(())
 }
 
-/// Selects a call, with a constant word as argument, of a function that doesn't return.
-pub fn noreturn(cx: &mut Cx<'_>, callee: FuncId, arg: u32) {
+/// Selects a call, with words as arguments, of a function that doesn't return. So the link register is not saved.
+fn noreturn(cx: &mut Cx<'_>, callee: FuncId, args: &[Value]) {
     let layout = layout(cx, cx.module.decls[callee].sig);
-    let &[ArgLoc::Reg(reg)] = &layout.params[0][..] else {
-        unreachable!("the first word travels in a register")
-    };
-    let arg = constant(cx, arg);
+    let args = args.iter().zip(&layout.params).map(|(&arg, at)| {
+        let &[ArgLoc::Reg(reg)] = &at[..] else { unreachable!("the first words travel in registers") };
+        (word(cx, arg), reg)
+    });
+    let args = args.collect();
     cx.note_call(layout.stack_bytes);
-    let args = vec![(arg, reg)];
     let call = Call {
         callee: Callee::Func(callee),
         args,

@@ -4,7 +4,7 @@
 //! 1, 2, ... and the value is at most the number of cases, so the default is the last entry of the table.
 
 use codegen::Unsupported;
-use ssa::{BlockCall, InstData, TrapCode, Type, Value};
+use ssa::{BlockCall, InstData, Type, Value};
 use thumb_isa::Opcode;
 
 use super::{Cx, calls, compare, half, reg, word};
@@ -23,39 +23,10 @@ pub fn terminator(cx: &mut Cx<'_>, inst: ssa::Inst) -> Result<(), Unsupported> {
         InstData::Return { args } => calls::return_(cx, args),
         InstData::TailCall { func: callee, args } => calls::tail_direct(cx, *callee, args),
         InstData::TailCallIndirect { sig, callee, args } => calls::tail_indirect(cx, *sig, *callee, args),
-        InstData::Trap { code } => trap(cx, *code),
+        InstData::Trap { code } => cx.set_exit(Inst::Plain(Machine::imm(Opcode::Udf, code.number()))),
         other => panic!("{}: {other:?} is no terminator", func.name),
     }
     Ok(())
-}
-
-/// The number of the reason for a trap: the operand of `udf`, and the argument of a handler.
-pub const fn trap_number(code: TrapCode) -> u32 {
-    match code {
-        TrapCode::Unreachable => 0,
-        TrapCode::IntegerOverflow => 1,
-        TrapCode::DivideByZero => 2,
-        TrapCode::MemoryOutOfBounds => 3,
-        TrapCode::TableOutOfBounds => 4,
-        TrapCode::BadSignature => 5,
-        TrapCode::BadConversion => 6,
-        TrapCode::Float => 7,
-        TrapCode::Import => 8,
-        TrapCode::UnalignedAtomic => 9,
-        TrapCode::EndlessWait => 10,
-        TrapCode::UnsharedWait => 11,
-        TrapCode::Exception => 12,
-        TrapCode::NullReference => 13,
-    }
-}
-
-/// Selects a trap. A handler is called without saving the link register, because it does not return.
-fn trap(cx: &mut Cx<'_>, code: TrapCode) {
-    let number = trap_number(code);
-    if let Some(handler) = cx.target.trap_handler {
-        calls::noreturn(cx, handler, number);
-    }
-    cx.set_exit(Inst::Plain(Machine::imm(Opcode::Udf, number)));
 }
 
 fn dispatch(cx: &mut Cx<'_>, ty: Type, value: Value, cases: &[(i64, BlockCall)], default: &BlockCall) {

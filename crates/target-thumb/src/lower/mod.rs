@@ -32,8 +32,6 @@ use crate::isa::abi;
 use crate::isa::condition::Src;
 use crate::isa::inst::{Base, Inst, Symbol};
 
-pub use control::trap_number;
-
 use calls::params;
 use control::terminator;
 

@@ -35,6 +35,11 @@ impl Sequence {
         self.rows[self.rows.len() - 1].address
     }
 
+    /// Replaces the rows by others for the same code.
+    pub fn replace_rows(&mut self, replace: impl FnOnce(Vec<Row>) -> Vec<Row>) {
+        self.rows = replace(std::mem::take(&mut self.rows));
+    }
+
     /// The rows that have a location, and the end.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         self.rows.iter().copied()
@@ -68,11 +73,10 @@ pub fn of_functions(mut sequences: Vec<Sequence>, bodies: &[Range<u64>]) -> Vec<
     sequences
 }
 
-/// The ids assigned so far to files and positions.
+/// The ids assigned so far to files.
 #[derive(Default)]
 pub struct SourceIds {
     files: HashMap<FileName, SourceFile>,
-    locs: HashMap<Position, SourceLoc>,
 }
 
 /// Reads one unit.
@@ -131,12 +135,8 @@ impl<'r, 'a> Reader<'r, 'a> {
     ) -> gimli::Result<Option<SourceLoc>> {
         let Some(line) = row.line().and_then(|line| u32::try_from(line.get()).ok()) else { return Ok(None) };
         let file = self.file(header, row.file_index())?;
-        Ok(file.map(|file| self.loc(Position { file, line, column: column(row.column()) })))
-    }
-
-    /// The id of a source position.
-    fn loc(&mut self, position: Position) -> SourceLoc {
-        *self.ids.locs.entry(position).or_insert_with(|| self.sources.positions.push(position))
+        let column = column(row.column());
+        Ok(file.map(|file| self.sources.loc(Position { file, line, column, inlined: None })))
     }
 
     /// Line `line` of a file of the line program.
@@ -147,11 +147,11 @@ impl<'r, 'a> Reader<'r, 'a> {
         line: u32,
     ) -> gimli::Result<Option<SourceLoc>> {
         let file = self.file(header, file)?;
-        Ok(file.map(|file| self.loc(Position { file, line, column: 0 })))
+        Ok(file.map(|file| self.sources.loc(Position { file, line, column: 0, inlined: None })))
     }
 
     /// The id of a file of the line program, if it has that file.
-    fn file(
+    pub fn file(
         &mut self,
         header: &LineProgramHeader<Bytes<'a>>,
         index: u64,

@@ -14,6 +14,7 @@
 //! ([`SourceMap::of_offsets`]), which are known without DWARF, and the map adds the lines. Instructions that some
 //! peephole passes of the PVM rebuild have the location of their predecessor.
 
+mod inlined;
 mod lines;
 mod names;
 
@@ -70,7 +71,7 @@ impl SourceMap {
 
     /// The byte offset of every operator as its location.
     pub fn of_offsets(info: &ModuleInfo) -> (Self, Sources) {
-        let mut sources = Sources { are_offsets: true, ..Sources::default() };
+        let mut sources = Sources::of_offsets();
         let empty = String::new;
         let unit = UnitData { name: empty(), directory: empty(), producer: empty(), language: 0 };
         let unit = sources.units.push(unit);
@@ -98,6 +99,12 @@ impl SourceMap {
         let mut sequences = Vec::new();
         let mut names = names::Names::default();
         let mut ids = lines::SourceIds::default();
+        let code_start = info.code_start as u64;
+        let bodies = info.functions[info.imported_functions()..].iter();
+        let address = |offset: usize| (offset as u64).saturating_sub(code_start);
+        let bodies = bodies.map(|function| address(function.body.start)..address(function.body.end));
+        let bodies: Vec<_> = bodies.collect();
+        let mut inlined = inlined::Inlined::new(bodies.clone());
         let mut units = dwarf.units();
         while let Some(header) = units.next()? {
             let unit = dwarf.unit(header)?;
@@ -106,14 +113,14 @@ impl SourceMap {
                 let id = sources.units.push(names::unit(unit_ref)?);
                 let mut reader = lines::Reader::new(unit_ref, &mut ids, &mut sources);
                 sequences.extend(reader.sequences(id, program.clone())?);
-                names.read(&mut reader, program.header())?;
+                names.read(&mut reader, program.header(), &mut inlined)?;
             }
         }
-        let mut map = Self { code_start: info.code_start as u64, ..Self::default() };
-        let bodies = info.functions[info.imported_functions()..].iter();
-        let address = |offset: usize| (offset as u64).saturating_sub(map.code_start);
-        let bodies = bodies.map(|function| address(function.body.start)..address(function.body.end));
-        let sequences = lines::of_functions(sequences, &bodies.collect::<Vec<_>>());
+        let mut map = Self { code_start, ..Self::default() };
+        let mut sequences = lines::of_functions(sequences, &bodies);
+        for sequence in &mut sequences {
+            sequence.replace_rows(|rows| inlined.apply(rows, &mut sources));
+        }
         map.rows = sequences.iter().flat_map(Sequence::rows).collect();
         map.find_subprograms(info, &sequences, &names, &mut sources);
         Ok((map, sources))

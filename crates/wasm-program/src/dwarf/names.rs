@@ -2,38 +2,30 @@
 //!
 //! An entry for a function has its address, but may refer to another entry for its name: the declaration in a class, or
 //! the abstract instance of its inlined copies. A limited number of references is followed, more than compilers emit.
+//!
+//! Entries for inlined calls are below that of their function ([`super::inlined`]).
 
 use std::collections::BTreeMap;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, LineProgramHeader, UnitRef, constants as dw};
-use ssa::{SourceLoc, UnitData};
+use ssa::{Callee, UnitData};
 
 use super::Bytes;
+use super::inlined::Inlined;
 use super::lines::Reader;
 
 /// Maximum number of references that are followed.
 const MOST_REFERENCES: u32 = 4;
 
-type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
-
-/// The name of a function.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Name {
-    /// The name in the source.
-    pub name: Option<String>,
-    /// The name for linkers, if it differs.
-    pub linkage_name: Option<String>,
-    /// The location of the declaration.
-    pub declaration: Option<SourceLoc>,
-}
+pub type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
 
 /// The names of functions by the address of their code.
 #[derive(Default)]
-pub struct Names(BTreeMap<u64, Name>);
+pub struct Names(BTreeMap<u64, Callee>);
 
 impl Names {
     /// The name of the function whose code begins at an address.
-    pub fn at(&self, address: u64) -> Option<&Name> {
+    pub fn at(&self, address: u64) -> Option<&Callee> {
         self.0.get(&address)
     }
 
@@ -42,6 +34,7 @@ impl Names {
         &mut self,
         reader: &mut Reader<'_, 'a>,
         header: &LineProgramHeader<Bytes<'a>>,
+        inlined: &mut Inlined,
     ) -> gimli::Result<()> {
         let unit = reader.unit;
         let mut entries = unit.entries();
@@ -51,21 +44,31 @@ impl Names {
                 Some(value) => unit.attr_address(value)?,
                 None => None,
             };
+            inlined.entry(reader, header, entry, address)?;
             // All dropped functions have one address.
             if let Some(address) = address.filter(|address| !self.0.contains_key(address)) {
-                let mut said = Said::default();
-                said.collect(unit, entry, MOST_REFERENCES)?;
-                let text = |value: Option<_>| value.map(|value| reader.text(value)).transpose();
-                let (name, linkage_name) = (text(said.name)?, text(said.linkage_name)?);
-                let declaration = match (said.file, said.line.map(u32::try_from)) {
-                    (Some(file), Some(Ok(line))) => reader.line(header, file, line)?,
-                    _ => None,
-                };
-                self.0.insert(address, Name { name, linkage_name, declaration });
+                self.0.insert(address, callee(reader, header, entry)?);
             }
         }
         Ok(())
     }
+}
+
+/// The function that an entry, or the entries it refers to, name.
+pub fn callee<'a>(
+    reader: &mut Reader<'_, 'a>,
+    header: &LineProgramHeader<Bytes<'a>>,
+    entry: &Entry<'a>,
+) -> gimli::Result<Callee> {
+    let mut said = Said::default();
+    said.collect(reader.unit, entry, MOST_REFERENCES)?;
+    let text = |value: Option<_>| value.map(|value| reader.text(value)).transpose();
+    let (name, linkage_name) = (text(said.name)?, text(said.linkage_name)?);
+    let declaration = match (said.file, said.line.map(u32::try_from)) {
+        (Some(file), Some(Ok(line))) => reader.line(header, file, line)?,
+        _ => None,
+    };
+    Ok(Callee { name, linkage_name, declaration })
 }
 
 /// The name of a function, collected from its entries. The first entry that has an attribute counts.

@@ -42,7 +42,8 @@ pub fn advice(deciding: &[Constants]) -> String {
         _ => format!("{} decide it for all such constants", options.join(" and ")),
     };
     format!(
-        "linking the module with `--emit-relocs` decides it, {decision}, `--memory symbol` needs no decision"
+        "linking the module with `--emit-relocs` (`-Wl,--emit-relocs` for clang, `-C link-arg=--emit-relocs` for rustc) \
+         decides it, {decision}, `--memory symbol` needs no decision"
     )
 }
 

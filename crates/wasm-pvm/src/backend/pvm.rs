@@ -86,7 +86,7 @@ impl Backend for Pvm<'_> {
     }
 
     fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let Translated { module, exports, wasm } = translated;
+        let Translated { module, exports, wasm, .. } = translated;
         let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
         self.warn_of(&program.ambiguous_host_calls);
         let map = program.locations.as_ref().map(|locations| {

@@ -70,9 +70,15 @@ impl Backend for Thumb<'_> {
         self.target.memory != MemoryMode::Native
     }
 
+    fn records_bodies(&self) -> bool {
+        self.target.reports_traps()
+    }
+
     fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+        let mut codegen = self.codegen();
+        codegen.object.functions = translated.bodies;
         let module = self.stubbed(translated.module);
-        let object = clock.time("codegen", || target_thumb::compile(module, &self.codegen()))?;
+        let object = clock.time("codegen", || target_thumb::compile(module, &codegen))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);

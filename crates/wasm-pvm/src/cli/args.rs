@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
-    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatHelpers, Floats, Format,
-    GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
+    Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,
+    Format, GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
     ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
 };
 
@@ -61,6 +61,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages: one of the tool and one of each command.
     Man(ManArgs),
+    /// Explain a trap of a Cortex-M object, by what its handler gets or by its address.
+    ExplainTrap(ExplainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -210,6 +212,10 @@ pub struct ThumbArgs {
     /// firmware links, or our own, in the object.
     #[arg(long, value_parser = choice::<FloatHelpers>())]
     pub float_helpers: Option<FloatHelpers>,
+    /// Registers for floats in calls from and to other objects, on cores with a unit: float registers (`hard`, the default)
+    /// or core registers (`softfp`).
+    #[arg(long, value_parser = choice::<FloatAbi>())]
+    pub float_abi: Option<FloatAbi>,
     /// Effect of a trap: `udf` with its number (the default), or a call of a function that doesn't return.
     #[arg(long, value_name = "udf|handler=SYMBOL", value_parser = parse_trap)]
     pub trap: Option<Trap>,
@@ -233,10 +239,14 @@ pub struct ThumbArgs {
     /// File of lines `WASM = SYMBOL`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub rename_file: Vec<PathBuf>,
+    /// Make aligned accesses only, for firmware that lets others fault and for memory of devices; always so on cores without
+    /// the main extension.
+    #[arg(long)]
+    pub strict_align: bool,
     /// The alignment hints of the module's accesses are true: no access is at an address that is no multiple of its hint.
     #[arg(long)]
     pub aligned: bool,
-    /// Debug information in the object: functions and lines (the default), if the module has DWARF, or none.
+    /// Debug information in the object: frames, and functions and lines if the module has DWARF (the default), or none.
     #[arg(long, value_parser = choice::<Debug>())]
     pub debug: Option<Debug>,
 }
@@ -292,6 +302,7 @@ impl ThumbArgs {
             (self.cpu.is_some(), "--cpu"),
             (self.memory.is_some(), "--memory"),
             (self.float_helpers.is_some(), "--float-helpers"),
+            (self.float_abi.is_some(), "--float-abi"),
             (self.trap.is_some(), "--trap"),
             (self.initial_data.is_some(), "--initial-data"),
             (self.constants.is_some(), "--constants"),
@@ -299,6 +310,7 @@ impl ThumbArgs {
             (self.import_prefix.is_some(), "--import-prefix"),
             (!self.rename.is_empty(), "--rename"),
             (!self.rename_file.is_empty(), "--rename-file"),
+            (self.strict_align, "--strict-align"),
             (self.aligned, "--aligned"),
             (self.debug.is_some(), "--debug"),
         ];
@@ -480,6 +492,40 @@ pub struct InfoArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Object file.
+    pub object: PathBuf,
+    /// The number of the trap: r0 in the handler of `--trap handler=SYMBOL`.
+    #[arg(required_unless_present = "at", value_parser = parse_word)]
+    pub number: Option<u32>,
+    /// The offset in the module: r1 in the handler.
+    #[arg(value_parser = parse_word)]
+    pub offset: Option<u32>,
+    /// The place of the undefined instruction, as debuggers print it.
+    #[arg(long, value_name = "SYMBOL[+BYTES]", conflicts_with = "number")]
+    pub at: Option<String>,
+}
+
+/// A number, in decimal or with 0x.
+fn parse_word(text: &str) -> Result<u32, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "not a number of 32 bits".to_owned())
+}
+
+impl ExplainArgs {
+    /// The symbol and the number of bytes of a place.
+    pub fn place(at: &str) -> Result<(&str, u32), String> {
+        match at.rsplit_once('+') {
+            Some((symbol, bytes)) => Ok((symbol, parse_word(bytes)?)),
+            None => Ok((at, 0)),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use wasm_pvm::insight::budget::{Budget, Measured, Run};
 use wasm_pvm::run::{RunOptions, Status};
 
 use super::args::{BudgetArgs, RunArgs};
-use super::calls::{Invocation, Invocations};
+use super::calls::{Invocation, Invocations, Pokes};
 use super::files;
 use super::run::{self, StreamArgs, report};
 
@@ -72,7 +72,7 @@ fn run_args(args: &BudgetArgs, run: &Run) -> Result<RunArgs> {
         pc: None,
         invocations: Invocations(invocations),
         answers: args.answers.clone(),
-        poke: Vec::new(),
+        pokes: Pokes::default(),
         dump: Vec::new(),
         gas: RunOptions::DEFAULT_GAS,
         backend: wasm_pvm::run::Backend::Interpreter,

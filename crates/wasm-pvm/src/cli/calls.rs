@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn ranges_and_answers() {
         assert_eq!(Dump::parse("0x10:4"), Ok(Dump { address: 16, len: 4 }));
-        assert_eq!(Poke::parse("8=00ff"), Ok(Poke { address: 8, bytes: vec![0, 255] }));
+        assert_eq!(Poke::parse("8=00ff"), Ok(Poke { address: 8, bytes: vec![0, 255], calls_before: 0 }));
         assert!(["8", "8=f", "-1=00", "x=00"].iter().all(|text| Poke::parse(text).is_err()));
         assert!(["8", ":", "8:", "8:4294967296"].iter().all(|text| Dump::parse(text).is_err()));
         let answer = |text| parse_answer(text).map(|answer| (answer.call, answer.r7, answer.r8));

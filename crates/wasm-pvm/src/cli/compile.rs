@@ -155,6 +155,8 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
         memory: thumb.memory.unwrap_or(default.memory),
         bounds: bounds(&args.module, &architecture.to_string())?,
         float_helpers: thumb.float_helpers.unwrap_or_default(),
+        strict_align: thumb.strict_align,
+        float_abi: thumb.float_abi.unwrap_or_default(),
         trap: thumb.trap.clone().unwrap_or(default.trap),
         memory_bytes: args.module.memory_bytes,
         memory_reserve: args.module.memory_reserve.unwrap_or(default.memory_reserve),

@@ -68,6 +68,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         Command::Size(args) => size::size(args).map(ExitCode::from),
+        Command::ExplainTrap(args) => object::explain_trap(args).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -82,7 +83,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             eprintln!(
-                "error: a command is missing: compile, run, profile, disasm, info, gas, size or budget (see --help)"
+                "error: a command is missing: compile, run, profile, disasm, info, gas, size, budget or explain-trap \
+                 (see --help)"
             );
         }
         _ => eprintln!("{}", one_line(message)),

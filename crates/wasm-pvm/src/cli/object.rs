@@ -1,8 +1,12 @@
 //! `wasm-pvm info` and `disasm` of Cortex-M objects.
 
-use anyhow::{Context, Result};
+use std::fs;
+
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
+
+use super::args::ExplainArgs;
 
 /// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -24,6 +28,40 @@ pub fn info(bytes: &[u8], name: &str, as_json: bool) -> Result<String> {
         return Ok(format!("{}\n", serde_json::to_string_pretty(&summary_json(bytes.len(), &summary))?));
     }
     Ok(summary_text(bytes.len(), &summary))
+}
+
+/// Prints the reason and the place of a trap.
+pub fn explain_trap(args: &ExplainArgs) -> Result<()> {
+    let name = args.object.display().to_string();
+    let bytes = fs::read(&args.object).with_context(|| name.clone())?;
+    let (number, place) = match &args.at {
+        Some(at) => {
+            let (symbol, offset) = ExplainArgs::place(at).map_err(|error| anyhow!("{at}: {error}"))?;
+            let number = object::trap_at(&bytes, symbol, offset).with_context(|| name.clone())?;
+            (number.with_context(|| format!("{name}: there is no trap at {at}"))?, format!("at {at}"))
+        }
+        None => {
+            (args.number.unwrap_or_default(), of_offset(&bytes, args.offset).with_context(|| name.clone())?)
+        }
+    };
+    let reason = object::reason(number).with_context(|| format!("{number} is not the number of a trap"))?;
+    println!("{reason}, {place}");
+    Ok(())
+}
+
+/// The place of an offset in the module.
+fn of_offset(bytes: &[u8], offset: Option<u32>) -> Result<String> {
+    let Some(offset) = offset.filter(|&offset| offset != u32::MAX) else {
+        // The object is read all the same, so that a wrong file is an error.
+        object::function_at(bytes, 0)?;
+        return Ok("not at an operator of the module".to_owned());
+    };
+    Ok(match object::function_at(bytes, offset)? {
+        Some(function) => format!("at offset {offset:#x} of the module, in function `{function}`"),
+        None => {
+            format!("at offset {offset:#x} of the module, which is in no function that the object records")
+        }
+    })
 }
 
 fn summary_text(total: usize, summary: &Summary) -> String {

@@ -4,7 +4,9 @@ use target_pvm::EntryMode;
 use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
-use super::{Debug, FloatHelpers, Floats, Format, MetadataContents, Names, Profile, PvmBounds, ThumbBounds};
+use super::{
+    Debug, FloatAbi, FloatHelpers, Floats, Format, MetadataContents, Names, Profile, PvmBounds, ThumbBounds,
+};
 
 /// An option with a fixed set of named values.
 pub trait Choice: Copy + Send + Sync + 'static {
@@ -51,6 +53,7 @@ choices! {
     InitialData { "copy" Copy, "image" Image, "none" None, }
     Constants { "auto" Auto, "address" Address, "number" Number, "refuse" Refuse, }
     FloatHelpers { "aeabi" Aeabi, "own" Own, }
+    FloatAbi { "hard" Hard, "softfp" Softfp, }
     Debug { "none" None, "lines" Lines, }
 }
 

@@ -33,12 +33,22 @@ pub enum FloatHelpers {
     Own,
 }
 
-/// Debug information in the object, if the module has DWARF.
+/// Registers for floats that are passed to and from other objects, on cores with a floating-point unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum FloatAbi {
+    /// Float registers.
+    #[default]
+    Hard,
+    /// Core registers, as with `-mfloat-abi=softfp` of C compilers.
+    Softfp,
+}
+
+/// Debug information in the object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Debug {
     /// None.
     None,
-    /// Functions and line tables.
+    /// Frames, and functions and line tables if the module has DWARF.
     #[default]
     Lines,
 }
@@ -55,6 +65,10 @@ pub struct ThumbOptions {
     pub bounds: Option<ThumbBounds>,
     /// Functions for float operators that the core lacks.
     pub float_helpers: FloatHelpers,
+    /// Whether every access is aligned, also on cores that have others.
+    pub strict_align: bool,
+    /// Registers for floats in calls from and to other objects.
+    pub float_abi: FloatAbi,
     /// Effect of a trap.
     pub trap: Trap,
     /// Reserved bytes of linear memory; `None` for the declared size. In native mode, the end of static data.
@@ -94,6 +108,8 @@ impl ThumbOptions {
             memory: MemoryMode::Native,
             bounds: None,
             float_helpers: FloatHelpers::default(),
+            strict_align: false,
+            float_abi: FloatAbi::default(),
             trap: Trap::Instruction,
             memory_bytes: None,
             memory_reserve: 0,
@@ -158,6 +174,12 @@ impl ThumbOptions {
                 self.cpu
             ));
         }
+        if self.float_abi == FloatAbi::Softfp && !self.cpu.has_single() {
+            return Err(OptionsError::new(format!(
+                "float ABI `softfp` is for cores with a floating-point unit, and {} has none: floats are in core registers anyway",
+                self.cpu
+            )));
+        }
         self.check_float_helpers(options)
     }
 
@@ -196,8 +218,14 @@ impl ThumbOptions {
                 Debug::Lines => llvm_frontend::Locations::Lines,
                 Debug::None => llvm_frontend::Locations::None,
             },
-            ..llvm_frontend::Options::new(description(self.cpu))
+            reports_traps: self.reports_traps(),
+            ..llvm_frontend::Options::new(description(self.cpu, self.strict_align))
         }
+    }
+
+    /// Whether traps call a handler, with the offset of the operator.
+    pub(crate) const fn reports_traps(&self) -> bool {
+        matches!(self.trap, Trap::Handler(_))
     }
 
     /// The settings that the object records.
@@ -210,7 +238,9 @@ impl ThumbOptions {
         let helpers = (self.float_helpers == FloatHelpers::Own).then_some(("float-helpers", "own"));
         let pairs = [("bounds", bounds), ("floats", floats), ("trap", &trap)];
         let alignment = self.trusts_alignment.then_some(("alignment", "hints"));
-        let pairs = pairs.into_iter().chain(helpers).chain(alignment);
+        let strict = self.strict_align.then_some(("unaligned", "none"));
+        let abi = (self.float_abi == FloatAbi::Softfp).then_some(("float-abi", "softfp"));
+        let pairs = pairs.into_iter().chain(helpers).chain(abi).chain(strict).chain(alignment);
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
@@ -222,9 +252,12 @@ impl ThumbOptions {
             initial_data: self.initial_data.unwrap_or(InitialData::Copy),
             soft_floats: options.resolved_floats() == Floats::Soft
                 && self.float_helpers == FloatHelpers::Aeabi,
+            strict_align: self.strict_align,
+            softfp: self.float_abi == FloatAbi::Softfp,
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {
                 memory_bytes: self.memory_bytes.map(u64::from),
+                debug: self.debug != Debug::None,
                 memory_shape: match self.resolved_bounds() {
                     ThumbBounds::None | ThumbBounds::Check => MemoryShape::Plain,
                     ThumbBounds::Mask => MemoryShape::Slack,
@@ -232,6 +265,7 @@ impl ThumbOptions {
                 },
                 import_prefix: self.import_prefix.clone(),
                 renames: self.renames.clone(),
+                functions: Vec::new(),
                 settings: self.settings(options),
             },
             threads: options.thread_count(),
@@ -240,7 +274,7 @@ impl ThumbOptions {
 }
 
 /// The frontend's view of a core.
-fn description(cpu: Cpu) -> TargetDescription {
+fn description(cpu: Cpu, strict_align: bool) -> TargetDescription {
     TargetDescription {
         triple: if cpu.has_main() { "thumbv7m-none-eabi" } else { "thumbv6m-none-eabi" },
         cpu: cpu.llvm_name(),
@@ -249,7 +283,7 @@ fn description(cpu: Cpu) -> TargetDescription {
         propagates_arguments: true,
         // The finest region of memory protection.
         access_granule: 32,
-        unaligned: cpu.has_main(),
+        unaligned: cpu.has_main() && !strict_align,
         vector_word: ssa::Type::I32,
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,

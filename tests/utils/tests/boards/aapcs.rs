@@ -5,31 +5,42 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use board::{Board, Call, Ending, Image, Undefined, Words, run_tool};
+use board::{Board, Call, Core, Ending, Image, Undefined, Words, run_tool};
 use random::Rng;
 use testkit::thumb::{Setup, board_core};
-use wasm_pvm::{Cpu, Floats, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
+use wasm_pvm::{Cpu, FloatAbi, Floats, MemoryMode, OptLevel, Options, Stage, ThumbOptions};
 
 #[test]
 fn without_float_registers() {
-    conform(Cpu::M3, Floats::Soft);
-    conform(Cpu::M0Plus, Floats::Soft);
-    conform(Cpu::M23, Floats::Soft);
+    conform(Cpu::M3, Floats::Soft, FloatAbi::Hard);
+    conform(Cpu::M0Plus, Floats::Soft, FloatAbi::Hard);
+    conform(Cpu::M23, Floats::Soft, FloatAbi::Hard);
 }
 
 #[test]
 fn with_single_precision() {
-    conform(Cpu::M4F, Floats::Soft);
-    conform(Cpu::M33F, Floats::Soft);
+    conform(Cpu::M4F, Floats::Soft, FloatAbi::Hard);
+    conform(Cpu::M33F, Floats::Soft, FloatAbi::Hard);
+    conform(Cpu::M4F, Floats::Soft, FloatAbi::Softfp);
 }
 
 #[test]
 fn with_double_precision() {
-    conform(Cpu::M7DP, Floats::Hard);
-    conform(Cpu::M55DP, Floats::Hard);
+    conform(Cpu::M7DP, Floats::Hard, FloatAbi::Hard);
+    conform(Cpu::M55DP, Floats::Hard, FloatAbi::Hard);
+    conform(Cpu::M7DP, Floats::Hard, FloatAbi::Softfp);
 }
 
-fn conform(cpu: Cpu, floats: Floats) {
+/// clang's options for a core and a float ABI.
+fn flags(core: Core, abi: FloatAbi) -> Vec<&'static str> {
+    let softfp = |flag: &&'static str| match (*flag, abi) {
+        ("-mfloat-abi=hard", FloatAbi::Softfp) => "-mfloat-abi=softfp",
+        (flag, _) => flag,
+    };
+    core.flags().iter().map(softfp).collect()
+}
+
+fn conform(cpu: Cpu, floats: Floats, float_abi: FloatAbi) {
     if !Setup::new(cpu, OptLevel::O2, floats).is_available() {
         return;
     }
@@ -40,12 +51,12 @@ fn conform(cpu: Cpu, floats: Floats) {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let mut board = Board::start(core).unwrap();
     for (level, c_level) in [(OptLevel::O0, "-O2"), (OptLevel::O2, "-O0"), (OptLevel::Oz, "-O2")] {
-        let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(cpu) };
+        let thumb = ThumbOptions { memory: MemoryMode::Symbol, float_abi, ..ThumbOptions::new(cpu) };
         let options = Options { level, floats: Some(floats), threads: 1, ..Options::new(thumb) };
         std::fs::write(path("callee.o"), wasm_pvm::compile(&wasm, &options).unwrap().bytes).unwrap();
         let source = fixtures.join("caller.c").to_string_lossy().into_owned();
         let mut args = vec![core.triple(), c_level, "-ffreestanding", "-ffp-contract=off", "-c"];
-        args.extend(core.flags());
+        args.extend(flags(core, float_abi));
         let (caller, callee, both) = (path("caller.o"), path("callee.o"), path("both.o"));
         args.extend([&*source, "-o", &caller]);
         run_tool("clang-22", &args).unwrap();
@@ -78,18 +89,26 @@ fn random_signatures() {
         let mut board = Board::start(board_core(cpu)).unwrap();
         for seed in seeds.clone() {
             let level = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz][(seed % 4) as usize];
-            run_signatures(&mut board, cpu, floats, level, seed);
+            // Every second set passes floats in core registers.
+            let softfp = cpu.has_single() && seed % 2 == 1;
+            let abi = if softfp { FloatAbi::Softfp } else { FloatAbi::Hard };
+            run_signatures(&mut board, (cpu, floats, abi), level, seed);
         }
     }
 }
 
-fn run_signatures(board: &mut Board, cpu: Cpu, floats: Floats, level: OptLevel, seed: u64) {
+fn run_signatures(
+    board: &mut Board,
+    (cpu, floats, float_abi): (Cpu, Floats, FloatAbi),
+    level: OptLevel,
+    seed: u64,
+) {
     let mut random = Rng::new(seed);
     let signatures: Vec<Signature> = (0..8).map(|_| Signature::random(&mut random)).collect();
     let core = board_core(cpu);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let thumb = ThumbOptions { memory: MemoryMode::Symbol, ..ThumbOptions::new(cpu) };
+    let thumb = ThumbOptions { memory: MemoryMode::Symbol, float_abi, ..ThumbOptions::new(cpu) };
     let options = Options { level, floats: Some(floats), threads: 1, ..Options::new(thumb) };
     let wasm = wat::parse_str(wasm_side(&signatures)).unwrap();
     std::fs::write(path("module.o"), wasm_pvm::compile(&wasm, &options).unwrap().bytes).unwrap();
@@ -109,7 +128,7 @@ fn run_signatures(board: &mut Board, cpu: Cpu, floats: Floats, level: OptLevel, 
         "-o",
         &caller,
     ];
-    args.extend(core.flags());
+    args.extend(flags(core, float_abi));
     run_tool("clang-22", &args).unwrap();
     run_tool("ld.lld-22", &["-r", "-o", &both, &caller, &path("module.o")]).unwrap();
     board.clear();

@@ -1,6 +1,7 @@
 //! Tests of the whole compiler for Cortex-M on emulated boards, one module per subject, in one binary: it links LLVM.
 
 mod aapcs;
+mod alignment;
 mod corpus;
 mod differential;
 mod exceptions;

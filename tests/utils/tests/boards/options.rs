@@ -15,8 +15,8 @@ const LEVELS: [OptLevel; 3] = [OptLevel::O0, OptLevel::O2, OptLevel::Oz];
 const PAGE: u32 = 65536;
 
 /// A program on a board.
-struct Program<'a> {
-    board: &'a mut Board,
+pub struct Program<'a> {
+    pub board: &'a mut Board,
     image: Image,
     /// The value of r11.
     base: u32,
@@ -29,24 +29,24 @@ const TABLE: Ending = Ending::Trapped(4);
 const SIGNATURE: Ending = Ending::Trapped(5);
 
 impl<'a> Program<'a> {
-    fn load(board: &'a mut Board, object: &[u8], undefined: Undefined) -> Self {
+    pub fn load(board: &'a mut Board, object: &[u8], undefined: Undefined) -> Self {
         let image = Image::load(board, object, &mut |_| Some(undefined)).unwrap();
         Self { board, image, base: 0xbbbb_000b }
     }
 
-    fn address(&self, symbol: &str) -> u32 {
+    pub fn address(&self, symbol: &str) -> u32 {
         self.image.address(symbol).unwrap_or_else(|| panic!("no symbol {symbol}"))
     }
 
     /// Does the firmware's part before the first call.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         if self.image.address("__wasm_start").is_some() {
             assert!(self.call("__wasm_start", &[]).is_ok());
         }
     }
 
     /// Calls a function of words; its import fills four bytes at the address it gets with 1, 2, 3, 4.
-    fn call(&mut self, name: &str, args: &[u32]) -> Result<u32, Ending> {
+    pub fn call(&mut self, name: &str, args: &[u32]) -> Result<u32, Ending> {
         let mut words = Words::default();
         words.core[..args.len()].copy_from_slice(args);
         let call = Call { base: self.base, ..Call::new(self.address(name), words) };
@@ -60,7 +60,7 @@ impl<'a> Program<'a> {
 }
 
 /// The options for a core and a level.
-fn options(cpu: Cpu, level: OptLevel, thumb: ThumbOptions) -> Options {
+pub fn options(cpu: Cpu, level: OptLevel, thumb: ThumbOptions) -> Options {
     Options { level, floats: Some(Floats::Reject), threads: 1, ..Options::new(ThumbOptions { cpu, ..thumb }) }
 }
 
@@ -94,7 +94,7 @@ fn each_with(
     }
 }
 
-fn thumb(memory: MemoryMode, bounds: ThumbBounds) -> ThumbOptions {
+pub fn thumb(memory: MemoryMode, bounds: ThumbBounds) -> ThumbOptions {
     ThumbOptions { memory, bounds: Some(bounds), ..ThumbOptions::default() }
 }
 
@@ -338,27 +338,51 @@ fn indirect_calls_are_checked_in_every_mode() {
     }
 }
 
-/// The handler writes its argument to memory and ends with a trap number that no module has.
+/// The offset of the only operator of [`TRAPS`] that can trap so.
+fn trapping_operator(wasm: &[u8], number: u32) -> u32 {
+    use wasmparser::{Operator, Parser, Payload};
+    let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.unwrap() {
+        Payload::CodeSectionEntry(body) => Some(body),
+        _ => None,
+    });
+    let operators = bodies.flat_map(|body| {
+        body.get_operators_reader().unwrap().into_iter_with_offsets().map(Result::unwrap).collect::<Vec<_>>()
+    });
+    let traps = |operator: &Operator<'_>| match number {
+        0 => matches!(operator, Operator::Unreachable),
+        1 | 2 => matches!(operator, Operator::I32DivS),
+        3 => matches!(operator, Operator::I32Load { .. }),
+        _ => matches!(operator, Operator::CallIndirect { .. }),
+    };
+    let offsets: Vec<u32> =
+        operators.filter(|(operator, _)| traps(operator)).map(|(_, offset)| offset as u32).collect();
+    assert_eq!(offsets.len(), 1);
+    offsets[0]
+}
+
+/// The handler writes its arguments to memory and ends with a trap number that no module has.
 #[test]
-fn the_trap_handler_is_called_with_the_number() {
+fn the_trap_handler_is_called_with_the_number_and_the_offset() {
+    let wasm = wat::parse_str(TRAPS).unwrap();
     const ENDED: u8 = 0xaa;
     let handled = ThumbOptions {
         trap: Trap::Handler("on_trap".to_owned()),
         ..thumb(MemoryMode::Symbol, ThumbBounds::Check)
     };
     each_with(TRAPS, &|cpu, level| options(cpu, level, handled.clone()), &mut |board, object| {
-        let number = board.allocate(4, 4, false).unwrap();
+        let number = board.allocate(8, 4, false).unwrap();
         let handler = board.allocate(12, 4, false).unwrap();
-        // ldr r1, =number; str r0, [r1]; udf #0xaa; nop; the literal
-        let code = [0x6008_4901, 0xbf00_de00 | u32::from(ENDED), number];
+        // ldr r2, =number; str r0, [r2]; str r1, [r2, #4]; udf #0xaa; the literal
+        let code = [0x6010_4a01, 0xde00_6051 | u32::from(ENDED) << 16, number];
         board.write_words(handler, &code).unwrap();
         let mut program = Program::load(board, object, Undefined::Address(handler | 1));
         assert_eq!(program.image.undefined(), ["on_trap"]);
         assert_eq!(program.call("divide", &[42, 6]), Ok(7));
         for (name, args, expected) in TRAPPING {
-            program.board.write_words(number, &[u32::MAX]).unwrap();
+            program.board.write_words(number, &[u32::MAX; 2]).unwrap();
             assert_eq!(program.call(name, args), Err(Ending::Trapped(ENDED)));
-            assert_eq!(program.board.read_words(number, 1).unwrap(), [expected], "{name} {args:?}");
+            let expected = [expected, trapping_operator(&wasm, expected)];
+            assert_eq!(program.board.read_words(number, 2).unwrap(), expected, "{name} {args:?}");
         }
     });
 }

@@ -8,6 +8,7 @@ mod code;
 mod stack;
 mod summary;
 mod tags;
+mod traps;
 
 use object::elf::{self, FileHeader32, SectionHeader32};
 use object::read::StringTable;
@@ -17,6 +18,7 @@ use object::{Endianness, SectionIndex};
 pub use assembly::assembly;
 pub use stack::{Depth, Step};
 pub use summary::{ExportStack, FunctionSummary, SectionSummary, Summary, SymbolSummary};
+pub use traps::{function_at, reason, trap_at};
 
 /// Reasons why a file can't be read as an object.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -8,11 +8,13 @@
 //! choice, and an attribute would be compared. For the same reason there is no `.note.GNU-stack`: if one object has
 //! that section, GNU linkers warn about all that don't, and objects of GCC and its libraries for these cores don't.
 
+use crate::isa::Thumb;
 use crate::isa::cpu::{Architecture, Cpu};
 
 /// The attributes of a core as tag and value. If no signature has floats, the object is compatible with both ways of
 /// passing them.
-fn numbers(cpu: Cpu, passes_floats: bool) -> Vec<(u8, u8)> {
+fn numbers(target: &Thumb, passes_floats: bool) -> Vec<(u8, u8)> {
+    let cpu = target.cpu;
     let (architecture, thumb) = match cpu.architecture() {
         Architecture::V6M => (12, 1),
         Architecture::V7M => (10, 2),
@@ -34,13 +36,13 @@ fn numbers(cpu: Cpu, passes_floats: bool) -> Vec<(u8, u8)> {
         list.push((27, 1));
     }
     // ABI_VFP_args.
-    match (passes_floats, cpu.has_single()) {
+    match (passes_floats, cpu.has_single() && !target.softfp) {
         (false, _) => list.push((28, 3)),
         (true, true) => list.push((28, 1)),
         (true, false) => {}
     }
     // CPU_unaligned_access.
-    list.push((34, u8::from(cpu.has_main())));
+    list.push((34, u8::from(cpu.has_main() && !target.strict_align)));
     if matches!(cpu.architecture(), Architecture::V8MMain | Architecture::V81MMain) {
         // DSP_extension.
         list.push((46, 1));
@@ -49,13 +51,13 @@ fn numbers(cpu: Cpu, passes_floats: bool) -> Vec<(u8, u8)> {
 }
 
 /// The contents of the section.
-pub fn section(cpu: Cpu, passes_floats: bool) -> Vec<u8> {
+pub fn section(target: &Thumb, passes_floats: bool) -> Vec<u8> {
     let mut tags = Vec::new();
     // CPU_name.
     tags.push(5);
-    tags.extend(cpu.attribute_name().bytes());
+    tags.extend(target.cpu.attribute_name().bytes());
     tags.push(0);
-    numbers(cpu, passes_floats).into_iter().for_each(|(tag, value)| tags.extend([tag, value]));
+    numbers(target, passes_floats).into_iter().for_each(|(tag, value)| tags.extend([tag, value]));
     // Tag_File and its length, which includes both.
     let mut file = vec![1];
     file.extend((tags.len() as u32 + 5).to_le_bytes());

@@ -3,8 +3,9 @@
 //! Each compilation unit of the source that has code gets a unit with an entry per function and a line program. Each
 //! function is a section, so it is a sequence of its own that begins at a relocated address. The places of functions
 //! are given by range lists only. When a linker drops a function, it leaves the function's entry but makes its ranges
-//! empty; an address would become 0, where there may be code. Types and variables are not described: the locations of
-//! variables after optimisation are unknown.
+//! empty; an address would become 0, where there may be code. Calls that were inlined, by the compiler of the module or by
+//! LLVM here, are entries below that of their function. Types and variables are not described: the locations of variables
+//! after optimisation are unknown.
 //!
 //! An address without a location of its own belongs to the line before it, or to the line where the function begins. No
 //! debug section is loaded, and the code does not depend on debug information.
@@ -17,7 +18,7 @@ use gimli::write::{
 };
 use gimli::{Encoding, Format, LineEncoding, LittleEndian, constants as dw};
 use object::write::SymbolId;
-use ssa::{SourceFile, SourceLoc, SourceUnit, Sources, Subprogram};
+use ssa::{InlinedCall, SourceFile, SourceLoc, SourceUnit, Sources, Subprogram};
 
 /// The DWARF version. All tools for Cortex-M read version 4, and linkers make the ranges of dropped functions empty in
 /// it.
@@ -32,13 +33,22 @@ const LINE_ENCODING: LineEncoding = LineEncoding {
     line_range: 14,
 };
 
-/// A function with code that corresponds to a function of the source.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Function {
+/// The code of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
     /// The symbol of its section.
     pub section: SymbolId,
     /// Bytes of code.
     pub size: u32,
+}
+
+/// A function with code that corresponds to a function of the source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// Its code.
+    pub span: Span,
+    /// The end of the prologue at its entry.
+    pub body: u32,
     /// Its first symbol.
     pub symbol: String,
     /// Whether other objects can refer to it.
@@ -83,9 +93,10 @@ pub fn sections(sources: &Sources, functions: &[Function]) -> Vec<Section> {
     }
     let mut written = Sections::new(Buffer::default());
     dwarf.write(&mut written).expect("everything that is referred to is in the same unit");
+    let spans: Vec<Span> = functions.iter().map(|function| function.span).collect();
     let mut sections = Vec::new();
     let add = |id: gimli::SectionId, buffer: &mut Buffer| -> Result<(), gimli::write::Error> {
-        sections.extend(buffer.finish(id, functions));
+        sections.extend(buffer.finish(id, &spans));
         Ok(())
     };
     written.for_each_mut(add).expect("nothing fails");
@@ -94,7 +105,7 @@ pub fn sections(sources: &Sources, functions: &[Function]) -> Vec<Section> {
 
 /// A section being written.
 #[derive(Clone)]
-struct Buffer {
+pub struct Buffer {
     bytes: EndianVec<LittleEndian>,
     relocations: Vec<Relocation>,
 }
@@ -123,7 +134,7 @@ impl RelocateWriter for Buffer {
 
 impl Buffer {
     /// The section, if there is anything in it.
-    fn finish(&mut self, id: gimli::SectionId, functions: &[Function]) -> Option<Section> {
+    pub fn finish(&mut self, id: gimli::SectionId, spans: &[Span]) -> Option<Section> {
         let mut bytes = self.bytes.take();
         if bytes.is_empty() {
             return None;
@@ -132,7 +143,7 @@ impl Buffer {
             let addend = u32::try_from(relocation.addend).expect("sections are smaller than 4 GiB");
             bytes[relocation.offset..][..4].copy_from_slice(&addend.to_le_bytes());
             let target = match relocation.target {
-                gimli::write::RelocationTarget::Symbol(n) => Target::Code(functions[n].section),
+                gimli::write::RelocationTarget::Symbol(n) => Target::Code(spans[n].section),
                 gimli::write::RelocationTarget::Section(id) => Target::Debug(id),
             };
             (relocation.offset as u64, target)
@@ -150,6 +161,8 @@ struct UnitWriter<'a> {
     functions: &'a [Function],
     unit: Unit,
     files: BTreeMap<SourceFile, FileId>,
+    /// The entries of functions that were inlined.
+    inlined: BTreeMap<ssa::Callee, UnitEntryId>,
 }
 
 impl<'a> UnitWriter<'a> {
@@ -172,20 +185,21 @@ impl<'a> UnitWriter<'a> {
         entry.set(dw::DW_AT_comp_dir, text(directory));
         // The ranges of the unit are relative to this address.
         entry.set(dw::DW_AT_low_pc, AttributeValue::Address(Address::Constant(0)));
-        Self { dwarf, sources, functions, unit, files: BTreeMap::new() }
+        Self { dwarf, sources, functions, unit, files: BTreeMap::new(), inlined: BTreeMap::new() }
     }
 
     /// Adds a function; returns the range of its code.
     fn function(&mut self, n: usize) -> Range {
         let function = &self.functions[n];
         let begin = Address::Symbol { symbol: n, addend: 0 };
-        let range = Range::StartLength { begin, length: u64::from(function.size) };
-        self.entry(function, range.clone());
+        let range = Range::StartLength { begin, length: u64::from(function.span.size) };
+        let entry = self.entry(function, range.clone());
+        self.inlined_calls(n, function, entry);
         self.lines(function, begin);
         range
     }
 
-    fn entry(&mut self, function: &Function, range: Range) {
+    fn entry(&mut self, function: &Function, range: Range) -> UnitEntryId {
         let data = &self.sources.subprograms[function.subprogram];
         let id = self.unit.add(self.unit.root(), dw::DW_TAG_subprogram);
         let ranges = self.unit.ranges.add(RangeList(vec![range]));
@@ -195,15 +209,80 @@ impl<'a> UnitWriter<'a> {
         if let Some(name) = &data.linkage_name {
             self.set(id, dw::DW_AT_linkage_name, text(name));
         }
-        if let Some(declaration) = data.declaration {
-            let position = self.sources.positions[declaration];
-            let file = self.file(position.file);
-            self.set(id, dw::DW_AT_decl_file, AttributeValue::FileIndex(Some(file)));
-            self.set(id, dw::DW_AT_decl_line, AttributeValue::Udata(position.line.into()));
-        }
+        self.place(id, data.declaration, [dw::DW_AT_decl_file, dw::DW_AT_decl_line, dw::DW_AT_decl_column]);
         if function.is_global {
             self.set(id, dw::DW_AT_external, AttributeValue::FlagPresent);
         }
+        id
+    }
+
+    /// Sets the attributes for file, line and column of a location.
+    fn place(&mut self, id: UnitEntryId, loc: Option<SourceLoc>, names: [dw::DwAt; 3]) {
+        let Some(position) = loc.map(|loc| self.sources.positions[loc]) else { return };
+        let file = self.file(position.file);
+        self.set(id, names[0], AttributeValue::FileIndex(Some(file)));
+        self.set(id, names[1], AttributeValue::Udata(position.line.into()));
+        if position.column != 0 {
+            self.set(id, names[2], AttributeValue::Udata(position.column.into()));
+        }
+    }
+
+    /// Adds the calls that were inlined into a function, each below the call around it.
+    fn inlined_calls(&mut self, n: usize, function: &Function, entry: UnitEntryId) {
+        let mut entries: BTreeMap<InlinedCall, UnitEntryId> = BTreeMap::new();
+        let ranges = inlined_ranges(self.sources, function);
+        for &call in ranges.keys() {
+            let chain: Vec<InlinedCall> = std::iter::successors(Some(call), |&call| {
+                self.sources.positions[self.sources.calls[call].at].inlined
+            })
+            .collect();
+            let mut parent = entry;
+            for call in chain.into_iter().rev() {
+                parent = match entries.get(&call) {
+                    Some(&known) => known,
+                    None => self.inlined_call(n, call, parent, &ranges[&call]),
+                };
+                entries.insert(call, parent);
+            }
+        }
+    }
+
+    fn inlined_call(
+        &mut self,
+        n: usize,
+        call: InlinedCall,
+        parent: UnitEntryId,
+        ranges: &[(u32, u32)],
+    ) -> UnitEntryId {
+        let data = &self.sources.calls[call];
+        let origin = self.origin(&data.callee);
+        let id = self.unit.add(parent, dw::DW_TAG_inlined_subroutine);
+        self.set(id, dw::DW_AT_abstract_origin, AttributeValue::UnitRef(origin));
+        let ranges = ranges.iter().map(|&(start, end)| Range::StartLength {
+            begin: Address::Symbol { symbol: n, addend: start.into() },
+            length: u64::from(end - start),
+        });
+        let ranges = self.unit.ranges.add(RangeList(ranges.collect()));
+        self.set(id, dw::DW_AT_ranges, AttributeValue::RangeListRef(ranges));
+        let names = [dw::DW_AT_call_file, dw::DW_AT_call_line, dw::DW_AT_call_column];
+        self.place(id, Some(data.at), names);
+        id
+    }
+
+    /// The entry of a function that was inlined.
+    fn origin(&mut self, callee: &ssa::Callee) -> UnitEntryId {
+        if let Some(&known) = self.inlined.get(callee) {
+            return known;
+        }
+        let id = self.unit.add(self.unit.root(), dw::DW_TAG_subprogram);
+        self.set(id, dw::DW_AT_name, text(callee.name.as_deref().unwrap_or("<unknown>")));
+        if let Some(name) = &callee.linkage_name {
+            self.set(id, dw::DW_AT_linkage_name, text(name));
+        }
+        self.place(id, callee.declaration, [dw::DW_AT_decl_file, dw::DW_AT_decl_line, dw::DW_AT_decl_column]);
+        self.set(id, dw::DW_AT_inline, AttributeValue::Inline(dw::DW_INL_inlined));
+        self.inlined.insert(callee.clone(), id);
+        id
     }
 
     fn set(&mut self, id: UnitEntryId, name: dw::DwAt, value: AttributeValue) {
@@ -211,24 +290,24 @@ impl<'a> UnitWriter<'a> {
     }
 
     fn lines(&mut self, function: &Function, begin: Address) {
-        let start = self.sources.subprograms[function.subprogram].start.map(|start| (0, start));
-        let start = start.filter(|_| function.lines.first().is_none_or(|(address, _)| *address != 0));
-        let rows: Vec<(u32, SourceLoc)> = start.into_iter().chain(function.lines.iter().copied()).collect();
+        let start = self.sources.subprograms[function.subprogram].start;
+        let rows = rows(start, function);
         if rows.is_empty() {
             return;
         }
         self.unit.line_program.begin_sequence(Some(begin));
-        for (address, loc) in rows {
+        for (n, &(address, loc)) in rows.iter().enumerate() {
             let position = self.sources.positions[loc];
             let file = self.file(position.file);
             let row = self.unit.line_program.row();
             row.address_offset = address.into();
+            row.prologue_end = n == 1;
             row.file = file;
             row.line = position.line.into();
             row.column = position.column.into();
             self.unit.line_program.generate_row();
         }
-        self.unit.line_program.end_sequence(function.size.into());
+        self.unit.line_program.end_sequence(function.span.size.into());
     }
 
     /// The number of a file in the line program.
@@ -254,15 +333,45 @@ impl<'a> UnitWriter<'a> {
     }
 }
 
+/// The code of each call that was inlined into a function, with that of the calls inside of it. The prologue is no part
+/// of any.
+fn inlined_ranges(sources: &Sources, function: &Function) -> BTreeMap<InlinedCall, Vec<(u32, u32)>> {
+    let mut all: BTreeMap<InlinedCall, Vec<(u32, u32)>> = BTreeMap::new();
+    let ends = function.lines.iter().skip(1).map(|(start, _)| *start).chain([function.span.size]);
+    for (&(start, loc), end) in function.lines.iter().zip(ends) {
+        let start = start.max(function.body);
+        for call in sources.calls_around(loc).filter(|_| start < end) {
+            let ranges = all.entry(call).or_default();
+            match ranges.last_mut() {
+                Some((_, last)) if *last == start => *last = end,
+                _ => ranges.push((start, end)),
+            }
+        }
+    }
+    all
+}
+
+/// The rows of a function: one for its entry, one for the first instruction after the prologue, and others.
+///
+/// Debuggers stop at the second row at the start of a function, or at the row with a mark; so there are always two, even
+/// with the same address or location.
+fn rows(start: Option<SourceLoc>, function: &Function) -> Vec<(u32, SourceLoc)> {
+    let at = |address: u32| function.lines.iter().take_while(|(begin, _)| *begin <= address).last();
+    let first = start.or(function.lines.first().map(|(_, loc)| *loc));
+    let Some(first) = first else { return Vec::new() };
+    let body = at(function.body).map_or(first, |(_, loc)| *loc);
+    let later = function.lines.iter().copied().filter(|(address, _)| *address > function.body);
+    [(0, first), (function.body, body)].into_iter().chain(later).collect()
+}
+
 fn text(text: &str) -> AttributeValue {
     AttributeValue::String(text.into())
 }
 
 /// The lines of a function of `size` bytes. Of several locations at one address the last one counts.
-pub fn lines(located: impl Iterator<Item = (i64, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
+pub fn lines(located: impl Iterator<Item = (u32, SourceLoc)>, size: u32) -> Vec<(u32, SourceLoc)> {
     let mut lines: Vec<(u32, SourceLoc)> = Vec::new();
     for (address, loc) in located {
-        let address = u32::try_from(address).expect("code is smaller than 4 GiB");
         lines.pop_if(|(last, _)| *last == address);
         if address < size && lines.last().is_none_or(|(_, last)| *last != loc) {
             lines.push((address, loc));

@@ -15,11 +15,13 @@
 mod attributes;
 pub(crate) mod data;
 mod debug;
+mod frames;
 pub(crate) mod names;
 mod notes;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use codegen::Fragment;
 use ssa::{FuncId, IdVec, Module};
@@ -29,7 +31,7 @@ use crate::emit::fixup::Fixup;
 use crate::isa::Thumb;
 
 pub use names::NameError;
-pub use notes::{FIRST_CALL, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES};
+pub use notes::{BODIES, FIRST_CALL, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES};
 
 /// The surroundings of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,6 +56,10 @@ pub struct ObjectOptions {
     pub import_prefix: String,
     /// Symbols of imports and exports that differ from their wasm names, by wasm name.
     pub renames: BTreeMap<String, String>,
+    /// Names of functions and the bytes of their bodies in the module, to record in the object.
+    pub functions: Vec<(String, Range<usize>)>,
+    /// Whether the object gets debug information.
+    pub debug: bool,
     /// Further settings to record in the object: names, which contain no white space, and values.
     pub settings: Vec<(String, String)>,
 }

@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `.stack_sizes` | one section per function, linked to its code, in LLVM's format: the function's address, and the size of its own frame in bytes as ULEB128 |
 //! | `.wasm_pvm` | lines `name value`: the compiler's settings |
+//! | `.wasm_pvm.functions` | lines `start end name`: offsets of the functions' bodies in the module, if traps call a handler |
 //! | `.wasm_pvm.references` | pairs of words: a function's address, and `2 × type` if the function calls code addresses of that type, `2 × type + 1` if its own address is taken and it has that type |
 //!
-//! Together with the relocations of the code, which give direct calls, this is the call graph. The last two sections
+//! Together with the relocations of the code, which give direct calls, this is the call graph. The last three sections
 //! are marked to be excluded from the linked file. Sections of the first kind have a format that other tools read, and
 //! linkers drop those of dropped functions.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use object::Endianness;
 use object::elf::{self, FileHeader32};
@@ -28,6 +30,8 @@ pub const STACK_SIZES: &str = ".stack_sizes";
 pub const SETTINGS: &str = ".wasm_pvm";
 /// Name of the section with references to code.
 pub const REFERENCES: &str = ".wasm_pvm.references";
+/// Name of the section with the bodies of functions in the module.
+pub const BODIES: &str = ".wasm_pvm.functions";
 /// Name of the setting with the symbol of the function that must be called first.
 pub const FIRST_CALL: &str = "first-call";
 /// Name of the setting with the bytes of linear memory that the embedder provides.
@@ -71,6 +75,12 @@ pub fn settings(
         text += &format!("{FIRST_CALL} {symbol}\n");
     }
     text
+}
+
+/// The contents of the section [`BODIES`].
+pub fn bodies(options: &ObjectOptions) -> String {
+    let line = |(name, body): &(String, Range<usize>)| format!("{} {} {name}\n", body.start, body.end);
+    options.functions.iter().map(line).collect()
 }
 
 /// A use of code addresses by a function.

@@ -12,7 +12,7 @@ use ssa::{DataId, FuncId, IdVec, Module, Reachable};
 
 use super::data::{self, Contents, DataSection};
 use super::names::Names;
-use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, notes};
+use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, frames, notes};
 use crate::adapt::uses;
 use crate::emit::fixup::{Fixup, RelocationKind};
 use crate::isa::inst;
@@ -31,6 +31,8 @@ pub struct Writer<'a> {
     sizes: Sizes,
     /// Functions that correspond to functions of the source.
     located: Vec<debug::Function>,
+    /// All functions.
+    frames: Vec<frames::Frame>,
 }
 
 /// A relocation in a section that has not been added yet.
@@ -64,6 +66,7 @@ impl<'a> Writer<'a> {
             data: IdVec::filled(None, module.data.len()),
             sizes: Sizes::default(),
             located: Vec::new(),
+            frames: Vec::new(),
         }
     }
 
@@ -126,11 +129,15 @@ impl<'a> Writer<'a> {
             }
         }
         let info = FunctionInfo { symbol, name, size: bytes.len() as u32, stack_bytes: fragment.stack_bytes };
+        let span = debug::Span { section: self.elf.section_symbol(section), size: info.size };
+        let address = |place| u32::try_from(code.address(0, place)).expect("code is smaller than 4 GiB");
+        let rows = fragment.unwind.iter().map(|(place, row)| (address(*place), row.clone()));
+        self.frames.push(frames::Frame { span, rows: rows.collect() });
         if let Some(subprogram) = self.module.functions[id].as_ref().and_then(|func| func.source.subprogram) {
-            let located = fragment.locs.iter().map(|&(place, loc)| (code.address(0, place), loc));
+            let located = fragment.locs.iter().map(|&(place, loc)| (address(place), loc));
             self.located.push(debug::Function {
-                section: self.elf.section_symbol(section),
-                size: info.size,
+                span,
+                body: address(fragment.body),
                 symbol: info.symbol.clone(),
                 is_global: !globals.is_empty(),
                 subprogram,
@@ -158,6 +165,8 @@ impl<'a> Writer<'a> {
         let (kind, symbol) = jump.relocation().expect("the linker knows where the import is");
         pending.push(Pending { section, offset: 0, kind, symbol });
         let size = bytes.len() as u32;
+        let span = debug::Span { section: self.elf.section_symbol(section), size };
+        self.frames.push(frames::Frame { span, rows: Vec::new() });
         FunctionInfo { symbol: globals[0].clone(), name, size, stack_bytes: 0 }
     }
 
@@ -314,6 +323,10 @@ impl<'a> Writer<'a> {
     fn notes(&mut self) {
         let settings = notes::settings(self.module, self.target, self.first_call.as_ref(), self.options);
         self.note(notes::SETTINGS, elf::SHF_EXCLUDE, settings.as_bytes());
+        let bodies = notes::bodies(self.options);
+        if !bodies.is_empty() {
+            self.note(notes::BODIES, elf::SHF_EXCLUDE, bodies.as_bytes());
+        }
         let references = notes::references(self.module, &self.functions, &self.data);
         if !references.is_empty() {
             let section =
@@ -327,8 +340,12 @@ impl<'a> Writer<'a> {
 
     /// Adds the debug sections.
     fn debug_sections(&mut self) {
-        let Some(sources) = self.module.sources.as_ref().filter(|_| !self.located.is_empty()) else { return };
-        let sections = debug::sections(sources, &self.located);
+        if !self.options.debug {
+            return;
+        }
+        let sources = self.module.sources.as_ref().filter(|_| !self.located.is_empty());
+        let mut sections = sources.map_or(Vec::new(), |sources| debug::sections(sources, &self.located));
+        sections.extend(frames::section(&self.frames));
         let mut ids = BTreeMap::new();
         for section in &sections {
             let id = self.section(section.id.name().to_owned(), SectionKind::Debug);
@@ -415,7 +432,7 @@ impl<'a> Writer<'a> {
             .signatures
             .values()
             .any(|sig| sig.params.iter().chain(&sig.results).any(|ty| ty.is_float()));
-        self.elf.append_section_data(section, &attributes::section(self.target.cpu, passes_floats), 1);
+        self.elf.append_section_data(section, &attributes::section(self.target, passes_floats), 1);
     }
 }
 
