@@ -172,6 +172,7 @@ impl Clamper<'_> {
         self.walked[block] = true;
         for (n, &inst) in insts.iter().enumerate() {
             let at = Position { block, rest: &insts[n + 1..] };
+            self.func.source.follow(inst);
             if let Some(check) = self.as_check(inst) {
                 self.replace(check, at);
                 continue;
@@ -183,6 +184,7 @@ impl Clamper<'_> {
             }
             self.func.blocks[block].insts.push(inst);
         }
+        self.func.source.follow_none();
     }
 
     fn sum(&self, value: Value) -> Sum {
