@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use wasm_pvm::insight::CodeMap;
+use wasm_pvm::insight::size::SizeReport;
 use wasmi::{Linker, Module, Store, TrapCode, Val};
 use wasmparser::{Operator, Parser, Payload};
 
@@ -505,4 +507,51 @@ fn colours_are_used_only_where_they_are_wanted() {
         told.contains('\u{1b}')
     };
     assert!(!warned(&[]) && !warned(&["--color", "never"]) && warned(&["--color", "always"]));
+}
+
+/// Files that are not well-formed are refused or measured, and maps that are not are refused or used.
+#[test]
+fn damaged_files_are_no_bugs() {
+    let folder = Folder::new("damaged");
+    folder.write("a.wat", TRAPS);
+    let mut state = 1u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for options in ["--map", "--format polkavm --names keep", "--target thumbv7m --memory symbol"] {
+        let options: Vec<&str> = options.split(' ').collect();
+        folder.succeed(&[&["compile", "a.wat", "-o", "a"], &options[..]].concat());
+        let file = std::fs::read(folder.path("a")).expect("written");
+        let whole = SizeReport::read(&file, None, None).expect("a file");
+        assert_eq!(whole.items.iter().map(|item| item.bytes).sum::<u64>(), file.len() as u64);
+        let mut read = 0;
+        for _ in 0..400 {
+            let mut damaged = file.clone();
+            for _ in 0..=below(3) {
+                let at = below(damaged.len());
+                damaged[at] = below(256) as u8;
+            }
+            damaged.truncate(damaged.len() - if below(4) == 0 { below(20) } else { 0 });
+            if let Ok(report) = SizeReport::read(&damaged, None, None) {
+                read += 1;
+                assert_eq!(report.items.iter().map(|item| item.bytes).sum::<u64>(), damaged.len() as u64);
+                assert!(report.retained().len() <= report.functions.len() + 1);
+            }
+        }
+        assert!(read > 0, "{options:?}: all were refused");
+    }
+    let map = text(&std::fs::read(folder.path("a.map")).expect("written"));
+    let mut used = 0;
+    for _ in 0..400 {
+        let mut damaged = map.clone().into_bytes();
+        let at = below(damaged.len());
+        damaged[at] = b"0123456789-,[]"[below(14)];
+        let Ok(map) = CodeMap::parse(&String::from_utf8(damaged).expect("digits are ASCII")) else {
+            continue;
+        };
+        used += 1;
+        assert!((0..600).all(|pc| !map.frames(pc).is_empty()));
+    }
+    assert!(used > 0, "all were refused");
 }
