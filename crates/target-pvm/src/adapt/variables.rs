@@ -185,12 +185,14 @@ fn store_difference(module: &mut Module, id: DataId) {
             let changed: Vec<Inst> = changed.collect();
             func.blocks[block].insts = changed;
         }
+        func.source.follow_none();
     }
 }
 
 /// The instructions that take the place of `inst`: after a load the initial value is added, before a store it is
 /// subtracted.
 fn with_difference(func: &mut Function, inst: Inst, id: DataId, (ty, value): (Type, i64)) -> Vec<Inst> {
+    func.source.follow(inst);
     match func.insts[inst].clone() {
         InstData::Load { mem, addr, flags, ty: loaded } if addr.base == Some(id) => {
             let load = func.make_inst(InstData::Load { mem, ty, addr, flags }, &[ty]);

@@ -14,6 +14,7 @@ use wasm_pvm::{
 
 use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
 use super::profile::{ProfileArg, Training};
+use super::report_args::{BudgetArgs, CompletionsArgs, ManArgs, ProfileArgs, SizeArgs};
 use super::run::StreamArgs;
 use super::wasi::WasiArgs;
 
@@ -436,36 +437,6 @@ pub struct RunArgs {
     pub pvm: PvmArgs,
 }
 
-/// The form of a profile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum ProfileForm {
-    /// Functions, lines and blocks by cost.
-    Table,
-    /// A line per stack of calls, for tools that draw flame graphs.
-    Folded,
-    /// The JSON of speedscope.app.
-    Speedscope,
-    /// A flame graph.
-    Svg,
-    /// The table as JSON.
-    Json,
-}
-
-#[derive(Debug, Args)]
-pub struct ProfileArgs {
-    /// Form of the report.
-    #[arg(long = "as", value_name = "FORM", value_enum, default_value = "table")]
-    pub form: ProfileForm,
-    /// Output file; standard output without it.
-    #[arg(short, long)]
-    pub output: Option<PathBuf>,
-    /// Rows of each part of the table.
-    #[arg(long, default_value_t = 20)]
-    pub top: usize,
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
 /// Arguments of all inspecting commands.
 #[derive(Debug, Args)]
 pub struct ProgramArgs {
@@ -540,69 +511,8 @@ pub struct GasArgs {
     pub json: bool,
 }
 
-#[derive(Debug, Args)]
-pub struct SizeArgs {
-    /// WebAssembly, a PVM program or a Cortex-M object; `-` is standard input.
-    pub file: PathBuf,
-    /// Version of the Gray Paper, for programs without our metadata.
-    #[arg(long)]
-    pub gp: Option<GpVersion>,
-    /// The map of the program, which has lines and segments; by default its name with `.map` after it, if there is such
-    /// a file.
-    #[arg(long, value_name = "FILE")]
-    pub map: Option<PathBuf>,
-    /// Print the call graph's dominator tree: below a function are those that only it leads to.
-    #[arg(long)]
-    pub tree: bool,
-    /// Print the differences from an older file.
-    #[arg(long, value_name = "OLD", conflicts_with = "tree")]
-    pub diff: Option<PathBuf>,
-    /// Fail with exit code 1 and advice if the file has more bytes. K and M are units.
-    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
-    pub max_size: Option<u32>,
-    /// Rows of each part of the report.
-    #[arg(long, default_value_t = 20)]
-    pub top: usize,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetArgs {
-    /// Program file, or a module in any form that `compile` takes.
-    pub program: PathBuf,
-    /// File of limits, in TOML.
-    pub budget: PathBuf,
-    /// Answer a host call, as with `run`. May be repeated.
-    #[arg(long = "host-call", value_name = "CALL=VALUE[,VALUE]", value_parser = parse_answer)]
-    pub answers: Vec<GivenAnswer>,
-    /// Supported host calls, as with `run`.
-    #[arg(long, value_parser = choice::<Host>(), default_value = "jam")]
-    pub host: Host,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten, next_help_heading = "Compiling a module")]
-    pub module: ModuleArgs,
-    #[command(flatten)]
-    pub pvm: PvmArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell.
-    pub shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// Folder for the pages.
-    pub folder: PathBuf,
-}
-
 /// A number of bytes with an optional unit.
-fn parse_size(text: &str) -> Result<u32, String> {
+pub fn parse_size(text: &str) -> Result<u32, String> {
     let (digits, shift) = match text.to_ascii_lowercase() {
         lower if lower.ends_with('k') => (lower[..lower.len() - 1].to_owned(), 10),
         lower if lower.ends_with('m') => (lower[..lower.len() - 1].to_owned(), 20),

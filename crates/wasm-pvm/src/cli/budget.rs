@@ -6,9 +6,10 @@ use serde_json::json;
 use wasm_pvm::insight::budget::{Budget, Measured, Run};
 use wasm_pvm::run::{RunOptions, Status};
 
-use super::args::{BudgetArgs, RunArgs};
+use super::args::RunArgs;
 use super::calls::{Invocation, Invocations, Pokes};
 use super::files;
+use super::report_args::BudgetArgs;
 use super::run::{self, StreamArgs, report};
 
 /// The version of the JSON.
@@ -34,11 +35,9 @@ pub fn budget(args: &BudgetArgs) -> Result<u8> {
 
 fn measure(args: &BudgetArgs, budget: &Budget) -> Result<Vec<Measured>> {
     let mut measured = Vec::new();
-    let first = budget
-        .runs
-        .first()
-        .map_or_else(|| Run::Entry { name: String::new(), args: String::new() }, |run| run.run.clone());
-    let file = run::program::load(&run_args(args, &first)?)?.bytes;
+    // A module is measured as `compile` compiles it; runs of exports get a program with all of them as entries.
+    let entered = Run::Entry { name: String::new(), args: String::new() };
+    let file = run::program::load(&run_args(args, &entered)?)?.bytes;
     let container = Container::parse(&file).context("not a PVM program")?;
     let gp = args.pvm.gp.or(container.gp()).unwrap_or_default();
     measured.extend(budget.of_program(file.len(), container.blob(), gp));

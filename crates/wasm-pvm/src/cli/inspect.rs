@@ -55,22 +55,8 @@ impl Program {
         self.container.blob()
     }
 
-    /// Names of functions: recorded ones, and entries at the targets of their jumps.
     fn functions(&self) -> Vec<FunctionName> {
-        let extension = &self.extension;
-        let mut names = extension.functions.clone();
-        let is_named = |names: &[FunctionName], pc: u32| names.iter().any(|name| name.pc == pc);
-        for export in &extension.exports {
-            let target = self.blob().decode(self.gp, export.pc).inst.target(export.pc);
-            let target = target.and_then(|target| u32::try_from(target).ok());
-            for pc in [Some(export.pc), target].into_iter().flatten() {
-                if !is_named(&names, pc) {
-                    names.push(FunctionName { pc, name: export.name.clone() });
-                }
-            }
-        }
-        names.sort_by_key(|name| name.pc);
-        names
+        wasm_pvm::insight::map::functions(&self.container, self.gp)
     }
 
     fn float_functions(&self) -> Vec<floats::FloatFunction> {

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 
-use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::args::Cli;
 use super::files;
+use super::report_args::{CompletionsArgs, ManArgs};
 
 /// The name of the tool.
 const NAME: &str = "wasm-pvm";

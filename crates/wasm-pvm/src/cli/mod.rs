@@ -12,6 +12,7 @@ mod manual;
 mod object;
 mod profile;
 mod profiling;
+mod report_args;
 mod run;
 mod size;
 mod wasi;

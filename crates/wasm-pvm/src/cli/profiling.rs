@@ -9,8 +9,8 @@ use wasm_pvm::OptionsError;
 use wasm_pvm::insight::profile::Profile;
 use wasm_pvm::run::Status;
 
-use super::args::{ProfileArgs, ProfileForm};
 use super::files;
+use super::report_args::{ProfileArgs, ProfileForm};
 use super::run::{self, report};
 
 /// The version of the JSON.

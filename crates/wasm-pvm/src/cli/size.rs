@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use wasm_pvm::insight::size::{Retained, SizeReport};
 
-use super::args::SizeArgs;
+use super::report_args::SizeArgs;
 use super::{files, run};
 
 /// The version of the JSON.

@@ -156,7 +156,7 @@ impl Trapped<'_> {
 impl fmt::Display for Explanation {
     /// Lines that each end with a line break: the reason, and a line per active function.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "trap: {}", self.reason)?;
+        writeln!(f, "reason: {}", self.reason)?;
         for (n, frame) in self.frames.iter().enumerate().take(MAX_FRAMES) {
             writeln!(f, "  {} {frame}", if n == 0 { "in" } else { "by" })?;
         }

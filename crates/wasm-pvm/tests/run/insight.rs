@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use wasm_pvm::insight::CodeMap;
+use wasm_pvm::insight::size::SizeReport;
 use wasmi::{Linker, Module, Store, TrapCode, Val};
 use wasmparser::{Operator, Parser, Payload};
 
@@ -110,9 +112,10 @@ fn traps_are_explained() {
             let invoke = [&["--invoke", name], args].concat();
             let told = folder.run_json("a.wat", &[&options[..], &invoke].concat());
             let context = format!("{options:?} {name} {args:?}: {told}");
-            let (code, reason) = (trap_code(name, args), told["trap"]["reason"].as_str().expect("a reason"));
+            let (code, reason) =
+                (trap_code(name, args), told["stopped"]["reason"].as_str().expect("a reason"));
             assert!(words(code).iter().any(|words| reason.contains(words)), "{context}: {code:?}");
-            let frame = &told["trap"]["frames"][0];
+            let frame = &told["stopped"]["frames"][0];
             if !operator.is_empty() {
                 assert_eq!(frame["operator"], operator, "{context}");
                 let known = &operators[&frame["offset"].as_u64().expect("an offset")];
@@ -121,7 +124,7 @@ fn traps_are_explained() {
         }
     }
     let (_, told) = folder.fail_with_output(&["run", "a.wat", "--invoke", "load", "65536"], 3);
-    assert!(told.contains("trap: a load of 4 bytes outside of the memory, at address 0x10004\n"), "{told}");
+    assert!(told.contains("reason: a load of 4 bytes outside of the memory, at address 0x10004\n"), "{told}");
     // The address that is checked counts, not the one that the check allows.
     let strict = ["run", "a.wat", "--bounds", "strict", "--invoke", "load", "4294967292"];
     let (_, told) = folder.fail_with_output(&strict, 3);
@@ -135,7 +138,7 @@ fn traps_have_the_calls_that_led_to_them() {
     for level in ["-O0", "-O1", "-O2", "-Oz"] {
         let names = |args: &[&str]| -> Vec<String> {
             let told = folder.run_json("a.wat", &[&[level], args].concat());
-            let frames = told["trap"]["frames"].as_array().expect("frames").iter();
+            let frames = told["stopped"]["frames"].as_array().expect("frames").iter();
             frames.map(|frame| frame["function"].as_str().expect("a name").to_owned()).collect()
         };
         // Inlined functions are among them.
@@ -163,7 +166,7 @@ fn maps_belong_to_programs_and_do_not_change_them() {
     folder.succeed(&[&raw[..], &["--map"]].concat());
     let call = ["--invoke", "divide", "1", "0"];
     let told = folder.run_json("program", &call);
-    assert_eq!(told["trap"]["frames"][0]["operator"], "i32.div_s", "{told}");
+    assert_eq!(told["stopped"]["frames"][0]["operator"], "i32.div_s", "{told}");
     folder.succeed(&["compile", "b.wat", "-o", "other", "--map"]);
     let told = folder.fail(&[&["run", "program", "--map", "other.map"], &call[..]].concat(), b"", 1);
     assert!(told.contains("other.map: is the map of another program"), "{told}");
@@ -177,7 +180,7 @@ fn maps_belong_to_programs_and_do_not_change_them() {
     }
     // Without a map, names are those of the metadata.
     std::fs::remove_file(folder.path("program.map")).expect("it is there");
-    assert_eq!(folder.run_json("program", &call)["trap"]["frames"][0]["source"], Value::Null);
+    assert_eq!(folder.run_json("program", &call)["stopped"]["frames"][0]["source"], Value::Null);
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn lines_are_those_of_the_source() {
         let Some(wasm) = wasm_of_c(&folder, &[&path], &[level, "-g"]) else { return };
         folder.write("half.wasm", wasm);
         let told = folder.run_json("half.wasm", &["--invoke", "entry", "1", "0"]);
-        let source = &told["trap"]["frames"][0]["source"];
+        let source = &told["stopped"]["frames"][0]["source"];
         assert_eq!(source["line"], 2, "{level}: {told}");
         assert!(source["file"].as_str().expect("a file").ends_with("half.c"), "{told}");
     }
@@ -240,6 +243,30 @@ fn containers_of_polkavm_have_lines() {
         std::fs::metadata(folder.path("lines")).expect("a file").len()
     );
     assert!(folder.succeed(&["info", "lines"]).contains("names:"));
+}
+
+#[test]
+fn other_endings_have_their_place() {
+    let folder = Folder::new("endings");
+    folder.write(
+        "a.wat",
+        r#"(module (import "env" "ask" (func $ask (param i32) (result i32)))
+          (func $asks (param i32) (result i32) (i32.add (call $ask (local.get 0)) (i32.const 1)))
+          (func (export "question") (param i32) (result i32) (i32.mul (call $asks (local.get 0)) (i32.const 3)))
+          (func $spin (param i32) (loop (br_if 0 (i32.ne (local.get 0) (i32.const 0)))))
+          (func (export "forever") (param i32) (call $spin (local.get 0))))"#,
+    );
+    let functions = |args: &[&str]| -> Vec<String> {
+        let told = folder.run_json("a.wat", args);
+        let frames = told["stopped"]["frames"].as_array().expect("frames").iter();
+        frames.map(|frame| frame["function"].as_str().expect("a name").to_owned()).collect()
+    };
+    for level in ["-O0", "-O2"] {
+        let asked = functions(&[level, "--imports", "auto", "--invoke", "question", "1"]);
+        assert_eq!(asked, ["asks", "question"], "{level}");
+        let spun = functions(&[level, "--imports", "auto", "--gas", "1000", "--invoke", "forever", "1"]);
+        assert_eq!(spun, ["spin", "forever"], "{level}");
+    }
 }
 
 /// The sum of the numbers at the ends of lines.
@@ -480,4 +507,51 @@ fn colours_are_used_only_where_they_are_wanted() {
         told.contains('\u{1b}')
     };
     assert!(!warned(&[]) && !warned(&["--color", "never"]) && warned(&["--color", "always"]));
+}
+
+/// Files that are not well-formed are refused or measured, and maps that are not are refused or used.
+#[test]
+fn damaged_files_are_no_bugs() {
+    let folder = Folder::new("damaged");
+    folder.write("a.wat", TRAPS);
+    let mut state = 1u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for options in ["--map", "--format polkavm --names keep", "--target thumbv7m --memory symbol"] {
+        let options: Vec<&str> = options.split(' ').collect();
+        folder.succeed(&[&["compile", "a.wat", "-o", "a"], &options[..]].concat());
+        let file = std::fs::read(folder.path("a")).expect("written");
+        let whole = SizeReport::read(&file, None, None).expect("a file");
+        assert_eq!(whole.items.iter().map(|item| item.bytes).sum::<u64>(), file.len() as u64);
+        let mut read = 0;
+        for _ in 0..400 {
+            let mut damaged = file.clone();
+            for _ in 0..=below(3) {
+                let at = below(damaged.len());
+                damaged[at] = below(256) as u8;
+            }
+            damaged.truncate(damaged.len() - if below(4) == 0 { below(20) } else { 0 });
+            if let Ok(report) = SizeReport::read(&damaged, None, None) {
+                read += 1;
+                assert_eq!(report.items.iter().map(|item| item.bytes).sum::<u64>(), damaged.len() as u64);
+                assert!(report.retained().len() <= report.functions.len() + 1);
+            }
+        }
+        assert!(read > 0, "{options:?}: all were refused");
+    }
+    let map = text(&std::fs::read(folder.path("a.map")).expect("written"));
+    let mut used = 0;
+    for _ in 0..400 {
+        let mut damaged = map.clone().into_bytes();
+        let at = below(damaged.len());
+        damaged[at] = b"0123456789-,[]"[below(14)];
+        let Ok(map) = CodeMap::parse(&String::from_utf8(damaged).expect("digits are ASCII")) else {
+            continue;
+        };
+        used += 1;
+        assert!((0..600).all(|pc| !map.frames(pc).is_empty()));
+    }
+    assert!(used > 0, "all were refused");
 }

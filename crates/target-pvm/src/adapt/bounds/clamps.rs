@@ -215,6 +215,7 @@ impl Clamper<'_> {
         self.walked[block] = true;
         for (n, &inst) in insts.iter().enumerate() {
             let at = Position { block, rest: &insts[n + 1..] };
+            self.func.source.follow(inst);
             if let Some(check) = self.as_check(inst) {
                 self.replace(check, at);
                 continue;
@@ -230,6 +231,7 @@ impl Clamper<'_> {
             self.prove_before_loop(inst, block);
             self.func.blocks[block].insts.push(inst);
         }
+        self.func.source.follow_none();
     }
 
     pub(super) fn as_check(&self, inst: Inst) -> Option<Check> {

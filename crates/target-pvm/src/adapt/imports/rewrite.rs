@@ -209,6 +209,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             }
             self.func.blocks[block].insts = std::mem::take(&mut self.out);
         }
+        self.func.source.follow_none();
         self.replace_values();
         if self.truncated {
             ssa::canonicalize(self.func);
@@ -224,6 +225,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
             self.out.push(inst);
             return Ok(true);
         };
+        self.func.source.follow(inst);
         let (callee, args, is_tail) = match data {
             InstData::Call { func, args } => (*func, args.clone(), false),
             InstData::TailCall { func, args } => (*func, args.clone(), true),

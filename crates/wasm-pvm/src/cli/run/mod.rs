@@ -9,6 +9,7 @@ mod streams;
 mod trap;
 
 use anyhow::{Context, Result, bail};
+use pvm_isa::Container;
 use wasm_pvm::OptionsError;
 use wasm_pvm::insight::CodeMap;
 use wasm_pvm::run::{EntryPoint, FunctionType, Outcome, RunOptions, Session, Status, Value};
@@ -99,7 +100,10 @@ pub fn traced(args: &RunArgs) -> Result<Traced> {
 fn repeated(args: &RunArgs, program: &Program, options: &RunOptions) -> Result<Traced> {
     let map = match &program.map {
         Some(map) => map.clone(),
-        None => trap::described(&program.bytes)?,
+        None => {
+            let container = Container::parse(&program.bytes).context("not a PVM program")?;
+            CodeMap::of_container(&container, options.gp.or(container.gp()).unwrap_or_default())
+        }
     };
     let options = RunOptions { trace: Some(map.starts()), ..options.clone() };
     let mut session = Session::load(&program.bytes, &options)?;

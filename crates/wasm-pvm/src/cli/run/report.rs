@@ -73,7 +73,7 @@ impl Report {
             None => json!({ "calls": self.called.iter().map(called_json).collect::<Vec<_>>() }),
         };
         if let Some(trap) = &self.trap {
-            object["trap"] = trap_json(trap);
+            object["stopped"] = trap_json(trap);
         }
         if !self.dumps.is_empty() {
             let dumps = self.dumps.iter();

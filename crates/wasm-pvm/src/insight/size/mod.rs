@@ -79,6 +79,9 @@ pub enum SizeError {
     /// No program.
     #[error("neither WebAssembly, nor an object, nor a PVM program: {0}")]
     Pvm(ParseError),
+    /// Sections of an object that share bytes.
+    #[error("parts of the file overlap")]
+    Overlap,
 }
 
 impl SizeReport {
@@ -98,7 +101,7 @@ impl SizeReport {
         };
         report.total = bytes.len() as u64;
         let known: u64 = report.items.iter().map(|item| item.bytes).sum();
-        let rest = report.total.checked_sub(known).expect("parts of a file don't overlap");
+        let rest = report.total.checked_sub(known).ok_or(SizeError::Overlap)?;
         let kind = if report.form == "object" { "symbols, relocations and headers" } else { "headers" };
         report.add(kind, "", rest);
         report

@@ -7,7 +7,7 @@ use pvm_isa::{Container, GpVersion, Inst, ProgramBlob, spi};
 
 use super::{Caller, SizeReport};
 use crate::insight::demangled;
-use crate::insight::map::CodeMap;
+use crate::insight::map::{self, CodeMap};
 
 /// Cuts a program of `total` bytes into its parts.
 pub fn read(container: &Container, total: usize, gp: GpVersion, map: Option<&CodeMap>) -> SizeReport {
@@ -56,14 +56,14 @@ fn data(report: &mut SizeReport, container: &Container, map: Option<&CodeMap>) {
 }
 
 /// The functions that the file knows, from the map or from its metadata, and the code before the first one.
-fn functions(container: &Container, map: Option<&CodeMap>) -> Vec<FunctionName> {
+fn functions(container: &Container, gp: GpVersion, map: Option<&CodeMap>) -> Vec<FunctionName> {
     let mut functions: Vec<FunctionName> = match map {
         Some(map) => map
             .functions
             .iter()
             .map(|function| FunctionName { pc: function.pc, name: function.name.clone() })
             .collect(),
-        None => container.extension().functions,
+        None => map::functions(container, gp),
     };
     functions.retain(|function| (function.pc as usize) < container.blob().code.len());
     functions.dedup_by_key(|function| function.pc);
@@ -76,7 +76,7 @@ fn functions(container: &Container, map: Option<&CodeMap>) -> Vec<FunctionName> 
 
 fn code(report: &mut SizeReport, container: &Container, gp: GpVersion, map: Option<&CodeMap>) {
     let blob = container.blob();
-    let functions = functions(container, map);
+    let functions = functions(container, gp, map);
     let ends = functions.iter().skip(1).map(|next| next.pc).chain([blob.code.len() as u32]);
     let entry_size = blob.jump_table_entry_size() as u64;
     let mut entries: BTreeMap<usize, u64> = BTreeMap::new();
