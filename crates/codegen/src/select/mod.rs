@@ -49,6 +49,12 @@ pub trait Select: Isa {
     /// Selects the instruction at the start of the entry block that defines the function's parameters.
     fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported>;
 
+    /// A limit of addresses that most accesses of the program use, as an `i32`. One register for it in a function is worth
+    /// more than for other constants.
+    fn address_limit(&self) -> Option<i64> {
+        None
+    }
+
     /// Replaces selected instructions that the machine lacks.
     fn legalize(&self, _func: &mut Function<Self, VReg>) {}
 
@@ -171,8 +177,8 @@ pub struct Lower<'a, T: Select> {
     regs: IdVec<Value, Option<ValueRegs>>,
     use_counts: IdVec<Value, u32>,
     homes: IdVec<ssa::Block, ssa::Block>,
-    /// Homes of constants that are used in many blocks.
-    limit_homes: BTreeMap<i64, ssa::Block>,
+    /// The [limit of addresses](Select::address_limit) and its home, if several blocks use it.
+    limit: Option<(i64, ssa::Block)>,
     shared: IdVec<ssa::Block, BTreeMap<Remat, Shared>>,
     /// Shared values of the current block that the instruction being lowered uses.
     touched: Vec<Remat>,
@@ -218,7 +224,7 @@ impl<'a, T: Select> Lower<'a, T> {
             regs: IdVec::filled(None, func.values.len()),
             use_counts,
             homes: constant_homes(func, rpo),
-            limit_homes: limit_homes(module, func, rpo),
+            limit: target.address_limit().and_then(|limit| Some((limit, limit_home(limit, func, rpo)?))),
             shared: IdVec::filled(BTreeMap::new(), func.blocks.len()),
             touched: Vec::new(),
             block: func.entry(),
@@ -288,11 +294,10 @@ impl<'a, T: Select> Lower<'a, T> {
 
     /// The registers of a value without operands, such as a mask. The SSA need not contain it.
     pub fn remat(&mut self, what: Remat) -> ValueRegs {
-        let home = match what {
-            Remat::Const(ssa::Type::I32, bits) => self.limit_homes.get(&bits),
-            _ => None,
+        let home = match (what, self.limit) {
+            (Remat::Const(ssa::Type::I32, bits), Some((limit, home))) if bits == limit => home,
+            _ => self.homes[self.block],
         };
-        let home = home.copied().unwrap_or(self.homes[self.block]);
         if home == self.block {
             self.touched.push(what);
         }
@@ -521,41 +526,25 @@ fn constant_homes(func: &ssa::Function, rpo: &[ssa::Block]) -> IdVec<ssa::Block,
     homes
 }
 
-/// Homes of the limits of addresses in modules whose accesses are checked: most blocks with accesses use the same limit,
-/// so one register for it is worth more than for other constants. Allocation still computes it where it is used if
-/// registers are scarce.
-fn limit_homes(module: &ssa::Module, func: &ssa::Function, rpo: &[ssa::Block]) -> BTreeMap<i64, ssa::Block> {
-    /// Blocks with a limit from which on it is shared.
-    const MANY: usize = 2;
-    let is_check = |decl: &ssa::FuncDecl| matches!(&decl.kind, ssa::FuncKind::Intrinsic(name) if name == ssa::CheckedAccess::SYMBOL);
-    let mut users: BTreeMap<i64, Vec<ssa::Block>> = BTreeMap::new();
-    if !module.decls.values().any(is_check) {
-        return BTreeMap::new();
-    }
-    for &block in rpo {
-        for &inst in &func.blocks[block].insts {
-            if let InstData::Binary { op: ssa::BinaryOp::MinU, ty: ssa::Type::I32, args: [_, limit] } =
-                func.insts[inst]
-                && let Some(bits) = func.as_const(limit)
-            {
-                let blocks = users.entry(bits).or_default();
-                if blocks.last() != Some(&block) {
-                    blocks.push(block);
-                }
-            }
+/// The home of the limit of addresses: the last block that dominates all its uses, if these are in several blocks.
+/// Allocation still computes it where it is used if registers are scarce.
+fn limit_home(limit: i64, func: &ssa::Function, rpo: &[ssa::Block]) -> Option<ssa::Block> {
+    let is_use = |&inst: &ssa::Inst| match func.insts[inst] {
+        InstData::Binary { op: ssa::BinaryOp::MinU, ty: ssa::Type::I32, args: [_, by] } => {
+            func.as_const(by) == Some(limit)
         }
-    }
-    users.retain(|_, blocks| blocks.len() >= MANY);
-    if users.is_empty() {
-        return BTreeMap::new();
-    }
+        _ => false,
+    };
+    let mut users = rpo.iter().copied().filter(|&block| func.blocks[block].insts.iter().any(is_use));
+    let mut home = users.next()?;
+    let mut others = users.peekable();
+    others.peek()?;
     let dominators = ssa::Dominators::new(func);
-    let home = |blocks: &[ssa::Block]| {
-        let mut home = blocks[0];
-        while !blocks.iter().all(|&block| dominators.dominates(home, block)) {
+    // It walks up only, so there are at most as many steps as blocks.
+    for block in others {
+        while !dominators.dominates(home, block) {
             home = dominators.idom(home).expect("the entry dominates all blocks");
         }
-        home
-    };
-    users.into_iter().map(|(bits, blocks)| (bits, home(&blocks))).collect()
+    }
+    Some(home)
 }

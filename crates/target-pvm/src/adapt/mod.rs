@@ -62,8 +62,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         bounds::clamp_accesses(&mut module, memory, layout, &entered)
     });
     let is_clamped = clamped.is_some();
-    let mut lowest = 0;
+    let (mut lowest, mut address_limit) = (0, None);
     if let Some(checked) = clamped {
+        address_limit = Some(i64::from(checked.limit as i32));
         entering.least = checked.least_arguments;
         lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
     }
@@ -89,7 +90,8 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         }
     }
     let never_returning = returns::never_returning(&module);
-    let target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
+    let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
+    target.address_limit = address_limit;
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 

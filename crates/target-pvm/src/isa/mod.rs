@@ -34,6 +34,8 @@ pub struct Pvm {
     pub room: ArgumentRoom,
     /// Functions that never return.
     pub never_returning: IdVec<FuncId, bool>,
+    /// See [`codegen::Select::address_limit`].
+    pub address_limit: Option<i64>,
     registers: RegisterInfo,
 }
 
@@ -53,7 +55,7 @@ impl Pvm {
             scratch: None,
         };
         let room = argument_room(module);
-        Self { gp, plan, host_calls, room, never_returning, registers }
+        Self { gp, plan, host_calls, room, never_returning, address_limit: None, registers }
     }
 }
 

@@ -55,6 +55,10 @@ impl Select for Pvm {
         terminator(cx, inst)
     }
 
+    fn address_limit(&self) -> Option<i64> {
+        self.address_limit
+    }
+
     fn lower_params(&self, cx: &mut Lower<'_, Self>) -> Result<(), Unsupported> {
         params(cx);
         Ok(())

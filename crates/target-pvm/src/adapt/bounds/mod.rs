@@ -35,6 +35,8 @@ pub struct Checked {
     pub least_arguments: BTreeMap<FuncId, u32>,
     /// No address of linear memory below this is used.
     pub lowest: u32,
+    /// Clamped addresses are at most this.
+    pub limit: u32,
 }
 
 /// Replaces marks by clamps. `entered` are the functions whose first parameters are address and length of the
@@ -53,7 +55,7 @@ pub fn clamp_accesses(
     module.functions.values_mut().flatten().for_each(sums::share);
     let pointers = module.host_arguments.map(|_| ArgumentPointers::of(module, memory, entered.keys()));
     let lowest = lowest_of_hosts(module, entered);
-    let mut checked = Checked { least_arguments: BTreeMap::new(), lowest };
+    let mut checked = Checked { least_arguments: BTreeMap::new(), lowest, limit: limits.limit };
     for id in module.functions.ids() {
         if let Some(func) = &mut module.functions[id] {
             let is_entered = module.host_arguments.is_some() && entered.get(&id) == Some(&true);
