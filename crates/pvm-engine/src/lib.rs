@@ -199,7 +199,9 @@ pub enum RunError {
         hint: &'static str,
     },
     /// The metadata has no readable type of an export.
-    #[error("the type of the export `{0}` is not known: its metadata is damaged")]
+    #[error(
+        "the type of the export `{0}` is not known: it has a reference to an exception, or the metadata is damaged"
+    )]
     UnknownType(String),
     /// An address in linear memory is not accessible.
     #[error("{len} bytes at {address:#x} are not in linear memory, which is from {first:#x} to {end:#x}")]

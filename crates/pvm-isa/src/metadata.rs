@@ -21,8 +21,8 @@
 //! and `base` follows: wasm address a is address a + base modulo 2^32. Bit 2: all entries have the convention of calls
 //! inside of a program. Bit 3: exported memories, tables and globals follow at the end. Bit 4: pointers and lengths of a
 //! service's entries may be `i64`, since memory has 64-bit addresses. A signature is one letter per
-//! parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref. The
-//! kind of a global is the letter of its type, plus 128 if it is mutable.
+//! parameter, `>`, one letter per result: `i` i32, `I` i64, `f` f32, `F` f64, `v` v128, `r` funcref, `e` externref, `x`
+//! exnref. The kind of a global is the letter of its type, plus 128 if it is mutable.
 //!
 //! Foreign metadata is not an error: [`Metadata::parse`] returns the parts it recognises.
 

@@ -90,6 +90,7 @@ fn named(globals: &[(String, &'static str)]) -> String {
 fn given(globals: &[(String, &'static str)]) -> String {
     let option = |(name, ty): &(String, &'static str)| match *ty {
         "i32" => format!("--global {name}=VALUE"),
+        "funcref" | "externref" | "exnref" => format!("--global {name}=null"),
         ty => format!("--global {name}={ty}:VALUE"),
     };
     let options: Vec<String> = globals.iter().take(LISTED).map(option).collect();

@@ -21,6 +21,7 @@
 //! No module is validated here: the frontend validates the result.
 
 mod accesses;
+mod classes;
 mod constants;
 mod encode;
 mod instances;
@@ -176,6 +177,7 @@ fn parse<'a, A: AsRef<[u8]>>(
     for (n, adapter) in (1..).zip(adapters) {
         modules.push(LinkedModule::parse(&format!("adapter {n}"), adapter.as_ref())?);
     }
+    classes::classify(&mut modules)?;
     Ok(modules)
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use pvm_isa::metadata::DataExportKind;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, Export, ExternalKind, FuncType, GlobalType, MemoryType, Parser,
-    Payload, RefType, TableType, TypeRef, ValType,
+    AbstractHeapType, BinaryReaderError, CompositeInnerType, Export, ExternalKind, FuncType, GlobalType,
+    HeapType, MemoryType, Parser, Payload, RefType, TableType, TypeRef, ValType,
 };
 
 /// The exports of a module.
@@ -114,10 +114,13 @@ impl Reader {
             ExternalKind::Memory => self.memories.get(index).map(|ty| DataExportKind::Memory {
                 bytes: ty.initial.saturating_mul(1 << ty.page_size_log2.unwrap_or(16)),
             }),
-            ExternalKind::Table => self.tables.get(index).map(|ty| DataExportKind::Table {
-                functions: letter(ValType::Ref(ty.element_type)) == 'r',
-                elements: ty.initial,
-            }),
+            ExternalKind::Table => {
+                let table = self.tables.get(index).filter(|ty| !is_exception(ty.element_type));
+                table.map(|ty| DataExportKind::Table {
+                    functions: letter(ValType::Ref(ty.element_type)) == 'r',
+                    elements: ty.initial,
+                })
+            }
             ExternalKind::Global => self
                 .globals
                 .get(index)
@@ -142,6 +145,8 @@ fn letter(ty: ValType) -> char {
         ValType::F64 => 'F',
         ValType::V128 => 'v',
         ValType::Ref(ty) if is_function(ty) => 'r',
+        // It has other words than the values that readers know.
+        ValType::Ref(ty) if is_exception(ty) => 'x',
         ValType::Ref(_) => 'e',
     }
 }
@@ -149,6 +154,10 @@ fn letter(ty: ValType) -> char {
 /// Whether it is a reference to functions, of any or of one type.
 fn is_function(ty: RefType) -> bool {
     ty.is_func_ref() || ty.is_concrete_type_ref()
+}
+
+fn is_exception(ty: RefType) -> bool {
+    matches!(ty.heap_type(), HeapType::Abstract { ty: AbstractHeapType::Exn | AbstractHeapType::NoExn, .. })
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub fn link_instances(
     for instance in instances {
         modules.push(LinkedModule::parse(&instance.name, &instance.wasm)?);
     }
+    super::classes::classify(&mut modules)?;
     let given: Vec<module::Given> =
         (0..modules.len()).map(|number| given(&modules, instances, number)).collect::<Result<_, _>>()?;
     for (module, given) in modules.iter_mut().zip(given) {

@@ -86,6 +86,8 @@ pub struct LinkedModule<'a> {
     pub type_section: Option<TypeSectionReader<'a>>,
     /// Function types by index; other types are `None`.
     pub types: Vec<Option<FuncType>>,
+    /// The class of each type, see [`super::classes`].
+    pub classes: Vec<u32>,
     /// Imports of each index space.
     pub imports: [Vec<Import<'a>>; Space::COUNT],
     /// Number of definitions in each index space.

@@ -131,7 +131,9 @@ fn shared_import(
                 continue;
             }
             let other_ty = module.entry_type(space, n);
-            let common = ty.zip(other_ty).and_then(|(one, other)| both(&one, &other));
+            let classes = &modules[number].classes;
+            let common =
+                ty.zip(other_ty).and_then(|(one, other)| both((&one, classes), (&other, &module.classes)));
             if common.is_some() {
                 return Ok(Meaning::Import(other, n));
             }
@@ -167,8 +169,8 @@ fn check_types(modules: &[LinkedModule<'_>], meanings: &Meanings) -> Result<(), 
                 let Some((wanted, found)) = types else {
                     return Err(AdapterError::Index(space.name(), index));
                 };
-                let agree =
-                    if is_definition { matches(&wanted, &found) } else { both(&wanted, &found).is_some() };
+                let (one, two) = ((&wanted, &*module.classes), (&found, &*modules[other].classes));
+                let agree = if is_definition { matches(one, two) } else { both(one, two).is_some() };
                 if !agree && (other, other_index) != (number, index) {
                     return Err(AdapterError::Type(Box::new(Disagreement {
                         import: full_name(import),
@@ -189,14 +191,17 @@ pub fn import_type<'m>(
     space: Space,
     import: Meaning,
 ) -> Option<EntryType<'m>> {
-    let mut common = None;
+    let mut common: Option<(EntryType<'m>, &[u32])> = None;
     for (module, of_module) in modules.iter().zip(meanings) {
         let shared = (0..module.imported(space)).filter(|&n| of_module[space as usize][n as usize] == import);
         for ty in shared.filter_map(|index| module.entry_type(space, index)) {
-            common = Some(common.map_or(Some(ty), |common| both(&common, &ty))?);
+            common = Some(match common {
+                None => (ty, &module.classes),
+                Some((known, classes)) => (both((&known, classes), (&ty, &module.classes))?, classes),
+            });
         }
     }
-    common
+    common.map(|(ty, _)| ty)
 }
 
 /// The adapters through which an import is resolved, up to that with the definition. The main module may be among those

@@ -129,6 +129,34 @@ fn tags_are_shared() {
     assert_eq!(interface(&both).0, ["env.try", "env.failed"]);
 }
 
+/// A type's index means something else in each module, and groups of types are compared as a whole.
+#[test]
+fn types_are_compared_by_their_meaning() {
+    let is_linked = |main: &str, adapter: &str| {
+        let merged = link(&wasm(main), &[wasm(adapter)]).expect("links");
+        wasmparser::validate(&merged).expect("valid");
+    };
+    let main = r#"(module (type $f (func (param i32)))
+        (import "env" "apply" (func (param (ref $f)))) (import "env" "table" (table 1 (ref null $f))))"#;
+    let adapter = r#"(module (type (func (param i64))) (type $f (func (param i32)))
+        (func (export "apply") (param (ref $f))) (table (export "table") 1 (ref null $f)))"#;
+    is_linked(main, adapter);
+    let other = r#"(module (type $f (func (param i64))) (func (export "apply") (param (ref $f))))"#;
+    assert!(error(main, &[other]).starts_with("the main module imports env.apply as"));
+    let group = |results: &str| {
+        format!(
+            r#"(rec (type $a (func (param (ref null $b)))) (type $b (func (param (ref null $a)) (result {results}))))"#
+        )
+    };
+    let main = format!(r#"(module {} (import "env" "g" (global (ref null $b))))"#, group("i32"));
+    let global = |results: &str| {
+        let group = group(results);
+        format!(r#"(module (type (func)) {group} (global (export "g") (ref null $b) (ref.null $b)))"#)
+    };
+    is_linked(&main, &global("i32"));
+    assert!(error(&main, &[&global("i64")]).starts_with("the main module imports env.g as"));
+}
+
 #[test]
 fn imports_of_one_name_are_one_import() {
     let merged = linked(

@@ -2,33 +2,49 @@
 
 use wasmparser::{FuncType, MemoryType, TableType};
 
+use super::classes::{is_same_func, is_same_reference, is_same_value};
 use super::module::EntryType;
 
+/// A type, and the classes of the types of its module.
+pub type Typed<'a, 'm> = (&'a EntryType<'m>, &'a [u32]);
+
 /// Whether an import of type `wanted` can be given a definition of type `found`.
-pub fn matches(wanted: &EntryType<'_>, found: &EntryType<'_>) -> bool {
+pub fn matches((wanted, classes): Typed<'_, '_>, (found, found_classes): Typed<'_, '_>) -> bool {
     match (wanted, found) {
         (EntryType::Table(wanted), EntryType::Table(found)) => {
-            is_same_table(wanted, found)
+            is_same_table((wanted, classes), (found, found_classes))
                 && fits((wanted.initial, wanted.maximum), (found.initial, found.maximum))
         }
         (EntryType::Memory(wanted), EntryType::Memory(found)) => {
             is_same_memory(wanted, found)
                 && fits((wanted.initial, wanted.maximum), (found.initial, found.maximum))
         }
-        (EntryType::Func(None) | EntryType::Tag(None), _) => false,
-        _ => wanted == found,
+        (EntryType::Func(Some(wanted)), EntryType::Func(Some(found)))
+        | (EntryType::Tag(Some(wanted)), EntryType::Tag(Some(found))) => {
+            is_same_func((wanted, classes), (found, found_classes))
+        }
+        (EntryType::Global(wanted), EntryType::Global(found)) => {
+            (wanted.mutable, wanted.shared) == (found.mutable, found.shared)
+                && is_same_value((wanted.content_type, classes), (found.content_type, found_classes))
+        }
+        _ => false,
     }
 }
 
 /// The type of an import that replaces two imports of one name; `None` if no definition has both types.
-pub fn both<'m>(one: &EntryType<'m>, other: &EntryType<'m>) -> Option<EntryType<'m>> {
+pub fn both<'m>(
+    (one, classes): Typed<'_, 'm>,
+    (other, other_classes): Typed<'_, 'm>,
+) -> Option<EntryType<'m>> {
     let limits = |one: (u64, Option<u64>), other: (u64, Option<u64>)| {
         let initial = one.0.max(other.0);
         let maximum = one.1.into_iter().chain(other.1).min();
         maximum.is_none_or(|maximum| initial <= maximum).then_some((initial, maximum))
     };
     match (*one, *other) {
-        (EntryType::Table(one), EntryType::Table(other)) if is_same_table(&one, &other) => {
+        (EntryType::Table(one), EntryType::Table(other))
+            if is_same_table((&one, classes), (&other, other_classes)) =>
+        {
             let (initial, maximum) = limits((one.initial, one.maximum), (other.initial, other.maximum))?;
             Some(EntryType::Table(TableType { initial, maximum, ..one }))
         }
@@ -36,12 +52,13 @@ pub fn both<'m>(one: &EntryType<'m>, other: &EntryType<'m>) -> Option<EntryType<
             let (initial, maximum) = limits((one.initial, one.maximum), (other.initial, other.maximum))?;
             Some(EntryType::Memory(MemoryType { initial, maximum, ..one }))
         }
-        _ => matches(one, other).then_some(*one),
+        _ => matches((one, classes), (other, other_classes)).then_some(*one),
     }
 }
 
-fn is_same_table(one: &TableType, other: &TableType) -> bool {
-    (one.element_type, one.table64, one.shared) == (other.element_type, other.table64, other.shared)
+fn is_same_table((one, classes): (&TableType, &[u32]), (other, other_classes): (&TableType, &[u32])) -> bool {
+    (one.table64, one.shared) == (other.table64, other.shared)
+        && is_same_reference((one.element_type, classes), (other.element_type, other_classes))
 }
 
 fn is_same_memory(one: &MemoryType, other: &MemoryType) -> bool {

@@ -357,6 +357,9 @@ fn parse_global(text: &str) -> Result<(Import, ConstValue), String> {
     let (name, value) = text.rsplit_once('=').ok_or("expected MODULE.NAME=[TYPE:]VALUE")?;
     let (module, field) = name.split_once('.').ok_or("expected MODULE.NAME before the value")?;
     let import = Import { module: module.to_owned(), field: field.to_owned() };
+    if value == "null" {
+        return Ok((import, ConstValue::Null));
+    }
     let (ty, number) = value.split_once(':').unwrap_or(("i32", value));
     let value = match ty {
         "i32" => parse_integer(number, 32).map(|bits| ConstValue::I32(bits as i32)),

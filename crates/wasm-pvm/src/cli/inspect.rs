@@ -212,7 +212,9 @@ fn data_json(DataExport { name, kind, address }: &DataExport) -> Value {
 }
 
 fn type_name(letter: char) -> &'static str {
-    ValueType::of_letter(letter).map_or("unknown", ValueType::name)
+    // A reference to an exception is no value for the outside.
+    let unknown = if letter == 'x' { "exnref" } else { "unknown" };
+    ValueType::of_letter(letter).map_or(unknown, ValueType::name)
 }
 
 const fn result_word(convention: ResultConvention) -> &'static str {

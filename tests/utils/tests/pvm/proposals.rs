@@ -27,3 +27,12 @@ fn scripts_hold_at_all_levels() {
         check("proposals", None, &format!("-{level:?} {gp}"), &Pvm { options });
     }
 }
+
+/// The default treatment of accesses outside of memory is as exact, but for the first memory with 32-bit addresses.
+#[test]
+fn scripts_hold_with_guards() {
+    for level in [OptLevel::O2, OptLevel::Oz] {
+        let options = Options { level, threads: 1, ..Options::new(PvmOptions::default()) };
+        check("proposals", Some("constants"), &format!("-{level:?} with guards"), &Pvm { options });
+    }
+}
