@@ -64,7 +64,8 @@ done
 
 for variant in standalone jumps; do
     flags=$([ $variant = standalone ] || echo "-DJUMPS -sSUPPORT_LONGJMP=wasm -sALLOW_MEMORY_GROWTH")
-    emcc -Oz -sSTANDALONE_WASM $flags "$programs/emscripten-calculator/main.c" \
+    emcc -Oz -sSTANDALONE_WASM -sTOTAL_STACK=65536 -sINITIAL_MEMORY=1048576 $flags \
+        "$programs/emscripten-calculator/main.c" \
         -o "$programs/emscripten-calculator/$variant.wasm"
 done
 
