@@ -55,8 +55,8 @@ pub use parse::{ParseError, parse_function, parse_module};
 pub use passes::canonicalize;
 pub use reach::{Reachable, remove_unreachable};
 pub use source::{
-    Callee, FileName, InlinedCall, InlinedCallData, Position, SourceFile, SourceLoc, SourceLocs, SourceUnit,
-    Sources, Subprogram, SubprogramData, UnitData,
+    Callee, FileName, InlinedCall, InlinedCallData, Position, SourceFile, SourceLoc, SourceLocs, SourceType,
+    SourceUnit, Sources, Subprogram, SubprogramData, TypeAttribute, TypeEntry, UnitData, Variable,
 };
 pub use text::{print_function, print_inst};
 pub use verify::{VerifyError, verify, verify_function};

@@ -232,3 +232,61 @@ fn the_debugger_stops_and_steps_at_lines() {
         );
     }
 }
+
+/// Variables of all kinds of types, in functions compiled without optimisation.
+const VARIABLES: &str = r#"extern int ext(const void *);
+enum color { RED, GREEN = 7 };
+struct node { struct node *next; unsigned char tag; short values[3]; };
+typedef struct { struct node head; enum color color; } list;
+__attribute__((noinline)) static int fill(list *all, int n) {
+  for (int i = 0; i < 3; i++)
+    all->head.values[i] = n * i;
+  return ext(all); // @fill
+}
+__attribute__((export_name("run"))) int run(int n, long long wide) {
+  list mine = { { 0, 'x', { 0, 0, 0 } }, GREEN };
+  mine.head.next = &mine.head;
+  int sum = fill(&mine, n + 1);
+  return sum + ext(&wide); // @run
+}
+"#;
+
+const VARIABLES_BODY: &str = "extern int run(int, long long);
+__attribute__((noinline)) int ext(const void *p) { return *(const char *)p & 1; }
+int sink;
+void body(void) { sink = run(9, -5); }
+";
+
+#[test]
+fn the_debugger_prints_variables() {
+    if !has_tools() {
+        return;
+    }
+    let folder = Folder::new("thumb-debug-variables");
+    let source = folder.write("variables.c", VARIABLES);
+    let line = |mark: &str| VARIABLES.lines().position(|line| line.ends_with(mark)).expect("it is there") + 1;
+    for (core, version) in [(M3, 4), (M0, 5)] {
+        let Some(module) = wasm_of_c(&folder, &[&source], &["-O0", &format!("-gdwarf-{version}")]) else {
+            return;
+        };
+        let object = compile(&module, &core, OptLevel::O0);
+        let firmware = firmware(&folder, &core, &object, VARIABLES_BODY);
+        let script = format!(
+            "break variables.c:{}\ncontinue\nprint n\nprint *all\nprint all->head.values[2]\nptype struct node\nup\n\
+             print n\nprint wide\nprint mine.color\nprint mine.head.next == &mine.head\n\
+             tbreak variables.c:{}\ncontinue\nprint mine.head.values",
+            line("// @fill"),
+            line("// @run")
+        );
+        let listing = debug(&folder, &core, &firmware, &script);
+        let values: Vec<&str> = listing
+            .lines()
+            .filter_map(|line| line.strip_prefix('$')?.split_once(" = ").map(|(_, value)| value))
+            .collect();
+        let all = values.get(1).copied().unwrap_or_default();
+        let expected = ["10", all, "20", "9", "-5", "GREEN", "1", "{0, 10, 20}"];
+        assert_eq!(values, expected, "{}: {listing}", core.cpu);
+        assert!(all.contains("tag = 120 'x', values = {0, 10, 20}}, color = GREEN"), "{listing}");
+        assert!(listing.contains("struct node *next;"), "{listing}");
+    }
+}
