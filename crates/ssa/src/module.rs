@@ -92,6 +92,8 @@ pub struct LinearMemory {
     /// Initial `__stack_pointer`, if the shadow stack is fused with the machine stack. Then the bytes below it (down
     /// to the first data) need no memory of their own, and code may use [`crate::InstData::FrameAddr`].
     pub native_stack: Option<u32>,
+    /// Whether some functions keep their part of the shadow stack in memory, so that its bytes are needed all the same.
+    pub keeps_stack: bool,
 }
 
 /// The kind of a data object.

@@ -114,6 +114,9 @@ fn write_data(f: &mut dyn Write, module: &Module, object: &DataObject) -> fmt::R
         if let Some(stack) = memory.native_stack {
             write!(f, " native_stack={stack}")?;
         }
+        if memory.keeps_stack {
+            f.write_str(" keeps_stack")?;
+        }
         if memory.grows {
             f.write_str(" grows")?;
         }

@@ -284,6 +284,21 @@ impl ModuleInfo {
         Ok(info)
     }
 
+    /// The exported functions that the host enters, in the order of the exports. `services` are names of possible
+    /// entries, in groups: of each group the first that is exported is an entry. If none is, all are.
+    pub fn entries(&self, services: &[&[&str]]) -> Vec<u32> {
+        let is_exported = |name: &&&str| self.exports.iter().any(|export| export.name == ***name);
+        let services: Vec<&str> =
+            services.iter().filter_map(|names| names.iter().find(is_exported)).copied().collect();
+        let function = |export: &ExportInfo| match export.kind {
+            ExportKind::Func(function) if services.is_empty() || services.contains(&export.name.as_str()) => {
+                Some(function)
+            }
+            _ => None,
+        };
+        self.exports.iter().filter_map(function).collect()
+    }
+
     /// The memory with index [`MAIN_MEMORY`].
     pub fn main_memory(&self) -> Option<&MemoryInfo> {
         self.memories.get(MAIN_MEMORY as usize)

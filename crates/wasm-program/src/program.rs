@@ -390,6 +390,7 @@ impl<'a> Program<'a> {
             segments,
             grows: plan.grows,
             native_stack: self.stack.as_ref().map(|stack| stack.initial),
+            keeps_stack: self.stack.as_ref().is_some_and(|stack| !stack.kept.is_empty()),
         }
     }
 

@@ -118,19 +118,12 @@ impl<'a> Survey<'a> {
     }
 
     fn roots(&mut self, options: &Options) {
-        let is_exported = |name: &&&str| self.info.exports.iter().any(|export| export.name == ***name);
-        let services: Vec<&str> = options
-            .service_entries
-            .iter()
-            .filter_map(|names| names.iter().find(is_exported))
-            .copied()
-            .collect();
+        for function in self.info.entries(options.service_entries) {
+            self.function(function, None);
+        }
         for export in &self.info.exports {
-            let is_entered = services.is_empty() || services.contains(&export.name.as_str());
-            match export.kind {
-                ExportKind::Func(function) if is_entered => self.function(function, None),
-                ExportKind::Table(table) if options.target.shares_tables => self.table(table),
-                _ => {}
+            if let (ExportKind::Table(table), true) = (export.kind, options.target.shares_tables) {
+                self.table(table);
             }
         }
         if let Some(start) = self.info.start {

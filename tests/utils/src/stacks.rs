@@ -2,8 +2,9 @@
 //!
 //! Functions have frames of many sizes and alignments on `__stack_pointer`: objects whose address is passed, results
 //! through pointers, structures by copy, pointers to the end of an object, loops, recursion, calls through a table,
-//! early returns, tail calls. A *violation* reads or hands out memory in a way that the frame rule of `--shadow-stack
-//! auto` forbids; such a module is right only if its stack stays in linear memory. `wasmi` gives the expected results.
+//! early returns, tail calls, objects of variable size, calls whose result is their first argument, objects below the
+//! stack pointer between two calls, exports by which the host handles the pointer, a pointer without a name. A
+//! *violation* reads or hands out memory in a way that the frame rule of `--shadow-stack auto` forbids; such a module is right only if its stack stays in linear memory. `wasmi` gives the expected results.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use wasm_pvm::{GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stage};
 
 use crate::executor::{Call, CallExit, Executor, Trap};
 use crate::oracle::{Outcome, Reference, import_result};
-use crate::program::Pvm;
+use crate::program::{Pvm, raw_options};
 use random::Rng;
 
 const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O2, OptLevel::Os, OptLevel::Oz];
@@ -28,6 +29,8 @@ pub struct Program {
     pub text: String,
     /// The violation it contains, if any.
     pub violation: Option<usize>,
+    /// Whether the host makes room on the stack.
+    pub has_handles: bool,
 }
 
 /// Functions that every module has, in the form that compilers give small helpers. `TOP` is the initial stack pointer.
@@ -60,11 +63,64 @@ const HELPERS: &str = r#"
     (i32.store offset=8 (local.tee $p (i32.sub (global.get $__stack_pointer) (i32.const 16))) (local.get $x))
     (i32.store offset=12 (local.get $p) (i32.const 9))
     (i32.add (i32.load offset=8 (local.get $p)) (i32.load8_u offset=12 (local.get $p))))
+  (func $move (param $to i32) (param $from i32) (param $n i32) (result i32) (local $p i32)
+    (if (i32.eqz (local.get $n)) (then (return (local.get $to))))
+    (local.set $p (local.get $to))
+    (loop $l
+      (i32.store8 (local.get $p) (i32.load8_u (local.get $from)))
+      (local.set $p (i32.add (local.get $p) (i32.const 1)))
+      (local.set $from (i32.add (local.get $from) (i32.const 1)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $to))
+  (func $copy (param i32 i32 i32) (result i32) (call $move (local.get 0) (local.get 1) (local.get 2)))
+  (func $copied (param $x i32) (result i32) (local $f i32) (local $g i32)
+    (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 32))))
+    (call $fill (local.get $f) (i32.const 32) (local.get $x))
+    (local.set $g (call $copy (local.get $f) (i32.add (local.get $f) (i32.const 16)) (i32.const 16)))
+    (local.set $x (i32.add (i32.load offset=4 (local.get $g)) (call $leaf (local.get $x))))
+    (global.set $__stack_pointer (i32.add (local.get $g) (i32.const 32)))
+    (local.get $x))
+  (func $variable (param $x i32) (result i32) (local $old i32) (local $p i32) (local $n i32)
+    (local.set $old (global.get $__stack_pointer))
+    (local.set $n (i32.shl (i32.add (i32.and (local.get $x) (i32.const 3)) (i32.const 1)) (i32.const 4)))
+    (global.set $__stack_pointer (local.tee $p
+      (i32.and (i32.sub (global.get $__stack_pointer) (local.get $n)) (i32.const -16))))
+    (call $fill (local.get $p) (local.get $n) (local.get $x))
+    (local.set $x (i32.add (call $sum (local.get $p) (i32.add (local.get $p) (local.get $n))) (call $leaf (local.get $x))))
+    (local.set $x (i32.add (i32.load offset=8 (local.get $p)) (local.get $x)))
+    (global.set $__stack_pointer (local.get $old))
+    (local.get $x))
+  (func $growing (param $x i32) (result i32) (local $old i32) (local $p i32) (local $n i32)
+    (local.set $old (global.get $__stack_pointer))
+    (local.set $p (i32.sub (local.get $old) (i32.const 16)))
+    (loop $l
+      (global.set $__stack_pointer (local.tee $p (i32.sub (local.get $p) (i32.const 16))))
+      (call $pair (local.get $p) (local.get $x))
+      (local.set $x (i32.add (i32.load offset=4 (local.get $p)) (call $leaf (local.get $x))))
+      (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3))))
+    (global.set $__stack_pointer (local.get $old))
+    (local.get $x))
+  (func $elsewhere (param $x i32) (result i32) (local $old i32)
+    (local.set $old (global.get $__stack_pointer))
+    (global.set $__stack_pointer (i32.const FIBER))
+    (call $copied (local.get $x))
+    (global.set $__stack_pointer (local.get $old)))
+"#;
+
+/// Exports by which the host handles the stack pointer.
+const HANDLES: &str = r#"
+  (func (export "alloc") (param $n i32) (result i32)
+    (global.set $__stack_pointer (i32.and (i32.sub (global.get $__stack_pointer) (local.get $n)) (i32.const -16)))
+    (global.get $__stack_pointer))
+  (func (export "restore") (param i32) (global.set $__stack_pointer (local.get 0)))
+  (func (export "save") (result i32) (global.get $__stack_pointer))
+  (func (export "put") (param $p i32) (param $x i32) (call $pair (local.get $p) (local.get $x)))
+  (func (export "get") (param $p i32) (result i32) (call $by_value (local.get $p)))
 "#;
 
 /// Violations: functions `$odd`, from a number to a number. They are called with frames of callers in place, which hold
 /// words at every multiple of four.
-const VIOLATIONS: [&str; 47] = [
+const VIOLATIONS: [&str; 53] = [
     // Scans to the end of the stack.
     "(func $odd (param $x i32) (result i32) (local $p i32) (local $s i32)
       (local.set $p (global.get $__stack_pointer))
@@ -196,20 +252,44 @@ const VIOLATIONS: [&str; 47] = [
       (call $fill (local.get $f) (i32.const 16) (local.get $x))
       (global.set $__stack_pointer (i32.add (local.get $f) (i32.const 16)))
       (return_call $read (local.get $f)))",
-    // Allocates a variable number of bytes.
-    "(func $odd (param $x i32) (result i32) (local $old i32) (local $p i32)
-      (local.set $old (global.get $__stack_pointer))
-      (global.set $__stack_pointer (local.tee $p (i32.sub (global.get $__stack_pointer)
-        (i32.shl (i32.add (i32.and (local.get $x) (i32.const 3)) (i32.const 1)) (i32.const 4)))))
-      (call $fill (local.get $p) (i32.const 16) (local.get $x))
-      (i32.load offset=8 (local.get $p))
-      (global.set $__stack_pointer (local.get $old)))",
-    // Moves the stack pointer to another stack, as fibers do, and back to a stored one, as longjmp does.
+    // Computes the distance from an address that is not known; it is no allocation.
+    "(func $odd (param $x i32) (result i32)
+      (i32.lt_u (i32.sub (global.get $__stack_pointer) (i32.load (i32.const POINTER))) (i32.const 64)))",
+    // Reads above an object of variable size: what was there at entry.
     "(func $odd (param $x i32) (result i32) (local $old i32)
       (local.set $old (global.get $__stack_pointer))
-      (global.set $__stack_pointer (i32.const FIBER))
+      (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.shl (i32.and (local.get $x) (i32.const 3)) (i32.const 4))))
       (call $leaf (local.get $x))
+      (i32.add (i32.load (local.get $old)))
       (global.set $__stack_pointer (local.get $old)))",
+    // Restores the pointer from the result of a function that may return something else.
+    "(func $pick (param $p i32) (param $x i32) (result i32)
+      (if (result i32) (i32.eq (local.get $x) (i32.const 77)) (then (i32.const FIBER)) (else (local.get $p))))
+     (func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (call $leaf (local.get $x))
+      (global.set $__stack_pointer (i32.add (call $pick (local.get $f) (i32.const 3)) (i32.const 16))))",
+    "(func $next (param $p i32) (param $n i32) (result i32)
+      (local.set $p (i32.add (local.get $p) (local.get $n))) (local.get $p))
+     (func $odd (param $x i32) (result i32) (local $f i32)
+      (global.set $__stack_pointer (local.tee $f (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (call $leaf (local.get $x))
+      (global.set $__stack_pointer (call $next (local.get $f) (i32.const 16))))",
+    // Reads an object below the pointer after a call, which uses the same bytes.
+    "(func $odd (param $x i32) (result i32)
+      (i32.store offset=8 (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 5))
+      (drop (call $leaf (local.get $x)))
+      (i32.load offset=8 (i32.sub (global.get $__stack_pointer) (i32.const 16))))",
+    "(func $odd (param $x i32) (result i32)
+      (i32.store offset=8 (i32.sub (global.get $__stack_pointer) (i32.const 16)) (i32.const 5))
+      (if (i32.and (local.get $x) (i32.const 1)) (then (drop (call $leaf (local.get $x)))))
+      (i32.load8_u offset=9 (i32.sub (global.get $__stack_pointer) (i32.const 16))))",
+    // Exports that do more than to compute with the pointer.
+    "(func (export \"note\") (global.set $other (global.get $__stack_pointer)))
+     (func $odd (param $x i32) (result i32) (global.get $other))",
+    "(func (export \"peek\") (result i32) (i32.load (global.get $__stack_pointer)))
+     (func $odd (param $x i32) (result i32) (local.get $x))",
+    // Moves the stack pointer back to a stored one, as longjmp does.
     "(func $odd (param $x i32) (result i32)
       (i32.store (i32.const STATIC) (global.get $__stack_pointer))
       (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 32)))
@@ -230,6 +310,7 @@ const VIOLATIONS: [&str; 47] = [
 pub fn program(seed: u64) -> Program {
     let mut random = Rng::new(seed);
     let violation = random.one_in(2).then(|| random.below(VIOLATIONS.len()));
+    let (has_handles, is_named, comes_first) = (random.one_in(3), random.one_in(2), random.one_in(2));
     let is_first = random.one_in(2);
     let top = [4096, 16384, 65536, 1 << 20][random.below(4)];
     let top: u32 = if is_first { top } else { 1536 + (1 << 16) };
@@ -237,14 +318,16 @@ pub fn program(seed: u64) -> Program {
     let mut text = String::from(
         "(module (type $t (func (param i32) (result i32)))\n  (memory (export \"memory\") 20)\n",
     );
-    let _ = writeln!(text, "  (global $__stack_pointer (mut i32) (i32.const {top}))");
-    text.push_str("  (global $other (mut i32) (i32.const 0)) (global $turns (mut i32) (i32.const 0))\n");
+    let pointer = format!("  (global $__stack_pointer (mut i32) (i32.const {top}))\n");
+    let others = "  (global $other (mut i32) (i32.const 0)) (global $turns (mut i32) (i32.const 0))\n";
+    text.push_str(&if comes_first { pointer + others } else { others.to_owned() + &pointer });
     let _ = writeln!(text, "  (data (i32.const {statics}) \"some static data\")");
     let [low, high] = ((statics + 32) as u16).to_le_bytes().map(|byte| format!("\\{byte:02x}"));
     let page = (statics + 32) >> 16;
     let _ = writeln!(text, "  (data (i32.const {}) \"{low}{high}\\{page:02x}\\00\")", statics + 160);
     text.push_str("  (table 4 funcref) (elem (i32.const 0) $read $same $leaf $f4)\n");
     text.push_str(HELPERS);
+    text.push_str(if has_handles { HANDLES } else { "" });
     if let Some(violation) = violation {
         text.push_str(VIOLATIONS[violation]);
     }
@@ -262,8 +345,9 @@ pub fn program(seed: u64) -> Program {
         .replace("TOP", &top.to_string())
         .replace("NEAR", &near.to_string())
         .replace("MIDDLE", &(top - 100).to_string())
-        .replace("STATIC", &(statics + 64).to_string());
-    Program { text, violation }
+        .replace("STATIC", &(statics + 64).to_string())
+        .replace("__stack_pointer", if is_named { "__stack_pointer" } else { "sp" });
+    Program { text, violation, has_handles }
 }
 
 /// A function with a frame.
@@ -346,7 +430,7 @@ impl<'a> Body<'a> {
         let (at, len) = self.object();
         let place = format!("(i32.add (local.get $f) (i32.const {at}))");
         let add = |value: &str| format!("(local.set $x (i32.add (local.get $x) {value}))");
-        match self.below(20) {
+        match self.below(24) {
             0 => format!("(call $fill {place} (i32.const {len}) (local.get $x))"),
             1 => add(&format!("(call $sum {place} (i32.add (local.get $f) (i32.const {})))", at + len)),
             2 => add(&format!("(i32.load offset={at} (local.get $f))")),
@@ -368,6 +452,18 @@ impl<'a> Body<'a> {
             12 => self.recursion(),
             13 => add(&format!("(call $read (call $same {place}))")),
             14..=18 => self.pointers(at, &place),
+            19 => add("(call $copied (local.get $x))"),
+            20 => {
+                let name = ["variable", "growing", "elsewhere"][self.below(3) as usize];
+                add(&format!("(call ${name} (local.get $x))"))
+            }
+            21 => {
+                let below = 4 * (1 + self.below(8));
+                let scratch = format!("(i32.sub (global.get $__stack_pointer) (i32.const {below}))");
+                format!(
+                    "(i32.store {scratch} (local.get $x)) (local.set $x (i32.add (local.get $x) (i32.load16_u {scratch})))"
+                )
+            }
             _ => add(&format!(
                 "(call $read (select {place} (local.get $f) (i32.and (local.get $x) (i32.const 1))))"
             )),
@@ -464,23 +560,35 @@ fn options(level: OptLevel, gp: GpVersion, shadow_stack: ShadowStack) -> Options
     Options { level, shadow_stack, threads: 1, ..Options::new(pvm) }
 }
 
-/// Runs `main` on both sides.
-fn compare(wasm: &[u8], options: Options) -> Result<()> {
+/// Calls on both sides: of `main`, and of exports by which the host makes room on the stack, if there are any.
+fn compare(wasm: &[u8], options: Options, has_handles: bool) -> Result<()> {
     let mut reference = Reference::new(wasm, FUEL)?.context("it has no start function")?;
     let mut program = Pvm { options }.load(wasm).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    for arg in [0u64, 1, 5, 1234] {
-        let expected = match reference.invoke("main", &[arg], FUEL)? {
+    let mut both = |name: &str, args: &[u64]| -> Result<Option<u64>> {
+        let expected = match reference.invoke(name, args, FUEL)? {
             Outcome::Returned(words) => words,
             // It ran too long, or deep recursion went below address 0.
-            Outcome::Exhausted | Outcome::Trapped(Trap::Memory) => return Ok(()),
+            Outcome::Exhausted | Outcome::Trapped(Trap::Memory) => return Ok(None),
             trapped @ Outcome::Trapped(_) => anyhow::bail!("the generator made a trap: {trapped:?}"),
         };
-        let call = Call { name: "main", args: &[arg], is_endless: false };
-        let exit = program.call(call, &mut import_result)?;
-        ensure!(
-            exit == CallExit::Returned(expected.clone()),
-            "main({arg}): {exit:x?} instead of {expected:x?}"
-        );
+        let exit = program.call(Call { name, args, is_endless: false }, &mut import_result)?;
+        let is_same = exit == CallExit::Returned(expected.clone());
+        ensure!(is_same, "{name}({args:?}): {exit:x?} instead of {expected:x?}");
+        Ok(Some(expected.first().copied().unwrap_or_default()))
+    };
+    for arg in [0u64, 1, 5, 1234] {
+        let saved = if has_handles { both("save", &[])? } else { None };
+        let room = if has_handles { both("alloc", &[arg % 64 + 8])? } else { None };
+        if let Some(room) = room {
+            both("put", &[room, arg])?;
+        }
+        if both("main", &[arg])?.is_none() {
+            return Ok(());
+        }
+        if let (Some(saved), Some(room)) = (saved, room) {
+            both("get", &[room])?;
+            both("restore", &[saved])?;
+        }
     }
     Ok(())
 }
@@ -490,7 +598,7 @@ fn compare(wasm: &[u8], options: Options) -> Result<()> {
 /// # Errors
 /// The disagreement, with the text of the program.
 pub fn check(seed: u64) -> Result<()> {
-    let Program { text, violation } = program(seed);
+    let Program { text, violation, has_handles } = program(seed);
     let wasm = wat::parse_str(&text).with_context(|| text.clone())?;
     let level = LEVELS[(seed % 4) as usize];
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
@@ -500,9 +608,10 @@ pub fn check(seed: u64) -> Result<()> {
     }
     for mode in modes {
         let options = options(level, gp, mode);
-        compare(&wasm, options).with_context(|| format!("seed {seed} {level:?} {gp} {mode:?}\n{text}"))?;
+        compare(&wasm, options, has_handles)
+            .with_context(|| format!("seed {seed} {level:?} {gp} {mode:?}\n{text}"))?;
     }
-    let fused = is_fused(&wasm, &options(level, gp, ShadowStack::Auto))?;
+    let fused = is_fused(&wasm, &raw_options(&options(level, gp, ShadowStack::Auto)))?;
     ensure!(fused == violation.is_none(), "seed {seed}: fused: {fused}, violation: {violation:?}\n{text}");
     Ok(())
 }

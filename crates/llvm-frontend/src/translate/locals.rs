@@ -241,7 +241,8 @@ impl<'ctx> Translator<'_, 'ctx, '_> {
     }
 
     fn is_fused_stack_pointer(&self, global: u32) -> bool {
-        self.program().stack.as_ref().is_some_and(|stack| stack.global == global)
+        let stack = self.program().stack.as_ref();
+        stack.is_some_and(|stack| stack.global == global && !stack.keeps(self.index))
     }
 
     /// The stack pointer of this function, made on first use: it starts above the function's frame.

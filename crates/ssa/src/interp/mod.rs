@@ -20,8 +20,8 @@ pub use memory::{Layout, Memory};
 pub use ops::evaluate;
 
 use crate::{
-    Addr, Block, BlockCall, EntityId, FuncId, Function, IdVec, Inst, InstData, MemType, Module, SigId,
-    TrapCode, Type, Value,
+    Addr, Block, BlockCall, EntityId, FuncId, Function, IdVec, Inst, InstData, LinearMemory, MemType, Module,
+    SigId, TrapCode, Type, Value,
 };
 
 /// Why a run ended without results.
@@ -75,7 +75,7 @@ impl<'m> Interpreter<'m> {
     /// A fresh instance of a verified module. The start function has not run.
     pub fn new(module: &'m Module, options: Options) -> Self {
         let memory = Memory::new(module, &options.layout);
-        let stack_pointer = module.memories().find_map(|(_, memory)| memory.native_stack).unwrap_or(0);
+        let stack_pointer = module.memories().find_map(|(_, memory)| top_of_frames(memory)).unwrap_or(0);
         let code = options.layout.code.iter().map(|(func, &address)| (address, func)).collect();
         Self { module, options, code, memory, stack_pointer }
     }
@@ -103,6 +103,12 @@ impl<'m> Interpreter<'m> {
         self.stack_pointer = stack_pointer;
         outcome
     }
+}
+
+/// The end of the frames in linear memory: where the shadow stack began, or in the middle of it if it is in use, too.
+fn top_of_frames(memory: &LinearMemory) -> Option<u32> {
+    let top = memory.native_stack?;
+    Some(if memory.keeps_stack { top / 32 * 16 } else { top })
 }
 
 /// A call in progress.

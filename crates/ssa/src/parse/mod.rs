@@ -190,6 +190,7 @@ impl<'t, 'a> ModuleParser<'t, 'a> {
             if cursor.peek_word() == Some("native_stack") {
                 memory.native_stack = Some(cursor.attribute("native_stack")?);
             }
+            memory.keeps_stack = cursor.eat_word("keeps_stack");
             memory.grows = cursor.eat_word("grows");
         }
         let init = if cursor.eat('=') { cursor.hex()? } else { Vec::new() };

@@ -172,6 +172,7 @@ fn add_data(rng: &mut Rng, module: &mut Module, params: &Params) -> Data {
         page_log2: 16,
         segments: vec![Segment { offset: rng.below(64) as u32, bytes }],
         grows: false,
+        keeps_stack: false,
         native_stack: params.frame_slots.then_some(MEMORY_BYTES),
     };
     let memory = add_object(module, "memory".into(), DataKind::Memory(linear), 0, 4096, Vec::new());

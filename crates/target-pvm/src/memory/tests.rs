@@ -51,6 +51,7 @@ fn memory(pages: u64, segments: &[(u32, &[u8])], native_stack: Option<u32>) -> D
         page_log2: 16,
         segments: segments.collect(),
         grows: false,
+        keeps_stack: false,
         native_stack,
     };
     object("memory", DataKind::Memory(memory), 0, &[])

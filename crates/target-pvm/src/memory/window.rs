@@ -58,7 +58,13 @@ impl Window {
 fn first_live_byte(memory: &LinearMemory) -> u32 {
     let mut segments = memory.segments.iter().filter(|segment| !segment.bytes.is_empty()).peekable();
     match memory.native_stack {
-        Some(top) if segments.peek().is_some() && segments.all(|segment| segment.offset >= top) => top,
+        Some(top)
+            if !memory.keeps_stack
+                && segments.peek().is_some()
+                && segments.all(|segment| segment.offset >= top) =>
+        {
+            top
+        }
         _ => 0,
     }
 }

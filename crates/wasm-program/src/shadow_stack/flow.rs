@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::frame::{self, Failure, Outcome};
+use super::handles;
 use super::value::{Region, Traits};
 use crate::libcalls::Libcall;
 use crate::module_info::{ConstOp, ExportKind, ModuleInfo};
@@ -25,6 +26,10 @@ pub struct Subject<'a> {
     pub region: Region,
     /// For each type the first one that is equal to it.
     pub classes: Vec<u32>,
+    /// For each function the parameter that is its result, if it always is.
+    pub returned: Vec<Option<u32>>,
+    /// The functions that the host enters.
+    pub entries: Vec<u32>,
 }
 
 impl Subject<'_> {
@@ -97,11 +102,16 @@ pub struct Misuse {
 }
 
 /// How a module uses the stack.
+#[derive(Default)]
 pub struct Usage {
     /// For each function, bytes below the pointer it is entered with.
     pub frame_sizes: Vec<u32>,
-    /// Functions whose part of the stack can't be a frame of the machine's stack.
-    pub unframed: Vec<Misuse>,
+    /// Functions whose part of the stack can't be a frame of the machine's stack, but can stay in memory.
+    pub kept: Vec<Misuse>,
+    /// Entries that hand the pointer to the host, or move it for the host.
+    pub handles: Vec<Misuse>,
+    /// Functions that depend on the stack pointer of their callers, or the other way round.
+    pub refused: Vec<Misuse>,
     /// Functions that may use addresses of the stack in ways that compilers don't.
     pub suspicious: Vec<Misuse>,
 }
@@ -116,22 +126,28 @@ pub fn analyse(subject: &Subject<'_>) -> Usage {
             flow.apply(function, outcome);
         }
     }
-    let mut usage = Usage {
-        frame_sizes: vec![0; subject.info.functions.len()],
-        unframed: Vec::new(),
-        suspicious: Vec::new(),
-    };
-    for (function, verdict) in flow.verdicts {
-        usage.frame_sizes[function as usize] = verdict.frame_size;
-        usage.unframed.extend(verdict.unframed.map(|failure| Misuse { function, failure }));
-        usage.suspicious.extend(verdict.suspicious.map(|failure| Misuse { function, failure }));
+    let mut usage = Usage { frame_sizes: vec![0; subject.info.functions.len()], ..Usage::default() };
+    for (&function, verdict) in &flow.verdicts {
+        let misuse = |failure: Option<Failure>| failure.map(|failure| Misuse { function, failure });
+        let failure = verdict.refused.or(verdict.suspicious);
+        if failure.is_some() && flow.is_for_host(function) && handles::is_handle(subject, function) {
+            usage.handles.extend(misuse(failure));
+            continue;
+        }
+        if verdict.kept.is_none() {
+            usage.frame_sizes[function as usize] = verdict.frame_size;
+        }
+        usage.kept.extend(misuse(verdict.kept));
+        usage.refused.extend(misuse(verdict.refused));
+        usage.suspicious.extend(misuse(verdict.suspicious));
     }
     usage
 }
 
 struct Verdict {
     frame_size: u32,
-    unframed: Option<Failure>,
+    kept: Option<Failure>,
+    refused: Option<Failure>,
     suspicious: Option<Failure>,
 }
 
@@ -188,10 +204,12 @@ impl<'a> Flow<'a> {
         let mut host_sees_tables = info.tables.iter().any(|table| table.import.is_some());
         for export in &info.exports {
             match export.kind {
-                ExportKind::Func(function) => self.entered_by_host(function),
+                ExportKind::Func(function) if self.subject.entries.contains(&function) => {
+                    self.entered_by_host(function);
+                }
                 ExportKind::Table(_) => host_sees_tables = true,
                 ExportKind::Global(global) => self.world.globals[global as usize] |= Traits::ADDRESS,
-                ExportKind::Memory(_) | ExportKind::Tag(_) => {}
+                ExportKind::Func(_) | ExportKind::Memory(_) | ExportKind::Tag(_) => {}
             }
         }
         if let Some(start) = info.start {
@@ -300,6 +318,14 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// Whether only the host calls a function.
+    fn is_for_host(&self, function: u32) -> bool {
+        let is_member = |members: &BTreeSet<u32>| members.contains(&function);
+        self.subject.info.start != Some(function)
+            && self.callers.get(&function).is_none_or(BTreeSet::is_empty)
+            && !self.in_tables.values().any(is_member)
+    }
+
     /// Analyses a function again if it has been before.
     fn reconsider(&mut self, function: u32) {
         if self.verdicts.contains_key(&function) {
@@ -308,8 +334,8 @@ impl<'a> Flow<'a> {
     }
 
     fn apply(&mut self, function: u32, outcome: Outcome) {
-        let Outcome { frame_size, unframed, suspicious, effects } = outcome;
-        self.verdicts.insert(function, Verdict { frame_size, unframed, suspicious });
+        let Outcome { frame_size, kept, refused, suspicious, effects } = outcome;
+        self.verdicts.insert(function, Verdict { frame_size, kept, refused, suspicious });
         for callee in effects.callees {
             self.callers.entry(callee).or_default().insert(function);
             self.reach(callee);

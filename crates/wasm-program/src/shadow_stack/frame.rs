@@ -18,6 +18,7 @@ use wasmparser::{BlockType, Operator};
 
 use super::flow::{Sink, Subject, World};
 use super::liveness::{Liveness, depths};
+use super::steps::is_inside;
 use super::value::{ENTRY, Known, Place, Traits};
 
 /// The offset in the input of an operator that does not fit, and the reason.
@@ -40,6 +41,10 @@ pub(super) struct State {
     pub locals: Vec<Known>,
     /// The operands that a branch passes.
     pub operands: Vec<Known>,
+    /// Places below the stack pointer that the function has stored to since its last call: origin, offset, bytes.
+    pub fresh: BTreeSet<(u32, i32, u32)>,
+    /// The lowest place that the stack pointer has had since the function's last call: no call has changed memory above.
+    pub intact: Option<Place>,
 }
 
 /// An open control frame.
@@ -77,8 +82,10 @@ pub struct Effects {
 pub struct Outcome {
     /// Bytes below the stack pointer it is entered with.
     pub frame_size: u32,
-    /// The reason why these can't be a frame of the machine's stack.
-    pub unframed: Option<Failure>,
+    /// The reason why these can't be a frame of the machine's stack, though they can stay in memory.
+    pub kept: Option<Failure>,
+    /// The reason why the stack pointer has to be the one that its callers set.
+    pub refused: Option<Failure>,
     /// A use of the stack that is not that of compilers.
     pub suspicious: Option<Failure>,
     /// Its effects on others.
@@ -90,13 +97,15 @@ pub(super) struct Analysis<'a> {
     pub world: &'a World,
     pub function: u32,
     /// The current operator's place in the input.
-    offset: usize,
+    pub offset: usize,
     /// Depth of each origin below the entry stack pointer, at most.
     pub depths: Vec<i64>,
     /// Distance of each origin from the entry stack pointer, at most.
     pub bounds: Vec<i64>,
     /// Origins by the place they align, and its alignment.
     pub aligned: BTreeMap<(u32, i32, u32), u32>,
+    /// Origins by the place that is lowered by an unknown size, and the operator.
+    pub allocations: BTreeMap<(u32, i32, usize), u32>,
     /// Traits of the values in words of the frame, over all stores.
     pub slots: BTreeMap<(u32, i32), Traits>,
     /// Addresses of the frame that are used for something other than accesses.
@@ -125,7 +134,11 @@ pub(super) struct Analysis<'a> {
     pub lowest_unprotected: i64,
     /// The highest place of the stack pointer at a call.
     pub highest_call: i64,
-    unframed: Option<Failure>,
+    /// A place below the stack pointer is used for something other than stores, and loads of what was stored there since
+    /// the last call.
+    pub is_stale: bool,
+    kept: Option<Failure>,
+    refused: Option<Failure>,
     suspicious: Option<Failure>,
     pub effects: Effects,
 }
@@ -134,11 +147,11 @@ pub(super) struct Analysis<'a> {
 pub fn analyse(subject: &Subject<'_>, world: &World, function: u32) -> Outcome {
     let mut analysis = Analysis::new(subject, world, function);
     if let Err(failure) = analysis.passes() {
-        analysis.unframed.get_or_insert(failure);
+        analysis.refused.get_or_insert(failure);
     }
     let frame_size = u32::try_from(analysis.deepest).unwrap_or(0);
-    let Analysis { unframed, suspicious, effects, .. } = analysis;
-    Outcome { frame_size, unframed, suspicious, effects }
+    let Analysis { kept, refused, suspicious, effects, .. } = analysis;
+    Outcome { frame_size, kept, refused, suspicious, effects }
 }
 
 impl<'a> Analysis<'a> {
@@ -151,6 +164,7 @@ impl<'a> Analysis<'a> {
             depths: vec![0],
             bounds: vec![0],
             aligned: BTreeMap::new(),
+            allocations: BTreeMap::new(),
             slots: BTreeMap::new(),
             handed_out: BTreeSet::new(),
             stored: BTreeMap::new(),
@@ -168,7 +182,9 @@ impl<'a> Analysis<'a> {
             deepest: 0,
             lowest_unprotected: i64::MAX,
             highest_call: i64::MIN,
-            unframed: None,
+            is_stale: false,
+            kept: None,
+            refused: None,
             suspicious: None,
             effects: Effects::default(),
         }
@@ -222,7 +238,13 @@ impl<'a> Analysis<'a> {
 
     fn pass(&mut self, operators: &[(Operator<'_>, usize)], locals: &[Known]) {
         self.has_changed = false;
-        self.state = Some(State { pointer: Some(ENTRY), locals: locals.to_vec(), operands: Vec::new() });
+        self.state = Some(State {
+            pointer: Some(ENTRY),
+            locals: locals.to_vec(),
+            operands: Vec::new(),
+            fresh: BTreeSet::new(),
+            intact: Some(ENTRY),
+        });
         self.stack.clear();
         self.frames.clear();
         self.loops_seen = 0;
@@ -230,7 +252,8 @@ impl<'a> Analysis<'a> {
         self.skipped_frames = 0;
         self.is_certain = true;
         (self.lowest_unprotected, self.highest_call) = (i64::MAX, i64::MIN);
-        (self.unframed, self.suspicious) = (None, None);
+        self.is_stale = false;
+        (self.kept, self.refused, self.suspicious) = (None, None, None);
         self.effects = Effects::default();
         self.stored.clear();
         self.arrived.clear();
@@ -241,14 +264,19 @@ impl<'a> Analysis<'a> {
             self.offset = *offset;
             self.operator(op);
         }
-        if self.lowest_unprotected < self.highest_call {
+        if self.is_stale && self.lowest_unprotected < self.highest_call {
             self.suspect("memory below the stack pointer is used by a function with calls");
         }
     }
 
-    /// Notes that the function's part of the stack can't be a frame.
+    /// Notes that the function's part of the stack can't be a frame of the machine's stack, but can stay in memory.
+    pub fn keep(&mut self, what: &'static str) {
+        self.kept.get_or_insert((self.offset, what));
+    }
+
+    /// Notes that the function depends on the stack pointer of its callers, or that they depend on its.
     pub fn refuse(&mut self, what: &'static str) {
-        self.unframed.get_or_insert((self.offset, what));
+        self.refused.get_or_insert((self.offset, what));
     }
 
     /// Notes that the function may address the stack in another way than by its frame.
@@ -346,7 +374,7 @@ impl<'a> Analysis<'a> {
     fn state_with(&self, operands: usize) -> State {
         let state = self.state.as_ref().expect("only called where the code is reachable");
         let operands = self.stack[self.stack.len() - operands..].to_vec();
-        State { pointer: state.pointer, locals: state.locals.clone(), operands }
+        State { operands, ..state.clone() }
     }
 
     /// Joins a state to a known one.
@@ -360,6 +388,8 @@ impl<'a> Analysis<'a> {
         for (known, value) in known.operands.iter_mut().zip(&state.operands) {
             *known = self.either(*known, *value);
         }
+        known.fresh.retain(|place| state.fresh.contains(place));
+        known.intact = higher(known.intact, state.intact);
     }
 
     fn open_loop(&mut self, ty: BlockType) {
@@ -437,17 +467,15 @@ impl<'a> Analysis<'a> {
         let Some(mut head) = self.heads[index].take() else { return };
         let state = self.state_at(frame, head.operands.len());
         if !matches!((head.pointer, state.pointer), (Some(a), Some(b)) if a.equals(b)) {
-            self.refuse("a loop moves the stack pointer");
+            self.keep("a loop moves the stack pointer");
         }
         let before = head.clone();
-        let pointer = head.pointer;
         self.join(&mut head, &state);
-        head.pointer = pointer;
         self.has_changed |= head != before;
         self.heads[index] = Some(head);
         if let Some(mut arrived) = self.arrived[index].take() {
             self.join(&mut arrived, &state);
-            self.arrived[index] = Some(State { pointer, ..arrived });
+            self.arrived[index] = Some(arrived);
         }
     }
 
@@ -480,8 +508,14 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// The higher one of two places, if that is known.
+fn higher(a: Option<Place>, b: Option<Place>) -> Option<Place> {
+    let (a, b) = (a?, b?);
+    if is_inside(a, b) { Some(a) } else { Some(b).filter(|&b| is_inside(b, a)) }
+}
+
 /// Why code with this operator isn't analysed.
-fn unexpected(op: &Operator<'_>) -> Option<&'static str> {
+pub(super) fn unexpected(op: &Operator<'_>) -> Option<&'static str> {
     match op {
         Operator::CallRef { .. }
         | Operator::ReturnCallRef { .. }

@@ -7,20 +7,26 @@
 //!
 //! The decision is one for the whole module, because all functions share the global. It is made on wasm operators,
 //! before anything is translated:
-//! - some global is the stack pointer ([`candidate`]);
+//! - some global is the stack pointer ([`pointer`]);
 //! - the region below its initial value has no data;
-//! - if nothing tells which toolchain made the module, the region is at the bottom of memory, and there are
-//!   frames in it or data starts where it ends;
+//! - if nothing tells which toolchain made the module, there are frames in the region, or it is at the bottom of memory
+//!   and data starts where it ends;
 //! - there are no exceptions: code that catches one sets the pointer to what it was in another function's frame;
 //! - the machine's stack has room for it;
-//! - every function that can be reached restores the pointer before it returns, lowers it only by constants and
-//!   alignments, and accesses nothing above its value at entry;
+//! - every function that can be reached restores the pointer before it returns, and accesses nothing above its value at
+//!   entry;
 //! - none of them uses an address of the stack in a way compilers don't (`auto` only): the value at entry is
 //!   lowered and restored and used for nothing else, it is no bound of comparisons, nothing is accessed at constants of
 //!   the region, or at constants of it plus computed numbers.
 //!
-//! [`steps`] makes these checks on one function, [`flow`] follows values from function to function: constants and
-//! addresses of objects through locals, words of the frame, parameters, results and globals.
+//! A function that lowers the pointer by constants and alignments only gets a frame. Another one, for example with
+//! `alloca`, *keeps* its part of the stack in memory, and so do functions by which the host [handles](handles) the pointer.
+//! Then the global and its region stay, for these functions alone. That is right because every function restores the
+//! pointer and accesses nothing above it: none can tell whether its callers have lowered the pointer, as long as those of
+//! them that keep their objects in memory have.
+//!
+//! [`steps`], [`accesses`] and [`calls`] make these checks on one function, [`flow`] follows values from function to
+//! function: constants and addresses of objects through locals, words of the frame, parameters, results and globals.
 //!
 //! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
 //!
@@ -28,40 +34,36 @@
 //! function runs and read after they are written. The checks for constants don't follow them through other memory. A
 //! constant that is added to a possible address is taken for the offset of a field.
 
+mod accesses;
+mod arguments;
+mod calls;
 mod flow;
 mod frame;
+mod handles;
 mod liveness;
 mod operators;
+mod pointer;
 mod steps;
 mod value;
 
 pub use operators::memory_access;
+pub use pointer::declared;
 
-use flow::{Misuse, Subject};
+use flow::{Misuse, Subject, Usage};
+use pointer::{Candidate, UNKNOWN_POINTER};
 use value::Region;
 
 use crate::error::Error;
 use crate::libcalls::Libcall;
-use crate::module_info::{ConstOp, ExportKind, MAIN_MEMORY, ModuleInfo, SegmentMode, ValueType};
+use crate::module_info::{ConstOp, ExportInfo, ExportKind, MAIN_MEMORY, ModuleInfo, SegmentMode};
 use crate::options::{Bounds, Options, ShadowStack};
 
 /// The smallest region that is taken for a stack, in bytes.
 const MIN_STACK: u32 = 1024;
-/// Alignment of the stack pointer that C compilers promise.
-const STACK_ALIGN: u32 = 16;
-/// Names in the producers section of tools that follow the convention.
-const TOOLCHAINS: [&str; 3] = ["clang", "rustc", "LLVM"];
-
-/// The name linkers give the stack pointer.
-const STACK_POINTER: &str = "__stack_pointer";
 /// The end of static data.
 const DATA_END: &str = "__data_end";
-/// Exports that linkers make.
-const LINKER_SYMBOLS: [&str; 2] = ["__heap_base", DATA_END];
 /// Bytes of stack that linkers make unless they are told otherwise.
 const LINKER_STACK: u32 = 1 << 16;
-
-const UNKNOWN_POINTER: &str = "nothing shows that the first global is a stack pointer";
 
 /// A shadow stack that lives on the machine stack.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,12 +74,19 @@ pub struct StackPlan {
     pub initial: u32,
     /// Per function: bytes below its entry value of the stack pointer that it uses.
     pub frame_sizes: Vec<u32>,
+    /// Functions whose part of the stack stays in memory, in ascending order.
+    pub kept: Vec<u32>,
 }
 
 impl StackPlan {
     /// Bytes of stack that a function uses below the stack pointer it is entered with.
     pub fn frame_size(&self, function: u32) -> u32 {
         self.frame_sizes[function as usize]
+    }
+
+    /// Whether a function works with the global, and its part of the stack stays in memory.
+    pub fn keeps(&self, function: u32) -> bool {
+        self.kept.binary_search(&function).is_ok()
     }
 }
 
@@ -107,6 +116,7 @@ pub fn plan(
                 global = plan.global,
                 initial = plan.initial,
                 frames,
+                kept = plan.kept.len(),
                 "the shadow stack lives on the machine stack"
             );
             Ok(Some(plan))
@@ -132,14 +142,6 @@ struct Misfit {
     what: String,
 }
 
-/// The stack pointer of a module and its initial value, if it says which global that is, or the options say that there is
-/// one.
-pub fn pointer(info: &ModuleInfo, options: &Options) -> Option<(u32, u32)> {
-    let candidate = candidate(info, true).ok()?;
-    let is_known = candidate.labelled || options.shadow_stack == ShadowStack::Strict;
-    is_known.then_some((candidate.global, candidate.initial))
-}
-
 fn recognise(
     info: &ModuleInfo,
     libcalls: &[Option<Libcall>],
@@ -150,8 +152,11 @@ fn recognise(
     if !info.tags.is_empty() {
         return Err(misfit("code that catches exceptions restores the stack pointer"));
     }
-    let candidate = candidate(info, options.static_data).map_err(misfit)?;
-    check_region(info, candidate).map_err(misfit)?;
+    let candidate = pointer::recognise(info, wasm, options).map_err(misfit)?;
+    let bottom = check_region(info, candidate).map_err(misfit)?;
+    if !candidate.labelled && options.static_data && bottom > 0 {
+        return Err(misfit(UNKNOWN_POINTER));
+    }
     let region = region(info, candidate, options);
     let bytes =
         if first_data(info).is_some_and(|start| start < region.top) { region.size() } else { region.top };
@@ -159,20 +164,72 @@ fn recognise(
     if options.shadow_stack == ShadowStack::Auto && !has_room {
         return Err(misfit("the machine stack has no room for it"));
     }
-    let classes = flow::classes(info);
-    let subject = Subject { info, wasm, libcalls, global: candidate.global, region, classes };
-    let mut usage = flow::analyse(&subject);
-    if options.shadow_stack == ShadowStack::Auto {
-        usage.unframed.append(&mut usage.suspicious);
-        usage.unframed.sort_by_key(|misuse| (misuse.function, misuse.failure));
-    }
-    report(info, &usage.unframed)?;
-    let frame_sizes = usage.frame_sizes;
+    let mut usage = usage(info, libcalls, wasm, options, (candidate.global, region))?;
+    let frame_sizes = std::mem::take(&mut usage.frame_sizes);
     let used = frame_sizes.iter().any(|size| *size > 0);
-    if !candidate.labelled && !used && !data_starts_at(info, candidate.initial) {
+    if !candidate.labelled && !used && !(bottom == 0 && data_starts_at(info, candidate.initial)) {
         return Err(misfit(UNKNOWN_POINTER));
     }
-    Ok(StackPlan { global: candidate.global, initial: candidate.initial, frame_sizes })
+    usage.kept.append(&mut usage.handles);
+    usage.kept.sort_by_key(|misuse| misuse.function);
+    if !used || options.static_data {
+        // Nothing would move, or there is no memory for a part.
+        report(info, &usage.kept)?;
+    }
+    let kept = usage.kept.iter().map(|misuse| misuse.function).collect();
+    Ok(StackPlan { global: candidate.global, initial: candidate.initial, frame_sizes, kept })
+}
+
+/// How a module uses its stack, if that allows frames.
+fn usage(
+    info: &ModuleInfo,
+    libcalls: &[Option<Libcall>],
+    wasm: &[u8],
+    options: &Options,
+    (global, region): (u32, Region),
+) -> Result<Usage, Misfit> {
+    let functions = |export: &ExportInfo| match export.kind {
+        ExportKind::Func(function) => Some(function),
+        _ => None,
+    };
+    let copies =
+        |libcall: &Option<Libcall>| libcall.is_some_and(Libcall::returns_first_argument).then_some(0);
+    let mut subject = Subject {
+        info,
+        wasm,
+        libcalls,
+        global,
+        region,
+        classes: flow::classes(info),
+        returned: libcalls.iter().map(copies).collect(),
+        entries: info.exports.iter().filter_map(functions).collect(),
+    };
+    let checked = |subject: &Subject<'_>| {
+        let mut usage = flow::analyse(subject);
+        if options.shadow_stack == ShadowStack::Auto {
+            usage.refused.append(&mut usage.suspicious);
+            usage.refused.sort_by_key(|misuse| (misuse.function, misuse.failure));
+        }
+        usage
+    };
+    let mut usage = checked(&subject);
+    if !(usage.refused.is_empty() && usage.kept.is_empty() && usage.handles.is_empty()) {
+        // Rarely needed: exports that no host enters don't count, and results of other functions are arguments, too.
+        subject.entries = info.entries(options.service_entries);
+        subject.returned = arguments::returned(info, wasm, libcalls);
+        usage = checked(&subject);
+    }
+    report(info, &usage.refused)?;
+    for &Misuse { function, failure: (offset, what) } in &usage.kept {
+        tracing::debug!(function = info.function_name(function), offset, what, "keeps its stack in memory");
+    }
+    for misuse in &usage.handles {
+        tracing::debug!(
+            function = info.function_name(misuse.function),
+            "handles the stack pointer for the host"
+        );
+    }
+    Ok(usage)
 }
 
 /// Logs the functions that don't fit. The first one is the reason.
@@ -193,7 +250,7 @@ fn region(info: &ModuleInfo, candidate: Candidate, options: &Options) -> Region 
     let bottom = segments(info).map(|(_, end)| end).filter(|&end| end <= top).max().unwrap_or(0);
     let is_first = first_data(info).is_some_and(|start| start >= top);
     let floor = match linker_global(info, DATA_END) {
-        _ if is_first || !candidate.labelled => 0,
+        _ if is_first || !candidate.labelled && bottom == 0 => 0,
         Some(end) if (bottom..top).contains(&end) => end,
         _ => bottom.max(top.saturating_sub(LINKER_STACK)),
     };
@@ -232,46 +289,6 @@ fn linker_global(info: &ModuleInfo, name: &str) -> Option<u32> {
     }
 }
 
-/// A possible stack pointer.
-#[derive(Clone, Copy)]
-struct Candidate {
-    global: u32,
-    initial: u32,
-    /// The module says by names or custom sections that a toolchain with this convention made it.
-    labelled: bool,
-}
-
-/// The global named `__stack_pointer`. Without that name, the first global, which is where linkers put it: it must
-/// be a mutable `i32`, and unless the producers section or linker symbols tell the toolchain, more is asked of
-/// the module.
-fn candidate(info: &ModuleInfo, drops_linker_globals: bool) -> Result<Candidate, &'static str> {
-    let indices = 0..info.globals.len() as u32;
-    let named = indices.clone().find(|&index| info.global_name(index) == Some(STACK_POINTER));
-    let by_producer = info.producers.iter().any(|line| TOOLCHAINS.iter().any(|tool| line.contains(tool)));
-    let by_symbols = info.exports.iter().any(|export| LINKER_SYMBOLS.contains(&export.name.as_str()));
-    let first = indices.clone().find(|&index| info.globals[index as usize].import.is_none());
-    let index = named.or(first).ok_or("there is no global that could be the stack pointer")?;
-    let global = &info.globals[index as usize];
-    if !global.mutable || global.ty != ValueType::I32 {
-        return Err("the first global is no stack pointer");
-    }
-    let exports = info.exports.iter().filter(|export| export.kind == ExportKind::Global(index));
-    if exports.filter(|export| !(drops_linker_globals && export.name == STACK_POINTER)).count() > 0 {
-        return Err(match named {
-            Some(_) => "the stack pointer is exported",
-            None => "the first global is exported, so it is no stack pointer",
-        });
-    }
-    match global.init[..] {
-        [ConstOp::I32Const(initial)] if (initial as u32).is_multiple_of(STACK_ALIGN) => Ok(Candidate {
-            global: index,
-            initial: initial as u32,
-            labelled: named.is_some() || by_producer || by_symbols,
-        }),
-        _ => Err("the initial value of the stack pointer is not an aligned constant"),
-    }
-}
-
 fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
     let at = |mode: &SegmentMode| match mode {
         SegmentMode::Active(MAIN_MEMORY, offset) => offset[..] == [ConstOp::I32Const(address as i32)],
@@ -280,8 +297,8 @@ fn data_starts_at(info: &ModuleInfo, address: u32) -> bool {
     info.data.iter().any(|data| at(&data.mode))
 }
 
-/// The region below `initial`, down to the data before it, must exist.
-fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static str> {
+/// The region below `initial`, down to the data before it, must exist. Returns the end of that data.
+fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<u64, &'static str> {
     let initial = candidate.initial;
     let memory = info.main_memory().ok_or("there is no memory")?;
     if memory.is_64 {
@@ -304,11 +321,8 @@ fn check_region(info: &ModuleInfo, candidate: Candidate) -> Result<(), &'static 
             bottom = bottom.max(end);
         }
     }
-    if !candidate.labelled && bottom > 0 {
-        return Err(UNKNOWN_POINTER);
-    }
     if u64::from(initial) - bottom < u64::from(MIN_STACK) {
         return Err("data lies directly below the stack pointer");
     }
-    Ok(())
+    Ok(bottom)
 }

@@ -6,32 +6,32 @@
 
 use wasmparser::Operator;
 
+use super::accesses::Direction;
 use super::flow::Sink;
 use super::frame::Analysis;
 use super::operators::{
     FixedArity, folded, is_comparison, is_elsewhere, is_narrow_load, is_numeric, is_ordering, is_signed,
     loads_word, memory_access, stores_word,
 };
-use super::value::{Known, LEAST_BOUND, Place, Traits, is_alignment};
-use crate::libcalls::{Libcall, Operation};
-use crate::module_info::{ConstOp, FuncType, MAIN_MEMORY};
+use super::value::{Known, LEAST_BOUND, Place, Traits};
+use crate::module_info::ConstOp;
 use crate::vectors;
 
 /// Frames above this size are not moved to the machine stack.
 const MAX_FRAME: i64 = 1 << 28;
+/// Stands for the size of an object of a size that is not known: more than any other.
+const UNKNOWN_SIZE: i64 = 1 << 40;
 /// Masks below this make numbers.
 const LARGEST_NUMBER_MASK: i32 = 1 << 16;
 /// Shifts to the left by this many bits may make addresses of pages.
 const PAGE_BITS: i32 = 12;
 
 /// No static data is below this, unless the stack is.
-const LEAST_STATIC: u32 = 1024;
+pub(super) const LEAST_STATIC: u32 = 1024;
 /// Words of the frame this near above an address that is handed out may be written through it.
 const LARGEST_VARIABLE: i32 = 64;
 
 const ENTRY_IS_USED: &str = "the stack pointer at entry is used for something other than a frame";
-const REGION_IS_USED: &str = "the stack region is accessed by a constant address";
-const ABOVE_ENTRY: &str = "memory above the entry stack pointer is accessed";
 
 impl Analysis<'_> {
     /// An operator without control flow.
@@ -107,11 +107,19 @@ impl Analysis<'_> {
             return;
         }
         let Known::Place(place) = value else {
-            self.refuse("the stack pointer is set to something that is not derived from it by constants");
-            self.state().pointer = None;
+            self.keep("the stack pointer is set to something that is not derived from it by constants");
+            let state = self.state();
+            (state.pointer, state.intact) = (None, None);
             return;
         };
-        self.state().pointer = Some(place);
+        let state = self.state();
+        state.pointer = Some(place);
+        if !state.intact.is_some_and(|lowest| is_inside(place, lowest)) {
+            state.intact = Some(place);
+        }
+        if self.is_dynamic(place) {
+            self.allocated(place);
+        }
     }
 
     fn arithmetic(&mut self, op: &Operator<'_>) {
@@ -176,7 +184,8 @@ impl Analysis<'_> {
             _ => Known::Unknown(traits & (Traits::OBJECT | Traits::FOREIGN) | Traits::ADDRESS),
         };
         if let Some((offset, bytes)) = access {
-            self.access(operands[0], offset, bytes);
+            let direction = if pushes == 0 { Direction::Store } else { Direction::Load };
+            self.access(operands[0], offset, bytes, direction);
             let place = self.place_at(operands[0], offset);
             match (op, place) {
                 (Operator::V128Store { .. }, Some(place)) => {
@@ -208,13 +217,13 @@ impl Analysis<'_> {
     }
 
     /// Addresses of the stack have no meaning in another memory.
-    fn check_elsewhere(&mut self, address: Known) {
+    pub(super) fn check_elsewhere(&mut self, address: Known) {
         if self.traits(address).has(Traits::OBJECT) {
             self.refuse("an address of the stack is used in another memory");
         }
     }
 
-    fn place_at(&self, address: Known, offset: u32) -> Option<Place> {
+    pub(super) fn place_at(&self, address: Known, offset: u32) -> Option<Place> {
         let Known::Place(place) = address else { return None };
         Some(Place { offset: place.offset.wrapping_add(offset as i32), ..place })
     }
@@ -261,18 +270,19 @@ impl Analysis<'_> {
             Known::Place(place) if place.is_entry => Traits::OBJECT | Traits::ENTRY,
             Known::Place(_) => Traits::OBJECT,
             Known::Param(param) => self.world.param(self.function, param),
-            Known::Unknown(traits) => traits,
+            Known::Derived(_, traits) | Known::Unknown(traits) => traits,
         }
     }
 
     /// The traits of a value that is used in a way the stack pointer at entry must not be.
-    fn plain(&mut self, value: Known) -> Traits {
+    pub(super) fn plain(&mut self, value: Known) -> Traits {
         let traits = self.traits(value);
         if traits.has(Traits::ENTRY) {
             self.suspect(ENTRY_IS_USED);
         }
         if let Known::Place(place) = value {
             self.has_changed |= self.handed_out.insert((place.origin, place.offset));
+            self.is_stale |= self.is_unprotected(place);
         }
         traits.without(Traits::ENTRY)
     }
@@ -284,6 +294,7 @@ impl Analysis<'_> {
             (Known::Place(x), Known::Place(y)) if x.equals(y) => {
                 Known::Place(Place { is_entry: x.is_entry || y.is_entry, ..x })
             }
+            _ if a.shares_base(b) => Known::derived(a.base(), self.traits(a) | self.traits(b)),
             _ => Known::Unknown(self.traits(a) | self.traits(b)),
         }
     }
@@ -296,26 +307,34 @@ impl Analysis<'_> {
             }
             (value, Known::Constant(n)) | (Known::Constant(n), value) => self.add_constant(value, n),
             _ => {
-                let (a, b) = (self.plain(a), self.plain(b));
-                Known::Unknown(sum(a, b))
+                let (x, y) = (self.plain(a), self.plain(b));
+                let base = match (x.is_address(), y.is_address()) {
+                    (true, false) => a.base(),
+                    (false, true) => b.base(),
+                    _ => None,
+                };
+                Known::derived(base, sum(x, y))
             }
         }
     }
 
+    /// The sum of a value that is no place and a constant. Compilers subtract the least number from words that are a
+    /// pointer or a tag above it; no end of memory is there.
     fn add_constant(&mut self, value: Known, n: i32) -> Known {
         let traits = self.plain(value);
         let size = self.subject.region.size();
         if traits.has(Traits::OBJECT | Traits::FOREIGN)
             && n < 0
             && n.unsigned_abs().saturating_add(64) >= size
+            && !(n == i32::MIN && traits.has(Traits::ADDRESS | Traits::NUMBER))
         {
             self.suspect("the distance of a stack object from the end of the stack is computed");
         }
         if n == 0 {
-            return Known::Unknown(traits);
+            return Known::derived(value.base(), traits);
         }
         let below = if n < 0 { traits.below() } else { Traits::NONE };
-        Known::Unknown(self.offset(traits.computed(), n) | below)
+        Known::derived(value.base(), self.offset(traits.computed(), n) | below)
     }
 
     /// The traits of the sum of a constant and a number or an address with these traits.
@@ -344,8 +363,7 @@ impl Analysis<'_> {
             (_, Known::Constant(n)) => self.add(a, Known::Constant(n.wrapping_neg())),
             (Known::Place(place), _) if place.is_entry => {
                 self.plain(b);
-                self.refuse("the stack pointer is lowered by a size that is not constant");
-                Known::Unknown(Traits::OBJECT)
+                self.lowered(place)
             }
             _ => {
                 let (a, b) = (self.plain(a), self.plain(b));
@@ -381,7 +399,9 @@ impl Analysis<'_> {
 
     fn compare(&mut self, op: &Operator<'_>, a: Known, b: Known) -> Known {
         let (x, y) = (self.plain(a), self.plain(b));
-        self.check_bound(x, y);
+        if !a.shares_base(b) {
+            self.check_bound(x, y);
+        }
         self.check_order(op, x, b);
         self.check_order(op, y, a);
         Known::TRUTH
@@ -411,7 +431,7 @@ impl Analysis<'_> {
     }
 
     /// An upper limit of the distance of a place from the entry stack pointer.
-    fn bound(&self, place: Place) -> i64 {
+    pub(super) fn bound(&self, place: Place) -> i64 {
         self.bounds[place.origin as usize] + i64::from(place.offset)
     }
 
@@ -427,7 +447,7 @@ impl Analysis<'_> {
     }
 
     /// Makes the frame deep enough for `place`.
-    fn reach(&mut self, place: Place) {
+    pub(super) fn reach(&mut self, place: Place) {
         if self.bound(place) > 0 {
             match place.origin {
                 0 => self.refuse("an address above the entry stack pointer is computed"),
@@ -435,12 +455,50 @@ impl Analysis<'_> {
             }
         }
         let depth = self.depths[place.origin as usize] - i64::from(place.offset);
-        if depth > MAX_FRAME {
-            self.refuse("the stack frame is too large");
+        if self.is_dynamic(place) {
+            self.keep("the stack pointer is lowered by a size that is not constant");
+        } else if depth > MAX_FRAME {
+            self.keep("the stack frame is too large");
         } else if depth > i64::from(self.subject.region.size()) {
             self.suspect("the stack frame is larger than the stack");
         }
         self.deepest = self.deepest.max(depth.min(MAX_FRAME));
+    }
+
+    /// The pointer lowered by a number that is not known: a new origin, below everything that the function has. It is an
+    /// allocation if the pointer is set to it; until then it counts as the value at entry, since it may as well be the
+    /// distance from another address.
+    fn lowered(&mut self, place: Place) -> Known {
+        let next = self.depths.len() as u32;
+        let key = (place.origin, place.offset, self.offset);
+        let origin = *self.allocations.entry(key).or_insert(next);
+        if origin == next {
+            self.depths.push(self.depths[place.origin as usize].saturating_add(UNKNOWN_SIZE));
+            self.bounds.push(self.bound(place) - UNKNOWN_SIZE);
+        }
+        let lowered = Place { origin, offset: 0, is_entry: true };
+        self.reach(lowered);
+        Known::Place(lowered)
+    }
+
+    /// Whether a place is in an object of a size that is not known.
+    fn is_dynamic(&self, place: Place) -> bool {
+        self.depths[place.origin as usize] >= UNKNOWN_SIZE
+    }
+
+    /// The stack pointer is at an object of a size that is not known: it is an ordinary object from now on.
+    fn allocated(&mut self, place: Place) {
+        let object = |value: &mut Known| {
+            if let Known::Place(other) = value
+                && other.equals(place)
+            {
+                other.is_entry = false;
+            }
+        };
+        self.stack.iter_mut().for_each(object);
+        let state = self.state();
+        state.locals.iter_mut().for_each(object);
+        state.pointer = Some(Place { is_entry: false, ..place });
     }
 
     /// `place & -align`, a new origin.
@@ -456,220 +514,11 @@ impl Analysis<'_> {
         self.reach(aligned);
         Known::Place(aligned)
     }
+}
 
-    /// Checks an access of `bytes` bytes at `address + offset`.
-    fn access(&mut self, address: Known, offset: u32, bytes: u32) {
-        let region = self.subject.region;
-        if let (Known::Param(param), true) = (address, self.is_certain) {
-            self.effects.accessed.insert(param);
-        }
-        match address {
-            Known::Place(_) => {
-                let place = self.place_at(address, offset).expect("it is a place");
-                self.access_place(place, i64::from(bytes));
-            }
-            Known::Constant(address) => {
-                if region.overlaps((address as u32).wrapping_add(offset), bytes) {
-                    self.suspect(REGION_IS_USED);
-                }
-            }
-            Known::Param(_) | Known::Unknown(_) => {
-                let traits = self.plain(address);
-                self.access_unknown(traits, offset, bytes);
-            }
-        }
-    }
-
-    fn access_place(&mut self, place: Place, bytes: i64) {
-        self.reach(place);
-        let is_above = self.bound(place) + bytes > 0;
-        if is_above {
-            match place.origin {
-                0 => self.refuse(ABOVE_ENTRY),
-                _ => self.suspect(ABOVE_ENTRY),
-            }
-        }
-        let pointer = self.state().pointer;
-        let is_inside =
-            pointer.is_some_and(|pointer| pointer.origin == place.origin && pointer.offset <= place.offset);
-        if !is_inside && pointer.is_some_and(|pointer| self.bound(place) < self.bound(pointer)) {
-            self.lowest_unprotected = self.lowest_unprotected.min(self.bound(place));
-        }
-    }
-
-    /// Checks an access at an offset from a value that is not known.
-    fn access_unknown(&mut self, traits: Traits, offset: u32, bytes: u32) {
-        let region = self.subject.region;
-        let is_table = traits.has(Traits::CHARACTER) && region.precedes_table(offset, bytes);
-        let is_static = offset >= region.top || (LEAST_STATIC..region.floor).contains(&offset) || is_table;
-        let is_number = traits.has(Traits::NUMBER) && region.contains(offset) || traits.has(Traits::REGION);
-        let is_bad = traits.has(Traits::CONSTANT) || !traits.is_address() && is_number;
-        if !is_static && is_bad {
-            self.suspect("the stack region is accessed by an address made of constants and numbers");
-        }
-    }
-
-    fn bulk(&mut self, op: &Operator<'_>) {
-        let (len, second, to) = (self.pop(), self.pop(), self.pop());
-        self.plain(len);
-        let (into, from) = match *op {
-            Operator::MemoryCopy { dst_mem, src_mem } => (dst_mem, Some(src_mem)),
-            Operator::MemoryFill { mem } | Operator::MemoryInit { mem, .. } => (mem, None),
-            _ => unreachable!("a bulk operator"),
-        };
-        self.range_of(into, to, len);
-        match from {
-            Some(from) => self.range_of(from, second, len),
-            None => drop(self.plain(second)),
-        }
-    }
-
-    /// Checks an access to `len` bytes at `address` of a memory.
-    fn range_of(&mut self, memory: u32, address: Known, len: Known) {
-        if memory == MAIN_MEMORY {
-            self.check_range(address, len);
-        } else {
-            self.plain(address);
-            self.check_elsewhere(address);
-        }
-    }
-
-    /// Checks an access to `len` bytes at `address`.
-    fn check_range(&mut self, address: Known, len: Known) {
-        let bytes = match len {
-            Known::Constant(bytes) => Some(bytes as u32),
-            _ => None,
-        };
-        match address {
-            _ if bytes == Some(0) => {}
-            Known::Place(place) if bytes.is_some_and(|bytes| bytes < 1 << 30) => {
-                self.access_place(place, i64::from(bytes.unwrap_or_default()));
-            }
-            Known::Constant(address) => {
-                let address = address as u32;
-                let is_empty = bytes.is_none() && (address == 0 || is_alignment(address));
-                if !is_empty && self.subject.region.overlaps(address, bytes.unwrap_or(1)) {
-                    self.suspect(REGION_IS_USED);
-                }
-            }
-            _ => {
-                let traits = self.plain(address);
-                self.access_unknown(traits, 0, 1);
-            }
-        }
-    }
-
-    fn call(&mut self, callee: u32) {
-        let ty = self.subject.info.type_of(callee);
-        let args = self.stack.split_off(self.stack.len() - ty.params.len());
-        self.note_call();
-        self.pass_arguments(callee, &args);
-        let result = match self.subject.libcalls[callee as usize] {
-            Some(helper) => self.helper(helper, &args),
-            None => Known::Unknown(self.world.results(callee)),
-        };
-        self.stack.extend(std::iter::repeat_n(result, ty.results.len()));
-    }
-
-    fn note_call(&mut self) {
-        let pointer = self.state().pointer;
-        let at = pointer.map_or(0, |pointer| self.bound(pointer));
-        self.highest_call = self.highest_call.max(at);
-    }
-
-    fn pass_arguments(&mut self, callee: u32, args: &[Known]) {
-        self.effects.callees.insert(callee);
-        for (n, &arg) in (0u32..).zip(args) {
-            let traits = self.plain(arg);
-            self.give(Sink::Param(callee, n), traits);
-            if !self.world.accesses(callee, n) {
-                continue;
-            }
-            match arg {
-                Known::Constant(address) if self.subject.region.contains(address as u32) => {
-                    self.suspect(REGION_IS_USED);
-                }
-                Known::Param(param) if self.is_certain => drop(self.effects.accessed.insert(param)),
-                _ => {}
-            }
-        }
-    }
-
-    /// The accesses of a compiler helper, and its result. Where its operation does not do the same as its body, the body
-    /// runs, so the call itself counts as well.
-    fn helper(&mut self, helper: Libcall, args: &[Known]) -> Known {
-        match helper.operation {
-            Operation::Memset => self.check_range(args[0], args[2]),
-            Operation::Memcpy | Operation::Memmove | Operation::Memcmp => {
-                self.check_range(args[0], args[2]);
-                self.check_range(args[1], args[2]);
-            }
-            Operation::Multi3 | Operation::Divide(_) => self.check_range(args[0], Known::Constant(16)),
-        }
-        if helper.returns_first_argument() { args[0] } else { Known::NUMBER }
-    }
-
-    fn call_indirect(&mut self, ty: u32) {
-        self.pop_number();
-        let FuncType { params, results } = &self.subject.info.types[ty as usize];
-        let args = self.stack.split_off(self.stack.len() - params.len());
-        let class = self.subject.classes[ty as usize];
-        self.note_call();
-        self.pass_through_table(class, &args);
-        let result = Known::Unknown(self.world.class_results(class));
-        self.stack.extend(std::iter::repeat_n(result, results.len()));
-    }
-
-    fn pass_through_table(&mut self, class: u32, args: &[Known]) {
-        self.effects.classes.insert(class);
-        for (n, &arg) in (0u32..).zip(args) {
-            let traits = self.plain(arg).by_type();
-            self.give(Sink::ClassParam(class, n), traits);
-        }
-    }
-
-    /// A call in place of a return: the frame is gone.
-    pub(super) fn tail_call(&mut self, op: &Operator<'_>) {
-        let args = match *op {
-            Operator::ReturnCall { function_index } => {
-                let params = self.subject.info.type_of(function_index).params.len();
-                let args = self.stack.split_off(self.stack.len() - params);
-                self.pass_arguments(function_index, &args);
-                let results = self.world.results(function_index);
-                self.give(Sink::Results, results);
-                args
-            }
-            Operator::ReturnCallIndirect { type_index, .. } => {
-                self.pop_number();
-                let params = self.subject.info.types[type_index as usize].params.len();
-                let args = self.stack.split_off(self.stack.len() - params);
-                let class = self.subject.classes[type_index as usize];
-                self.pass_through_table(class, &args);
-                let results = self.world.class_results(class);
-                self.give(Sink::Results, results);
-                args
-            }
-            _ => Vec::new(),
-        };
-        if args.iter().any(|arg| matches!(arg, Known::Place(_))) {
-            self.suspect("the address of a stack object is passed to a call after its frame");
-        }
-    }
-
-    /// The function returns these.
-    pub(super) fn returned(&mut self, results: &[Known]) {
-        for &result in results {
-            let traits = self.plain(result);
-            if matches!(result, Known::Place(_)) {
-                self.suspect("an address of the function's own frame is returned");
-            }
-            self.give(Sink::Results, traits);
-        }
-    }
-
-    fn give(&mut self, sink: Sink, traits: Traits) {
-        *self.effects.gives.entry(sink).or_default() |= traits.outside();
-    }
+/// Whether a place is at the stack pointer or above it, at a known distance.
+pub(super) fn is_inside(place: Place, pointer: Place) -> bool {
+    pointer.origin == place.origin && pointer.offset <= place.offset
 }
 
 /// The words of a vector at a place.

@@ -98,7 +98,8 @@ impl Traits {
 
     /// As seen by functions of which only the type is known: a number for one is an address for another.
     pub fn by_type(self) -> Self {
-        self & (Self::ADDRESS | Self::NUMBER | Self::CHARACTER | Self::ENTRY)
+        let address = if self.has(Self::OBJECT | Self::FOREIGN) { Self::ADDRESS } else { Self::NONE };
+        self & (Self::ADDRESS | Self::NUMBER | Self::CHARACTER | Self::ENTRY) | address
     }
 }
 
@@ -129,6 +130,8 @@ pub enum Known {
     Place(Place),
     /// The parameter with this number, as the function was called with it.
     Param(u32),
+    /// That parameter plus numbers: where it is an address, one in the same object.
+    Derived(u32, Traits),
     Unknown(Traits),
 }
 
@@ -139,6 +142,24 @@ impl Known {
     pub const NUMBER: Self = Self::Unknown(Traits::NUMBER);
     /// The result of a comparison.
     pub const TRUTH: Self = Self::Unknown(Traits::EMPTY);
+
+    /// The parameter that it differs from by numbers only.
+    pub fn base(self) -> Option<u32> {
+        match self {
+            Self::Param(param) | Self::Derived(param, _) => Some(param),
+            _ => None,
+        }
+    }
+
+    /// A value with these traits that differs from a parameter by numbers, if there is one.
+    pub fn derived(base: Option<u32>, traits: Traits) -> Self {
+        base.map_or(Self::Unknown(traits), |param| Self::Derived(param, traits))
+    }
+
+    /// Whether two values differ by the same number wherever their object is.
+    pub fn shares_base(self, other: Self) -> bool {
+        self.base().is_some() && self.base() == other.base()
+    }
 }
 
 /// The part of linear memory that is the shadow stack.

@@ -123,7 +123,7 @@ fn range(
     let declared = u32::try_from(memory.min_bytes()).unwrap_or(u32::MAX);
     let pointer = match fused {
         Some(plan) => Some((plan.global, plan.initial)),
-        None => shadow_stack::pointer(info, options),
+        None => shadow_stack::declared(info, options),
     };
     let certain = certain_start(info, pointer.map(|(_, initial)| initial));
     let stack_is_last =
