@@ -156,7 +156,7 @@ end";
 const FRAMES_BODY: &str = "extern int run(int);
 __attribute__((naked, noinline)) int ext(int x) { __asm__(\"adds r0, #1\\n bx lr\"); }
 int sink;
-void body(void) { sink = run(5) + run(0); }
+void body(void) { sink = run(1); }
 ";
 
 const PRESERVED: &str = "44444444 55555555 66666666 77777777 88888888 99999999 aaaaaaaa bbbbbbbb 20010000";
@@ -177,7 +177,7 @@ fn the_caller_is_found_at_every_instruction() {
         let listing = debug(&folder, &core, &firmware, &WALK.replace("FLOATS", floats));
         let lines = || listing.lines();
         let callers: Vec<&str> = lines().filter_map(|line| line.strip_prefix("caller ")).collect();
-        assert!(callers.len() > 300, "{listing}");
+        assert!(callers.len() > 200, "{listing}");
         for caller in callers {
             let (at, registers) = caller.split_once(": ").expect("an address");
             assert_eq!(registers, PRESERVED, "{} {level:?} at {at}", core.cpu);

@@ -4,8 +4,8 @@
 //! function is a section, so it is a sequence of its own that begins at a relocated address. The places of functions
 //! are given by range lists only. When a linker drops a function, it leaves the function's entry but makes its ranges
 //! empty; an address would become 0, where there may be code. Calls that were inlined, by the compiler of the module or by
-//! LLVM here, are entries below that of their function. Variables are described if they are in the C stack and that is part of the
-//! machine's ([`super::variables`]).
+//! LLVM here, are entries below that of their function. Variables are described if they are in the C stack and that is
+//! part of the machine's ([`super::variables`]).
 //!
 //! An address without a location of its own belongs to the line before it, or to the line where the function begins. No
 //! debug section is loaded, and the code does not depend on debug information.
