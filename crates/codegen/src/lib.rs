@@ -30,8 +30,9 @@ pub use emit::{
 pub use frame::{FrameLayout, frame_region, predecessors, registers_to_save};
 pub use liveness::{Live, Liveness};
 pub use mir::{
-    Block, BlockData, Control, Costs, Effects, Fixed, Function, Insts, Isa, Operand, PReg, RegClass, RegSet,
-    Register, RegisterInfo, Reuse, Role, SAVE, SlotAccess, SpillSlot, StackSlot, Succ, VReg, VRegData,
+    Block, BlockData, Control, Costs, Effects, Fixed, FrameBase, Function, Insts, Isa, Operand, PReg,
+    RegClass, RegSet, Register, RegisterInfo, Reuse, Role, SAVE, SlotAccess, SpillSlot, StackSlot, Succ,
+    VReg, VRegData,
 };
 pub use regalloc::allocate;
 pub use relax::{Code, Placement, relax};

@@ -292,6 +292,8 @@ pub fn empty_function() -> Function<Toy, VReg> {
         vregs: IdVec::new(),
         spill_slots: IdVec::new(),
         frame_slots: IdVec::new(),
+        variables: None,
+        variables_at: None,
         outgoing_bytes: 0,
         has_calls: false,
         stack_bytes: 0,

@@ -56,7 +56,8 @@ pub use passes::canonicalize;
 pub use reach::{Reachable, remove_unreachable};
 pub use source::{
     Callee, FIRST_INLINED, FileName, Inlined, InlinedCall, InlinedCallData, Position, SourceFile, SourceLoc,
-    SourceLocs, SourceUnit, Sources, Subprogram, SubprogramData, UnitData,
+    SourceLocs, SourceType, SourceUnit, Sources, Subprogram, SubprogramData, TypeAttribute, TypeEntry,
+    UnitData, Variable,
 };
 pub use text::{print_function, print_inst};
 pub use verify::{VerifyError, verify, verify_function};

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 
 use crate::entity::{EntityId, IdVec};
 use crate::entity_id;
-use crate::ids::Inst;
+use crate::ids::{FrameSlot, Inst};
 
 entity_id! {
     /// A position in a source file.
@@ -31,6 +31,8 @@ entity_id! {
     Subprogram = "subprogram";
     /// A call that was replaced by the body of its callee.
     InlinedCall = "inlined";
+    /// A type of the source.
+    SourceType = "type";
 }
 
 /// Where locations are byte offsets in a module, the first id of a location in inlined code. Modules are smaller.
@@ -113,6 +115,51 @@ pub struct SubprogramData {
     pub declaration: Option<SourceLoc>,
     /// Where its code begins.
     pub start: Option<SourceLoc>,
+    /// The type of its result.
+    pub result: Option<SourceType>,
+    /// Its variables in memory, in order.
+    pub variables: Vec<Variable>,
+    /// Bytes of the part of the C stack that the variables are in; `None` if it is unknown where that is.
+    pub frame_bytes: Option<u32>,
+}
+
+/// A variable in a function's part of the C stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    /// Whether it is a parameter.
+    pub is_parameter: bool,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Option<SourceType>,
+    /// Its distance from the lowest address of the function's part.
+    pub offset: i64,
+    /// Where it is declared.
+    pub declaration: Option<SourceLoc>,
+}
+
+/// A type, or a part of one, as DWARF describes it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TypeEntry {
+    /// The number of its kind in DWARF (`DW_TAG`).
+    pub tag: u16,
+    /// Its attributes by their number (`DW_AT`), in order.
+    pub attributes: Vec<(u16, TypeAttribute)>,
+    /// Its parts, such as the members of a structure.
+    pub children: Vec<Self>,
+}
+
+/// The value of an attribute of a type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TypeAttribute {
+    /// A name.
+    Text(String),
+    /// A number.
+    Unsigned(u64),
+    /// A number with a sign.
+    Signed(i64),
+    /// Another type.
+    Type(SourceType),
 }
 
 /// The tables that the ids in source locations index, for a whole program.
@@ -130,6 +177,8 @@ pub struct Sources {
     pub are_offsets: bool,
     /// Inlined calls, each once.
     pub calls: IdVec<InlinedCall, InlinedCallData>,
+    /// Types; those of a unit are only used in it.
+    pub types: IdVec<SourceType, TypeEntry>,
     /// The ids of positions.
     position_ids: HashMap<Position, SourceLoc>,
     /// The ids of inlined calls.
@@ -181,6 +230,8 @@ pub struct SourceLocs {
     locs: Vec<Option<SourceLoc>>,
     /// The source function it was compiled from.
     pub subprogram: Option<Subprogram>,
+    /// The stack object that is the function's part of the C stack.
+    pub frame: Option<FrameSlot>,
     /// The location that new instructions get.
     pub current: Option<SourceLoc>,
     /// Locations in inlined code, if locations are byte offsets.

@@ -9,7 +9,7 @@ use std::fmt;
 use ssa::{EntityId, FuncId, IdVec, SourceLoc, entity_id};
 
 use super::unwind::UnwindRow;
-use crate::mir::Block;
+use crate::mir::{Block, FrameBase};
 
 entity_id! {
     /// A place in a fragment that fixups and tables can refer to.
@@ -84,6 +84,8 @@ pub struct Fragment<F> {
     pub unwind: Vec<(Place, UnwindRow)>,
     /// The end of the prologue at the function's entry.
     pub body: Place,
+    /// Where the variables of the source are.
+    pub variables_at: Option<FrameBase>,
 }
 
 impl<F> Fragment<F> {
@@ -220,6 +222,7 @@ impl<F: Fixup> CodeBuffer<F> {
             locs: self.locs,
             unwind: self.unwind,
             body: self.body,
+            variables_at: None,
         }
     }
 }

@@ -81,7 +81,7 @@ pub fn emit<T: Encode>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
         emit_control(target, &data.control, at, &mut buf);
         falls_in = falls_through(&data.control, at);
     }
-    Fragment { stack_bytes: func.stack_bytes, ..buf.finish() }
+    Fragment { stack_bytes: func.stack_bytes, variables_at: func.variables_at, ..buf.finish() }
 }
 
 /// Blocks in layout order, each with the next block.

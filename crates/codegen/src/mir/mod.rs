@@ -161,6 +161,15 @@ impl<T: Isa, R: Register> Clone for BlockData<T, R> {
     }
 }
 
+/// The address of a stack object, for debuggers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameBase {
+    /// So many bytes from the stack pointer at the function's entry.
+    Entry(i32),
+    /// So many bytes above the stack pointer in the function's body.
+    Stack(i32),
+}
+
 /// A machine function.
 #[derive(Debug)]
 pub struct Function<T: Isa, R: Register> {
@@ -176,6 +185,10 @@ pub struct Function<T: Isa, R: Register> {
     pub spill_slots: IdVec<SpillSlot, RegClass>,
     /// Size and alignment of the stack objects.
     pub frame_slots: IdVec<ssa::FrameSlot, ssa::FrameSlotData>,
+    /// The stack object with the variables of the source.
+    pub variables: Option<ssa::FrameSlot>,
+    /// Where debuggers find it; set by [`Target::frame`](crate::Target::frame).
+    pub variables_at: Option<FrameBase>,
     /// Bytes of the largest outgoing stack-argument area.
     pub outgoing_bytes: u32,
     /// Whether the function makes calls (which clobber its return address).
@@ -198,6 +211,8 @@ impl<T: Isa, R: Register> Clone for Function<T, R> {
             vregs: self.vregs.clone(),
             spill_slots: self.spill_slots.clone(),
             frame_slots: self.frame_slots.clone(),
+            variables: self.variables,
+            variables_at: self.variables_at,
             outgoing_bytes: self.outgoing_bytes,
             has_calls: self.has_calls,
             stack_bytes: self.stack_bytes,

@@ -83,6 +83,8 @@ pub fn rewrite<T: Isa>(
         vregs: IdVec::new(),
         spill_slots: allocation.slots,
         frame_slots: func.frame_slots,
+        variables: func.variables,
+        variables_at: func.variables_at,
         outgoing_bytes: func.outgoing_bytes,
         has_calls: func.has_calls,
         stack_bytes: func.stack_bytes,

@@ -214,6 +214,8 @@ impl<'a, T: Select> Lower<'a, T> {
                 vregs: IdVec::new(),
                 spill_slots: IdVec::new(),
                 frame_slots: func.frame_slots.clone(),
+                variables: func.source.frame,
+                variables_at: None,
                 outgoing_bytes: 0,
                 has_calls: false,
                 stack_bytes: 0,

@@ -344,6 +344,8 @@ pub fn function<R: Register>(blocks: Vec<BlockData<Machine, R>>) -> Function<Mac
         vregs: IdVec::new(),
         spill_slots: IdVec::new(),
         frame_slots: IdVec::new(),
+        variables: None,
+        variables_at: None,
         outgoing_bytes: 0,
         has_calls: false,
         stack_bytes: 0,

@@ -1,8 +1,8 @@
 //! Calls of functions of the program and of code addresses, and the calls that represent `ssa` instructions.
 
 use ssa::{
-    Addr, BinaryOp, CheckedAccess, Cond, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type, UnaryOp,
-    Value,
+    Addr, BinaryOp, CheckedAccess, Cond, FrameSlot, FrameSlotData, FuncId, InstData, MemFlags, MemType, Type,
+    UnaryOp, Value,
 };
 use wasm_program::names::{self, Callee};
 
@@ -94,9 +94,20 @@ impl<'m> Reader<'_, '_, 'm> {
         match (constant(size), constant(align)) {
             (Some(size), Some(align @ (1 | 2 | 4 | 8 | 16))) => {
                 let slot = self.b.func.frame_slots.push(FrameSlotData { size, align });
+                self.describe_frame(inst, slot, size);
                 Ok(Repr::One(self.b.opaque(InstData::FrameAddr { slot }, Type::I32)))
             }
             _ => Err("a stack object of unknown size or alignment".into()),
+        }
+    }
+
+    /// Notes that a stack object is the function's part of the C stack: a part of that size that was not inlined.
+    fn describe_frame(&mut self, inst: llvm::Value<'m>, slot: FrameSlot, size: u32) {
+        let sources = self.part.cx.program.sources.as_ref();
+        let source = &mut self.b.func.source;
+        let Some((sources, subprogram)) = sources.zip(source.subprogram) else { return };
+        if sources.subprograms[subprogram].frame_bytes == Some(size) && inst.inlined_calls().is_empty() {
+            source.frame = Some(slot);
         }
     }
 

@@ -15,7 +15,7 @@ pub fn compact(func: &mut Function) {
         optimize_for_size: func.optimize_for_size,
         ..Function::new(std::mem::take(&mut func.name), func.sig)
     };
-    new.source.subprogram = func.source.subprogram;
+    (new.source.subprogram, new.source.frame) = (func.source.subprogram, func.source.frame);
     new.source.inlined = std::mem::take(&mut func.source.inlined);
     for &old in &order {
         let BlockData { freq, weight, .. } = func.blocks[old];

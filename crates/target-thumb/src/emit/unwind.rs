@@ -281,6 +281,10 @@ impl State {
                 self.set(reg, Value::Unknown);
             }
         }
+        // Also by a call that does not return.
+        if matches!(inst, Inst::Call(_)) {
+            self.set(LR, Value::Unknown);
+        }
     }
 
     /// Executes an instruction that is known to move such values.

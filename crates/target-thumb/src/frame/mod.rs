@@ -17,8 +17,8 @@ pub mod early;
 mod narrow;
 
 use codegen::{
-    Control, Effects, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot, frame_region,
-    registers_to_save,
+    Control, Effects, FrameBase, FrameLayout, Function, Isa as _, PReg, RegClass, RegSet, StackSlot,
+    frame_region, registers_to_save,
 };
 use thumb_isa::{Opcode, Reg, RegList, Shift};
 
@@ -68,6 +68,7 @@ pub fn lay_out(target: &Thumb, func: &mut Function<Thumb, PReg>) {
         block.insts.extend(insts, block.control_loc);
     }
     func.stack_bytes = frame.stack_bytes();
+    func.variables_at = func.variables.map(|slot| frame.base(slot));
     let prologue = frame.prologue();
     func.blocks[start].insts.prepend(prologue);
 }
@@ -196,6 +197,15 @@ impl Frame {
             }
             Inst::SlotAddr { dst, slot, base } => self.slot_address(dst, slot, base, out),
             other => out.push(other),
+        }
+    }
+
+    /// The address of a stack object for debuggers.
+    fn base(&self, slot: ssa::FrameSlot) -> FrameBase {
+        let offset = self.layout.offset(StackSlot::Object { slot, offset: 0 }) as i32;
+        match self.realigned {
+            None => FrameBase::Entry(offset - (self.size + self.pushed()) as i32),
+            Some(_) => FrameBase::Stack(offset),
         }
     }
 

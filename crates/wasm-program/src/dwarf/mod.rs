@@ -17,6 +17,7 @@
 mod inlined;
 mod lines;
 mod names;
+mod variables;
 
 use ssa::{EntityId as _, Position, SourceLoc, Sources, Subprogram, SubprogramData, UnitData};
 
@@ -59,7 +60,7 @@ impl SourceMap {
             return None;
         }
         let load = |id: gimli::SectionId| Ok(Bytes::new(section(id.name()), gimli::LittleEndian));
-        let result = gimli::Dwarf::load(load).and_then(|dwarf| Self::from_dwarf(info, &dwarf));
+        let result = gimli::Dwarf::load(load).and_then(|dwarf| Self::from_dwarf(info, wasm, &dwarf));
         match result {
             Ok((map, sources)) => (!map.rows.is_empty()).then_some((map, sources)),
             Err(error) => {
@@ -83,6 +84,9 @@ impl SourceMap {
                 linkage_name: None,
                 declaration: None,
                 start,
+                result: None,
+                variables: Vec::new(),
+                frame_bytes: None,
             }))
         };
         let subprograms = info.functions.iter().map(subprogram).collect();
@@ -94,7 +98,11 @@ impl SourceMap {
         self.loc_at(offset).map(|loc| sources.positions[loc])
     }
 
-    fn from_dwarf(info: &ModuleInfo, dwarf: &gimli::Dwarf<Bytes<'_>>) -> gimli::Result<(Self, Sources)> {
+    fn from_dwarf(
+        info: &ModuleInfo,
+        wasm: &[u8],
+        dwarf: &gimli::Dwarf<Bytes<'_>>,
+    ) -> gimli::Result<(Self, Sources)> {
         let mut sources = Sources::default();
         let mut sequences = Vec::new();
         let mut names = names::Names::default();
@@ -105,6 +113,7 @@ impl SourceMap {
         let bodies = bodies.map(|function| address(function.body.start)..address(function.body.end));
         let bodies: Vec<_> = bodies.collect();
         let mut inlined = inlined::Inlined::new(bodies.clone());
+        let mut variables = variables::Variables::default();
         let mut units = dwarf.units();
         while let Some(header) = units.next()? {
             let unit = dwarf.unit(header)?;
@@ -113,7 +122,7 @@ impl SourceMap {
                 let id = sources.units.push(names::unit(unit_ref)?);
                 let mut reader = lines::Reader::new(unit_ref, &mut ids, &mut sources);
                 sequences.extend(reader.sequences(id, program.clone())?);
-                names.read(&mut reader, program.header(), &mut inlined)?;
+                names.read(&mut reader, program.header(), (&mut inlined, &mut variables))?;
             }
         }
         let mut map = Self { code_start, ..Self::default() };
@@ -123,6 +132,7 @@ impl SourceMap {
         }
         map.rows = sequences.iter().flat_map(Sequence::rows).collect();
         map.find_subprograms(info, &sequences, &names, &mut sources);
+        map.add_variables(info, wasm, &mut variables, &mut sources);
         Ok((map, sources))
     }
 
@@ -148,9 +158,31 @@ impl SourceMap {
                     linkage_name: known.and_then(|known| known.linkage_name.clone()),
                     declaration,
                     start: begin,
+                    result: None,
+                    variables: Vec::new(),
+                    frame_bytes: None,
                 })
             });
             self.subprograms.push(subprogram);
+        }
+    }
+
+    /// Adds the variables of functions that are in a known part of the C stack.
+    fn add_variables(
+        &self,
+        info: &ModuleInfo,
+        wasm: &[u8],
+        variables: &mut variables::Variables,
+        sources: &mut Sources,
+    ) {
+        for (index, subprogram) in (0u32..).zip(&self.subprograms) {
+            let Some(subprogram) = *subprogram else { continue };
+            let start = (info.functions[index as usize].body.start as u64).saturating_sub(self.code_start);
+            let found = variables.take(start);
+            let data = &mut sources.subprograms[subprogram];
+            data.result = found.result;
+            data.frame_bytes = found.local.and_then(|local| variables::frame_bytes(info, wasm, index, local));
+            data.variables = found.variables;
         }
     }
 

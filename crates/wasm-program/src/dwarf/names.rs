@@ -13,6 +13,7 @@ use ssa::{Callee, UnitData};
 use super::Bytes;
 use super::inlined::Inlined;
 use super::lines::Reader;
+use super::variables::Variables;
 
 /// Maximum number of references that are followed.
 const MOST_REFERENCES: u32 = 4;
@@ -34,7 +35,7 @@ impl Names {
         &mut self,
         reader: &mut Reader<'_, 'a>,
         header: &LineProgramHeader<Bytes<'a>>,
-        inlined: &mut Inlined,
+        (inlined, variables): (&mut Inlined, &mut Variables),
     ) -> gimli::Result<()> {
         let unit = reader.unit;
         let mut entries = unit.entries();
@@ -45,12 +46,13 @@ impl Names {
                 None => None,
             };
             inlined.entry(reader, header, entry, address)?;
+            variables.entry(reader, header, entry, address)?;
             // All dropped functions have one address.
             if let Some(address) = address.filter(|address| !self.0.contains_key(address)) {
                 self.0.insert(address, callee(reader, header, entry)?);
             }
         }
-        Ok(())
+        variables.end_unit(reader)
     }
 }
 

@@ -4,21 +4,24 @@
 //! function is a section, so it is a sequence of its own that begins at a relocated address. The places of functions
 //! are given by range lists only. When a linker drops a function, it leaves the function's entry but makes its ranges
 //! empty; an address would become 0, where there may be code. Calls that were inlined, by the compiler of the module or by
-//! LLVM here, are entries below that of their function. Types and variables are not described: the locations of variables
-//! after optimisation are unknown.
+//! LLVM here, are entries below that of their function. Variables are described if they are in the C stack and that is
+//! part of the machine's ([`super::variables`]).
 //!
 //! An address without a location of its own belongs to the line before it, or to the line where the function begins. No
 //! debug section is loaded, and the code does not depend on debug information.
 
 use std::collections::BTreeMap;
 
+use codegen::FrameBase;
 use gimli::write::{
     Address, AttributeValue, Dwarf, EndianVec, FileId, LineProgram, LineString, Range, RangeList,
     RelocateWriter, Relocation, Sections, Unit, UnitEntryId,
 };
 use gimli::{Encoding, Format, LineEncoding, LittleEndian, constants as dw};
 use object::write::SymbolId;
-use ssa::{InlinedCall, SourceFile, SourceLoc, SourceUnit, Sources, Subprogram};
+use ssa::{InlinedCall, SourceFile, SourceLoc, SourceType, SourceUnit, Sources, Subprogram};
+
+use super::variables;
 
 /// The DWARF version. All tools for Cortex-M read version 4, and linkers make the ranges of dropped functions empty in
 /// it.
@@ -49,6 +52,8 @@ pub struct Function {
     pub span: Span,
     /// The end of the prologue at its entry.
     pub body: u32,
+    /// Where its variables are, if they are in memory.
+    pub variables_at: Option<FrameBase>,
     /// Its first symbol.
     pub symbol: String,
     /// Whether other objects can refer to it.
@@ -163,6 +168,7 @@ struct UnitWriter<'a> {
     files: BTreeMap<SourceFile, FileId>,
     /// The entries of functions that were inlined.
     inlined: BTreeMap<ssa::Callee, UnitEntryId>,
+    types: variables::Types,
 }
 
 impl<'a> UnitWriter<'a> {
@@ -185,7 +191,15 @@ impl<'a> UnitWriter<'a> {
         entry.set(dw::DW_AT_comp_dir, text(directory));
         // The ranges of the unit are relative to this address.
         entry.set(dw::DW_AT_low_pc, AttributeValue::Address(Address::Constant(0)));
-        Self { dwarf, sources, functions, unit, files: BTreeMap::new(), inlined: BTreeMap::new() }
+        Self {
+            dwarf,
+            sources,
+            functions,
+            unit,
+            files: BTreeMap::new(),
+            inlined: BTreeMap::new(),
+            types: variables::Types::default(),
+        }
     }
 
     /// Adds a function; returns the range of its code.
@@ -194,6 +208,7 @@ impl<'a> UnitWriter<'a> {
         let begin = Address::Symbol { symbol: n, addend: 0 };
         let range = Range::StartLength { begin, length: u64::from(function.span.size) };
         let entry = self.entry(function, range.clone());
+        self.variables(function, entry);
         self.inlined_calls(n, function, entry);
         self.lines(function, begin);
         range
@@ -214,6 +229,30 @@ impl<'a> UnitWriter<'a> {
             self.set(id, dw::DW_AT_external, AttributeValue::FlagPresent);
         }
         id
+    }
+
+    /// Describes the type of the result, and the variables that are in memory.
+    fn variables(&mut self, function: &Function, entry: UnitEntryId) {
+        let data = &self.sources.subprograms[function.subprogram];
+        self.set_type(entry, data.result);
+        let Some(at) = function.variables_at else { return };
+        self.set(entry, dw::DW_AT_frame_base, variables::base(at));
+        for variable in &data.variables {
+            let tag = if variable.is_parameter { dw::DW_TAG_formal_parameter } else { dw::DW_TAG_variable };
+            let id = self.unit.add(entry, tag);
+            self.set(id, dw::DW_AT_name, text(&variable.name));
+            self.set_type(id, variable.ty);
+            self.set(id, dw::DW_AT_location, variables::location(at, variable));
+            let names = [dw::DW_AT_decl_file, dw::DW_AT_decl_line, dw::DW_AT_decl_column];
+            self.place(id, variable.declaration, names);
+        }
+    }
+
+    fn set_type(&mut self, id: UnitEntryId, ty: Option<SourceType>) {
+        if let Some(ty) = ty {
+            let ty = self.types.entry(self.sources, &mut self.unit, ty);
+            self.set(id, dw::DW_AT_type, AttributeValue::UnitRef(ty));
+        }
     }
 
     /// Sets the attributes for file, line and column of a location.

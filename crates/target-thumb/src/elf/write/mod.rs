@@ -18,6 +18,7 @@ mod debug;
 mod frames;
 pub(crate) mod names;
 mod notes;
+mod variables;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -138,6 +138,7 @@ impl<'a> Writer<'a> {
             self.located.push(debug::Function {
                 span,
                 body: address(fragment.body),
+                variables_at: fragment.variables_at,
                 symbol: info.symbol.clone(),
                 is_global: !globals.is_empty(),
                 subprogram,
