@@ -52,6 +52,30 @@ fn a_compiled_command_is_a_service() {
     assert_eq!((&last["target"], &last["message"]), (&"wasi".into(), &"exit code 2".into()));
 }
 
+/// The run is repeated for the explanation, with the same input. An exit is no trap.
+#[test]
+fn a_trap_that_depends_on_standard_input_is_explained() {
+    const TRAPS: &str = r#"(module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "\10\00\00\00\10\00\00\00")
+      (func (export "_start")
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (if (i32.eq (i32.load8_u (i32.const 16)) (i32.const 120)) (then (unreachable)))
+        (if (i32.eqz (i32.load8_u (i32.const 16))) (then (call $exit (i32.const 9))))
+        (drop (i32.load (i32.const 0x7fff_fff0)))
+        (call $exit (i32.const 5))))"#;
+    let folder = Folder::new("wasi-trap");
+    folder.write("prog.wat", TRAPS);
+    let run = ["run", "prog.wat", "--bounds", "strict"];
+    let explained = folder.fail(&run, b"x", 3);
+    assert!(explained.contains("unreachable"), "{explained}");
+    let explained = folder.fail(&run, b"y", 3);
+    assert!(explained.contains("outside of the memory"), "{explained}");
+    assert_eq!(folder.fail(&run, b"", 9), "");
+}
+
 #[test]
 fn a_module_runs_with_the_standard_streams() {
     let folder = Folder::new("wasi-run");

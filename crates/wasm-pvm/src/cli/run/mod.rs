@@ -34,9 +34,11 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         session.set_first_address(first);
     }
     let mut report = Report::default();
-    let halted = call(&mut session, args, &program, &mut report).with_context(name)?;
-    if !halted {
-        report.trap = trap::explain(args, &program, &options, &report).with_context(name)?;
+    let input = input(args, &program).with_context(name)?;
+    let halted = call(&mut session, args, &input, &mut report).with_context(name)?;
+    let has_exited = report.entered.as_ref().is_some_and(|outcome| streams::code(outcome).is_some());
+    if !halted && !has_exited {
+        report.trap = trap::explain(args, &program, &input, &options, &report).with_context(name)?;
     }
     if let (Some(path), Some(counters)) = (&args.profile_out, &program.counters) {
         profile::write(&mut session, counters, path).with_context(name)?;
@@ -93,11 +95,12 @@ pub struct Traced {
 /// Makes all calls of a run with a trace.
 pub fn traced(args: &RunArgs) -> Result<Traced> {
     let program = program::load(args)?;
-    repeated(args, &program, &options(args))
+    let input = input(args, &program)?;
+    repeated(args, &program, &input, &options(args))
 }
 
 /// Makes all calls of a program with a trace.
-fn repeated(args: &RunArgs, program: &Program, options: &RunOptions) -> Result<Traced> {
+fn repeated(args: &RunArgs, program: &Program, input: &[u8], options: &RunOptions) -> Result<Traced> {
     let map = match &program.map {
         Some(map) => map.clone(),
         None => {
@@ -111,14 +114,23 @@ fn repeated(args: &RunArgs, program: &Program, options: &RunOptions) -> Result<T
         session.set_first_address(first);
     }
     let mut report = Report::default();
-    call(&mut session, args, program, &mut report)?;
+    call(&mut session, args, input, &mut report)?;
     let ending = report.outcomes().last().map(|outcome| outcome.status.clone());
     let gas = report.outcomes().map(|outcome| outcome.gas).sum();
     Ok(Traced { program: program.bytes.clone(), map, session, ending, gas })
 }
 
+/// The argument bytes of an entry. Standard input can be read only once.
+fn input(args: &RunArgs, program: &Program) -> Result<Vec<u8>> {
+    match (&args.args, program.streams) {
+        _ if !args.invocations.0.is_empty() => Ok(Vec::new()),
+        (None, Some(streams)) => streams.input(),
+        (text, _) => argument_bytes(text.as_deref().unwrap_or_default()),
+    }
+}
+
 /// Makes all calls, up to the first that does not halt. Returns whether all halted.
-fn call(session: &mut Session, args: &RunArgs, program: &Program, report: &mut Report) -> Result<bool> {
+fn call(session: &mut Session, args: &RunArgs, input: &[u8], report: &mut Report) -> Result<bool> {
     let invocations = &args.invocations.0;
     let calls = typed_calls(session, invocations)?;
     if (!calls.is_empty() || !args.pokes.0.is_empty())
@@ -130,11 +142,7 @@ fn call(session: &mut Session, args: &RunArgs, program: &Program, report: &mut R
     }
     poke(session, args, 0)?;
     if calls.is_empty() {
-        let bytes = match (&args.args, program.streams) {
-            (None, Some(streams)) => streams.input()?,
-            (text, _) => argument_bytes(text.as_deref().unwrap_or_default())?,
-        };
-        let outcome = session.enter(&entry(args), &bytes)?;
+        let outcome = session.enter(&entry(args), input)?;
         let halted = outcome.status == Status::Halt;
         report.entered = Some(outcome);
         return Ok(halted);

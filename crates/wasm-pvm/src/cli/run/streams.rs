@@ -71,6 +71,11 @@ impl Streams {
     }
 }
 
+/// The exit code that a program gave.
+pub fn code(outcome: &Outcome) -> Option<u8> {
+    outcome.log.iter().filter_map(exit_code).last()
+}
+
 /// Writes the output and the log of a command; returns its exit code.
 pub fn finish(outcome: &Outcome) -> Result<u8> {
     let mut code = None;

@@ -19,6 +19,7 @@ const MAX_GAS: u64 = 200_000_000;
 pub fn explain(
     args: &RunArgs,
     program: &Program,
+    input: &[u8],
     options: &RunOptions,
     report: &Report,
 ) -> Result<Option<Explanation>> {
@@ -27,7 +28,7 @@ pub fn explain(
         tracing::info!("the run took more than {MAX_GAS} gas and is not repeated for an explanation");
         return Ok(None);
     }
-    let traced = super::repeated(args, program, options)?;
+    let traced = super::repeated(args, program, input, options)?;
     let container = Container::parse(&program.bytes).context("not a PVM program")?;
     let gp = options.gp.or(container.gp()).unwrap_or_default();
     let trace = traced.session.trace();
