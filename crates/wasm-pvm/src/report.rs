@@ -124,7 +124,7 @@ pub struct Report {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Details {
     /// A PVM program.
-    Pvm(PvmReport),
+    Pvm(Box<PvmReport>),
     /// A Cortex-M object.
     Thumb(ThumbReport),
 }

@@ -352,7 +352,11 @@ fn host_calls_are_answered() {
     let others = ["run", "host.wat", "--imports", "trap", "--host-call", "get=1", "--invoke", "ask", "0"];
     assert_eq!(folder.succeed(&others), "2\n");
     let other = folder.fail_with_output(&[&others[..], &["--invoke", "tell", "0"]].concat(), 3);
-    assert_eq!(other, ("2\n".into(), "[0] env.put is not available\nerror: tell: it trapped\n".into()));
+    assert_eq!(other.0, "2\n");
+    assert!(
+        other.1.starts_with("[0] env.put is not available\nerror: tell: it trapped\nreason: "),
+        "{other:?}"
+    );
     let symbols = [&names[..], &["--format", "polkavm", "--invoke", "ask", "0"]].concat();
     assert_eq!(folder.succeed(&symbols), "2\n");
     folder.succeed(&["compile", "host.wat", "--imports", "imports.map"]);

@@ -63,7 +63,7 @@ impl Program {
             check_gas(&machine, &program.blob)?;
         }
         let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };
-        Ok(Self { machine, report, interface: interface(wasm)? })
+        Ok(Self { machine, report: *report, interface: interface(wasm)? })
     }
 
     /// Whether an entry has this name.

@@ -96,7 +96,9 @@ fn position(inlined: &InlinedLoc, sources: &mut Sources) -> SourceLoc {
 impl FinalIds {
     fn apply(&self, seen: Seen, body: &mut Function) {
         body.sig = final_id(body.sig, seen.signatures, &self.signatures);
-        body.source.map(|loc| final_id(loc, seen.positions, &self.locs));
+        if !self.locs.is_empty() {
+            body.source.map(|loc| final_id(loc, seen.positions, &self.locs));
+        }
         for inst in body.insts.values_mut() {
             if let Some(data) = inst.object_mut() {
                 *data = final_id(*data, seen.data, &self.data);

@@ -259,7 +259,7 @@ pub fn frame_bytes(info: &ModuleInfo, wasm: &[u8], function: u32, local: u32) ->
                 _ => is_start = false,
             },
             Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                let Some(value) = stack.pop() else { return None };
+                let value = stack.pop()?;
                 locals.insert(local_index, value);
                 if let (true, Stack(at)) = (local_index == local, value) {
                     bytes = u32::try_from(at.wrapping_neg()).ok();

@@ -168,7 +168,8 @@ fn recognise(
     let mut usage = usage(info, libcalls, wasm, options, (candidate.global, region))?;
     let frame_sizes = std::mem::take(&mut usage.frame_sizes);
     let used = frame_sizes.iter().any(|size| *size > 0);
-    if !candidate.labelled && !used && !(bottom == 0 && data_starts_at(info, candidate.initial)) {
+    let is_at_bottom = bottom == 0 && data_starts_at(info, candidate.initial);
+    if !(candidate.labelled || used || is_at_bottom) {
         return Err(misfit(UNKNOWN_POINTER));
     }
     usage.kept.append(&mut usage.handles);

@@ -101,7 +101,7 @@ impl Backend for Pvm<'_> {
         if let Some(profile) = self.target.profile {
             check_profile(profile, &program, &container, self.target.gp, &sizes)?;
         }
-        Ok((bytes, Details::Pvm(pvm_report(program, sizes, map))))
+        Ok((bytes, Details::Pvm(Box::new(pvm_report(program, sizes, map)))))
     }
 
     fn prepared(&self, translated: Translated<'_>) -> Result<String, Error> {

@@ -36,6 +36,12 @@ impl Thumb<'_> {
         });
         module
     }
+
+    fn object(&self, translated: Translated<'_>) -> Result<target_thumb::Object, target_thumb::Error> {
+        let mut codegen = self.codegen();
+        codegen.object.functions = translated.bodies;
+        target_thumb::compile(self.stubbed(translated.module), &codegen)
+    }
 }
 
 impl Backend for Thumb<'_> {
@@ -75,10 +81,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let mut codegen = self.codegen();
-        codegen.object.functions = translated.bodies;
-        let module = self.stubbed(translated.module);
-        let object = clock.time("codegen", || target_thumb::compile(module, &codegen))?;
+        let object = clock.time("codegen", || self.object(translated))?;
         let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
         if let Some(first) = &first_call {
             warn_of(first);
@@ -96,7 +99,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn assembly(&self, translated: Translated<'_>) -> Result<String, Error> {
-        let object = target_thumb::compile(self.stubbed(translated.module), &self.codegen())?;
+        let object = self.object(translated)?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 

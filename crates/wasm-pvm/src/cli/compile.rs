@@ -315,14 +315,14 @@ fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
 
 fn log(report: &Report) {
     match &report.details {
-        Details::Pvm(PvmReport { sizes, .. }) => tracing::info!(
+        Details::Pvm(program) => tracing::info!(
             wasm = report.wasm_bytes,
-            total = sizes.total,
-            code = sizes.code,
-            instructions = sizes.instructions,
-            jump_table = sizes.jump_table,
-            ro_data = sizes.ro_data,
-            rw_data = sizes.rw_data,
+            total = program.sizes.total,
+            code = program.sizes.code,
+            instructions = program.sizes.instructions,
+            jump_table = program.sizes.jump_table,
+            ro_data = program.sizes.ro_data,
+            rw_data = program.sizes.rw_data,
             "compiled"
         ),
         Details::Thumb(ThumbReport { total, sizes, .. }) => tracing::info!(

@@ -96,7 +96,7 @@ fn operators(wasm: &[u8]) -> BTreeMap<u64, String> {
     operators
         .map(|operator| {
             let (op, offset): (Operator<'_>, _) = operator.expect("valid");
-            (offset as u64, format!("{op:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase())
+            (offset, format!("{op:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase())
         })
         .collect()
 }
@@ -407,7 +407,7 @@ fn bytes_of_bodies(wasm: &[u8]) -> u64 {
         Payload::CodeSectionEntry(body) => Some(body.range().end - body.range().start),
         _ => None,
     });
-    bodies.map(|bytes| bytes as u64 + if bytes < 128 { 1 } else { 2 }).sum()
+    bodies.map(|bytes| bytes + if bytes < 128 { 1 } else { 2 }).sum()
 }
 
 fn folder_json(folder: &Folder, args: &[&str]) -> Value {

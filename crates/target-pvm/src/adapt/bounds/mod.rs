@@ -50,7 +50,7 @@ pub fn clamp_accesses(
 ) -> Option<Checked> {
     let is_check =
         |kind: &FuncKind| matches!(kind, FuncKind::Intrinsic(name) if name == CheckedAccess::SYMBOL);
-    let Some(check) = module.decls.ids().find(|&id| is_check(&module.decls[id].kind)) else { return None };
+    let check = module.decls.ids().find(|&id| is_check(&module.decls[id].kind))?;
     let limits = Limits::of(module, check, memory, linear(module, memory), layout);
     module.functions.values_mut().flatten().for_each(sums::share);
     let pointers = module.host_arguments.map(|_| ArgumentPointers::of(module, memory, entered.keys()));

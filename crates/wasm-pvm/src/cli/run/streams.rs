@@ -73,7 +73,7 @@ impl Streams {
 
 /// The exit code that a program gave.
 pub fn code(outcome: &Outcome) -> Option<u8> {
-    outcome.log.iter().filter_map(exit_code).last()
+    outcome.log.iter().filter_map(exit_code).next_back()
 }
 
 /// Writes the output and the log of a command; returns its exit code.
