@@ -47,7 +47,8 @@ pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,
     Format, GpVersion, Import, ImportAction, ImportMap, ImportMapError, InitialData, MemoryMode,
     MetadataContents, Names, OptLevel, Options, OptionsError, Profile, PvmBounds, PvmOptions,
-    ResultConvention, START_ENTRY, ShadowStack, Target, ThumbBounds, ThumbOptions, Trap, UnknownCpu,
+    ResultConvention, START_ENTRY, ShadowStack, StartCopy, Target, ThumbBounds, ThumbOptions, Trap,
+    UnknownCpu,
 };
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;

@@ -19,7 +19,7 @@ pub(crate) use profile::CONTRACT_BLOCK;
 pub use profile::Profile;
 pub use pvm::{
     EntryMode, Format, GpVersion, ImportAction, ImportMap, ImportMapError, MetadataContents, Names,
-    PvmBounds, PvmOptions, ResultConvention, START_ENTRY,
+    PvmBounds, PvmOptions, ResultConvention, START_ENTRY, StartCopy,
 };
 pub use thumb::{
     Architecture, Cpu, Debug, FloatAbi, FloatHelpers, InitialData, MemoryMode, ThumbBounds, ThumbOptions,

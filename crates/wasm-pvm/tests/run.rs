@@ -480,6 +480,31 @@ fn exported_data_has_addresses() {
     assert!(!folder.succeed(&["info", "data.jam"]).contains("global seven"));
 }
 
+/// Data that is copied at the start costs gas, and data that is stored in place costs bytes.
+#[test]
+fn data_is_copied_at_the_start_unless_that_is_forbidden() {
+    let folder = Folder::new("start-copy");
+    let data = "some words again and ".repeat(200);
+    folder.write(
+        "copy.wat",
+        &format!(
+            r#"(module (memory 4) (data (i32.const 200000) "{data}")
+              (func (export "byte") (param i32) (result i32) (i32.load8_u (local.get 0))))"#
+        ),
+    );
+    let mut costs = Vec::new();
+    for copy in ["auto", "never"] {
+        folder.succeed(&["compile", "copy.wat", "-Oz", "--start-copy", copy]);
+        let outcome = folder.run_json("copy.jam", &["--invoke", "byte", "204199"]);
+        let call = &outcome["calls"][0];
+        assert_eq!(call["values"][0]["value"], data.as_bytes()[4199].to_string(), "{outcome}");
+        let bytes = std::fs::metadata(folder.path("copy.jam")).expect("it is there").len();
+        costs.push((call["gas"].as_u64().expect("a number"), bytes));
+    }
+    let [(copied_gas, copied_bytes), (stored_gas, stored_bytes)] = costs[..] else { panic!("two programs") };
+    assert!(stored_gas + 4200 < copied_gas && copied_bytes + 3000 < stored_bytes, "{costs:?}");
+}
+
 /// A start function that traps is told.
 #[test]
 fn a_start_function_may_trap() {

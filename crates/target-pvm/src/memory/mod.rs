@@ -66,11 +66,13 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
+    /// Whether code may copy initial data into place at the start, where that is cheaper than storing it in place.
+    pub copies_data: bool,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false }
+        Self { stack_size: None, guard: true, keep_exports: false, copies_data: true }
     }
 }
 

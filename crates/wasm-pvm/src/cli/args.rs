@@ -9,7 +9,7 @@ use wasm_pvm::run::{Backend, GivenAnswer, Host, RunOptions};
 use wasm_pvm::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,
     Format, GpVersion, Import, InitialData, MemoryMode, MetadataContents, Names, OptLevel, PvmBounds,
-    ResultConvention, ShadowStack, Stage, ThumbBounds, Trap,
+    ResultConvention, ShadowStack, Stage, StartCopy, ThumbBounds, Trap,
 };
 
 use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
@@ -188,6 +188,9 @@ pub struct PvmArgs {
     /// Contents of r8 after an entry function: the length of the result (the default), or its end address.
     #[arg(long, value_parser = choice::<ResultConvention>())]
     pub result: Option<ResultConvention>,
+    /// Whether code may copy initial data into place at the start: where that is cheaper (`auto`, the default), or never.
+    #[arg(long, value_parser = choice::<StartCopy>())]
+    pub start_copy: Option<StartCopy>,
     /// Whether the metadata names functions; `auto`, the default, leaves them out at -Os and -Oz. `lines` adds the lines
     /// of their code, in PolkaVM's container only.
     #[arg(long, value_parser = choice::<Names>())]
@@ -289,6 +292,7 @@ impl PvmArgs {
             (self.growth_bytes.is_some(), "--growth-bytes"),
             (self.entries.is_some(), "--entries"),
             (self.result.is_some(), "--result"),
+            (self.start_copy.is_some(), "--start-copy"),
             (self.names.is_some(), "--names"),
             (self.metadata.is_some(), "--metadata"),
         ];

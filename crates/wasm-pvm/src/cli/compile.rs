@@ -128,6 +128,7 @@ pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<P
         result: pvm.result.unwrap_or(default.result),
         format: pvm.format.unwrap_or(host.map_or(default.format, Profile::format)),
         profile: host,
+        start_copy: pvm.start_copy.unwrap_or(default.start_copy),
         names: pvm.names.unwrap_or(default.names),
         metadata: pvm.metadata.unwrap_or(default.metadata),
         package: package(input),

@@ -5,7 +5,8 @@ use target_thumb::{InitialData, MemoryMode};
 
 use super::{Constants, OptLevel, ResultConvention, ShadowStack};
 use super::{
-    Debug, FloatAbi, FloatHelpers, Floats, Format, MetadataContents, Names, Profile, PvmBounds, ThumbBounds,
+    Debug, FloatAbi, FloatHelpers, Floats, Format, MetadataContents, Names, Profile, PvmBounds, StartCopy,
+    ThumbBounds,
 };
 
 /// An option with a fixed set of named values.
@@ -46,6 +47,7 @@ choices! {
     PvmBounds { "guard" Guard, "strict" Strict, }
     EntryMode { "auto" Auto, "raw" Raw, }
     ResultConvention { "len" Length, "end" End, }
+    StartCopy { "auto" Auto, "never" Never, }
     MetadataContents { "entries" Entries, "exports" Exports, }
     Names { "auto" Auto, "keep" Keep, "strip" Strip, "lines" Lines, }
     ThumbBounds { "none" None, "mask" Mask, "check" Check, "mpu" Mpu, }

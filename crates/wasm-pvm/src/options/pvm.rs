@@ -68,6 +68,16 @@ pub enum MetadataContents {
     Exports,
 }
 
+/// Whether code copies initial data into place when a program starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StartCopy {
+    /// Where bytes of the program and gas of a start together cost less than data that is stored in place.
+    #[default]
+    Auto,
+    /// Never: the file has all data in place, and a start costs no gas for it.
+    Never,
+}
+
 /// Detection of accesses outside of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PvmBounds {
@@ -113,6 +123,8 @@ pub struct PvmOptions {
     pub names: Names,
     /// The exports that the metadata describes.
     pub metadata: MetadataContents,
+    /// Whether initial data is copied into place at the start.
+    pub start_copy: StartCopy,
     /// Name of the program in the metadata.
     pub package: String,
     /// Give exported globals and tables an address even if no code refers to them, for tests that read them.
@@ -138,6 +150,7 @@ impl Default for PvmOptions {
             profile: None,
             names: Names::Auto,
             metadata: MetadataContents::Entries,
+            start_copy: StartCopy::Auto,
             package: String::new(),
             keep_exports: false,
             map: false,
@@ -247,6 +260,7 @@ impl PvmOptions {
             memory: target_pvm::MemoryOptions {
                 stack_size: self.stack_size,
                 guard: self.bounds == PvmBounds::Guard,
+                copies_data: self.start_copy == StartCopy::Auto,
                 keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
             layout: self.layout(),

@@ -31,17 +31,20 @@ use pieces::{end, pieces};
 pub const MIN_GAP: u32 = 128;
 
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
-/// for the memory plan; the segments are disjoint afterwards. No address below `lowest` is used, unless a segment is there.
+/// for the memory plan; the segments are disjoint afterwards. Unless code `may_copy`, all stay in the file. No address below `lowest` is used, unless a segment is there.
 pub fn copy_at_start(
     module: &mut Module,
     memory: DataId,
     layout: &ProgramLayout,
-    goal: Goal,
+    (goal, may_copy): (Goal, bool),
     lowest: u32,
 ) -> Window {
     let mut window = Window::of(module, memory, layout).from_lowest(module, lowest);
     let near = pieces(linear(module, memory), form::MIN_DISTANCE);
-    let Choice { stored, copied, is_identity } = Chooser { module, layout, window, goal }.choose(near);
+    let Choice { stored, copied, is_identity } = match may_copy {
+        true => Chooser { module, layout, window, goal }.choose(near),
+        false => Choice { stored: near, copied: None, is_identity: false },
+    };
     window.is_identity |= is_identity;
     if let DataKind::Memory(linear) = &mut module.data[memory].kind {
         linear.segments = stored;
