@@ -487,7 +487,7 @@ fn data_is_copied_at_the_start_unless_that_is_forbidden() {
     let data = "some words again and ".repeat(200);
     folder.write(
         "copy.wat",
-        &format!(
+        format!(
             r#"(module (memory 4) (data (i32.const 200000) "{data}")
               (func (export "byte") (param i32) (result i32) (i32.load8_u (local.get 0))))"#
         ),

@@ -68,10 +68,8 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         entering.least = checked.least_arguments;
         lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
     }
-    let window = memory.map(|memory| {
-        let may_copy = options.memory.copies_data;
-        sparse::copy_at_start(&mut module, memory, layout, (options.goal, may_copy), lowest)
-    });
+    let terms = sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest };
+    let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, terms));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
     let numbering = Numbering { gp: options.gp, written_for: options.host_calls };

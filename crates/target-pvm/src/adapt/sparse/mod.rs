@@ -30,18 +30,28 @@ use pieces::{end, pieces};
 /// Minimum number of zeros between data that stays and data that is copied: more than copies write beyond their data.
 pub const MIN_GAP: u32 = 128;
 
+/// What decides on copies.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// The optimisation goal.
+    pub goal: Goal,
+    /// Whether there may be copies at all. Otherwise all data stays in the file.
+    pub allowed: bool,
+    /// No address below is used, unless a segment is there.
+    pub lowest: u32,
+}
+
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
-/// for the memory plan; the segments are disjoint afterwards. Unless code `may_copy`, all stay in the file. No address below `lowest` is used, unless a segment is there.
+/// for the memory plan; the segments are disjoint afterwards.
 pub fn copy_at_start(
     module: &mut Module,
     memory: DataId,
     layout: &ProgramLayout,
-    (goal, may_copy): (Goal, bool),
-    lowest: u32,
+    Terms { goal, allowed, lowest }: Terms,
 ) -> Window {
     let mut window = Window::of(module, memory, layout).from_lowest(module, lowest);
     let near = pieces(linear(module, memory), form::MIN_DISTANCE);
-    let Choice { stored, copied, is_identity } = match may_copy {
+    let Choice { stored, copied, is_identity } = match allowed {
         true => Chooser { module, layout, window, goal }.choose(near),
         false => Choice { stored: near, copied: None, is_identity: false },
     };
@@ -182,7 +192,7 @@ mod tests {
     }
 
     fn copy_at_start(module: &mut Module, goal: Goal) -> Window {
-        super::copy_at_start(module, memory(), &ProgramLayout::SPI, goal, 0)
+        super::copy_at_start(module, memory(), &ProgramLayout::SPI, Terms { goal, allowed: true, lowest: 0 })
     }
 
     fn segments(module: &Module) -> Vec<(u32, usize)> {
