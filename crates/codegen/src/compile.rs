@@ -8,6 +8,7 @@ use ssa::{FuncId, IdVec};
 
 use crate::emit::{Encode, Fragment, emit};
 use crate::layout::{finish, order_blocks};
+use crate::liveness::check_clobbers;
 use crate::mir::{Function, PReg};
 use crate::regalloc::allocate;
 use crate::select::{Unsupported, lower};
@@ -49,9 +50,14 @@ fn run_passes<T: Target>(
     progress::stage(ALLOCATE);
     let mut asm = allocate(target, mir);
     observe(ALLOCATE, &asm);
+    // A value that isn't defined on a path may be in a register that a call clobbers.
+    let is_checked = cfg!(debug_assertions) && check_clobbers(&asm).is_ok();
     for pass in T::OPTIMIZE {
         progress::stage(pass.name);
         (pass.run)(target, &mut asm, scratch);
+        if is_checked && let Err(error) = check_clobbers(&asm) {
+            panic!("{error}\n{asm}");
+        }
         observe(pass.name, &asm);
     }
     progress::stage(FRAME);

@@ -104,6 +104,25 @@ impl Liveness {
     }
 }
 
+/// Checks that no register is read after an instruction has clobbered it.
+///
+/// # Errors
+/// The first such register, as text.
+pub fn check_clobbers<T: Isa>(func: &Function<T, PReg>) -> Result<(), String> {
+    let liveness = Liveness::of(func, RegSet::EMPTY);
+    for &block in &func.order {
+        let mut live = liveness.at_end(func, block);
+        for inst in func.blocks[block].insts.iter().rev() {
+            let lost = T::clobbers(inst).intersection(live.regs);
+            if !lost.is_empty() {
+                return Err(format!("{lost:?} is read after `{inst:?}` has clobbered it, in {block}"));
+            }
+            live.step_back(&Effects::of::<T>(inst));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

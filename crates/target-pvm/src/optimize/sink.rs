@@ -19,12 +19,17 @@ pub fn sink(func: &mut Function<Pvm, PReg>) {
         let block = func.order[n];
         let Control::Branch { taken, other, .. } = &func.blocks[block].control else { continue };
         let targets = [taken.block, other.block];
-        let ways = targets.map(|to| Way { to, live: &live[to], is_private: preds[to].len() == 1 });
         if targets[0] == targets[1] {
             continue;
         }
-        for (inst, to) in sinkable(func, block, &ways) {
-            live[to].step_back(&Effects::of::<Pvm>(&inst));
+        let mut ways = targets.map(|to| Way {
+            to,
+            live: std::mem::take(&mut live[to]),
+            is_private: preds[to].len() == 1,
+        });
+        let found = sinkable(func, block, &mut ways);
+        ways.into_iter().for_each(|way| live[way.to] = way.live);
+        for (inst, to) in found {
             remove_last(&mut func.blocks[block].insts, &inst);
             func.blocks[to].insts.insert(0, inst);
         }
@@ -32,16 +37,17 @@ pub fn sink(func: &mut Function<Pvm, PReg>) {
 }
 
 /// A successor of a branch.
-struct Way<'a> {
+struct Way {
     to: Block,
-    /// Registers and slots live at its start.
-    live: &'a Live,
+    /// Registers and slots live at its start, after what has sunk there.
+    live: Live,
     /// Whether it has no other predecessor.
     is_private: bool,
 }
 
-/// The instructions that may sink, last first, each with the successor that reads its result.
-fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Vec<(Inst<PReg>, Block)> {
+/// The instructions that may sink, last first, each with the successor that reads its result. A successor also reads what
+/// an instruction that sinks there reads.
+fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &mut [Way; 2]) -> Vec<(Inst<PReg>, Block)> {
     let data = &func.blocks[block];
     let (mut read, mut written) = (RegSet::EMPTY, RegSet::EMPTY);
     let mut slots = Vec::new();
@@ -54,12 +60,15 @@ fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Ve
     let mut found = Vec::new();
     for inst in data.insts.iter().rev() {
         let effects = Effects::of::<Pvm>(inst);
-        let wanted_by = wanting(inst, &effects, ways).filter(|way| way.is_private);
+        let wanted_by = wanting(inst, &effects, ways).filter(|&n| ways[n].is_private);
         let is_free = effects.reads.intersection(written).is_empty()
             && effects.writes.intersection(written.union(read)).is_empty()
             && effects.slot.is_none_or(|access| !slots.contains(&access.slot));
         match wanted_by.filter(|_| is_free) {
-            Some(way) => found.push((inst.clone(), way.to)),
+            Some(n) => {
+                ways[n].live.step_back(&effects);
+                found.push((inst.clone(), ways[n].to));
+            }
             None => {
                 note(inst, &mut read, &mut written);
                 slots.extend(effects.slot.map(|access| access.slot));
@@ -70,15 +79,15 @@ fn sinkable(func: &Function<Pvm, PReg>, block: Block, ways: &[Way<'_>; 2]) -> Ve
 }
 
 /// The successor that reads the result of a copy or spill, if exactly one does.
-fn wanting<'a>(inst: &Inst<PReg>, effects: &Effects, ways: &'a [Way<'a>; 2]) -> Option<&'a Way<'a>> {
+fn wanting(inst: &Inst<PReg>, effects: &Effects, ways: &[Way; 2]) -> Option<usize> {
     let wants = |live: &Live| match (inst.as_copy(), effects.slot) {
         (Some(_), _) => Some(!effects.writes.intersection(live.regs).is_empty()),
         (None, Some(SlotAccess { slot, is_store: true })) => Some(live.has_slot(slot)),
         _ => None,
     };
-    match [wants(ways[0].live)?, wants(ways[1].live)?] {
-        [true, false] => Some(&ways[0]),
-        [false, true] => Some(&ways[1]),
+    match [wants(&ways[0].live)?, wants(&ways[1].live)?] {
+        [true, false] => Some(0),
+        [false, true] => Some(1),
         _ => None,
     }
 }

@@ -31,9 +31,8 @@ pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
         read_sources(func, block);
         let Control::Branch { taken, other, .. } = &func.blocks[block].control else { continue };
         let ways = [taken.block, other.block];
-        for (at, to) in sinkable(func, block, ways, &preds, &live) {
+        for (at, to) in sinkable(func, block, ways, &preds, &mut live) {
             let inst = func.blocks[block].insts.remove(at);
-            live[to].step_back(&Effects::of::<Thumb>(&inst));
             func.blocks[to].insts.insert(0, inst);
         }
         beginning.extend(ways.into_iter().filter(|&to| preds[to] == 1));
@@ -63,13 +62,14 @@ fn read_sources(func: &mut Function<Thumb, PReg>, block: Block) {
     }
 }
 
-/// The copies of a block that may sink, last first, each with the successor it goes to.
+/// The copies of a block that may sink, last first, each with the successor it goes to. Sources of these copies become
+/// live there.
 fn sinkable(
     func: &Function<Thumb, PReg>,
     block: Block,
     ways: [Block; 2],
     preds: &IdVec<Block, u32>,
-    live: &IdVec<Block, Live>,
+    live: &mut IdVec<Block, Live>,
 ) -> Vec<(usize, Block)> {
     let data = &func.blocks[block];
     let Some(control) = data.control.inst() else { return Vec::new() };
@@ -86,7 +86,10 @@ fn sinkable(
         let is_free = effects.reads.intersection(behind.writes).is_empty()
             && effects.writes.intersection(behind.writes.union(behind.reads)).is_empty();
         match wanting.filter(|&to| is_free && preds[to] == 1) {
-            Some(to) => found.push((at, to)),
+            Some(to) => {
+                live[to].step_back(&effects);
+                found.push((at, to));
+            }
             None => {
                 behind.reads = behind.reads.union(effects.reads);
                 behind.writes = behind.writes.union(effects.writes);
