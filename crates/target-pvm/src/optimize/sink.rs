@@ -97,3 +97,78 @@ fn remove_last(insts: &mut Insts<Inst<PReg>>, inst: &Inst<PReg>) {
     let at = insts.iter().rposition(|other| other == inst).expect("it was found there");
     insts.remove(at);
 }
+
+#[cfg(test)]
+mod tests {
+    use codegen::{BlockData, Succ};
+    use pvm_isa::Opcode;
+    use random::Rng;
+    use ssa::{EntityId as _, IdVec};
+
+    use super::*;
+
+    const REGISTERS: [u8; 6] = [0, 2, 3, 4, 5, 6];
+
+    fn copies(rng: &mut Rng, count: usize) -> Vec<Inst<PReg>> {
+        let mut register = || PReg::new(rng.pick(&REGISTERS));
+        (0..count).map(|_| Inst::copy(register(), register())).collect()
+    }
+
+    /// Copies, then a branch to two blocks with a few copies, which return some registers.
+    fn random_function(rng: &mut Rng) -> Function<Pvm, PReg> {
+        let [start, left, right] = [0, 1, 2].map(Block::new);
+        let to = |block| Succ { block, args: Vec::new() };
+        let inst = Inst::BranchImm { op: Opcode::BranchEqImm, src: PReg::new(7), imm: 0 };
+        let branch = Control::Branch { inst, taken: to(left), other: to(right) };
+        let mut blocks = IdVec::new();
+        blocks.push(BlockData { insts: copies(rng, 5).into(), ..BlockData::new(branch, 1.0) });
+        for count in [rng.pick(&[0, 1, 2]), rng.pick(&[0, 1, 2])] {
+            let mut used = || PReg::new(rng.pick(&REGISTERS));
+            let uses = vec![(used(), PReg::new(7)), (used(), PReg::new(8))];
+            let exit = Control::Exit(Inst::Return { uses });
+            blocks.push(BlockData { insts: copies(rng, count).into(), ..BlockData::new(exit, 0.5) });
+        }
+        Function {
+            name: "f".to_owned(),
+            blocks,
+            order: vec![start, left, right],
+            vregs: IdVec::new(),
+            spill_slots: IdVec::new(),
+            frame_slots: IdVec::new(),
+            variables: None,
+            variables_at: None,
+            outgoing_bytes: 0,
+            has_calls: false,
+            stack_bytes: 0,
+            written: RegSet::EMPTY,
+            optimize_for_size: false,
+        }
+    }
+
+    /// What the returned registers contained at the start, on the way through a block.
+    fn returned(func: &Function<Pvm, PReg>, way: Block) -> Vec<usize> {
+        let mut contents: Vec<usize> = (0..16).collect();
+        let insts = [func.order[0], way].map(|block| &func.blocks[block].insts);
+        for inst in insts.into_iter().flatten() {
+            let (dst, src) = inst.as_copy().expect("there are only copies");
+            contents[dst.index()] = contents[src.index()];
+        }
+        let Control::Exit(Inst::Return { uses }) = &func.blocks[way].control else { panic!("it returns") };
+        uses.iter().map(|(reg, _)| contents[reg.index()]).collect()
+    }
+
+    #[test]
+    fn both_ways_return_the_same_as_before() {
+        let mut sunk = 0;
+        for seed in 0..3000 {
+            let before = random_function(&mut Rng::new(seed));
+            let mut after = before.clone();
+            sink(&mut after);
+            for &way in &before.order[1..] {
+                assert_eq!(returned(&after, way), returned(&before, way), "seed {seed}\n{before}\n{after}");
+            }
+            sunk += before.blocks[before.order[0]].insts.len() - after.blocks[before.order[0]].insts.len();
+        }
+        assert!(sunk > 1000, "only {sunk} copies sank");
+    }
+}
