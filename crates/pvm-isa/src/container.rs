@@ -39,6 +39,17 @@ pub enum Container {
 }
 
 impl Container {
+    /// The name of the form: `jam`, `spi`, `raw`, `polkavm` or `corevm`.
+    pub const fn form(&self) -> &'static str {
+        match self {
+            Self::Jam { .. } => "jam",
+            Self::Spi(_) => "spi",
+            Self::Raw(_) => "raw",
+            Self::PolkaVm(_) => "polkavm",
+            Self::CoreVm { .. } => "corevm",
+        }
+    }
+
     /// Parses a program file of any format.
     ///
     /// # Errors

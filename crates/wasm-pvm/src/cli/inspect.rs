@@ -41,13 +41,7 @@ impl Program {
         let container = Container::parse(&bytes).with_context(|| format!("{}: not a PVM program", name()))?;
         let metadata = Metadata::parse(container.metadata());
         let gp = args.gp.or(container.gp()).unwrap_or(GpVersion::V08);
-        let form = match container {
-            Container::Jam { .. } => "jam",
-            Container::Spi(_) => "spi",
-            Container::Raw(_) => "raw",
-            Container::PolkaVm(_) => "polkavm",
-            Container::CoreVm { .. } => "corevm",
-        };
+        let form = container.form();
         Ok(Self { form, bytes: total, metadata, extension: container.extension(), container, gp })
     }
 

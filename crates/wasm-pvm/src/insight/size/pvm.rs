@@ -11,13 +11,7 @@ use crate::insight::map::{self, CodeMap};
 
 /// Cuts a program of `total` bytes into its parts.
 pub fn read(container: &Container, total: usize, gp: GpVersion, map: Option<&CodeMap>) -> SizeReport {
-    let form = match container {
-        Container::Jam { .. } => "jam",
-        Container::Spi(_) => "spi",
-        Container::Raw(_) => "raw",
-        Container::PolkaVm(_) => "polkavm",
-        Container::CoreVm { .. } => "corevm",
-    };
+    let form = container.form();
     let mut report = SizeReport { form, ..SizeReport::default() };
     let sizes = crate::Sizes::of_container(container, gp, total);
     report.add("metadata", "", sizes.metadata as u64);
