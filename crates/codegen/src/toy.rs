@@ -285,21 +285,7 @@ pub const fn mix(value: u64) -> u64 {
 
 /// A function without code.
 pub fn empty_function() -> Function<Toy, VReg> {
-    Function {
-        name: "toy".to_owned(),
-        blocks: IdVec::new(),
-        order: Vec::new(),
-        vregs: IdVec::new(),
-        spill_slots: IdVec::new(),
-        frame_slots: IdVec::new(),
-        variables: None,
-        variables_at: None,
-        outgoing_bytes: 0,
-        has_calls: false,
-        stack_bytes: 0,
-        written: RegSet::EMPTY,
-        optimize_for_size: false,
-    }
+    Function::new("toy".to_owned(), IdVec::new())
 }
 
 /// Block number `n`.

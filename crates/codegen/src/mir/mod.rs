@@ -222,6 +222,27 @@ impl<T: Isa, R: Register> Clone for Function<T, R> {
     }
 }
 
+impl<T: Isa, R: Register> Function<T, R> {
+    /// A function of the given blocks, in order, without registers, slots and calls so far.
+    pub fn new(name: String, blocks: IdVec<Block, BlockData<T, R>>) -> Self {
+        Self {
+            name,
+            order: blocks.ids().collect(),
+            blocks,
+            vregs: IdVec::new(),
+            spill_slots: IdVec::new(),
+            frame_slots: IdVec::new(),
+            variables: None,
+            variables_at: None,
+            outgoing_bytes: 0,
+            has_calls: false,
+            stack_bytes: 0,
+            written: RegSet::EMPTY,
+            optimize_for_size: false,
+        }
+    }
+}
+
 impl<T: Isa> Function<T, PReg> {
     /// The stack slot of a spilled value.
     pub const fn spill(slot: SpillSlot) -> StackSlot {

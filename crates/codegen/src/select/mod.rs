@@ -19,7 +19,7 @@ use std::fmt;
 use ssa::{EntityId, IdVec, InstData, SourceLoc, Value};
 
 use crate::mir::{
-    Block, BlockData, Control, Function, Insts, Isa, RegClass, RegSet, StackSlot, Succ, VReg, VRegData,
+    Block, BlockData, Control, Function, Insts, Isa, RegClass, StackSlot, Succ, VReg, VRegData,
 };
 
 pub use abi::{ArgLoc, CallLayout};
@@ -208,19 +208,10 @@ impl<'a, T: Select> Lower<'a, T> {
             func,
             facts: target.analyze(module, func),
             out: Function {
-                name: func.name.clone(),
-                blocks: IdVec::new(),
-                order: Vec::new(),
-                vregs: IdVec::new(),
-                spill_slots: IdVec::new(),
                 frame_slots: func.frame_slots.clone(),
                 variables: func.source.frame,
-                variables_at: None,
-                outgoing_bytes: 0,
-                has_calls: false,
-                stack_bytes: 0,
-                written: RegSet::EMPTY,
                 optimize_for_size: func.optimize_for_size,
+                ..Function::new(func.name.clone(), IdVec::new())
             },
             done,
             regs: IdVec::filled(None, func.values.len()),

@@ -336,22 +336,7 @@ fn block_starts(bytes: &[u8], starts: &[bool]) -> Vec<bool> {
 
 /// A function of the given blocks.
 pub fn function<R: Register>(blocks: Vec<BlockData<Machine, R>>) -> Function<Machine, R> {
-    let blocks: IdVec<Block, _> = blocks.into_iter().collect();
-    Function {
-        name: "f".into(),
-        order: blocks.ids().collect(),
-        blocks,
-        vregs: IdVec::new(),
-        spill_slots: IdVec::new(),
-        frame_slots: IdVec::new(),
-        variables: None,
-        variables_at: None,
-        outgoing_bytes: 0,
-        has_calls: false,
-        stack_bytes: 0,
-        written: RegSet::EMPTY,
-        optimize_for_size: false,
-    }
+    Function::new("f".into(), blocks.into_iter().collect())
 }
 
 /// A block of steps.

@@ -116,7 +116,7 @@ mod tests {
 
     /// Copies, then a branch to two blocks with a few copies, which return some registers.
     fn random_function(rng: &mut Rng) -> Function<Pvm, PReg> {
-        let [start, left, right] = [0, 1, 2].map(Block::new);
+        let [left, right] = [1, 2].map(Block::new);
         let to = |block| Succ { block, args: Vec::new() };
         let inst = Inst::BranchImm { op: Opcode::BranchEqImm, src: PReg::new(7), imm: 0 };
         let branch = Control::Branch { inst, taken: to(left), other: to(right) };
@@ -128,21 +128,7 @@ mod tests {
             let exit = Control::Exit(Inst::Return { uses });
             blocks.push(BlockData { insts: copies(rng, count).into(), ..BlockData::new(exit, 0.5) });
         }
-        Function {
-            name: "f".to_owned(),
-            blocks,
-            order: vec![start, left, right],
-            vregs: IdVec::new(),
-            spill_slots: IdVec::new(),
-            frame_slots: IdVec::new(),
-            variables: None,
-            variables_at: None,
-            outgoing_bytes: 0,
-            has_calls: false,
-            stack_bytes: 0,
-            written: RegSet::EMPTY,
-            optimize_for_size: false,
-        }
+        Function::new("f".to_owned(), blocks)
     }
 
     /// What the returned registers contained at the start, on the way through a block.
