@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_thumb;
+mod bench_time;
 mod fuzz;
 mod growth;
 mod helper;
@@ -22,6 +23,9 @@ pub enum Task {
         /// Measure Cortex-M instead of PVM.
         #[arg(long)]
         thumb: bool,
+        /// Measure times of compilation and execution beside wasmtime instead of sizes and gas.
+        #[arg(long, conflicts_with = "thumb")]
+        times: bool,
         /// The folder with modules for Cortex-M.
         #[arg(long, default_value = "../shared/corpus/thumb")]
         modules: PathBuf,
@@ -93,6 +97,9 @@ impl Task {
                     keep,
                     verbose: kernels,
                 })
+            }
+            Self::Bench { times: true, runtimes, .. } => {
+                bench_time::run(&runtimes.unwrap_or_else(testkit::runtimes::folder))
             }
             Self::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
             Self::Helper { module, name } => helper::run(&module, &name),
