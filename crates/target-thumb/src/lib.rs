@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
-//! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
+//! each function:  dead_slots ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
@@ -31,7 +31,9 @@ mod target;
 
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
-use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
+use prepare::{
+    alignment, boundary, branches, cancel, classes, dead_slots, merge, products, rebase, tail_calls, widths,
+};
 use ssa::{DataId, DataObject, Module};
 
 pub use adapt::initial::InitialData;
@@ -159,6 +161,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     (target.softfp, target.strict_align) = (softfp, strict);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
+        dead_slots::remove_dead_slot_stores(func, linear);
         if !strict {
             merge::stores(func, linear, is_native);
         }
