@@ -3,6 +3,7 @@
 
 #[path = "run/insight.rs"]
 mod insight;
+mod memory;
 mod support;
 
 use std::fmt::Write;
