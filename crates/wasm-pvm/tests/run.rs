@@ -3,6 +3,7 @@
 
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/memory.rs"]
 mod memory;
 mod support;
 

@@ -27,7 +27,7 @@ fn toy(choices: &mut Rng, random: Rng) -> Result<()> {
     let ints = 3 + choices.below(11) as u8;
     let toy = Toy::new(ints, choices.below(usize::from(ints) + 1) as u8, choices.below(7) as u8);
     let shape =
-        Shape { blocks: 1 + choices.below(30), insts: 1 + choices.below(12), calls: choices.below(30) };
+        Shape { blocks: 1 + choices.below(20), insts: 1 + choices.below(12), calls: choices.below(30) };
     let func = random_function(&toy, shape, random);
     let (text, expected) = (func.to_string(), run_virtual(&func, BLOCKS));
     let result = allocate(&toy, func);
@@ -37,9 +37,9 @@ fn toy(choices: &mut Rng, random: Rng) -> Result<()> {
 /// A random program that takes at most so many parameters, with values of these types.
 fn program(choices: &mut Rng, mut random: Rng, most: usize, types: &[Type]) -> (Module, Rng) {
     let params = Params {
-        size: 1 + choices.below(250),
+        size: 1 + choices.below(90),
         depth: choices.below(5),
-        functions: 1 + choices.below(6),
+        functions: 1 + choices.below(4),
         params: choices.below(most + 1),
         results: choices.below(most / 2),
         types: types.to_vec(),

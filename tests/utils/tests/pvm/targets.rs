@@ -45,7 +45,7 @@ fn programs_agree() {
 
 #[test]
 fn allocations_keep_the_meaning() {
-    check("regalloc", 120);
+    check("regalloc", 60);
 }
 
 #[test]
