@@ -4,7 +4,9 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use random::Rng;
 use ssa::interp::{Interpreter, Layout, Memory, Stop};
-use ssa::{DataKind, ExportItem, FuncId, FuncKind, Module, Type};
+use ssa::{
+    CheckedAccess, DataId, DataKind, DataObject, ExportItem, FuncId, FuncKind, Module, TrapCode, Type,
+};
 use wasm_pvm::{
     Cpu, FloatHelpers, Floats, GpVersion, MemoryMode, Options, PvmBounds, PvmOptions, Stage, ThumbBounds,
     ThumbOptions,
@@ -24,6 +26,8 @@ use crate::{edges, shapes, thumb};
 /// Fuel of the reference engine per call, and of the interpreter for all.
 const FUEL: u64 = 100_000;
 const SSA_FUEL: u64 = 1 << 26;
+/// Bytes of a page of the machine.
+const PAGE: u32 = 4096;
 /// Pipelines per program.
 const PIPELINES: usize = 2;
 
@@ -41,8 +45,9 @@ pub fn check(bytes: &[u8]) -> Result<()> {
         None => shapes::module(Rng::from_bytes(rest))?,
     };
     let interface = interface(&wasm)?;
-    // The interpreter's memories follow each other, so only the first may grow.
-    if interface.grows && interface.memories > 1 {
+    // The interpreter's memories follow each other, so only a single one may grow; machines grow by pages.
+    let pages = interface.memory_bytes[0].is_some_and(|bytes| bytes.is_multiple_of(1 << 16));
+    if interface.grows && (interface.memories > 1 || !pages) {
         return Ok(());
     }
     for options in pipelines {
@@ -93,7 +98,11 @@ struct Program<'m> {
 
 impl<'m> Program<'m> {
     fn new(module: &'m Module, interface: &'m Interface) -> Self {
-        let options = ssa::interp::Options { fuel: SSA_FUEL, ..ssa::interp::Options::new(module) };
+        let mut options = ssa::interp::Options { fuel: SSA_FUEL, ..ssa::interp::Options::new(module) };
+        // It is the last object. At the start of a page it ends with one, too.
+        if let Some(start) = linear(module).map(|id| &mut options.layout.data[id]) {
+            *start = start.next_multiple_of(PAGE);
+        }
         let layout = options.layout.clone();
         Self { module, interface, layout, interpreter: Interpreter::new(module, options) }
     }
@@ -131,6 +140,12 @@ impl<'m> Program<'m> {
     }
 }
 
+/// The memory that may grow.
+fn linear(module: &Module) -> Option<DataId> {
+    let is_linear = |data: &DataObject| matches!(data.kind, DataKind::Memory(_));
+    module.data.iter().find(|(_, data)| is_linear(data)).map(|(id, _)| id)
+}
+
 fn cut(ty: Type, word: u64) -> u64 {
     if ty.bits() == 32 { u64::from(word as u32) } else { word }
 }
@@ -158,13 +173,17 @@ fn answer(
         let word = host(index as u32, &args);
         return Ok(sig.results.iter().map(|&ty| cut(ty, word)).collect());
     }
-    let linear = module.data.iter().find(|(_, data)| matches!(data.kind, DataKind::Memory(_)));
-    let start = linear.map_or(0, |(id, _)| layout.data[id]);
+    let start = linear(module).map_or(0, |id| layout.data[id]);
     let bytes = memory.region(start).map_or(0, <[u8]>::len) as u64;
     match decl.name.as_str() {
+        CheckedAccess::SYMBOL => {
+            let access = CheckedAccess::from_bits(args[1] as u32);
+            let end = args[0] + u64::from(access.offset) + u64::from(access.width);
+            if end <= bytes { Ok(Vec::new()) } else { Err(Stop::Trap(TrapCode::MemoryOutOfBounds)) }
+        }
         // Takes the end of memory in pages of the machine.
         "__pvm_grow_heap" => {
-            let end = args[0] << 12;
+            let end = args[0] * u64::from(PAGE);
             let has_grown = memory.resize(start, bytes.max(end.saturating_sub(start.into())));
             Ok(vec![if has_grown { args[0] } else { 0 }])
         }
