@@ -21,6 +21,7 @@ mod prune;
 
 mod place;
 
+pub use llvm::memory::on_exhausted_memory;
 pub use wasm_program::computes_floats;
 pub use wasm_program::counts::Counts;
 pub use wasm_program::dwarf::SourceMap;

@@ -201,11 +201,12 @@ fn warn_of_empty_memory(wasm: &[u8], module: &ssa::Module) {
 }
 
 /// Runs `work` on a thread with a large stack and propagates its panics.
-fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let result = thread.expect("the system starts a thread").join();
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let thread =
+            thread.map_err(|error| Error::Stack { bytes: STACK_BYTES, reason: error.to_string() })?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

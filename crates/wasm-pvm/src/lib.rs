@@ -42,6 +42,7 @@ mod text;
 
 pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
+pub use llvm_frontend::on_exhausted_memory;
 pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,

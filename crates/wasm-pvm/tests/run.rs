@@ -3,6 +3,8 @@
 
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/memory.rs"]
+mod memory;
 mod support;
 
 use std::fmt::Write;

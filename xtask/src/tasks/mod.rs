@@ -6,6 +6,7 @@ mod bench_time;
 mod fuzz;
 mod growth;
 mod helper;
+mod seeds;
 
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ pub enum Task {
         #[arg(long, env = "RUNTIMES_DIR")]
         runtimes: Option<PathBuf>,
     },
-    /// Measure compile times of growing modules; they should grow linearly with the input.
+    /// Measure compile times and memory of growing modules; both should grow linearly with the input.
     Growth {
         /// Only families whose name contains this text.
         #[arg(long, default_value = "")]
@@ -47,6 +48,14 @@ pub enum Task {
         /// The target to compile for.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
+        /// Only compile the module on standard input, and print what that takes.
+        #[arg(long, hide = true)]
+        measure: bool,
+    },
+    /// Write inputs that fuzzers begin with, a folder per target of testkit.
+    Seeds {
+        /// Where the folders are made.
+        folder: PathBuf,
     },
     /// Print functions of a module that have the signature of a compiler helper, as files for known bodies.
     Helper {
@@ -103,7 +112,9 @@ impl Task {
             }
             Self::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
             Self::Helper { module, name } => helper::run(&module, &name),
-            Self::Growth { only, target } => growth::run(&only, target),
+            Self::Growth { target, measure: true, .. } => growth::measure(target),
+            Self::Growth { only, target, .. } => growth::run(&only, target),
+            Self::Seeds { folder } => seeds::run(&folder),
             Self::Fuzz { seconds, seed, what: Some(what), .. } => fuzz::run_topic(&what, seconds, seed),
             Self::Fuzz { seconds, seed, target, what: None } => fuzz::run(target, seconds, seed),
         }

@@ -9,6 +9,7 @@ mod floats;
 mod guard;
 mod inspect;
 mod manual;
+mod memory;
 mod object;
 mod profile;
 mod profiling;
@@ -33,6 +34,7 @@ const USAGE: u8 = 2;
 
 /// Parses the command line and runs the command. Messages have no colours by themselves if `is_plain`.
 pub fn main(is_plain: bool) -> ExitCode {
+    memory::report_exhaustion();
     let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

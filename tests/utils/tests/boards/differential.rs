@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use random::Rng;
 use testkit::atomics;
 use testkit::fuzz::{Verdict, compare, module, module_with_floats, module_with_vectors};
 use testkit::judge;
@@ -193,7 +194,7 @@ fn loads_of_bases(object: &[u8]) -> usize {
 fn cortex_m3_never_loads_two_words_to_their_base() {
     let mut modules = vec![wat::parse_str(TABLE_CALLS).unwrap()];
     modules.extend((0..24).map(|seed| module(seed).unwrap()));
-    modules.extend((0..24).map(|seed| tails::module(seed, false, true).unwrap()));
+    modules.extend((0..24).map(|seed| tails::module(Rng::new(seed), false, true).unwrap()));
     let count = |cpu| {
         let mut found = 0;
         for (level, wasm) in

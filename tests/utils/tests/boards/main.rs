@@ -14,3 +14,4 @@ mod relocations;
 mod side_modules;
 mod spec;
 mod statics;
+mod targets;
