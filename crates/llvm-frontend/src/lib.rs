@@ -21,7 +21,6 @@ mod prune;
 
 mod place;
 
-pub use wasm_program::computes_floats;
 pub use wasm_program::counts::Counts;
 pub use wasm_program::dwarf::SourceMap;
 pub use wasm_program::error::Error;
@@ -35,6 +34,7 @@ pub use wasm_program::options::{
 };
 pub use wasm_program::survey::{Demands, ReachedImport};
 pub use wasm_program::target::{MemoryOwner, TargetDescription};
+pub use wasm_program::{computes_floats, moved_stack};
 
 #[cfg(any(test, feature = "testing"))]
 pub use read::testing;

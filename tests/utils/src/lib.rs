@@ -28,7 +28,7 @@ pub mod reports;
 pub mod runtimes;
 pub mod scripts;
 pub mod spec;
-pub mod spelled;
+pub use wasm_pvm::verify::spelled;
 pub mod stacks;
 pub mod tails;
 pub mod thumb;

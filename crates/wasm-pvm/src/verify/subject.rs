@@ -5,10 +5,10 @@
 //! WebAssembly, so the comparison knows nothing of machines. Nothing in here is compared or decided; the implementation only
 //! says what happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use ssa::TrapCode;
+use ssa::{Import, TrapCode};
 
 use super::VerifyError;
 use crate::run::{FunctionType, Value};
@@ -22,6 +22,9 @@ pub trait Program {
     /// function, with all that was inlined into it. Blocks that do nothing but trap are no part of it. Empty if the code is
     /// not known.
     fn blocks(&self, export: &str) -> Vec<u32>;
+
+    /// What calls of imported functions do. Those that are missing are never called.
+    fn effects(&self) -> BTreeMap<Import, Effect>;
 
     /// A new instance. Its start function has not run.
     ///
@@ -43,7 +46,7 @@ pub trait Subject {
     /// target knows: gas or instructions.
     ///
     /// # Errors
-    /// If the machine itself fails, or the program breaks its calling convention.
+    /// If the machine itself fails.
     fn call(&mut self, export: &str, args: &[Value], budget: u64) -> Result<Ending, VerifyError>;
 
     /// The addresses of the first linear memory that can be read and written from outside. It may begin above 0, and end
@@ -73,6 +76,19 @@ pub trait Subject {
     fn reached(&mut self) -> BTreeSet<u32>;
 }
 
+/// What a call of an imported function does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// The host answers it, so a run ends there: [`Ending::Import`].
+    Host,
+    /// It traps, after the host was told or not.
+    Traps,
+    /// Nothing; its results are zero.
+    Nothing,
+    /// Something that the reference engine doesn't know.
+    BuiltIn,
+}
+
 /// The end of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ending {
@@ -86,4 +102,6 @@ pub enum Ending {
     OutOfBudget,
     /// Its stack was used up.
     OutOfStack,
+    /// It returned and broke the calling convention in this way.
+    Broken(String),
 }
