@@ -23,7 +23,6 @@ mod place;
 
 pub use llvm::memory::on_exhausted_memory;
 pub use wasm_program::computes_floats;
-pub use wasm_program::counts::Counts;
 pub use wasm_program::dwarf::SourceMap;
 pub use wasm_program::error::Error;
 pub use wasm_program::libcalls::{Candidate, Division, Libcall, Operation, candidates};
@@ -36,6 +35,7 @@ pub use wasm_program::options::{
 };
 pub use wasm_program::survey::{Demands, ReachedImport};
 pub use wasm_program::target::{MemoryOwner, TargetDescription};
+pub use wasm_program::{computes_floats, moved_stack};
 
 #[cfg(any(test, feature = "testing"))]
 pub use read::testing;

@@ -96,6 +96,23 @@ pub fn compile_counting(input: &[u8], options: &Options) -> Result<(Output, Coun
     })
 }
 
+/// The wasm binary of an input with everything linked in, and options with which it is compiled as the input is with the
+/// given ones.
+///
+/// # Errors
+/// As for [`compile`].
+#[cfg(feature = "verify")]
+pub fn linked(input: &[u8], options: &Options) -> Result<(Vec<u8>, Options), Error> {
+    options.check()?;
+    on_large_stack(|| {
+        let Linked { wasm, globals } = linked_wasm(input, options)?;
+        let (wasm, imported_globals) = (wasm.into_owned(), globals.clone());
+        let floats = Linked { wasm: Cow::Borrowed(&wasm), globals }.with_floats(options)?.floats;
+        let own = Options { imported_globals, adapters: Vec::new(), wasi: None, floats, ..options.clone() };
+        Ok((wasm, own))
+    })
+}
+
 fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
     let options = &*linked.with_floats(options)?;
     let backend = options.backend();

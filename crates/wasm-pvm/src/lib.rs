@@ -39,6 +39,8 @@ mod options;
 mod report;
 mod side_module;
 mod text;
+#[cfg(feature = "verify")]
+pub mod verify;
 
 pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};

@@ -93,7 +93,7 @@ impl Executor for SecondJudge {
 
     fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal> {
         let other = |error: anyhow::Error| Refusal::Other(format!("{error:#}"));
-        let spelled = spell_out(wasm, Open::All).map_err(other)?;
+        let spelled = spell_out(wasm, Open::All).map_err(|error| other(error.into()))?;
         let mut judge = self.0.borrow_mut();
         let session = judge.instantiate(&spelled).map_err(other)?;
         let exports = session.map(|session| session.exports);

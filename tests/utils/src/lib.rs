@@ -29,7 +29,7 @@ pub mod runtimes;
 pub mod scripts;
 pub mod shapes;
 pub mod spec;
-pub mod spelled;
+pub use wasm_pvm::verify::spelled;
 pub mod stacks;
 pub mod tails;
 pub mod targets;
