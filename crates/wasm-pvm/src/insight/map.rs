@@ -287,10 +287,11 @@ fn intern(known: &mut BTreeMap<String, u32>, list: &mut Vec<String>, name: Strin
     })
 }
 
-/// The path of a source file.
+/// The path of a source file. A name from the root on has no use for its directory.
 pub(super) fn path(file: &ssa::FileName) -> String {
+    let is_absolute = file.name.starts_with(['/', '\\']) || file.name.as_bytes().get(1) == Some(&b':');
     match file.directory.as_str() {
-        "" => file.name.clone(),
+        directory if directory.is_empty() || is_absolute => file.name.clone(),
         directory => format!("{}/{}", directory.trim_end_matches('/'), file.name),
     }
 }
