@@ -99,7 +99,20 @@ pub enum Error {
 /// # Errors
 /// If a function needs an operation that the core lacks, or names can't be symbols.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
+    compile_observed(module, options, &mut |_| ())
+}
+
+/// As [`compile`]; calls `observe` with the module before code generation.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_observed(
+    module: Module,
+    options: &Options,
+    observe: &mut dyn FnMut(&Module),
+) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
+    observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     Ok(elf::write::link(&module, &target, &fragments, start, &options.object)?)
 }

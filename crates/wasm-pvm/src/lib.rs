@@ -21,8 +21,8 @@ pub mod wasi;
 /// Reading Cortex-M objects.
 pub mod object {
     pub use target_thumb::file::{
-        Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
-        assembly, function_at, reason, trap_at,
+        CodeLine, Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary,
+        SymbolSummary, assembly, function_at, listing, reason, trap_at,
     };
 }
 
@@ -42,6 +42,8 @@ mod text;
 #[cfg(feature = "verify")]
 pub mod verify;
 
+#[cfg(feature = "insight")]
+pub use compile::explore;
 pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
 pub use llvm_frontend::on_exhausted_memory;

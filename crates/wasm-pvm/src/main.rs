@@ -8,11 +8,6 @@ mod cli;
 
 use std::process::ExitCode;
 
-/// The allocator of LLVM as well, since it defines `malloc`. LLVM allocates much and small: with the C library's allocator,
-/// compilation takes a third longer.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // By the convention of no-color.org, any text but the empty one counts.
     cli::main(std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()))

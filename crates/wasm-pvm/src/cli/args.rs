@@ -14,7 +14,7 @@ use wasm_pvm::{
 
 use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
 use super::profile::{ProfileArg, Training};
-use super::report_args::{BudgetArgs, CompletionsArgs, ManArgs, ProfileArgs, SizeArgs};
+use super::report_args::{BudgetArgs, CompletionsArgs, ExploreArgs, ManArgs, ProfileArgs, SizeArgs};
 use super::run::StreamArgs;
 use super::verify_args::VerifyArgs;
 use super::wasi::WasiArgs;
@@ -49,6 +49,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run a program or a module once, and report where its gas went.
     Profile(Box<ProfileArgs>),
+    /// Write a page with the code of every stage side by side: WebAssembly, LLVM IR, SSA and machine code.
+    Explore(Box<ExploreArgs>),
     /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.

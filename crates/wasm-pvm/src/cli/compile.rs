@@ -87,7 +87,7 @@ pub fn provoke(args: &ModuleArgs) {
 #[cfg(not(debug_assertions))]
 pub fn provoke(_: &ModuleArgs) {}
 
-/// The options of compiling an input.
+/// The options of compiling an input for a target.
 pub fn options(
     input: &Path,
     target: TargetArg,
@@ -187,6 +187,7 @@ fn thumb_options(module: &ModuleArgs, thumb: &ThumbArgs, architecture: Architect
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
+        map: false,
         cpu,
     })
 }

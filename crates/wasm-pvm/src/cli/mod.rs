@@ -4,6 +4,7 @@ mod args;
 mod budget;
 mod calls;
 mod compile;
+mod explore;
 mod files;
 mod floats;
 mod guard;
@@ -66,6 +67,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Compile(args) => compile::compile(args).map(ExitCode::from),
         Command::Run(args) => run::run(args).map(ExitCode::from),
         Command::Profile(args) => profiling::profile(args).map(ExitCode::from),
+        Command::Explore(args) => explore::explore(args).map(ExitCode::from),
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
@@ -89,7 +91,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             eprintln!(
-                "error: a command is missing: compile, run, profile, disasm, info, gas, size, budget, verify or \
+                "error: a command is missing: compile, run, profile, explore, disasm, info, gas, size, budget, verify or \
                  explain-trap (see --help)"
             );
         }

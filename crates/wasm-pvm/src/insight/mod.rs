@@ -7,8 +7,9 @@
 //! | `trap` | the reason of a trap, and the calls that led to it |
 //! | `profile` | where the gas of a run goes |
 //! | `budget` | limits of all of these |
+//! | `explore` | a page with the code of all stages |
 //!
-//! The last three need the feature `insight`.
+//! The last four need the feature `insight`.
 
 mod operators;
 
@@ -26,6 +27,9 @@ pub mod size;
 
 #[cfg(feature = "insight")]
 pub mod budget;
+
+#[cfg(feature = "insight")]
+pub mod explore;
 
 #[cfg(feature = "insight")]
 pub mod profile;
