@@ -126,7 +126,7 @@ pub enum Details {
     /// A PVM program.
     Pvm(Box<PvmReport>),
     /// A Cortex-M object.
-    Thumb(ThumbReport),
+    Thumb(Box<ThumbReport>),
 }
 
 impl Report {

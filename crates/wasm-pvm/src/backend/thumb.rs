@@ -100,7 +100,7 @@ impl Backend for Thumb<'_> {
             warn_of(first);
         }
         let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call, map };
-        Ok((bytes, Details::Thumb(report)))
+        Ok((bytes, Details::Thumb(Box::new(report))))
     }
 
     fn prepared(&self, translated: Translated<'_>) -> Result<String, Error> {

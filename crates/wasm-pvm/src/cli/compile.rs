@@ -345,14 +345,14 @@ fn log(report: &Report) {
             rw_data = program.sizes.rw_data,
             "compiled"
         ),
-        Details::Thumb(ThumbReport { total, sizes, .. }) => tracing::info!(
+        Details::Thumb(object) => tracing::info!(
             wasm = report.wasm_bytes,
-            total,
-            text = sizes.text,
-            rodata = sizes.rodata,
-            data = sizes.data,
-            bss = sizes.bss,
-            debug = sizes.debug,
+            total = object.total,
+            text = object.sizes.text,
+            rodata = object.sizes.rodata,
+            data = object.sizes.data,
+            bss = object.sizes.bss,
+            debug = object.sizes.debug,
             "compiled"
         ),
     }

@@ -39,10 +39,10 @@ fn offsets(wasm: &[u8]) -> BTreeSet<u64> {
     let mut offsets = BTreeSet::new();
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
-            offsets.insert(body.range().start as u64);
+            offsets.insert(body.range().start);
             let operators = body.get_operators_reader().expect("valid");
             let places = operators.into_iter_with_offsets();
-            offsets.extend(places.map(|operator| operator.expect("valid").1 as u64));
+            offsets.extend(places.map(|operator| operator.expect("valid").1));
         }
     }
     offsets

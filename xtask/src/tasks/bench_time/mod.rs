@@ -89,11 +89,11 @@ fn times(peer: &mut Peer, kernel: &Kernel) -> Result<[f64; 3]> {
     Ok([ours, theirs(true)?, theirs(false)?])
 }
 
-/// Seconds and result of a run with the given arguments.
-type Runner<'a> = dyn FnMut(&[u8]) -> Result<(f64, Vec<u8>)> + 'a;
+/// Seconds of a run, and its result.
+type Run = Result<(f64, Vec<u8>)>;
 
 /// Seconds per execution of a kernel, executed as many times as fill a run; the result must be right.
-fn fastest(kernel: &Kernel, run: &mut Runner<'_>) -> Result<f64> {
+fn fastest(kernel: &Kernel, run: &mut dyn FnMut(&[u8]) -> Run) -> Result<f64> {
     let mut times = 1u32;
     let mut timed = |times: u32| -> Result<f64> {
         let args = [&times.to_le_bytes(), &kernel.args[..]].concat();
@@ -109,7 +109,7 @@ fn fastest(kernel: &Kernel, run: &mut Runner<'_>) -> Result<f64> {
 }
 
 /// Runs of a module as a service on the recompiler.
-fn recompiled(wasm: &[u8]) -> Result<impl FnMut(&[u8]) -> Result<(f64, Vec<u8>)> + use<>> {
+fn recompiled(wasm: &[u8]) -> Result<impl FnMut(&[u8]) -> Run + use<>> {
     let jam = wasm_pvm::compile(wasm, &Options { level: OptLevel::O2, ..Options::default() })?.bytes;
     let Container::Jam { program, .. } = Container::parse_jam(&jam)? else { unreachable!("parsed as JAM") };
     let mut machine = Machine::new(&program, GpVersion::V08, Engine::Polkavm037(Backend::Compiler))?;
