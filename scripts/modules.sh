@@ -77,7 +77,7 @@ compile() {
   [ "$outcome" = refused ] && [ "$tenths" -ge 10 ] && outcome=slow
   case $outcome in
     ok) ;;
-    *) printf '%s, %s: %s\n' "$name" "$target" "$(sed -n "s#^error: $file: ##p" "$work/log" | head -n 1 | cut -c 1-400)" >>"$work/messages" ;;
+    *) printf '%s, %s: %s\n' "$name" "$target" "$(sed -n "s#^error\[E[0-9]*\]: $file: ##p" "$work/log" | head -n 1 | cut -c 1-400)" >>"$work/messages" ;;
   esac
   case $outcome in bug | timeout | slow) bad=1 ;; esac
   count[$target $outcome]=$((${count[$target $outcome]:-0} + 1))

@@ -628,6 +628,7 @@ impl<'a> Program<'a> {
                 ExportKind::Func(index) => ExportItem::Func(self.entry(index)),
                 ExportKind::Table(index) if self.exceptions.hides_table(self.info, index, self.options) => {
                     tracing::warn!(
+                        code = "W0105",
                         "the table `{}` is not exported, because code outside of the module that calls its functions would \
                          not see exceptions; export functions instead, which trap where an exception isn't caught",
                         export.name

@@ -256,6 +256,7 @@ fn warn_of_empty_memory(wasm: &[u8], module: &ssa::Module) {
     if imports.flat_map(|imports| imports.into_imports().flatten()).any(|import| is_memory(&import)) {
         let until = if memory.grows { " until the program grows it" } else { "" };
         tracing::warn!(
+            code = "W0107",
             "the imported memory has no bytes, so every access traps{until}; --memory-bytes sets its size"
         );
     }

@@ -93,6 +93,7 @@ pub fn flatten(bytes: &[u8]) -> Result<Vec<u8>, ComponentError> {
     if !program.left_out.is_empty() {
         let names = program.left_out.join(", ");
         tracing::warn!(
+            code = "W0116",
             "functions with other types than numbers, booleans and characters are left out: {names}"
         );
     }

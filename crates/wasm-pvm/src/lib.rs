@@ -28,6 +28,7 @@ pub mod object {
 
 mod backend;
 mod clock;
+pub mod codes;
 mod compile;
 pub mod counts;
 mod error;

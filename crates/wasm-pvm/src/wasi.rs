@@ -196,7 +196,7 @@ impl Facts {
             return Err(WasiError::Memory64);
         }
         if !facts.uses_wasi {
-            tracing::warn!("the module imports nothing of WASI preview 1 or 0.2");
+            tracing::warn!(code = "W0112", "the module imports nothing of WASI preview 1 or 0.2");
         }
         Ok(facts)
     }

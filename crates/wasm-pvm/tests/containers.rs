@@ -272,9 +272,9 @@ fn metadata_is_as_long_as_tools_read() {
     let (bytes, exports, told) = metadata(&["-v"]);
     assert!(bytes <= 8190 && exports == 150 && told.contains("has no names of functions"), "{bytes} {told}");
     let (bytes, _, told) = metadata(&["--names", "keep"]);
-    assert!(bytes > 8192 && told.contains("WARN the metadata has "), "{bytes} {told}");
+    assert!(bytes > 8192 && told.contains("warning[W0108]: the metadata has "), "{bytes} {told}");
     folder.write("a.wat", module(300));
     let (bytes, exports, told) = metadata(&[]);
     assert!(bytes < 100 && exports == 0, "{bytes}");
-    assert!(told.contains("WARN the metadata has no list of the 300 exports"), "{told}");
+    assert!(told.contains("warning[W0108]: the metadata has no list of the 300 exports"), "{told}");
 }

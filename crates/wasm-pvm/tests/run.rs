@@ -3,6 +3,8 @@
 
 #[path = "run/browser.rs"]
 mod browser;
+#[path = "run/codes.rs"]
+mod codes;
 #[path = "run/explore.rs"]
 mod explore;
 #[path = "run/insight.rs"]
@@ -299,7 +301,7 @@ fn memory_is_written_between_calls_and_shown_after() {
     // Memory is shown after a trap, too.
     let failed = folder.fail_with_output(&["run", "start.wat", "--invoke", "fail", "--dump", "16:1"], 3);
     assert!(
-        failed.0.starts_with("00000010  4a ") && failed.1.starts_with("error: fail: it trapped\n"),
+        failed.0.starts_with("00000010  4a ") && failed.1.starts_with("error[E0401]: fail: it trapped\n"),
         "{failed:?}"
     );
 }
@@ -368,7 +370,7 @@ fn host_calls_are_answered() {
     folder.succeed(&["compile", "host.wat", "--imports", "imports.map"]);
     let run = ["run", "host.jam", "--invoke", "ask", "1"];
     let unknown = folder.fail_with_output(&run, 3);
-    let told = "error: ask: it made the unknown host call 77 (get); --host-call answers it\n";
+    let told = "error[E0403]: ask: it made the unknown host call 77 (get); --host-call answers it\n";
     assert_eq!(unknown.1, format!("{told}reason: the host has no answer to this call\n  in ask\n"));
     let misnamed = folder.fail(&[&run[..], &["--host-call", "gte=1"]].concat(), b"", 1);
     assert!(misnamed.contains("no host call is named `gte`; there are env.get, env.put"), "{misnamed}");
@@ -517,7 +519,7 @@ fn a_start_function_may_trap() {
     let folder = Folder::new("start-trap");
     folder.write("trap.wat", r#"(module (start $f) (func $f unreachable) (func (export "g")))"#);
     let told = folder.fail_with_output(&["run", "trap.wat", "--invoke", "g"], 3);
-    let expected = "error: the start function: it trapped\nreason: unreachable code was reached\n  in f (wasm 0x22: unreachable)\n";
+    let expected = "error[E0401]: the start function: it trapped\nreason: unreachable code was reached\n  in f (wasm 0x22: unreachable)\n";
     assert!(told.0.is_empty() && told.1.starts_with(expected), "{told:?}");
 }
 

@@ -245,6 +245,7 @@ fn report(program: &Program<'_>, literals: &[Literal], verdicts: &[Verdict]) {
         tracing::info!(function, offset, value, "a constant in the range of static data is: {what}");
         if *verdict == Verdict::Supposed && warned.insert((literal.function, value)) {
             tracing::warn!(
+                code = "W0102",
                 "the constant {value} in function {function} at offset {offset:#x} is only passed on or stored; \
                  it is treated as an address of static data; link with `--emit-relocs`, or decide with `--constants`"
             );

@@ -113,6 +113,7 @@ fn report(piece: &Piece) {
     tracing::info!(start, end, access, "static data");
     if let Some(known) = piece.known_end {
         tracing::warn!(
+            code = "W0101",
             "nothing says where the static data that begins at {start} ends; {bytes} bytes are reserved for it, up to {end}; \
              it does not end before {known}; the linker's options `--export=__data_end` or `--emit-relocs` \
              (`-Wl,...` for clang, `-C link-arg=...` for rustc), or `--memory-bytes`, say where it ends",

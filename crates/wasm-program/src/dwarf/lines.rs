@@ -65,6 +65,7 @@ pub fn of_functions(mut sequences: Vec<Sequence>, bodies: &[Range<u64>]) -> Vec<
     });
     if sequences.len() < all {
         tracing::warn!(
+            code = "W0104",
             "{} of {all} pieces of the DWARF line table don't fit the code and are ignored; \
              something changed the module after it was linked",
             all - sequences.len()

@@ -64,7 +64,7 @@ impl SourceMap {
         match result {
             Ok((map, sources)) => (!map.rows.is_empty()).then_some((map, sources)),
             Err(error) => {
-                tracing::warn!("the DWARF sections are malformed and are ignored: {error}");
+                tracing::warn!(code = "W0104", "the DWARF sections are malformed and are ignored: {error}");
                 None
             }
         }

@@ -126,6 +126,7 @@ fn unusable(problem: Problem) -> Result<Option<Relocations>, Error> {
         Problem::Error(error) => Err(error),
         Problem::Stale(reason) => {
             tracing::warn!(
+                code = "W0103",
                 "the module's relocations do not match it and are ignored: {reason}; \
                  a tool changed the module after it was linked"
             );

@@ -253,7 +253,10 @@ impl Linking<'_> {
         let customs = &self.modules[MAIN].customs;
         let stale = |name: &str| STALE.iter().any(|prefix| name.starts_with(prefix));
         if customs.iter().any(|custom| stale(custom.name())) {
-            tracing::warn!("adapters move code, so the module's DWARF and relocations are left out");
+            tracing::warn!(
+                code = "W0115",
+                "adapters move code, so the module's DWARF and relocations are left out"
+            );
         }
         for custom in customs.iter().filter(|custom| !stale(custom.name())) {
             let section = self.linker(MAIN).custom_section(custom.clone());

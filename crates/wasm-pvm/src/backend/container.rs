@@ -45,7 +45,7 @@ pub fn container(
         Format::Raw => {
             let lost = program.images.ro.len() + program.images.rw.len();
             if lost > 0 {
-                tracing::warn!(bytes = lost, "the raw form has no place for initial memory");
+                tracing::warn!(code = "W0109", bytes = lost, "the raw form has no place for initial memory");
             }
             Container::Raw(program.blob.clone())
         }

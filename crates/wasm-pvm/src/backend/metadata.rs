@@ -27,6 +27,7 @@ pub fn fitting(mut metadata: Metadata, names: Names) -> Vec<u8> {
         }
         if names == Names::Keep {
             tracing::warn!(
+                code = "W0108",
                 "the metadata has {} bytes, and tools of the JAM SDK read no more than {READ_BYTES} of a file: without \
                  --names keep, parts of it are left out",
                 bytes.len()
@@ -44,6 +45,7 @@ pub fn fitting(mut metadata: Metadata, names: Names) -> Vec<u8> {
                  JAM SDK read {READ_BYTES}; --names keep keeps them"
             ),
             _ => tracing::warn!(
+                code = "W0108",
                 "the metadata has no list of the {count} {what}: with it, it would have {before} bytes, and tools of the JAM \
                  SDK read {READ_BYTES}; --names keep keeps it"
             ),

@@ -51,6 +51,7 @@ impl Pvm<'_> {
         let numbers: Vec<String> = ambiguous.iter().map(ToString::to_string).collect();
         let gp = self.target.gp;
         tracing::warn!(
+            code = "W0110",
             "the module makes host calls by numbers that differ between versions ({}); they are taken as those of GP {gp}: \
              --host-calls 0.7 or 0.8 says which they are ({})",
             numbers.join(", "),

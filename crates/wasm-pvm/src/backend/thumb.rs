@@ -145,5 +145,8 @@ fn warn_of(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
         (bytes, false) => format!("copies {bytes} bytes of initial data"),
         (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
     };
-    tracing::warn!("the firmware must call `{symbol}` before any other function of the module: it {reason}");
+    tracing::warn!(
+        code = "W0111",
+        "the firmware must call `{symbol}` before any other function of the module: it {reason}"
+    );
 }

@@ -13,8 +13,11 @@ use wasm_pvm::{
 };
 
 use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
+use super::messages::MessageForm;
 use super::profile::{ProfileArg, Training};
-use super::report_args::{BudgetArgs, CompletionsArgs, ExploreArgs, ManArgs, ProfileArgs, SizeArgs};
+use super::report_args::{
+    BudgetArgs, CompletionsArgs, ExplainCodeArgs, ExploreArgs, ManArgs, ProfileArgs, SizeArgs,
+};
 use super::run::StreamArgs;
 use super::verify_args::VerifyArgs;
 use super::wasi::WasiArgs;
@@ -31,6 +34,9 @@ pub struct Cli {
     /// Colours of messages: on a terminal, unless NO_COLOR is set; always; or never.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     pub color: Colour,
+    /// Form of errors and warnings: text, or a line of JSON for each, with its code.
+    #[arg(long, global = true, value_name = "FORM", value_enum, default_value = "text")]
+    pub message_format: MessageForm,
 }
 
 /// The use of colours.
@@ -67,6 +73,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages: one of the tool and one of each command.
     Man(ManArgs),
+    /// Explain the code of an error or a warning; without a code, list all.
+    Explain(ExplainCodeArgs),
     /// Explain a trap of a Cortex-M object, by what its handler gets or by its address.
     ExplainTrap(ExplainArgs),
 }

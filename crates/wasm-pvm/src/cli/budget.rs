@@ -8,9 +8,9 @@ use wasm_pvm::run::{RunOptions, Status};
 
 use super::args::RunArgs;
 use super::calls::{Invocation, Invocations, Pokes};
-use super::files;
 use super::report_args::BudgetArgs;
 use super::run::{self, StreamArgs, report};
+use super::{files, messages};
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -28,7 +28,8 @@ pub fn budget(args: &BudgetArgs) -> Result<u8> {
     if !is_kept {
         let exceeded = measured.iter().filter(|measured| !measured.is_kept()).count();
         let program = files::display(&args.program);
-        eprintln!("error: {program}: {exceeded} of {} limits are exceeded", measured.len());
+        let text = format!("{program}: {exceeded} of {} limits are exceeded", measured.len());
+        messages::error(messages::LIMIT, &text, "");
     }
     Ok(u8::from(!is_kept))
 }

@@ -234,7 +234,7 @@ pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
         }
     }
     for name in options.imports().unmatched(&imports) {
-        tracing::warn!("the import map has a line for `{name}`, which matches no import");
+        tracing::warn!(code = "W0113", "the import map has a line for `{name}`, which matches no import");
     }
     Ok(())
 }

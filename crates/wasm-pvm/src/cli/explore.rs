@@ -35,7 +35,7 @@ pub fn explore(args: &ExploreArgs) -> Result<u8> {
     write(args, &exploration, costs.as_ref().map(|(costs, _)| costs))?;
     match costs.and_then(|(_, ending)| ending) {
         Some(status) if status != Status::Halt => {
-            eprintln!("error: {}: {}", name(), report::ending(&status));
+            report::print_ending(&name(), &status);
             Ok(run::NOT_HALTED)
         }
         _ => Ok(0),

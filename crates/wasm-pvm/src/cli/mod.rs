@@ -4,6 +4,7 @@ mod args;
 mod budget;
 mod calls;
 mod compile;
+mod explain;
 mod explore;
 mod files;
 mod floats;
@@ -11,6 +12,7 @@ mod guard;
 mod inspect;
 mod manual;
 mod memory;
+mod messages;
 mod object;
 mod profile;
 mod profiling;
@@ -31,6 +33,7 @@ use tracing::level_filters::LevelFilter;
 use wasm_pvm::OptionsError;
 
 use args::{Cli, Colour, Command};
+use messages::{Events, MessageForm};
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
@@ -42,6 +45,7 @@ pub fn main(is_plain: bool) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    messages::set_form(cli.message_format);
     let colours = match cli.color {
         Colour::Auto => !is_plain && std::io::stderr().is_terminal(),
         Colour::Always => true,
@@ -51,11 +55,9 @@ pub fn main(is_plain: bool) -> ExitCode {
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
 }
 
-/// Prints an error as one line, and the help that belongs to it.
+/// Prints an error with its help, and chooses the exit code.
 fn failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", one_line(&format!("{error:#}")));
-    let help = error.chain().find_map(|cause| cause.downcast_ref::<wasm_pvm::Error>()?.help());
-    eprint!("{}", help.unwrap_or_default());
+    messages::failure(error);
     let is_usage = error.chain().any(|cause| {
         cause.is::<OptionsError>() || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
     });
@@ -76,6 +78,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         Command::Size(args) => size::size(args).map(ExitCode::from),
+        Command::Explain(args) => explain::explain(args).map(|()| ExitCode::SUCCESS),
         Command::ExplainTrap(args) => object::explain_trap(args).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -88,20 +91,26 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     let text = error.to_string();
     let message = text.split("\n\nUsage:").next().unwrap_or_default();
-    match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            eprintln!(
-                "error: a command is missing: compile, run, profile, explore, disasm, info, gas, size, budget, verify or \
-                 explain-trap (see --help)"
-            );
-        }
-        _ => eprintln!("{}", one_line(message)),
+    if wants_json() {
+        messages::set_form(MessageForm::Json);
     }
+    let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "a command is missing: compile, run, profile, explore, disasm, info, gas, size, budget, verify, explain \
+             or explain-trap (see --help)"
+                .to_owned()
+        }
+        _ => messages::one_line(message.strip_prefix("error: ").unwrap_or(message)),
+    };
+    messages::error(messages::USAGE, &message, "");
     ExitCode::from(USAGE)
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Whether the words of a wrong command line ask for JSON.
+fn wants_json() -> bool {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_apart = |pair: &[String]| pair[0] == "--message-format" && pair[1] == "json";
+    words.windows(2).any(is_apart) || words.iter().any(|word| word == "--message-format=json")
 }
 
 fn start_log(verbose: u8, colours: bool) {
@@ -112,5 +121,5 @@ fn start_log(verbose: u8, colours: bool) {
         _ => LevelFilter::TRACE,
     };
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colours);
-    log.with_target(false).without_time().init();
+    log.event_format(Events::new()).init();
 }

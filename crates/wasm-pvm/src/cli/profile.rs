@@ -106,7 +106,12 @@ pub fn train(input: &[u8], options: &mut Options, runs: &[Training]) -> Result<(
         let args = argument_bytes(&run.args).with_context(context)?;
         let outcome = session.enter(&EntryPoint::Name(run.entry.clone()), &args).with_context(context)?;
         if outcome.status != wasm_pvm::run::Status::Halt {
-            tracing::warn!("{} did not halt: {:?}; what it did counts", context(), outcome.status);
+            tracing::warn!(
+                code = "W0117",
+                "{} did not halt: {:?}; what it did counts",
+                context(),
+                outcome.status
+            );
         }
         let profile = profile_of(&mut session, &counters)?;
         match &mut options.profile {

@@ -38,7 +38,7 @@ pub fn profile(args: &ProfileArgs) -> Result<u8> {
     files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
     match traced.ending {
         Some(status) if status != Status::Halt => {
-            eprintln!("error: {name}: {}", report::ending(&status));
+            report::print_ending(&name, &status);
             Ok(run::NOT_HALTED)
         }
         _ => Ok(0),

@@ -107,6 +107,12 @@ pub struct BudgetArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ExplainCodeArgs {
+    /// The code, such as E0104.
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell.
     pub shell: clap_complete::Shell,

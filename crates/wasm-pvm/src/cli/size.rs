@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wasm_pvm::insight::size::{Retained, SizeReport};
 
 use super::report_args::SizeArgs;
-use super::{files, run};
+use super::{files, messages, run};
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -32,12 +32,10 @@ pub fn size(args: &SizeArgs) -> Result<u8> {
         return Ok(0);
     };
     let name = files::display(&args.file);
-    eprintln!(
-        "error: {name}: {} bytes, {} more than the limit of {limit}",
-        report.total,
-        report.total - limit
-    );
-    report.advice().iter().for_each(|advice| eprintln!("help: {advice}"));
+    let text =
+        format!("{name}: {} bytes, {} more than the limit of {limit}", report.total, report.total - limit);
+    let help: String = report.advice().iter().map(|advice| format!("help: {advice}\n")).collect();
+    messages::error(messages::LIMIT, &text, &help);
     Ok(1)
 }
 

@@ -14,7 +14,7 @@
 mod operators;
 
 #[cfg(feature = "insight")]
-mod json;
+pub mod json;
 
 #[cfg(feature = "insight")]
 mod reasons;

@@ -65,16 +65,18 @@ impl Folder {
         text(&output.stdout)
     }
 
-    /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line. Help may
-    /// follow it.
+    /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line without the
+    /// error's code, which has to have a page. Help may follow it.
     pub fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
         let output = self.tool(args, input);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
         let message = message.split("\nhelp: ").next().unwrap_or_default();
         assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
-        assert!(message.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {message}");
-        message.trim_end().to_owned()
+        assert!(message.starts_with("error[") && output.stdout.is_empty(), "{args:?}: {message}");
+        let (code, told) = message["error[".len()..].split_once("]: ").expect("a code");
+        assert!(wasm_pvm::codes::page(code).is_some(), "{args:?}: {message}");
+        format!("error: {}", told.trim_end())
     }
 
     /// Runs the tool, expects a failure with this exit code, and returns both outputs.

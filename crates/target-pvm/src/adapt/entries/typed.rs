@@ -18,6 +18,7 @@ impl WrapperMaker<'_> {
         if sig.params.len().max(sig.results.len()) > MAX_WORDS {
             let (params, results) = (sig.params.len(), sig.results.len());
             tracing::warn!(
+                code = "W0106",
                 "no host can call the export `{name}`, which is left out: it has {params} parameters and {results} results, and \
                  only {MAX_WORDS} of each are in registers"
             );

@@ -76,7 +76,7 @@ pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Op
     if given.is_some() {
         bail!("{}: is the map of another program", name());
     }
-    tracing::warn!("{} is the map of another program and is ignored", name());
+    tracing::warn!(code = "W0114", "{} is the map of another program and is ignored", name());
     Ok(None)
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use wasm_pvm::insight::trap::Explanation;
 use wasm_pvm::run::{LogLine, Outcome, Status, Value};
 
-use crate::cli::files;
+use crate::cli::{files, messages};
 
 /// Bytes in a line of a dump.
 const LINE: usize = 16;
@@ -50,10 +50,10 @@ impl Report {
         files::print(text.as_bytes())?;
         for called in self.called.iter().filter(|called| called.outcome.status != Status::Halt) {
             let name = called.name.as_deref().unwrap_or("the start function");
-            eprintln!("error: {name}: {}", ending(&called.outcome.status));
+            print_ending(name, &called.outcome.status);
         }
         if let Some(trap) = self.trap.as_ref().filter(|_| !as_json) {
-            eprint!("{trap}");
+            messages::note(&trap.to_string());
         }
         Ok(())
     }
@@ -90,6 +90,11 @@ impl Report {
 pub fn print_log(line: &LogLine) {
     let space = if line.target.is_empty() { "" } else { " " };
     eprintln!("[{}{space}{}] {}", line.level, line.target, line.message);
+}
+
+/// Prints that a program or a call did not halt.
+pub fn print_ending(name: &str, status: &Status) {
+    messages::error(messages::code_of_status(status), &format!("{name}: {}", ending(status)), "");
 }
 
 /// The end of a call that did not halt.

@@ -93,7 +93,7 @@ pub fn finish(outcome: &Outcome) -> Result<u8> {
     if outcome.status == Status::Halt {
         return Ok(code.unwrap_or(0));
     }
-    eprintln!("error: the program did not halt: {}", report::ending(&outcome.status));
+    report::print_ending("the program did not halt", &outcome.status);
     Ok(NOT_HALTED)
 }
 
