@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use inkwell::context::Context;
 use inkwell::memory_buffer::MemoryBuffer;
 use inkwell::module::{Linkage, Module};
-use runtime::llvm::{GrowingMemory, Growth, helpers};
+use runtime::llvm::{GrowingMemory, Growth, Style, helpers};
 use wasm_program::error::Error;
 use wasm_program::module_info::MAIN_MEMORY;
 use wasm_program::names;
@@ -241,7 +241,12 @@ fn parse_runtime<'ctx>(context: &'ctx Context, program: &Program<'_>) -> Module<
     let [main, others] =
         [main, others].map(|list| list.into_iter().map(|(_, memory)| memory).collect::<Vec<_>>());
     let growth = target.growth.functions(&main) + &Growth::RESERVED.functions(&others);
-    let text = helpers(target.access_granule, target.unaligned) + &growth;
+    let style = match program.options.level {
+        OptLevel::Oz if target.has_small_helpers => Style::Small,
+        _ if target.unaligned => Style::Fast,
+        _ => Style::Aligned,
+    };
+    let text = helpers(target.access_granule, style) + &growth;
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "runtime");
     context.create_module_from_ir(buffer).unwrap_or_else(|error| panic!("the runtime is malformed: {error}"))
 }

@@ -13,6 +13,7 @@
 //! | [`merge`] | neighbouring constants are stored one by one | wider stores |
 //! | [`dead_slots`] | inlined functions store to stack objects that are never read | no such stores |
 //! | [`sums`] | one address is several values that differ by constants | one of them |
+//! | [`anchors`] | arrays in large stack objects are at offsets that short loads and stores don't reach | sums with nearer addresses |
 //! | [`cancel`] | the base of linear memory is subtracted from stack addresses and added again | machine addresses |
 //! | [`rebase`] | accesses at many offsets each need `memory + offset` in a register | one shared sum with the index |
 //! | [`bias`] | every access has the base of linear memory in its displacement | pointers that include the base |
@@ -23,6 +24,7 @@
 //! | [`switches`] | selection creates no control flow | comparisons and dense tables |
 
 pub mod alignment;
+pub mod anchors;
 pub mod bias;
 pub mod boundary;
 pub mod branches;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
-//! each function:  dead_slots ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
+//! each function:  dead_slots ─ merge ─ cancel ─ anchors ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─
+//!                 switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
@@ -32,7 +33,8 @@ mod target;
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{
-    alignment, boundary, branches, cancel, classes, dead_slots, merge, products, rebase, tail_calls, widths,
+    alignment, anchors, boundary, branches, cancel, classes, dead_slots, merge, products, rebase, tail_calls,
+    widths,
 };
 use ssa::{DataId, DataObject, Module};
 
@@ -183,6 +185,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         }
         if let Some(memory) = linear.filter(|_| !is_native) {
             cancel::bases(func, memory);
+        }
+        if func.optimize_for_size {
+            anchors::place(func, linear);
+        }
+        if let Some(memory) = linear.filter(|_| !is_native) {
             rebase::group(func, memory, parameters::offsets(options.cpu));
         }
         widths::narrow_params(func);

@@ -4,7 +4,7 @@ use codegen::{Function, PReg, Pass, Target};
 
 use crate::frame::{self, early};
 use crate::isa::Thumb;
-use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, rename, tables};
+use crate::peephole::{self, Pool, accesses, copies, errata, flags, heads, islands, narrow, rename, tables};
 
 type Func = Function<Thumb, PReg>;
 
@@ -17,6 +17,7 @@ impl Target for Thumb {
     type Scratch = Option<Pool>;
 
     const OPTIMIZE: &'static [Pass<Self>] = &[
+        pass("hoist-heads", |target, func, _| heads::hoist(target, func)),
         pass("sink-copies", |_, func, _| early::sink_copies(func)),
         pass("rename-saved", |target, func, _| rename::rename(target, func)),
     ];
@@ -44,6 +45,11 @@ impl Target for Thumb {
         pass("errata", |target, func, _| {
             if target.cpu.restarts_dual_loads() {
                 errata::split_loads(func);
+            }
+        }),
+        pass("share-literals", |target, func, pool| {
+            if let Some(pool) = pool.as_mut().filter(|_| target.cpu.has_main()) {
+                pool.share(func);
             }
         }),
         pass("narrow", |_, func, _| narrow::narrow(func)),

@@ -23,6 +23,8 @@ pub struct TargetDescription {
     pub access_granule: u32,
     /// Whether words can be accessed at any address.
     pub unaligned: bool,
+    /// Whether helpers that access memory are small rather than fast at the smallest level.
+    pub has_small_helpers: bool,
     /// The type of the words that a vector consists of, `i32` or `i64`: the width of the machine's registers.
     pub vector_word: Type,
     /// The owner of the bytes of linear memory.

@@ -18,6 +18,7 @@ const MACHINE: TargetDescription = TargetDescription {
     propagates_arguments: false,
     access_granule: 4096,
     unaligned: true,
+    has_small_helpers: false,
     vector_word: ssa::Type::I64,
     memory_owner: MemoryOwner::Machine,
     growth: Growth::GROW_HEAP,

@@ -36,8 +36,19 @@ pub struct Helper {
     pub results: &'static [Type],
     /// Its text, after those of the helpers before it in the list.
     text: &'static str,
-    /// Its text for machines that can't access words at any address, if it is another.
-    aligned: Option<&'static str>,
+    /// Its texts in other styles than [`Style::Fast`], if there are any: [`Style::Aligned`], [`Style::Small`].
+    others: Option<[&'static str; 2]>,
+}
+
+/// What the helpers that access memory are made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Speed, on machines that access words at any address.
+    Fast,
+    /// Speed, on machines that access words at multiples of 4 only.
+    Aligned,
+    /// Few instructions, on any machine: byte by byte.
+    Small,
 }
 
 const fn helper(
@@ -46,34 +57,53 @@ const fn helper(
     results: &'static [Type],
     text: &'static str,
 ) -> Helper {
-    Helper { symbol, params, results, text, aligned: None }
+    Helper { symbol, params, results, text, others: None }
 }
 
 /// A helper that accesses an area of memory.
 const fn memory_helper(
     symbol: &'static str,
     results: &'static [Type],
-    [text, aligned]: [&'static str; 2],
+    [text, aligned, small]: [&'static str; 3],
 ) -> Helper {
-    Helper { symbol, params: &[I32; 3], results, text, aligned: Some(aligned) }
+    Helper { symbol, params: &[I32; 3], results, text, others: Some([aligned, small]) }
 }
 
 /// The helpers of all programs.
 pub const HELPERS: [Helper; 8] = [
-    memory_helper(MEMCPY, &[], [include_str!("memcpy.ll"), include_str!("aligned/memcpy.ll")]),
-    memory_helper(MEMMOVE, &[], [include_str!("memmove.ll"), include_str!("aligned/memmove.ll")]),
-    memory_helper(MEMSET, &[], [include_str!("memset.ll"), include_str!("aligned/memset.ll")]),
-    memory_helper(MEMCMP, &[I32], [include_str!("memcmp.ll"), include_str!("aligned/memcmp.ll")]),
+    memory_helper(
+        MEMCPY,
+        &[],
+        [include_str!("memcpy.ll"), include_str!("aligned/memcpy.ll"), include_str!("small/memcpy.ll")],
+    ),
+    memory_helper(
+        MEMMOVE,
+        &[],
+        [include_str!("memmove.ll"), include_str!("aligned/memmove.ll"), include_str!("small/memmove.ll")],
+    ),
+    memory_helper(
+        MEMSET,
+        &[],
+        [include_str!("memset.ll"), include_str!("aligned/memset.ll"), include_str!("small/memset.ll")],
+    ),
+    memory_helper(
+        MEMCMP,
+        &[I32],
+        [include_str!("memcmp.ll"), include_str!("aligned/memcmp.ll"), include_str!("aligned/memcmp.ll")],
+    ),
     helper(UDIVTI3, &[I64; 4], &[I64; 2], concat!(include_str!("divide.ll"), include_str!("udivti3.ll"))),
     helper(UMODTI3, &[I64; 4], &[I64; 2], include_str!("umodti3.ll")),
     helper(DIVTI3, &[I64; 4], &[I64; 2], include_str!("divti3.ll")),
     helper(MODTI3, &[I64; 4], &[I64; 2], include_str!("modti3.ll")),
 ];
 
-/// The text of all helpers. `granule` is the granularity in bytes of accessible memory, a power of two; `unaligned` says
-/// that words can be accessed at any address.
-pub fn helpers(granule: u32, unaligned: bool) -> String {
-    let text_of = |helper: &Helper| helper.aligned.filter(|_| !unaligned).unwrap_or(helper.text);
+/// The text of all helpers. `granule` is the granularity in bytes of accessible memory, a power of two.
+pub fn helpers(granule: u32, style: Style) -> String {
+    let text_of = |helper: &Helper| match (style, helper.others) {
+        (Style::Fast, _) | (_, None) => helper.text,
+        (Style::Aligned, Some([aligned, _])) => aligned,
+        (Style::Small, Some([_, small])) => small,
+    };
     let text: String = HELPERS.iter().map(text_of).collect();
     text.replace("COMPARED_PAGE_MASK", &(granule - 1).to_string())
         .replace("COMPARED_PAGE", &granule.to_string())

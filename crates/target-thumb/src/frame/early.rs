@@ -39,7 +39,8 @@ pub fn sink_copies(func: &mut Function<Thumb, PReg>) {
     }
 }
 
-fn predecessor_counts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
+/// For each block the number of edges to it.
+pub fn predecessor_counts(func: &Function<Thumb, PReg>) -> IdVec<Block, u32> {
     let mut counts = IdVec::filled(0, func.blocks.len());
     for &block in &func.order {
         func.blocks[block].control.successors().into_iter().for_each(|to| counts[to] += 1);

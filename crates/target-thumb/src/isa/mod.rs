@@ -11,6 +11,7 @@ pub mod condition;
 pub mod cpu;
 pub mod immediate;
 pub mod inst;
+mod print;
 
 use codegen::{
     ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegClass, RegSet, Register, RegisterInfo, StackSlot,

@@ -5,7 +5,8 @@ use ssa::{BinaryOp, InstData, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{
-    Cx, WordSource, address, assign, bits, constant, reg, shift, single_use_binary, source, temp, word,
+    Cx, WordSource, address, assign, bits, constant, reg, select, shift, single_use_binary, source, temp,
+    word,
 };
 use crate::isa::MemoryMode;
 use crate::isa::condition::{Compare, Src, Test};
@@ -15,6 +16,9 @@ use crate::isa::inst::{Inst, Machine, add_imm, alu_imm, alu_reg, reg3_s, shift_i
 /// Selects a binary operation on words.
 pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
     let dst = cx.def_reg(result);
+    if cx.target.cpu.has_main() && (select::joined(cx, dst, op, args) || predicated(cx, dst, op, args)) {
+        return;
+    }
     match op {
         BinaryOp::Add => add(cx, dst, args),
         BinaryOp::Sub => sub(cx, dst, args),
@@ -40,6 +44,11 @@ pub fn binary(cx: &mut Cx<'_>, result: Value, op: BinaryOp, args: [Value; 2]) {
         BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU => extremum(cx, dst, op, args),
         _ => panic!("{}: {op} computes floats", cx.func.name),
     }
+}
+
+fn predicated(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, args: [Value; 2]) -> bool {
+    matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Or | BinaryOp::Xor)
+        && select::predicated(cx, dst, op, args)
 }
 
 const fn divide(signed: bool, dst: VReg, a: VReg, b: VReg) -> Inst<VReg> {

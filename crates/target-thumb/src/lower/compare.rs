@@ -49,7 +49,7 @@ pub fn test(cx: &mut Cx<'_>, cond: Value) -> Test<VReg> {
 
 /// A conjunction or disjunction of two comparisons of words. The second is executed only if the first doesn't decide;
 /// the flags of the last one executed then give the result.
-fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> {
+pub fn chain(cx: &mut Cx<'_>, op: BinaryOp, args: [Value; 2]) -> Option<Test<VReg>> {
     let is_word = |value: Value| {
         let is_comparison = matches!(cx.pure_def(value), Some(InstData::Icmp { ty: Type::I32, .. }));
         is_comparison && cx.has_one_use(value)
@@ -94,11 +94,18 @@ fn implies(condition: Cond, other: Cond, subtracts: bool) -> bool {
 }
 
 /// Whether a value is known to be 0 or 1.
-fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
-    match cx.def(value) {
-        Some(InstData::Icmp { .. } | InstData::Fcmp { .. }) => true,
-        Some(&InstData::Binary { op: BinaryOp::And, args: [_, mask], .. }) => {
-            source(cx, mask) == WordSource::Imm(1)
+pub fn is_boolean(cx: &Cx<'_>, value: Value) -> bool {
+    is_boolean_at(cx, value, 0)
+}
+
+fn is_boolean_at(cx: &Cx<'_>, value: Value, depth: u32) -> bool {
+    let Some(def) = cx.def(value).filter(|_| depth < super::DEPTH) else { return false };
+    let is_bit = |value: Value| matches!(source(cx, value), WordSource::Imm(0 | 1));
+    match *def {
+        InstData::Icmp { .. } | InstData::Fcmp { .. } => true,
+        InstData::Binary { op: BinaryOp::And, args: [_, mask], .. } if is_bit(mask) => true,
+        InstData::Binary { op: BinaryOp::And | BinaryOp::Or | BinaryOp::Xor, args, .. } => {
+            args.into_iter().all(|arg| is_bit(arg) || is_boolean_at(cx, arg, depth + 1))
         }
         _ => false,
     }

@@ -46,6 +46,10 @@ pub fn instruction(inst: Inst<PReg>, pool: &mut Pool, out: &mut Out) {
             let words = [0, 1].map(|n| (dst[n], if_true[n], if_false[n]));
             select(test, &words, out);
         }
+        Inst::Conditional { test, inst } => {
+            let cond = flags(test, out);
+            conditional(cond, vec![inst], Vec::new(), out);
+        }
         Inst::SelectFloat { test, double, dst, if_true, if_false } => {
             select_float(test, double, dst, if_true, if_false, out);
         }

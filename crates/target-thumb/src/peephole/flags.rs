@@ -7,8 +7,8 @@
 //! A comparison is also removed if an equal one before it has left its flags; this extends along an edge to a block
 //! without other predecessors.
 //!
-//! A test of one bit of a register that is dead afterwards becomes a shift, which has a short form: the bit becomes the
-//! sign.
+//! A test of one bit becomes a shift, which has a short form: the bit becomes the sign. A comparison with a small negative
+//! number becomes an addition. Both write the compared register if it is dead afterwards, or else a free one.
 
 use codegen::{Block, BlockData, Control, Effects, Function, Liveness, PReg, RegSet};
 use ssa::IdVec;
@@ -177,31 +177,44 @@ fn only_predecessors(func: &Function<Thumb, PReg>) -> IdVec<Block, Option<Block>
     preds
 }
 
-/// Turns tests of one bit of a dead register into shifts.
+/// Turns tests of one bit into shifts, and comparisons with negative numbers into additions.
 pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
     let liveness = Liveness::of(func, RegSet::EMPTY);
     for n in 0..func.order.len() {
         let block = func.order[n];
         let after = liveness.at_end(func, block).regs;
         let data = &mut func.blocks[block];
-        let (Some(Inst::Plain(last)), Control::Branch { inst: Inst::FlagBranch(cond), .. }) =
+        if let (Some(Inst::Plain(last)), Control::Branch { inst: Inst::FlagBranch(cond), .. }) =
             (data.insts.last_mut(), &mut data.control)
-        else {
-            continue;
-        };
-        if let Machine::CmpImm { op: Opcode::TstImm, rn, imm } = *last
-            && imm.is_power_of_two()
-            && rn.number() < 8
-            && !after.contains(rn)
-            && let Some(sign) = sign_condition(*cond)
+            && let Some((shorter, new_cond)) = shorter_compare(last, *cond, after)
         {
-            let left = imm.leading_zeros();
-            *last = match left {
-                0 => Machine::cmp_imm(Opcode::CmpImm, rn, 0),
-                _ => Machine::shift_imm(Opcode::LslImm, true, rn, rn, left),
-            };
-            *cond = sign;
+            (*last, *cond) = (shorter, new_cond);
         }
+    }
+}
+
+/// An instruction with a short form that sets the flags for a comparison of a low register, and the condition on them.
+/// `live` are the registers that are live after it.
+fn shorter_compare(compare: &Machine<PReg>, cond: Cond, live: RegSet) -> Option<(Machine<PReg>, Cond)> {
+    let Machine::CmpImm { op, rn, imm } = *compare else { return None };
+    let own = Some(rn).filter(|rn| !live.contains(*rn));
+    let free = || own.or_else(|| (0..4).map(PReg::new).find(|reg| !live.contains(*reg)));
+    if rn.number() >= 8 {
+        return None;
+    }
+    match op {
+        Opcode::TstImm if imm == 1 << 31 => {
+            Some((Machine::cmp_imm(Opcode::CmpImm, rn, 0), sign_condition(cond)?))
+        }
+        Opcode::TstImm if imm.is_power_of_two() => {
+            let shift = Machine::shift_imm(Opcode::LslImm, true, free()?, rn, imm.leading_zeros());
+            Some((shift, sign_condition(cond)?))
+        }
+        Opcode::CmnImm if imm <= 0xff => {
+            let to = if imm <= 7 { free() } else { own };
+            Some((Machine::alu_imm(Opcode::AddImm, true, to?, rn, imm), cond))
+        }
+        _ => None,
     }
 }
 

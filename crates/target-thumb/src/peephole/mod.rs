@@ -11,6 +11,7 @@ pub mod copies;
 pub mod errata;
 mod expand;
 pub mod flags;
+pub mod heads;
 pub mod islands;
 pub mod narrow;
 mod pool;

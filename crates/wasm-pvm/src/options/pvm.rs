@@ -286,6 +286,7 @@ fn description(growth: Growth) -> TargetDescription {
         propagates_arguments: false,
         access_granule: pvm_isa::spi::PAGE_SIZE,
         unaligned: true,
+        has_small_helpers: false,
         vector_word: ssa::Type::I64,
         memory_owner: MemoryOwner::Machine,
         growth,

@@ -288,6 +288,7 @@ fn description(cpu: Cpu, strict_align: bool) -> TargetDescription {
         // The finest region of memory protection.
         access_granule: 32,
         unaligned: cpu.has_main() && !strict_align,
+        has_small_helpers: true,
         vector_word: ssa::Type::I32,
         memory_owner: MemoryOwner::Linker,
         growth: Growth::RESERVED,
