@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "an allocator, and the end of a process without its destructors")]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::c_void;
 use std::io::Write as _;
 
 use mimalloc::MiMalloc;
@@ -14,8 +15,12 @@ use mimalloc::MiMalloc;
 const MESSAGE: &[u8] =
     b"error: out of memory: the input needs more than this process may have (`ulimit -v`, or the limit of a container)\n";
 
+/// The error of an allocation that fails, one of those that the allocator reports.
+const NO_MEMORY: i32 = 12;
+
 unsafe extern "C" {
     fn _exit(code: i32) -> !;
+    fn mi_register_error(handler: extern "C" fn(i32, *mut c_void), argument: *mut c_void);
 }
 
 /// An allocator that never fails: without memory the process ends.
@@ -55,9 +60,17 @@ fn given(memory: *mut u8) -> *mut u8 {
     if memory.is_null() { exhausted() } else { memory }
 }
 
-/// Handles memory that other libraries don't get, too.
+/// Handles memory that other libraries don't get, too. The allocator's `operator new` would abort.
 pub fn report_exhaustion() {
+    // SAFETY: It takes a function for the rest of the process, with the type of the declaration.
+    unsafe { mi_register_error(on_error, std::ptr::null_mut()) };
     wasm_pvm::on_exhausted_memory(exhausted);
+}
+
+extern "C" fn on_error(code: i32, _: *mut c_void) {
+    if code == NO_MEMORY {
+        exhausted();
+    }
 }
 
 #[cold]
