@@ -7,6 +7,9 @@
 use crate::error::Error;
 use crate::input::InputError;
 
+/// The code of a process that gets no memory.
+pub const NO_MEMORY: &str = "E0008";
+
 const PAGES: &str = include_str!("codes.md");
 
 /// A page about an error or a warning.
@@ -74,6 +77,7 @@ impl Error {
             | Self::Thumb(target_thumb::Error::Unsupported(_)) => "E0303",
             Self::Thumb(target_thumb::Error::Names(_)) => "E0304",
             Self::File(_) => "E0004",
+            Self::Stack { .. } => NO_MEMORY,
             Self::Several(errors) => errors.first().map_or("E0007", Self::code),
         }
     }

@@ -8,12 +8,13 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
-use std::io::Write as _;
 
 use mimalloc::MiMalloc;
+use wasm_pvm::codes;
 
-const MESSAGE: &[u8] =
-    b"error: out of memory: the input needs more than this process may have (`ulimit -v`, or the limit of a container)\n";
+use super::messages;
+
+const MESSAGE: &str = "out of memory: the input needs more than this process may have (`ulimit -v`, or the limit of a container)";
 
 /// The error of an allocation that fails, one of those that the allocator reports.
 const NO_MEMORY: i32 = 12;
@@ -75,8 +76,7 @@ extern "C" fn on_error(code: i32, _: *mut c_void) {
 
 #[cold]
 fn exhausted() -> ! {
-    // Standard error has no buffer, so this needs no memory.
-    let _ = std::io::stderr().write_all(MESSAGE);
+    messages::error_without_memory(codes::NO_MEMORY, MESSAGE);
     // SAFETY: It neither needs memory nor returns.
     unsafe { _exit(1) }
 }

@@ -49,6 +49,16 @@ pub fn error(code: &str, text: &str, help: &str) {
     print_error(code, text, help, None);
 }
 
+/// The same without help, and without any allocation: standard error has no buffer. Nothing in the text needs an escape.
+pub fn error_without_memory(code: &str, text: &str) {
+    match is_json() {
+        true => eprintln!(
+            "{{\"schema\":{SCHEMA},\"level\":\"error\",\"code\":\"{code}\",\"message\":\"{text}\"}}"
+        ),
+        false => eprintln!("error[{code}]: {text}"),
+    }
+}
+
 fn print_error(code: &str, text: &str, help: &str, place: Option<(Option<&str>, usize)>) {
     if !is_json() {
         eprint!("error[{code}]: {text}\n{help}");

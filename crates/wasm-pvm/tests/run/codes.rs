@@ -46,9 +46,10 @@ fn codes_of(page: codes::Page, options: &[&str]) -> String {
             continue;
         }
         for line in body.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
+            let (limit, command) = line.split_once("; ").unwrap_or(("true", line));
+            let words: Vec<&str> = command.split_whitespace().collect();
             assert_eq!(words[0], "wasm-pvm", "{}", page.code);
-            let output = folder.tool(&[&words[1..], options].concat(), b"");
+            let output = folder.tool_after(limit, &[&words[1..], options].concat());
             last = text(&output.stderr);
             let fails = page.code.starts_with('E') && line == body.lines().next_back().unwrap_or_default();
             assert_eq!(!output.status.success(), fails, "{}: {line}: {last}", page.code);

@@ -1,6 +1,6 @@
 //! Too little memory: a message and the exit code of a failure, where the system lets a process notice it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::support::Folder;
 
@@ -8,20 +8,17 @@ use super::support::Folder;
 const KIBIBYTES: u64 = 700_000;
 
 fn limited(folder: &Folder, args: &[&str]) -> Output {
-    let script = format!("ulimit -v {KIBIBYTES}; exec \"$0\" \"$@\"");
-    Command::new("sh")
-        .args(["-c", &script, env!("CARGO_BIN_EXE_wasm-pvm")])
-        .args(args)
-        .current_dir(folder.path(""))
-        .output()
-        .expect("a shell")
+    folder.tool_after(&format!("ulimit -v {KIBIBYTES}"), args)
 }
 
 #[track_caller]
 fn assert_fails(output: &Output, message: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.starts_with("error: ") && text.contains(message) && text.lines().count() == 1, "{text}");
+    assert!(
+        text.starts_with("error[E0008]: ") && text.contains(message) && text.lines().count() == 1,
+        "{text}"
+    );
 }
 
 #[test]

@@ -58,6 +58,17 @@ impl Folder {
         child.wait_with_output().expect("the tool ends")
     }
 
+    /// Runs the tool without input, after a command of the shell in the same process.
+    pub fn tool_after(&self, before: &str, args: &[&str]) -> Output {
+        Command::new("sh")
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_wasm-pvm")])
+            .args(args)
+            .current_dir(self.0.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("a shell")
+    }
+
     /// Runs the tool, expects success and gives its standard output.
     pub fn succeed(&self, args: &[&str]) -> String {
         let output = self.tool(args, b"");
