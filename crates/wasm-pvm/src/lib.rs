@@ -29,6 +29,8 @@ pub mod object {
 mod backend;
 mod clock;
 mod compile;
+#[cfg(feature = "engine")]
+pub mod cortex_m;
 pub mod counts;
 mod error;
 mod exports;

@@ -1,6 +1,8 @@
 //! `wasm-pvm run` from outside: modules are compiled and called with typed values. Results are judged by `wasmi`; what
 //! `wasmi` has not (host calls, addresses, messages) by hand.
 
+#[path = "run/cortex_m.rs"]
+mod cortex_m;
 #[path = "run/insight.rs"]
 mod insight;
 mod support;

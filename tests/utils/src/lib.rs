@@ -33,3 +33,4 @@ pub mod stacks;
 pub mod tails;
 pub mod thumb;
 pub mod thumb_corpus;
+pub mod thumb_engine;

@@ -18,7 +18,7 @@ use super::{files, profile};
 
 pub fn compile(args: &CompileArgs) -> Result<()> {
     provoke(&args.module);
-    let mut options = options(args)?;
+    let mut options = options(&args.input, args.target, &args.module, &args.pvm, &args.thumb)?;
     let file = files::read(&args.input)?;
     let name = || files::display(&args.input);
     let input = input::to_wasm(&file).with_context(name)?;
@@ -79,17 +79,31 @@ pub fn provoke(args: &ModuleArgs) {
 #[cfg(not(debug_assertions))]
 pub fn provoke(_: &ModuleArgs) {}
 
-fn options(args: &CompileArgs) -> Result<Options> {
-    let target = match args.target {
+/// The options of compiling an input.
+pub fn options(
+    input: &Path,
+    target: TargetArg,
+    module: &ModuleArgs,
+    pvm: &PvmArgs,
+    thumb: &ThumbArgs,
+) -> Result<Options> {
+    let target = match target {
         TargetArg::Pvm => {
-            if let Some(option) = args.thumb.first() {
+            if let Some(option) = thumb.first() {
                 bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
             }
-            pvm_options(&args.input, &args.module, &args.pvm)?.into()
+            pvm_options(input, module, pvm)?.into()
         }
-        TargetArg::Thumb(architecture) => thumb_options(args, architecture)?.into(),
+        TargetArg::Thumb(architecture) => {
+            if let Some(option) = pvm.first() {
+                bail!(OptionsError::new(format!(
+                    "{option} is an option of pvm, and the target is {architecture}"
+                )));
+            }
+            thumb_options(module, thumb, architecture)?.into()
+        }
     };
-    options_with(target, &args.module, args.module.wasi.read(&package(&args.input))?)
+    options_with(target, module, module.wasi.read(&package(input))?)
 }
 
 /// All options, with those of a target and of a WASI program.
@@ -136,16 +150,12 @@ pub fn pvm_options(input: &Path, module: &ModuleArgs, pvm: &PvmArgs) -> Result<P
     })
 }
 
-fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<ThumbOptions> {
-    if let Some(option) = args.pvm.first() {
-        bail!(OptionsError::new(format!("{option} is an option of pvm, and the target is {architecture}")));
-    }
-    if let Some(host) = profile::host(&args.module)? {
+fn thumb_options(module: &ModuleArgs, thumb: &ThumbArgs, architecture: Architecture) -> Result<ThumbOptions> {
+    if let Some(host) = profile::host(module)? {
         let host = host.name();
         let message = format!("--profile {host} is an option of pvm, and the target is {architecture}");
         bail!(OptionsError::new(message));
     }
-    let thumb = &args.thumb;
     let cpu = thumb.cpu.unwrap_or(architecture.default_cpu());
     if cpu.architecture() != architecture {
         let needed = cpu.architecture();
@@ -154,18 +164,18 @@ fn thumb_options(args: &CompileArgs, architecture: Architecture) -> Result<Thumb
     let default = ThumbOptions::new(cpu);
     Ok(ThumbOptions {
         memory: thumb.memory.unwrap_or(default.memory),
-        bounds: bounds(&args.module, &architecture.to_string())?,
+        bounds: bounds(module, &architecture.to_string())?,
         float_helpers: thumb.float_helpers.unwrap_or_default(),
         strict_align: thumb.strict_align,
         float_abi: thumb.float_abi.unwrap_or_default(),
         trap: thumb.trap.clone().unwrap_or(default.trap),
-        memory_bytes: args.module.memory_bytes,
-        memory_reserve: args.module.memory_reserve.unwrap_or(default.memory_reserve),
+        memory_bytes: module.memory_bytes,
+        memory_reserve: module.memory_reserve.unwrap_or(default.memory_reserve),
         initial_data: thumb.initial_data,
         trusts_alignment: thumb.aligned,
         constants: thumb.constants.unwrap_or(Constants::Auto),
         shadow_stack_size: thumb.shadow_stack_size,
-        imports: imports(&args.module.imports, GpVersion::V08)?,
+        imports: imports(&module.imports, GpVersion::V08)?,
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
