@@ -22,6 +22,8 @@ need arm-none-eabi-ld binutils-arm-none-eabi
 need gdb-multiarch gdb-multiarch
 # Its run-time library has the arithmetic of floats.
 need arm-none-eabi-gcc gcc-arm-none-eabi
+# Opens pages of `explore` in the tests.
+need chromium chromium
 # The linker, and the C++ library that LLVM needs.
 need c++ g++
 if [ ${#packages[@]} -gt 0 ]; then

@@ -14,6 +14,7 @@ mod emit;
 mod frame;
 pub mod layout;
 mod liveness;
+mod locations;
 mod mir;
 mod regalloc;
 mod relax;
@@ -29,6 +30,7 @@ pub use emit::{
 };
 pub use frame::{FrameLayout, frame_region, predecessors, registers_to_save};
 pub use liveness::{Live, Liveness};
+pub use locations::{CodeLocations, Site, Sites};
 pub use mir::{
     Block, BlockData, Control, Costs, Effects, Fixed, FrameBase, Function, Insts, Isa, Operand, PReg,
     RegClass, RegSet, Register, RegisterInfo, Reuse, Role, SAVE, SlotAccess, SpillSlot, StackSlot, Succ,

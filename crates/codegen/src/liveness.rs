@@ -125,6 +125,8 @@ pub fn check_clobbers<T: Isa>(func: &Function<T, PReg>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use random::Rng;
+
     use super::*;
     use crate::regalloc::allocate;
     use crate::toy::{Shape, Toy, random_function};
@@ -135,7 +137,7 @@ mod tests {
         let mut slots = 0;
         for seed in 0..200 {
             let shape = Shape { blocks: 1 + seed as usize % 9, insts: 8, calls: 5 };
-            let func = allocate(&toy, random_function(&toy, shape, seed));
+            let func = allocate(&toy, random_function(&toy, shape, Rng::new(seed)));
             let liveness = Liveness::of(&func, RegSet::EMPTY);
             let entry = &liveness.at_start[func.order[0]];
             assert!(entry.regs.is_empty(), "seed {seed}: {:?}\n{func}", entry.regs);
@@ -152,7 +154,10 @@ mod tests {
         let unused = PReg::new(40);
         let mut exits = 0;
         for seed in 0..50 {
-            let func = allocate(&toy, random_function(&toy, Shape { blocks: 5, insts: 4, calls: 0 }, seed));
+            let func = allocate(
+                &toy,
+                random_function(&toy, Shape { blocks: 5, insts: 4, calls: 0 }, Rng::new(seed)),
+            );
             let liveness = Liveness::of(&func, RegSet::of(&[unused]));
             let is_live = |block: Block| liveness.at_start[block].regs.contains(unused);
             for &block in &func.order {

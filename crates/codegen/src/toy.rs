@@ -183,6 +183,24 @@ pub fn run_physical(func: &Function<Toy, PReg>, fuel: usize) -> Trace {
         .run(func, fuel)
 }
 
+/// Blocks of a run that are compared.
+pub const BLOCKS: usize = 60;
+
+/// Checks that an allocated function does what [`run_virtual`] saw in [`BLOCKS`] blocks, and writes the machine's registers
+/// only.
+///
+/// # Errors
+/// The difference, with the text of the function.
+pub fn check_allocation(toy: &Toy, result: &Function<Toy, PReg>, expected: &Trace) -> Result<(), String> {
+    let actual = run_physical(result, BLOCKS);
+    if actual != *expected {
+        return Err(format!("{result}\n{expected:?}\n{actual:?}"));
+    }
+    let all = toy.registers().order.iter().flatten().copied().collect();
+    let others = result.written.difference(all);
+    if others.is_empty() { Ok(()) } else { Err(format!("{result}\nwrites {others:?}")) }
+}
+
 struct Machine<R, C> {
     regs: BTreeMap<R, u64>,
     slots: BTreeMap<StackSlot, u64>,

@@ -21,7 +21,7 @@ mod prune;
 
 mod place;
 
-pub use wasm_program::computes_floats;
+pub use llvm::memory::on_exhausted_memory;
 pub use wasm_program::counts::Counts;
 pub use wasm_program::dwarf::SourceMap;
 pub use wasm_program::error::Error;
@@ -35,10 +35,12 @@ pub use wasm_program::options::{
 };
 pub use wasm_program::survey::{Demands, ReachedImport};
 pub use wasm_program::target::{MemoryOwner, TargetDescription};
+pub use wasm_program::{computes_floats, moved_stack};
 
 #[cfg(any(test, feature = "testing"))]
 pub use read::testing;
 
+use inkwell::module::Module;
 use read::ReadContext;
 use wasm_program::{Program, names, with_program};
 
@@ -59,23 +61,51 @@ pub fn compile_checked<E: From<Error>>(
     options: &Options,
     check: impl FnOnce(&Demands) -> Result<(), E>,
 ) -> Result<ssa::Module, E> {
+    let (module, _) = compile_parts(wasm, options, check, |_| ())?;
+    Ok(module)
+}
+
+/// As [`compile_checked`], with the optimised LLVM IR of each part as text.
+///
+/// # Errors
+/// As for [`compile_checked`].
+pub fn compile_printed<E: From<Error>>(
+    wasm: &[u8],
+    options: &Options,
+    check: impl FnOnce(&Demands) -> Result<(), E>,
+) -> Result<(ssa::Module, Vec<String>), E> {
+    compile_parts(wasm, options, check, |module| module.print_to_string().to_string())
+}
+
+/// Compiles a wasm binary and looks at the optimised LLVM IR of each part.
+fn compile_parts<E: From<Error>, T: Send>(
+    wasm: &[u8],
+    options: &Options,
+    check: impl FnOnce(&Demands) -> Result<(), E>,
+    look: impl Fn(&Module<'_>) -> T + Sync,
+) -> Result<(ssa::Module, Vec<T>), E> {
     with_program(wasm, options, check, |program| {
         let (names, arguments) = (&program.names, options.host_arguments);
         let (all_traps, is_profiled) = (program.exceptions.traps, options.counts.is_some());
         let context = ReadContext { names, program: &program.module, arguments, all_traps, is_profiled };
         let outputs = parts::for_each(program, |module| {
-            read::read_functions(module, &context).map_err(|refused| unreadable(&refused, program))
+            let looked = look(module);
+            let output = read::read_functions(module, &context);
+            output.map(|output| (output, looked)).map_err(|refused| unreadable(&refused, program))
         })?;
         let seen = context.seen();
         let mut module = program.module.clone();
-        for output in outputs {
+        let mut all_looked = Vec::with_capacity(outputs.len());
+        for (output, looked) in outputs {
             output.join(seen, &mut module);
+            all_looked.push(looked);
         }
         let module = prune::prune(module);
-        match &program.statics {
-            Some(plan) => Ok(prune::prune(place::place(module, plan, program)?)),
-            None => Ok(module),
-        }
+        let module = match &program.statics {
+            Some(plan) => prune::prune(place::place(module, plan, program)?),
+            None => module,
+        };
+        Ok((module, all_looked))
     })
 }
 

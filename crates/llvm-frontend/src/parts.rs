@@ -84,9 +84,13 @@ pub fn for_each<T: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..workers(program.options.threads).min(parts.len()) {
+        let is_refused = (0..workers(program.options.threads).min(parts.len())).any(|_| {
             let thread = std::thread::Builder::new().stack_size(WORKER_STACK);
-            thread.spawn_scoped(scope, work).expect("the system has room for a thread");
+            thread.spawn_scoped(scope, work).is_err()
+        });
+        // Without memory for another stack, this thread works as well.
+        if is_refused {
+            work();
         }
     });
     // Parts after a failed one may be missing; the error comes first.

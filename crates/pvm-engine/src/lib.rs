@@ -32,6 +32,7 @@ mod session;
 mod substrate;
 mod trace;
 mod value;
+mod visits;
 
 use pvm_isa::GpVersion;
 
@@ -85,6 +86,9 @@ pub struct RunOptions {
     /// Record every instruction in a [`Trace`], by functions that begin at these ascending positions. The interpreter
     /// runs the program, many times slower.
     pub trace: Option<Vec<u32>>,
+    /// Only watch the program: record the positions that run ([`Session::take_visited`]), and answer no host call but
+    /// `grow_heap`, so that all others end the run. Also many times slower.
+    pub watch: bool,
 }
 
 impl RunOptions {
@@ -103,6 +107,7 @@ impl Default for RunOptions {
             answers: Vec::new(),
             gp: None,
             trace: None,
+            watch: false,
         }
     }
 }

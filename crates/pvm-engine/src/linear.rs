@@ -49,7 +49,7 @@ impl Linear {
     }
 
     /// The exclusive end in wasm addresses.
-    fn end(self, machine: &Machine) -> u64 {
+    pub fn end(self, machine: &Machine) -> u64 {
         u64::from((machine.heap_end() * PAGE_SIZE).wrapping_sub(self.base))
     }
 

@@ -14,6 +14,7 @@ use crate::exit::{Exit, MachineError};
 use crate::growth::{self, Growths};
 use crate::instance::{self, Instance, Mode, Stop};
 use crate::trace::Trace;
+use crate::visits::Visits;
 
 /// The number of the host call `grow_heap` of GP 0.8.
 pub const GROW_HEAP: u32 = 1;
@@ -78,6 +79,8 @@ pub struct Machine {
     growths: Growths,
     /// The record of all instructions, with [`Engine::Stepping`].
     trace: Option<Box<Trace>>,
+    /// Positions that ran, with [`Engine::Stepping`].
+    visits: Option<Visits>,
 }
 
 impl Machine {
@@ -103,7 +106,15 @@ impl Machine {
             Engine::Polkavm030 => instance::v030::load(program, gp, Mode::Interpret),
         }?;
         let heap_end = layout.rw.end / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit: layout.heap_limit_page(), growths, trace: None })
+        Ok(Self {
+            instance,
+            gp,
+            heap_end,
+            heap_limit: layout.heap_limit_page(),
+            growths,
+            trace: None,
+            visits: None,
+        })
     }
 
     /// Loads a program in PolkaVM's own container. The argument area is where a standard program has it.
@@ -126,7 +137,15 @@ impl Machine {
         let heap_end = rw_end.div_ceil(u64::from(spi::PAGE_SIZE)) as u32;
         let stack = zones(program.stack_size) + u64::from(spi::ZONE_SIZE);
         let heap_limit = u64::from(spi::STACK_END).saturating_sub(stack) as u32 / spi::PAGE_SIZE;
-        Ok(Self { instance, gp, heap_end, heap_limit, growths: Growths::default(), trace: None })
+        Ok(Self {
+            instance,
+            gp,
+            heap_end,
+            heap_limit,
+            growths: Growths::default(),
+            trace: None,
+            visits: None,
+        })
     }
 
     /// Loads a program file of any form.
@@ -196,6 +215,9 @@ impl Machine {
                     if let Some(trace) = &mut self.trace {
                         trace.step(pc, self.instance.gas(), &|number| self.instance.reg(number));
                     }
+                    if let Some(visits) = &mut self.visits {
+                        visits.visit(pc);
+                    }
                     continue;
                 }
             };
@@ -234,6 +256,16 @@ impl Machine {
     /// The record of all instructions.
     pub fn trace(&self) -> Option<&Trace> {
         self.trace.as_deref()
+    }
+
+    /// Records the positions that run from now on. The engine must be [`Engine::Stepping`].
+    pub(crate) fn set_visits(&mut self, visits: Visits) {
+        self.visits = Some(visits);
+    }
+
+    /// Removes the positions that ran from the record, in ascending order.
+    pub(crate) fn take_visited(&mut self) -> Vec<u32> {
+        self.visits.as_mut().map(Visits::take).unwrap_or_default()
     }
 
     /// Ends the record of a run, which has this much gas left.

@@ -8,9 +8,10 @@ use crate::exit::{Exit, MachineError};
 use crate::host::HostState;
 use crate::invoke::{finish, prepare};
 use crate::linear::Linear;
-use crate::machine::{Engine, Machine};
+use crate::machine::{Engine, GROW_HEAP, Machine, reg};
 use crate::trace::Trace;
-use crate::value::{FunctionType, Value, ValueType};
+use crate::value::{FunctionType, Value, ValueType, words};
+use crate::visits::Visits;
 use crate::{EntryPoint, Outcome, RunError, RunOptions, Status};
 
 /// The export that only runs the start function.
@@ -26,6 +27,10 @@ pub struct Session {
     gas: i64,
     /// The position of the first entry.
     first: u32,
+    /// Whether host calls end the run.
+    watch: bool,
+    /// The lowest address of the stack.
+    stack_start: u32,
 }
 
 impl Session {
@@ -40,11 +45,15 @@ impl Session {
         check(&container, gp)?;
         let engine = match &options.trace {
             Some(_) => Engine::Stepping,
+            None if options.watch => Engine::Stepping,
             None => Engine::Polkavm037(options.backend),
         };
         let mut machine = Machine::of_container(&container, gp, engine)?;
         if let Some(functions) = &options.trace {
             machine.set_trace(Trace::new(container.blob(), gp, functions));
+        }
+        if options.watch {
+            machine.set_visits(Visits::new(container.blob().code.len()));
         }
         let mut host = HostState::new(&extension, gp, options, machine.heap_end())?;
         host.has_symbols = container.polkavm().is_some();
@@ -52,7 +61,8 @@ impl Session {
         let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
         let first = container.polkavm().and_then(|program| program.exports.first());
         let first = first.map_or(0, |export| export.pc);
-        Ok(Self { machine, host, extension, linear, gas, first })
+        let (watch, stack_start) = (options.watch, spi::STACK_END.saturating_sub(stack_bytes(&container)));
+        Ok(Self { machine, host, extension, linear, gas, first, watch, stack_start })
     }
 
     /// Enters the program with argument bytes, as a host does.
@@ -169,6 +179,41 @@ impl Session {
         self.machine.read(export.address, len)
     }
 
+    /// Sets an exported global. Returns whether the metadata has its address.
+    pub fn set_global(&mut self, name: &str, value: &Value) -> bool {
+        let Some(export) = self.extension.data.iter().flatten().find(|export| export.name == name) else {
+            return false;
+        };
+        let bytes: Vec<u8> = words(&[*value]).into_iter().flat_map(u64::to_le_bytes).collect();
+        let is_global = matches!(export.kind, DataExportKind::Global { ty, .. } if ValueType::of_letter(ty) == Some(value.ty));
+        is_global && self.machine.write(export.address, &bytes[..value.ty.bytes() as usize])
+    }
+
+    /// What the metadata says about the program.
+    pub const fn description(&self) -> &Extension {
+        &self.extension
+    }
+
+    /// The wasm addresses of linear memory, if there is one. Memory that can grow ends where it has grown to.
+    pub fn linear_memory(&self) -> Option<std::ops::Range<u64>> {
+        self.linear.map(|linear| u64::from(linear.first)..linear.end(&self.machine))
+    }
+
+    /// Sets the limit of each call from now on.
+    pub fn set_gas(&mut self, gas: u64) {
+        self.gas = i64::try_from(gas).unwrap_or(i64::MAX);
+    }
+
+    /// Whether the last run ended with a stack pointer below the stack: a function had no room for its frame.
+    pub fn is_out_of_stack(&self) -> bool {
+        self.machine.reg(reg::SP) < u64::from(self.stack_start)
+    }
+
+    /// The positions that ran since this was last called, in ascending order, if the program is watched.
+    pub fn take_visited(&mut self) -> Vec<u32> {
+        self.machine.take_visited()
+    }
+
     /// Says at which wasm address linear memory begins to have bytes of its own.
     pub fn set_first_address(&mut self, first: u32) {
         self.linear.iter_mut().for_each(|linear| linear.first = first);
@@ -202,12 +247,16 @@ impl Session {
     }
 
     fn run_with_host(&mut self) -> Result<Status, RunError> {
+        let watch = self.watch;
         let Self { machine, host, .. } = self;
         loop {
             match machine.resume()? {
                 Exit::Halt => return Ok(Status::Halt),
                 Exit::Panic => return Ok(Status::Panic),
                 Exit::OutOfGas => return Ok(Status::OutOfGas),
+                Exit::HostCall(number) if watch && number != GROW_HEAP => {
+                    return Ok(Status::HostCall { number, name: host.name_of(number) });
+                }
                 Exit::HostCall(number) => match host.call(number, machine) {
                     Answer::Continue => {}
                     Answer::Panic => return Ok(Status::Panic),
@@ -223,6 +272,16 @@ impl Session {
 fn check(container: &Container, gp: GpVersion) -> Result<(), MachineError> {
     pvm_isa::validate::validate(gp, container.blob())
         .map_err(|error| MachineError::Refused(error.to_string()))
+}
+
+/// The size of the machine's stack, in whole pages.
+fn stack_bytes(container: &Container) -> u32 {
+    let bytes = match container {
+        Container::Jam { program, .. } | Container::Spi(program) => program.stack_size,
+        Container::Raw(_) => 0,
+        Container::PolkaVm(program) | Container::CoreVm { program, .. } => program.stack_size,
+    };
+    bytes.next_multiple_of(spi::PAGE_SIZE)
 }
 
 /// The address of the read-write area.

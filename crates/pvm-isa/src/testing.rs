@@ -1,12 +1,19 @@
-//! Random instructions and programs for tests, here and in other crates (feature `testing`).
+//! Random instructions and programs for tests, and checks of arbitrary bytes, here and in other crates (feature `testing`).
 //!
 //! The generators use the instruction table, so a new row is tested without further work. They are deterministic: the
 //! same seed gives the same values everywhere.
 
 use crate::blob::{Bitmask, ProgramBlob};
+use crate::container::Container;
+use crate::disasm::Disassembly;
+use crate::gas::program_costs;
 use crate::inst::Inst;
+use crate::metadata::{Extension, Metadata};
+use crate::polkavm::{MAGIC, PolkaVmProgram};
 use crate::reg::Reg;
+use crate::spi::SpiProgram;
 use crate::table::{Format, GpVersion, Opcode};
+use crate::validate::{block_starts, check_well_formed, validate};
 
 pub use random::Rng;
 
@@ -93,4 +100,88 @@ pub fn wild_program(rng: &mut Rng, len: usize) -> ProgramBlob {
         }
     }
     ProgramBlob { code, mask, jump_table: vec![] }
+}
+
+/// Changes, inserts or removes a byte.
+pub fn damage(file: &mut Vec<u8>, rng: &mut Rng) {
+    let at = rng.below(file.len() + 1);
+    match rng.below(4) {
+        0 if at < file.len() => file[at] = rng.below(256) as u8,
+        1 if at < file.len() => file[at] ^= 1 << rng.below(8),
+        2 => file.insert(at, rng.below(256) as u8),
+        _ => {
+            if file.len() > 1 {
+                file.remove(at.min(file.len() - 1));
+            }
+        }
+    }
+}
+
+/// A damaged file of PolkaVM is refused for its length first. With the right length, the rest is read.
+pub fn repair_length(file: &mut [u8]) {
+    let start = file.windows(4).position(|window| window == MAGIC);
+    let length = start.map(|start| (start + 5..start + 13, (file.len() - start) as u64));
+    if let Some((range, length)) = length
+        && let Some(field) = file.get_mut(range)
+    {
+        field.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Runs all parsers, decoders and printers on the bytes.
+///
+/// # Panics
+/// If one of them breaks a rule: what can be parsed is the same after writing and parsing, offsets of errors are in the
+/// input, and every block has a price.
+pub fn exercise(bytes: &[u8]) {
+    let metadata = Metadata::parse(bytes);
+    assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
+    let _ = Extension::parse(bytes);
+    if let Ok(program) = SpiProgram::parse(bytes) {
+        let written = program.to_bytes().expect("its sizes were read from length fields");
+        assert_eq!(SpiProgram::parse(&written), Ok(program));
+    }
+    if let Ok(program) = PolkaVmProgram::parse(bytes) {
+        assert_eq!(PolkaVmProgram::parse(&program.to_bytes()), Ok(program));
+    }
+    if let Ok(blob) = ProgramBlob::parse(bytes) {
+        assert_eq!(ProgramBlob::parse(&blob.to_bytes()), Ok(blob));
+    }
+    match Container::parse(bytes) {
+        Ok(container) => exercise_program(container.blob()),
+        Err(error) => assert!(error.offset <= bytes.len()),
+    }
+}
+
+/// Runs all that reads code on a program.
+///
+/// # Panics
+/// If it breaks a rule: instructions encode back to the same bytes, the shortest form of an instruction decodes to it,
+/// and every block has a price.
+pub fn exercise_program(blob: &ProgramBlob) {
+    for gp in GpVersion::ALL {
+        exercise_instructions(gp, blob);
+        let _ = validate(gp, blob);
+        let _ = check_well_formed(gp, blob);
+        let costs = program_costs(gp, blob);
+        assert_eq!(costs.len(), block_starts(gp, blob).len());
+        assert!(costs.iter().all(|&(_, cost)| cost > 0));
+        let text = Disassembly::new(blob, gp).to_string();
+        assert!(text.lines().count() >= blob.instructions(gp).count());
+    }
+}
+
+fn exercise_instructions(gp: GpVersion, blob: &ProgramBlob) {
+    let mut exact = Vec::new();
+    let (mut wanted, mut written) = (Vec::new(), ProgramBlob::default());
+    for (_, decoded) in blob.instructions(gp) {
+        decoded.encode_exact(&mut exact);
+        if decoded.is_valid {
+            wanted.push(decoded.inst);
+            written.push(gp, &decoded.inst);
+        }
+    }
+    assert_eq!(exact, blob.code, "instructions encode back to the bytes they were read from");
+    let again: Vec<Inst> = written.instructions(gp).map(|(_, decoded)| decoded.inst).collect();
+    assert_eq!(again, wanted, "the shortest form of an instruction decodes to it");
 }

@@ -4,12 +4,9 @@
 //! that parses must round-trip through writing and parsing.
 
 use pvm_isa::container::Container;
-use pvm_isa::disasm::Disassembly;
-use pvm_isa::gas::program_costs;
 use pvm_isa::metadata::{Extension, FunctionName, Metadata};
 use pvm_isa::polkavm::{Export, InstructionSet, PolkaVmProgram};
 use pvm_isa::testing::{self, Rng};
-use pvm_isa::validate::{block_starts, check_well_formed, validate};
 use pvm_isa::{GpVersion, ProgramBlob, SpiProgram};
 
 #[test]
@@ -23,7 +20,7 @@ fn random_bytes() {
                 *byte &= 3;
             }
         }
-        exercise(&bytes);
+        testing::exercise(&bytes);
     }
 }
 
@@ -33,12 +30,12 @@ fn damaged_files() {
     for _ in 0..200 {
         let mut file = sample(&mut rng);
         assert!(Container::parse(&file).is_ok());
-        exercise(&file);
+        testing::exercise(&file);
         for _ in 0..50 {
-            damage(&mut file, &mut rng);
-            exercise(&file);
-            repair_length(&mut file);
-            exercise(&file);
+            testing::damage(&mut file, &mut rng);
+            testing::exercise(&file);
+            testing::repair_length(&mut file);
+            testing::exercise(&file);
         }
     }
 }
@@ -73,63 +70,5 @@ fn polkavm_program(gp: GpVersion, blob: ProgramBlob, metadata: Vec<u8>, rng: &mu
         functions: vec![FunctionName { pc: 0, name: "f".to_owned() }],
         debug: None,
         metadata,
-    }
-}
-
-fn damage(file: &mut Vec<u8>, rng: &mut Rng) {
-    let at = rng.below(file.len() + 1);
-    match rng.below(4) {
-        0 if at < file.len() => file[at] = rng.bits() as u8,
-        1 if at < file.len() => file[at] ^= 1 << rng.below(8),
-        2 => file.insert(at, rng.bits() as u8),
-        _ => {
-            if file.len() > 1 {
-                file.remove(at.min(file.len() - 1));
-            }
-        }
-    }
-}
-
-/// A damaged file of PolkaVM is refused for its length first. With the right length, the rest is read.
-fn repair_length(file: &mut [u8]) {
-    let start = file.windows(4).position(|window| window == pvm_isa::polkavm::MAGIC);
-    let length = start.map(|start| (start + 5..start + 13, (file.len() - start) as u64));
-    if let Some((range, length)) = length
-        && let Some(field) = file.get_mut(range)
-    {
-        field.copy_from_slice(&length.to_le_bytes());
-    }
-}
-
-/// Runs all parsers, decoders and printers on the bytes.
-fn exercise(bytes: &[u8]) {
-    let metadata = Metadata::parse(bytes);
-    assert_eq!(Metadata::parse(&metadata.to_bytes()), metadata);
-    let _ = Extension::parse(bytes);
-    if let Ok(program) = SpiProgram::parse(bytes) {
-        let written = program.to_bytes().expect("its sizes were read from length fields");
-        assert_eq!(SpiProgram::parse(&written), Ok(program));
-    }
-    if let Ok(program) = PolkaVmProgram::parse(bytes) {
-        assert_eq!(PolkaVmProgram::parse(&program.to_bytes()), Ok(program));
-    }
-    if let Ok(blob) = ProgramBlob::parse(bytes) {
-        assert_eq!(ProgramBlob::parse(&blob.to_bytes()), Ok(blob));
-    }
-    match Container::parse(bytes) {
-        Ok(container) => exercise_program(container.blob()),
-        Err(error) => assert!(error.offset <= bytes.len()),
-    }
-}
-
-fn exercise_program(blob: &ProgramBlob) {
-    for gp in GpVersion::ALL {
-        let _ = validate(gp, blob);
-        let _ = check_well_formed(gp, blob);
-        let costs = program_costs(gp, blob);
-        assert_eq!(costs.len(), block_starts(gp, blob).len());
-        assert!(costs.iter().all(|&(_, cost)| cost > 0));
-        let text = Disassembly::new(blob, gp).to_string();
-        assert!(text.lines().count() >= blob.instructions(gp).count());
     }
 }

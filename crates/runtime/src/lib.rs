@@ -3,3 +3,5 @@
 pub mod float;
 pub mod llvm;
 pub mod ssa;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -3,71 +3,12 @@
 //! `FLOAT_SETS` and `FLOAT_SEED` choose the number of operands per routine, and others.
 
 use random::Rng;
-use runtime::float::arithmetic::{self, Quick};
-use runtime::float::order::Comparison;
-use runtime::float::rounding::{Direction, round_to_integer};
-use runtime::float::{F32, F64, Format, Host, convert, order};
+use runtime::testing::{self, BINARY, Cases};
 
-/// Random floats and integers.
-struct Cases(Rng);
-
-impl Cases {
-    /// The cases of a test, the same in every run with the same `FLOAT_SEED`.
-    fn new(test: u64) -> Self {
-        let seed: u64 = variable("FLOAT_SEED", 0);
-        Self(Rng::new(seed.wrapping_mul(16) + test))
-    }
-
-    /// A float at the top of a word: of any exponent, near 1, near the limits, with few bits set, or special.
-    fn float(&mut self, format: Format) -> u64 {
-        let random = self.0.bits();
-        let sign = random & 1 << 63;
-        let fraction = random & (format.power(1) - 1);
-        let sparse = match self.0.below(3) {
-            0 => fraction,
-            1 => fraction & !((1 << self.0.below(63)) - 1),
-            _ => fraction | ((1 << self.0.below(format.exponent_at() as usize)) - 1),
-        };
-        let max = format.max_exponent() as usize;
-        let exponent = match self.0.below(8) {
-            0 => self.0.below(max + 1),
-            1 => self.0.below(3),
-            2 => max - self.0.below(3),
-            3 => max / 2,
-            4 => max / 2 + self.0.below(70),
-            _ => max / 2 - 8 + self.0.below(16),
-        };
-        let float = match self.0.below(16) {
-            0 => sign | format.power(exponent as i64),
-            _ => sign | format.power(exponent as i64) | sparse & (format.power(1) - 1),
-        };
-        float & (u64::MAX << format.lowest())
-    }
-
-    /// An integer of any length, often near a power of two.
-    fn integer(&mut self) -> u64 {
-        let random = self.0.bits() >> self.0.below(64);
-        match self.0.below(4) {
-            0 => (1u64 << self.0.below(64)).wrapping_add(self.0.below(5) as u64).wrapping_sub(2),
-            1 => random.wrapping_neg(),
-            2 => random & !((1 << self.0.below(63)) - 1),
-            _ => random,
-        }
-    }
-
-    /// Two floats, often close to each other.
-    fn pair(&mut self, format: Format) -> [u64; 2] {
-        let a = self.float(format);
-        let b = match self.0.below(6) {
-            0 => a ^ self.0.bits() & 1 << 63,
-            1 => {
-                a.wrapping_add((self.0.below(8) as u64).wrapping_sub(4) << format.lowest())
-                    ^ self.0.bits() & 1 << 63
-            }
-            _ => self.float(format),
-        };
-        [a, b]
-    }
+/// The cases of a test, the same in every run with the same `FLOAT_SEED`.
+fn cases(test: u64) -> Cases {
+    let seed: u64 = variable("FLOAT_SEED", 0);
+    Cases::new(Rng::new(seed.wrapping_mul(16) + test))
 }
 
 /// Sets of operands per routine and format.
@@ -79,229 +20,46 @@ fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn f64_of(bits: u64) -> f64 {
-    f64::from_bits(bits)
+fn check(test: u64, check: fn(&mut Cases)) {
+    let mut cases = cases(test);
+    (0..sets()).for_each(|_| check(&mut cases));
 }
-
-fn f32_of(bits: u64) -> f32 {
-    f32::from_bits((bits >> 32) as u32)
-}
-
-fn bits64(float: f64) -> u64 {
-    if float.is_nan() { F64.nan() } else { float.to_bits() }
-}
-
-fn bits32(float: f32) -> u64 {
-    if float.is_nan() { F32.nan() } else { u64::from(float.to_bits()) << 32 }
-}
-
-fn drop_lower(format: Format, bits: u64) -> u64 {
-    bits & (u64::MAX << format.lowest())
-}
-
-/// The operand of a quick routine for a float at the top of a word.
-fn sign_extended(format: Format, bits: u64) -> Host {
-    Host((bits as i64 >> format.lowest()) as u64)
-}
-
-type Binary = (
-    &'static str,
-    fn(Format, [Host; 2]) -> Quick<Host>,
-    fn(Format, [Host; 2]) -> Host,
-    fn(f64, f64) -> f64,
-    fn(f32, f32) -> f32,
-);
-
-const BINARY: [Binary; 3] = [
-    ("add", arithmetic::add_quick, arithmetic::add, |a, b| a + b, |a, b| a + b),
-    ("mul", arithmetic::mul_quick, arithmetic::mul, |a, b| a * b, |a, b| a * b),
-    ("div", arithmetic::div_quick, arithmetic::div, |a, b| a / b, |a, b| a / b),
-];
 
 #[test]
 fn arithmetic_is_that_of_the_host() {
-    let mut cases = Cases::new(1);
-    for (name, quick, general, double, single) in BINARY {
-        let mut quick_results = 0;
-        for _ in 0..sets() {
-            for format in [F32, F64] {
-                let [a, b] = cases.pair(format);
-                let expected = match format == F64 {
-                    true => bits64(double(f64_of(a), f64_of(b))),
-                    false => bits32(single(f32_of(a), f32_of(b))),
-                };
-                let result = drop_lower(format, general(format, [Host(a), Host(b)]).0);
-                assert_eq!(
-                    result, expected,
-                    "{name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}"
-                );
-                let Quick { result, trouble } =
-                    quick(format, [sign_extended(format, a), sign_extended(format, b)]);
-                if !trouble {
-                    let result = drop_lower(format, result.0);
-                    assert_eq!(
-                        result, expected,
-                        "quick {name} {format:?} {a:016x} {b:016x}: {result:016x} {expected:016x}"
-                    );
-                    quick_results += 1;
-                }
-            }
-        }
-        assert!(quick_results > sets() / 2, "{name}: only {quick_results} results were quick");
+    let mut cases = cases(1);
+    for operation in BINARY {
+        let quick: usize = (0..sets()).map(|_| testing::binary(operation, &mut cases)).sum();
+        assert!(quick > sets() / 2, "{}: only {quick} results were quick", operation.0);
     }
 }
 
 #[test]
 fn square_roots_are_those_of_the_host() {
-    let mut cases = Cases::new(2);
-    for _ in 0..sets() {
-        for format in [F32, F64] {
-            let a = cases.float(format);
-            let expected = match format == F64 {
-                true => bits64(f64_of(a).sqrt()),
-                false => bits32(f32_of(a).sqrt()),
-            };
-            let result = drop_lower(format, arithmetic::sqrt(format, Host(a)).0);
-            assert_eq!(result, expected, "{format:?} {a:016x}: {result:016x} {expected:016x}");
-            let Quick { result, trouble } = arithmetic::sqrt_quick(format, sign_extended(format, a));
-            if !trouble {
-                assert_eq!(drop_lower(format, result.0), expected, "quick {format:?} {a:016x}");
-            }
-        }
-    }
-}
-
-/// WebAssembly's minimum of two floats, or their maximum.
-fn extremum(format: Format, [a, b]: [u64; 2], is_max: bool) -> u64 {
-    let [x, y] = match format == F64 {
-        true => [f64_of(a), f64_of(b)],
-        false => [f32_of(a).into(), f32_of(b).into()],
-    };
-    if x.is_nan() || y.is_nan() {
-        return format.nan();
-    }
-    let is_first = if x == y { (a >> 63 == 0) == is_max } else { (x > y) == is_max };
-    if is_first { a } else { b }
+    check(2, testing::square_roots);
 }
 
 #[test]
 fn comparisons_are_those_of_the_host() {
-    let mut cases = Cases::new(3);
-    for _ in 0..sets() {
-        for format in [F32, F64] {
-            let [a, b] = cases.pair(format);
-            let operands = [a, b].map(|float| sign_extended(format, float));
-            let [x, y] = match format == F64 {
-                true => [f64_of(a), f64_of(b)],
-                false => [f32_of(a).into(), f32_of(b).into()],
-            };
-            for (comparison, expected) in [
-                (Comparison::Eq, x == y),
-                (Comparison::Ne, x != y),
-                (Comparison::Lt, x < y),
-                (Comparison::Gt, x > y),
-                (Comparison::Le, x <= y),
-                (Comparison::Ge, x >= y),
-            ] {
-                let result = order::compare(format, comparison, operands);
-                assert_eq!(result, expected, "{a:016x} {comparison:?} {b:016x}");
-                let result = order::compare_constant(format, comparison, operands[0], operands[1].0);
-                assert_eq!(result, expected, "{a:016x} {comparison:?} constant {b:016x}");
-            }
-            let extremum = |is_max| sign_extended(format, extremum(format, [a, b], is_max));
-            assert_eq!(order::min(format, operands), extremum(false), "min {a:016x} {b:016x}");
-            assert_eq!(order::max(format, operands), extremum(true), "max {a:016x} {b:016x}");
-        }
-    }
+    check(3, testing::comparisons);
 }
 
 #[test]
 fn roundings_are_those_of_the_host() {
-    type Rounding = (Direction, fn(f64) -> f64, fn(f32) -> f32);
-    let roundings: [Rounding; 4] = [
-        (Direction::Ceil, f64::ceil, f32::ceil),
-        (Direction::Floor, f64::floor, f32::floor),
-        (Direction::Trunc, f64::trunc, f32::trunc),
-        (Direction::Nearest, f64::round_ties_even, f32::round_ties_even),
-    ];
-    let mut cases = Cases::new(4);
-    for _ in 0..sets() {
-        for format in [F32, F64] {
-            let a = cases.float(format);
-            for (direction, double, single) in roundings {
-                let expected = match format == F64 {
-                    true => bits64(double(f64_of(a))),
-                    false => bits32(single(f32_of(a))),
-                };
-                let result = drop_lower(format, round_to_integer(format, direction, Host(a)).0);
-                assert_eq!(
-                    result, expected,
-                    "{direction:?} {format:?} {a:016x}: {result:016x} {expected:016x}"
-                );
-            }
-        }
-    }
+    check(4, testing::roundings);
 }
 
 #[test]
 fn conversions_from_integers_are_those_of_the_host() {
-    let mut cases = Cases::new(5);
-    for _ in 0..sets() {
-        let n = cases.integer();
-        let of = |format: Format, float: Host| drop_lower(format, float.0);
-        assert_eq!(of(F64, convert::from_unsigned(F64, Host(n))), bits64(n as f64), "{n:x}");
-        assert_eq!(of(F64, convert::from_signed(F64, Host(n))), bits64(n as i64 as f64), "{n:x}");
-        assert_eq!(of(F32, convert::from_unsigned(F32, Host(n))), bits32(n as f32), "{n:x}");
-        assert_eq!(of(F32, convert::from_signed(F32, Host(n))), bits32(n as i64 as f32), "{n:x}");
-        let small = n as i32;
-        assert_eq!(convert::from_small(Host(small as u64)).0, bits64(f64::from(small)), "{small:x}");
-    }
+    check(5, testing::from_integers);
 }
 
 #[test]
 fn conversions_to_integers_are_those_of_the_host() {
-    let mut cases = Cases::new(6);
-    for _ in 0..sets() {
-        for format in [F32, F64] {
-            let a = cases.float(format);
-            let x = if format == F64 { f64_of(a) } else { f32_of(a).into() };
-            let signed = |bits| convert::saturate_signed(format, bits, Host(a)).0;
-            let unsigned = |bits| convert::saturate_unsigned(format, bits, Host(a)).0;
-            assert_eq!(signed(64), x as i64 as u64, "{x:e}");
-            assert_eq!(signed(32), x as i32 as u64, "{x:e}");
-            assert_eq!(unsigned(64), x as u64, "{x:e}");
-            assert_eq!(unsigned(32), u64::from(x as u32), "{x:e}");
-            let parts = convert::truncate(format, Host(a));
-            let t = x.trunc();
-            let exceeds = |low: f64, limit: f64| !(t >= low && t < limit);
-            assert_eq!(parts.exceeds_signed(32), exceeds(-2147483648.0, 2147483648.0), "{x:e}");
-            assert_eq!(
-                parts.exceeds_signed(64),
-                exceeds(-9223372036854775808.0, 9223372036854775808.0),
-                "{x:e}"
-            );
-            assert_eq!(parts.exceeds_unsigned(32), exceeds(0.0, 4294967296.0), "{x:e}");
-            assert_eq!(parts.exceeds_unsigned(64), exceeds(0.0, 18446744073709551616.0), "{x:e}");
-        }
-    }
+    check(6, testing::to_integers);
 }
 
 #[test]
 fn conversions_between_formats_are_those_of_the_host() {
-    let mut cases = Cases::new(7);
-    for _ in 0..sets() {
-        let a = cases.float(F32);
-        let expected = bits64(f32_of(a).into());
-        assert_eq!(convert::promote(Host(a)).0, expected, "{a:016x}");
-        let Quick { result, trouble } = convert::promote_quick(sign_extended(F32, a));
-        assert!(trouble || result.0 == expected, "quick {a:016x}");
-        let near_single = cases.float(F64) & !(cases.0.bits() >> cases.0.below(40) & 0x3fff_ffff);
-        for a in [cases.float(F64), expected ^ cases.0.below(4) as u64, expected ^ (1 << 28), near_single] {
-            let expected = bits32(f64_of(a) as f32);
-            let result = drop_lower(F32, convert::demote(Host(a)).0);
-            assert_eq!(result, expected, "{a:016x}: {result:016x} {expected:016x}");
-            let Quick { result, trouble } = convert::demote_quick(Host(a));
-            assert!(trouble || drop_lower(F32, result.0) == expected, "quick {a:016x}");
-        }
-    }
+    check(7, testing::between_formats);
 }

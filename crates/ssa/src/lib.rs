@@ -59,5 +59,5 @@ pub use source::{
     SourceLocs, SourceType, SourceUnit, Sources, Subprogram, SubprogramData, TypeAttribute, TypeEntry,
     UnitData, Variable,
 };
-pub use text::{print_function, print_inst};
+pub use text::{print_function, print_inst, print_lines};
 pub use verify::{VerifyError, verify, verify_function};

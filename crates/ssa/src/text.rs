@@ -88,6 +88,17 @@ pub fn print_inst(module: &Module, func: &Function, inst: Inst) -> String {
     out
 }
 
+/// The lines of [`print_function`], each with its instruction if it is one.
+pub fn print_lines(module: &Module, func: &Function) -> Vec<(String, Option<Inst>)> {
+    let head = std::iter::repeat_n(None, 1 + func.frame_slots.len());
+    let block =
+        |block: Block| std::iter::once(None).chain(func.blocks[block].insts.iter().copied().map(Some));
+    let insts: Vec<Option<Inst>> = head.chain(func.blocks.ids().flat_map(block)).chain([None]).collect();
+    let text = print_function(module, func);
+    assert_eq!(text.lines().count(), insts.len(), "an instruction is a line");
+    text.lines().map(str::to_owned).zip(insts).collect()
+}
+
 impl Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}) -> ({})", List(&self.params), List(&self.results))

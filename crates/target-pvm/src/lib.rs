@@ -17,7 +17,6 @@
 //! | `peephole` | improvements of final instructions |
 //! | `emit` | bytes and fixups |
 //! | `link` | the jump table, and the addresses of all code |
-//! | `locations` | the side table from code to byte offsets in the module |
 //! | `program` | the result, with names for tools |
 //! | `analysis` | facts about instructions over registers that several stages use |
 //!
@@ -31,7 +30,6 @@ mod emit;
 mod frame;
 mod isa;
 mod link;
-mod locations;
 mod lower;
 mod optimize;
 mod peephole;
@@ -48,7 +46,6 @@ pub use adapt::entries::{Entry, EntryMode};
 pub use adapt::imports::{ImportAction, ImportError, ImportMap, ImportMapError};
 pub use adapt::{entries, imports};
 pub use isa::Pvm;
-pub use locations::{CodeLocations, Site};
 pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
 pub use program::Program;
 
@@ -112,7 +109,20 @@ pub enum Error {
 /// # Errors
 /// If imports have no action, memory does not fit the container, or a function needs an operation that the target lacks.
 pub fn compile(module: Module, options: &Options) -> Result<Program, Error> {
+    compile_observed(module, options, &mut |_| ())
+}
+
+/// As [`compile`]; calls `observe` with the module before code generation.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_observed(
+    module: Module,
+    options: &Options,
+    observe: &mut dyn FnMut(&Module),
+) -> Result<Program, Error> {
     let Adapted { module, target, mut entries, imports, ambiguous } = adapt(module, options)?;
+    observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let linked = link::link(&module, fragments, &mut entries, &target.plan, options.gp);
     let images = target.plan.images(&module, |func| linked.references[func])?;

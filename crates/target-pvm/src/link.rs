@@ -12,13 +12,12 @@
 //! Every function's code ends in a transfer of control, and so does the whole code.
 //! [`pvm_isa::validate::check_well_formed`] checks the finished program; a program it refuses is a bug of the compiler.
 
-use codegen::{Fragment, Place, Placement};
+use codegen::{CodeLocations, Fragment, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
 use ssa::{FuncId, IdVec, Module};
 
 use crate::adapt::entries::Entry;
 use crate::emit::{Fixup, Need};
-use crate::locations::{CodeLocations, Collector};
 use crate::memory::MemoryPlan;
 
 /// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
@@ -99,16 +98,16 @@ fn locate(
     code: &codegen::Code,
     fragments: &[Fragment<Fixup>],
 ) -> CodeLocations {
-    let mut collector = Collector::default();
+    let mut locations = CodeLocations::default();
     for (n, (&id, fragment)) in order.iter().zip(fragments).enumerate() {
         let address = |place| u32::try_from(code.address(n, place)).expect("code is smaller than 4 GiB");
-        collector.begin(address(Place { byte: 0, fixups: 0 }));
+        locations.begin(address(Place { byte: 0, fixups: 0 }));
         let source = module.functions[id].as_ref().map(|func| &func.source);
         for &(place, loc) in source.iter().flat_map(|_| &fragment.locs) {
-            collector.add(address(place), source.expect("a fragment has a function"), loc);
+            locations.add(address(place), source.expect("a fragment has a function"), loc);
         }
     }
-    collector.finish()
+    locations
 }
 
 /// The function at an offset of the code, for a bug report.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use codegen::CodeLocations;
 use pvm_isa::{ProgramBlob, metadata};
 use ssa::{ExportItem, FuncId, Module};
 
 use crate::adapt::entries::Entry;
 use crate::link::Linked;
-use crate::locations::CodeLocations;
 use crate::memory::{Images, MemoryPlan};
 
 /// A compiled program with names and addresses for tools.

@@ -5,24 +5,13 @@
 use programs::idioms;
 use programs::pvm::{self, Machine};
 use ssa::testing::{self, Params, Rng};
-use ssa::{EntityId, FuncId, FuncKind, Function, InstData, Module};
-use target_pvm::{EntryMode, ImportMap, MemoryOptions, Options};
+use ssa::{FuncKind, Function, InstData, Module};
 
 /// Seeds per parameter set; `PVM_DIFFERENTIAL_SEEDS` sets another number.
 const SEEDS: u64 = 150;
 
 fn seeds() -> u64 {
     std::env::var("PVM_DIFFERENTIAL_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS)
-}
-
-fn options() -> Options {
-    Options {
-        entries: EntryMode::Raw,
-        imports: ImportMap::default().with_auto(0),
-        memory: MemoryOptions { keep_exports: true, ..MemoryOptions::default() },
-        threads: 1,
-        ..Options::default()
-    }
 }
 
 fn run_seeds(name: &str, params: &Params) {
@@ -43,7 +32,7 @@ fn run_modules(name: &str, generate: impl Fn(&mut Rng) -> Module) {
         let mut rng = Rng::new(seed);
         let module = generate(&mut rng);
         let context = format!("{name}, seed {seed}");
-        finished += compare(&machine, &module, &mut rng, &context);
+        finished += pvm::compare(&machine, &module, &mut rng, &context);
     }
     assert!(finished > seeds() / 2, "{name}: only {finished} runs returned");
 }
@@ -66,23 +55,6 @@ fn replace_imports(module: &mut Module) {
             module.functions[id] = Some(func);
         }
     }
-}
-
-/// Compares some runs of a module's `main`; returns the number of runs that returned values.
-fn compare(machine: &Machine, module: &Module, rng: &mut Rng, context: &str) -> u64 {
-    let main = FuncId::new(0);
-    let program = target_pvm::compile(module.clone(), &options());
-    let program = program.unwrap_or_else(|error| panic!("{context}: {error}"));
-    let mut returned = 0;
-    for _ in 0..4 {
-        let args = testing::random_args(rng, module, main);
-        let Some(expected) = programs::interpreted(module, main, &args) else { continue };
-        let expected = expected.on_pvm(module.signature_of(main));
-        let actual = pvm::outcome(machine, module, &program, (0, main), &args);
-        actual.assert_is(&expected, &format!("{context}, arguments {args:x?}"));
-        returned += u64::from(expected.end.is_ok());
-    }
-    returned
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
-//! each function:  merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
+//! each function:  dead_slots ─ merge ─ cancel ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─ switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
@@ -31,7 +31,9 @@ mod target;
 
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
-use prepare::{alignment, boundary, branches, cancel, classes, merge, products, rebase, tail_calls, widths};
+use prepare::{
+    alignment, boundary, branches, cancel, classes, dead_slots, merge, products, rebase, tail_calls, widths,
+};
 use ssa::{DataId, DataObject, Module};
 
 pub use adapt::initial::InitialData;
@@ -43,6 +45,9 @@ pub use isa::{MemoryMode, Thumb};
 use adapt::initial::{self, Start};
 use adapt::{adapters, doubles, parameters, softfp, traps};
 use isa::abi;
+
+/// Weight of a block's frequency against the one execution that counts where code should be small.
+const TIE_BREAK: f32 = 0.001;
 
 /// The effect of a trap.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -94,7 +99,20 @@ pub enum Error {
 /// # Errors
 /// If a function needs an operation that the core lacks, or names can't be symbols.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
+    compile_observed(module, options, &mut |_| ())
+}
+
+/// As [`compile`]; calls `observe` with the module before code generation.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_observed(
+    module: Module,
+    options: &Options,
+    observe: &mut dyn FnMut(&Module),
+) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
+    observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     Ok(elf::write::link(&module, &target, &fragments, start, &options.object)?)
 }
@@ -159,6 +177,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     (target.softfp, target.strict_align) = (softfp, strict);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
+        dead_slots::remove_dead_slot_stores(func, linear);
         if !strict {
             merge::stores(func, linear, is_native);
         }
@@ -176,14 +195,21 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         branches::simplify(func, parameters::FEWEST_RANGES);
         isa::expand_switches(func, options.cpu);
         if func.optimize_for_size {
-            // Every instruction counts once for size, however often it is executed.
-            func.blocks.values_mut().for_each(|block| block.freq = 1.0);
+            func.blocks.values_mut().for_each(|block| block.freq = weight_in_size(block.freq));
         }
     }
     if let Trap::Handler(symbol) = &options.trap {
         target.trap_handler = Some(traps::call_handler(&mut module, symbol));
     }
     Ok((module, target, start))
+}
+
+/// The weight of a block with this frequency where code should be small: about 1, as every instruction counts once,
+/// however often it is executed. Frequency breaks ties. A block that is executed once has weight 1.
+fn weight_in_size(freq: f32) -> f32 {
+    // The bits of a float are nearly proportional to its logarithm, and the same on all machines.
+    let log = ((1.0 + freq).to_bits() as i32 - 2.0_f32.to_bits() as i32) as f32 / (1 << 23) as f32;
+    1.0 + TIE_BREAK * log
 }
 
 fn without_hardware(error: legalize::Unsupported, cpu: Cpu) -> Unsupported {

@@ -4,7 +4,7 @@ use codegen::{Function, PReg, Pass, Target};
 
 use crate::frame::{self, early};
 use crate::isa::Thumb;
-use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, tables};
+use crate::peephole::{self, Pool, accesses, copies, errata, flags, islands, narrow, rename, tables};
 
 type Func = Function<Thumb, PReg>;
 
@@ -16,7 +16,10 @@ impl Target for Thumb {
     /// The literal pool, from the expansion of instructions until it is placed.
     type Scratch = Option<Pool>;
 
-    const OPTIMIZE: &'static [Pass<Self>] = &[pass("sink-copies", |_, func, _| early::sink_copies(func))];
+    const OPTIMIZE: &'static [Pass<Self>] = &[
+        pass("sink-copies", |_, func, _| early::sink_copies(func)),
+        pass("rename-saved", |target, func, _| rename::rename(target, func)),
+    ];
 
     fn frame(&self, func: &mut Func) {
         frame::lay_out(self, func);

@@ -1,9 +1,9 @@
-//! Random instructions for tests, here and in other crates (feature `testing`).
+//! Random instructions for tests, and checks of arbitrary bytes, here and in other crates (feature `testing`).
 //!
 //! Instructions are generated from the bit patterns of the table. So every operand of a form is covered, and a new row
 //! is tested without further work. The generator is deterministic: the same seed gives the same values everywhere.
 
-use crate::decode::decode_as;
+use crate::decode::{Instructions, decode, decode_as};
 use crate::form::Form;
 use crate::inst::Inst;
 use crate::operand::Cond;
@@ -33,4 +33,25 @@ impl Inst {
         const ATTEMPTS: usize = 2000;
         (0..ATTEMPTS).find_map(|_| decode_as(form, form.pattern().fill(|bits| field(rng, bits)), it))
     }
+}
+
+/// Decodes arbitrary bytes as code, prints it, and encodes it again.
+///
+/// # Panics
+/// If the bytes differ, or an instruction decodes to another than the one that was encoded.
+pub fn exercise(code: &[u8]) {
+    let mut again = Vec::new();
+    for (at, decoded) in Instructions::new(code) {
+        assert_eq!(at, again.len(), "instructions follow each other");
+        match decoded {
+            Ok(decoded) => {
+                decoded.inst.encode(decoded.form, decoded.it, &mut again);
+                assert!(!decoded.inst.asm(decoded.form, decoded.it).to_string().is_empty());
+                let found = decode(&again[at..], decoded.it).map(|found| (found.inst, found.it));
+                assert_eq!(found, Some((decoded.inst, decoded.it)));
+            }
+            Err(bytes) => again.extend_from_slice(bytes),
+        }
+    }
+    assert_eq!(again, code, "instructions encode back to the bytes they were read from");
 }

@@ -72,3 +72,14 @@ pub fn with_program<T, E: From<Error>>(
 pub fn computes_floats(wasm: &[u8], options: &Options) -> Result<bool, Error> {
     survey::computes_floats(&ModuleInfo::parse(wasm)?, wasm, options)
 }
+
+/// The addresses of the C stack of a wasm binary, if it is moved to the machine's stack with these options. What is there
+/// in linear memory means nothing then.
+///
+/// # Errors
+/// [`Error`] names the fault in the input.
+pub fn moved_stack(wasm: &[u8], options: &Options) -> Result<Option<std::ops::Range<u32>>, Error> {
+    let info = ModuleInfo::parse(wasm)?;
+    let plan = shadow_stack::plan(&info, &libcalls::recognise(&info, wasm), wasm, options)?;
+    Ok(plan.map(|plan| plan.floor..plan.initial))
+}

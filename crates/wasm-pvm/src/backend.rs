@@ -57,8 +57,14 @@ pub trait Backend {
         false
     }
 
-    /// Compiles a module to the output file and the facts about it.
-    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error>;
+    /// Compiles a module to the output file and the facts about it. Calls `observe` with the module after the target's
+    /// passes from SSA to SSA.
+    fn compile(
+        &self,
+        translated: Translated<'_>,
+        clock: &mut Clock,
+        observe: &mut dyn FnMut(&Module),
+    ) -> Result<(Vec<u8>, Details), Error>;
 
     /// The text of the module after the target's passes from SSA to SSA.
     fn prepared(&self, translated: Translated<'_>) -> Result<String, Error>;

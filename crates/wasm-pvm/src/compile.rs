@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use llvm_frontend::ModuleInfo;
+use llvm_frontend::{Demands, ModuleInfo};
 use ssa::Import;
 use wasmparser::{Parser, Payload, TypeRef};
 
@@ -13,9 +13,13 @@ use crate::clock::Clock;
 use crate::counts::{self, Counters, ProfileError};
 use crate::error::Error;
 use crate::exports::exports;
+#[cfg(feature = "insight")]
+use crate::insight::explore::{Exploration, Machine, SsaText, Stages};
 use crate::options::{
     ConstValue, MetadataContents, Names, Options, OptionsError, Profile, PvmOptions, Target,
 };
+#[cfg(feature = "insight")]
+use crate::report::Details;
 use crate::report::Report;
 use crate::wasi::Host;
 use crate::{adapter, globals, input, side_module, text};
@@ -96,17 +100,67 @@ pub fn compile_counting(input: &[u8], options: &Options) -> Result<(Output, Coun
     })
 }
 
+/// The wasm binary of an input with everything linked in, and options with which it is compiled as the input is with the
+/// given ones.
+///
+/// # Errors
+/// As for [`compile`].
+#[cfg(feature = "verify")]
+pub fn linked(input: &[u8], options: &Options) -> Result<(Vec<u8>, Options), Error> {
+    options.check()?;
+    on_large_stack(|| {
+        let Linked { wasm, globals } = linked_wasm(input, options)?;
+        let (wasm, imported_globals) = (wasm.into_owned(), globals.clone());
+        let floats = Linked { wasm: Cow::Borrowed(&wasm), globals }.with_floats(options)?.floats;
+        let own = Options { imported_globals, adapters: Vec::new(), wasi: None, floats, ..options.clone() };
+        Ok((wasm, own))
+    })
+}
+
 fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
     let options = &*linked.with_floats(options)?;
     let backend = options.backend();
-    let translated = clock.time("frontend", || frontend(linked, options, &*backend))?;
+    let translated = clock.time("frontend", || frontend(linked, options, &*backend, false))?.0;
     let wasm = &*linked.wasm;
     if backend.limits_memory() {
         warn_of_empty_memory(wasm, &translated.module);
     }
-    let (bytes, details) = backend.compile(translated, &mut clock)?;
+    let (bytes, details) = backend.compile(translated, &mut clock, &mut |_| ())?;
     let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
     Ok(Output { bytes, report })
+}
+
+/// Compiles a module and keeps the code of every stage, linked by byte offsets in the module.
+///
+/// # Errors
+/// As for [`compile`].
+#[cfg(feature = "insight")]
+pub fn explore(input: &[u8], options: &Options) -> Result<(Output, Exploration), Error> {
+    let options = &options.with_map();
+    options.check()?;
+    on_large_stack(|| {
+        let mut clock = Clock::default();
+        let linked = clock.time("read", || linked_wasm(input, options))?;
+        let options = &*linked.with_floats(options)?;
+        let backend = options.backend();
+        let (translated, ir) = clock.time("frontend", || frontend(&linked, options, &*backend, true))?;
+        let mut ssa = SsaText::default();
+        let (bytes, details) =
+            backend.compile(translated, &mut clock, &mut |module| ssa = SsaText::of(module))?;
+        let machine = match &options.target {
+            Target::Pvm(pvm) => Machine::Pvm(pvm.gp),
+            Target::Thumb(_) => Machine::Thumb,
+        };
+        let map = match &details {
+            Details::Pvm(report) => report.map.clone(),
+            Details::Thumb(report) => report.map.clone(),
+        };
+        let map = map.expect("the options ask for a map");
+        let stages = Stages { wasm: &linked.wasm, ir: &ir, ssa, map: &map, machine, program: &bytes };
+        let exploration = Exploration::new(stages);
+        let report = Report { wasm_bytes: linked.wasm.len(), phases: clock.phases, details };
+        Ok((Output { bytes, report }, exploration))
+    })
 }
 
 /// Compiles up to a stage and returns its text.
@@ -128,7 +182,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options)?)?);
         }
-        let translated = frontend(&linked, options, &*backend)?;
+        let (translated, _) = frontend(&linked, options, &*backend, false)?;
         progress::phase("codegen");
         match stage {
             Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
@@ -155,14 +209,16 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
     }
 }
 
-/// The module in SSA. First all requirements that can't be met are collected into one error.
+/// The module in SSA, with the LLVM IR of its parts if `prints`. First all requirements that can't be met are collected
+/// into one error.
 fn frontend<'a>(
     linked: &'a Linked<'_>,
     options: &Options,
     backend: &dyn Backend,
-) -> Result<Translated<'a>, Error> {
+    prints: bool,
+) -> Result<(Translated<'a>, Vec<String>), Error> {
     let wasm = &*linked.wasm;
-    let module = llvm_frontend::compile_checked(wasm, &linked.frontend(options)?, |demands| {
+    let check = |demands: &Demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
         match errors.len() {
@@ -170,10 +226,15 @@ fn frontend<'a>(
             1 => Err(errors.remove(0)),
             _ => Err(Error::Several(errors)),
         }
-    })?;
+    };
+    let frontend = linked.frontend(options)?;
+    let (module, ir) = match prints {
+        true => llvm_frontend::compile_printed(wasm, &frontend, check)?,
+        false => (llvm_frontend::compile_checked(wasm, &frontend, check)?, Vec::new()),
+    };
     let exports = exports(wasm).expect("the frontend has read the module");
     let bodies = if backend.records_bodies() { bodies(wasm)? } else { Vec::new() };
-    Ok(Translated { module, exports, wasm, bodies })
+    Ok((Translated { module, exports, wasm, bodies }, ir))
 }
 
 /// The bytes of each function's body, by name.
@@ -201,11 +262,12 @@ fn warn_of_empty_memory(wasm: &[u8], module: &ssa::Module) {
 }
 
 /// Runs `work` on a thread with a large stack and propagates its panics.
-fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let result = thread.expect("the system starts a thread").join();
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let thread =
+            thread.map_err(|error| Error::Stack { bytes: STACK_BYTES, reason: error.to_string() })?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

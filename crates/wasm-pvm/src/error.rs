@@ -57,6 +57,14 @@ pub enum Error {
     /// Cortex-M can't take the program with these options.
     #[error(transparent)]
     Thumb(#[from] target_thumb::Error),
+    /// The system has no address space for the stack of a thread.
+    #[error("the system refuses a stack of {} MiB ({reason}); compiling needs that much address space (`ulimit -v`)", .bytes >> 20)]
+    Stack {
+        /// Its size.
+        bytes: usize,
+        /// The system's reason.
+        reason: String,
+    },
     /// An object can't be read, or has no assembly.
     #[error(transparent)]
     File(#[from] target_thumb::FileError),

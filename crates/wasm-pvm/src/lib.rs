@@ -21,8 +21,8 @@ pub mod wasi;
 /// Reading Cortex-M objects.
 pub mod object {
     pub use target_thumb::file::{
-        Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary, SymbolSummary,
-        assembly, function_at, reason, trap_at,
+        CodeLine, Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary,
+        SymbolSummary, assembly, function_at, listing, reason, trap_at,
     };
 }
 
@@ -41,9 +41,14 @@ mod options;
 mod report;
 mod side_module;
 mod text;
+#[cfg(feature = "verify")]
+pub mod verify;
 
+#[cfg(feature = "insight")]
+pub use compile::explore;
 pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
+pub use llvm_frontend::on_exhausted_memory;
 pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,

@@ -168,6 +168,17 @@ impl Options {
         }
     }
 
+    /// The same options, with a map of the code.
+    #[cfg(feature = "insight")]
+    pub(crate) fn with_map(&self) -> Self {
+        let mut options = self.clone();
+        match &mut options.target {
+            Target::Pvm(pvm) => pvm.map = true,
+            Target::Thumb(thumb) => thumb.map = true,
+        }
+        options
+    }
+
     /// Checks that the options are consistent.
     ///
     /// # Errors

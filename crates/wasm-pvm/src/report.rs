@@ -160,6 +160,8 @@ pub struct ThumbReport {
     pub imports: Vec<String>,
     /// The function that must be called before all others, if there is one.
     pub first_call: Option<target_thumb::FirstCall>,
+    /// The map of its code, if the options ask for one. Positions count the bytes of all functions in order.
+    pub map: Option<CodeMap>,
 }
 
 /// Facts about a PVM program.

@@ -1,10 +1,16 @@
 //! `wasm-pvm run` from outside: modules are compiled and called with typed values. Results are judged by `wasmi`; what
 //! `wasmi` has not (host calls, addresses, messages) by hand.
 
+#[path = "run/browser.rs"]
+mod browser;
 #[path = "run/cortex_m.rs"]
 mod cortex_m;
+#[path = "run/explore.rs"]
+mod explore;
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/memory.rs"]
+mod memory;
 mod support;
 
 use std::fmt::Write;

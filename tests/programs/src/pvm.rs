@@ -6,12 +6,25 @@
 use pvm_engine::{Backend, Engine, Exit, reg};
 use pvm_isa::GpVersion;
 use pvm_isa::SpiProgram;
-use ssa::testing::SCRATCH_BYTES;
-use ssa::{FuncId, FuncKind, Module as SsaModule, Signature, Type};
-use target_pvm::{Images, Program};
+use ssa::testing::{self, Rng, SCRATCH_BYTES};
+use ssa::{EntityId, FuncId, FuncKind, Module as SsaModule, Signature, Type};
+use target_pvm::{EntryMode, Images, ImportMap, MemoryOptions, Options, Program};
 
 const ENGINE: Engine = Engine::Polkavm037(Backend::Interpreter);
 const GAS: i64 = 1 << 40;
+/// Calls of a random program.
+const CALLS: usize = 4;
+
+/// Options of the target for random programs.
+pub fn options() -> Options {
+    Options {
+        entries: EntryMode::Raw,
+        imports: ImportMap::default().with_auto(0),
+        memory: MemoryOptions { keep_exports: true, ..MemoryOptions::default() },
+        threads: 1,
+        ..Options::default()
+    }
+}
 
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +69,27 @@ impl Machine {
         let machine = pvm_engine::Machine::new(&standard, GpVersion::V08, ENGINE);
         Instance { machine: machine.expect("an accepted program"), gas: 0 }
     }
+}
+
+/// Compares some calls of a random program's `main` with the interpreter; returns the number of calls that returned
+/// values.
+///
+/// # Panics
+/// If it can't be compiled, or an outcome differs; the message begins with `context`.
+pub fn compare(machine: &Machine, module: &SsaModule, rng: &mut Rng, context: &str) -> u64 {
+    let main = FuncId::new(0);
+    let program = target_pvm::compile(module.clone(), &options());
+    let program = program.unwrap_or_else(|error| panic!("{context}: {error}"));
+    let mut returned = 0;
+    for _ in 0..CALLS {
+        let args = testing::random_args(rng, module, main);
+        let Some(expected) = crate::interpreted(module, main, &args) else { continue };
+        let expected = expected.on_pvm(module.signature_of(main));
+        let actual = outcome(machine, module, &program, (0, main), &args);
+        actual.assert_is(&expected, &format!("{context}, arguments {args:x?}"));
+        returned += u64::from(expected.end.is_ok());
+    }
+    returned
 }
 
 /// The outcome of a call of `func`, which is entry number `entry` of the program, in a fresh instance. The engine

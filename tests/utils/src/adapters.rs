@@ -35,11 +35,19 @@ pub fn check(seed: u64) -> Result<()> {
 /// # Errors
 /// A disagreement with the reference engine.
 pub fn agreed(seed: u64) -> Result<usize> {
+    agreed_with(seed, Rng::new(seed))
+}
+
+/// As [`agreed`] for a random program; the seed chooses the options.
+///
+/// # Errors
+/// A disagreement with the reference engine.
+pub fn agreed_with(seed: u64, random: Rng) -> Result<usize> {
+    let program = program(random);
     let mut random = Rng::new(!seed);
     let level = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::Oz][random.below(4)];
     let bounds = if random.one_in(2) { PvmBounds::Guard } else { PvmBounds::Strict };
     let gp = if random.one_in(3) { GpVersion::V072 } else { GpVersion::V08 };
-    let program = program(seed);
     let options = Options {
         level,
         threads: 1,

@@ -37,12 +37,11 @@ struct Maker {
     waits_forever: bool,
 }
 
-/// The module of a seed.
+/// A random module.
 ///
 /// # Errors
 /// If its text is not well-formed.
-pub fn module(seed: u64, waits_forever: bool) -> Result<Vec<u8>> {
-    let mut random = Rng::new(seed);
+pub fn module(mut random: Rng, waits_forever: bool) -> Result<Vec<u8>> {
     let is_wide = random.one_in(4);
     let index = if is_wide { "i64" } else { "i32" };
     let shared = if random.one_in(4) { "" } else { "shared" };
@@ -54,7 +53,7 @@ pub fn module(seed: u64, waits_forever: bool) -> Result<Vec<u8>> {
         maker.function(n);
     }
     maker.text.push(')');
-    wat::parse_str(&maker.text).with_context(|| format!("seed {seed}: {}", maker.text))
+    wat::parse_str(&maker.text).context(maker.text)
 }
 
 impl Maker {
@@ -176,7 +175,7 @@ pub fn check_pvm(seed: u64) -> Result<Verdict> {
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let target = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
     let options = Options { level, threads: 1, ..Options::new(target) };
-    let wasm = module(seed, true)?;
+    let wasm = module(Rng::new(seed), true)?;
     judge::compare(&wasm, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))
 }
 
@@ -187,6 +186,6 @@ pub fn check_pvm(seed: u64) -> Result<Verdict> {
 pub fn check_board(seed: u64) -> Result<Verdict> {
     let level = LEVELS[seed as usize % 4];
     let setup = Setup::new(Cpu::M3, level, Floats::Reject);
-    let wasm = module(seed, false)?;
+    let wasm = module(Rng::new(seed), false)?;
     judge::compare_on_board(&wasm, seed, setup).with_context(|| format!("seed {seed} -{level:?}"))
 }

@@ -82,7 +82,15 @@ fn below(random: &mut Rng, n: u32) -> u32 {
 /// # Errors
 /// The first difference, with the seed and the options.
 pub fn check(seed: u64) -> Result<()> {
-    let case = Case::new(seed);
+    check_with(seed, Rng::new(seed))
+}
+
+/// Compiles a random module with the options of a seed and compares its memory.
+///
+/// # Errors
+/// The first difference, with the seed and the options.
+pub fn check_with(seed: u64, random: Rng) -> Result<()> {
+    let case = Case::new(random);
     let mut options = options(seed, case.stack);
     if options.shadow_stack == ShadowStack::Native && !case.allows(&options)? {
         options.shadow_stack = ShadowStack::Auto;
@@ -128,8 +136,8 @@ fn compare(actual: &[u8], expected: &[u8], from: u32) -> Result<()> {
 }
 
 impl Case {
-    fn new(seed: u64) -> Self {
-        let random = &mut Rng::new(seed);
+    fn new(mut random: Rng) -> Self {
+        let random = &mut random;
         let custom = below(random, 3) == 0;
         let size = match below(random, 8) {
             0 => 1 + below(random, 200),

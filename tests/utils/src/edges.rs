@@ -46,9 +46,12 @@ struct Maker {
     text: String,
 }
 
-/// The module of a seed.
-pub fn module(seed: u64) -> Result<Vec<u8>> {
-    let mut maker = Maker { random: Rng::new(seed), text: String::new() };
+/// A random module.
+///
+/// # Errors
+/// If its text is not well-formed.
+pub fn module(random: Rng) -> Result<Vec<u8>> {
+    let mut maker = Maker { random, text: String::new() };
     let max = maker.random.pick(&["", " 1", " 3"]);
     writeln!(
         maker.text,
@@ -64,7 +67,7 @@ pub fn module(seed: u64) -> Result<Vec<u8>> {
         maker.text.push_str("(local.get $sum))\n");
     }
     maker.text.push(')');
-    wat::parse_str(&maker.text).with_context(|| format!("seed {seed}: {}", maker.text))
+    wat::parse_str(&maker.text).context(maker.text)
 }
 
 impl Maker {
@@ -179,13 +182,24 @@ impl Maker {
     }
 }
 
-/// Compares the module of a seed with the reference engine under exact bounds, at a level and for a version by the seed.
+/// Compares the module of a seed with the reference engine.
+///
+/// # Errors
+/// A disagreement.
 pub fn check(seed: u64) -> Result<()> {
+    check_with(seed, Rng::new(seed))
+}
+
+/// Compares a random module with the reference engine under exact bounds, at a level and for a version by the seed.
+///
+/// # Errors
+/// A disagreement.
+pub fn check_with(seed: u64, random: Rng) -> Result<()> {
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let level = LEVELS[seed as usize % LEVELS.len()];
     let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
     let options = Options { level, threads: 1, ..Options::new(pvm) };
-    compare(&module(seed)?, seed, &Pvm { options })
+    compare(&module(random)?, seed, &Pvm { options })
         .with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
     Ok(())
 }

@@ -29,6 +29,17 @@ pub enum Verdict {
     Nothing,
 }
 
+/// The operators of a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contents {
+    /// Integers only.
+    Integers,
+    /// Floats as well.
+    Floats,
+    /// Floats and vectors, with relaxed operators.
+    Vectors,
+}
+
 /// A valid, terminating module from a seed.
 pub fn module(seed: u64) -> Result<Vec<u8>> {
     module_of(seed, |config| config)
@@ -63,10 +74,29 @@ pub fn module_with_proposals(seed: u64) -> Result<Vec<u8>> {
 
 fn module_of(seed: u64, change: fn(Config) -> Config) -> Result<Vec<u8>> {
     let mut random = Rng::new(seed);
-    let len = 512 << (random.bits() % 4);
+    let len = 512 << random.below(4);
     let bytes = random.bytes(len);
-    let mut input = Unstructured::new(&bytes);
-    let mut module = Module::new(change(config(&mut random)), &mut input).context("wasm-smith")?;
+    make(change(config(&mut random)), &bytes)
+}
+
+/// A module from bytes, with limits by `random`.
+///
+/// # Errors
+/// If the bytes are too few.
+pub fn module_of_bytes(mut random: Rng, bytes: &[u8], contents: Contents) -> Result<Vec<u8>> {
+    let config = config(&mut random);
+    let config = Config {
+        allow_floats: contents != Contents::Integers,
+        simd_enabled: contents == Contents::Vectors,
+        relaxed_simd_enabled: contents == Contents::Vectors,
+        ..config
+    };
+    make(config, bytes)
+}
+
+fn make(config: Config, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let mut module = Module::new(config, &mut input).context("wasm-smith")?;
     let fuel = 1000;
     module.ensure_termination(fuel).context("wasm-smith: termination")?;
     Ok(module.to_bytes())
@@ -97,7 +127,7 @@ fn config(random: &mut Rng) -> Config {
         table_max_size_required: true,
         min_funcs: 1 + random.below(6),
         max_funcs: 12,
-        max_instructions: 50 << (random.bits() % 4),
+        max_instructions: 50 << random.below(4),
         bulk_memory_enabled: true,
         reference_types_enabled: true,
         tail_call_enabled: random.one_in(2),
@@ -127,15 +157,26 @@ pub fn compare_with(
     executor: &dyn Executor,
 ) -> Result<Verdict> {
     executor.clear();
-    let exports = reference.integer_exports();
-    if exports.is_empty() {
+    if reference.integer_exports().is_empty() {
         return Ok(Verdict::Nothing);
     }
-    let mut program = match executor.load(bytes) {
-        Ok(program) => program,
-        Err(Refusal::NoRoom) => return Ok(Verdict::Nothing),
+    match executor.load(bytes) {
+        Ok(mut program) => compare_loaded(&mut reference, &mut *program, seed),
+        Err(Refusal::NoRoom) => Ok(Verdict::Nothing),
         Err(refusal) => bail!("compile: {refusal}"),
-    };
+    }
+}
+
+/// Compares a fresh instance with one in an engine. An error is a disagreement.
+///
+/// # Errors
+/// Likewise, and if the engine fails.
+pub fn compare_loaded(
+    reference: &mut impl Oracle,
+    program: &mut dyn Executable,
+    seed: u64,
+) -> Result<Verdict> {
+    let exports = reference.integer_exports();
     let mut random = Rng::new(!seed);
     let mut agreed = 0;
     let mut made = Vec::new();
@@ -145,22 +186,21 @@ pub fn compare_with(
     })?;
     ensure!(started == CallExit::Returned(Vec::new()), "the start function: {started:?}");
     ensure!(made == reference.take_import_calls(), "the start function called imports {made:x?}");
-    compare_state(&mut *program, &reference).context("at the start")?;
+    compare_state(program, reference).context("at the start")?;
     for _ in 0..CALLS {
         let export = &exports[random.below(exports.len())];
         let args: Vec<u64> =
             export.params.iter().map(|&wide| argument(random.interesting() as u64, wide)).collect();
         let expected = reference.call(export, &args, FUEL)?;
         let calls = reference.take_import_calls();
-        match step(&mut *program, export, &args, &expected, &calls)
+        match step(program, export, &args, &expected, &calls)
             .with_context(|| format!("{} {args:x?}, expected {expected:x?}", export.name))?
         {
             Step::Agreed => agreed += 1,
             Step::Trapped => return Ok(Verdict::Agreed(agreed + 1)),
             Step::Unknown => break,
         }
-        compare_state(&mut *program, &reference)
-            .with_context(|| format!("after {} {args:x?}", export.name))?;
+        compare_state(program, reference).with_context(|| format!("after {} {args:x?}", export.name))?;
     }
     Ok(if agreed > 0 { Verdict::Agreed(agreed) } else { Verdict::Nothing })
 }

@@ -44,9 +44,20 @@ pub struct Case {
     pub text: String,
 }
 
-/// Compares one module with the reference engine. An error is a disagreement.
+/// Compares the module of a seed with the reference engine.
+///
+/// # Errors
+/// A disagreement.
 pub fn check(seed: u64) -> Result<()> {
-    let Some(case) = case(seed)? else { return Ok(()) };
+    check_with(seed, Rng::new(seed))
+}
+
+/// Compares a random module with the reference engine, at a level and for a version by the seed.
+///
+/// # Errors
+/// A disagreement.
+pub fn check_with(seed: u64, random: Rng) -> Result<()> {
+    let Some(case) = case(random)? else { return Ok(()) };
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let bounds = if case.is_inside { PvmBounds::Guard } else { PvmBounds::Strict };
     let target = PvmOptions { gp, bounds, ..PvmOptions::default() };
@@ -58,15 +69,14 @@ pub fn check(seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// The module of a seed; `None` if the change makes it invalid.
-pub fn case(seed: u64) -> Result<Option<Case>> {
-    let mut random = Rng::new(seed);
+/// A random module; `None` if the change makes it invalid.
+pub fn case(mut random: Rng) -> Result<Option<Case>> {
     static BODIES: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let bodies = BODIES.get_or_init(|| bodies().expect("kernels and runtimes can be read"));
     let (name, body) = &bodies[random.below(bodies.len())];
     let is_wide = name.contains("ti3");
     let mut lines: Vec<String> = body.lines().map(str::to_owned).collect();
-    let change = random.bits() % 4;
+    let change = random.below(4);
     match change {
         0 => {}
         1 => insert_variant(&mut lines, &mut random, is_wide),
@@ -193,7 +203,7 @@ fn memory_calls(random: &mut Rng, is_inside: bool) -> String {
     let clear = format!("(memory.fill (i32.const {}) (i32.const 0) (i32.const {SCRATCH}))", STACK - SCRATCH);
     for number in 0..8 {
         let mut length = random.pick(&LENGTHS);
-        let mut to = MIDDLE + 0x110 + (random.bits() % 16) as u32;
+        let mut to = MIDDLE + 0x110 + random.below(16) as u32;
         if !is_inside && random.one_in(3) {
             to = END - length.wrapping_add(random.bits() as u32 % 4);
             length = random.pick(&[length, length + 1, length + 8, 1000, 0x8000_0000, 0x8000_0001, u32::MAX]);
@@ -238,7 +248,7 @@ fn wide_calls(random: &mut Rng) -> String {
             words[2..].fill(0);
         }
         let consts: Vec<String> = words.iter().map(|word| format!("(i64.const {word})")).collect();
-        let to = MIDDLE + (random.bits() % 64) as u32;
+        let to = MIDDLE + random.below(64) as u32;
         let consts = consts.join(" ");
         let _ = writeln!(text, "(func (export \"c{number}\") (call $f0 (i32.const {to}) {consts}) {clear})");
         let _ = writeln!(
@@ -308,7 +318,7 @@ fn mutate(lines: &mut [String], random: &mut Rng) {
         let number: Option<i64> = rest.trim_start_matches("offset=").parse().ok();
         if let Some(number) = number.filter(|_| random.one_in(2)) {
             let prefix = if rest.starts_with("offset=") { "offset=" } else { "" };
-            let other = match random.bits() % 5 {
+            let other = match random.below(5) {
                 0 => number ^ 1,
                 1 => number.wrapping_add(1),
                 2 => number.wrapping_mul(2),

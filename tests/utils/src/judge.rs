@@ -12,7 +12,6 @@ use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
-use wasm_pvm::Cpu;
 use wasmparser::types::EntityType;
 use wasmparser::{Parser, Payload, ValType, Validator, WasmFeatures};
 
@@ -70,17 +69,7 @@ pub fn compare(wasm: &[u8], seed: u64, executor: &dyn Executor) -> Result<Verdic
 /// # Errors
 /// Likewise.
 pub fn compare_on_board(wasm: &[u8], seed: u64, setup: Setup) -> Result<Verdict> {
-    thread_local! {
-        static BOARDS: RefCell<Vec<(Cpu, Thumb)>> = const { RefCell::new(Vec::new()) };
-    }
-    BOARDS.with_borrow_mut(|boards| {
-        let known = boards.iter().position(|(cpu, _)| *cpu == setup.cpu);
-        let at = known.unwrap_or(boards.len());
-        if known.is_none() {
-            boards.push((setup.cpu, Thumb::new(setup.clone())?));
-        }
-        compare(wasm, seed, &boards[at].1.with_setup(setup))
-    })
+    compare(wasm, seed, &Thumb::shared(setup)?)
 }
 
 /// The engine as a target: for scripts whose functions take and return integers.
@@ -104,7 +93,7 @@ impl Executor for SecondJudge {
 
     fn load(&self, wasm: &[u8]) -> Result<Box<dyn Executable>, Refusal> {
         let other = |error: anyhow::Error| Refusal::Other(format!("{error:#}"));
-        let spelled = spell_out(wasm, Open::All).map_err(other)?;
+        let spelled = spell_out(wasm, Open::All).map_err(|error| other(error.into()))?;
         let mut judge = self.0.borrow_mut();
         let session = judge.instantiate(&spelled).map_err(other)?;
         let exports = session.map(|session| session.exports);

@@ -306,9 +306,8 @@ const VIOLATIONS: [&str; 53] = [
       (drop (call $add_to_stack_pointer (i32.const 16))))",
 ];
 
-/// The program of a seed.
-pub fn program(seed: u64) -> Program {
-    let mut random = Rng::new(seed);
+/// A random program.
+pub fn program(mut random: Rng) -> Program {
     let violation = random.one_in(2).then(|| random.below(VIOLATIONS.len()));
     let (has_handles, is_named, comes_first) = (random.one_in(3), random.one_in(2), random.one_in(2));
     let is_first = random.one_in(2);
@@ -368,7 +367,7 @@ impl<'a> Body<'a> {
     }
 
     fn below(&mut self, n: u32) -> u32 {
-        (self.random.bits() % u64::from(n)) as u32
+        self.random.below(n as usize) as u32
     }
 
     /// Offset and size of words in the frame, which may end where the frame does.
@@ -593,12 +592,21 @@ fn compare(wasm: &[u8], options: Options, has_handles: bool) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the program of a seed in all modes that are exact for it, and compares the results.
+/// As [`check_with`] for the program of a seed.
 ///
 /// # Errors
 /// The disagreement, with the text of the program.
 pub fn check(seed: u64) -> Result<()> {
-    let Program { text, violation, has_handles } = program(seed);
+    check_with(seed, Rng::new(seed))
+}
+
+/// Compiles a random program in all modes that are exact for it, at a level and for a version by the seed, and compares
+/// the results.
+///
+/// # Errors
+/// The disagreement, with the text of the program.
+pub fn check_with(seed: u64, random: Rng) -> Result<()> {
+    let Program { text, violation, has_handles } = program(random);
     let wasm = wat::parse_str(&text).with_context(|| text.clone())?;
     let level = LEVELS[(seed % 4) as usize];
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };

@@ -4,9 +4,6 @@
 //! Chains end because a parameter of every function counts them. Before they go on, functions may call others, keep
 //! values live across that, and return early. Results are mixed from all parameters, so a misplaced word changes them.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
@@ -43,9 +40,11 @@ struct Maker {
     text: String,
 }
 
-/// The module of a seed, with or without floats. On Cortex-M imports take as many arguments as functions do.
-pub fn module(seed: u64, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
-    let mut random = Rng::new(seed);
+/// A random module, with or without floats. On Cortex-M imports take as many arguments as functions do.
+///
+/// # Errors
+/// If its text is not well-formed.
+pub fn module(mut random: Rng, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
     let types = if floats { 4 } else { 2 };
     let count = match random.below(6) {
         0 => random.below(12),
@@ -64,7 +63,7 @@ pub fn module(seed: u64, floats: bool, wide_imports: bool) -> Result<Vec<u8>> {
     };
     maker.signatures(wide_imports);
     maker.module();
-    wat::parse_str(&maker.text).with_context(|| format!("seed {seed}: {}", maker.text))
+    wat::parse_str(&maker.text).context(maker.text)
 }
 
 impl Maker {
@@ -326,12 +325,20 @@ fn list(keyword: &str, types: &[&'static str]) -> String {
 /// # Errors
 /// The disagreement with the reference engine.
 pub fn check_pvm(seed: u64) -> Result<()> {
+    check_pvm_with(seed, Rng::new(seed))
+}
+
+/// Compares a random module on the PVM, at a level and for a version by the seed.
+///
+/// # Errors
+/// The disagreement with the reference engine.
+pub fn check_pvm_with(seed: u64, random: Rng) -> Result<()> {
     let level = LEVELS[seed as usize % 4];
     let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
     let pvm = PvmOptions { gp, ..PvmOptions::default() };
     // Floats are only moved.
     let options = Options { level, threads: 1, floats: Some(Floats::Trap), ..Options::new(pvm) };
-    let bytes = module(seed, true, false)?;
+    let bytes = module(random, true, false)?;
     compare(&bytes, seed, &Pvm { options }).with_context(|| format!("seed {seed} -{level:?} {gp}"))?;
     Ok(())
 }
@@ -340,27 +347,23 @@ pub fn check_pvm(seed: u64) -> Result<()> {
 const CORES: [(Cpu, Floats); 4] =
     [(Cpu::M7DP, Floats::Hard), (Cpu::M4F, Floats::Soft), (Cpu::M3, Floats::Trap), (Cpu::M33, Floats::Trap)];
 
-thread_local! {
-    /// Boards that are running.
-    static BOARDS: RefCell<BTreeMap<Cpu, Thumb>> = const { RefCell::new(BTreeMap::new()) };
-}
-
 /// Compares the module of a seed on an emulated board.
 ///
 /// # Errors
 /// The disagreement with the reference engine.
 pub fn check_board(seed: u64) -> Result<()> {
+    check_board_with(seed, Rng::new(seed))
+}
+
+/// Compares a random module on an emulated board, which the seed chooses.
+///
+/// # Errors
+/// The disagreement with the reference engine.
+pub fn check_board_with(seed: u64, random: Rng) -> Result<()> {
     let level = LEVELS[seed as usize % 4];
     let (cpu, floats) = CORES[(seed / 4) as usize % CORES.len()];
     let setup = Setup::new(cpu, level, floats).with_memory_of(seed);
-    let bytes = module(seed, true, true)?;
-    BOARDS.with_borrow_mut(|boards| {
-        let board = match boards.entry(cpu) {
-            Entry::Occupied(board) => board.into_mut(),
-            Entry::Vacant(place) => place.insert(Thumb::new(setup.clone())?),
-        };
-        let board = board.with_setup(setup);
-        compare(&bytes, seed, &board).with_context(|| format!("seed {seed} {cpu} -{level:?}"))?;
-        Ok(())
-    })
+    let bytes = module(random, true, true)?;
+    compare(&bytes, seed, &Thumb::shared(setup)?).with_context(|| format!("seed {seed} {cpu} -{level:?}"))?;
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! pointer must be a multiple of 8 at every call of an import.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -192,6 +193,23 @@ impl Thumb {
     pub fn new(setup: Setup) -> Result<Self> {
         let board = Board::start(board_core(setup.cpu))?;
         Ok(Self { setup, board: Rc::new(RefCell::new(board)) })
+    }
+
+    /// The board for a setup that this thread has started before, or a new one.
+    ///
+    /// # Errors
+    /// If the tools for it are missing.
+    pub fn shared(setup: Setup) -> Result<Self> {
+        thread_local! {
+            static BOARDS: RefCell<BTreeMap<Cpu, Thumb>> = const { RefCell::new(BTreeMap::new()) };
+        }
+        BOARDS.with_borrow_mut(|boards| {
+            let board = match boards.entry(setup.cpu) {
+                Entry::Occupied(board) => board.into_mut(),
+                Entry::Vacant(place) => place.insert(Self::new(setup.clone())?),
+            };
+            Ok(board.with_setup(setup))
+        })
     }
 
     /// Options of compilation.

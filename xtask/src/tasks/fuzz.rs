@@ -20,7 +20,7 @@ const LEVELS: [OptLevel; 5] = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLeve
 type Topic = (&'static str, fn(u64) -> Result<()>);
 
 /// All of them.
-pub const TOPICS: [Topic; 13] = [
+pub const TOPICS: [Topic; 15] = [
     ("adapters", testkit::adapters::check),
     ("atomics", |seed| judged(seed, testkit::atomics::check_pvm)),
     ("atomics-thumb", |seed| judged(seed, testkit::atomics::check_board)),
@@ -31,6 +31,8 @@ pub const TOPICS: [Topic; 13] = [
     ("nests-thumb", |seed| testkit::nests::check_board(seed).map(drop)),
     ("proposals", |seed| judged(seed, testkit::proposals::check_pvm)),
     ("proposals-thumb", |seed| judged(seed, testkit::proposals::check_board)),
+    ("shapes", testkit::shapes::check_pvm),
+    ("shapes-thumb", testkit::shapes::check_board),
     ("stack", testkit::stacks::check),
     ("tails", testkit::tails::check_pvm),
     ("tails-thumb", testkit::tails::check_board),

@@ -2,9 +2,11 @@
 
 mod bench;
 mod bench_thumb;
+mod bench_time;
 mod fuzz;
 mod growth;
 mod helper;
+mod seeds;
 
 use std::path::PathBuf;
 
@@ -22,6 +24,9 @@ pub enum Task {
         /// Measure Cortex-M instead of PVM.
         #[arg(long)]
         thumb: bool,
+        /// Measure times of compilation and execution beside wasmtime instead of sizes and gas.
+        #[arg(long, conflicts_with = "thumb")]
+        times: bool,
         /// The folder with modules for Cortex-M.
         #[arg(long, default_value = "../shared/corpus/thumb")]
         modules: PathBuf,
@@ -35,7 +40,7 @@ pub enum Task {
         #[arg(long, env = "RUNTIMES_DIR")]
         runtimes: Option<PathBuf>,
     },
-    /// Measure compile times of growing modules; they should grow linearly with the input.
+    /// Measure compile times and memory of growing modules; both should grow linearly with the input.
     Growth {
         /// Only families whose name contains this text.
         #[arg(long, default_value = "")]
@@ -43,6 +48,14 @@ pub enum Task {
         /// The target to compile for.
         #[arg(long, value_enum, default_value_t = Target::Pvm)]
         target: Target,
+        /// Only compile the module on standard input, and print what that takes.
+        #[arg(long, hide = true)]
+        measure: bool,
+    },
+    /// Write inputs that fuzzers begin with, a folder per target of testkit.
+    Seeds {
+        /// Where the folders are made.
+        folder: PathBuf,
     },
     /// Print functions of a module that have the signature of a compiler helper, as files for known bodies.
     Helper {
@@ -94,9 +107,14 @@ impl Task {
                     verbose: kernels,
                 })
             }
+            Self::Bench { times: true, runtimes, .. } => {
+                bench_time::run(&runtimes.unwrap_or_else(testkit::runtimes::folder))
+            }
             Self::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
             Self::Helper { module, name } => helper::run(&module, &name),
-            Self::Growth { only, target } => growth::run(&only, target),
+            Self::Growth { target, measure: true, .. } => growth::measure(target),
+            Self::Growth { only, target, .. } => growth::run(&only, target),
+            Self::Seeds { folder } => seeds::run(&folder),
             Self::Fuzz { seconds, seed, what: Some(what), .. } => fuzz::run_topic(&what, seconds, seed),
             Self::Fuzz { seconds, seed, target, what: None } => fuzz::run(target, seconds, seed),
         }

@@ -25,8 +25,7 @@ pub struct Shape {
 }
 
 /// A random function for a machine.
-pub fn random_function(toy: &Toy, shape: Shape, seed: u64) -> Function<Toy, VReg> {
-    let mut rng = Rng::new(seed);
+pub fn random_function(toy: &Toy, shape: Shape, mut rng: Rng) -> Function<Toy, VReg> {
     let succs = split_critical(random_edges(shape.blocks, &mut rng));
     let preds = predecessors(&succs);
     let idoms = immediate_dominators(&succs, &preds);

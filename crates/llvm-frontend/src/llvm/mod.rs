@@ -3,7 +3,7 @@
 //! inkwell's safe interface has no switch case values, no structure of constant expressions, no elements of
 //! constant arrays and no integers above 64 bits, and its value enums allocate and dispatch for every
 //! operand. The reader needs a few getters that are total and cheap, so they are here, and nowhere else: this
-//! is the only file of the workspace with `unsafe` in it.
+//! folder has all `unsafe` of the libraries.
 //!
 //! A [`Value`], [`Ty`] or [`Block`] borrows the module it was reached from, so it cannot outlive it. While
 //! the module is borrowed nothing can delete parts of it: inkwell's deleting methods are `unsafe` or consume
@@ -15,6 +15,7 @@
 #![expect(unsafe_code, reason = "llvm-sys getters and one builder that inkwell has no safe form of")]
 
 pub mod lookup;
+pub mod memory;
 
 use std::ffi::CStr;
 use std::marker::PhantomData;

@@ -22,6 +22,10 @@ pub const MANY_BLOCKS: usize = 2000;
 const MANY_INSTS: usize = 100_000;
 /// Loops of a function beyond which it gets no loop passes.
 const MANY_LOOPS: usize = 150;
+/// Loops times blocks of a function beyond which it gets no loop passes: for every exit of a loop they walk the blocks
+/// before it, in search of conditions that hold there. The most in large programs without vectors is half of that; functions
+/// with vectors, whose operators become several blocks, have twenty times as much.
+const LOOP_WORK: usize = 75_000;
 
 /// The attributes of a function that is set aside.
 const ASIDE: [&str; 2] = ["noinline", "optnone"];
@@ -51,9 +55,12 @@ pub fn set_huge_aside(module: &Module<'_>) {
     });
 }
 
-/// Sets functions with very many loops aside.
+/// Sets functions aside that have very many loops, or many in very many blocks.
 pub fn set_looping_aside(module: &Module<'_>) {
-    set_aside(module, |function| loops(function) > MANY_LOOPS);
+    set_aside(module, |function| {
+        let loops = loops(function);
+        loops > MANY_LOOPS || loops * function.blocks().len() > LOOP_WORK
+    });
 }
 
 fn set_aside(module: &Module<'_>, is_too_large: impl Fn(Value<'_>) -> bool) {
@@ -139,6 +146,22 @@ mod tests {
         functions.iter().for_each(|&function| bring_back(function));
         assert!(aside(&module).is_empty());
         functions.len()
+    }
+
+    /// A function with loops in sequence, and so many other blocks in all.
+    fn with_blocks(loops: usize, blocks: usize) -> String {
+        let mut text = with_loops(loops, false);
+        text.truncate(text.len() - " ret void\n}\n".len());
+        for n in loops..blocks - 2 {
+            writeln!(text, " br label %l{}\nl{}:", n + 1, n + 1).expect("writing to a string");
+        }
+        text + " ret void\n}\n"
+    }
+
+    #[test]
+    fn loops_in_many_blocks_are_too_much_work() {
+        assert_eq!(count_aside(&with_blocks(75, LOOP_WORK / 75), set_looping_aside), 0);
+        assert_eq!(count_aside(&with_blocks(75, LOOP_WORK / 75 + 1), set_looping_aside), 1);
     }
 
     /// Loops in sequence or nested; and a function without any.

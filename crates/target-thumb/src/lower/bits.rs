@@ -1,7 +1,7 @@
 //! Bit fields; counting and reversing bits.
 
 use codegen::VReg;
-use ssa::{BinaryOp, InstData, UnaryOp, Value};
+use ssa::{BinaryOp, InstData, MemType, UnaryOp, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{Cx, WordSource, constant, half, reg, source, temp, word};
@@ -167,7 +167,7 @@ pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: WordSource, imm: u32) -> bool 
     true
 }
 
-/// `dst = a | b` as the insertion of a bit field, if one operand is zero where the other is not.
+/// `dst = a | b` as the insertion of a bit field, if one operand has zeros in place of the field that the other is.
 pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
     for (kept, field) in [(a, b), (b, a)] {
         if let Some((old, low, width)) = cleared(cx, kept)
@@ -179,7 +179,55 @@ pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
             return true;
         }
     }
+    for (kept, field) in [(a, b), (b, a)] {
+        if let Some((from, low, width)) = shifted_field(cx, field)
+            && possible_ones(cx, kept, 0) & (u32::MAX >> (32 - width)) << low == 0
+        {
+            let (old, n) = (word(cx, kept), word(cx, from));
+            let inst = Machine::bit_field(Opcode::Bfi, dst, n, low as u8, width as u8);
+            cx.emit(Inst::Update { inst, old });
+            return true;
+        }
+    }
     false
+}
+
+/// The value whose low bits `value` consists of, at some other bit and with zeros around them, if it has only this use:
+/// that value, the lowest bit and the number of bits. Bits at the end of the word are left to shifted operands.
+fn shifted_field(cx: &Cx<'_>, value: Value) -> Option<(Value, u32, u32)> {
+    let (low, width) = match *cx.pure_def(value)? {
+        InstData::Binary { op: BinaryOp::And, args: [_, mask], .. } => one_run(source(cx, mask).imm()?)?,
+        InstData::Binary { op: BinaryOp::Shl, args: [inner, count], .. } => {
+            let [_, mask] = super::single_use_binary(cx, inner, BinaryOp::And)?;
+            let (first, width) = one_run(source(cx, mask).imm()?)?;
+            (source(cx, count).imm().filter(|_| first == 0)?, width)
+        }
+        _ => return None,
+    };
+    let is_inside = low > 0 && low + width < 32;
+    field_at(cx, value, low, width).filter(|_| is_inside).map(|from| (from, low, width))
+}
+
+/// The bits of a word that may be ones.
+fn possible_ones(cx: &Cx<'_>, value: Value, depth: u32) -> u32 {
+    let Some(def) = cx.def(value).filter(|_| depth < super::DEPTH) else { return u32::MAX };
+    let of = |value: Value| possible_ones(cx, value, depth + 1);
+    match *def {
+        InstData::Const { bits, .. } => bits as u32,
+        InstData::Load { mem: MemType::U8, .. } => 0xff,
+        InstData::Load { mem: MemType::U16, .. } => 0xffff,
+        InstData::Icmp { .. } | InstData::Fcmp { .. } => 1,
+        InstData::Binary { op: BinaryOp::And, args: [a, b], .. } => match source(cx, b).imm() {
+            Some(mask) => mask & of(a),
+            None => of(a) & of(b),
+        },
+        InstData::Binary { op: BinaryOp::Or | BinaryOp::Xor, args: [a, b], .. } => of(a) | of(b),
+        InstData::Binary { op: op @ (BinaryOp::Shl | BinaryOp::ShrU), args: [a, count], .. } => {
+            let Some(count @ 0..32) = source(cx, count).imm() else { return u32::MAX };
+            if op == BinaryOp::Shl { of(a) << count } else { of(a) >> count }
+        }
+        _ => u32::MAX,
+    }
 }
 
 /// If `value` clears one run of bits of a value and has only this use: that value, and the run.

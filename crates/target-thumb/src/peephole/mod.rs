@@ -15,6 +15,7 @@ pub mod islands;
 pub mod narrow;
 mod pool;
 mod pools;
+pub mod rename;
 pub mod tables;
 
 use codegen::{Control, Function, Insts, PReg};

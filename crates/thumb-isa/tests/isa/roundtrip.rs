@@ -64,15 +64,7 @@ fn any_bytes_decode_without_panic_and_encode_back() {
         let len = rng.below(40);
         let code: Vec<u8> =
             (0..len).map(|_| rng.bits() as u8 | if rng.below(3) == 0 { 0xe0 } else { 0 }).collect();
-        let mut again = Vec::new();
-        for (at, decoded) in Instructions::new(&code) {
-            assert_eq!(at, again.len());
-            match decoded {
-                Ok(decoded) => again.extend(Sample::from(decoded).bytes()),
-                Err(bytes) => again.extend_from_slice(bytes),
-            }
-        }
-        assert_eq!(again, code);
+        thumb_isa::testing::exercise(&code);
     }
 }
 

@@ -73,6 +73,8 @@ pub struct StackPlan {
     pub global: u32,
     /// Its initial value.
     pub initial: u32,
+    /// The lowest address that is likely to be the stack's.
+    pub floor: u32,
     /// Per function: bytes below its entry value of the stack pointer that it uses.
     pub frame_sizes: Vec<u32>,
     /// Functions whose part of the stack stays in memory, in ascending order.
@@ -179,7 +181,8 @@ fn recognise(
         report(info, &usage.kept)?;
     }
     let kept = usage.kept.iter().map(|misuse| misuse.function).collect();
-    Ok(StackPlan { global: candidate.global, initial: candidate.initial, frame_sizes, kept })
+    let (global, initial, floor) = (candidate.global, candidate.initial, region.floor);
+    Ok(StackPlan { global, initial, floor, frame_sizes, kept })
 }
 
 /// How a module uses its stack, if that allows frames.

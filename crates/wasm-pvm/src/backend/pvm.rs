@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use llvm_frontend::{Demands, ReachedImport};
+use ssa::Module;
 use target_pvm::ImportError;
 use target_pvm::imports::{ImportUse, Numbering, check, full_name};
 use target_pvm::memory::check_size;
@@ -85,9 +86,15 @@ impl Backend for Pvm<'_> {
         true
     }
 
-    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
+    fn compile(
+        &self,
+        translated: Translated<'_>,
+        clock: &mut Clock,
+        observe: &mut dyn FnMut(&Module),
+    ) -> Result<(Vec<u8>, Details), Error> {
         let Translated { module, exports, wasm, .. } = translated;
-        let program = clock.time("codegen", || target_pvm::compile(module, &self.codegen(&exports)))?;
+        let program = clock
+            .time("codegen", || target_pvm::compile_observed(module, &self.codegen(&exports), observe))?;
         self.warn_of(&program.ambiguous_host_calls);
         let map = program.locations.as_ref().map(|locations| {
             let base = program.linear_base.unwrap_or(0);

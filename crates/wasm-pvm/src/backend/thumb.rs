@@ -2,12 +2,14 @@
 
 use llvm_frontend::Demands;
 use prepare::stubs::Stub;
+use pvm_isa::metadata::FunctionName;
 use ssa::Module;
 use target_thumb::FirstCall;
 
 use super::{Backend, Translated};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::insight::CodeMap;
 use crate::options::{FloatHelpers, Floats, ImportAction, MemoryMode, Options, OptionsError, ThumbOptions};
 use crate::report::{Details, ThumbReport};
 
@@ -37,10 +39,14 @@ impl Thumb<'_> {
         module
     }
 
-    fn object(&self, translated: Translated<'_>) -> Result<target_thumb::Object, target_thumb::Error> {
+    fn object(
+        &self,
+        translated: Translated<'_>,
+        observe: &mut dyn FnMut(&Module),
+    ) -> Result<target_thumb::Object, target_thumb::Error> {
         let mut codegen = self.codegen();
         codegen.object.functions = translated.bodies;
-        target_thumb::compile(self.stubbed(translated.module), &codegen)
+        target_thumb::compile_observed(self.stubbed(translated.module), &codegen, observe)
     }
 }
 
@@ -80,13 +86,20 @@ impl Backend for Thumb<'_> {
         self.target.reports_traps()
     }
 
-    fn compile(&self, translated: Translated<'_>, clock: &mut Clock) -> Result<(Vec<u8>, Details), Error> {
-        let object = clock.time("codegen", || self.object(translated))?;
-        let target_thumb::Object { bytes, functions, imports, sizes, first_call } = object;
+    fn compile(
+        &self,
+        translated: Translated<'_>,
+        clock: &mut Clock,
+        observe: &mut dyn FnMut(&Module),
+    ) -> Result<(Vec<u8>, Details), Error> {
+        let wasm = translated.wasm;
+        let object = clock.time("codegen", || self.object(translated, observe))?;
+        let map = map(wasm, &object);
+        let target_thumb::Object { bytes, functions, imports, sizes, first_call, .. } = object;
         if let Some(first) = &first_call {
             warn_of(first);
         }
-        let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call };
+        let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call, map };
         Ok((bytes, Details::Thumb(report)))
     }
 
@@ -99,7 +112,7 @@ impl Backend for Thumb<'_> {
     }
 
     fn assembly(&self, translated: Translated<'_>) -> Result<String, Error> {
-        let object = self.object(translated)?;
+        let object = self.object(translated, &mut |_| ())?;
         Ok(target_thumb::file::assembly(&object.bytes)?)
     }
 
@@ -110,6 +123,19 @@ impl Backend for Thumb<'_> {
     fn header(&self, translated: Translated<'_>) -> Result<String, Error> {
         Ok(target_thumb::header(self.stubbed(translated.module), &self.codegen())?)
     }
+}
+
+/// The map of an object's code, if it has locations.
+fn map(wasm: &[u8], object: &target_thumb::Object) -> Option<CodeMap> {
+    let locations = object.locations.as_ref()?;
+    let mut next = 0;
+    let function = |info: &target_thumb::FunctionInfo| {
+        let pc = next;
+        next += info.size;
+        FunctionName { pc, name: info.name.clone() }
+    };
+    let functions: Vec<FunctionName> = object.functions.iter().map(function).collect();
+    Some(CodeMap::of_module(wasm, &object.bytes, 0, &functions, locations))
 }
 
 /// Warns that the firmware has to call a function before all others.

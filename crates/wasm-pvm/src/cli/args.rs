@@ -14,8 +14,9 @@ use wasm_pvm::{
 
 use super::calls::{Dump, Invocations, Pokes, parse_answer, parse_integer};
 use super::profile::{ProfileArg, Training};
-use super::report_args::{BudgetArgs, CompletionsArgs, ManArgs, ProfileArgs, SizeArgs};
+use super::report_args::{BudgetArgs, CompletionsArgs, ExploreArgs, ManArgs, ProfileArgs, SizeArgs};
 use super::run::StreamArgs;
+use super::verify_args::VerifyArgs;
 use super::wasi::WasiArgs;
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects both.
@@ -48,6 +49,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Run a program or a module once, and report where its gas went; on Cortex-M, its instructions.
     Profile(Box<ProfileArgs>),
+    /// Write a page with the code of every stage side by side: WebAssembly, LLVM IR, SSA and machine code.
+    Explore(Box<ExploreArgs>),
     /// Print a program's instructions by function and basic block, with gas, or the assembly of a Cortex-M object.
     Disasm(DisasmArgs),
     /// Print the sizes, entries and imports of a program, or the contents of a Cortex-M object.
@@ -58,6 +61,8 @@ pub enum Command {
     Size(SizeArgs),
     /// Compare a program's gas, stack, blocks and bytes with the limits in a file; exit code 1 if one is exceeded.
     Budget(Box<BudgetArgs>),
+    /// Compare functions of a module with a reference engine, on generated inputs; exit code 1 if one differs.
+    Verify(Box<VerifyArgs>),
     /// Print a script that completes the command line in a shell.
     Completions(CompletionsArgs),
     /// Write manual pages: one of the tool and one of each command.
@@ -97,6 +102,10 @@ pub struct CompileArgs {
     /// Print sizes and times as JSON.
     #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
     pub json: bool,
+    /// Check the compiler's own work on this module: with the checks of every stage, and by comparing functions with a
+    /// reference engine as `verify` does. Nothing is written if a function differs.
+    #[arg(long, conflicts_with_all = ["emit", "emit_after", "emit_function"])]
+    pub verify: bool,
     #[command(flatten)]
     pub module: ModuleArgs,
     #[command(flatten)]

@@ -14,9 +14,10 @@ use wasm_pvm::{
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
-use super::{files, profile};
+use super::{files, profile, verify};
 
-pub fn compile(args: &CompileArgs) -> Result<()> {
+/// Compiles a module; returns the exit code of this process.
+pub fn compile(args: &CompileArgs) -> Result<u8> {
     provoke(&args.module);
     let mut options = options(&args.input, args.target, &args.module, &args.pvm, &args.thumb)?;
     let file = files::read(&args.input)?;
@@ -28,7 +29,8 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     if let Some(stage) = args.emit.or(after).or(function) {
         let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
         check_renames(&input, args).with_context(name)?;
-        return files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes());
+        files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
+        return Ok(0);
     }
     let path = output_path(args, &options.target);
     let map = map_path(args, &path, &mut options)?;
@@ -38,6 +40,12 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
     let output = wasm_pvm::compile(&input, &options).with_context(name)?;
     check_renames(&input, args).with_context(name)?;
     warn_of_unused_lines(&input, &options)?;
+    if args.verify {
+        let code = verify::before_output(&args.input, &input, &options)?;
+        if code != 0 {
+            return Ok(code);
+        }
+    }
     files::write(&path, &output.bytes)?;
     if let Some((path, map)) = map.zip(output.report.pvm().and_then(|report| report.map.as_ref())) {
         files::write(&path, map.to_string().as_bytes())?;
@@ -47,7 +55,7 @@ pub fn compile(args: &CompileArgs) -> Result<()> {
         let text = serde_json::to_string_pretty(&report(&output.report))?;
         files::print(format!("{text}\n").as_bytes())?;
     }
-    Ok(())
+    Ok(0)
 }
 
 /// The file for the map, if one is to be written; the options then make it.
@@ -79,7 +87,7 @@ pub fn provoke(args: &ModuleArgs) {
 #[cfg(not(debug_assertions))]
 pub fn provoke(_: &ModuleArgs) {}
 
-/// The options of compiling an input.
+/// The options of compiling an input for a target.
 pub fn options(
     input: &Path,
     target: TargetArg,
@@ -179,6 +187,7 @@ fn thumb_options(module: &ModuleArgs, thumb: &ThumbArgs, architecture: Architect
         import_prefix: thumb.import_prefix.clone().unwrap_or_default(),
         renames: renames(thumb)?,
         debug: thumb.debug.unwrap_or(default.debug),
+        map: false,
         cpu,
     })
 }

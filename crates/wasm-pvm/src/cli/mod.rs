@@ -4,17 +4,21 @@ mod args;
 mod budget;
 mod calls;
 mod compile;
+mod explore;
 mod files;
 mod floats;
 mod guard;
 mod inspect;
 mod manual;
+mod memory;
 mod object;
 mod profile;
 mod profiling;
 mod report_args;
 mod run;
 mod size;
+mod verify;
+mod verify_args;
 mod wasi;
 
 use std::io::IsTerminal;
@@ -33,6 +37,7 @@ const USAGE: u8 = 2;
 
 /// Parses the command line and runs the command. Messages have no colours by themselves if `is_plain`.
 pub fn main(is_plain: bool) -> ExitCode {
+    memory::report_exhaustion();
     let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -59,13 +64,15 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
+        Command::Compile(args) => compile::compile(args).map(ExitCode::from),
         Command::Run(args) => run::run(args).map(ExitCode::from),
         Command::Profile(args) => profiling::profile(args).map(ExitCode::from),
+        Command::Explore(args) => explore::explore(args).map(ExitCode::from),
         Command::Disasm(args) => inspect::disasm(args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => inspect::info(args).map(|()| ExitCode::SUCCESS),
         Command::Gas(args) => inspect::gas(args).map(|()| ExitCode::SUCCESS),
         Command::Budget(args) => budget::budget(args).map(ExitCode::from),
+        Command::Verify(args) => verify::verify(args).map(ExitCode::from),
         Command::Completions(args) => manual::completions(args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => manual::man(args).map(|()| ExitCode::SUCCESS),
         Command::Size(args) => size::size(args).map(ExitCode::from),
@@ -84,8 +91,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             eprintln!(
-                "error: a command is missing: compile, run, profile, disasm, info, gas, size, budget or explain-trap \
-                 (see --help)"
+                "error: a command is missing: compile, run, profile, explore, disasm, info, gas, size, budget, verify or \
+                 explain-trap (see --help)"
             );
         }
         _ => eprintln!("{}", one_line(message)),

@@ -1,16 +1,16 @@
 //! The map of a program: from positions in its code to the source.
 //!
 //! A program has no place for lines, and its bytes must not depend on debug information. So the code generator makes a side
-//! table of byte offsets in the module ([`target_pvm::CodeLocations`]), and the map adds what is known about each offset:
+//! table of byte offsets in the module ([`CodeLocations`]), and the map adds what is known about each offset:
 //! its function, its operator, and its line, if the module has DWARF. It is for one program only, which it identifies by a
 //! hash of the code.
 
 use std::collections::BTreeMap;
 
+use codegen::CodeLocations;
 use llvm_frontend::{ModuleInfo, SourceMap};
 use pvm_isa::metadata::FunctionName;
 use pvm_isa::{Container, GpVersion};
-use target_pvm::CodeLocations;
 
 use super::operators;
 
@@ -147,7 +147,7 @@ impl CodeMap {
         map.code.clone_from(&locations.rows);
         map.data = segments(&info, linear_base);
         let mut reader = Places::new(&info, wasm);
-        for site in &locations.sites {
+        for site in locations.sites.list() {
             let place = reader.place(&mut map, site.offset);
             map.places.push(Place { inlined_at: site.inlined_at, ..place });
         }
@@ -287,9 +287,11 @@ fn intern(known: &mut BTreeMap<String, u32>, list: &mut Vec<String>, name: Strin
     })
 }
 
-fn path(file: &ssa::FileName) -> String {
+/// The path of a source file. A name from the root on has no use for its directory.
+pub(super) fn path(file: &ssa::FileName) -> String {
+    let is_absolute = file.name.starts_with(['/', '\\']) || file.name.as_bytes().get(1) == Some(&b':');
     match file.directory.as_str() {
-        "" => file.name.clone(),
+        directory if directory.is_empty() || is_absolute => file.name.clone(),
         directory => format!("{}/{}", directory.trim_end_matches('/'), file.name),
     }
 }

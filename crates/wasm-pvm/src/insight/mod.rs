@@ -8,8 +8,9 @@
 //! | `profile` | where the gas or the instructions of a run go |
 //! | `cortex_m` | places of Cortex-M code, and its profile |
 //! | `budget` | limits of all of these |
+//! | `explore` | a page with the code of all stages |
 //!
-//! The last four need the feature `insight`.
+//! The last five need the feature `insight`.
 
 mod operators;
 
@@ -30,6 +31,9 @@ pub mod budget;
 
 #[cfg(feature = "insight")]
 pub mod cortex_m;
+
+#[cfg(feature = "insight")]
+pub mod explore;
 
 #[cfg(feature = "insight")]
 pub mod profile;

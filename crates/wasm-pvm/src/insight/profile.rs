@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pvm_engine::Trace;
+use pvm_engine::{Sample, Trace};
 use pvm_isa::{GpVersion, ProgramBlob, gas};
 
 use super::demangled;
@@ -114,7 +114,7 @@ impl Profile {
         let mut sums = Sums::new(map);
         let starts: BTreeSet<u32> = pvm_isa::validate::block_starts(gp, blob).into_iter().collect();
         let mut blocks: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-        let mut costs: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        let mut costs = Costs::new();
         let mut total = 0;
         for sample in trace.samples() {
             total += sample.gas;
@@ -125,16 +125,24 @@ impl Profile {
             let callers: Vec<u32> =
                 sample.path.iter().filter_map(|call| call.at).flat_map(|at| sums.functions_at(at)).collect();
             let costs = costs.entry(sample.pc).or_insert_with(|| gas::instruction_costs(gp, blob, sample.pc));
-            let of_block: u64 = costs.iter().map(|&(_, cost)| u64::from(cost)).sum();
-            // Otherwise it is the gas of one instruction, or of a host call.
-            if sample.gas == of_block * sample.count {
-                costs.iter().for_each(|&(pc, cost)| sums.add(&callers, pc, u64::from(cost) * sample.count));
-            } else {
-                sums.add(&callers, sample.pc, sample.gas);
-            }
+            spread(&sample, costs).for_each(|(pc, gas)| sums.add(&callers, pc, gas));
         }
         sums.profile("gas", total, &blocks, trace.calls_of_functions())
     }
+}
+
+/// The gas of the instructions of a block, by the position from which it is executed.
+pub type Costs = BTreeMap<u32, Vec<(u32, u32)>>;
+
+/// The gas of a sample by instruction, where `costs` is the gas of those from the sample's on.
+pub fn spread<'a>(sample: &Sample, costs: &'a [(u32, u32)]) -> impl Iterator<Item = (u32, u64)> + use<'a> {
+    let of_block: u64 = costs.iter().map(|&(_, cost)| u64::from(cost)).sum();
+    let (pc, gas, count) = (sample.pc, sample.gas, sample.count);
+    let is_block = gas == of_block * count;
+    let of_block = costs.iter().filter(move |_| is_block);
+    // Otherwise it is the gas of one instruction, or of a host call.
+    let single = (!is_block).then_some((pc, gas));
+    of_block.map(move |&(pc, cost)| (pc, u64::from(cost) * count)).chain(single)
 }
 
 impl<'a> Sums<'a> {

@@ -92,6 +92,8 @@ pub struct ThumbOptions {
     pub renames: BTreeMap<String, String>,
     /// Debug information in the object.
     pub debug: Debug,
+    /// Make a map of the code in place of debug sections.
+    pub map: bool,
 }
 
 impl Default for ThumbOptions {
@@ -121,6 +123,7 @@ impl ThumbOptions {
             import_prefix: String::new(),
             renames: BTreeMap::new(),
             debug: Debug::default(),
+            map: false,
         }
     }
 
@@ -215,6 +218,7 @@ impl ThumbOptions {
             static_data: self.memory == MemoryMode::Native,
             shadow_stack_size: self.shadow_stack_size,
             locations: match self.debug {
+                _ if self.map => llvm_frontend::Locations::Offsets,
                 Debug::Lines => llvm_frontend::Locations::Lines,
                 Debug::None => llvm_frontend::Locations::None,
             },
@@ -257,7 +261,7 @@ impl ThumbOptions {
             trap: self.trap.clone(),
             object: target_thumb::ObjectOptions {
                 memory_bytes: self.memory_bytes.map(u64::from),
-                debug: self.debug != Debug::None,
+                debug: self.debug != Debug::None && !self.map,
                 memory_shape: match self.resolved_bounds() {
                     ThumbBounds::None | ThumbBounds::Check => MemoryShape::Plain,
                     ThumbBounds::Mask => MemoryShape::Slack,

@@ -73,9 +73,8 @@ struct Exports {
     has_memory: bool,
 }
 
-/// The program of a seed.
-pub fn program(seed: u64) -> Program {
-    let mut random = Rng::new(seed);
+/// A random program.
+pub fn program(mut random: Rng) -> Program {
     let adapters = 1 + random.below(3);
     // In a chain, each module imports from the one before it, so the order of options has no effect.
     let is_chain = random.one_in(2);
@@ -123,7 +122,7 @@ struct Writer<'r> {
 
 impl Writer<'_> {
     fn below(&mut self, limit: u32) -> u32 {
-        (self.random.bits() % u64::from(limit.max(1))) as u32
+        self.random.below(limit.max(1) as usize) as u32
     }
 
     fn one_in(&mut self, n: u32) -> bool {

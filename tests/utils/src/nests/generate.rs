@@ -1,4 +1,4 @@
-//! The program of a seed.
+//! Random programs.
 
 use random::Rng;
 
@@ -9,8 +9,7 @@ const LENGTH: usize = 4;
 /// Maximum depth of blocks.
 const DEPTH: usize = 5;
 
-pub fn program(seed: u64) -> Program {
-    let mut random = Rng::new(seed);
+pub fn program(mut random: Rng) -> Program {
     let functions = 2 + random.below(5);
     // Most engines accept only one of the proposals in a module; this compiler takes both.
     let style = random.below(3);

@@ -9,7 +9,8 @@ mod generate;
 mod interpret;
 mod text;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use random::Rng;
 
 use wasm_pvm::{Cpu, Floats, GpVersion, OptLevel, Options, PvmBounds, PvmOptions};
 
@@ -140,9 +141,9 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program of a seed.
-    pub fn new(seed: u64) -> Self {
-        generate::program(seed)
+    /// A random program.
+    pub fn new(random: Rng) -> Self {
+        generate::program(random)
     }
 
     /// Its wasm module, with the function `main`.
@@ -164,13 +165,21 @@ impl Program {
 /// # Errors
 /// If a result differs.
 pub fn check_pvm(seed: u64) -> Result<[u32; 3]> {
+    check_pvm_with(seed, Rng::new(seed))
+}
+
+/// As [`check`] on the PVM, at a level and for a version by the seed.
+///
+/// # Errors
+/// If a result differs.
+pub fn check_pvm_with(seed: u64, random: Rng) -> Result<[u32; 3]> {
     let pvm = PvmOptions {
         gp: if seed.is_multiple_of(2) { GpVersion::V08 } else { GpVersion::V072 },
         bounds: PvmBounds::Strict,
         ..PvmOptions::default()
     };
     let level = LEVELS[seed as usize / 2 % LEVELS.len()];
-    check(seed, &Pvm { options: Options { level, threads: 1, ..Options::new(pvm) } })
+    check(random, &Pvm { options: Options { level, threads: 1, ..Options::new(pvm) } })
 }
 
 /// As [`check`] for a seed, at a level and on a board that depend on it.
@@ -178,20 +187,29 @@ pub fn check_pvm(seed: u64) -> Result<[u32; 3]> {
 /// # Errors
 /// If a result differs, or there is no board.
 pub fn check_board(seed: u64) -> Result<[u32; 3]> {
-    let level = LEVELS[seed as usize / 2 % LEVELS.len()];
-    let cpu = if seed.is_multiple_of(2) { Cpu::M3 } else { Cpu::M33 };
-    check(seed, &Thumb::new(Setup::new(cpu, level, Floats::Trap))?)
+    check_board_with(seed, Rng::new(seed))
 }
 
-/// Runs the program of a seed, and compares the results of `main`; how many calls ended in which way.
+/// As [`check`] on a board, at a level by the seed.
+///
+/// # Errors
+/// If a result differs, or there is no board.
+pub fn check_board_with(seed: u64, random: Rng) -> Result<[u32; 3]> {
+    let level = LEVELS[seed as usize / 2 % LEVELS.len()];
+    let cpu = if seed.is_multiple_of(2) { Cpu::M3 } else { Cpu::M33 };
+    check(random, &Thumb::shared(Setup::new(cpu, level, Floats::Trap))?)
+        .with_context(|| format!("seed {seed} {cpu} -{level:?}"))
+}
+
+/// Runs a random program, and compares the results of `main`; how many calls ended in which way.
 ///
 /// # Errors
 /// If a result differs.
-pub fn check(seed: u64, executor: &dyn Executor) -> Result<[u32; 3]> {
-    let program = Program::new(seed);
+pub fn check(random: Rng, executor: &dyn Executor) -> Result<[u32; 3]> {
+    let program = Program::new(random);
     let wasm = program.wasm()?;
     let mut endings = [0; 3];
-    let mut loaded = executor.load(&wasm).map_err(|refusal| anyhow::anyhow!("seed {seed}: {refusal}"))?;
+    let mut loaded = executor.load(&wasm).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     loaded.start(&mut |_, _| 0)?;
     for arg in [0, 1, 2, 3, -7, 1000] {
         let args = [i64::from(arg) as u64];
@@ -208,7 +226,7 @@ pub fn check(seed: u64, executor: &dyn Executor) -> Result<[u32; 3]> {
             ),
             _ => (0, false),
         };
-        ensure!(agrees, "seed {seed}, main({arg}): {exit:?} instead of {expected:?}");
+        ensure!(agrees, "main({arg}): {exit:?} instead of {expected:?}");
         endings[ending] += 1;
     }
     executor.clear();

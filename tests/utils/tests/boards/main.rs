@@ -15,3 +15,4 @@ mod relocations;
 mod side_modules;
 mod spec;
 mod statics;
+mod targets;

@@ -14,4 +14,5 @@ mod runtimes;
 mod side_modules;
 mod spec;
 mod substrate;
+mod targets;
 mod types;

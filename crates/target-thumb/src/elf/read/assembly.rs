@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use object::elf;
-use thumb_isa::Inst;
 use thumb_isa::decode::Decoded;
+use thumb_isa::{Flow, Inst};
 
 use super::code::{Code, Item};
 use super::tags::{self, Value};
@@ -40,6 +40,39 @@ pub fn assembly(bytes: &[u8]) -> Result<String, FileError> {
         }
     }
     Ok(printer.text)
+}
+
+/// A line of code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeLine {
+    /// Its offset in the section.
+    pub offset: u32,
+    /// Its bytes.
+    pub bytes: u32,
+    /// The name of its place, if code in the section refers to it.
+    pub label: Option<String>,
+    /// The instruction, or a directive for data.
+    pub text: String,
+    /// Whether the next instruction is in another block.
+    pub ends_block: bool,
+}
+
+/// The code of each section of code, in the order of the file.
+///
+/// # Errors
+/// As for [`assembly`].
+pub fn listing(bytes: &[u8]) -> Result<Vec<Vec<CodeLine>>, FileError> {
+    let file = File::parse(bytes)?;
+    let mut printer =
+        Printer { file: &file, text: String::new(), named: BTreeSet::new(), started: BTreeSet::new() };
+    let mut sections = Vec::new();
+    for (section, number) in file.sections.iter().zip(0..) {
+        if section.has(elf::SHF_EXECINSTR) {
+            let body = Body { printer: &mut printer, section, number, symbols: Vec::new() };
+            sections.push(body.listing()?);
+        }
+    }
+    Ok(sections)
 }
 
 /// Sections that are the target of relocations, or that other sections are linked to.
@@ -332,6 +365,29 @@ impl<'a> Body<'_, 'a> {
             "the relocation of type {kind} at {offset:#x} of `{}`",
             self.section.name
         ))
+    }
+
+    fn listing(&self) -> Result<Vec<CodeLine>, FileError> {
+        let code = Code::new(self.printer.file, self.section);
+        let ends = code.items.iter().skip(1).map(|(at, _)| *at).chain([self.section.size]);
+        let line = |((at, item), end): (&(u32, Item), u32)| {
+            let text = self.item(&code, *at, item)?;
+            // The directive for a relocation has a line of its own.
+            let text = match text.split_once("\n\t") {
+                Some((directive, inst)) => {
+                    let place = directive.rsplit(", ").next().unwrap_or_default();
+                    format!("{} {place}", inst.split_whitespace().next().unwrap_or_default())
+                }
+                None => text,
+            };
+            let ends_block = matches!(item, Item::Inst(decoded, _)
+                if !matches!(decoded.inst.flow(), Flow::Next | Flow::Call));
+            let label = code.labels.contains(at).then(|| format!(".L{at:x}"));
+            // Labels have no number of their section.
+            let text = text.replace(&format!(".L{}_", self.number), ".L").replace('"', "");
+            Ok(CodeLine { offset: *at, bytes: end - at, label, text, ends_block })
+        };
+        code.items.iter().zip(ends).map(line).collect()
     }
 
     // ---- Data ----

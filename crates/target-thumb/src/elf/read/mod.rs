@@ -1,6 +1,6 @@
 //! Reading relocatable ELF objects for ARM back: as plain lists of sections, symbols and relocations.
 //!
-//! [`assembly()`] prints an object as text for an assembler, [`Summary`] describes its contents. Both work on the
+//! [`assembly()`] prints an object as text for an assembler, [`listing`] its code for a person, [`Summary`] describes its contents. Both work on the
 //! finished bytes, so they can't differ from the object that a linker sees.
 
 mod assembly;
@@ -15,7 +15,7 @@ use object::read::StringTable;
 use object::read::elf::{FileHeader, Rel as _, SectionHeader as _, Sym as _};
 use object::{Endianness, SectionIndex};
 
-pub use assembly::assembly;
+pub use assembly::{CodeLine, assembly, listing};
 pub use stack::{Depth, Step};
 pub use summary::{ExportStack, FunctionSummary, SectionSummary, Summary, SymbolSummary};
 pub use traps::{function_at, reason, trap_at};

@@ -24,7 +24,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use codegen::Fragment;
+use codegen::{CodeLocations, Fragment};
 use ssa::{FuncId, IdVec, Module};
 
 use crate::adapt::initial::Start;
@@ -117,6 +117,9 @@ pub struct Object {
     pub sizes: Sizes,
     /// The function that must be called before all others, if there is one.
     pub first_call: Option<FirstCall>,
+    /// Where the code comes from, if the module's instructions carry byte offsets. Positions count the bytes of all
+    /// functions in order.
+    pub locations: Option<CodeLocations>,
 }
 
 /// Writes the object of a compiled module.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codegen::{Code, Fixup as _, Fragment, Place, Placement};
+use codegen::{Code, CodeLocations, Fixup as _, Fragment, Place, Placement};
 use object::write::{Object as Elf, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, FileFlags, RelocationFlags, SectionFlags, SectionKind,
@@ -33,6 +33,8 @@ pub struct Writer<'a> {
     located: Vec<debug::Function>,
     /// All functions.
     frames: Vec<frames::Frame>,
+    /// Where the code comes from, if instructions carry byte offsets.
+    locations: Option<CodeLocations>,
 }
 
 /// A relocation in a section that has not been added yet.
@@ -67,6 +69,11 @@ impl<'a> Writer<'a> {
             sizes: Sizes::default(),
             located: Vec::new(),
             frames: Vec::new(),
+            locations: module
+                .sources
+                .as_ref()
+                .filter(|sources| sources.are_offsets)
+                .map(|_| CodeLocations::default()),
         }
     }
 
@@ -88,7 +95,8 @@ impl<'a> Writer<'a> {
         self.attributes();
         let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
         notes::link_stack_sizes(&mut bytes);
-        Object { bytes, functions: infos, imports, sizes: self.sizes, first_call: self.first_call }
+        let Self { sizes, first_call, locations, .. } = self;
+        Object { bytes, functions: infos, imports, sizes, first_call, locations }
     }
 
     // ---- Functions ----
@@ -107,6 +115,7 @@ impl<'a> Writer<'a> {
         let align = alignment(fragment, self.module.functions[id].as_ref());
         let section = self.section(format!(".text.{name}"), SectionKind::Text);
         self.elf.append_section_data(section, &bytes, align);
+        self.locate(id, fragment, &code);
         self.sizes.text += bytes.len() as u64;
         self.map_symbols(section, fragment, &code);
         self.stack_size(section, fragment.stack_bytes);
@@ -148,6 +157,18 @@ impl<'a> Writer<'a> {
         info
     }
 
+    /// Records where the code of the next function comes from.
+    fn locate(&mut self, id: FuncId, fragment: &Fragment<Fixup>, code: &Code) {
+        let Some(locations) = &mut self.locations else { return };
+        let start = self.sizes.text as u32;
+        locations.begin(start);
+        let source = self.module.functions[id].as_ref().map(|func| &func.source);
+        for &(place, loc) in source.iter().flat_map(|_| &fragment.locs) {
+            let address = u32::try_from(code.address(0, place)).expect("code is smaller than 4 GiB");
+            locations.add(start + address, source.expect("a fragment has a function"), loc);
+        }
+    }
+
     /// Adds a jump to an import, with the symbols under which it is exported. Both sides have the same convention.
     fn exported_import(&mut self, id: FuncId, pending: &mut Vec<Pending>) -> FunctionInfo {
         let globals = std::mem::take(&mut self.names.functions[id]);
@@ -157,6 +178,9 @@ impl<'a> Writer<'a> {
         let name = self.module.decls[id].name.clone();
         let section = self.section(format!(".text.{name}"), SectionKind::Text);
         self.elf.append_section_data(section, &bytes, 2);
+        if let Some(locations) = &mut self.locations {
+            locations.begin(self.sizes.text as u32);
+        }
         self.sizes.text += bytes.len() as u64;
         self.local_mark(section, "$t", 0);
         self.stack_size(section, 0);

@@ -98,9 +98,13 @@ pub struct Traced {
 
 /// Makes all calls of a run with a trace.
 pub fn traced(args: &RunArgs) -> Result<Traced> {
-    let program = program::load(args)?;
-    let input = input(args, &program)?;
-    repeated(args, &program, &input, &options(args))
+    traced_program(args, &program::load(args)?)
+}
+
+/// The same, for a program that has been loaded.
+pub fn traced_program(args: &RunArgs, program: &Program) -> Result<Traced> {
+    let input = input(args, program)?;
+    repeated(args, program, &input, &options(args))
 }
 
 /// Makes all calls of a program with a trace.

@@ -9,7 +9,7 @@ use wasm_pvm::counts::Counters;
 use wasm_pvm::insight::CodeMap;
 use wasm_pvm::run::HostCallId;
 use wasm_pvm::wasi::{self, Imports};
-use wasm_pvm::{EntryMode, Format, Options, OptionsError, PvmOptions, input};
+use wasm_pvm::{EntryMode, Format, Options, OptionsError, Output, PvmOptions, input};
 
 use super::streams::{RESERVE, Streams};
 use crate::cli::args::RunArgs;
@@ -44,7 +44,7 @@ pub fn load(args: &RunArgs) -> Result<Program> {
         );
     }
     if is_module(&bytes) {
-        return compiled(&bytes, args).with_context(name);
+        return compile_module(&bytes, args).with_context(name);
     }
     if let Some(option) = args.module.first().or_else(|| args.pvm.first_of_compiling()) {
         let message = format!("{option} is an option of compiling, and {} is a compiled program", name());
@@ -92,11 +92,10 @@ fn is_module(bytes: &[u8]) -> bool {
     bytes.starts_with(&input::WASM_MAGIC) || str::from_utf8(bytes).is_ok_and(is_text)
 }
 
-fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
+fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     compile::provoke(&args.module);
     let bytes = &*input::to_wasm(bytes)?;
-    let imports = wasi::imports(bytes);
-    let options = options(args, imports)?;
+    let options = options(args, wasi::imports(bytes))?;
     if args.map.is_some() {
         let message = "--map is for compiled programs; that of a module is made with it".to_owned();
         bail!(OptionsError::new(message));
@@ -109,16 +108,21 @@ fn compiled(bytes: &[u8], args: &RunArgs) -> Result<Program> {
         None => (wasm_pvm::compile(bytes, &options)?, None),
     };
     compile::warn_of_unused_lines(bytes, &options)?;
+    Ok(Program { counters, ..compiled(output, &options, bytes, args) })
+}
+
+/// The program that a module was compiled to, with these options.
+pub fn compiled(output: Output, options: &Options, wasm: &[u8], args: &RunArgs) -> Program {
     let first_address = output.report.pvm().map(|report| report.linear_first);
     let map = output.report.pvm().and_then(|report| report.map.clone());
     let is_service = args.module.wasi.wasi || options.wasi.is_none() || !args.invocations.0.is_empty();
-    let streams = if is_service { None } else { Streams::of(imports) };
-    Ok(Program { bytes: output.bytes, first_address, streams, counters, map })
+    let streams = if is_service { None } else { Streams::of(wasi::imports(wasm)) };
+    Program { bytes: output.bytes, first_address, streams, counters: None, map }
 }
 
 /// The options of compiling. They are those of `compile`, except that every export can be invoked, and that imports
 /// with an answer are host calls. A module that imports functions of WASI gets them.
-fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
+pub fn options(args: &RunArgs, imports: Imports) -> Result<Options> {
     let mut target: PvmOptions = compile::pvm_options(&args.program, &args.module, &args.pvm)?;
     if !(target.format == Format::Jam || target.format.is_polkavm()) {
         bail!(OptionsError::new(

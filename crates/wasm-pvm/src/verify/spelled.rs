@@ -8,10 +8,11 @@
 
 use std::convert::Infallible;
 
-use anyhow::{Context, Result, anyhow};
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{BlockType, CodeSection, Function, Instruction, ValType};
-use wasmparser::{CompositeInnerType, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{BinaryReaderError, CompositeInnerType, FunctionBody, Operator, Parser, Payload};
+
+use super::VerifyError;
 
 const NAN_32: u32 = 0x7fc0_0000;
 const NAN_64: u64 = 0x7ff8_0000_0000_0000;
@@ -30,17 +31,18 @@ pub enum Open {
 ///
 /// # Errors
 /// If the module is not valid.
-pub fn spell_out(wasm: &[u8], open: Open) -> Result<Vec<u8>> {
-    let mut speller = Speller { open, params: params(wasm)?, done: 0 };
+pub fn spell_out(wasm: &[u8], open: Open) -> Result<Vec<u8>, VerifyError> {
+    let refused =
+        |error: &dyn std::fmt::Display| VerifyError::Reference(format!("a module to be rewritten: {error}"));
+    let params = params(wasm).map_err(|error| refused(&error))?;
+    let mut speller = Speller { open, params, done: 0 };
     let mut module = wasm_encoder::Module::new();
-    speller
-        .parse_core_module(&mut module, Parser::new(0), wasm)
-        .map_err(|error| anyhow!("a module to be rewritten: {error}"))?;
+    speller.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|error| refused(&error))?;
     Ok(module.finish())
 }
 
 /// The number of parameters of each function that has a body.
-fn params(wasm: &[u8]) -> Result<Vec<u32>> {
+fn params(wasm: &[u8]) -> Result<Vec<u32>, BinaryReaderError> {
     let (mut types, mut params) = (Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -54,7 +56,7 @@ fn params(wasm: &[u8]) -> Result<Vec<u32>> {
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
-                    params.push(*types.get(ty? as usize).context("a type that there is not")?);
+                    params.push(types.get(ty? as usize).copied().unwrap_or(0));
                 }
             }
             _ => {}
