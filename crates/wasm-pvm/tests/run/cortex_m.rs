@@ -210,3 +210,21 @@ fn profiles_have_lines_and_calls() {
     let folded = folder.succeed(&[&["profile"], &args[..], &["--as", "folded"]].concat());
     assert!(folded.lines().any(|line| line.starts_with("outer;inner ")), "{folded}");
 }
+
+/// The self-check finds no difference, and finds the one of an object that was made of another module.
+#[test]
+fn objects_are_verified() {
+    let folder = Folder::new("cortex-m-verify");
+    folder.write("a.wat", MODULE);
+    folder.write("b.wat", MODULE.replace("(i64.const 3)", "(i64.const 5)"));
+    for machine in MACHINES {
+        let options = [machine, &["--inputs", "8"]].concat();
+        folder.succeed(&[&["verify", "a.wat"], &options[..]].concat());
+        folder.succeed(&[&["compile", "b.wat", "-o", "b.o"], machine].concat());
+        let against = [&["verify", "a.wat", "--against", "b.o"], &options[..]].concat();
+        let (told, errors) = folder.fail_with_output(&against, 1);
+        assert!(told.contains("mix") || errors.contains("mix"), "{machine:?}: {told}{errors}");
+    }
+    let native = ["verify", "a.wat", "--target", "thumbv7m"];
+    assert!(folder.fail_with_output(&native, 1).1.contains("--memory symbol"));
+}
