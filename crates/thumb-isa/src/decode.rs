@@ -6,6 +6,8 @@
 //!
 //! Invariant: a decoded instruction encodes in its form to the bytes it came from.
 
+use std::sync::OnceLock;
+
 use crate::form::{Form, Width};
 use crate::inst::Inst;
 use crate::operand::{Cond, ItState};
@@ -38,8 +40,27 @@ pub fn decode(bytes: &[u8], it: Option<Cond>) -> Option<Decoded> {
         Width::Narrow => (Width::Narrow, u32::from(first)),
         Width::Wide => (Width::Wide, u32::from(first) << 16 | u32::from(half(2)?)),
     };
-    let mut forms = Opcode::ALL.iter().flat_map(|op| op.forms()).filter(|form| form.width() == width);
-    forms.find_map(|form| decode_as(form, word, it).map(|inst| Decoded { inst, form, it }))
+    let mut forms = candidates(first).iter().filter(|form| form.width() == width);
+    forms.find_map(|&form| decode_as(form, word, it).map(|inst| Decoded { inst, form, it }))
+}
+
+/// The forms whose fixed bits agree with the upper bits of the first half-word, in the order of the table.
+fn candidates(first: u16) -> &'static [Form] {
+    const BITS: u32 = 9;
+    static BUCKETS: OnceLock<Vec<Vec<Form>>> = OnceLock::new();
+    let buckets = BUCKETS.get_or_init(|| {
+        let forms: Vec<Form> = Opcode::ALL.iter().flat_map(|op| op.forms()).collect();
+        let upper =
+            |form: &Form, bits: u32| bits >> if form.width() == Width::Wide { 32 - BITS } else { 16 - BITS };
+        let agrees = |form: &Form, bucket: u32| {
+            let pattern = form.pattern();
+            (bucket ^ upper(form, pattern.fixed)) & upper(form, pattern.mask) == 0
+        };
+        (0..1 << BITS)
+            .map(|bucket| forms.iter().copied().filter(|form| agrees(form, bucket)).collect())
+            .collect()
+    });
+    &buckets[usize::from(first >> (16 - BITS))]
 }
 
 /// Decodes bits as the given form; `None` if they don't have this form.

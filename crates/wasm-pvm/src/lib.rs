@@ -30,6 +30,8 @@ mod backend;
 mod clock;
 pub mod codes;
 mod compile;
+#[cfg(feature = "engine")]
+pub mod cortex_m;
 pub mod counts;
 mod error;
 mod exports;

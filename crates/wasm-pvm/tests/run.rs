@@ -5,6 +5,8 @@
 mod browser;
 #[path = "run/codes.rs"]
 mod codes;
+#[path = "run/cortex_m.rs"]
+mod cortex_m;
 #[path = "run/explore.rs"]
 mod explore;
 #[path = "run/insight.rs"]

@@ -11,16 +11,14 @@
 //!
 //! This crate is independent of the compiler.
 
-pub mod aapcs;
-
 mod driver;
 mod image;
 mod machine;
 
-pub use aapcs::{Type, Words};
 pub use driver::{TOOLS, run_tool, runtime_library};
 pub use image::{Image, Undefined};
 pub use machine::{Answer, Board, Call, Ending, Exit, ImportCall};
+pub use thumb_engine::aapcs::{self, Type, Words};
 
 /// A core, emulated on a board that has it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

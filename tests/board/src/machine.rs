@@ -8,9 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSymbol as _};
 use tempfile::TempDir;
 
-use crate::aapcs::Words;
 use crate::driver::{self, DRIVER_BYTES, STACK_BYTES};
-use crate::{Core, MemoryMap};
+use crate::{Core, MemoryMap, Words};
 
 /// Sizes of the small memory (with the stack) and of the large memory in bytes.
 const SMALL_BYTES: u32 = 0x40_0000;

@@ -35,3 +35,4 @@ pub mod tails;
 pub mod targets;
 pub mod thumb;
 pub mod thumb_corpus;
+pub mod thumb_engine;

@@ -119,11 +119,32 @@ impl Setup {
 }
 
 /// Memory to reserve for a module that may grow: up to its maximum, within limits.
-fn reserve(interface: &Interface) -> Option<u32> {
+pub(crate) fn reserve(interface: &Interface) -> Option<u32> {
     let [min, max] = interface.memory_bytes;
     let most = min?.saturating_add(MOST_GROWTH);
     let bytes = max.map_or(most, |max| max.min(most));
     u32::try_from(bytes).ok().filter(|_| interface.grows)
+}
+
+/// Whether a memory of the module can't grow as far as the module allows.
+pub(crate) fn is_limited(interface: &Interface) -> bool {
+    let max = interface.memory_bytes[1].unwrap_or(u64::MAX);
+    let has_others = interface.memories > 1 && interface.grows;
+    has_others || reserve(interface).is_some_and(|reserved| u64::from(reserved) < max)
+}
+
+/// The index of the import with a symbol.
+pub(crate) fn import(
+    interface: &Interface,
+    renames: &BTreeMap<String, String>,
+    symbol: &str,
+) -> Option<usize> {
+    let is = |field: &String| {
+        renames
+            .get(field)
+            .map_or_else(|| symbol.strip_prefix(IMPORT_PREFIX) == Some(field), |renamed| renamed == symbol)
+    };
+    interface.imports.iter().position(|(_, field, _)| is(field))
 }
 
 /// The core of the board for a core of the compiler.
@@ -145,7 +166,7 @@ pub const fn board_core(cpu: Cpu) -> Core {
 
 /// Symbols for exports, whose names need not be valid symbols. The name of an export that is also an import's is kept,
 /// because a rename would apply to both.
-fn renames(interface: &Interface) -> BTreeMap<String, String> {
+pub(crate) fn renames(interface: &Interface) -> BTreeMap<String, String> {
     let functions = interface.functions.keys();
     let memories = interface.memory_exports.iter().map(|(name, _)| name);
     let exports: BTreeSet<&String> = functions.chain(memories).chain(&interface.data_exports).collect();
@@ -212,19 +233,11 @@ impl Thumb {
             FloatHelpers::Aeabi => board.symbols_starting("__aeabi_"),
             FloatHelpers::Own => BTreeMap::new(),
         };
-        let import = |symbol: &str| {
-            let is = |field: &String| {
-                renames.get(field).map_or_else(
-                    || symbol.strip_prefix(IMPORT_PREFIX) == Some(field),
-                    |renamed| renamed == symbol,
-                )
-            };
-            interface.imports.iter().position(|(_, field, _)| is(field))
-        };
-        let loaded = Image::load(&mut board, &object, &mut |symbol| match import(symbol) {
-            Some(n) => Some(Undefined::Import(n as u32)),
-            None => library.get(symbol).map(|&address| Undefined::Address(address)),
-        });
+        let loaded =
+            Image::load(&mut board, &object, &mut |symbol| match import(&interface, &renames, symbol) {
+                Some(n) => Some(Undefined::Import(n as u32)),
+                None => library.get(symbol).map(|&address| Undefined::Address(address)),
+            });
         let image = match loaded {
             Ok(image) => image,
             Err(error) if error.to_string().contains("no room") => return Err(Refusal::NoRoom),
@@ -396,7 +409,7 @@ pub(crate) fn types(types: &[ValType]) -> Vec<Type> {
 }
 
 /// Vectors of two words become four words of 32 bits.
-fn split_vectors(types: &[ValType], words: &[u64]) -> Vec<u64> {
+pub(crate) fn split_vectors(types: &[ValType], words: &[u64]) -> Vec<u64> {
     let mut words = words.iter().copied();
     let mut split = Vec::new();
     for &ty in types {
@@ -411,7 +424,7 @@ fn split_vectors(types: &[ValType], words: &[u64]) -> Vec<u64> {
 }
 
 /// The reverse of [`split_vectors`].
-fn joined_vectors(types: &[ValType], values: &[u64]) -> Vec<u64> {
+pub(crate) fn joined_vectors(types: &[ValType], values: &[u64]) -> Vec<u64> {
     let mut values = values.iter().copied();
     let mut words = Vec::new();
     for &ty in types {
@@ -448,9 +461,7 @@ impl Executable for Loaded {
     }
 
     fn is_limited(&self) -> bool {
-        let max = self.interface.memory_bytes[1].unwrap_or(u64::MAX);
-        let has_others = self.interface.memories > 1 && self.interface.grows;
-        has_others || reserve(&self.interface).is_some_and(|reserved| u64::from(reserved) < max)
+        is_limited(&self.interface)
     }
 
     fn memory(&mut self, len: u32) -> Result<Vec<u8>> {

@@ -19,7 +19,8 @@ const MAX_FUNCTION_LINES: usize = 60;
 
 /// Packages that only the command-line tool needs. A user of the library who turns its default features off doesn't
 /// compile them.
-const TOOL_PACKAGES: [&str; 8] = [
+const TOOL_PACKAGES: [&str; 9] = [
+    "addr2line",
     "clap",
     "clap_complete",
     "clap_mangen",

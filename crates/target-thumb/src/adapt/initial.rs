@@ -209,7 +209,7 @@ fn add_start(
 
 /// Copies all runs of a list; returns the block after the loops.
 fn add_copy(body: &mut Function, entry: Block, memory: DataId, list: DataId, is_aligned: bool) -> Block {
-    let [head, word, behind] = [(); 3].map(|()| body.add_block());
+    let [head, begin, word, behind] = [(); 4].map(|()| body.add_block());
     let stored = MemFlags { volatile: false, align_log2: 2 };
     let load = |body: &mut Function, block, pointer, offset| {
         let addr = Addr { base: None, index: Some(pointer), offset };
@@ -222,10 +222,13 @@ fn add_copy(body: &mut Function, entry: Block, memory: DataId, list: DataId, is_
 
     let run = body.add_param(head, Type::I32);
     let count = load(body, head, run, 0);
-    let start = load(body, head, run, 4);
-    let to = binary(body, head, BinaryOp::Add, start, base);
-    let from = add(body, head, run, 8);
-    branch(body, head, count, BlockCall { block: word, args: vec![from, to, count] }, call(behind, &[]));
+    branch(body, head, count, call(begin, &[]), call(behind, &[]));
+
+    // Nothing follows the zero at the end of the list.
+    let start = load(body, begin, run, 4);
+    let to = binary(body, begin, BinaryOp::Add, start, base);
+    let from = add(body, begin, run, 8);
+    jump(body, begin, word, vec![from, to, count]);
 
     let [from, to, left] = [(); 3].map(|()| body.add_param(word, Type::I32));
     let value = load(body, word, from, 0);

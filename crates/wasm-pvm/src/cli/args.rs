@@ -22,7 +22,7 @@ use super::run::StreamArgs;
 use super::verify_args::VerifyArgs;
 use super::wasi::WasiArgs;
 
-/// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects PVM programs.
+/// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects both.
 #[derive(Debug, Parser)]
 #[command(name = "wasm-pvm", version, max_term_width = 110)]
 pub struct Cli {
@@ -53,7 +53,7 @@ pub enum Command {
     Compile(Box<CompileArgs>),
     /// Run a program or a module: enter it as a host does, or call its exports.
     Run(Box<RunArgs>),
-    /// Run a program or a module once, and report where its gas went.
+    /// Run a program or a module once, and report where its gas went; on Cortex-M, its instructions.
     Profile(Box<ProfileArgs>),
     /// Write a page with the code of every stage side by side: WebAssembly, LLVM IR, SSA and machine code.
     Explore(Box<ExploreArgs>),
@@ -219,7 +219,7 @@ pub struct PvmArgs {
 }
 
 /// Options of Cortex-M.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Cortex-M")]
 pub struct ThumbArgs {
     /// Core: cortex-m0plus (the default of thumbv6m), m0, m1, cortex-m3 (of thumbv7m), cortex-m4 (of thumbv7em), m4f, m7, m7dp, cortex-m23 (of
@@ -434,9 +434,12 @@ pub struct RunArgs {
     /// Print bytes of linear memory after the last call. May be repeated.
     #[arg(long, value_name = "ADDRESS:LENGTH", value_parser = Dump::parse)]
     pub dump: Vec<Dump>,
-    /// Gas limit of each call.
+    /// Gas limit of each call; on Cortex-M, limit of instructions.
     #[arg(long, default_value_t = RunOptions::DEFAULT_GAS)]
     pub gas: u64,
+    /// Machine to run a module on: pvm, or an architecture of Cortex-M, as with `compile`.
+    #[arg(long, default_value = "pvm")]
+    pub target: TargetArg,
     /// Engine: the interpreter or the recompiler; `auto` is the recompiler where it works.
     #[arg(long, value_parser = choice::<Backend>(), default_value = "auto")]
     pub backend: Backend,
@@ -459,6 +462,8 @@ pub struct RunArgs {
     pub module: ModuleArgs,
     #[command(flatten)]
     pub pvm: PvmArgs,
+    #[command(flatten)]
+    pub thumb: ThumbArgs,
 }
 
 /// Arguments of all inspecting commands.

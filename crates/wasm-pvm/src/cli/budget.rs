@@ -6,7 +6,7 @@ use serde_json::json;
 use wasm_pvm::insight::budget::{Budget, Measured, Run};
 use wasm_pvm::run::{RunOptions, Status};
 
-use super::args::RunArgs;
+use super::args::{RunArgs, TargetArg, ThumbArgs};
 use super::calls::{Invocation, Invocations, Pokes};
 use super::report_args::BudgetArgs;
 use super::run::{self, StreamArgs, report};
@@ -75,6 +75,7 @@ fn run_args(args: &BudgetArgs, run: &Run) -> Result<RunArgs> {
         pokes: Pokes::default(),
         dump: Vec::new(),
         gas: RunOptions::DEFAULT_GAS,
+        target: TargetArg::Pvm,
         backend: wasm_pvm::run::Backend::Interpreter,
         host: args.host,
         profile_out: None,
@@ -83,6 +84,7 @@ fn run_args(args: &BudgetArgs, run: &Run) -> Result<RunArgs> {
         streams: StreamArgs { env: Vec::new(), dir: Vec::new(), words: Vec::new() },
         module: args.module.clone(),
         pvm: args.pvm.clone(),
+        thumb: ThumbArgs::default(),
     })
 }
 

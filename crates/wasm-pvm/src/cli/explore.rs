@@ -22,9 +22,9 @@ pub fn explore(args: &ExploreArgs) -> Result<u8> {
     let file = files::read(path)?;
     let wasm = input::to_wasm(&file).with_context(name)?;
     let runs = run_option(&args.run).is_some();
-    let options = match args.target {
+    let options = match args.run.target {
         TargetArg::Pvm if runs => program::options(&args.run, wasi::imports(&wasm))?,
-        target => compile::options(path, target, &args.run.module, &args.run.pvm, &args.thumb)?,
+        target => compile::options(path, target, &args.run.module, &args.run.pvm, &args.run.thumb)?,
     };
     let (output, exploration) = wasm_pvm::explore(&wasm, &options).with_context(name)?;
     compile::warn_of_unused_lines(&wasm, &options)?;
@@ -76,7 +76,7 @@ fn check(args: &ExploreArgs) -> Result<()> {
     if let Some((_, option)) = foreign.into_iter().find(|(is_given, _)| *is_given) {
         bail!(OptionsError::new(format!("{option} is an option of `run`")));
     }
-    match (run_option(run), args.target) {
+    match (run_option(run), run.target) {
         (Some(option), TargetArg::Thumb(target)) => {
             bail!(OptionsError::new(format!("{option} is an option of pvm, and the target is {target}")))
         }

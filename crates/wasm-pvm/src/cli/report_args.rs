@@ -6,7 +6,7 @@ use clap::Args;
 use wasm_pvm::GpVersion;
 use wasm_pvm::run::{GivenAnswer, Host};
 
-use super::args::{ModuleArgs, PvmArgs, RunArgs, TargetArg, ThumbArgs, choice, parse_size};
+use super::args::{ModuleArgs, PvmArgs, RunArgs, choice, parse_size};
 use super::calls::parse_answer;
 
 /// The form of a profile.
@@ -45,16 +45,11 @@ pub struct ExploreArgs {
     /// Output file.
     #[arg(short, long)]
     pub output: PathBuf,
-    /// Machine to compile for, as with `compile`.
-    #[arg(long, default_value = "pvm")]
-    pub target: TargetArg,
     /// Folder of source files. The page gets the lines of files below it that the module's debug information names.
     #[arg(long, value_name = "FOLDER")]
     pub sources: Option<PathBuf>,
     #[command(flatten)]
     pub run: RunArgs,
-    #[command(flatten)]
-    pub thumb: ThumbArgs,
 }
 
 #[derive(Debug, Args)]

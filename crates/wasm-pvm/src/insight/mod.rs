@@ -5,11 +5,12 @@
 //! | [`map`] | from positions in the code to functions, operators and lines |
 //! | [`size`] | where the bytes of a file go |
 //! | `trap` | the reason of a trap, and the calls that led to it |
-//! | `profile` | where the gas of a run goes |
+//! | `profile` | where the gas or the instructions of a run go |
+//! | `cortex_m` | places of Cortex-M code, and its profile |
 //! | `budget` | limits of all of these |
 //! | `explore` | a page with the code of all stages |
 //!
-//! The last four need the feature `insight`.
+//! The last five need the feature `insight`.
 
 mod operators;
 
@@ -27,6 +28,9 @@ pub mod size;
 
 #[cfg(feature = "insight")]
 pub mod budget;
+
+#[cfg(feature = "insight")]
+pub mod cortex_m;
 
 #[cfg(feature = "insight")]
 pub mod explore;

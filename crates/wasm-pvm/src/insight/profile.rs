@@ -1,9 +1,9 @@
-//! Where the gas of a run goes: by function, line and block of code, and by stacks of calls.
+//! Where the costs of a run go: by function, line and block of code, and by stacks of calls.
 //!
-//! A trace has the gas of every block on every call path. Within a block an instruction has the gas by which it makes the
+//! The costs are gas on the PVM, and executed instructions on Cortex-M ([`super::cortex_m`]). A trace has the gas of every block on every call path. Within a block an instruction has the gas by which it makes the
 //! block more expensive ([`pvm_isa::gas::instruction_costs`]), so costs of lines add up to those of blocks. Inlined
 //! functions count as functions: the map leads from an instruction to its function and to the calls that were inlined.
-//! Nothing is sampled, and every sum is the gas of the run.
+//! Nothing is sampled, and every sum is the cost of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,9 +18,9 @@ use super::map::{CodeMap, Frame};
 pub struct FunctionCost {
     /// Its name.
     pub name: String,
-    /// Gas of its own instructions.
+    /// The cost of its own instructions.
     pub own: u64,
-    /// Gas while it was active.
+    /// The cost while it was active.
     pub total: u64,
     /// Number of calls; `None` if all of them were inlined.
     pub calls: Option<u64>,
@@ -33,8 +33,8 @@ pub struct LineCost {
     pub file: String,
     /// The line.
     pub line: u32,
-    /// The gas of its instructions.
-    pub gas: u64,
+    /// The cost of its instructions.
+    pub cost: u64,
 }
 
 /// The cost of a block of the machine.
@@ -46,8 +46,8 @@ pub struct BlockCost {
     pub function: String,
     /// Number of executions.
     pub count: u64,
-    /// Its gas in all.
-    pub gas: u64,
+    /// Its cost in all.
+    pub cost: u64,
 }
 
 /// A function in a stack of calls.
@@ -62,7 +62,9 @@ pub struct StackFrame {
 /// The costs of a run. All lists have the most expensive first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Profile {
-    /// The gas of the run.
+    /// The unit of all costs: `gas` or `instructions`.
+    pub unit: &'static str,
+    /// The cost of the run.
     pub total: u64,
     /// By function.
     pub functions: Vec<FunctionCost>,
@@ -72,13 +74,32 @@ pub struct Profile {
     pub blocks: Vec<BlockCost>,
     /// The functions that occur in stacks.
     pub frames: Vec<StackFrame>,
-    /// Stacks with their gas, in order: indices of functions, outermost first.
+    /// Stacks with their costs, in order: indices of functions, outermost first.
     pub stacks: BTreeMap<Vec<u32>, u64>,
 }
 
+/// Places that code comes from.
+pub trait Places {
+    /// The name of the machine's function at a position.
+    fn function_at(&self, pc: u32) -> &str;
+
+    /// The functions at a position: the innermost inlined one first, that of the machine last.
+    fn frames(&self, pc: u32) -> Vec<Frame>;
+}
+
+impl Places for CodeMap {
+    fn function_at(&self, pc: u32) -> &str {
+        Self::function_at(self, pc)
+    }
+
+    fn frames(&self, pc: u32) -> Vec<Frame> {
+        Self::frames(self, pc)
+    }
+}
+
 /// Sums while a trace is read.
-struct Sums<'a> {
-    map: &'a CodeMap,
+pub(crate) struct Sums<'a> {
+    places: &'a dyn Places,
     ids: BTreeMap<String, u32>,
     frames: Vec<StackFrame>,
     stacks: BTreeMap<Vec<u32>, u64>,
@@ -90,14 +111,7 @@ struct Sums<'a> {
 impl Profile {
     /// The costs of a traced run.
     pub fn new(map: &CodeMap, blob: &ProgramBlob, gp: GpVersion, trace: &Trace) -> Self {
-        let mut sums = Sums {
-            map,
-            ids: BTreeMap::new(),
-            frames: Vec::new(),
-            stacks: BTreeMap::new(),
-            lines: BTreeMap::new(),
-            at: BTreeMap::new(),
-        };
+        let mut sums = Sums::new(map);
         let starts: BTreeSet<u32> = pvm_isa::validate::block_starts(gp, blob).into_iter().collect();
         let mut blocks: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
         let mut costs = Costs::new();
@@ -113,7 +127,7 @@ impl Profile {
             let costs = costs.entry(sample.pc).or_insert_with(|| gas::instruction_costs(gp, blob, sample.pc));
             spread(&sample, costs).for_each(|(pc, gas)| sums.add(&callers, pc, gas));
         }
-        sums.profile(total, &blocks, trace)
+        sums.profile("gas", total, &blocks, trace.calls_of_functions())
     }
 }
 
@@ -131,13 +145,18 @@ pub fn spread<'a>(sample: &Sample, costs: &'a [(u32, u32)]) -> impl Iterator<Ite
     of_block.map(move |&(pc, cost)| (pc, u64::from(cost) * count)).chain(single)
 }
 
-impl Sums<'_> {
+impl<'a> Sums<'a> {
+    pub(crate) fn new(places: &'a dyn Places) -> Self {
+        let (ids, frames, stacks) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { places, ids, frames, stacks, lines: BTreeMap::new(), at: BTreeMap::new() }
+    }
+
     /// The functions at a position, outermost first.
-    fn functions_at(&mut self, pc: u32) -> Vec<u32> {
+    pub(crate) fn functions_at(&mut self, pc: u32) -> Vec<u32> {
         if let Some(known) = self.at.get(&pc) {
             return known.clone();
         }
-        let frames = self.map.frames(pc);
+        let frames = self.places.frames(pc);
         let ids: Vec<u32> = frames.iter().rev().map(|frame| self.id(frame)).collect();
         self.at.insert(pc, ids.clone());
         ids
@@ -154,49 +173,59 @@ impl Sums<'_> {
         id
     }
 
-    fn add(&mut self, callers: &[u32], pc: u32, gas: u64) {
-        if gas == 0 {
+    pub(crate) fn add(&mut self, callers: &[u32], pc: u32, cost: u64) {
+        if cost == 0 {
             return;
         }
         let mut stack = callers.to_vec();
         stack.extend(self.functions_at(pc));
-        *self.stacks.entry(stack).or_default() += gas;
-        let line = self.map.frames(pc).into_iter().find_map(|frame| frame.source);
+        *self.stacks.entry(stack).or_default() += cost;
+        let line = self.places.frames(pc).into_iter().find_map(|frame| frame.source);
         if let Some((file, line, _)) = line {
-            *self.lines.entry((file, line)).or_default() += gas;
+            *self.lines.entry((file, line)).or_default() += cost;
         }
     }
 
-    fn profile(self, total: u64, blocks: &BTreeMap<u32, (u64, u64)>, trace: &Trace) -> Profile {
-        let mut functions: Vec<FunctionCost> = self
-            .frames
-            .iter()
-            .map(|frame| FunctionCost { name: frame.name.clone(), ..FunctionCost::default() })
-            .collect();
-        for (stack, gas) in &self.stacks {
-            if let Some(&own) = stack.last() {
-                functions[own as usize].own += gas;
-            }
-            let active: BTreeSet<u32> = stack.iter().copied().collect();
-            active.into_iter().for_each(|function| functions[function as usize].total += gas);
-        }
-        for (&start, &calls) in trace.calls_of_functions() {
-            if let Some(&id) = self.ids.get(self.map.function_at(start)) {
+    /// The profile, given executions and cost of blocks by position, and calls of functions by their start.
+    pub(crate) fn profile(
+        self,
+        unit: &'static str,
+        total: u64,
+        blocks: &BTreeMap<u32, (u64, u64)>,
+        calls_of_functions: &BTreeMap<u32, u64>,
+    ) -> Profile {
+        let mut functions = self.functions();
+        for (&start, &calls) in calls_of_functions {
+            if let Some(&id) = self.ids.get(self.places.function_at(start)) {
                 *functions[id as usize].calls.get_or_insert(0) += calls;
             }
         }
         functions.sort_by_key(|function| (std::cmp::Reverse(function.own), function.name.clone()));
-        let line = |((file, line), gas)| LineCost { file, line, gas };
+        let line = |((file, line), cost)| LineCost { file, line, cost };
         let mut lines: Vec<LineCost> = self.lines.into_iter().map(line).collect();
-        lines.sort_by_key(|line| std::cmp::Reverse(line.gas));
-        let block = |(&pc, &(count, gas)): (&u32, &(u64, u64))| BlockCost {
+        lines.sort_by_key(|line| std::cmp::Reverse(line.cost));
+        let block = |(&pc, &(count, cost)): (&u32, &(u64, u64))| BlockCost {
             pc,
-            function: demangled(self.map.function_at(pc)),
+            function: demangled(self.places.function_at(pc)),
             count,
-            gas,
+            cost,
         };
         let mut blocks: Vec<BlockCost> = blocks.iter().map(block).collect();
-        blocks.sort_by_key(|block| std::cmp::Reverse(block.gas));
-        Profile { total, functions, lines, blocks, frames: self.frames, stacks: self.stacks }
+        blocks.sort_by_key(|block| std::cmp::Reverse(block.cost));
+        Profile { unit, total, functions, lines, blocks, frames: self.frames, stacks: self.stacks }
+    }
+
+    /// The costs of all functions by their number, without the numbers of calls.
+    fn functions(&self) -> Vec<FunctionCost> {
+        let named = |frame: &StackFrame| FunctionCost { name: frame.name.clone(), ..FunctionCost::default() };
+        let mut functions: Vec<FunctionCost> = self.frames.iter().map(named).collect();
+        for (stack, cost) in &self.stacks {
+            if let Some(&own) = stack.last() {
+                functions[own as usize].own += cost;
+            }
+            let active: BTreeSet<u32> = stack.iter().copied().collect();
+            active.into_iter().for_each(|function| functions[function as usize].total += cost);
+        }
+        functions
     }
 }

@@ -21,18 +21,18 @@ const NARROWEST: f64 = 0.2;
 /// A function on one path of a flame graph.
 #[derive(Default)]
 struct Node {
-    gas: u64,
+    cost: u64,
     children: BTreeMap<u32, Node>,
 }
 
 impl Profile {
-    /// A line per stack: names from the outermost function to the innermost, separated by `;`, and the gas.
+    /// A line per stack: names from the outermost function to the innermost, separated by `;`, and the cost.
     pub fn folded(&self) -> String {
         let mut text = String::new();
-        for (stack, gas) in &self.stacks {
+        for (stack, cost) in &self.stacks {
             let names: Vec<String> =
                 stack.iter().map(|&id| self.frames[id as usize].name.replace([';', '\n'], ":")).collect();
-            writeln!(text, "{} {gas}", names.join(";")).expect("strings take all");
+            writeln!(text, "{} {cost}", names.join(";")).expect("strings take all");
         }
         text
     }
@@ -62,17 +62,17 @@ impl Profile {
         format!("{value}\n")
     }
 
-    /// A flame graph: each function is as wide as its gas, below the functions that it calls.
+    /// A flame graph: each function is as wide as its cost, below the functions that it calls.
     pub fn flame_graph(&self, title: &str) -> String {
         let mut root = Node::default();
         let mut depth = 0;
-        for (stack, gas) in &self.stacks {
+        for (stack, cost) in &self.stacks {
             depth = depth.max(stack.len());
-            root.gas += gas;
+            root.cost += cost;
             let mut node = &mut root;
             for &id in stack {
                 node = node.children.entry(id).or_default();
-                node.gas += gas;
+                node.cost += cost;
             }
         }
         let height = HEAD + (depth + 1) * ROW;
@@ -82,7 +82,7 @@ impl Profile {
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
              <text x=\"{}\" y=\"20\" text-anchor=\"middle\" font-size=\"14\">{}</text>\n",
             WIDTH / 2.0,
-            escaped(&format!("{title}: {} gas", self.total)),
+            escaped(&format!("{title}: {} {}", self.total, self.unit)),
         );
         let bottom = height - ROW;
         self.draw(&root, "all", 0.0, bottom, &mut svg);
@@ -91,11 +91,11 @@ impl Profile {
 
     /// Draws a function and, above it, those that it calls. Paths have a limited depth, so the recursion has, too.
     fn draw(&self, node: &Node, name: &str, x: f64, y: usize, svg: &mut String) {
-        let width = WIDTH * node.gas as f64 / self.total.max(1) as f64;
+        let width = WIDTH * node.cost as f64 / self.total.max(1) as f64;
         if width < NARROWEST {
             return;
         }
-        let percent = 100.0 * node.gas as f64 / self.total.max(1) as f64;
+        let percent = 100.0 * node.cost as f64 / self.total.max(1) as f64;
         let characters = (width / CHARACTER) as usize;
         let label: String = match name.chars().count() {
             _ if characters < 3 => String::new(),
@@ -104,10 +104,11 @@ impl Profile {
         };
         writeln!(
             svg,
-            "<g><title>{} ({} gas, {percent:.2} %)</title><rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" \
+            "<g><title>{} ({} {}, {percent:.2} %)</title><rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" \
              height=\"{}\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{}\">{}</text></g>",
             escaped(name),
-            node.gas,
+            node.cost,
+            self.unit,
             ROW - 1,
             colour(name),
             x + 3.0,
@@ -118,7 +119,7 @@ impl Profile {
         let mut left = x;
         for (&id, child) in &node.children {
             self.draw(child, &self.frames[id as usize].name, left, y.saturating_sub(ROW), svg);
-            left += WIDTH * child.gas as f64 / self.total.max(1) as f64;
+            left += WIDTH * child.cost as f64 / self.total.max(1) as f64;
         }
     }
 }

@@ -17,6 +17,7 @@ mod reference;
 mod stage;
 mod subject;
 mod target;
+mod thumb;
 
 pub mod spelled;
 

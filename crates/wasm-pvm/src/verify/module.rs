@@ -79,7 +79,7 @@ pub fn internal(wasm: &[u8], info: &ModuleInfo) -> Result<Exposed, VerifyError> 
     let own = (0u32..).zip(&reachable).skip(info.imported_functions());
     let functions: Vec<Callee> = own
         .filter(|&(index, &is_reachable)| is_reachable && !is_exported(index))
-        .map(|(index, _)| Callee::new(index, unused(&mut names, &format!("function {index}"))))
+        .map(|(index, _)| Callee::new(index, unused(&mut names, &format!("function.{index}"))))
         .collect();
     let mut exports = exports_of(info);
     for callee in &functions {
@@ -90,7 +90,7 @@ pub fn internal(wasm: &[u8], info: &ModuleInfo) -> Result<Exposed, VerifyError> 
     let mut globals = outer.globals;
     for (index, global) in (0u32..).zip(&info.globals) {
         if is_filled(global, info) && !is_global_exported(index) {
-            let name = unused(&mut names, &format!("global {index}"));
+            let name = unused(&mut names, &format!("global.{index}"));
             exports.export(&name, wasm_encoder::ExportKind::Global, index);
             globals.push(name);
         }

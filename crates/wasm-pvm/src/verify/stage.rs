@@ -53,7 +53,7 @@ impl<'a> Stage<'a> {
         let wasm = &exposed.wasm;
         let info = super::parse(wasm)?;
         let subject = match &settings.against {
-            Some(file) => target::loaded(file, options)?,
+            Some(file) => target::loaded(wasm, file, options)?,
             None => make(wasm, options)?,
         };
         let resized = enlarged(wasm, &info, target::memory_bytes(options))?;

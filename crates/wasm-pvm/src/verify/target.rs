@@ -5,15 +5,14 @@ use super::VerifyError;
 use super::check::Rules;
 use super::pvm::PvmProgram;
 use super::subject::Program;
+use super::thumb::ThumbProgram;
 use crate::compile::compile;
 use crate::options::{
-    EntryMode, Floats, Format, MetadataContents, Names, Options, PvmBounds, PvmOptions, Target,
+    EntryMode, Floats, Format, MetadataContents, Names, Options, PvmBounds, PvmOptions, Target, ThumbBounds,
 };
 
 /// Bytes by which memory may grow in a call; programs have room for more.
 const GROWTH: u32 = 1 << 20;
-/// The error for targets without an engine.
-const NO_ENGINE: &str = "programs for Cortex-M can't be checked: there is no engine for them";
 
 /// The options with which all exports can be called with values, and are described.
 pub fn callable(options: Options) -> Options {
@@ -46,18 +45,18 @@ pub fn compiled(wasm: &[u8], options: &Options) -> Result<Box<dyn Program>, Veri
             let first = output.report.pvm().map(|report| report.linear_first);
             Ok(Box::new(PvmProgram::new(output.bytes, first)?))
         }
-        Target::Thumb(_) => Err(VerifyError::Machine(NO_ENGINE.to_owned())),
+        Target::Thumb(thumb) => Ok(Box::new(ThumbProgram::new(wasm, &output.bytes, thumb)?)),
     }
 }
 
-/// A program that was compiled before.
+/// A program that was compiled before, of a module.
 ///
 /// # Errors
 /// If it can't be run.
-pub fn loaded(file: &[u8], options: &Options) -> Result<Box<dyn Program>, VerifyError> {
+pub fn loaded(wasm: &[u8], file: &[u8], options: &Options) -> Result<Box<dyn Program>, VerifyError> {
     match &options.target {
         Target::Pvm(_) => Ok(Box::new(PvmProgram::new(file.to_vec(), None)?)),
-        Target::Thumb(_) => Err(VerifyError::Machine(NO_ENGINE.to_owned())),
+        Target::Thumb(thumb) => Ok(Box::new(ThumbProgram::new(wasm, file, thumb)?)),
     }
 }
 
@@ -65,7 +64,7 @@ pub fn loaded(file: &[u8], options: &Options) -> Result<Box<dyn Program>, Verify
 pub fn rules(options: &Options) -> Rules {
     let loose_bounds = match &options.target {
         Target::Pvm(pvm) => pvm.bounds == PvmBounds::Guard,
-        Target::Thumb(_) => true,
+        Target::Thumb(thumb) => thumb.resolved_bounds() != ThumbBounds::Check,
     };
     Rules { loose_bounds, floats_trap: options.resolved_floats() == Floats::Trap }
 }

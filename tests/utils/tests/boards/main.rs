@@ -4,6 +4,7 @@ mod aapcs;
 mod alignment;
 mod corpus;
 mod differential;
+mod engine;
 mod exceptions;
 mod fixtures;
 mod kernels;

@@ -3,6 +3,7 @@
 //! It is either entered as a host does, with argument bytes, or its exports are invoked with typed values, one after the
 //! other. Linear memory can be written before and between calls, and printed after the last one.
 
+pub mod cortex_m;
 pub mod program;
 pub mod report;
 mod streams;
@@ -17,15 +18,21 @@ use wasm_pvm::run::{EntryPoint, FunctionType, Outcome, RunOptions, Session, Stat
 use self::program::Program;
 use self::report::{Called, Report};
 pub use self::streams::StreamArgs;
-use super::args::RunArgs;
+use super::args::{RunArgs, TargetArg};
 use super::calls::{Invocation, argument_bytes};
 use super::{files, profile};
+
+/// The end of a run that did not halt: the code of its message, and the message.
+pub type Failure = (&'static str, String);
 
 /// Exit code of a run that did not halt.
 pub const NOT_HALTED: u8 = 3;
 
 /// Runs a program; returns the exit code of this process.
 pub fn run(args: &RunArgs) -> Result<u8> {
+    if let TargetArg::Thumb(architecture) = args.target {
+        return cortex_m::run(args, architecture);
+    }
     let name = || files::display(&args.program);
     let program = program::load(args)?;
     let options = options(args);

@@ -31,11 +31,17 @@ pub struct Program {
 
 /// Reads the program, and compiles it if it is a module.
 pub fn load(args: &RunArgs) -> Result<Program> {
+    if let Some(option) = args.thumb.first() {
+        bail!(OptionsError::new(format!("{option} is an option of Cortex-M, and the target is pvm")));
+    }
     let file = files::read(&args.program)?;
     let name = || files::display(&args.program);
     let bytes = input::unpacked(&file).with_context(name)?.into_owned();
     if object::is_elf(&bytes) {
-        bail!("{}: is a Cortex-M object; link it into firmware, `info` describes it", name());
+        bail!(
+            "{}: is a Cortex-M object, which has no types of functions; its module runs with --target, and `info` describes it",
+            name()
+        );
     }
     if is_module(&bytes) {
         return compile_module(&bytes, args).with_context(name);

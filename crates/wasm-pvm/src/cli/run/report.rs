@@ -76,11 +76,7 @@ impl Report {
             object["stopped"] = trap_json(trap);
         }
         if !self.dumps.is_empty() {
-            let dumps = self.dumps.iter();
-            object["memory"] = dumps
-                .map(|(address, bytes)| json!({ "address": address, "bytes": hex(bytes) }))
-                .collect::<Vec<_>>()
-                .into();
+            object["memory"] = dumps_json(&self.dumps);
         }
         object
     }
@@ -135,7 +131,8 @@ fn entered_json(outcome: &Outcome) -> Json {
     object
 }
 
-fn trap_json(trap: &Explanation) -> Json {
+/// An explanation of a trap.
+pub fn trap_json(trap: &Explanation) -> Json {
     let frames = trap.frames.iter().map(|frame| {
         let source = frame
             .source
@@ -173,12 +170,18 @@ fn outcome_json(outcome: &Outcome) -> Json {
 }
 
 /// A value as text, because numbers of JSON are too narrow and have no infinities, and its bits.
-fn value_json(value: &Value) -> Json {
+pub fn value_json(value: &Value) -> Json {
     json!({ "type": value.ty.name(), "value": value.to_string(), "bits": format!("{:#x}", value.bits) })
 }
 
+/// Addresses with bytes.
+pub fn dumps_json(dumps: &[(u32, Vec<u8>)]) -> Json {
+    let dumps = dumps.iter().map(|(address, bytes)| json!({ "address": address, "bytes": hex(bytes) }));
+    dumps.collect::<Vec<_>>().into()
+}
+
 /// Lines of 16 bytes with their wasm address, in hexadecimal and as text.
-fn dump_text(address: u32, bytes: &[u8]) -> String {
+pub fn dump_text(address: u32, bytes: &[u8]) -> String {
     let mut text = String::new();
     for (n, line) in bytes.chunks(LINE).enumerate() {
         let at = u64::from(address) + (n * LINE) as u64;
