@@ -4,11 +4,14 @@
 //! function whose tail calls need more space ([`codegen::ArgumentRoom`]) gets an adapter that makes an ordinary call.
 //! Exports and the start function are replaced by their adapters, and so are references in exported tables, which the
 //! outside can read. Calls inside of the program go to the function itself, except through such a table.
+//!
+//! An export of an import is a jump to it. Where a core has none that reaches every function, it gets an adapter, too.
 
 use std::collections::BTreeMap;
 
 use codegen::ArgumentRoom;
-use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
+use ssa::{DataKind, ExportItem, FuncId, FuncKind, InstData, Module};
+use thumb_isa::Feature;
 
 use crate::isa::abi;
 use crate::isa::cpu::Cpu;
@@ -19,7 +22,10 @@ pub fn add(module: &mut Module, cpu: Cpu) {
     let mut adapters = Adapters { cpu, room, by_func: BTreeMap::new() };
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item {
-            module.exports[n].item = ExportItem::Func(adapters.of(module, func));
+            let is_import = matches!(module.decls[func].kind, FuncKind::Import(_));
+            let needs_call = is_import && !cpu.features().contains(Feature::V8Base);
+            let outer = if needs_call { adapters.call(module, func) } else { adapters.of(module, func) };
+            module.exports[n].item = ExportItem::Func(outer);
         }
     }
     module.start = module.start.map(|func| adapters.of(module, func));
@@ -49,9 +55,11 @@ impl Adapters {
     /// The function for callers outside of the program: `func` itself, or its adapter.
     fn of(&mut self, module: &mut Module, func: FuncId) -> FuncId {
         let bytes = abi::call_layout(self.cpu, module.signature_of(func)).stack_bytes;
-        if self.room.of_func(func) == bytes {
-            return func;
-        }
+        if self.room.of_func(func) == bytes { func } else { self.call(module, func) }
+    }
+
+    /// The adapter of a function.
+    fn call(&mut self, module: &mut Module, func: FuncId) -> FuncId {
         *self.by_func.entry(func).or_insert_with(|| {
             let name = module.free_name(format!("{}.adapter", module.decls[func].name));
             codegen::add_adapter(module, func, name)

@@ -169,7 +169,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Adds a jump to an import, with the symbols under which it is exported. Both sides have the same convention.
+    /// Adds a jump to an import, with the symbols under which it is exported. Both sides have the same convention. Cores
+    /// without such a jump have [`crate::adapt::adapters`] instead.
     fn exported_import(&mut self, id: FuncId, pending: &mut Vec<Pending>) -> FunctionInfo {
         let globals = std::mem::take(&mut self.names.functions[id]);
         let jump = Fixup::TailCall(id);
