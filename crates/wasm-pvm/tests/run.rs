@@ -4,6 +4,8 @@
 #[path = "run/insight.rs"]
 mod insight;
 mod support;
+#[path = "run/verify.rs"]
+mod verify;
 
 use std::fmt::Write;
 

@@ -21,6 +21,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8> {
     let name = || files::display(&args.input);
     compile::provoke(&args.module);
     let options = compile::options(&args.input, args.target, &args.module, &args.pvm, &args.thumb)?;
+    let options = Options { checks: true, ..options };
     let file = files::read(&args.input)?;
     let input = input::to_wasm(&file).with_context(name)?;
     let against = args.against.as_deref().map(files::read).transpose()?;

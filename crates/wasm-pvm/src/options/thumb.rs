@@ -268,6 +268,7 @@ impl ThumbOptions {
                 functions: Vec::new(),
                 settings: self.settings(options),
             },
+            checks: options.checks,
             threads: options.thread_count(),
         }
     }

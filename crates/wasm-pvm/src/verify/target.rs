@@ -6,6 +6,7 @@ use super::check::Rules;
 use super::pvm::PvmProgram;
 use super::subject::Program;
 use crate::compile::compile;
+use crate::error::Error;
 use crate::options::{
     EntryMode, Floats, Format, MetadataContents, Names, Options, PvmBounds, PvmOptions, Target,
 };
@@ -61,13 +62,18 @@ pub fn loaded(file: &[u8], options: &Options) -> Result<Box<dyn Program>, Verify
     }
 }
 
-/// What the options leave open.
-pub fn rules(options: &Options) -> Rules {
+/// What the options leave open in a module.
+///
+/// # Errors
+/// If the module is malformed.
+pub fn rules(wasm: &[u8], options: &Options) -> Result<Rules, Error> {
     let loose_bounds = match &options.target {
         Target::Pvm(pvm) => pvm.bounds == PvmBounds::Guard,
         Target::Thumb(_) => true,
     };
-    Rules { loose_bounds, floats_trap: options.resolved_floats() == Floats::Trap }
+    let floats_trap = options.resolved_floats() == Floats::Trap
+        && llvm_frontend::computes_floats(wasm, &options.frontend())?;
+    Ok(Rules { loose_bounds, floats_trap })
 }
 
 /// Bytes by which every memory of a program can grow.
