@@ -51,7 +51,7 @@ fn run_passes<T: Target>(
     let mut asm = allocate(target, mir);
     observe(ALLOCATE, &asm);
     // A value that isn't defined on a path may be in a register that a call clobbers.
-    let is_checked = cfg!(debug_assertions) && check_clobbers(&asm).is_ok();
+    let is_checked = target.is_checked() && check_clobbers(&asm).is_ok();
     for pass in T::OPTIMIZE {
         progress::stage(pass.name);
         (pass.run)(target, &mut asm, scratch);

@@ -144,7 +144,7 @@ fn build<T>(
             (env.finish(), Content::Floats)
         }
     };
-    if cfg!(debug_assertions)
+    if (cfg!(debug_assertions) || program.options.checks)
         && let Err(message) = module.verify()
     {
         panic!("the translator made an invalid module: {message}");

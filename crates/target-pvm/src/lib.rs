@@ -86,6 +86,8 @@ pub struct Options {
     pub layout: ProgramLayout,
     /// Memory.
     pub memory: MemoryOptions,
+    /// Whether the result of every stage is checked. Builds with assertions always check.
+    pub checks: bool,
     /// Worker threads, at least 1. The result does not depend on it.
     pub threads: usize,
 }

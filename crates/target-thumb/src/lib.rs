@@ -81,6 +81,8 @@ pub struct Options {
     pub trap: Trap,
     /// The object.
     pub object: ObjectOptions,
+    /// Whether the result of every stage is checked. Builds with assertions always check.
+    pub checks: bool,
     /// Worker threads, at least 1. The result does not depend on it.
     pub threads: usize,
 }
@@ -176,7 +178,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     classes::tabulate(&mut module, parameters::CLASSES);
     let is_native = options.memory == MemoryMode::Native;
     let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
-    (target.softfp, target.strict_align) = (softfp, strict);
+    (target.softfp, target.strict_align, target.checks) = (softfp, strict, options.checks);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
         dead_slots::remove_dead_slot_stores(func, linear);

@@ -143,6 +143,8 @@ pub struct Options {
     pub locations: Locations,
     /// Whether traps are calls of [`ssa::TrapCode::REPORT`].
     pub reports_traps: bool,
+    /// Whether the result of every stage is checked. Builds with assertions always check.
+    pub checks: bool,
     /// Worker threads; 0 means one per processor. The result does not depend on it.
     pub threads: usize,
     /// Export names of possible entries, in groups: of each group the first that is exported is an entry. If none is
@@ -182,6 +184,7 @@ impl Options {
             shadow_stack_limit: None,
             locations: Locations::None,
             reports_traps: false,
+            checks: false,
             threads: 0,
             service_entries: &[],
             host_arguments: None,

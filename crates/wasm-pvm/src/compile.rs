@@ -232,6 +232,11 @@ fn frontend<'a>(
         true => llvm_frontend::compile_printed(wasm, &frontend, check)?,
         false => (llvm_frontend::compile_checked(wasm, &frontend, check)?, Vec::new()),
     };
+    if options.checks
+        && let Err(error) = ssa::verify(&module)
+    {
+        panic!("the frontend made SSA that breaks its rules: {error}");
+    }
     let exports = exports(wasm).expect("the frontend has read the module");
     let bodies = if backend.records_bodies() { bodies(wasm)? } else { Vec::new() };
     Ok((Translated { module, exports, wasm, bodies }, ir))

@@ -106,6 +106,8 @@ pub struct Options {
     pub wasi: Option<Wasi>,
     /// Counts of earlier runs, which tell hot code from the rest. The module's meaning does not depend on them.
     pub profile: Option<counts::Profile>,
+    /// Check the result of every stage of the compiler, also in builds without assertions. A fault is a panic.
+    pub checks: bool,
     /// Worker threads; 0 means one per processor. The output does not depend on it.
     pub threads: usize,
 }
@@ -140,6 +142,7 @@ impl Options {
             adapters: Vec::new(),
             wasi: None,
             profile: None,
+            checks: false,
             threads: 0,
         }
     }
@@ -215,6 +218,7 @@ impl Options {
             level: self.level,
             floats: self.resolved_floats().frontend(&self.target),
             shadow_stack: self.shadow_stack,
+            checks: self.checks,
             threads: self.thread_count(),
             imported_globals: self.imported_globals.clone(),
             ..self.backend().frontend()

@@ -14,6 +14,8 @@ mod insight;
 #[path = "run/memory.rs"]
 mod memory;
 mod support;
+#[path = "run/verify.rs"]
+mod verify;
 
 use std::fmt::Write;
 

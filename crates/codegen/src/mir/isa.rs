@@ -14,6 +14,11 @@ pub trait Isa: Sync + Sized + fmt::Debug + 'static {
     /// The registers.
     fn registers(&self) -> &RegisterInfo;
 
+    /// Whether the result of every stage is checked. Builds with assertions always check.
+    fn is_checked(&self) -> bool {
+        cfg!(debug_assertions)
+    }
+
     /// Costs for a function that should be small if `for_size`, and that makes calls if `has_calls`.
     fn costs(&self, for_size: bool, has_calls: bool) -> Costs;
 

@@ -40,7 +40,7 @@ use spill::Spills;
 pub fn allocate<T: Isa>(target: &T, func: Function<T, VReg>) -> Function<T, PReg> {
     let linear = LinearFunction::new(target, &func);
     let allocation = decide(target, &linear);
-    if cfg!(debug_assertions)
+    if target.is_checked()
         && let Err(error) = checker::check(target, &func, &linear, &allocation)
     {
         let decisions = describe(&linear, &linear_scan::scan(&linear, target.registers()), &allocation);

@@ -91,7 +91,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     }
     let never_returning = returns::never_returning(&module);
     let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
-    target.address_limit = address_limit;
+    (target.address_limit, target.checks) = (address_limit, options.checks);
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 

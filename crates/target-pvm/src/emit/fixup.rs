@@ -119,7 +119,9 @@ impl codegen::Fixup for Fixup {
             }
             false => self.resolved(),
         };
+        let start = out.len();
         inst.encode_with_offset_bytes(GpVersion::V08, form + 1, out);
+        super::assert_means(&inst, GpVersion::V08, &out[start..]);
     }
 }
 

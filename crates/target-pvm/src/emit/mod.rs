@@ -6,7 +6,7 @@
 mod fixup;
 
 use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
-use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
+use pvm_isa::{Bitmask, GpVersion, Inst as Machine, Opcode, asm};
 
 pub use fixup::{Fixup, Need};
 
@@ -69,6 +69,17 @@ fn call_instruction(gp: GpVersion, machine: Machine, call: &Call<PReg>, buf: &mu
 
 fn plain(gp: GpVersion, machine: Machine, buf: &mut Buffer) {
     buf.instruction(|out| {
+        let start = out.len();
         machine.encode(gp, out);
+        assert_means(&machine, gp, &out[start..]);
     });
+}
+
+/// Asserts that bytes decode to the instruction that they are the encoding of.
+fn assert_means(machine: &Machine, gp: GpVersion, bytes: &[u8]) {
+    let mut mask = Bitmask::new(bytes.len());
+    mask.set(0);
+    let decoded = pvm_isa::decode::decode(gp, bytes, &mask, 0);
+    let is_meant = decoded.is_valid && decoded.inst == *machine && decoded.len as usize == bytes.len();
+    assert!(is_meant, "`{machine}` was encoded as `{}`", decoded.inst);
 }

@@ -34,6 +34,8 @@ pub struct Pvm {
     pub room: ArgumentRoom,
     /// Functions that never return.
     pub never_returning: IdVec<FuncId, bool>,
+    /// Whether the result of every stage is checked, also in builds without assertions.
+    pub checks: bool,
     /// See [`codegen::Select::address_limit`].
     pub address_limit: Option<i64>,
     registers: RegisterInfo,
@@ -55,7 +57,8 @@ impl Pvm {
             scratch: None,
         };
         let room = argument_room(module);
-        Self { gp, plan, host_calls, room, never_returning, address_limit: None, registers }
+        let (checks, address_limit) = (false, None);
+        Self { gp, plan, host_calls, room, never_returning, checks, address_limit, registers }
     }
 }
 
@@ -64,6 +67,10 @@ impl Isa for Pvm {
 
     fn registers(&self) -> &RegisterInfo {
         &self.registers
+    }
+
+    fn is_checked(&self) -> bool {
+        cfg!(debug_assertions) || self.checks
     }
 
     /// A load takes 25 cycles. A branch or return takes 20 to 22, which overlap with the load only if it does not wait

@@ -64,6 +64,8 @@ pub struct Thumb {
     pub strict_align: bool,
     /// Whether exports and imports pass floats in core registers although the core has a unit.
     pub softfp: bool,
+    /// Whether the result of every stage is checked, also in builds without assertions.
+    pub checks: bool,
     /// The function that traps call, if there is a trap handler.
     pub trap_handler: Option<ssa::FuncId>,
     /// Stack space that calls reserve for arguments.
@@ -102,6 +104,7 @@ impl Thumb {
             linear_memory,
             strict_align: false,
             softfp: false,
+            checks: false,
             trap_handler: None,
             room,
             registers,
@@ -145,6 +148,10 @@ impl Isa for Thumb {
 
     fn registers(&self) -> &RegisterInfo {
         &self.registers
+    }
+
+    fn is_checked(&self) -> bool {
+        cfg!(debug_assertions) || self.checks
     }
 
     fn costs(&self, for_size: bool, has_calls: bool) -> Costs {

@@ -20,8 +20,8 @@ const fn half_product(op: O, a: u32, b: u32) -> Option<i64> {
         O::Smulbt | O::Smlabt | O::Smlalbt => half(a, false) * half(b, true),
         O::Smultb | O::Smlatb | O::Smlaltb => half(a, true) * half(b, false),
         O::Smultt | O::Smlatt | O::Smlaltt => half(a, true) * half(b, true),
-        O::Smulwb | O::Smlawb => signed(a) * half(b, false) >> 16,
-        O::Smulwt | O::Smlawt => signed(a) * half(b, true) >> 16,
+        O::Smulwb | O::Smlawb => (signed(a) * half(b, false)) >> 16,
+        O::Smulwt | O::Smlawt => (signed(a) * half(b, true)) >> 16,
         _ => return None,
     })
 }
@@ -29,7 +29,7 @@ const fn half_product(op: O, a: u32, b: u32) -> Option<i64> {
 /// The product of two registers, or a saturating sum; `None` if the opcode is of another family.
 pub fn of_two(cpu: &mut Cpu, op: O, a: u32, b: u32) -> Option<u32> {
     Some(match op {
-        O::Smmul => (signed(a) * signed(b) >> 32) as u32,
+        O::Smmul => ((signed(a) * signed(b)) >> 32) as u32,
         O::Qadd => saturated(cpu, signed(a) + signed(b)),
         O::Qsub => saturated(cpu, signed(a) - signed(b)),
         _ => half_product(op, a, b)? as u32,

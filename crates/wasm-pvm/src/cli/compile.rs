@@ -20,6 +20,7 @@ use super::{files, profile, verify};
 pub fn compile(args: &CompileArgs) -> Result<u8> {
     provoke(&args.module);
     let mut options = options(&args.input, args.target, &args.module, &args.pvm, &args.thumb)?;
+    options.checks = args.verify;
     let file = files::read(&args.input)?;
     let name = || files::display(&args.input);
     let input = input::to_wasm(&file).with_context(name)?;

@@ -14,6 +14,7 @@ use wasm_pvm::insight::json::MapError;
 use wasm_pvm::insight::size::SizeError;
 use wasm_pvm::object::FileError;
 use wasm_pvm::run::{MachineError, RunError, Status};
+use wasm_pvm::verify::VerifyError;
 use wasm_pvm::{Error, ImportMapError, OptionsError, codes, input};
 
 /// The version of the JSON.
@@ -22,6 +23,8 @@ const SCHEMA: u32 = 1;
 pub const USAGE: &str = "E0001";
 /// The code of limits that the user has set.
 pub const LIMIT: &str = "E0501";
+/// The code of programs that don't do what their module says.
+pub const DIFFERENCE: &str = "E0502";
 /// The code of errors without one of their own: what a command says about its input.
 const OTHER: &str = "E0007";
 
@@ -110,6 +113,10 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         .downcast_ref::<Error>()
         .map(Error::code)
         .or_else(|| error.downcast_ref::<input::InputError>().map(codes::of_input))
+        .or_else(|| match error.downcast_ref()? {
+            VerifyError::Compile(error) => Some(error.code()),
+            _ => Some(OTHER),
+        })
         .or(frontend)
         .or_else(|| error.downcast_ref::<RunError>().map(code_of_run))
         .or_else(|| error.downcast_ref::<SizeError>().map(code_of_size))

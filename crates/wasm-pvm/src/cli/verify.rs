@@ -9,7 +9,7 @@ use wasm_pvm::verify::{Checked, Class, Difference, FunctionReport, Settings, Ver
 use wasm_pvm::{Options, input};
 
 use super::verify_args::VerifyArgs;
-use super::{compile, files};
+use super::{compile, files, messages};
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -21,6 +21,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8> {
     let name = || files::display(&args.input);
     compile::provoke(&args.module);
     let options = compile::options(&args.input, args.target, &args.module, &args.pvm, &args.thumb)?;
+    let options = Options { checks: true, ..options };
     let file = files::read(&args.input)?;
     let input = input::to_wasm(&file).with_context(name)?;
     let against = args.against.as_deref().map(files::read).transpose()?;
@@ -57,15 +58,16 @@ fn conclude(verification: &Verification, settings: &Settings, file: &Path, reduc
         return Ok(0);
     }
     for (function, difference) in &differences {
-        eprint!("{}", difference_text(function, difference, settings));
+        messages::note(&difference_text(function, difference, settings));
     }
     if let Some(module) = &verification.reduced {
         files::write(reduced, module)?;
-        eprintln!("a smaller module with the first difference: {}", reduced.display());
+        messages::note(&format!("a smaller module with the first difference: {}\n", reduced.display()));
     }
     let count = differences.len();
     let differ = if count == 1 { "function differs" } else { "functions differ" };
-    eprintln!("error: {}: {count} {differ} from the reference engine", files::display(file));
+    let text = format!("{}: {count} {differ} from the reference engine", files::display(file));
+    messages::error(messages::DIFFERENCE, &text, "");
     Ok(1)
 }
 

@@ -264,6 +264,7 @@ impl PvmOptions {
                 keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
             },
             layout: self.layout(),
+            checks: options.checks,
             threads: options.thread_count(),
         }
     }

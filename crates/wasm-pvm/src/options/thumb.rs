@@ -272,6 +272,7 @@ impl ThumbOptions {
                 functions: Vec::new(),
                 settings: self.settings(options),
             },
+            checks: options.checks,
             threads: options.thread_count(),
         }
     }

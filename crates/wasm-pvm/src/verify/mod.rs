@@ -13,6 +13,7 @@ mod check;
 mod inputs;
 mod module;
 mod pvm;
+mod reduce;
 mod reference;
 mod stage;
 mod subject;
@@ -28,7 +29,7 @@ pub use inputs::Input;
 pub use subject::{Effect, Ending, Program, Subject};
 
 use self::module::{exported, internal};
-use self::stage::Stage;
+use self::stage::{Maker, Stage};
 use crate::compile::linked;
 use crate::error::Error;
 use crate::options::Options;
@@ -118,25 +119,43 @@ impl Verification {
 /// # Errors
 /// If it can't be compiled, or can't run on one of the sides. A difference is no error.
 pub fn verify(input: &[u8], options: &Options, settings: &Settings) -> Result<Verification, VerifyError> {
+    verify_with(input, options, settings, &target::compiled)
+}
+
+/// The same for programs that `make` makes of modules.
+fn verify_with(
+    input: &[u8],
+    options: &Options,
+    settings: &Settings,
+    make: Maker<'_>,
+) -> Result<Verification, VerifyError> {
     let (wasm, options) = linked(input, options)?;
     let info = parse(&wasm)?;
     let options = target::callable(options);
     let outer = exported(&wasm, &info);
-    let mut functions = Stage::new(&outer, &options, settings, &target::compiled)?.functions(true)?;
+    let stage = Stage::new(&outer, &options, settings, make)?;
+    let mut functions = stage.functions(true)?;
+    let mut reduced = stage.reduced(&functions);
     if settings.against.is_none() {
         let inner = internal(&wasm, &info)?;
         if !inner.functions.is_empty() {
             // Counts are of the module as it was.
             let options = Options { profile: None, ..options };
-            functions.extend(Stage::new(&inner, &options, settings, &target::compiled)?.functions(false)?);
+            let stage = Stage::new(&inner, &options, settings, make)?;
+            let found = stage.functions(false)?;
+            reduced = reduced.or_else(|| stage.reduced(&found));
+            functions.extend(found);
         }
     }
     if let Some(name) = settings.function.as_ref().filter(|_| functions.is_empty()) {
         return Err(VerifyError::UnknownFunction(name.clone()));
     }
-    Ok(Verification { functions, reduced: None })
+    Ok(Verification { functions, reduced })
 }
 
 fn parse(wasm: &[u8]) -> Result<ModuleInfo, VerifyError> {
     ModuleInfo::parse(wasm).map_err(|error| Error::from(error).into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,6 +117,25 @@ pub fn with_memory(wasm: &[u8], info: &ModuleInfo) -> Result<(Vec<u8>, Option<St
     Ok((with_exports(wasm, &exports)?, Some(name)))
 }
 
+/// The module with no exported function but one, under this name. Other exports stay.
+///
+/// # Errors
+/// If it is malformed.
+pub fn with_one_function(
+    wasm: &[u8],
+    info: &ModuleInfo,
+    function: u32,
+    name: &str,
+) -> Result<Vec<u8>, VerifyError> {
+    let mut exports = ExportSection::new();
+    for export in info.exports.iter().filter(|export| !matches!(export.kind, ExportKind::Func(_))) {
+        let (kind, index) = kind(export.kind);
+        exports.export(&export.name, kind, index);
+    }
+    exports.export(name, wasm_encoder::ExportKind::Func, function);
+    with_exports(wasm, &exports)
+}
+
 /// The module with at least so many bytes of its first memory at the start.
 ///
 /// # Errors
@@ -237,7 +256,10 @@ fn with_exports(wasm: &[u8], exports: &ExportSection) -> Result<Vec<u8>, VerifyE
 }
 
 /// Whether each function can be called from outside, directly or not.
-fn reachable(wasm: &[u8], info: &ModuleInfo) -> Result<Vec<bool>, VerifyError> {
+///
+/// # Errors
+/// If the module is malformed.
+pub fn reachable(wasm: &[u8], info: &ModuleInfo) -> Result<Vec<bool>, VerifyError> {
     let mut reached = vec![false; info.functions.len()];
     let mut next: Vec<u32> = info.start.into_iter().collect();
     next.extend(info.exports.iter().filter_map(|export| match export.kind {

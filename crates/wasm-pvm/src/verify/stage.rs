@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use llvm_frontend::{ExportKind, ModuleInfo, SegmentMode};
 
-use super::check::{Checked, Difference, Pair, Plan};
+use super::check::{Checked, Difference, Pair, Plan, Rules};
 use super::inputs::{Input, Scene};
 use super::module::{Callee, Exposed, enlarged, function_type, value_type};
+use super::reduce::{cut_out, reduce};
 use super::reference::Reference;
 use super::subject::Program;
 use super::{FunctionReport, Settings, VerifyError, target};
@@ -29,9 +30,11 @@ pub struct Stage<'a> {
     info: ModuleInfo,
     options: &'a Options,
     settings: &'a Settings,
+    make: Maker<'a>,
     subject: Box<dyn Program>,
     reference: Reference,
     scene: Scene,
+    rules: Rules,
     globals: Vec<(String, ValueType)>,
     /// The same module with the C stack in linear memory.
     strict: OnceCell<Box<dyn Program>>,
@@ -48,7 +51,7 @@ impl<'a> Stage<'a> {
         exposed: &'a Exposed,
         options: &'a Options,
         settings: &'a Settings,
-        make: Maker<'_>,
+        make: Maker<'a>,
     ) -> Result<Self, VerifyError> {
         let wasm = &exposed.wasm;
         let info = super::parse(wasm)?;
@@ -62,9 +65,23 @@ impl<'a> Stage<'a> {
         let globals = options.imported_globals.clone();
         let reference = Reference::new(&resized, &resized_info, subject.effects(), globals, growth)?;
         let scene = scene(wasm, &resized_info, options)?;
+        let rules = target::rules(wasm, options)?;
         let globals = globals_of(exposed, &info);
         let (strict, own) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { exposed, info, options, settings, subject, reference, scene, globals, strict, own })
+        Ok(Self {
+            exposed,
+            info,
+            options,
+            settings,
+            make,
+            subject,
+            reference,
+            scene,
+            rules,
+            globals,
+            strict,
+            own,
+        })
     }
 
     /// Checks all functions.
@@ -82,6 +99,39 @@ impl<'a> Stage<'a> {
             }
         }
         Ok(reports)
+    }
+
+    /// A smaller module with the first difference in these reports.
+    pub fn reduced(&self, reports: &[FunctionReport]) -> Option<Vec<u8>> {
+        let differs = |report: &FunctionReport| Some(report.outcome.as_ref().ok()?.difference.as_ref()?.call);
+        let (index, call) = reports.iter().find_map(|report| Some((report.index, differs(report)?)))?;
+        let callee = self.exposed.functions.iter().find(|callee| callee.index == index)?;
+        if self.settings.against.is_some() || call == 0 {
+            return Some(cut_out(&self.exposed.wasm, index, &callee.export));
+        }
+        let settings = Settings { inputs: call, function: None, ..self.settings.clone() };
+        let still_differs = |wasm: &[u8]| self.differs(wasm, callee, &settings).unwrap_or(false);
+        Some(reduce(&self.exposed.wasm, index, &callee.export, &still_differs))
+    }
+
+    /// Whether a function differs in another module.
+    fn differs(&self, wasm: &[u8], callee: &Callee, settings: &Settings) -> Result<bool, VerifyError> {
+        let info = super::parse(wasm)?;
+        let mut exports = info.exports.iter();
+        let index = exports.find_map(|export| match export.kind {
+            ExportKind::Func(index) if export.name == callee.export => Some(index),
+            _ => None,
+        });
+        let Some(index) = index else { return Ok(false) };
+        let functions = vec![Callee { index, ..callee.clone() }];
+        let exposed = Exposed { wasm: wasm.to_vec(), functions, globals: self.exposed.globals.clone() };
+        // Counts are of the module as it was.
+        let options = Options { profile: None, ..self.options.clone() };
+        let stage = Stage::new(&exposed, &options, settings, self.make)?;
+        let reports = stage.functions(true)?;
+        Ok(reports
+            .iter()
+            .any(|report| matches!(&report.outcome, Ok(checked) if checked.difference.is_some())))
     }
 
     fn function(&self, callee: &Callee) -> Result<Result<Checked, String>, VerifyError> {
@@ -105,7 +155,7 @@ impl<'a> Stage<'a> {
             effects: self.subject.effects(),
             scene: self.scene.clone(),
             globals: self.globals.clone(),
-            rules: target::rules(self.options),
+            rules: self.rules,
             seed: self.settings.seed,
             fuel: self.settings.fuel,
         }
@@ -123,7 +173,7 @@ impl<'a> Stage<'a> {
         };
         if self.strict.get().is_none() {
             let options = Options { shadow_stack: ShadowStack::Strict, ..self.options.clone() };
-            let _ = self.strict.set(target::compiled(&self.exposed.wasm, &options)?);
+            let _ = self.strict.set((self.make)(&self.exposed.wasm, &options)?);
         }
         if self.strict.get().is_none_or(|program| differs(&**program) != Ok(false)) {
             return Ok(false);
@@ -132,7 +182,7 @@ impl<'a> Stage<'a> {
             return Ok(true);
         }
         if self.own.get().is_none() {
-            let _ = self.own.set(target::compiled(&self.exposed.wasm, self.options)?);
+            let _ = self.own.set((self.make)(&self.exposed.wasm, self.options)?);
         }
         self.own.get().map_or(Ok(false), |program| differs(&**program))
     }

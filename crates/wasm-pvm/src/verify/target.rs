@@ -7,6 +7,7 @@ use super::pvm::PvmProgram;
 use super::subject::Program;
 use super::thumb::ThumbProgram;
 use crate::compile::compile;
+use crate::error::Error;
 use crate::options::{
     EntryMode, Floats, Format, MetadataContents, Names, Options, PvmBounds, PvmOptions, Target, ThumbBounds,
 };
@@ -60,13 +61,18 @@ pub fn loaded(wasm: &[u8], file: &[u8], options: &Options) -> Result<Box<dyn Pro
     }
 }
 
-/// What the options leave open.
-pub fn rules(options: &Options) -> Rules {
+/// What the options leave open in a module.
+///
+/// # Errors
+/// If the module is malformed.
+pub fn rules(wasm: &[u8], options: &Options) -> Result<Rules, Error> {
     let loose_bounds = match &options.target {
         Target::Pvm(pvm) => pvm.bounds == PvmBounds::Guard,
         Target::Thumb(thumb) => thumb.resolved_bounds() != ThumbBounds::Check,
     };
-    Rules { loose_bounds, floats_trap: options.resolved_floats() == Floats::Trap }
+    let floats_trap = options.resolved_floats() == Floats::Trap
+        && llvm_frontend::computes_floats(wasm, &options.frontend())?;
+    Ok(Rules { loose_bounds, floats_trap })
 }
 
 /// Bytes by which every memory of a program can grow.

@@ -228,3 +228,15 @@ fn objects_are_verified() {
     let native = ["verify", "a.wat", "--target", "thumbv7m"];
     assert!(folder.fail_with_output(&native, 1).1.contains("--memory symbol"));
 }
+
+/// Cores for version 6 of the architecture have no jump that reaches every function.
+#[test]
+fn an_exported_import_is_called() {
+    let folder = Folder::new("cortex-m-exported-import");
+    folder.write("a.wat", "(module (import \"env\" \"far\" (func $far (param i32))) (export \"near\" (func $far)))");
+    for machine in MACHINES {
+        let words = [&["run", "a.wat", "--invoke", "near", "7"], machine].concat();
+        let error = folder.fail(&words, b"", 3);
+        assert!(error.contains("it called `far`"), "{machine:?}: {error}");
+    }
+}
