@@ -366,7 +366,7 @@ fn host_calls_are_answered() {
     let other = folder.fail_with_output(&[&others[..], &["--invoke", "tell", "0"]].concat(), 3);
     assert_eq!(other.0, "2\n");
     assert!(
-        other.1.starts_with("[0] env.put is not available\nerror: tell: it trapped\nreason: "),
+        other.1.starts_with("[0] env.put is not available\nerror[E0401]: tell: it trapped\nreason: "),
         "{other:?}"
     );
     let symbols = [&names[..], &["--format", "polkavm", "--invoke", "ask", "0"]].concat();
