@@ -68,7 +68,20 @@ impl<'a> Stage<'a> {
         let rules = target::rules(wasm, options)?;
         let globals = globals_of(exposed, &info);
         let (strict, own) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { exposed, info, options, settings, make, subject, reference, scene, rules, globals, strict, own })
+        Ok(Self {
+            exposed,
+            info,
+            options,
+            settings,
+            make,
+            subject,
+            reference,
+            scene,
+            rules,
+            globals,
+            strict,
+            own,
+        })
     }
 
     /// Checks all functions.
