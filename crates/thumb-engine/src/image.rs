@@ -168,7 +168,8 @@ impl Image {
                 Some(None) => value,
                 None if symbol.is_undefined() && !name.is_empty() => {
                     self.undefined.push(name.to_owned());
-                    addresses.insert(symbol.index().0, (stubs + STUB * (self.undefined.len() as u32 - 1)) | 1);
+                    addresses
+                        .insert(symbol.index().0, (stubs + STUB * (self.undefined.len() as u32 - 1)) | 1);
                     continue;
                 }
                 None => value,

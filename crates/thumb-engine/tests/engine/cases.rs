@@ -65,7 +65,7 @@ impl Program {
 
     /// The address of the first instruction.
     pub const fn entry(&self) -> u32 {
-        self.code_at + PADDING as u32 | 1
+        (self.code_at + PADDING as u32) | 1
     }
 
     fn at(&self) -> u32 {

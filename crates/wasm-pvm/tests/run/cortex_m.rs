@@ -233,7 +233,10 @@ fn objects_are_verified() {
 #[test]
 fn an_exported_import_is_called() {
     let folder = Folder::new("cortex-m-exported-import");
-    folder.write("a.wat", "(module (import \"env\" \"far\" (func $far (param i32))) (export \"near\" (func $far)))");
+    folder.write(
+        "a.wat",
+        "(module (import \"env\" \"far\" (func $far (param i32))) (export \"near\" (func $far)))",
+    );
     for machine in MACHINES {
         let words = [&["run", "a.wat", "--invoke", "near", "7"], machine].concat();
         let error = folder.fail(&words, b"", 3);
