@@ -163,7 +163,8 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         true => softfp::wrap(&mut module),
         false => doubles::wrap(&mut module, options.cpu),
     }
-    adapters::add(&mut module, options.cpu);
+    let jumps = elf::write::names::jumps(&module, &options.object);
+    adapters::add(&mut module, options.cpu, &jumps);
     let strict = options.strict_align || !options.cpu.has_main();
     if strict {
         // The functions that access any address look at its low bits, but only to access it.

@@ -259,7 +259,7 @@ fn other_files_are_one_line_errors() {
     folder.write("shapes.wat", SHAPES);
     folder.succeed(&["compile", "shapes.wat", "--target", "thumbv7m"]);
     let object = std::fs::read(folder.path("shapes.o")).expect("written");
-    for (command, part) in [("gas", "disasm"), ("run", "link it")] {
+    for (command, part) in [("gas", "disasm"), ("run", "its module runs with --target")] {
         let message = folder.fail(&[command, "shapes.o"], b"", 1);
         assert!(message.contains(part), "{command}: {message}");
     }

@@ -7,23 +7,22 @@
 //!
 //! An export of an import is a jump to it. Where a core has none that reaches every function, it gets an adapter, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codegen::ArgumentRoom;
-use ssa::{DataKind, ExportItem, FuncId, FuncKind, InstData, Module};
+use ssa::{DataKind, ExportItem, FuncId, InstData, Module};
 use thumb_isa::Feature;
 
 use crate::isa::abi;
 use crate::isa::cpu::Cpu;
 
-/// Adds adapters to a module.
-pub fn add(module: &mut Module, cpu: Cpu) {
+/// Adds adapters to a module. `jumps` are the numbers of exports that are jumps to imports.
+pub fn add(module: &mut Module, cpu: Cpu, jumps: &BTreeSet<usize>) {
     let room = abi::argument_room(module, cpu);
     let mut adapters = Adapters { cpu, room, by_func: BTreeMap::new() };
     for n in 0..module.exports.len() {
         if let ExportItem::Func(func) = module.exports[n].item {
-            let is_import = matches!(module.decls[func].kind, FuncKind::Import(_));
-            let needs_call = is_import && !cpu.features().contains(Feature::V8Base);
+            let needs_call = jumps.contains(&n) && !cpu.features().contains(Feature::V8Base);
             let outer = if needs_call { adapters.call(module, func) } else { adapters.of(module, func) };
             module.exports[n].item = ExportItem::Func(outer);
         }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use wasmi::{Engine, Linker, Module, Store, Val};
 
-use super::support::{Folder, wasm_of_c};
+use super::support::{Folder, text, wasm_of_c};
 
 const MODULE: &str = r#"(module
   (import "env" "ask" (func $ask (result i32)))
@@ -239,7 +239,9 @@ fn an_exported_import_is_called() {
     );
     for machine in MACHINES {
         let words = [&["run", "a.wat", "--invoke", "near", "7"], machine].concat();
-        let error = folder.fail(&words, b"", 3);
-        assert!(error.contains("it called `far`"), "{machine:?}: {error}");
+        let output = folder.tool(&words, b"");
+        let error = text(&output.stderr);
+        assert!(error.contains("near: it called `far`"), "{machine:?}: {error}");
+        assert_eq!(output.status.code(), Some(3), "{machine:?}");
     }
 }

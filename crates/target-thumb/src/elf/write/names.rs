@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ssa::{DataId, DataKind, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
+use ssa::{DataId, DataKind, Export, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
 use super::ObjectOptions;
 use crate::isa::abi::is_runtime_function;
@@ -68,6 +68,19 @@ pub struct Names {
     pub local_data: IdVec<DataId, String>,
 }
 
+/// The exports of imports that need code, a jump to the import, by their numbers: those whose symbol isn't the import's own.
+pub fn jumps(module: &Module, options: &ObjectOptions) -> BTreeSet<usize> {
+    let taken = Taken::new(module, options);
+    let is_jump = |export: &Export| match export.item {
+        ExportItem::Func(func) => {
+            let is_import = matches!(module.decls[func].kind, FuncKind::Import(_));
+            is_import && !taken.is_import(module, func, &taken.renamed(&export.name))
+        }
+        ExportItem::Data(_) => false,
+    };
+    module.exports.iter().enumerate().filter(|(_, export)| is_jump(export)).map(|(n, _)| n).collect()
+}
+
 impl Names {
     /// Chooses the symbols of a module.
     pub fn new(
@@ -84,8 +97,7 @@ impl Names {
             local_functions: IdVec::filled(String::new(), module.decls.len()),
             local_data: IdVec::filled(String::new(), module.data.len()),
         };
-        let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
-        let mut taken = Taken { by: BTreeMap::new(), elsewhere: BTreeMap::new(), exported, options };
+        let mut taken = Taken::new(module, options);
         if let Some(id) = linear_memory {
             let symbol = taken.own(LINEAR_MEMORY);
             names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
@@ -188,6 +200,11 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
+    fn new(module: &'a Module, options: &'a ObjectOptions) -> Self {
+        let exported = module.exports.iter().map(|export| export.name.as_str()).collect();
+        Self { by: BTreeMap::new(), elsewhere: BTreeMap::new(), exported, options }
+    }
+
     fn renamed(&self, name: &str) -> String {
         self.options.renames.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
