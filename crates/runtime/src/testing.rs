@@ -173,6 +173,28 @@ fn extremum(format: Format, [a, b]: [u64; 2], is_max: bool) -> u64 {
     if is_first { a } else { b }
 }
 
+/// All comparisons of two operands, with each way to compute them. `floats` are their values.
+///
+/// # Panics
+/// If a result differs.
+pub fn all_comparisons(format: Format, operands: [Host; 2], floats: [f64; 2]) {
+    let [x, y] = floats;
+    for (comparison, expected) in [
+        (Comparison::Eq, x == y),
+        (Comparison::Ne, x != y),
+        (Comparison::Lt, x < y),
+        (Comparison::Gt, x > y),
+        (Comparison::Le, x <= y),
+        (Comparison::Ge, x >= y),
+    ] {
+        let [Host(a), Host(b)] = operands;
+        let result = order::compare(format, comparison, operands);
+        assert_eq!(result, expected, "{a:016x} {comparison:?} {b:016x}");
+        let result = order::compare_constant(format, comparison, operands[0], b);
+        assert_eq!(result, expected, "{a:016x} {comparison:?} constant {b:016x}");
+    }
+}
+
 /// Comparisons, minimum and maximum.
 ///
 /// # Panics
@@ -185,19 +207,7 @@ pub fn comparisons(cases: &mut Cases) {
             true => [f64_of(a), f64_of(b)],
             false => [f32_of(a).into(), f32_of(b).into()],
         };
-        for (comparison, expected) in [
-            (Comparison::Eq, x == y),
-            (Comparison::Ne, x != y),
-            (Comparison::Lt, x < y),
-            (Comparison::Gt, x > y),
-            (Comparison::Le, x <= y),
-            (Comparison::Ge, x >= y),
-        ] {
-            let result = order::compare(format, comparison, operands);
-            assert_eq!(result, expected, "{a:016x} {comparison:?} {b:016x}");
-            let result = order::compare_constant(format, comparison, operands[0], operands[1].0);
-            assert_eq!(result, expected, "{a:016x} {comparison:?} constant {b:016x}");
-        }
+        all_comparisons(format, operands, [x, y]);
         let extremum = |is_max| sign_extended(format, extremum(format, [a, b], is_max));
         assert_eq!(order::min(format, operands), extremum(false), "min {a:016x} {b:016x}");
         assert_eq!(order::max(format, operands), extremum(true), "max {a:016x} {b:016x}");

@@ -7,10 +7,10 @@
 //!   two, and their seed.
 
 use random::Rng;
-use runtime::float::order::Comparison;
 use runtime::float::rounding::Direction;
 use runtime::float::routines::{Operation, Routine};
-use runtime::float::{F32, F64, Format, Host, convert, order};
+use runtime::float::{F32, F64, Format, Host, convert};
+use runtime::testing;
 
 fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -253,19 +253,7 @@ fn integer(n: u64) {
 }
 
 fn compare(format: Format, pair: [u64; 2], [x, y]: [f64; 2]) {
-    let operands = pair.map(|bits| sign_extended(format, bits));
-    for (comparison, expected) in [
-        (Comparison::Eq, x == y),
-        (Comparison::Ne, x != y),
-        (Comparison::Lt, x < y),
-        (Comparison::Gt, x > y),
-        (Comparison::Le, x <= y),
-        (Comparison::Ge, x >= y),
-    ] {
-        assert_eq!(order::compare(format, comparison, operands), expected, "{comparison:?} {pair:x?}");
-        let by_constant = order::compare_constant(format, comparison, operands[0], operands[1].0);
-        assert_eq!(by_constant, expected, "{comparison:?} constant {pair:x?}");
-    }
+    testing::all_comparisons(format, pair.map(|bits| sign_extended(format, bits)), [x, y]);
     let has_nan = x.is_nan() || y.is_nan();
     let is_first_less = if x == y { pair[0] > pair[1] } else { x < y };
     let nan = format.nan() >> format.lowest();
