@@ -1,3 +1,5 @@
+//! The function of each unit of code.
+
 use std::ops::Range;
 
 /// No function.

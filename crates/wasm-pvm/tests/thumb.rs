@@ -265,6 +265,18 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
 }
 
+/// Names of exports are checked with all other demands, before anything is compiled.
+#[test]
+fn all_names_of_exports_are_checked_at_once() {
+    let folder = Folder::new("thumb-all-names");
+    let demands = "(import \"env\" \"g\" (global i32)) (func (export \"a b\") (result i32) (global.get 0)) (func (export \"c d\"))";
+    folder.write("names.wat", format!("(module {demands})"));
+    let message = folder.fail(&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], b"", 1);
+    for part in ["env.g", "'a b=SYMBOL'", "'c d=SYMBOL'"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 /// Invalid and clashing symbols: the message names the option that resolves them, and with that the module compiles.
 #[test]
 fn names_that_are_no_symbols_are_refused_with_what_helps() {
@@ -313,13 +325,6 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
         }
         let renames: Vec<&str> = renames.iter().map(String::as_str).collect();
         folder.succeed(&[&command[..], &renames].concat());
-    }
-    // Names of exports are checked with all other demands, before anything is compiled.
-    let demands = "(import \"env\" \"g\" (global i32)) (func (export \"a b\") (result i32) (global.get 0)) (func (export \"c d\"))";
-    folder.write("names.wat", format!("(module {demands})"));
-    let message = folder.fail(&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], b"", 1);
-    for part in ["env.g", "'a b=SYMBOL'", "'c d=SYMBOL'"] {
-        assert!(message.contains(part), "{message}");
     }
     folder.write("names.wat", format!("(module {two_modules})"));
     folder.succeed(&["compile", "names.wat", "--target", "thumbv7m", "--rename", "b.f=f", "-o", "names.o"]);

@@ -1,3 +1,5 @@
+//! Bounds of loops, which the compiler has proved.
+
 use object::elf;
 
 use super::{File, FileError};
