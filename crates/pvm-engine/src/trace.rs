@@ -8,20 +8,17 @@
 //! call, and an indirect jump to the return address of the innermost call ends it. Any other jump to another function is a
 //! tail call. Programs of other compilers keep this convention, too.
 //!
-//! Memory is bounded by the number of different call paths. Paths deeper than [`MAX_DEPTH`] count to their ancestor at
-//! that depth.
+//! Memory is bounded by the number of different call paths.
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use call_paths::Call;
+use call_paths::{CallPaths, Functions, PathId};
 use pvm_isa::spi::STACK_END;
 use pvm_isa::{Flow, GpVersion, Opcode, ProgramBlob, Reg};
 
-/// Maximum depth of a call path.
-const MAX_DEPTH: usize = 1000;
 /// Positions that are kept of the last instructions.
 const RECENT: usize = 256;
-/// No function.
-const NONE: u32 = u32::MAX;
 
 /// The transfer of control that an instruction makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,15 +31,6 @@ enum Kind {
     Indirect,
     /// It loads a return address and jumps. The next instruction is this many bytes later.
     Call(u32),
-}
-
-/// An active call.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Call {
-    /// The position of the calling instruction; `None` for the entry.
-    pub at: Option<u32>,
-    /// The start of the function that is called, if it is known.
-    pub function: Option<u32>,
 }
 
 /// The gas of one instruction on one call path.
@@ -58,33 +46,16 @@ pub struct Sample {
     pub gas: u64,
 }
 
-/// A call path: a call, and the path that it was made on.
-struct Path {
-    parent: Option<u32>,
-    call: Call,
-    depth: usize,
-}
-
-/// An active call and the place where it will continue.
-struct Frame {
-    path: u32,
-    return_pc: u32,
-}
-
 /// A record of every instruction.
 pub struct Trace {
     kinds: Vec<Kind>,
-    /// Index of the function of each byte of code.
-    functions: Vec<u32>,
-    starts: Vec<u32>,
-    paths: Vec<Path>,
-    known: HashMap<(Option<u32>, Call), u32>,
-    stack: Vec<Frame>,
-    gas: HashMap<(u32, u32), (u64, u64)>,
-    /// Number of calls by the start of the function.
-    entered: BTreeMap<u32, u64>,
+    /// By bytes of code.
+    functions: Functions,
+    /// A call continues at a position.
+    paths: CallPaths<u32>,
+    gas: HashMap<(Option<PathId>, u32), (u64, u64)>,
     /// Path and position of the last instruction, and the gas before it.
-    last: Option<(u32, u32, i64)>,
+    last: Option<(Option<PathId>, u32, i64)>,
     recent: Vec<u32>,
     steps: usize,
     registers: [u64; Reg::COUNT],
@@ -104,22 +75,16 @@ impl Trace {
                 _ => Kind::Plain,
             };
         }
-        let mut functions = vec![NONE; program.code.len()];
-        let ends = starts.iter().skip(1).map(|&end| end as usize).chain([functions.len()]);
-        for ((index, &start), end) in (0..).zip(starts).zip(ends) {
-            if let Some(bytes) = functions.get_mut(start as usize..end) {
-                bytes.fill(index);
-            }
+        let mut functions = Functions::new(program.code.len());
+        let ends = starts.iter().skip(1).copied().chain([program.code.len() as u32]);
+        for (&start, end) in starts.iter().zip(ends) {
+            functions.add(start as usize..end as usize, start);
         }
         Self {
             kinds,
             functions,
-            starts: starts.to_vec(),
-            paths: Vec::new(),
-            known: HashMap::new(),
-            stack: Vec::new(),
+            paths: CallPaths::default(),
             gas: HashMap::new(),
-            entered: BTreeMap::new(),
             last: None,
             recent: vec![0; RECENT],
             steps: 0,
@@ -131,7 +96,7 @@ impl Trace {
     /// A run begins.
     pub(crate) fn enter(&mut self) {
         self.last = None;
-        self.stack.clear();
+        self.paths.begin();
         self.steps = 0;
     }
 
@@ -149,21 +114,16 @@ impl Trace {
                 self.charge(path, last, before - gas);
                 self.follow(last, pc);
             }
-            None => {
-                let call = Call { at: None, function: self.function(pc) };
-                let path = self.path(None, call);
-                self.stack.push(Frame { path, return_pc: NONE });
-            }
+            None => self.paths.enter(self.function(pc)),
         }
-        let path = self.stack.last().map_or(0, |frame| frame.path);
-        self.last = Some((path, pc, gas));
+        self.last = Some((self.paths.current(), pc, gas));
         self.recent[self.steps % RECENT] = pc;
         self.steps += 1;
         self.lowest = self.lowest.min(register(Reg::SP.index().into()));
         (0..).zip(&mut self.registers).for_each(|(number, value)| *value = register(number));
     }
 
-    fn charge(&mut self, path: u32, pc: u32, gas: i64) {
+    fn charge(&mut self, path: Option<PathId>, pc: u32, gas: i64) {
         if gas > 0 {
             let sum = self.gas.entry((path, pc)).or_default();
             sum.0 += 1;
@@ -174,88 +134,40 @@ impl Trace {
     /// Follows the transfer from the instruction at `last` to that at `pc`.
     fn follow(&mut self, last: u32, pc: u32) {
         match self.kinds.get(last as usize) {
-            Some(&Kind::Call(len)) => {
-                let call = Call { at: Some(last), function: self.function(pc) };
-                let parent = self.stack.last().map(|frame| frame.path);
-                let path = self.path(parent, call);
-                self.stack.push(Frame { path, return_pc: last + len });
-            }
-            Some(Kind::Indirect) if self.stack.last().is_some_and(|frame| frame.return_pc == pc) => {
-                self.stack.pop();
-            }
+            Some(&Kind::Call(len)) => self.paths.call(last, self.function(pc), last + len),
+            Some(Kind::Indirect) if self.paths.is_return(pc) => {}
             Some(Kind::Indirect | Kind::Jump) if self.function(pc) != self.function(last) => {
-                self.tail_call(pc)
+                self.paths.tail_call(self.function(pc));
             }
             _ => {}
         }
     }
 
-    /// The active call continues in the function at `pc`.
-    fn tail_call(&mut self, pc: u32) {
-        let Some(frame) = self.stack.last() else { return };
-        let (parent, at) = {
-            let path = &self.paths[frame.path as usize];
-            (path.parent, path.call.at)
-        };
-        let path = self.path(parent, Call { at, function: self.function(pc) });
-        if let Some(frame) = self.stack.last_mut() {
-            frame.path = path;
-        }
-    }
-
     /// The start of the function at `pc`.
     fn function(&self, pc: u32) -> Option<u32> {
-        let index = self.functions.get(pc as usize).copied().filter(|&index| index != NONE)?;
-        Some(self.starts[index as usize])
-    }
-
-    /// The number of a call on a path.
-    fn path(&mut self, parent: Option<u32>, call: Call) -> u32 {
-        if let Some(function) = call.function {
-            *self.entered.entry(function).or_default() += 1;
-        }
-        let depth = parent.map_or(0, |parent| self.paths[parent as usize].depth + 1);
-        if let Some(parent) = parent.filter(|_| depth > MAX_DEPTH) {
-            return parent;
-        }
-        let paths = &mut self.paths;
-        *self.known.entry((parent, call)).or_insert_with(|| {
-            paths.push(Path { parent, call, depth });
-            paths.len() as u32 - 1
-        })
-    }
-
-    fn calls(&self, path: u32) -> Vec<Call> {
-        let mut calls = Vec::new();
-        let mut next = Some(path);
-        while let Some(path) = next {
-            let path = &self.paths[path as usize];
-            calls.push(path.call);
-            next = path.parent;
-        }
-        calls.reverse();
-        calls
+        self.functions.at(pc as usize)
     }
 
     /// All gas that was charged, in order of paths and positions.
     pub fn samples(&self) -> Vec<Sample> {
-        let mut keys: Vec<(u32, u32)> = self.gas.keys().copied().collect();
+        let mut keys: Vec<_> = self.gas.keys().copied().collect();
         keys.sort_unstable();
-        let sample = |key: (u32, u32)| {
+        let sample = |key: (Option<PathId>, u32)| {
             let (count, gas) = self.gas[&key];
-            Sample { path: self.calls(key.0), pc: key.1, count, gas }
+            let path = key.0.map_or_else(Vec::new, |path| self.paths.calls(path));
+            Sample { path, pc: key.1, count, gas }
         };
         keys.into_iter().map(sample).collect()
     }
 
     /// Number of calls of each function, by its start. A tail call is one, too.
     pub const fn calls_of_functions(&self) -> &BTreeMap<u32, u64> {
-        &self.entered
+        self.paths.entered()
     }
 
     /// The calls that were active before the last instruction, outermost first.
     pub fn active(&self) -> Vec<Call> {
-        self.stack.last().map_or_else(Vec::new, |frame| self.calls(frame.path))
+        self.paths.active()
     }
 
     /// Positions of the last instructions, the very last one first.

@@ -63,9 +63,14 @@ impl Cfg {
             let Some(&last) = data.insts.last() else { continue };
             edges.extend(func.insts[last].successors().into_iter().map(|to| (block, to.block)));
         }
+        Self::of_edges(func.blocks.len(), &edges)
+    }
+
+    /// A graph of so many blocks, for code that is no [`Function`]. Panics if an edge leads to a block that doesn't exist.
+    pub fn of_edges(blocks: usize, edges: &[(Block, Block)]) -> Self {
         let reversed = edges.iter().map(|&(from, to)| (to, from));
-        let predecessors = Adjacency::new(func.blocks.len(), reversed);
-        Self { successors: Adjacency::new(func.blocks.len(), edges.iter().copied()), predecessors }
+        let predecessors = Adjacency::new(blocks, reversed);
+        Self { successors: Adjacency::new(blocks, edges.iter().copied()), predecessors }
     }
 }
 

@@ -36,6 +36,7 @@ mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod trips;
 mod typing;
 mod verify;
 
@@ -60,4 +61,5 @@ pub use source::{
     UnitData, Variable,
 };
 pub use text::{print_function, print_inst, print_lines};
+pub use trips::loop_bounds;
 pub use verify::{VerifyError, verify, verify_function};

@@ -99,7 +99,7 @@ pub fn blocks(image: &Image) -> Vec<Block> {
 
 /// The addresses that a table after `tbb` or `tbh` gives: everything up to the next instruction. A literal among them
 /// may give an address that is no target; then a block is cut in two.
-fn table_targets(image: &Image, inst: &Inst, table: u32) -> Vec<u32> {
+pub fn table_targets(image: &Image, inst: &Inst, table: u32) -> Vec<u32> {
     let Inst::TableBranch { op, rn: Reg::PC, .. } = inst else { return Vec::new() };
     let next = image
         .symbols()

@@ -234,8 +234,8 @@ impl Image {
         self.code.start + (self.code.bytes.len() as u32).next_multiple_of(STUB)
     }
 
-    /// The index of the undefined function at an address.
-    pub(crate) fn stub(&self, address: u32) -> Option<usize> {
+    /// The index in [`Self::undefined`] of the function at an address.
+    pub fn stub(&self, address: u32) -> Option<usize> {
         let index = (address.checked_sub(self.stubs())? / STUB) as usize;
         (address.is_multiple_of(STUB) && index < self.undefined.len()).then_some(index)
     }

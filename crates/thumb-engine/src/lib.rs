@@ -31,7 +31,7 @@ mod trace;
 mod typed;
 
 pub use attributes::Core;
-pub use blocks::{Block, blocks};
+pub use blocks::{Block, Placed, blocks, instructions, table_targets, target};
 pub use cpu::{Cpu, Status};
 pub use error::LoadError;
 pub use fault::{Ending, Fault};

@@ -4,21 +4,16 @@
 //! stack pointer ends it. Any other jump to another function is a tail call. (On v6-M, a `bl` inside of a function is a
 //! long jump.) A call that the host answers has no instructions and is not on a path.
 //!
-//! Memory is bounded by the number of different call paths. Paths deeper than [`MAX_DEPTH`] count to their ancestor at
-//! that depth.
+//! Memory is bounded by the number of different call paths.
 
 use std::collections::{BTreeMap, HashMap};
 
+use call_paths::{CallPaths, Functions, PathId};
 use thumb_isa::{Flow, Inst, Reg};
 
 use crate::blocks::{instructions, target};
 use crate::cpu::Cpu;
 use crate::image::{Image, Kind as SymbolKind};
-
-/// Maximum depth of a call path.
-const MAX_DEPTH: usize = 1000;
-/// No function.
-const NONE: u32 = u32::MAX;
 
 /// The transfer of control that an instruction makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,9 +28,6 @@ enum Kind {
     Call(u32),
 }
 
-/// An active call: the address of the calling instruction, and the start of the function. `None` if unknown.
-type Call = (Option<u32>, Option<u32>);
-
 /// The executions of one instruction on one call path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sample {
@@ -47,34 +39,18 @@ pub struct Sample {
     pub count: u64,
 }
 
-/// A call path: a call, and the path that it was made on.
-struct Path {
-    parent: Option<u32>,
-    call: Call,
-    depth: usize,
-}
-
-/// An active call and the place where it will continue.
-struct Frame {
-    path: u32,
-    return_address: u32,
-    sp: u32,
-}
+/// The place where a call continues: return address and stack pointer.
+type Place = (u32, u32);
 
 /// A record of every instruction. The host of a run calls [`Trace::step`].
 pub struct Trace {
     /// The address of the code.
     start: u32,
     kinds: Vec<Kind>,
-    /// Index of the function of each half-word of code.
-    functions: Vec<u32>,
-    starts: Vec<u32>,
-    paths: Vec<Path>,
-    known: HashMap<(Option<u32>, Call), u32>,
-    stack: Vec<Frame>,
-    counts: HashMap<(u32, u32), u64>,
-    /// Number of calls by the start of the function.
-    entered: BTreeMap<u32, u64>,
+    /// By half-words of code.
+    functions: Functions,
+    paths: CallPaths<Place>,
+    counts: HashMap<(Option<PathId>, u32), u64>,
     last: Option<u32>,
 }
 
@@ -88,25 +64,18 @@ impl Trace {
         for (at, inst, after) in instructions(image) {
             kinds[half(at)] = kind(&inst, at, after, image);
         }
-        let mut functions = vec![NONE; halves];
-        let mut starts = Vec::new();
+        let mut functions = Functions::new(halves);
+        // Several symbols of one function: the first counts.
         for symbol in image.symbols().iter().filter(|symbol| symbol.kind == SymbolKind::Function) {
-            let range = half(symbol.address)..half(symbol.address + symbol.size);
-            // Several symbols of one function: the first counts.
-            if let Some(range) = functions.get_mut(range).filter(|range| range.first() == Some(&NONE)) {
-                range.fill(starts.len() as u32);
-                starts.push(symbol.address);
-            }
+            functions.add(half(symbol.address)..half(symbol.address + symbol.size), symbol.address);
         }
-        let (paths, known, stack) = (Vec::new(), HashMap::new(), Vec::new());
-        let (counts, entered) = (HashMap::new(), BTreeMap::new());
-        Self { start, kinds, functions, starts, paths, known, stack, counts, entered, last: None }
+        Self { start, kinds, functions, paths: CallPaths::default(), counts: HashMap::new(), last: None }
     }
 
     /// A call of the program begins.
     pub fn enter(&mut self) {
         self.last = None;
-        self.stack.clear();
+        self.paths.begin();
     }
 
     /// The machine is before an instruction.
@@ -114,14 +83,10 @@ impl Trace {
         let (at, sp) = (cpu.pc(), cpu.get(Reg::SP));
         match self.last {
             Some(last) => self.follow(last, at, sp),
-            None => {
-                let path = self.path(None, (None, self.function(at)));
-                self.stack.push(Frame { path, return_address: NONE, sp });
-            }
+            None => self.paths.enter(self.function(at)),
         }
-        let path = self.stack.last().map_or(0, |frame| frame.path);
         self.last = Some(at);
-        *self.counts.entry((path, at)).or_default() += 1;
+        *self.counts.entry((self.paths.current(), at)).or_default() += 1;
     }
 
     /// Follows the transfer from the instruction at `last` to that at `at`.
@@ -131,14 +96,12 @@ impl Trace {
             Kind::Plain => {}
             Kind::Call(bytes) if last.wrapping_add(bytes) == at => {}
             Kind::Call(bytes) if self.is_entry(last, at) => {
-                let parent = self.stack.last().map(|frame| frame.path);
-                let path = self.path(parent, (Some(last), self.function(at)));
-                self.stack.push(Frame { path, return_address: last + bytes, sp });
+                self.paths.call(last, self.function(at), (last + bytes, sp));
             }
-            Kind::Return if self.stack.last().is_some_and(|f| (f.return_address, f.sp) == (at, sp)) => {
-                self.stack.pop();
+            Kind::Return if self.paths.is_return((at, sp)) => {}
+            Kind::Return | Kind::Jump if self.function(at) != self.function(last) => {
+                self.paths.tail_call(self.function(at));
             }
-            Kind::Return | Kind::Jump if self.function(at) != self.function(last) => self.tail_call(at),
             _ => {}
         }
     }
@@ -149,69 +112,32 @@ impl Trace {
         from != to_function || to_function == Some(to)
     }
 
-    /// The active call continues in the function at `at`.
-    fn tail_call(&mut self, at: u32) {
-        let Some(frame) = self.stack.last() else { return };
-        let (parent, call) = {
-            let path = &self.paths[frame.path as usize];
-            (path.parent, path.call.0)
-        };
-        let path = self.path(parent, (call, self.function(at)));
-        if let Some(frame) = self.stack.last_mut() {
-            frame.path = path;
-        }
-    }
-
     const fn half(&self, address: u32) -> usize {
         (address.wrapping_sub(self.start) / 2) as usize
     }
 
     /// The start of the function at an address.
     fn function(&self, at: u32) -> Option<u32> {
-        let index = self.functions.get(self.half(at)).copied().filter(|&index| index != NONE)?;
-        Some(self.starts[index as usize])
+        self.functions.at(self.half(at))
     }
 
-    /// The number of a call on a path.
-    fn path(&mut self, parent: Option<u32>, call: Call) -> u32 {
-        if let Some(function) = call.1 {
-            *self.entered.entry(function).or_default() += 1;
-        }
-        let depth = parent.map_or(0, |parent| self.paths[parent as usize].depth + 1);
-        if let Some(parent) = parent.filter(|_| depth > MAX_DEPTH) {
-            return parent;
-        }
-        let paths = &mut self.paths;
-        *self.known.entry((parent, call)).or_insert_with(|| {
-            paths.push(Path { parent, call, depth });
-            paths.len() as u32 - 1
-        })
-    }
-
-    fn calls(&self, path: u32) -> Vec<u32> {
-        let mut calls = Vec::new();
-        let mut next = Some(path);
-        while let Some(path) = next {
-            let path = &self.paths[path as usize];
-            calls.extend(path.call.0);
-            next = path.parent;
-        }
-        calls.reverse();
-        calls
+    fn calls(&self, path: Option<PathId>) -> Vec<u32> {
+        let calls = path.map_or_else(Vec::new, |path| self.paths.calls(path));
+        calls.into_iter().filter_map(|call| call.at).collect()
     }
 
     /// All executions, in order of paths and addresses.
     pub fn samples(&self) -> Vec<Sample> {
-        let mut keys: Vec<(u32, u32)> = self.counts.keys().copied().collect();
+        let mut keys: Vec<_> = self.counts.keys().copied().collect();
         keys.sort_unstable();
-        let sample =
-            |key: (u32, u32)| Sample { calls: self.calls(key.0), address: key.1, count: self.counts[&key] };
-        keys.into_iter().map(sample).collect()
+        keys.into_iter()
+            .map(|key| Sample { calls: self.calls(key.0), address: key.1, count: self.counts[&key] })
+            .collect()
     }
 
     /// Number of calls of each function, by its start. A tail call is one, too.
     pub const fn calls_of_functions(&self) -> &BTreeMap<u32, u64> {
-        &self.entered
+        self.paths.entered()
     }
 
     /// The address of the last instruction.
@@ -221,7 +147,7 @@ impl Trace {
 
     /// The addresses of the calls that are active, outermost first.
     pub fn active(&self) -> Vec<u32> {
-        self.stack.last().map_or_else(Vec::new, |frame| self.calls(frame.path))
+        self.calls(self.paths.current())
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ReachedImport {
 pub struct Demands {
     /// The imported functions that reachable code uses, in wasm order.
     pub imports: Vec<ReachedImport>,
+    /// Names of the exports that the output names: all but tags, in wasm order.
+    pub exports: Vec<String>,
     /// Bytes that the main memory has at the start, if a load or store uses it and the address space has so many.
     pub memory_bytes: Option<u32>,
     /// Requirements that can't be met: values of globals, and float operators if they are rejected.
@@ -66,7 +68,13 @@ pub fn survey(info: &ModuleInfo, wasm: &[u8], options: &Options) -> Result<Deman
     let globals = check_imported_globals(info, options).err();
     let imports = survey.refused_imports();
     let refused = globals.into_iter().chain(imports).chain(survey.refused_floats()).collect();
-    Ok(Demands { imports: survey.imports(), memory_bytes: survey.memory_bytes(), refused })
+    let exports = info.exports.iter().filter(|export| !matches!(export.kind, ExportKind::Tag(_)));
+    Ok(Demands {
+        imports: survey.imports(),
+        exports: exports.map(|export| export.name.clone()).collect(),
+        memory_bytes: survey.memory_bytes(),
+        refused,
+    })
 }
 
 /// Whether reachable code computes with floats.

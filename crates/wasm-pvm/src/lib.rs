@@ -21,8 +21,8 @@ pub mod wasi;
 /// Reading Cortex-M objects.
 pub mod object {
     pub use target_thumb::file::{
-        CodeLine, Depth, ExportStack, FileError, FunctionSummary, SectionSummary, Step, Summary,
-        SymbolSummary, assembly, function_at, listing, reason, trap_at,
+        CodeLine, Depth, ExportStack, FileError, FunctionSummary, LoopBound, SectionSummary, Step, Summary,
+        SymbolSummary, assembly, function_at, listing, loop_bounds, reason, trap_at,
     };
 }
 

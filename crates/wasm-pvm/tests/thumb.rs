@@ -265,6 +265,18 @@ fn bad_inputs_are_one_line_errors_and_leave_no_file() {
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")), "{:?}", folder.files());
 }
 
+/// Names of exports are checked with all other demands, before anything is compiled.
+#[test]
+fn all_names_of_exports_are_checked_at_once() {
+    let folder = Folder::new("thumb-all-names");
+    let demands = "(import \"env\" \"g\" (global i32)) (func (export \"a b\") (result i32) (global.get 0)) (func (export \"c d\"))";
+    folder.write("names.wat", format!("(module {demands})"));
+    let message = folder.fail(&["compile", "names.wat", "--target", "thumbv7m", "-o", "names.o"], b"", 1);
+    for part in ["env.g", "'a b=SYMBOL'", "'c d=SYMBOL'"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 /// Invalid and clashing symbols: the message names the option that resolves them, and with that the module compiles.
 #[test]
 fn names_that_are_no_symbols_are_refused_with_what_helps() {
@@ -274,13 +286,14 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
         (func (export \"m\") (call $f) (call $g (TYPE.const 1)))";
     let two_types = imports.replace("TYPE", "i32");
     let two_modules = imports.replace("(param TYPE)", "").replace("(TYPE.const 1)", "");
-    let cases: [(&str, &[&str], &[&str]); 11] = [
+    let cases: [(&str, &[&str], &[&str]); 12] = [
         (&two_types, &["b.f"], &[]),
         (&two_modules, &["b.f"], &[]),
         ("(import \"env\" \"_\" (func $f)) (func (export \"_\") (call $f))", &["env._"], &[]),
         ("(func (export \"f\")) (func (export \"g\"))", &["g"], &["--rename", "g=f"]),
         ("(import \"a b\" \"c d\" (func $f)) (func (export \"g\") (call $f))", &["a b.c d"], &[]),
         ("(func (export \"\"))", &[""], &[]),
+        ("(func (export \"f: func() -> ()\"))", &["f: func() -> ()"], &[]),
         ("(func $s (export \"__wasm_start\")) (start $s)", &[], &[]),
         ("(func (export \"__wasm_start\")) START", &["__wasm_start"], &[]),
         (
@@ -305,7 +318,9 @@ fn names_that_are_no_symbols_are_refused_with_what_helps() {
         let mut renames = Vec::new();
         for (n, name) in renamed.iter().enumerate() {
             let message = folder.fail(&command, b"", 1);
-            assert!(message.contains(&format!("`--rename {name}=SYMBOL`")), "{text}: {message}");
+            let quote = if name.contains(' ') { "'" } else { "" };
+            let option = format!("`--rename {quote}{name}=SYMBOL{quote}`");
+            assert!(message.contains(&option), "{text}: {message}");
             renames.extend(["--rename".to_owned(), format!("{name}=renamed{n}")]);
         }
         let renames: Vec<&str> = renames.iter().map(String::as_str).collect();

@@ -254,6 +254,40 @@ fn what_is_not_loaded_links_silently() {
 }
 
 #[test]
+fn cycles_are_told_on_request() {
+    let folder = Folder::new("thumb-info-cycles");
+    let wat = r#"(module (memory 1)
+        (func (export "eight") (result i32) (local $n i32) (local $sum i32)
+            (local.set $n (i32.const 8))
+            (loop $l
+                (local.set $sum (i32.add (local.get $sum) (i32.load (local.get $n))))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $l (local.get $n)))
+            (local.get $sum))
+        (func (export "find") (param i32) (loop $l (br_if $l (i32.load (local.get 0))))))"#;
+    folder.write("sum.wat", wat);
+    folder.succeed(&["compile", "sum.wat", "--target", "thumbv7em", "-Oz", "-o", "sum.o"]);
+    let text = folder.succeed(&["info", "sum.o", "--cycles"]);
+    for part in ["cycles on Cortex-M4 with 0 wait", "cycles of eight: at most ", ": at most 8 rounds, "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains("cycles of find: unbounded, because the loop at 0x"), "{text}");
+    let worst = |args: &[&str]| {
+        let text = folder.succeed(&[&["info", "sum.o", "--json", "--cycles"], args].concat());
+        let json: Value = serde_json::from_str(&text).expect("JSON");
+        let functions = json["cycles"]["functions"].as_array().expect("a list").clone();
+        let eight = functions.into_iter().find(|function| function["name"] == "eight").expect("it is there");
+        eight["worst"].as_u64().expect("it has a bound")
+    };
+    assert!(worst(&["m3"]) > 8 && worst(&["--wait-states", "5"]) > worst(&[]));
+    let message = folder.fail(&["info", "sum.o", "--cycles", "m7"], b"", 1);
+    assert!(message.contains("no table of cycles for the core \"m7\""), "{message}");
+    folder.succeed(&["compile", "sum.wat", "-o", "sum.jam"]);
+    let message = folder.fail(&["info", "sum.jam", "--cycles"], b"", 2);
+    assert!(message.contains("--cycles is an option of objects"), "{message}");
+}
+
+#[test]
 fn other_files_are_one_line_errors() {
     let folder = Folder::new("thumb-info-errors");
     folder.write("shapes.wat", SHAPES);

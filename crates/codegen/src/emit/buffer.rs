@@ -82,6 +82,8 @@ pub struct Fragment<F> {
     pub locs: Vec<(Place, SourceLoc)>,
     /// Where the caller is found: each row applies from its place up to the next entry.
     pub unwind: Vec<(Place, UnwindRow)>,
+    /// Starts of loop headers, with the most executions each time that the loop is entered.
+    pub bounds: Vec<(Place, u32)>,
     /// The end of the prologue at the function's entry.
     pub body: Place,
     /// Where the variables of the source are.
@@ -105,6 +107,7 @@ pub struct CodeBuffer<F> {
     tables: Vec<Vec<Label>>,
     locs: Vec<(Place, SourceLoc)>,
     unwind: Vec<(Place, UnwindRow)>,
+    bounds: Vec<(Place, u32)>,
     body: Place,
 }
 
@@ -119,6 +122,7 @@ impl<F: Fixup> CodeBuffer<F> {
             tables: Vec::new(),
             locs: Vec::new(),
             unwind: Vec::new(),
+            bounds: Vec::new(),
             body: Place { byte: 0, fixups: 0 },
         }
     }
@@ -136,6 +140,11 @@ impl<F: Fixup> CodeBuffer<F> {
         if self.unwind.last().is_none_or(|(_, last)| *last != row) {
             self.unwind.push((self.here(), row));
         }
+    }
+
+    /// The header of a loop begins here.
+    pub fn bound(&mut self, most: u32) {
+        self.bounds.push((self.here(), most));
     }
 
     /// Ends the prologue here.
@@ -221,6 +230,7 @@ impl<F: Fixup> CodeBuffer<F> {
             stack_bytes: 0,
             locs: self.locs,
             unwind: self.unwind,
+            bounds: self.bounds,
             body: self.body,
             variables_at: None,
         }

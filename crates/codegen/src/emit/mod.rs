@@ -64,6 +64,7 @@ pub fn emit<T: Encode>(target: &T, func: &Function<T, PReg>) -> Fragment<T::Fixu
         let mut rows = unwind.iter().flat_map(|unwind| unwind.rows[at.block].iter()).peekable();
         target.begin_block(falls_in, labelled[at.block], &mut buf);
         buf.bind(CodeBuffer::<T::Fixup>::block_label(at.block));
+        data.bound.iter().for_each(|&most| buf.bound(most));
         // Code without a location belongs to the code before it; at the start of a block, to the first location in it.
         buf.locate(data.insts.first_loc().or(data.control_loc));
         for (n, inst) in data.insts.iter().enumerate() {

@@ -115,6 +115,8 @@ fn merge_pair<T: Isa>(
         data.insts.truncate(data.insts.len() - len);
         let freq = data.freq;
         func.blocks[tail].freq += freq;
+        // Another way leads into its loop.
+        func.blocks[tail].bound = None;
         let [taken, other] = freqs[block];
         freqs[tail][0] += taken;
         freqs[tail][1] += other;
@@ -136,7 +138,7 @@ fn split_tail<T: Isa>(
     let jump = Control::Jump(Succ { block: tail, args: Vec::new() });
     let control = std::mem::replace(&mut data.control, jump);
     let (control_loc, freq) = (data.control_loc, data.freq);
-    func.blocks.push(BlockData { params: Vec::new(), insts, control, control_loc, freq });
+    func.blocks.push(BlockData { insts, control_loc, ..BlockData::new(control, freq) });
     freqs.push(freqs[block]);
     freqs[block] = [freq, 0.0];
     tail

@@ -60,6 +60,10 @@ fn thread_edges<T: Isa>(func: &mut Function<T, PReg>, freqs: &mut EdgeFreqs) -> 
         if let Control::Branch { taken, other, .. } = &func.blocks[block].control {
             let (taken, other) = (taken.block, other.block);
             if taken == other || same_contents(func, taken, other) {
+                if taken != other {
+                    // Another way leads into its loop.
+                    func.blocks[taken].bound = None;
+                }
                 set_jump(func, freqs, block, taken);
                 changed = true;
             }

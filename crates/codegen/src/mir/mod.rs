@@ -140,12 +140,15 @@ pub struct BlockData<T: Isa, R: Register> {
     pub control_loc: Option<SourceLoc>,
     /// Estimated executions per call.
     pub freq: f32,
+    /// For the header of a loop, the most executions each time that the loop is entered, if that is known
+    /// ([`ssa::loop_bounds`]).
+    pub bound: Option<u32>,
 }
 
 impl<T: Isa, R: Register> BlockData<T, R> {
     /// A block without straight-line instructions.
     pub const fn new(control: Control<T, R>, freq: f32) -> Self {
-        Self { params: Vec::new(), insts: Insts::new(), control, control_loc: None, freq }
+        Self { params: Vec::new(), insts: Insts::new(), control, control_loc: None, freq, bound: None }
     }
 }
 
@@ -157,6 +160,7 @@ impl<T: Isa, R: Register> Clone for BlockData<T, R> {
             control: self.control.clone(),
             control_loc: self.control_loc,
             freq: self.freq,
+            bound: self.bound,
         }
     }
 }

@@ -150,7 +150,7 @@ impl<T: Isa> Writer<'_, T> {
         self.moves(Point::early(span.control()), false, control_loc, &mut out);
         let control = self.control(&data.control, span.control());
         self.moves(Point::early(span.control()), true, control_loc, &mut out);
-        BlockData { params: Vec::new(), insts: out, control, control_loc, freq: data.freq }
+        BlockData { insts: out, control_loc, bound: data.bound, ..BlockData::new(control, data.freq) }
     }
 
     fn inst(&mut self, inst: &T::Inst<VReg>, n: u32) -> T::Inst<PReg> {

@@ -31,6 +31,9 @@ pub trait Select: Isa {
     /// selection may update them.
     type Facts;
 
+    /// Whether the code records bounds of loops, see [`Fragment::bounds`](crate::Fragment::bounds).
+    const BOUNDS_LOOPS: bool = false;
+
     /// The register classes of the machine words of a value: `[class]` or `[low, high]`.
     fn value_classes(&self, ty: ssa::Type) -> &'static [RegClass];
 
@@ -177,6 +180,8 @@ pub struct Lower<'a, T: Select> {
     regs: IdVec<Value, Option<ValueRegs>>,
     use_counts: IdVec<Value, u32>,
     homes: IdVec<ssa::Block, ssa::Block>,
+    /// Bounds of loops by their headers, if the target records them.
+    bounds: IdVec<ssa::Block, Option<u32>>,
     /// The [limit of addresses](Select::address_limit) and its home, if several blocks use it.
     limit: Option<(i64, ssa::Block)>,
     shared: IdVec<ssa::Block, BTreeMap<Remat, Shared>>,
@@ -217,6 +222,11 @@ impl<'a, T: Select> Lower<'a, T> {
             regs: IdVec::filled(None, func.values.len()),
             use_counts,
             homes: constant_homes(func, rpo),
+            bounds: if T::BOUNDS_LOOPS {
+                ssa::loop_bounds(func)
+            } else {
+                IdVec::filled(None, func.blocks.len())
+            },
             limit: target.address_limit().and_then(|limit| Some((limit, limit_home(limit, func, rpo)?))),
             shared: IdVec::filled(BTreeMap::new(), func.blocks.len()),
             touched: Vec::new(),
@@ -468,7 +478,8 @@ impl<'a, T: Select> Lower<'a, T> {
         let control =
             self.control.take().unwrap_or_else(|| panic!("{}: {block} has no control", self.func.name));
         let freq = self.func.blocks[block].freq;
-        self.done[block] = Some(BlockData { params, insts, control, control_loc, freq });
+        let bound = self.bounds[block];
+        self.done[block] = Some(BlockData { params, insts, control, control_loc, freq, bound });
     }
 
     fn materialize(

@@ -48,7 +48,7 @@ pub fn random_function(toy: &Toy, shape: Shape, mut rng: Rng) -> Function<Toy, V
         let freq = [1.0, 1.0, 0.05, 8.0, 60.0][if n == 0 { 0 } else { builder.rng.below(5) }];
         let params = builder.params[n].clone();
         let insts = body.unwrap_or_default().into();
-        builder.func.blocks.push(BlockData { params, insts, control, control_loc: None, freq });
+        builder.func.blocks.push(BlockData { params, insts, ..BlockData::new(control, freq) });
     }
     builder.finish()
 }

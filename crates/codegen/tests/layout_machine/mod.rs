@@ -342,7 +342,7 @@ pub fn function<R: Register>(blocks: Vec<BlockData<Machine, R>>) -> Function<Mac
 /// A block of steps.
 pub fn block<R: Register>(freq: f32, steps: &[u8], control: Control<Machine, R>) -> BlockData<Machine, R> {
     let insts: Vec<_> = steps.iter().map(|&tag| Inst::Step(tag)).collect();
-    BlockData { params: Vec::new(), insts: insts.into(), control, control_loc: None, freq }
+    BlockData { insts: insts.into(), ..BlockData::new(control, freq) }
 }
 
 /// A jump to block `to`.

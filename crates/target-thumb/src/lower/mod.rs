@@ -58,6 +58,8 @@ impl Facts {
 impl Select for Thumb {
     type Facts = Facts;
 
+    const BOUNDS_LOOPS: bool = true;
+
     fn value_classes(&self, ty: ssa::Type) -> &'static [RegClass] {
         abi::value_classes(self.cpu, ty)
     }

@@ -492,6 +492,21 @@ pub struct InfoArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub cycles: CyclesArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CyclesArgs {
+    /// Of an object: the worst cycles of each function, on the object's core or on the one given: m0, m0plus, m3, m4.
+    #[arg(long, value_name = "CORE", num_args = 0..=1)]
+    pub cycles: Option<Option<String>>,
+    /// Wait states of flash, for `--cycles`.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=64), requires = "cycles")]
+    pub wait_states: u32,
+    /// Cycles of a multiplication on m0 and m0plus, whose makers choose 1 or 32, for `--cycles`.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=32), requires = "cycles")]
+    pub multiply: u32,
 }
 
 #[derive(Debug, Args)]

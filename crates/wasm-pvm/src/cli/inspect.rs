@@ -92,7 +92,13 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let bytes = files::read(&args.program.program)?;
     if object::is_elf(&bytes) {
         let name = check_options_of_object(&args.program)?;
-        return files::print(object::info(&bytes, &name, args.json)?.as_bytes());
+        return files::print(object::info(&bytes, &name, args)?.as_bytes());
+    }
+    if args.cycles.cycles.is_some() {
+        let name = files::display(&args.program.program);
+        bail!(OptionsError::new(format!(
+            "--cycles is an option of objects, and {name} is none; `gas` has the costs of PVM programs"
+        )));
     }
     let program = Program::parse(bytes, &args.program)?;
     let text = if args.json {

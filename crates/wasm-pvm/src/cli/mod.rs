@@ -4,6 +4,7 @@ mod args;
 mod budget;
 mod calls;
 mod compile;
+mod cycles;
 mod explain;
 mod explore;
 mod files;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
-use super::args::ExplainArgs;
+use super::args::{ExplainArgs, InfoArgs};
+use super::cycles::Cycles;
 
 /// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -22,12 +23,19 @@ pub fn disasm(bytes: &[u8], name: &str) -> Result<String> {
 }
 
 /// The contents of an object, as text or as JSON.
-pub fn info(bytes: &[u8], name: &str, as_json: bool) -> Result<String> {
+pub fn info(bytes: &[u8], name: &str, args: &InfoArgs) -> Result<String> {
     let summary = Summary::read(bytes).with_context(|| name.to_owned())?;
-    if as_json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&summary_json(bytes.len(), &summary))?));
+    let core = args.cycles.cycles.as_ref();
+    let cycles = core.map(|core| Cycles::of(bytes, &summary, &args.cycles, core.as_deref()));
+    let cycles = cycles.transpose().with_context(|| name.to_owned())?;
+    if args.json {
+        let mut json = summary_json(bytes.len(), &summary);
+        if let Some(cycles) = &cycles {
+            json["cycles"] = cycles.json();
+        }
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&json)?));
     }
-    Ok(summary_text(bytes.len(), &summary))
+    Ok(summary_text(bytes.len(), &summary) + &cycles.map_or_else(String::new, |cycles| cycles.text()))
 }
 
 /// Prints the reason and the place of a trap.

@@ -7,10 +7,11 @@
 //! | `trap` | the reason of a trap, and the calls that led to it |
 //! | `profile` | where the gas or the instructions of a run go |
 //! | `cortex_m` | places of Cortex-M code, and its profile |
+//! | `cycles` | worst cycles of Cortex-M code |
 //! | `budget` | limits of all of these |
 //! | `explore` | a page with the code of all stages |
 //!
-//! The last five need the feature `insight`.
+//! The last six need the feature `insight`.
 
 mod operators;
 
@@ -31,6 +32,9 @@ pub mod budget;
 
 #[cfg(feature = "insight")]
 pub mod cortex_m;
+
+#[cfg(feature = "insight")]
+pub mod cycles;
 
 #[cfg(feature = "insight")]
 pub mod explore;

@@ -94,7 +94,7 @@ impl Builder {
     fn end(&mut self, control: Control<Toy, VReg>) {
         let insts = std::mem::take(&mut self.insts).into();
         let params = std::mem::take(&mut self.params);
-        self.func.blocks.push(BlockData { params, insts, control, control_loc: None, freq: self.freq });
+        self.func.blocks.push(BlockData { params, insts, ..BlockData::new(control, self.freq) });
     }
 
     fn jump(&mut self, to: Succ<VReg>) {

@@ -5,6 +5,7 @@
 
 mod assembly;
 mod code;
+mod loops;
 mod stack;
 mod summary;
 mod tags;
@@ -16,6 +17,7 @@ use object::read::elf::{FileHeader, Rel as _, SectionHeader as _, Sym as _};
 use object::{Endianness, SectionIndex};
 
 pub use assembly::{CodeLine, assembly, listing};
+pub use loops::{LoopBound, loop_bounds};
 pub use stack::{Depth, Step};
 pub use summary::{ExportStack, FunctionSummary, SectionSummary, Summary, SymbolSummary};
 pub use traps::{function_at, reason, trap_at};

@@ -32,7 +32,7 @@ use crate::emit::fixup::Fixup;
 use crate::isa::Thumb;
 
 pub use names::NameError;
-pub use notes::{BODIES, FIRST_CALL, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES};
+pub use notes::{BODIES, FIRST_CALL, LOOPS, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES};
 
 /// The surroundings of linear memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

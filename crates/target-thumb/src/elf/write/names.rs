@@ -51,6 +51,17 @@ pub enum NameError {
     },
 }
 
+impl ObjectOptions {
+    /// Checks the symbol of an export, which is known before a module is compiled.
+    ///
+    /// # Errors
+    /// If linkers don't accept it.
+    pub fn check_export(&self, name: &str) -> Result<(), NameError> {
+        let symbol = self.renames.get(name).map_or(name, String::as_str);
+        check(symbol, &export(name), &rename(name))
+    }
+}
+
 /// The symbols of all functions and data objects.
 #[derive(Debug)]
 pub struct Names {
@@ -137,7 +148,7 @@ impl Names {
                 ExportItem::Data(data) => &mut self.data[data],
             };
             if !symbols.contains(&symbol) {
-                symbols.push(taken.take(symbol, format!("the export `{}`", export.name), &export.name)?);
+                symbols.push(taken.take(symbol, self::export(&export.name), &export.name)?);
             }
         }
         Ok(())
@@ -237,7 +248,7 @@ impl<'a> Taken<'a> {
 
     /// Reserves a symbol for the item described by `what`. `name` is the name that an option `--rename` refers to.
     fn take(&mut self, symbol: String, what: String, name: &str) -> Result<String, NameError> {
-        let rename = format!("--rename {name}=SYMBOL");
+        let rename = rename(name);
         check(&symbol, &what, &rename)?;
         if let Some(first) = self.by.get(&symbol) {
             return Err(NameError::Twice { symbol, first: first.clone(), second: what, rename });
@@ -265,7 +276,7 @@ impl<'a> Taken<'a> {
     /// renamed.
     fn needed(&mut self, symbol: &str, sig: &'a Signature) -> Result<String, NameError> {
         let what = format!("the function `{symbol}` that the code needs");
-        let rename = format!("--rename {symbol}=SYMBOL");
+        let rename = rename(symbol);
         check(symbol, &what, &rename)?;
         let is_same = self.elsewhere.get(symbol).is_none_or(|first| *first.sig == *sig);
         match self.by.get(symbol) {
@@ -302,6 +313,21 @@ impl<'a> Taken<'a> {
         let symbol = self.take(symbol, what, &full)?;
         self.elsewhere.insert(symbol.clone(), Elsewhere { sig, import: Some(import) });
         Ok(symbol)
+    }
+}
+
+/// An export in messages.
+fn export(name: &str) -> String {
+    format!("the export `{name}`")
+}
+
+/// The option that gives the item with a name another symbol. With a blank it is one word of a command line in quotes only.
+fn rename(name: &str) -> String {
+    let option = format!("{name}=SYMBOL");
+    if option.contains(char::is_whitespace) {
+        format!("--rename '{option}'")
+    } else {
+        format!("--rename {option}")
     }
 }
 

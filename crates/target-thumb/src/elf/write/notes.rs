@@ -6,10 +6,11 @@
 //! | `.wasm_pvm` | lines `name value`: the compiler's settings |
 //! | `.wasm_pvm.functions` | lines `start end name`: offsets of the functions' bodies in the module, if traps call a handler |
 //! | `.wasm_pvm.references` | pairs of words: a function's address, and `2 × type` if the function calls code addresses of that type, `2 × type + 1` if its own address is taken and it has that type |
+//! | `.wasm_pvm.loops` | pairs of words: the address of a loop's first instruction, and the most executions of it each time that the loop is entered |
 //!
-//! Together with the relocations of the code, which give direct calls, this is the call graph. The last three sections
-//! are marked to be excluded from the linked file. Sections of the first kind have a format that other tools read, and
-//! linkers drop those of dropped functions.
+//! Together with the relocations of the code, which give direct calls, the references are the call graph. All sections but
+//! the first kind are marked to be excluded from the linked file. Those of the first kind have a format that other tools
+//! read, and linkers drop those of dropped functions.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -32,12 +33,14 @@ pub const SETTINGS: &str = ".wasm_pvm";
 pub const REFERENCES: &str = ".wasm_pvm.references";
 /// Name of the section with the bodies of functions in the module.
 pub const BODIES: &str = ".wasm_pvm.functions";
+/// Name of the section with bounds of loops.
+pub const LOOPS: &str = ".wasm_pvm.loops";
 /// Name of the setting with the symbol of the function that must be called first.
 pub const FIRST_CALL: &str = "first-call";
 /// Name of the setting with the bytes of linear memory that the embedder provides.
 pub const MEMORY_BYTES: &str = "memory-bytes";
-/// Bytes of a reference.
-pub const REFERENCE_BYTES: u64 = 8;
+/// Bytes of a reference, and of a bound.
+pub const PAIR_BYTES: u64 = 8;
 
 /// The contents of a section of [`STACK_SIZES`], whose first word is to be the function's address.
 pub fn stack_size(mut bytes: u32) -> Vec<u8> {
@@ -125,6 +128,11 @@ pub fn reference_bytes(references: &BTreeSet<(FuncId, Reference)>) -> Vec<u8> {
         Reference::IsTaken(sig) => 2 * sig.index() as u32 + 1,
     });
     words.flat_map(|word| [[0; 4], word.to_le_bytes()].concat()).collect()
+}
+
+/// The contents of the section [`LOOPS`]: offsets in functions, whose addresses are to be added, and bounds.
+pub fn loop_bytes(bounds: &[(SymbolId, u32, u32)]) -> Vec<u8> {
+    bounds.iter().flat_map(|(_, offset, most)| [offset.to_le_bytes(), most.to_le_bytes()].concat()).collect()
 }
 
 /// Sets the link of every section with stack sizes to the section of code before it. The writer of ELF files has no way

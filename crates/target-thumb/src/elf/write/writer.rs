@@ -33,6 +33,8 @@ pub struct Writer<'a> {
     located: Vec<debug::Function>,
     /// All functions.
     frames: Vec<frames::Frame>,
+    /// Bounds of loops: function, offset of the header in it, most executions.
+    bounds: Vec<(SymbolId, u32, u32)>,
     /// Where the code comes from, if instructions carry byte offsets.
     locations: Option<CodeLocations>,
 }
@@ -69,6 +71,7 @@ impl<'a> Writer<'a> {
             sizes: Sizes::default(),
             located: Vec::new(),
             frames: Vec::new(),
+            bounds: Vec::new(),
             locations: module
                 .sources
                 .as_ref()
@@ -91,6 +94,7 @@ impl<'a> Writer<'a> {
         self.data_objects(&mut pending);
         let imports = self.relocations(pending);
         self.notes();
+        self.loops();
         self.debug_sections();
         self.attributes();
         let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
@@ -140,6 +144,8 @@ impl<'a> Writer<'a> {
         let info = FunctionInfo { symbol, name, size: bytes.len() as u32, stack_bytes: fragment.stack_bytes };
         let span = debug::Span { section: self.elf.section_symbol(section), size: info.size };
         let address = |place| u32::try_from(code.address(0, place)).expect("code is smaller than 4 GiB");
+        let known = self.functions[id].expect("the function has a symbol");
+        self.bounds.extend(fragment.bounds.iter().map(|&(place, most)| (known, address(place), most)));
         let rows = fragment.unwind.iter().map(|(place, row)| (address(*place), row.clone()));
         self.frames.push(frames::Frame { span, rows: rows.collect() });
         if let Some(subprogram) = self.module.functions[id].as_ref().and_then(|func| func.source.subprogram) {
@@ -359,7 +365,18 @@ impl<'a> Writer<'a> {
                 self.note(notes::REFERENCES, elf::SHF_EXCLUDE, &notes::reference_bytes(&references));
             for (n, (func, _)) in (0..).zip(references) {
                 let symbol = self.functions[func].expect("references are to what is in the object");
-                self.absolute(section, notes::REFERENCE_BYTES * n, symbol);
+                self.absolute(section, notes::PAIR_BYTES * n, symbol);
+            }
+        }
+    }
+
+    /// Records bounds of loops.
+    fn loops(&mut self) {
+        let bounds = std::mem::take(&mut self.bounds);
+        if !bounds.is_empty() {
+            let section = self.note(notes::LOOPS, elf::SHF_EXCLUDE, &notes::loop_bytes(&bounds));
+            for (n, (symbol, ..)) in (0..).zip(bounds) {
+                self.absolute(section, notes::PAIR_BYTES * n, symbol);
             }
         }
     }

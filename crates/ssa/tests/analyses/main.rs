@@ -1,6 +1,8 @@
 //! Dominators and loops of random graphs (reducible and irreducible) against their definitions; frequencies of known
 //! graphs.
 
+mod bounds;
+
 use ssa::cfg::{Cfg, Graph};
 use ssa::loops::LoopForest;
 use ssa::testing::Rng;
