@@ -14,6 +14,8 @@ mod insight;
 #[path = "run/memory.rs"]
 mod memory;
 mod support;
+#[path = "run/tutorials.rs"]
+mod tutorials;
 #[path = "run/verify.rs"]
 mod verify;
 
