@@ -50,7 +50,7 @@ impl Program {
     }
 
     fn functions(&self) -> Vec<FunctionName> {
-        wasm_pvm::insight::map::functions(&self.container, self.gp)
+        self.container.functions(self.gp)
     }
 
     fn float_functions(&self) -> Vec<floats::FloatFunction> {
