@@ -11,6 +11,8 @@ mod cortex_m;
 mod explore;
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/json.rs"]
+mod json;
 #[path = "run/memory.rs"]
 mod memory;
 mod support;

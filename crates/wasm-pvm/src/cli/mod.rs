@@ -10,6 +10,7 @@ mod files;
 mod floats;
 mod guard;
 mod inspect;
+mod json;
 mod manual;
 mod memory;
 mod messages;

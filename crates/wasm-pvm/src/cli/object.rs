@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
 use super::args::ExplainArgs;
+use super::{files, json};
 
 /// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -25,7 +26,7 @@ pub fn disasm(bytes: &[u8], name: &str) -> Result<String> {
 pub fn info(bytes: &[u8], name: &str, as_json: bool) -> Result<String> {
     let summary = Summary::read(bytes).with_context(|| name.to_owned())?;
     if as_json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&summary_json(bytes.len(), &summary))?));
+        return Ok(json::document(summary_json(bytes.len(), &summary)));
     }
     Ok(summary_text(bytes.len(), &summary))
 }
@@ -45,8 +46,12 @@ pub fn explain_trap(args: &ExplainArgs) -> Result<()> {
         }
     };
     let reason = object::reason(number).with_context(|| format!("{number} is not the number of a trap"))?;
-    println!("{reason}, {place}");
-    Ok(())
+    let text = if args.json {
+        json::document(json!({ "number": number, "reason": reason.to_string(), "place": place }))
+    } else {
+        format!("{reason}, {place}\n")
+    };
+    files::print(text.as_bytes())
 }
 
 /// The place of an offset in the module.
