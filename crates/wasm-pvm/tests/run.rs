@@ -11,6 +11,8 @@ mod cortex_m;
 mod explore;
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/isa_package.rs"]
+mod isa_package;
 #[path = "run/json.rs"]
 mod json;
 #[path = "run/memory.rs"]

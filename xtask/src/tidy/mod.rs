@@ -226,7 +226,7 @@ fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
 
 /// Whether inline code in a document is a path in this repository.
 fn names_a_file(code: &str) -> bool {
-    let roots = ["crates/", "tests/", "docs/", "examples/", "scripts/", "xtask/", ".ci/"];
+    let roots = ["crates/", "tests/", "docs/", "examples/", "packages/", "scripts/", "xtask/", ".ci/"];
     roots.iter().any(|root| code.starts_with(root)) && !code.contains(['*', '<', ' ', '{', '$'])
 }
 
