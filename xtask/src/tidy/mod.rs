@@ -4,6 +4,7 @@
 //! problem.
 
 mod imports;
+mod licences;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,7 @@ const RULES: &[Rule] = &[
     stages_form_no_circle,
     libraries_read_no_environment,
     the_library_needs_no_tool_packages,
+    licences_are_allowed,
     documents_name_files_that_exist,
     words_are_within_budget,
 ];
@@ -208,6 +210,13 @@ fn the_library_needs_no_tool_packages(tree: &Tree) -> Vec<String> {
     let names = packages.lines().filter_map(|line| line.split(' ').next());
     let found: BTreeSet<&str> = names.filter(|name| TOOL_PACKAGES.contains(name)).collect();
     found.iter().map(|name| format!("crates/wasm-pvm: the library without features needs {name}")).collect()
+}
+
+fn licences_are_allowed(tree: &Tree) -> Vec<String> {
+    match std::fs::read_to_string(tree.root.join("deny.toml")) {
+        Ok(rules) => licences::complaints(&tree.root, &rules),
+        Err(error) => vec![format!("deny.toml: {error}")],
+    }
 }
 
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
