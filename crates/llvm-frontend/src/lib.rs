@@ -44,6 +44,12 @@ use inkwell::module::Module;
 use read::ReadContext;
 use wasm_program::{Program, names, with_program};
 
+/// The version of LLVM that is in use: three numbers.
+pub fn llvm_version() -> String {
+    let (major, minor, patch) = inkwell::support::get_llvm_version();
+    format!("{major}.{minor}.{patch}")
+}
+
 /// Compiles a wasm binary to an `ssa` module.
 ///
 /// # Errors

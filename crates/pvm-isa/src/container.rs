@@ -7,7 +7,7 @@
 //! CoreVM is a PolkaVM container after metadata as in a service.
 
 use crate::blob::ProgramBlob;
-use crate::metadata::{Export, Extension, Import, ImportKind, Metadata};
+use crate::metadata::{Export, Extension, FunctionName, Import, ImportKind, Metadata};
 use crate::polkavm::{self, PolkaVmProgram};
 use crate::reader::{ParseError, Reader, write_nat};
 use crate::spi::{AreaTooLarge, SpiProgram};
@@ -160,6 +160,25 @@ impl Container {
             extension.functions = program.functions.clone();
         }
         extension
+    }
+
+    /// Names of functions by position: recorded ones, and those of exports, for themselves and for the targets of their
+    /// jumps.
+    pub fn functions(&self, gp: GpVersion) -> Vec<FunctionName> {
+        let extension = self.extension();
+        let mut names = extension.functions;
+        let is_named = |names: &[FunctionName], pc: u32| names.iter().any(|name| name.pc == pc);
+        for export in &extension.exports {
+            let target = self.blob().decode(gp, export.pc).inst.target(export.pc);
+            let target = target.and_then(|target| u32::try_from(target).ok());
+            for pc in [Some(export.pc), target].into_iter().flatten() {
+                if !is_named(&names, pc) {
+                    names.push(FunctionName { pc, name: export.name.clone() });
+                }
+            }
+        }
+        names.sort_by_key(|name| name.pc);
+        names
     }
 }
 

@@ -49,7 +49,7 @@ pub mod verify;
 pub use compile::explore;
 pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
 pub use error::{Error, LimitError};
-pub use llvm_frontend::on_exhausted_memory;
+pub use llvm_frontend::{llvm_version, on_exhausted_memory};
 pub use missing::MissingImports;
 pub use options::{
     Architecture, Choice, ConstValue, Constants, Cpu, Debug, EntryMode, FloatAbi, FloatHelpers, Floats,

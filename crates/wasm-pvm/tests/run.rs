@@ -11,9 +11,15 @@ mod cortex_m;
 mod explore;
 #[path = "run/insight.rs"]
 mod insight;
+#[path = "run/isa_package.rs"]
+mod isa_package;
+#[path = "run/json.rs"]
+mod json;
 #[path = "run/memory.rs"]
 mod memory;
 mod support;
+#[path = "run/tutorials.rs"]
+mod tutorials;
 #[path = "run/verify.rs"]
 mod verify;
 

@@ -32,6 +32,20 @@ pub fn tools(names: &[&str]) -> bool {
     false
 }
 
+/// Whether a toolchain that `scripts/setup.sh` can't install everywhere is there, which `is_there` finds out. If not, or if
+/// `WITHOUT_TOOLS` names it, a part of the current check is skipped, also under `CI=true`.
+pub fn optional(name: &str, is_there: impl FnOnce() -> bool) -> bool {
+    if is_unwanted(name) {
+        skip(&format!("without {name}"));
+        return false;
+    }
+    let is_there = is_there();
+    if !is_there {
+        skip(&format!("no {name}"));
+    }
+    is_there
+}
+
 /// A command that starts Python with a package. `None` if one of them is missing: then the current check is skipped.
 ///
 /// This holds under `CI=true`, too. `scripts/setup.sh` tries to install the package, but a registry may be out of reach,

@@ -4,6 +4,7 @@
 //! problem.
 
 mod imports;
+mod licences;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,7 @@ const RULES: &[Rule] = &[
     stages_form_no_circle,
     libraries_read_no_environment,
     the_library_needs_no_tool_packages,
+    licences_are_allowed,
     documents_name_files_that_exist,
     words_are_within_budget,
 ];
@@ -210,6 +212,13 @@ fn the_library_needs_no_tool_packages(tree: &Tree) -> Vec<String> {
     found.iter().map(|name| format!("crates/wasm-pvm: the library without features needs {name}")).collect()
 }
 
+fn licences_are_allowed(tree: &Tree) -> Vec<String> {
+    match std::fs::read_to_string(tree.root.join("deny.toml")) {
+        Ok(rules) => licences::complaints(&tree.root, &rules),
+        Err(error) => vec![format!("deny.toml: {error}")],
+    }
+}
+
 fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for (path, text) in tree.files.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "md"))
@@ -226,7 +235,7 @@ fn documents_name_files_that_exist(tree: &Tree) -> Vec<String> {
 
 /// Whether inline code in a document is a path in this repository.
 fn names_a_file(code: &str) -> bool {
-    let roots = ["crates/", "tests/", "docs/", "examples/", "scripts/", "xtask/", ".ci/"];
+    let roots = ["crates/", "tests/", "docs/", "examples/", "packages/", "scripts/", "xtask/", ".ci/"];
     roots.iter().any(|root| code.starts_with(root)) && !code.contains(['*', '<', ' ', '{', '$'])
 }
 

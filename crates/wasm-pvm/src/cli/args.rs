@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -24,7 +25,7 @@ use super::wasi::WasiArgs;
 
 /// Compiles WebAssembly to programs for the PVM and to objects for Cortex-M; runs and inspects both.
 #[derive(Debug, Parser)]
-#[command(name = "wasm-pvm", version, max_term_width = 110)]
+#[command(name = "wasm-pvm", version, long_version = versions(), max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -37,6 +38,15 @@ pub struct Cli {
     /// Form of errors and warnings: text, or a line of JSON for each, with its code.
     #[arg(long, global = true, value_name = "FORM", value_enum, default_value = "text")]
     pub message_format: MessageForm,
+}
+
+/// The versions that decide the output: of this tool, of LLVM, and of the Gray Paper.
+fn versions() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (tool, llvm) = (env!("CARGO_PKG_VERSION"), wasm_pvm::llvm_version());
+        format!("{tool}\nLLVM {llvm}\nGray Paper 0.7.2 and 0.8")
+    });
+    &TEXT
 }
 
 /// The use of colours.
@@ -522,6 +532,9 @@ pub struct ExplainArgs {
     /// The place of the undefined instruction, as debuggers print it.
     #[arg(long, value_name = "SYMBOL[+BYTES]", conflicts_with = "number")]
     pub at: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A number, in decimal or with 0x.

@@ -10,10 +10,7 @@ use super::args::{RunArgs, TargetArg, ThumbArgs};
 use super::calls::{Invocation, Invocations, Pokes};
 use super::report_args::BudgetArgs;
 use super::run::{self, StreamArgs, report};
-use super::{files, messages};
-
-/// The version of the JSON.
-const SCHEMA: u32 = 1;
+use super::{files, json, messages};
 
 /// Measures a program; returns the exit code of this process: 1 if it exceeds its budget.
 pub fn budget(args: &BudgetArgs) -> Result<u8> {
@@ -23,7 +20,7 @@ pub fn budget(args: &BudgetArgs) -> Result<u8> {
     let budget = Budget::parse(&text).with_context(name)?;
     let measured = measure(args, &budget).with_context(|| files::display(&args.program))?;
     let is_kept = measured.iter().all(Measured::is_kept);
-    let text = if args.json { as_json(&measured)? } else { table(&measured) };
+    let text = if args.json { as_json(&measured) } else { table(&measured) };
     files::print(text.as_bytes())?;
     if !is_kept {
         let exceeded = measured.iter().filter(|measured| !measured.is_kept()).count();
@@ -97,10 +94,10 @@ fn table(measured: &[Measured]) -> String {
     text
 }
 
-fn as_json(measured: &[Measured]) -> Result<String> {
+fn as_json(measured: &[Measured]) -> String {
     let rows = measured.iter().map(|row| {
         json!({ "subject": row.subject, "measured": row.measured, "limit": row.limit, "kept": row.is_kept() })
     });
-    let value = json!({ "schema": SCHEMA, "limits": rows.collect::<Vec<_>>() });
-    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+    let value = json!({ "limits": rows.collect::<Vec<_>>() });
+    json::document(value)
 }

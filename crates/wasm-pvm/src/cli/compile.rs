@@ -14,7 +14,7 @@ use wasm_pvm::{
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
-use super::{files, profile, verify};
+use super::{files, json, profile, verify};
 
 /// Compiles a module; returns the exit code of this process.
 pub fn compile(args: &CompileArgs) -> Result<u8> {
@@ -53,8 +53,7 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     }
     log(&output.report);
     if args.json {
-        let text = serde_json::to_string_pretty(&report(&output.report))?;
-        files::print(format!("{text}\n").as_bytes())?;
+        files::print(json::document(report(&output.report)).as_bytes())?;
     }
     Ok(0)
 }

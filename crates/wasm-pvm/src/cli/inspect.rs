@@ -11,7 +11,7 @@ use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::{files, floats, object};
+use super::{files, floats, json, object};
 
 /// A program file with its metadata.
 struct Program {
@@ -50,7 +50,7 @@ impl Program {
     }
 
     fn functions(&self) -> Vec<FunctionName> {
-        wasm_pvm::insight::map::functions(&self.container, self.gp)
+        self.container.functions(self.gp)
     }
 
     fn float_functions(&self) -> Vec<floats::FloatFunction> {
@@ -101,11 +101,7 @@ pub fn info(args: &InfoArgs) -> Result<()> {
         )));
     }
     let program = Program::parse(bytes, &args.program)?;
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&info_json(&program))?)
-    } else {
-        info_text(&program)
-    };
+    let text = if args.json { json::document(info_json(&program)) } else { info_text(&program) };
     files::print(text.as_bytes())
 }
 
@@ -282,11 +278,8 @@ impl FunctionCosts {
 pub fn gas(args: &GasArgs) -> Result<()> {
     let program = Program::read(&args.program)?;
     let costs = function_costs(program.blob(), program.gp, &program.functions());
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&gas_json(&program, &costs))?)
-    } else {
-        gas_text(&costs, args.blocks)
-    };
+    let text =
+        if args.json { json::document(gas_json(&program, &costs)) } else { gas_text(&costs, args.blocks) };
     files::print(text.as_bytes())
 }
 

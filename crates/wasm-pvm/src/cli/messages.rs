@@ -17,8 +17,8 @@ use wasm_pvm::run::{MachineError, RunError, Status};
 use wasm_pvm::verify::VerifyError;
 use wasm_pvm::{Error, ImportMapError, OptionsError, codes, input};
 
-/// The version of the JSON.
-const SCHEMA: u32 = 1;
+use super::json::SCHEMA;
+
 /// The code of errors of the command line.
 pub const USAGE: &str = "E0001";
 /// The code of limits that the user has set.

@@ -11,6 +11,7 @@ mod files;
 mod floats;
 mod guard;
 mod inspect;
+mod json;
 mod manual;
 mod memory;
 mod messages;

@@ -8,6 +8,7 @@ use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
 use super::args::{ExplainArgs, InfoArgs};
 use super::cycles::Cycles;
+use super::{files, json};
 
 /// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -33,7 +34,7 @@ pub fn info(bytes: &[u8], name: &str, args: &InfoArgs) -> Result<String> {
         if let Some(cycles) = &cycles {
             json["cycles"] = cycles.json();
         }
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&json)?));
+        return Ok(json::document(json));
     }
     Ok(summary_text(bytes.len(), &summary) + &cycles.map_or_else(String::new, |cycles| cycles.text()))
 }
@@ -53,8 +54,12 @@ pub fn explain_trap(args: &ExplainArgs) -> Result<()> {
         }
     };
     let reason = object::reason(number).with_context(|| format!("{number} is not the number of a trap"))?;
-    println!("{reason}, {place}");
-    Ok(())
+    let text = if args.json {
+        json::document(json!({ "number": number, "reason": reason.to_string(), "place": place }))
+    } else {
+        format!("{reason}, {place}\n")
+    };
+    files::print(text.as_bytes())
 }
 
 /// The place of an offset in the module.

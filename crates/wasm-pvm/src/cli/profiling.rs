@@ -12,10 +12,7 @@ use wasm_pvm::run::Status;
 use super::args::TargetArg;
 use super::report_args::{ProfileArgs, ProfileForm};
 use super::run::{self, Failure, report};
-use super::{files, messages};
-
-/// The version of the JSON.
-const SCHEMA: u32 = 1;
+use super::{files, json, messages};
 
 /// Runs a program and writes its profile; returns the exit code of this process.
 pub fn profile(args: &ProfileArgs) -> Result<u8> {
@@ -35,7 +32,7 @@ pub fn profile(args: &ProfileArgs) -> Result<u8> {
         ProfileForm::Folded => profile.folded(),
         ProfileForm::Speedscope => profile.speedscope(&name),
         ProfileForm::Svg => profile.flame_graph(&name),
-        ProfileForm::Json => format!("{}\n", serde_json::to_string_pretty(&as_json(&profile))?),
+        ProfileForm::Json => json::document(as_json(&profile)),
     };
     files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
     match failure {
@@ -118,7 +115,6 @@ fn as_json(profile: &Profile) -> Value {
         |block| json!({ "pc": block.pc, "function": block.function, "count": block.count, (unit): block.cost }),
     );
     json!({
-        "schema": SCHEMA,
         (unit): profile.total,
         "functions": functions.collect::<Vec<_>>(),
         "lines": lines.collect::<Vec<_>>(),

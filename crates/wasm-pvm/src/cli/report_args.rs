@@ -105,6 +105,9 @@ pub struct BudgetArgs {
 pub struct ExplainCodeArgs {
     /// The code, such as E0104.
     pub code: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use wasm_pvm::insight::size::{Retained, SizeReport};
 
 use super::report_args::SizeArgs;
-use super::{files, messages, run};
+use super::{files, json, messages, run};
 
-/// The version of the JSON.
-const SCHEMA: u32 = 1;
 /// Depth up to which the tree is printed.
 const DEPTH: usize = 12;
 
@@ -19,7 +17,7 @@ pub fn size(args: &SizeArgs) -> Result<u8> {
     let report = read(&args.file, args, args.map.as_deref())?;
     let old = args.diff.as_deref().map(|old| read(old, args, None)).transpose()?;
     let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&as_json(&report, old.as_ref(), args))?)
+        json::document(as_json(&report, old.as_ref(), args))
     } else {
         match (&old, args.tree) {
             (Some(old), _) => changes(&report, old, args.top),
@@ -135,7 +133,6 @@ fn as_json(report: &SizeReport, old: Option<&SizeReport>, args: &SizeArgs) -> Va
     };
     let kinds = report.kinds().into_iter().map(|(kind, bytes)| (kind.to_owned(), bytes)).collect();
     let mut value = json!({
-        "schema": SCHEMA,
         "form": report.form,
         "bytes": report.total,
         "kinds": pairs(kinds),

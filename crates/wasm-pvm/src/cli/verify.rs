@@ -9,10 +9,8 @@ use wasm_pvm::verify::{Checked, Class, Difference, FunctionReport, Settings, Ver
 use wasm_pvm::{Options, input};
 
 use super::verify_args::VerifyArgs;
-use super::{compile, files, messages};
+use super::{compile, files, json, messages};
 
-/// The version of the JSON.
-const SCHEMA: u32 = 1;
 /// Bytes of a fill that are printed.
 const SHOWN: usize = 32;
 
@@ -34,7 +32,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8> {
     };
     let verification = wasm_pvm::verify::verify(&input, &options, &settings).with_context(name)?;
     let text = match args.json {
-        true => format!("{}\n", serde_json::to_string_pretty(&as_json(&verification, &settings))?),
+        true => json::document(as_json(&verification, &settings)),
         false => table(&verification),
     };
     files::print(text.as_bytes())?;
@@ -184,7 +182,6 @@ fn as_json(verification: &Verification, settings: &Settings) -> Value {
         object
     });
     json!({
-        "schema": SCHEMA,
         "seed": settings.seed,
         "inputs": settings.inputs,
         "differences": verification.differences().count(),

@@ -96,24 +96,6 @@ pub struct Frame {
     pub source: Option<(String, u32, u32)>,
 }
 
-/// Names of functions that a program's file has: recorded ones, and exports and the targets of their jumps.
-pub fn functions(container: &Container, gp: GpVersion) -> Vec<FunctionName> {
-    let extension = container.extension();
-    let mut names = extension.functions;
-    let is_named = |names: &[FunctionName], pc: u32| names.iter().any(|name| name.pc == pc);
-    for export in &extension.exports {
-        let target = container.blob().decode(gp, export.pc).inst.target(export.pc);
-        let target = target.and_then(|target| u32::try_from(target).ok());
-        for pc in [Some(export.pc), target].into_iter().flatten() {
-            if !is_named(&names, pc) {
-                names.push(FunctionName { pc, name: export.name.clone() });
-            }
-        }
-    }
-    names.sort_by_key(|name| name.pc);
-    names
-}
-
 /// A hash of code: 64-bit FNV-1a.
 pub fn hash(code: &[u8]) -> u64 {
     let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -131,7 +113,7 @@ impl CodeMap {
     /// The map of a program that its file gives.
     pub fn of_container(container: &Container, gp: GpVersion) -> Self {
         let base = container.extension().linear_memory.unwrap_or(0);
-        Self::of_functions(&container.blob().code, base, &functions(container, gp))
+        Self::of_functions(&container.blob().code, base, &container.functions(gp))
     }
 
     /// The map of a program that was compiled from `wasm`, which is valid.

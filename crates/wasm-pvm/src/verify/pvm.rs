@@ -12,7 +12,6 @@ use ssa::Import;
 
 use super::VerifyError;
 use super::subject::{Effect, Ending, Program, Subject};
-use crate::insight::map::functions;
 use crate::run::{
     FunctionType, GROW_HEAP, MachineError, Outcome, RunError, RunOptions, Session, Status, Value,
 };
@@ -45,7 +44,7 @@ impl PvmProgram {
         let blob = container.blob();
         let does_more = |pc: &u32| blob.decode(gp, *pc).inst.op() != Opcode::Trap;
         let blocks = block_starts(gp, blob).into_iter().filter(does_more).collect();
-        let functions = functions(&container, gp).into_iter().map(|function| function.pc).collect();
+        let functions = container.functions(gp).into_iter().map(|function| function.pc).collect();
         Ok(Self { file, container, gp, first, blocks, functions })
     }
 }

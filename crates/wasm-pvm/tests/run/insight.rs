@@ -476,8 +476,22 @@ fn budgets_are_kept_or_exceeded() {
 #[test]
 fn completions_and_pages_have_all_commands() {
     let folder = Folder::new("manual");
-    let commands =
-        ["compile", "run", "profile", "disasm", "info", "gas", "size", "budget", "completions", "man"];
+    let commands = [
+        "compile",
+        "run",
+        "profile",
+        "explore",
+        "disasm",
+        "info",
+        "gas",
+        "size",
+        "budget",
+        "verify",
+        "explain",
+        "explain-trap",
+        "completions",
+        "man",
+    ];
     for shell in ["bash", "zsh", "fish"] {
         let script = folder.succeed(&["completions", shell]);
         assert!(commands.iter().all(|command| script.contains(command)), "{shell}");

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use pvm_isa::{Container, GpVersion};
-use wasm_pvm::insight::map::{CodeMap, functions};
+use wasm_pvm::insight::map::CodeMap;
 use wasm_pvm::insight::size::SizeReport;
 use wasm_pvm::object::{Summary, assembly, function_at, trap_at};
 use wasm_pvm::run::{EntryPoint, RunOptions};
@@ -19,7 +19,7 @@ pub fn program(bytes: &[u8]) -> Result<()> {
     pvm_isa::testing::exercise(bytes);
     let Ok(container) = Container::parse(bytes) else { return Ok(()) };
     for gp in GpVersion::ALL {
-        let names = functions(&container, gp);
+        let names = container.functions(gp);
         let _ = Sizes::of_container(&container, gp, bytes.len());
         let map = CodeMap::of_container(&container, gp);
         let report = SizeReport::read(bytes, Some(gp), Some(&map))?;

@@ -14,7 +14,7 @@ use wasm_pvm::{Architecture, OptionsError, Target, input, object};
 
 use super::{Failure, NOT_HALTED, arguments, report};
 use crate::cli::args::RunArgs;
-use crate::cli::{compile, files, messages, object as elf};
+use crate::cli::{compile, files, json, messages, object as elf};
 
 /// Instructions of a run that is repeated at most, to explain its end.
 const MOST_REPEATED: u64 = 200_000_000;
@@ -48,9 +48,7 @@ pub fn run(args: &RunArgs, architecture: Architecture) -> Result<u8> {
         None => None,
     };
     if args.json {
-        files::print(
-            format!("{}\n", serde_json::to_string_pretty(&as_json(&run, explanation.as_ref()))?).as_bytes(),
-        )?;
+        files::print(json::document(as_json(&run, explanation.as_ref())).as_bytes())?;
     } else {
         let mut text = String::new();
         let values = run.calls.iter().flat_map(|called| &called.outcome.values);

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use wasm_pvm::insight::trap::Explanation;
 use wasm_pvm::run::{LogLine, Outcome, Status, Value};
 
-use crate::cli::{files, messages};
+use crate::cli::{files, json, messages};
 
 /// Bytes in a line of a dump.
 const LINE: usize = 16;
@@ -45,8 +45,7 @@ impl Report {
     /// Prints the report, as text or as JSON. Lines that the program logged go to standard error.
     pub fn print(&self, as_json: bool) -> Result<()> {
         self.outcomes().flat_map(|outcome| &outcome.log).for_each(print_log);
-        let text =
-            if as_json { format!("{}\n", serde_json::to_string_pretty(&self.json())?) } else { self.text() };
+        let text = if as_json { json::document(self.json()) } else { self.text() };
         files::print(text.as_bytes())?;
         for called in self.called.iter().filter(|called| called.outcome.status != Status::Halt) {
             let name = called.name.as_deref().unwrap_or("the start function");

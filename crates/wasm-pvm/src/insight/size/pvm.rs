@@ -7,7 +7,7 @@ use pvm_isa::{Container, GpVersion, Inst, ProgramBlob, spi};
 
 use super::{Caller, SizeReport};
 use crate::insight::demangled;
-use crate::insight::map::{self, CodeMap};
+use crate::insight::map::CodeMap;
 
 /// Cuts a program of `total` bytes into its parts.
 pub fn read(container: &Container, total: usize, gp: GpVersion, map: Option<&CodeMap>) -> SizeReport {
@@ -57,7 +57,7 @@ fn functions(container: &Container, gp: GpVersion, map: Option<&CodeMap>) -> Vec
             .iter()
             .map(|function| FunctionName { pc: function.pc, name: function.name.clone() })
             .collect(),
-        None => map::functions(container, gp),
+        None => container.functions(gp),
     };
     functions.retain(|function| (function.pc as usize) < container.blob().code.len());
     functions.dedup_by_key(|function| function.pc);
