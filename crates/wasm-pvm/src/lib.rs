@@ -61,3 +61,4 @@ pub use options::{
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};
+pub use target_pvm::{EntryStack, Stacks};

@@ -13,6 +13,8 @@ mod explore;
 mod insight;
 #[path = "run/memory.rs"]
 mod memory;
+#[path = "run/stack.rs"]
+mod stack;
 mod support;
 #[path = "run/verify.rs"]
 mod verify;

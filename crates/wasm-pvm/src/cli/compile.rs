@@ -14,7 +14,7 @@ use wasm_pvm::{
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
-use super::{files, profile, verify};
+use super::{files, profile, stack, verify};
 
 /// Compiles a module; returns the exit code of this process.
 pub fn compile(args: &CompileArgs) -> Result<u8> {
@@ -336,16 +336,20 @@ fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
 
 fn log(report: &Report) {
     match &report.details {
-        Details::Pvm(program) => tracing::info!(
-            wasm = report.wasm_bytes,
-            total = program.sizes.total,
-            code = program.sizes.code,
-            instructions = program.sizes.instructions,
-            jump_table = program.sizes.jump_table,
-            ro_data = program.sizes.ro_data,
-            rw_data = program.sizes.rw_data,
-            "compiled"
-        ),
+        Details::Pvm(program) => {
+            tracing::info!(
+                wasm = report.wasm_bytes,
+                total = program.sizes.total,
+                code = program.sizes.code,
+                instructions = program.sizes.instructions,
+                jump_table = program.sizes.jump_table,
+                ro_data = program.sizes.ro_data,
+                rw_data = program.sizes.rw_data,
+                stack = program.sizes.stack,
+                "compiled"
+            );
+            program.stacks.entries.iter().for_each(|entry| tracing::info!("{}", stack::entry(entry)));
+        }
         Details::Thumb(object) => tracing::info!(
             wasm = report.wasm_bytes,
             total = object.total,
@@ -380,6 +384,7 @@ fn pvm_report(report: &PvmReport) -> Value {
             json!({ "name": entry.name, "pc": report.entry_pc(&entry.name), "signature": entry.signature })
         }).collect::<Vec<_>>(),
         "imports": imports.collect::<Vec<_>>(),
+        "stacks": stack::entries_json(&report.stacks.entries),
     })
 }
 

@@ -11,7 +11,8 @@ use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::{files, floats, object};
+use super::run::program::read_map_of;
+use super::{files, floats, object, stack};
 
 /// A program file with its metadata.
 struct Program {
@@ -92,13 +93,22 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let bytes = files::read(&args.program.program)?;
     if object::is_elf(&bytes) {
         let name = check_options_of_object(&args.program)?;
+        if args.map.is_some() {
+            bail!(OptionsError::new(format!("--map is an option of PVM programs, and {name} is an object")));
+        }
         return files::print(object::info(&bytes, &name, args.json)?.as_bytes());
     }
     let program = Program::parse(bytes, &args.program)?;
+    let code = || Ok(program.blob().code.clone());
+    let map = read_map_of(&args.program.program, args.map.as_deref(), code)?;
+    let stacks = map.map(|map| map.stacks);
     let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&info_json(&program))?)
+        let mut value = info_json(&program);
+        value["stacks"] = json!(stacks.as_deref().map(stack::entries_json));
+        format!("{}\n", serde_json::to_string_pretty(&value)?)
     } else {
-        info_text(&program)
+        let lines = stacks.iter().flatten().map(|entry| stack::entry(entry) + "\n");
+        info_text(&program) + &lines.collect::<String>()
     };
     files::print(text.as_bytes())
 }

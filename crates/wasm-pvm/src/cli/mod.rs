@@ -19,6 +19,7 @@ mod profiling;
 mod report_args;
 mod run;
 mod size;
+mod stack;
 mod verify;
 mod verify_args;
 mod wasi;

@@ -65,6 +65,18 @@ pub fn load(args: &RunArgs) -> Result<Program> {
 /// The map of a compiled program: the given one, or that beside it. One that belongs to another program is refused if it
 /// was given, and ignored with a warning otherwise.
 pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Option<CodeMap>> {
+    read_map_of(program, given, || {
+        let container = Container::parse(bytes).with_context(|| files::display(program))?;
+        Ok(container.blob().code.clone())
+    })
+}
+
+/// As [`read_map`], for a program with this code.
+pub fn read_map_of(
+    program: &Path,
+    given: Option<&Path>,
+    code: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<Option<CodeMap>> {
     let beside = files::with_map_extension(program);
     let path = match given {
         Some(path) => path,
@@ -75,8 +87,7 @@ pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Op
     let text =
         String::from_utf8(files::read(path)?).ok().with_context(|| format!("{}: is not text", name()))?;
     let map = CodeMap::parse(&text).with_context(name)?;
-    let container = Container::parse(bytes).with_context(|| files::display(program))?;
-    if map.is_of(&container.blob().code) {
+    if map.is_of(&code()?) {
         return Ok(Some(map));
     }
     if given.is_some() {
