@@ -7,6 +7,8 @@ mod browser;
 mod codes;
 #[path = "run/cortex_m.rs"]
 mod cortex_m;
+#[path = "run/excerpts.rs"]
+mod excerpts;
 #[path = "run/explore.rs"]
 mod explore;
 #[path = "run/insight.rs"]

@@ -14,6 +14,7 @@ use wasm_pvm::{
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
+use super::explained::Explained;
 use super::{files, profile, stack, verify};
 
 /// Compiles a module; returns the exit code of this process.
@@ -28,7 +29,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     let after = args.emit_after.as_deref().map(Stage::After);
     let function = args.emit_function.as_deref().map(Stage::Function);
     if let Some(stage) = args.emit.or(after).or(function) {
-        let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
+        let text = wasm_pvm::emit(&input, &options, stage)
+            .map_err(|error| Explained::new(error, &file, &options))
+            .with_context(name)?;
         check_renames(&input, args).with_context(name)?;
         files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
         return Ok(0);
@@ -38,7 +41,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     if args.json && files::is_standard(&path) {
         bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
-    let output = wasm_pvm::compile(&input, &options).with_context(name)?;
+    let output = wasm_pvm::compile(&input, &options)
+        .map_err(|error| Explained::new(error, &file, &options))
+        .with_context(name)?;
     check_renames(&input, args).with_context(name)?;
     warn_of_unused_lines(&input, &options)?;
     if args.verify {

@@ -291,7 +291,7 @@ fn intern(known: &mut BTreeMap<String, u32>, list: &mut Vec<String>, name: Strin
 }
 
 /// The path of a source file. A name from the root on has no use for its directory.
-pub(super) fn path(file: &ssa::FileName) -> String {
+pub(crate) fn path(file: &ssa::FileName) -> String {
     let is_absolute = file.name.starts_with(['/', '\\']) || file.name.as_bytes().get(1) == Some(&b':');
     match file.directory.as_str() {
         directory if directory.is_empty() || is_absolute => file.name.clone(),

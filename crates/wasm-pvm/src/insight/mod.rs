@@ -12,7 +12,7 @@
 //!
 //! The last five need the feature `insight`.
 
-mod operators;
+pub(crate) mod operators;
 
 #[cfg(feature = "insight")]
 pub mod json;

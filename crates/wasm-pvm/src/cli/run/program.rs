@@ -13,6 +13,7 @@ use wasm_pvm::{EntryMode, Format, Options, OptionsError, Output, PvmOptions, inp
 
 use super::streams::{RESERVE, Streams};
 use crate::cli::args::RunArgs;
+use crate::cli::explained::Explained;
 use crate::cli::{compile, files, object};
 
 /// A program to run.
@@ -105,7 +106,8 @@ fn is_module(bytes: &[u8]) -> bool {
 
 fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     compile::provoke(&args.module);
-    let bytes = &*input::to_wasm(bytes)?;
+    let file = bytes;
+    let bytes = &*input::to_wasm(file)?;
     let options = options(args, wasi::imports(bytes))?;
     if args.map.is_some() {
         let message = "--map is for compiled programs; that of a module is made with it".to_owned();
@@ -116,7 +118,10 @@ fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
             let (output, counters) = wasm_pvm::compile_counting(bytes, &options)?;
             (output, Some(counters))
         }
-        None => (wasm_pvm::compile(bytes, &options)?, None),
+        None => {
+            let output = wasm_pvm::compile(bytes, &options);
+            (output.map_err(|error| Explained::new(error, file, &options))?, None)
+        }
     };
     compile::warn_of_unused_lines(bytes, &options)?;
     Ok(Program { counters, ..compiled(output, &options, bytes, args) })
