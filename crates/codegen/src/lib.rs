@@ -10,6 +10,7 @@
 //! orders the results by function id.
 
 mod compile;
+pub mod depth;
 mod emit;
 mod frame;
 pub mod layout;

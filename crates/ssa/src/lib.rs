@@ -62,4 +62,4 @@ pub use source::{
 };
 pub use text::{print_function, print_inst, print_lines};
 pub use trips::loop_bounds;
-pub use verify::{VerifyError, verify, verify_function};
+pub use verify::{VerifyError, verify, verify_bodies, verify_function};

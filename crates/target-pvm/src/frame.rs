@@ -43,6 +43,7 @@ pub fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         size if func.outgoing_bytes > 0 => i64::from(size) + BIAS,
         size => i64::from(size),
     };
+    func.stack_bytes = layout.size + if func.outgoing_bytes > 0 { RED_ZONE } else { 0 };
     let frame = Frame { lowered, layout };
     let (start, framed) = frame_region(func, |block| needs_frame(func, block), |_| false);
     for n in 0..func.order.len() {

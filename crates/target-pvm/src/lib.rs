@@ -17,6 +17,7 @@
 //! | `peephole` | improvements of final instructions |
 //! | `emit` | bytes and fixups |
 //! | `link` | the jump table, and the addresses of all code |
+//! | `stack` | the deepest stack of each entry |
 //! | `program` | the result, with names for tools |
 //! | `analysis` | facts about instructions over registers that several stages use |
 //!
@@ -34,6 +35,7 @@ mod lower;
 mod optimize;
 mod peephole;
 mod program;
+mod stack;
 mod target;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ pub use adapt::{entries, imports};
 pub use isa::Pvm;
 pub use memory::{Images, MemoryError, MemoryOptions, MemoryPlan, ProgramLayout};
 pub use program::Program;
+pub use stack::{EntryStack, Stacks};
 
 use adapt::{Adapted, adapt};
 
@@ -124,12 +127,22 @@ pub fn compile_observed(
     observe: &mut dyn FnMut(&Module),
 ) -> Result<Program, Error> {
     let Adapted { module, target, mut entries, imports, ambiguous } = adapt(module, options)?;
+    if codegen::Isa::is_checked(&target) {
+        ssa::verify_bodies(&module)
+            .unwrap_or_else(|error| panic!("an adapted function breaks a rule: {error}"));
+    }
     observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
+    let stacks = stack::stacks(&module, &fragments, &entries, &target, options.memory.keep_exports);
     let linked = link::link(&module, fragments, &mut entries, &target.plan, options.gp);
-    let images = target.plan.images(&module, |func| linked.references[func])?;
+    let mut images = target.plan.images(&module, |func| linked.references[func])?;
+    if options.memory.stack_size.is_none()
+        && let Some(bytes) = stacks.bound.and_then(|bytes| options.layout.stack_pages(bytes))
+    {
+        images.stack_size = bytes;
+    }
     let program = Program::new(&module, &target.plan, linked, images, entries, imports);
-    Ok(Program { ambiguous_host_calls: ambiguous, ..program })
+    Ok(Program { ambiguous_host_calls: ambiguous, stacks, ..program })
 }
 
 /// The text of all functions after the pass `after` of [`codegen::pass_names`], or after the last one.

@@ -9,6 +9,7 @@ use ssa::{ExportItem, FuncId, Module};
 use crate::adapt::entries::Entry;
 use crate::link::Linked;
 use crate::memory::{Images, MemoryPlan};
+use crate::stack::Stacks;
 
 /// A compiled program with names and addresses for tools.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +37,8 @@ pub struct Program {
     pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
+    /// The deepest stack of each entry.
+    pub stacks: Stacks,
     /// Where the code comes from, if the module's instructions carry byte offsets.
     pub locations: Option<CodeLocations>,
 }
@@ -75,6 +78,7 @@ impl Program {
             data: placed.into_iter().map(|(_, name, address)| (name, address)).collect(),
             linear_first: plan.linear_first(),
             linear_base: plan.linear_memory().map(|_| plan.linear_base()),
+            stacks: Stacks::default(),
             locations: linked.locations,
             blob: linked.blob,
             images,

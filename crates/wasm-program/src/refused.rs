@@ -8,11 +8,13 @@
 use std::ops::Range;
 
 use wasmparser::{
-    BinaryReaderError, ExternalKind, KnownCustom, Name, Parser, Payload, TypeRef, Validator, WasmFeatures,
+    BinaryReaderError, ExternalKind, FuncValidatorAllocations, KnownCustom, Name, Parser, Payload, TypeRef,
+    ValidPayload, Validator, WasmFeatures,
 };
 
 use crate::collection;
 use crate::error::Error;
+use crate::module_info::features;
 
 /// The error for a module that is not valid under the accepted proposals.
 pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
@@ -23,6 +25,7 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
         Ok(_) => {
             let needed = needed(wasm, &functions);
             let message = if needed.is_empty() { message } else { format!("{message}; {needed}") };
+            let message = message + &others(wasm, &functions, refused.offset());
             Error::Proposal { function, offset, message }
         }
         Err(_) => Error::InvalidWasm { function, offset, message },
@@ -64,6 +67,42 @@ fn needed(wasm: &[u8], functions: &Functions) -> String {
     });
     let needs: Vec<String> = needs.collect();
     if needs.is_empty() { String::new() } else { format!("the module needs {}", needs.join(", ")) }
+}
+
+/// Maximum number of functions that an error lists beside the first one.
+const LISTED: usize = 8;
+
+/// The functions that need a proposal as well, after the one with the first use: the place of the first use in each.
+fn others(wasm: &[u8], functions: &Functions, first: u64) -> String {
+    let own = functions.bodies.iter().find(|body| body.contains(&first));
+    let uses: Vec<u64> =
+        refused_bodies(wasm).into_iter().filter(|at| own.is_none_or(|own| *at >= own.end)).collect();
+    let place = |at: &u64| format!("{} at offset {at:#x}", functions.at(*at).unwrap_or_default());
+    let listed: Vec<String> = uses.iter().take(LISTED).map(place).collect();
+    match (listed.is_empty(), uses.len().saturating_sub(LISTED)) {
+        (true, _) => String::new(),
+        (_, 0) => format!("; also in function {}", listed.join(", ")),
+        (_, more) => format!("; also in function {}, and in {more} more", listed.join(", ")),
+    }
+}
+
+/// The first fault of each body that is not valid under the accepted proposals, if the declarations before are.
+fn refused_bodies(wasm: &[u8]) -> Vec<u64> {
+    let mut validator = Validator::new_with_features(features());
+    let mut faults = Vec::new();
+    let mut allocations = FuncValidatorAllocations::default();
+    for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
+        match validator.payload(&payload) {
+            Ok(ValidPayload::Func(function, body)) => {
+                let mut function = function.into_validator(allocations);
+                faults.extend(function.validate(&body).err().map(|fault| fault.offset()));
+                allocations = function.into_allocations();
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    faults
 }
 
 /// The functions of a possibly malformed module, as far as it can be read.

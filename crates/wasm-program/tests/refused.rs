@@ -49,3 +49,20 @@ fn invalid_functions_are_named() {
     let error = ModuleInfo::parse(&wasm.expect("well-formed")).unwrap_err();
     assert!(error.to_string().starts_with("invalid WebAssembly in function f at offset 0x"), "{error}");
 }
+
+#[test]
+fn all_functions_that_need_a_proposal_are_listed() {
+    let discard = "(memory.discard (i32.const 0) (i32.const 65536))";
+    let wasm = wat::parse_str(format!(
+        "(module (memory 1) (func $a {discard} {discard}) (func $b) (func $c {discard}) (func $d {discard}))"
+    ));
+    let Err(Error::Proposal { function, message, .. }) = ModuleInfo::parse(&wasm.expect("well-formed"))
+    else {
+        panic!("the proposal is not accepted")
+    };
+    assert_eq!(function.as_deref(), Some("a"));
+    let (_, others) = message.split_once("; also in function ").unwrap_or_else(|| panic!("{message}"));
+    let names: Vec<&str> =
+        others.split(", ").map(|place| place.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(names, ["c", "d"]);
+}

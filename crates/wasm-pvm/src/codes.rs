@@ -93,4 +93,14 @@ impl Error {
             _ => None,
         }
     }
+
+    /// The places that the error is about: a function and a byte offset in the module. Of several errors those of each;
+    /// of imports without an action a function that uses each.
+    pub fn places(&self) -> Vec<(Option<&str>, usize)> {
+        match self {
+            Self::Several(errors) => errors.iter().flat_map(Self::places).collect(),
+            Self::MissingImports(missing) => missing.users().collect(),
+            _ => self.place().into_iter().collect(),
+        }
+    }
 }

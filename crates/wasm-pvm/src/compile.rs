@@ -117,6 +117,12 @@ pub fn linked(input: &[u8], options: &Options) -> Result<(Vec<u8>, Options), Err
     })
 }
 
+/// The wasm binary of an input with everything linked in: error messages have its offsets. `None` if it can't be linked.
+pub fn linked_module(input: &[u8], options: &Options) -> Option<Vec<u8>> {
+    let linked = on_large_stack(|| Ok(linked_wasm(input, options)?.wasm.into_owned()));
+    linked.ok()
+}
+
 fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
     let options = &*linked.with_floats(options)?;
     let backend = options.backend();

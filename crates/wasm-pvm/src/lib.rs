@@ -34,6 +34,7 @@ mod compile;
 pub mod cortex_m;
 pub mod counts;
 mod error;
+pub mod excerpt;
 mod exports;
 mod globals;
 pub mod insight;
@@ -47,7 +48,7 @@ pub mod verify;
 
 #[cfg(feature = "insight")]
 pub use compile::explore;
-pub use compile::{Output, Stage, compile, compile_counting, emit, pass_names};
+pub use compile::{Output, Stage, compile, compile_counting, emit, linked_module, pass_names};
 pub use error::{Error, LimitError};
 pub use llvm_frontend::{llvm_version, on_exhausted_memory};
 pub use missing::MissingImports;
@@ -61,3 +62,5 @@ pub use options::{
 #[cfg(feature = "engine")]
 pub use pvm_engine as run;
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};
+pub use target_pvm::{EntryStack, Stacks};
+pub use target_thumb::FirstCall;

@@ -127,6 +127,14 @@ impl Family {
 }
 
 impl MissingImports {
+    /// A function that uses each import and the offset of the use, in the order of offsets.
+    pub(crate) fn users(&self) -> impl Iterator<Item = (Option<&str>, usize)> {
+        let imports = self.families.values().flatten();
+        let mut users: Vec<_> = imports.filter_map(|import| import.user.as_ref()).collect();
+        users.sort_by_key(|(_, offset)| *offset);
+        users.into_iter().map(|(function, offset)| (Some(function.as_str()), *offset))
+    }
+
     /// Sorts imports into their families.
     pub(crate) fn new(imports: impl IntoIterator<Item = ReachedImport>) -> Self {
         let mut families = BTreeMap::<Family, Vec<ReachedImport>>::new();

@@ -185,6 +185,8 @@ pub struct PvmReport {
     pub linear_first: u32,
     /// Values of references to functions, by name, for those whose address is taken.
     pub references: Vec<(String, u64)>,
+    /// The deepest stack of each entry.
+    pub stacks: target_pvm::Stacks,
     /// The map of the code, if the options ask for one.
     pub map: Option<CodeMap>,
 }

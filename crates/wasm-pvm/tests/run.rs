@@ -7,6 +7,8 @@ mod browser;
 mod codes;
 #[path = "run/cortex_m.rs"]
 mod cortex_m;
+#[path = "run/excerpts.rs"]
+mod excerpts;
 #[path = "run/explore.rs"]
 mod explore;
 #[path = "run/insight.rs"]
@@ -17,6 +19,8 @@ mod isa_package;
 mod json;
 #[path = "run/memory.rs"]
 mod memory;
+#[path = "run/stack.rs"]
+mod stack;
 mod support;
 #[path = "run/tutorials.rs"]
 mod tutorials;

@@ -50,6 +50,12 @@ impl std::error::Error for VerifyError {}
 /// Checks a module with all its functions.
 pub fn verify(module: &Module) -> Result<(), VerifyError> {
     module::verify_declarations(module)?;
+    verify_bodies(module)
+}
+
+/// Checks all functions that have a body. The declarations are not checked: a function that was removed because nothing
+/// reaches it is still declared.
+pub fn verify_bodies(module: &Module) -> Result<(), VerifyError> {
     for func in module.functions.values().flatten() {
         verify_body(module, func)?;
     }

@@ -104,6 +104,12 @@ impl ProgramLayout {
         lowest_stack.checked_sub(highest_base + u64::from(Self::UNMAPPED) + u64::from(self.page))
     }
 
+    /// So many bytes of stack in whole pages, at least one, if they are not more than the maximum.
+    pub fn stack_pages(&self, bytes: u32) -> Option<u32> {
+        let pages = bytes.max(1).checked_next_multiple_of(self.page)?;
+        (pages <= self.max_stack()).then_some(pages)
+    }
+
     /// Maximum size of the stack in bytes, in whole pages.
     pub const fn max_stack(&self) -> u32 {
         self.max_area / self.page * self.page

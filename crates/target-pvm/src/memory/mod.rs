@@ -28,7 +28,7 @@
 //! - **Variables can be at the end of the machine stack** instead of before linear memory; the pass
 //!   [`variables`](crate::adapt) decides.
 //! - **The machine stack** has [`MACHINE_STACK`] bytes for return addresses and spilled values, plus the size of the
-//!   shadow stack it replaces. It is not stored, so a generous size costs nothing.
+//!   shadow stack it replaces, unless the finished code has a provable bound ([`Stacks`](crate::Stacks)). It is not stored.
 //!
 //! Only objects that code or (on request) exports refer to get an address; asking for another object's address is a
 //! bug.

@@ -180,6 +180,7 @@ pub fn pvm_report(program: Program, sizes: Sizes, map: Option<CodeMap>) -> PvmRe
         linear_base: program.linear_base.unwrap_or(0),
         linear_first: program.linear_first,
         references: program.references,
+        stacks: program.stacks,
         map,
     }
 }

@@ -99,7 +99,8 @@ impl Backend for Pvm<'_> {
         self.warn_of(&program.ambiguous_host_calls);
         let map = program.locations.as_ref().map(|locations| {
             let base = program.linear_base.unwrap_or(0);
-            CodeMap::of_module(wasm, &program.blob.code, base, &program.functions, locations)
+            let map = CodeMap::of_module(wasm, &program.blob.code, base, &program.functions, locations);
+            CodeMap { stacks: program.stacks.entries.clone(), ..map }
         });
         let container = container(&program, &exports, self.options.level, self.target, map.as_ref());
         check_container(&container)?;

@@ -499,6 +499,10 @@ pub struct DisasmArgs {
 pub struct InfoArgs {
     #[command(flatten)]
     pub program: ProgramArgs,
+    /// The map of the program, which has the deepest stack of each entry; by default its name with `.map` after it, if
+    /// there is such a file.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

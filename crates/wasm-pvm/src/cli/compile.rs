@@ -7,14 +7,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::wasi::{self, Wasi};
 use wasm_pvm::{
-    Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
-    Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport,
-    input,
+    Architecture, Choice, Constants, Details, FirstCall, Floats, Format, GpVersion, Import, ImportAction,
+    ImportMap, Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions,
+    ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
-use super::{files, json, profile, verify};
+use super::explained::Explained;
+use super::{files, json, profile, stack, verify};
 
 /// Compiles a module; returns the exit code of this process.
 pub fn compile(args: &CompileArgs) -> Result<u8> {
@@ -28,7 +29,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     let after = args.emit_after.as_deref().map(Stage::After);
     let function = args.emit_function.as_deref().map(Stage::Function);
     if let Some(stage) = args.emit.or(after).or(function) {
-        let text = wasm_pvm::emit(&input, &options, stage).with_context(name)?;
+        let text = wasm_pvm::emit(&input, &options, stage)
+            .map_err(|error| Explained::new(error, &file, &options))
+            .with_context(name)?;
         check_renames(&input, args).with_context(name)?;
         files::write(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())?;
         return Ok(0);
@@ -38,7 +41,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     if args.json && files::is_standard(&path) {
         bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
-    let output = wasm_pvm::compile(&input, &options).with_context(name)?;
+    let output = wasm_pvm::compile(&input, &options)
+        .map_err(|error| Explained::new(error, &file, &options))
+        .with_context(name)?;
     check_renames(&input, args).with_context(name)?;
     warn_of_unused_lines(&input, &options)?;
     if args.verify {
@@ -46,6 +51,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
         if code != 0 {
             return Ok(code);
         }
+    }
+    if let Some(first) = output.report.thumb().and_then(|report| report.first_call.as_ref()) {
+        warn_of_first_call(first);
     }
     files::write(&path, &output.bytes)?;
     if let Some((path, map)) = map.zip(output.report.pvm().and_then(|report| report.map.as_ref())) {
@@ -239,6 +247,19 @@ pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Warns that the firmware has to call a function before all others. Commands that run an object call it themselves.
+fn warn_of_first_call(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
+    let reason = match (copied_bytes, starts) {
+        (0, _) => "runs the start function".to_owned(),
+        (bytes, false) => format!("copies {bytes} bytes of initial data"),
+        (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
+    };
+    tracing::warn!(
+        code = "W0111",
+        "the firmware must call `{symbol}` before any other function of the module: it {reason}"
+    );
+}
+
 /// Names that can be renamed: exports, imports with and without the module's name, and our own global symbols.
 fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::from(["__linear_memory", "__wasm_start"].map(str::to_owned));
@@ -335,16 +356,20 @@ fn output_path(args: &CompileArgs, target: &Target) -> PathBuf {
 
 fn log(report: &Report) {
     match &report.details {
-        Details::Pvm(program) => tracing::info!(
-            wasm = report.wasm_bytes,
-            total = program.sizes.total,
-            code = program.sizes.code,
-            instructions = program.sizes.instructions,
-            jump_table = program.sizes.jump_table,
-            ro_data = program.sizes.ro_data,
-            rw_data = program.sizes.rw_data,
-            "compiled"
-        ),
+        Details::Pvm(program) => {
+            tracing::info!(
+                wasm = report.wasm_bytes,
+                total = program.sizes.total,
+                code = program.sizes.code,
+                instructions = program.sizes.instructions,
+                jump_table = program.sizes.jump_table,
+                ro_data = program.sizes.ro_data,
+                rw_data = program.sizes.rw_data,
+                stack = program.sizes.stack,
+                "compiled"
+            );
+            program.stacks.entries.iter().for_each(|entry| tracing::info!("{}", stack::entry(entry)));
+        }
         Details::Thumb(object) => tracing::info!(
             wasm = report.wasm_bytes,
             total = object.total,
@@ -379,6 +404,7 @@ fn pvm_report(report: &PvmReport) -> Value {
             json!({ "name": entry.name, "pc": report.entry_pc(&entry.name), "signature": entry.signature })
         }).collect::<Vec<_>>(),
         "imports": imports.collect::<Vec<_>>(),
+        "stacks": stack::entries_json(&report.stacks.entries),
     })
 }
 

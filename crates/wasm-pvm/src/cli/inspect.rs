@@ -11,7 +11,8 @@ use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
 use super::args::{DisasmArgs, GasArgs, InfoArgs, ProgramArgs};
-use super::{files, floats, json, object};
+use super::run::program::read_map_of;
+use super::{files, floats, json, object, stack};
 
 /// A program file with its metadata.
 struct Program {
@@ -92,6 +93,9 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let bytes = files::read(&args.program.program)?;
     if object::is_elf(&bytes) {
         let name = check_options_of_object(&args.program)?;
+        if args.map.is_some() {
+            bail!(OptionsError::new(format!("--map is an option of PVM programs, and {name} is an object")));
+        }
         return files::print(object::info(&bytes, &name, args)?.as_bytes());
     }
     if args.cycles.cycles.is_some() {
@@ -101,7 +105,17 @@ pub fn info(args: &InfoArgs) -> Result<()> {
         )));
     }
     let program = Program::parse(bytes, &args.program)?;
-    let text = if args.json { json::document(info_json(&program)) } else { info_text(&program) };
+    let code = || Ok(program.blob().code.clone());
+    let map = read_map_of(&args.program.program, args.map.as_deref(), code)?;
+    let stacks = map.map(|map| map.stacks);
+    let text = if args.json {
+        let mut value = info_json(&program);
+        value["stacks"] = json!(stacks.as_deref().map(stack::entries_json));
+        json::document(value)
+    } else {
+        let lines = stacks.iter().flatten().map(|entry| stack::entry(entry) + "\n");
+        info_text(&program) + &lines.collect::<String>()
+    };
     files::print(text.as_bytes())
 }
 

@@ -9,6 +9,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Full, Writer};
 use tracing_subscriber::registry::LookupSpan;
+use wasm_pvm::excerpt::{Excerpt, SourceLine, Styled};
 use wasm_pvm::insight::budget::BudgetError;
 use wasm_pvm::insight::json::MapError;
 use wasm_pvm::insight::size::SizeError;
@@ -17,6 +18,7 @@ use wasm_pvm::run::{MachineError, RunError, Status};
 use wasm_pvm::verify::VerifyError;
 use wasm_pvm::{Error, ImportMapError, OptionsError, codes, input};
 
+use super::explained::Explained;
 use super::json::SCHEMA;
 
 /// The code of errors of the command line.
@@ -30,6 +32,9 @@ const OTHER: &str = "E0007";
 
 /// Whether messages are JSON, for all of this process.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether messages have colours, for all of this process.
+static HAS_COLOURS: AtomicBool = AtomicBool::new(false);
 
 /// The form of messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -47,9 +52,18 @@ fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
+/// Chooses whether messages have colours.
+pub fn set_colours(has_colours: bool) {
+    HAS_COLOURS.store(has_colours, Ordering::Relaxed);
+}
+
+fn has_colours() -> bool {
+    HAS_COLOURS.load(Ordering::Relaxed)
+}
+
 /// Prints an error. Lines of help follow it.
 pub fn error(code: &str, text: &str, help: &str) {
-    print_error(code, text, help, None);
+    print_error(code, text, help, None, &[]);
 }
 
 /// The same without help, and without any allocation: standard error has no buffer. Nothing in the text needs an escape.
@@ -62,9 +76,18 @@ pub fn error_without_memory(code: &str, text: &str) {
     }
 }
 
-fn print_error(code: &str, text: &str, help: &str, place: Option<(Option<&str>, usize)>) {
+fn print_error(
+    code: &str,
+    text: &str,
+    help: &str,
+    place: Option<(Option<&str>, usize)>,
+    excerpts: &[Excerpt],
+) {
     if !is_json() {
-        eprint!("error[{code}]: {text}\n{help}");
+        let (start, end) = if has_colours() { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
+        let styled = |excerpt| Styled { excerpt, colours: has_colours() }.to_string();
+        let excerpts: String = excerpts.iter().map(styled).collect();
+        eprint!("{start}error[{code}]{end}: {text}\n{excerpts}{help}");
         return;
     }
     let mut object = json!({ "schema": SCHEMA, "level": "error", "code": code, "message": text });
@@ -75,7 +98,25 @@ fn print_error(code: &str, text: &str, help: &str, place: Option<(Option<&str>, 
         object["function"] = json!(function);
         object["offset"] = json!(offset);
     }
+    if !excerpts.is_empty() {
+        object["excerpts"] = json!(excerpts.iter().map(excerpt_json).collect::<Vec<_>>());
+    }
     eprintln!("{object}");
+}
+
+fn excerpt_json(excerpt: &Excerpt) -> Value {
+    let Excerpt { function, offset, source, lines } = excerpt;
+    let lines = lines.iter();
+    json!({
+        "function": function.as_ref().map(|(index, name)| json!({ "index": index, "name": name })),
+        "offset": offset,
+        "source": source.as_ref().map(|SourceLine { file, line, column }| {
+            json!({ "file": file, "line": line, "column": column })
+        }),
+        "operators": lines.map(|line| {
+            json!({ "offset": line.offset, "text": line.text, "here": line.is_here })
+        }).collect::<Vec<_>>(),
+    })
 }
 
 /// Prints lines about the error before.
@@ -88,19 +129,40 @@ pub fn note(text: &str) {
 
 /// Prints the error that a command ended with: as text one line, as JSON one for each requirement that isn't met.
 pub fn failure(error: &anyhow::Error) {
-    let known = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-    let help = known.and_then(Error::help).unwrap_or_default();
+    let known = error.chain().find_map(known);
+    let excerpts = error.chain().find_map(|cause| cause.downcast_ref::<Explained>());
+    let excerpts = excerpts.map_or(&[][..], |explained| &explained.excerpts);
     match known {
         Some(Error::Several(errors)) if is_json() => {
             for error in errors {
-                let help = error.help().unwrap_or_default();
-                print_error(error.code(), &one_line(&error.to_string()), &help, error.place());
+                let places = error.places();
+                let excerpts = excerpts
+                    .iter()
+                    .filter(|excerpt| places.iter().any(|(_, offset)| *offset == excerpt.offset));
+                let excerpts: Vec<Excerpt> = excerpts.cloned().collect();
+                let help = help(error.code(), Some(error), &excerpts);
+                print_error(error.code(), &one_line(&error.to_string()), &help, error.place(), &excerpts);
             }
         }
         _ => {
             let code = error.chain().find_map(code_of).unwrap_or(OTHER);
-            print_error(code, &one_line(&format!("{error:#}")), &help, known.and_then(Error::place));
+            let text = one_line(&format!("{error:#}"));
+            print_error(code, &text, &help(code, known, excerpts), known.and_then(Error::place), excerpts);
         }
+    }
+}
+
+/// The error of a compilation, with excerpts or without.
+pub fn known<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    cause.downcast_ref().or_else(|| Some(&cause.downcast_ref::<Explained>()?.error))
+}
+
+/// The help of an error. One with an excerpt and no help of its own has its page.
+fn help(code: &str, known: Option<&Error>, excerpts: &[Excerpt]) -> String {
+    match known.and_then(Error::help) {
+        Some(help) => help,
+        None if excerpts.is_empty() => String::new(),
+        None => format!("help: `wasm-pvm explain {code}` has an example and the ways out\n"),
     }
 }
 
@@ -109,8 +171,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let frontend = error.downcast_ref().map(codes::of_frontend);
     let file = error.is::<FileError>() || error.is::<pvm_isa::ParseError>();
     let beside = error.is::<ImportMapError>() || error.is::<MapError>() || error.is::<BudgetError>();
-    error
-        .downcast_ref::<Error>()
+    known(error)
         .map(Error::code)
         .or_else(|| error.downcast_ref::<input::InputError>().map(codes::of_input))
         .or_else(|| match error.downcast_ref()? {

@@ -6,6 +6,7 @@ mod calls;
 mod compile;
 mod cycles;
 mod explain;
+mod explained;
 mod explore;
 mod files;
 mod floats;
@@ -21,6 +22,7 @@ mod profiling;
 mod report_args;
 mod run;
 mod size;
+mod stack;
 mod verify;
 mod verify_args;
 mod wasi;
@@ -48,12 +50,13 @@ pub fn main(is_plain: bool) -> ExitCode {
         Err(error) => return usage(&error),
     };
     messages::set_form(cli.message_format);
-    let colours = match cli.color {
+    let has_colours = match cli.color {
         Colour::Auto => !is_plain && std::io::stderr().is_terminal(),
         Colour::Always => true,
         Colour::Never => false,
     };
-    start_log(cli.verbose, colours);
+    messages::set_colours(has_colours);
+    start_log(cli.verbose, has_colours);
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
 }
 
@@ -61,7 +64,7 @@ pub fn main(is_plain: bool) -> ExitCode {
 fn failure(error: &anyhow::Error) -> ExitCode {
     messages::failure(error);
     let is_usage = error.chain().any(|cause| {
-        cause.is::<OptionsError>() || matches!(cause.downcast_ref(), Some(wasm_pvm::Error::Options(_)))
+        cause.is::<OptionsError>() || matches!(messages::known(cause), Some(wasm_pvm::Error::Options(_)))
     });
     if is_usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

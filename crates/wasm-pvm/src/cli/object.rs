@@ -8,7 +8,7 @@ use wasm_pvm::object::{self, Depth, ExportStack, SectionSummary, Summary};
 
 use super::args::{ExplainArgs, InfoArgs};
 use super::cycles::Cycles;
-use super::{files, json};
+use super::{files, json, stack};
 
 /// First bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";
@@ -141,8 +141,7 @@ fn pairs(summary: &Summary) -> impl Iterator<Item = (&str, &String)> {
 
 /// One line: the bytes, the path, and the calls that are not counted.
 fn depth_text(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> String {
-    let steps = depth.path.iter().map(|step| format!("{} {}", step.function, step.bytes));
-    let path = steps.collect::<Vec<_>>().join(" > ");
+    let path = stack::path(depth);
     let mut notes = Vec::new();
     for group in &depth.recursion {
         notes.push(format!("recursive: {}, counted once", group.join(", ")));
@@ -198,15 +197,8 @@ fn summary_json(total: usize, summary: &Summary) -> Value {
 }
 
 fn export_json(summary: &Summary, ExportStack { name, depth }: &ExportStack) -> Value {
-    let steps = depth.path.iter();
-    json!({
-        "name": name,
-        "stack": depth.bytes,
-        "bound": bound(summary, depth),
-        "path": steps.map(|step| json!({ "function": step.function, "stack": step.bytes })).collect::<Vec<_>>(),
-        "recursive": depth.recursion,
-        "indirect": depth.indirect,
-        "not_counted": depth.imports,
-        "not_known": depth.unknown,
-    })
+    let mut value = stack::json(name, bound(summary, depth), depth);
+    value["not_counted"] = json!(depth.imports);
+    value["not_known"] = json!(depth.unknown);
+    value
 }

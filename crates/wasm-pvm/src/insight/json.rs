@@ -4,7 +4,9 @@
 
 use std::fmt;
 
+use codegen::depth::{Depth, Step};
 use serde_json::{Value, json};
+use target_pvm::EntryStack;
 
 use super::map::{CodeMap, DataRange, Line, MapFunction, Place};
 
@@ -49,6 +51,7 @@ impl CodeMap {
             "places": places.collect::<Vec<_>>(),
             "data": self.data.iter().map(|data| json!([data.address, data.bytes, data.name])).collect::<Vec<_>>(),
             "code": self.code.iter().map(|&(pc, place)| json!([pc, number(place)])).collect::<Vec<_>>(),
+            "stacks": self.stacks.iter().map(stack_json).collect::<Vec<_>>(),
         })
     }
 
@@ -93,8 +96,35 @@ fn read(value: &Value) -> Option<CodeMap> {
     for row in value["code"].as_array()? {
         map.code.push((unsigned(&row[0])?, index(&row[1], map.places.len())?));
     }
+    // Maps of older versions of the compiler have none.
+    for row in value["stacks"].as_array().into_iter().flatten() {
+        map.stacks.push(stack(row)?);
+    }
     let is_sorted = map.code.is_sorted_by_key(|row| row.0) && map.functions.is_sorted_by_key(|row| row.pc);
     is_sorted.then_some(map)
+}
+
+fn stack_json(EntryStack { name, depth }: &EntryStack) -> Value {
+    let path = depth.path.iter().map(|step| json!([step.function, step.bytes]));
+    json!([name, depth.bytes, path.collect::<Vec<_>>(), depth.recursion, depth.cycles, depth.indirect])
+}
+
+fn stack(row: &Value) -> Option<EntryStack> {
+    let strings = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let lists =
+        |value: &Value| -> Option<Vec<Vec<String>>> { value.as_array()?.iter().map(strings).collect() };
+    let step = |row: &Value| Some(Step { function: row[0].as_str()?.to_owned(), bytes: unsigned(&row[1])? });
+    let depth = Depth {
+        bytes: unsigned(&row[1])?,
+        path: row[2].as_array()?.iter().map(step).collect::<Option<_>>()?,
+        recursion: lists(&row[3])?,
+        cycles: lists(&row[4])?,
+        indirect: strings(&row[5])?,
+        ..Depth::default()
+    };
+    Some(EntryStack { name: row[0].as_str()?.to_owned(), depth })
 }
 
 fn place(row: &Value, map: &CodeMap) -> Option<Place> {

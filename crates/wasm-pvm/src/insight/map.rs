@@ -11,6 +11,7 @@ use codegen::CodeLocations;
 use llvm_frontend::{ModuleInfo, SourceMap};
 use pvm_isa::metadata::FunctionName;
 use pvm_isa::{Container, GpVersion};
+use target_pvm::EntryStack;
 
 use super::operators;
 
@@ -81,6 +82,8 @@ pub struct CodeMap {
     pub code: Vec<(u32, Option<u32>)>,
     /// Data by ascending addresses: segments of linear memory.
     pub data: Vec<DataRange>,
+    /// The deepest stack of each entry.
+    pub stacks: Vec<EntryStack>,
 }
 
 /// One function at a position of the code: the one that the code belongs to, or one that was inlined into it.
@@ -270,7 +273,7 @@ fn intern(known: &mut BTreeMap<String, u32>, list: &mut Vec<String>, name: Strin
 }
 
 /// The path of a source file. A name from the root on has no use for its directory.
-pub(super) fn path(file: &ssa::FileName) -> String {
+pub(crate) fn path(file: &ssa::FileName) -> String {
     let is_absolute = file.name.starts_with(['/', '\\']) || file.name.as_bytes().get(1) == Some(&b':');
     match file.directory.as_str() {
         directory if directory.is_empty() || is_absolute => file.name.clone(),

@@ -13,7 +13,7 @@
 //!
 //! The last six need the feature `insight`.
 
-mod operators;
+pub(crate) mod operators;
 
 #[cfg(feature = "insight")]
 pub mod json;

@@ -77,13 +77,15 @@ impl Folder {
     }
 
     /// Runs the tool, expects a failure with this exit code and one line of explanation, and returns that line without the
-    /// error's code, which has to have a page. Help may follow it.
+    /// error's code, which has to have a page. Excerpts of the module, whose lines begin with a space, and help may follow it.
     pub fn fail(&self, args: &[&str], input: &[u8], code: i32) -> String {
         let output = self.tool(args, input);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
         let message = message.split("\nhelp: ").next().unwrap_or_default();
-        assert_eq!(message.trim_end().lines().count(), 1, "{args:?}: {message}");
+        let lines = message.trim_end().lines().filter(|line| !line.starts_with(' '));
+        assert_eq!(lines.count(), 1, "{args:?}: {message}");
+        let message = message.lines().next().unwrap_or_default();
         assert!(message.starts_with("error[") && output.stdout.is_empty(), "{args:?}: {message}");
         let (code, told) = message["error[".len()..].split_once("]: ").expect("a code");
         assert!(wasm_pvm::codes::page(code).is_some(), "{args:?}: {message}");

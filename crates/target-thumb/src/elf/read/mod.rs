@@ -6,7 +6,6 @@
 mod assembly;
 mod code;
 mod loops;
-mod stack;
 mod summary;
 mod tags;
 mod traps;
@@ -16,9 +15,10 @@ use object::read::StringTable;
 use object::read::elf::{FileHeader, Rel as _, SectionHeader as _, Sym as _};
 use object::{Endianness, SectionIndex};
 
+pub use codegen::depth::{Depth, Step};
+
 pub use assembly::{CodeLine, assembly, listing};
 pub use loops::{LoopBound, loop_bounds};
-pub use stack::{Depth, Step};
 pub use summary::{ExportStack, FunctionSummary, SectionSummary, Summary, SymbolSummary};
 pub use traps::{function_at, reason, trap_at};
 

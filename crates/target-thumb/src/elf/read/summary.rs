@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use codegen::depth::{Depth, Depths, Edge, Node};
 use object::elf;
 
-use super::stack::{Depth, Depths, Edge, Node};
 use super::{File, FileError, Section, Symbol, tags};
 use crate::adapt::initial::RUNS;
 use crate::elf::write::{FIRST_CALL, MEMORY_BYTES, REFERENCES, SETTINGS, STACK_SIZES, Sizes};

@@ -13,6 +13,7 @@ use wasm_pvm::{EntryMode, Format, Options, OptionsError, Output, PvmOptions, inp
 
 use super::streams::{RESERVE, Streams};
 use crate::cli::args::RunArgs;
+use crate::cli::explained::Explained;
 use crate::cli::{compile, files, object};
 
 /// A program to run.
@@ -65,6 +66,18 @@ pub fn load(args: &RunArgs) -> Result<Program> {
 /// The map of a compiled program: the given one, or that beside it. One that belongs to another program is refused if it
 /// was given, and ignored with a warning otherwise.
 pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Option<CodeMap>> {
+    read_map_of(program, given, || {
+        let container = Container::parse(bytes).with_context(|| files::display(program))?;
+        Ok(container.blob().code.clone())
+    })
+}
+
+/// As [`read_map`], for a program with this code.
+pub fn read_map_of(
+    program: &Path,
+    given: Option<&Path>,
+    code: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<Option<CodeMap>> {
     let beside = files::with_map_extension(program);
     let path = match given {
         Some(path) => path,
@@ -75,8 +88,7 @@ pub fn read_map(program: &Path, given: Option<&Path>, bytes: &[u8]) -> Result<Op
     let text =
         String::from_utf8(files::read(path)?).ok().with_context(|| format!("{}: is not text", name()))?;
     let map = CodeMap::parse(&text).with_context(name)?;
-    let container = Container::parse(bytes).with_context(|| files::display(program))?;
-    if map.is_of(&container.blob().code) {
+    if map.is_of(&code()?) {
         return Ok(Some(map));
     }
     if given.is_some() {
@@ -94,7 +106,8 @@ fn is_module(bytes: &[u8]) -> bool {
 
 fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
     compile::provoke(&args.module);
-    let bytes = &*input::to_wasm(bytes)?;
+    let file = bytes;
+    let bytes = &*input::to_wasm(file)?;
     let options = options(args, wasi::imports(bytes))?;
     if args.map.is_some() {
         let message = "--map is for compiled programs; that of a module is made with it".to_owned();
@@ -105,7 +118,10 @@ fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
             let (output, counters) = wasm_pvm::compile_counting(bytes, &options)?;
             (output, Some(counters))
         }
-        None => (wasm_pvm::compile(bytes, &options)?, None),
+        None => {
+            let output = wasm_pvm::compile(bytes, &options);
+            (output.map_err(|error| Explained::new(error, file, &options))?, None)
+        }
     };
     compile::warn_of_unused_lines(bytes, &options)?;
     Ok(Program { counters, ..compiled(output, &options, bytes, args) })

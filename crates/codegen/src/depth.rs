@@ -3,10 +3,13 @@
 //! Functions that can call each other in a cycle form a group (a strongly connected component, found by Tarjan's
 //! algorithm, which yields callees before callers). A group whose cycles consist of tail calls uses no more stack the
 //! longer it runs. Any other group is recursive and has no bound; then every function of it is counted once. A tail
-//! call releases the caller's frame first. An indirect call may go to any function with its type whose address is
-//! taken, and is treated as a call that returns.
+//! call releases the caller's frame first.
+//!
+//! An indirect call may go to any function with its type whose address is taken. A node without a name can take the place
+//! of all functions of one type: callers have an edge to it, and it has tail calls of the functions. No path and no group
+//! mentions such nodes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A call of another function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,6 +53,8 @@ pub struct Depth {
     pub path: Vec<Step>,
     /// Reachable functions that call themselves or each other, by group.
     pub recursion: Vec<Vec<String>>,
+    /// For each of these groups a cycle of calls: its functions in order, the first once more at the end.
+    pub cycles: Vec<Vec<String>>,
     /// Reachable functions that call code addresses.
     pub indirect: Vec<String>,
     /// Reachable functions that are defined elsewhere.
@@ -70,6 +75,8 @@ pub struct Depths<'a> {
 struct Group {
     members: Vec<usize>,
     is_recursive: bool,
+    /// Whether no function that it leads to is recursive or of unknown size.
+    is_bounded: bool,
     bytes: u32,
     /// The functions on the path, each with the bytes it adds.
     steps: Vec<(usize, u32)>,
@@ -93,12 +100,19 @@ impl<'a> Depths<'a> {
         depths
     }
 
+    /// The deepest stack of one function, if nothing that it can reach is recursive, or defined here with unknown size.
+    pub fn bound(&self, function: usize) -> Option<u32> {
+        let group = &self.groups[self.group_of[function]];
+        group.is_bounded.then_some(group.bytes)
+    }
+
     /// The depth of one function.
     pub fn of(&self, function: usize) -> Depth {
         let mut depth = Depth { bytes: self.groups[self.group_of[function]].bytes, ..Depth::default() };
         let mut next = Some(self.group_of[function]);
         while let Some(group) = next.map(|group| &self.groups[group]) {
             let steps = group.steps.iter();
+            let steps = steps.filter(|(node, _)| !self.nodes[*node].name.is_empty());
             depth
                 .path
                 .extend(steps.map(|&(node, bytes)| Step { function: self.nodes[node].name.clone(), bytes }));
@@ -117,12 +131,45 @@ impl<'a> Depths<'a> {
             }
             groups.insert(self.group_of[node]);
         }
-        let names =
-            |group: &Group| group.members.iter().map(|&member| self.nodes[member].name.clone()).collect();
-        let recursive =
-            groups.into_iter().map(|group| &self.groups[group]).filter(|group| group.is_recursive);
-        depth.recursion = recursive.map(names).collect();
+        for group in groups.into_iter().filter(|&group| self.groups[group].is_recursive) {
+            depth.recursion.push(self.names(self.groups[group].members.iter().copied()));
+            depth.cycles.push(self.names(self.cycle(group).into_iter()));
+        }
         depth
+    }
+
+    fn names(&self, nodes: impl Iterator<Item = usize>) -> Vec<String> {
+        nodes.map(|node| self.nodes[node].name.clone()).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// A shortest cycle of a recursive group through its first call that keeps the caller's frame, from the first function
+    /// with a name on it to the same function.
+    fn cycle(&self, group: usize) -> Vec<usize> {
+        let inside =
+            |node: usize| self.nodes[node].edges.iter().filter(move |edge| self.group_of[edge.to] == group);
+        let members = self.groups[group].members.iter();
+        let mut calls = members.flat_map(|&node| inside(node).map(move |edge| (node, edge)));
+        let (from, call) = calls.find(|(_, edge)| !edge.is_tail).expect("the group is recursive");
+        let mut came_from = BTreeMap::from([(call.to, from)]);
+        let mut waiting = VecDeque::from([call.to]);
+        while let Some(node) = waiting.pop_front().filter(|&node| node != from) {
+            for edge in inside(node) {
+                came_from.entry(edge.to).or_insert_with(|| {
+                    waiting.push_back(edge.to);
+                    node
+                });
+            }
+        }
+        let mut cycle = vec![from];
+        while cycle.len() == 1 || cycle.last() != Some(&from) {
+            cycle.push(came_from[cycle.last().expect("it has the first")]);
+        }
+        cycle.pop();
+        cycle[1..].reverse();
+        let named = cycle.iter().position(|&node| !self.nodes[node].name.is_empty()).unwrap_or(0);
+        cycle.rotate_left(named);
+        cycle.push(cycle[0]);
+        cycle
     }
 
     /// The function and all functions it can reach, in order.
@@ -138,10 +185,16 @@ impl<'a> Depths<'a> {
 
     /// The group of these functions; the groups of all their other callees are known.
     fn group(&self, members: Vec<usize>) -> Group {
-        let is_inside = |edge: &Edge| members.contains(&edge.to);
+        let here = self.group_of[members[0]];
+        let is_inside = |edge: &Edge| self.group_of[edge.to] == here;
         let edges = members.iter().flat_map(|&member| &self.nodes[member].edges);
         let is_recursive = edges.clone().any(|edge| is_inside(edge) && !edge.is_tail);
         let outside = |node: usize| self.nodes[node].edges.iter().filter(|edge| !is_inside(edge));
+        let is_known = |node: usize| self.nodes[node].bytes.is_some() || self.nodes[node].is_import;
+        let is_bounded = !is_recursive
+            && members.iter().all(|&node| {
+                is_known(node) && outside(node).all(|edge| self.groups[self.group_of[edge.to]].is_bounded)
+            });
         let own = |node: usize| self.nodes[node].bytes.unwrap_or(0);
         let below = |edge: &Edge| self.groups[self.group_of[edge.to]].bytes;
         if is_recursive {
@@ -151,7 +204,7 @@ impl<'a> Depths<'a> {
             let frames = steps.iter().fold(0u32, |sum, (_, bytes)| sum.saturating_add(*bytes));
             let bytes = frames.saturating_add(next.map_or(0, below));
             let next = next.map(|edge| self.group_of[edge.to]);
-            return Group { members, is_recursive, bytes, steps, next };
+            return Group { members, is_recursive, is_bounded, bytes, steps, next };
         }
         let alone = members.iter().map(|&node| (own(node), node, own(node), None));
         let onwards = members.iter().flat_map(|&node| {
@@ -163,7 +216,7 @@ impl<'a> Depths<'a> {
         // Of equal depths the first is taken, which has the shortest path.
         let best = alone.chain(onwards).reduce(|best, new| if new.0 > best.0 { new } else { best });
         let (bytes, node, kept, next) = best.expect("a group has members");
-        Group { members, is_recursive, bytes, steps: vec![(node, kept)], next }
+        Group { members, is_recursive, is_bounded, bytes, steps: vec![(node, kept)], next }
     }
 }
 
@@ -265,7 +318,35 @@ mod tests {
         let depths = Depths::new(&nodes);
         let depth = depths.of(0);
         assert_eq!((depth.bytes, depth.recursion), (68, vec![vec!["f1".to_owned(), "f2".to_owned()]]));
+        assert_eq!(depth.cycles, [["f1", "f2", "f1"]]);
+        assert_eq!([0, 1, 3].map(|node| depths.bound(node)), [None, None, Some(40)]);
         assert!(depths.of(3).recursion.is_empty());
+    }
+
+    #[test]
+    fn a_cycle_has_a_call_that_keeps_its_frame() {
+        let cycle = |list: &[Row<'_>]| Depths::new(&nodes(list)).of(0).cycles;
+        assert_eq!(cycle(&[(8, &[(0, false)])]), [["f0", "f0"]]);
+        // The cycle of tail calls between 0 and 1 needs no stack; that through 2 does.
+        let rows: [Row<'_>; 3] = [(8, &[(1, true), (2, true)]), (8, &[(0, true)]), (8, &[(0, false)])];
+        assert_eq!(cycle(&rows), [["f2", "f0", "f2"]]);
+        assert!(cycle(&[(8, &[(1, true)]), (8, &[(0, true)])]).is_empty());
+    }
+
+    #[test]
+    fn nodes_without_names_are_not_mentioned() {
+        // 0 calls what the nameless 1 stands for: 2 and 3, and 3 calls it as well.
+        let mut nodes =
+            nodes(&[(8, &[(1, false)]), (0, &[(2, true), (3, true)]), (40, &[]), (16, &[(1, false)])]);
+        nodes[1].name.clear();
+        let depths = Depths::new(&nodes);
+        let depth = depths.of(0);
+        assert_eq!(depth.bytes, 8 + 16 + 40);
+        assert_eq!(depth.path.iter().map(|step| &*step.function).collect::<Vec<_>>(), ["f0", "f3", "f2"]);
+        assert_eq!(
+            (depth.recursion, depth.cycles),
+            (vec![vec!["f3".to_owned()]], vec![vec!["f3".to_owned(); 2]])
+        );
     }
 
     #[test]
