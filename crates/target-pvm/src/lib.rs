@@ -3,7 +3,7 @@
 //! ```text
 //! SSA to SSA:   adapt ─ with memory, which assigns the addresses of data
 //! functions:    lower ─ optimize ─ frame ─ peephole ─ emit, driven by codegen ─► Fragments
-//! program:      link ─► code and jump table, together with initial memory ─► Program
+//! program:      share ─ join ─ link ─► code and jump table, together with initial memory ─► Program
 //! ```
 //!
 //! | folder or file | contents |
@@ -16,6 +16,8 @@
 //! | `frame` | stack frames, prologues and epilogues |
 //! | `peephole` | improvements of final instructions |
 //! | `emit` | bytes and fixups |
+//! | `share` | code that functions have in common, where a program should be small |
+//! | `join` | the code of all functions as one fragment |
 //! | `link` | the jump table, and the addresses of all code |
 //! | `stack` | the deepest stack of each entry |
 //! | `program` | the result, with names for tools |
@@ -30,11 +32,13 @@ mod analysis;
 mod emit;
 mod frame;
 mod isa;
+mod join;
 mod link;
 mod lower;
 mod optimize;
 mod peephole;
 mod program;
+mod share;
 mod stack;
 mod target;
 
@@ -53,6 +57,7 @@ pub use program::Program;
 pub use stack::{EntryStack, Stacks};
 
 use adapt::{Adapted, adapt};
+use join::Sharing;
 
 /// The optimisation goal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -134,7 +139,13 @@ pub fn compile_observed(
     observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let stacks = stack::stacks(&module, &fragments, &entries, &target, options.memory.keep_exports);
-    let linked = link::link(&module, fragments, &mut entries, &target.plan, options.gp);
+    let sharing = match options.goal {
+        Goal::Size => share::share(options.gp, &fragments),
+        Goal::Speed | Goal::Balance => Sharing::default(),
+    };
+    let joined = join::join(options.gp, &fragments, &sharing);
+    drop(fragments);
+    let linked = link::link(&module, joined, &mut entries, &target.plan, options.gp);
     let mut images = target.plan.images(&module, |func| linked.references[func])?;
     if options.memory.stack_size.is_none()
         && let Some(bytes) = stacks.bound.and_then(|bytes| options.layout.stack_pages(bytes))

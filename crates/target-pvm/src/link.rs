@@ -12,12 +12,13 @@
 //! Every function's code ends in a transfer of control, and so does the whole code.
 //! [`pvm_isa::validate::check_well_formed`] checks the finished program; a program it refuses is a bug of the compiler.
 
-use codegen::{CodeLocations, Fragment, Place, Placement};
+use codegen::{CodeLocations, Fragment, Label, Place, Placement};
 use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
 use ssa::{FuncId, IdVec, Module};
 
 use crate::adapt::entries::Entry;
 use crate::emit::{Fixup, Need};
+use crate::join::{Joined, Part, entry_label};
 use crate::memory::MemoryPlan;
 
 /// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
@@ -38,34 +39,29 @@ pub struct Linked {
     pub locations: Option<CodeLocations>,
 }
 
-/// Links compiled functions.
+/// Links the code of all functions.
 pub fn link(
     module: &Module,
-    fragments: IdVec<FuncId, Option<Fragment<Fixup>>>,
+    joined: Joined,
     entries: &mut [Entry],
     plan: &MemoryPlan,
     gp: GpVersion,
 ) -> Linked {
-    let order: Vec<FuncId> = fragments.ids().filter(|&id| fragments[id].is_some()).collect();
-    let mut by_id = fragments;
-    let mut fragments: Vec<Fragment<Fixup>> = order.iter().filter_map(|&id| by_id[id].take()).collect();
-    let mut positions = IdVec::<FuncId, usize>::filled(usize::MAX, module.decls.len());
-    (0..).zip(&order).for_each(|(position, &id)| positions[id] = position);
-
-    let table = JumpTable::assign(module, plan, &mut fragments);
+    let Joined { mut code, parts, positions } = joined;
+    let table = JumpTable::assign(module, plan, &mut code, &parts, &positions);
     let has_jumps = plan.layout().entry_spacing > 0;
-    let header_len = if has_jumps || order.is_empty() { header_len(entries) } else { 0 };
+    let header_len = if has_jumps || parts.is_empty() { header_len(entries) } else { 0 };
     let placement = Placement { start: i64::from(header_len), align: 1 };
-    let index_of = |id: FuncId| positions[id];
-    let code = codegen::relax(&fragments, placement, &index_of);
+    let fragments = [code];
+    let placed = codegen::relax(&fragments, placement, &no_function);
+    let [code] = &fragments;
+    let address = |place| u32::try_from(placed.address(0, place)).expect("code is smaller than 4 GiB");
 
     let mut blob = ProgramBlob::default();
     for entry in entries.iter_mut() {
-        let target = entry.target.map(|id| code.base(positions[id]));
+        let target = entry.target.map(|id| address(code.labels[entry_of(&positions, id)]));
         match target {
-            Some(target) if !has_jumps => {
-                entry.pc = u32::try_from(target).expect("code is smaller than 4 GiB")
-            }
+            Some(target) if !has_jumps => entry.pc = target,
             _ => push_entry(&mut blob, gp, entry.pc, target),
         }
     }
@@ -73,118 +69,96 @@ pub fn link(
         blob.push(gp, &asm::trap());
     }
     assert_eq!(blob.code.len(), header_len as usize, "the header has the promised size");
-    let (bytes, starts) = code.flatten(&fragments, &index_of);
+    let (bytes, starts) = placed.flatten(&fragments, &no_function);
     blob.code.extend_from_slice(&bytes);
     blob.mask.grow(blob.code.len());
     let marked = (0..).zip(starts).filter(|&(_, starts)| starts).map(|(at, _): (usize, bool)| at);
     marked.for_each(|at| blob.mask.set(header_len as usize + at));
-    blob.jump_table = table.places.iter().map(|slot| slot.address(&code, &fragments, &positions)).collect();
+    blob.jump_table = table.places.iter().map(|&place| address(place)).collect();
+    let functions: Vec<(u32, FuncId)> = parts.iter().map(|part| (address(part.start), part.func)).collect();
     if let Err(defect) = validate::check_well_formed(gp, &blob) {
         panic!(
             "the linked program is not well-formed: {defect}{}",
-            context(&order, module, &code, defect.offset)
+            context(&functions, module, defect.offset)
         );
     }
-    let functions = order.iter().map(|&id| (code.base(positions[id]) as u32, id)).collect();
     let locations = module.sources.as_ref().filter(|sources| sources.are_offsets);
-    let locations = locations.map(|_| locate(module, &order, &code, &fragments));
+    let locations = locations.map(|_| locate(module, &parts, &address));
     Linked { blob, functions, references: table.references, locations }
 }
 
+/// Joined code refers to its functions by labels.
+fn no_function(func: FuncId) -> usize {
+    panic!("{func} is outside of the program")
+}
+
+/// The label of a function's entry.
+fn entry_of(positions: &IdVec<FuncId, Option<usize>>, func: FuncId) -> Label {
+    entry_label(positions[func].expect("a function that is referred to has code"))
+}
+
 /// Where all code comes from.
-fn locate(
-    module: &Module,
-    order: &[FuncId],
-    code: &codegen::Code,
-    fragments: &[Fragment<Fixup>],
-) -> CodeLocations {
+fn locate(module: &Module, parts: &[Part], address: &dyn Fn(Place) -> u32) -> CodeLocations {
     let mut locations = CodeLocations::default();
-    for (n, (&id, fragment)) in order.iter().zip(fragments).enumerate() {
-        let address = |place| u32::try_from(code.address(n, place)).expect("code is smaller than 4 GiB");
-        locations.begin(address(Place { byte: 0, fixups: 0 }));
-        let source = module.functions[id].as_ref().map(|func| &func.source);
-        for &(place, loc) in source.iter().flat_map(|_| &fragment.locs) {
-            locations.add(address(place), source.expect("a fragment has a function"), loc);
+    for part in parts {
+        locations.begin(address(part.start));
+        let source = module.functions[part.func].as_ref().map(|func| &func.source);
+        for &(place, loc) in source.iter().flat_map(|_| &part.locs) {
+            locations.add(address(place), source.expect("code has a function"), loc);
         }
     }
     locations
 }
 
 /// The function at an offset of the code, for a bug report.
-fn context(order: &[FuncId], module: &Module, code: &codegen::Code, offset: u32) -> String {
-    let at = (0..order.len()).rfind(|&n| code.base(n) <= i64::from(offset));
-    at.map_or_else(String::new, |n| {
-        format!(" (in {}, which starts at {})", module.decls[order[n]].name, code.base(n))
+fn context(functions: &[(u32, FuncId)], module: &Module, offset: u32) -> String {
+    let at = functions.iter().rfind(|&&(pc, _)| pc <= offset);
+    at.map_or_else(String::new, |&(pc, func)| {
+        format!(" (in {}, which starts at {pc})", module.decls[func].name)
     })
 }
 
-/// The destination of a jump-table entry.
-enum Slot {
-    /// A place in a fragment.
-    Place(usize, Place),
-    /// The entry of a function.
-    Func(FuncId),
-}
-
-impl Slot {
-    fn address(
-        &self,
-        code: &codegen::Code,
-        fragments: &[Fragment<Fixup>],
-        positions: &IdVec<FuncId, usize>,
-    ) -> u32 {
-        let address = match self {
-            Self::Place(fragment, place) => code.address(*fragment, *place),
-            Self::Func(id) => code.base(positions[*id]),
-        };
-        debug_assert!(address <= code.address(fragments.len() - 1, end(fragments)), "inside of the code");
-        u32::try_from(address).expect("code is smaller than 4 GiB")
-    }
-}
-
-/// The end of the last fragment.
-fn end(fragments: &[Fragment<Fixup>]) -> Place {
-    let last = fragments.last().expect("a jump-table entry is in a fragment");
-    Place { byte: last.bytes.len() as u32, fixups: last.fixups.len() as u32 }
-}
-
 struct JumpTable {
-    places: Vec<Slot>,
+    places: Vec<Place>,
     references: IdVec<FuncId, u64>,
 }
 
 impl JumpTable {
     /// Assigns the jump-table addresses and supplies them to the fixups.
-    fn assign(module: &Module, plan: &MemoryPlan, fragments: &mut [Fragment<Fixup>]) -> Self {
+    fn assign(
+        module: &Module,
+        plan: &MemoryPlan,
+        code: &mut Fragment<Fixup>,
+        parts: &[Part],
+        positions: &IdVec<FuncId, Option<usize>>,
+    ) -> Self {
         let references = IdVec::filled(0, module.decls.len());
         let mut table = Self { places: Vec::new(), references };
-        for (index, fragment) in fragments.iter_mut().enumerate() {
-            for (n, site) in (1..).zip(&mut fragment.fixups) {
-                if site.fixup.need() == Need::ReturnPlace {
-                    let after = Place { byte: site.at, fixups: n };
-                    site.fixup.set_value(table.push(Slot::Place(index, after)));
-                }
+        for (n, site) in (1..).zip(&mut code.fixups) {
+            if site.fixup.need() == Need::ReturnPlace {
+                site.fixup.set_value(table.push(Place { byte: site.at, fixups: n }));
             }
         }
-        for (index, fragment) in fragments.iter_mut().enumerate() {
-            let mut bases = Vec::with_capacity(fragment.tables.len());
-            for labels in &fragment.tables {
+        let entry = |func| code.labels[entry_of(positions, func)];
+        for part in parts {
+            let mut bases = Vec::with_capacity(part.tables.len());
+            for labels in &code.tables[part.tables.clone()] {
                 bases.push(table.next_address());
-                for &label in labels {
-                    table.push(Slot::Place(index, fragment.labels[label]));
-                }
+                labels.iter().for_each(|&label| {
+                    table.push(code.labels[label]);
+                });
             }
-            for site in &mut fragment.fixups {
+            for site in &mut code.fixups[part.fixups.clone()] {
                 match site.fixup.need() {
                     Need::Table(k) => site.fixup.set_value(bases[k as usize]),
-                    Need::FuncRef(func) => site.fixup.set_value(table.reference(module, func)),
+                    Need::FuncRef(func) => site.fixup.set_value(table.reference(module, func, &entry)),
                     Need::Nothing | Need::ReturnPlace => {}
                 }
             }
         }
         let placed = module.data.iter().filter(|(id, _)| plan.try_address(*id).is_some());
         for reloc in placed.flat_map(|(_, object)| &object.relocs) {
-            table.reference(module, reloc.func);
+            table.reference(module, reloc.func, &entry);
         }
         table
     }
@@ -193,16 +167,16 @@ impl JumpTable {
         2 * (self.places.len() as u64 + 1)
     }
 
-    fn push(&mut self, slot: Slot) -> u64 {
+    fn push(&mut self, place: Place) -> u64 {
         let address = self.next_address();
-        self.places.push(slot);
+        self.places.push(place);
         address
     }
 
-    /// The value of a reference to a function.
-    fn reference(&mut self, module: &Module, func: FuncId) -> u64 {
+    /// The value of a reference to a function, whose entry is at `entry`.
+    fn reference(&mut self, module: &Module, func: FuncId, entry: &dyn Fn(FuncId) -> Place) -> u64 {
         if self.references[func] == 0 {
-            let address = self.push(Slot::Func(func));
+            let address = self.push(entry(func));
             let sig = ssa::EntityId::index(module.decls[func].sig) as u64;
             self.references[func] = (sig + 1) << 32 | address;
         }
@@ -217,7 +191,7 @@ fn header_len(entries: &[Entry]) -> u32 {
 }
 
 /// Appends the entry at `pc`: a jump, or a trap. Traps fill the room up to `pc`.
-fn push_entry(blob: &mut ProgramBlob, gp: GpVersion, pc: u32, target: Option<i64>) {
+fn push_entry(blob: &mut ProgramBlob, gp: GpVersion, pc: u32, target: Option<u32>) {
     while blob.code.len() < pc as usize {
         blob.push(gp, &asm::trap());
     }
@@ -226,7 +200,8 @@ fn push_entry(blob: &mut ProgramBlob, gp: GpVersion, pc: u32, target: Option<i64
             blob.push(gp, &asm::trap());
         }
         Some(target) => {
-            let offset = i32::try_from(target - i64::from(pc)).expect("code is smaller than 2 GiB");
+            let offset =
+                i32::try_from(i64::from(target) - i64::from(pc)).expect("code is smaller than 2 GiB");
             blob.push_with_offset_bytes(gp, &asm::jump(offset), JUMP_BYTES as u8 - 1);
         }
     }

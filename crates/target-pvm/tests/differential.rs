@@ -2,10 +2,11 @@
 //!
 //! Results, linear memory, calls of imports and whether the program traps must agree. `i32` results must be sign-extended.
 
-use programs::idioms;
 use programs::pvm::{self, Machine};
+use programs::{alike, idioms};
 use ssa::testing::{self, Params, Rng};
 use ssa::{FuncKind, Function, InstData, Module};
+use target_pvm::{Goal, Options};
 
 /// Seeds per parameter set; `PVM_DIFFERENTIAL_SEEDS` sets another number.
 const SEEDS: u64 = 150;
@@ -105,6 +106,29 @@ fn fields_products_and_constants() {
 #[test]
 fn far_ends() {
     run_modules("far ends", idioms::far_ends);
+}
+
+#[test]
+fn functions_that_end_alike() {
+    run_modules("alike", alike::module);
+}
+
+/// Code that is shared is smaller, with its jump table.
+#[test]
+fn equal_ends_are_shared() {
+    let size = |module: &Module, goal| {
+        let program = target_pvm::compile(module.clone(), &Options { goal, ..pvm::options() }).unwrap();
+        let blob = program.blob;
+        blob.code.len() + blob.code.len() / 8 + blob.jump_table.len() * blob.jump_table_entry_size()
+    };
+    let (mut apart, mut shared) = (0, 0);
+    for seed in 0..seeds() {
+        let module = alike::module(&mut Rng::new(seed));
+        let of_module = [Goal::Balance, Goal::Size].map(|goal| size(&module, goal));
+        assert!(of_module[1] <= of_module[0], "seed {seed}: {of_module:?}");
+        (apart, shared) = (apart + of_module[0], shared + of_module[1]);
+    }
+    assert!(shared * 100 < apart * 90, "{shared} bytes instead of {apart}");
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! decides whether the compiled code is right.
 //!
 //! `tests/programs/fixtures` has programs in text form for single features of the compiler; the test of this crate runs
-//! them. The differential tests of the targets run random programs, some of them made of [`idioms`].
+//! them. The differential tests of the targets run random programs, some of them made of [`idioms`] or of functions that
+//! are [`alike`].
 
+pub mod alike;
 pub mod cortex_m;
 pub mod idioms;
 pub mod pvm;

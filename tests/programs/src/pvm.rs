@@ -8,7 +8,7 @@ use pvm_isa::GpVersion;
 use pvm_isa::SpiProgram;
 use ssa::testing::{self, Rng, SCRATCH_BYTES};
 use ssa::{EntityId, FuncId, FuncKind, Module as SsaModule, Signature, Type};
-use target_pvm::{EntryMode, Images, ImportMap, MemoryOptions, Options, Program};
+use target_pvm::{EntryMode, Goal, Images, ImportMap, MemoryOptions, Options, Program};
 
 const ENGINE: Engine = Engine::Polkavm037(Backend::Interpreter);
 const GAS: i64 = 1 << 40;
@@ -71,22 +71,26 @@ impl Machine {
     }
 }
 
-/// Compares some calls of a random program's `main` with the interpreter; returns the number of calls that returned
+/// Compares some calls of a random program's `main`, compiled for speed and for size, with the interpreter; returns the number of calls that returned
 /// values.
 ///
 /// # Panics
 /// If it can't be compiled, or an outcome differs; the message begins with `context`.
 pub fn compare(machine: &Machine, module: &SsaModule, rng: &mut Rng, context: &str) -> u64 {
     let main = FuncId::new(0);
-    let program = target_pvm::compile(module.clone(), &options());
-    let program = program.unwrap_or_else(|error| panic!("{context}: {error}"));
+    let programs = [Goal::Speed, Goal::Size].map(|goal| {
+        let program = target_pvm::compile(module.clone(), &Options { goal, ..options() });
+        program.unwrap_or_else(|error| panic!("{context}: {error}"))
+    });
     let mut returned = 0;
     for _ in 0..CALLS {
         let args = testing::random_args(rng, module, main);
         let Some(expected) = crate::interpreted(module, main, &args) else { continue };
         let expected = expected.on_pvm(module.signature_of(main));
-        let actual = outcome(machine, module, &program, (0, main), &args);
-        actual.assert_is(&expected, &format!("{context}, arguments {args:x?}"));
+        for program in &programs {
+            let actual = outcome(machine, module, program, (0, main), &args);
+            actual.assert_is(&expected, &format!("{context}, arguments {args:x?}"));
+        }
         returned += u64::from(expected.end.is_ok());
     }
     returned

@@ -11,7 +11,7 @@ use pvm_isa::{GpVersion, Inst, Opcode};
 use ssa::FuncId;
 
 /// The jump-table address that a fixup needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Need {
     /// None: a jump or branch.
     Nothing,
@@ -56,6 +56,11 @@ impl Fixup {
         Self { inst, need: Need::Table(table), value: None }
     }
 
+    /// The instruction, with zeros for the numbers that are unknown.
+    pub const fn inst(&self) -> Inst {
+        self.inst
+    }
+
     /// The jump-table address that the linker must supply.
     pub const fn need(&self) -> Need {
         self.need
@@ -65,6 +70,11 @@ impl Fixup {
     pub fn set_value(&mut self, value: u64) {
         assert_ne!(self.need, Need::Nothing, "{} needs no value", self.inst);
         self.value = Some(value);
+    }
+
+    /// Whether the instruction is a call.
+    pub fn is_call(&self) -> bool {
+        self.need == Need::ReturnPlace
     }
 
     /// Whether the instruction ends a basic block.
