@@ -25,7 +25,7 @@ summary() {
 trap summary EXIT
 
 if [ "${1:-}" = --fast ]; then
-  crates=(needs random pvm-isa pvm-engine thumb-isa ssa prepare runtime progress codegen target-pvm target-thumb wasm-program)
+  crates=(needs random pvm-isa pvm-engine thumb-isa thumb-engine ssa prepare runtime progress codegen target-pvm target-thumb wasm-program)
   WITHOUT_TOOLS="qemu-system-arm llvm-mc-22" cargo test --locked "${crates[@]/#/--package=}"
   cargo run --quiet --locked --package xtask --no-default-features -- tidy
   exit

@@ -30,6 +30,8 @@ pub enum Stop {
 
 /// The operations of an engine on a loaded program. Registers are numbered from 0 to 12.
 pub trait Instance {
+    /// A new instance of the same program.
+    fn again(&self) -> Result<Box<dyn Instance>, MachineError>;
     fn run(&mut self) -> Result<Stop, MachineError>;
     fn set_pc(&mut self, pc: u32);
     fn reg(&self, number: usize) -> u64;
@@ -143,6 +145,11 @@ macro_rules! engine {
             }
 
             impl Instance for RawInstance {
+                fn again(&self) -> Result<Box<dyn Instance>, MachineError> {
+                    let instance = self.module().instantiate();
+                    Ok(Box::new(instance.map_err(|error| MachineError::Refused(error.to_string()))?))
+                }
+
                 fn run(&mut self) -> Result<Stop, MachineError> {
                     let failed = |error: String| Err(MachineError::Engine(error));
                     let exit = match self.run() {

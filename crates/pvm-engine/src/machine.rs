@@ -74,6 +74,10 @@ pub struct Machine {
     gp: GpVersion,
     /// Exclusive end of the heap in pages.
     heap_end: u32,
+    /// The same at the start.
+    first_heap_end: u32,
+    /// Bytes by which the heap has to grow before the start, to end at a page.
+    padding: u32,
     heap_limit: u32,
     /// Instructions `sbrk` of a program for an engine without it.
     growths: Growths,
@@ -110,6 +114,8 @@ impl Machine {
             instance,
             gp,
             heap_end,
+            first_heap_end: heap_end,
+            padding: 0,
             heap_limit: layout.heap_limit_page(),
             growths,
             trace: None,
@@ -133,7 +139,8 @@ impl Machine {
         let zones = |bytes: u32| u64::from(bytes).next_multiple_of(u64::from(spi::ZONE_SIZE));
         let rw_end = u64::from(spi::rw_start(0)) + zones(program.ro_size) + u64::from(program.rw_size);
         // The engine's heap begins at the last byte, ours at a page.
-        instance.sbrk((rw_end.next_multiple_of(u64::from(spi::PAGE_SIZE)) - rw_end) as u32);
+        let padding = (rw_end.next_multiple_of(u64::from(spi::PAGE_SIZE)) - rw_end) as u32;
+        instance.sbrk(padding);
         let heap_end = rw_end.div_ceil(u64::from(spi::PAGE_SIZE)) as u32;
         let stack = zones(program.stack_size) + u64::from(spi::ZONE_SIZE);
         let heap_limit = u64::from(spi::STACK_END).saturating_sub(stack) as u32 / spi::PAGE_SIZE;
@@ -141,6 +148,8 @@ impl Machine {
             instance,
             gp,
             heap_end,
+            first_heap_end: heap_end,
+            padding,
             heap_limit,
             growths: Growths::default(),
             trace: None,
@@ -246,6 +255,19 @@ impl Machine {
                 exit => return Ok(exit),
             }
         }
+    }
+
+    /// The program as it was when it was loaded, without a record of instructions.
+    ///
+    /// # Errors
+    /// If the engine can't make an instance.
+    pub fn again(&self) -> Result<Self, MachineError> {
+        let mut instance = self.instance.again()?;
+        if self.padding > 0 {
+            instance.sbrk(self.padding);
+        }
+        let (heap_end, growths) = (self.first_heap_end, self.growths.clone());
+        Ok(Self { instance, heap_end, growths, trace: None, visits: None, ..*self })
     }
 
     /// Records all instructions from now on. The engine must be [`Engine::Stepping`].

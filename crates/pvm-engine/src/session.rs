@@ -1,7 +1,9 @@
 //! A loaded program whose state survives from one call to the next.
 
+use std::rc::Rc;
+
 use pvm_isa::metadata::{DataExportKind, Export, Extension};
-use pvm_isa::{Container, GpVersion, spi};
+use pvm_isa::{Container, GpVersion, ProgramBlob, spi};
 
 use crate::answer::Answer;
 use crate::exit::{Exit, MachineError};
@@ -31,6 +33,36 @@ pub struct Session {
     watch: bool,
     /// The lowest address of the stack.
     stack_start: u32,
+    /// What it was loaded with.
+    loaded: Loaded,
+}
+
+/// What a session was loaded with.
+#[derive(Clone)]
+struct Loaded {
+    options: RunOptions,
+    gp: GpVersion,
+    has_symbols: bool,
+    blob: Rc<ProgramBlob>,
+}
+
+impl Loaded {
+    /// Adds the records that the options ask for.
+    fn record(&self, machine: &mut Machine) {
+        if let Some(functions) = &self.options.trace {
+            machine.set_trace(Trace::new(&self.blob, self.gp, functions));
+        }
+        if self.options.watch {
+            machine.set_visits(Visits::new(self.blob.code.len()));
+        }
+    }
+
+    /// A host that nothing has been asked of.
+    fn host(&self, extension: &Extension, machine: &Machine) -> Result<HostState, RunError> {
+        let mut host = HostState::new(extension, self.gp, &self.options, machine.heap_end())?;
+        host.has_symbols = self.has_symbols;
+        Ok(host)
+    }
 }
 
 impl Session {
@@ -49,20 +81,33 @@ impl Session {
             None => Engine::Polkavm037(options.backend),
         };
         let mut machine = Machine::of_container(&container, gp, engine)?;
-        if let Some(functions) = &options.trace {
-            machine.set_trace(Trace::new(container.blob(), gp, functions));
-        }
-        if options.watch {
-            machine.set_visits(Visits::new(container.blob().code.len()));
-        }
-        let mut host = HostState::new(&extension, gp, options, machine.heap_end())?;
-        host.has_symbols = container.polkavm().is_some();
+        let loaded = Loaded {
+            options: options.clone(),
+            gp,
+            has_symbols: container.polkavm().is_some(),
+            blob: Rc::new(container.blob().clone()),
+        };
+        loaded.record(&mut machine);
+        let host = loaded.host(&extension, &machine)?;
         let linear = extension.linear_memory.map(|base| Linear::new(base, rw_start(&container)));
         let gas = i64::try_from(options.gas).unwrap_or(i64::MAX);
         let first = container.polkavm().and_then(|program| program.exports.first());
         let first = first.map_or(0, |export| export.pc);
         let (watch, stack_start) = (options.watch, spi::STACK_END.saturating_sub(stack_bytes(&container)));
-        Ok(Self { machine, host, extension, linear, gas, first, watch, stack_start })
+        Ok(Self { machine, host, extension, linear, gas, first, watch, stack_start, loaded })
+    }
+
+    /// The program as it was when it was loaded, much faster than loading it once more.
+    ///
+    /// # Errors
+    /// If the engine can't make an instance.
+    pub fn again(&self) -> Result<Self, RunError> {
+        let mut machine = self.machine.again()?;
+        self.loaded.record(&mut machine);
+        let host = self.loaded.host(&self.extension, &machine)?;
+        let (extension, loaded) = (self.extension.clone(), self.loaded.clone());
+        let gas = i64::try_from(self.loaded.options.gas).unwrap_or(i64::MAX);
+        Ok(Self { machine, host, extension, gas, loaded, ..*self })
     }
 
     /// Enters the program with argument bytes, as a host does.

@@ -60,4 +60,4 @@ pub use source::{
     UnitData, Variable,
 };
 pub use text::{print_function, print_inst, print_lines};
-pub use verify::{VerifyError, verify, verify_function};
+pub use verify::{VerifyError, verify, verify_bodies, verify_function};

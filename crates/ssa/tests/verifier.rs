@@ -85,7 +85,8 @@ fn wrong_shape() {
         &format!("  slot s0 size=4 align=32\n{head}\n  return v0"),
         "alignment 32 isn't a power of two up to",
     );
-    refused(&format!("  slot s0 size=4 align=4\n{head}\n  return v0"), "no native stack");
+    let addressed = format!("  slot s0 size=4 align=4\n{head}\n  v3 = frame_addr s0\n  return v3");
+    refused(&addressed, "no native stack");
     refused("b0(v0: i32, v1: i64, v2: f32) freq=inf:\n  return v0", "frequency inf");
     line_refused("v3 = const.i32 2\n  v4 = select.i32 v3, v0, v0", "the condition v3 isn't 0 or 1");
 }
@@ -165,4 +166,12 @@ fn damaged_tables() {
     let table = "table @t size=8 align=8 { 4: $f }\nfunc $f () -> () {\nb0:\n  return\n}\n";
     assert!(message(table).contains("extends past its 8 bytes"));
     assert!(message("var @a size=1 align=1\nexport \"x\" @a\nexport \"x\" @a").contains("two exports"));
+}
+
+#[test]
+fn a_slot_without_an_address_needs_no_native_stack() {
+    let body = "b0(v0: i32, v1: i64, v2: f32):\n  return v0";
+    let text =
+        format!("{DECLARATIONS}func $f (i32, i64, f32) -> (i32) {{\n  slot s0 size=4 align=4\n{body}\n}}\n");
+    verify(&parse_module(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))).expect("valid");
 }

@@ -127,6 +127,10 @@ pub fn compile_observed(
     observe: &mut dyn FnMut(&Module),
 ) -> Result<Program, Error> {
     let Adapted { module, target, mut entries, imports, ambiguous } = adapt(module, options)?;
+    if codegen::Isa::is_checked(&target) {
+        ssa::verify_bodies(&module)
+            .unwrap_or_else(|error| panic!("an adapted function breaks a rule: {error}"));
+    }
     observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let stacks = stack::stacks(&module, &fragments, &entries, &target, options.memory.keep_exports);

@@ -116,6 +116,10 @@ pub fn compile_observed(
     observe: &mut dyn FnMut(&Module),
 ) -> Result<Object, Error> {
     let (module, target, start) = prepare(module, options)?;
+    if codegen::Isa::is_checked(&target) {
+        ssa::verify_bodies(&module)
+            .unwrap_or_else(|error| panic!("an adapted function breaks a rule: {error}"));
+    }
     observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     Ok(elf::write::link(&module, &target, &fragments, start, &options.object)?)

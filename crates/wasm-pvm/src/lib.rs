@@ -63,3 +63,4 @@ pub use options::{
 pub use pvm_engine as run;
 pub use report::{Details, PvmReport, Report, Sizes, ThumbReport};
 pub use target_pvm::{EntryStack, Stacks};
+pub use target_thumb::FirstCall;

@@ -209,6 +209,8 @@ fn with_difference(func: &mut Function, inst: Inst, id: DataId, (ty, value): (Ty
             vec![load, constant, sum, inst]
         }
         InstData::Store { mem, addr, value: stored, flags } if addr.base == Some(id) => {
+            // A store of four bytes may be of a wider value.
+            let ty = func.values[stored].ty;
             let negative =
                 if ty == Type::I32 { i64::from((value as i32).wrapping_neg()) } else { value.wrapping_neg() };
             let constant = func.make_inst(InstData::Const { ty, bits: negative }, &[ty]);

@@ -83,7 +83,24 @@ fn instruction(inst: &Inst<PReg>, features: Features, buf: &mut Buffer) {
 fn plain(machine: &Machine, features: Features, it: Option<Cond>, buf: &mut Buffer) {
     let form = machine.shortest_form_of(features, it);
     let form = form.unwrap_or_else(|| panic!("`{machine}` has no encoding on this core"));
-    buf.instruction(|out| machine.encode(form, it, out));
+    buf.instruction(|out| {
+        let start = out.len();
+        machine.encode(form, it, out);
+        assert_means(machine, it, &out[start..]);
+    });
+}
+
+/// Asserts that bytes decode to the instruction that they are the encoding of.
+fn assert_means(machine: &Machine, it: Option<Cond>, bytes: &[u8]) {
+    let decoded = thumb_isa::decode::decode(bytes, it);
+    let is_meant = decoded.is_some_and(|decoded| {
+        decoded.inst == *machine && decoded.form.width().bytes() as usize == bytes.len()
+    });
+    assert!(is_meant, "`{machine}` was encoded as {}", text_of(decoded.map(|decoded| decoded.inst)));
+}
+
+fn text_of(inst: Option<Machine>) -> String {
+    inst.map_or_else(|| "no instruction".to_owned(), |inst| format!("`{inst}`"))
 }
 
 /// Appends instructions that run if the flags satisfy a condition, and others that run if they don't, with branches

@@ -4,7 +4,6 @@ use llvm_frontend::Demands;
 use prepare::stubs::Stub;
 use pvm_isa::metadata::FunctionName;
 use ssa::Module;
-use target_thumb::FirstCall;
 
 use super::{Backend, Translated};
 use crate::clock::Clock;
@@ -96,9 +95,6 @@ impl Backend for Thumb<'_> {
         let object = clock.time("codegen", || self.object(translated, observe))?;
         let map = map(wasm, &object);
         let target_thumb::Object { bytes, functions, imports, sizes, first_call, .. } = object;
-        if let Some(first) = &first_call {
-            warn_of(first);
-        }
         let report = ThumbReport { total: bytes.len(), sizes, functions, imports, first_call, map };
         Ok((bytes, Details::Thumb(Box::new(report))))
     }
@@ -136,17 +132,4 @@ fn map(wasm: &[u8], object: &target_thumb::Object) -> Option<CodeMap> {
     };
     let functions: Vec<FunctionName> = object.functions.iter().map(function).collect();
     Some(CodeMap::of_module(wasm, &object.bytes, 0, &functions, locations))
-}
-
-/// Warns that the firmware has to call a function before all others.
-fn warn_of(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
-    let reason = match (copied_bytes, starts) {
-        (0, _) => "runs the start function".to_owned(),
-        (bytes, false) => format!("copies {bytes} bytes of initial data"),
-        (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
-    };
-    tracing::warn!(
-        code = "W0111",
-        "the firmware must call `{symbol}` before any other function of the module: it {reason}"
-    );
 }

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use wasm_pvm::wasi::{self, Wasi};
 use wasm_pvm::{
-    Architecture, Choice, Constants, Details, Floats, Format, GpVersion, Import, ImportAction, ImportMap,
-    Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions, ThumbReport,
-    input,
+    Architecture, Choice, Constants, Details, FirstCall, Floats, Format, GpVersion, Import, ImportAction,
+    ImportMap, Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions,
+    ThumbReport, input,
 };
 use wasmparser::{Parser, Payload};
 
@@ -51,6 +51,9 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
         if code != 0 {
             return Ok(code);
         }
+    }
+    if let Some(first) = output.report.thumb().and_then(|report| report.first_call.as_ref()) {
+        warn_of_first_call(first);
     }
     files::write(&path, &output.bytes)?;
     if let Some((path, map)) = map.zip(output.report.pvm().and_then(|report| report.map.as_ref())) {
@@ -243,6 +246,19 @@ pub fn warn_of_unused_lines(input: &[u8], options: &Options) -> Result<()> {
         tracing::warn!(code = "W0113", "the import map has a line for `{name}`, which matches no import");
     }
     Ok(())
+}
+
+/// Warns that the firmware has to call a function before all others. Commands that run an object call it themselves.
+fn warn_of_first_call(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
+    let reason = match (copied_bytes, starts) {
+        (0, _) => "runs the start function".to_owned(),
+        (bytes, false) => format!("copies {bytes} bytes of initial data"),
+        (bytes, true) => format!("copies {bytes} bytes of initial data and runs the start function"),
+    };
+    tracing::warn!(
+        code = "W0111",
+        "the firmware must call `{symbol}` before any other function of the module: it {reason}"
+    );
 }
 
 /// Names that can be renamed: exports, imports with and without the module's name, and our own global symbols.

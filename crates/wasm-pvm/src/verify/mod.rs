@@ -29,7 +29,7 @@ pub use inputs::Input;
 pub use subject::{Effect, Ending, Program, Subject};
 
 use self::module::{exported, internal};
-use self::stage::{Maker, Stage};
+use self::stage::{Maker, Stage, Strict};
 use crate::compile::linked;
 use crate::error::Error;
 use crate::options::Options;
@@ -133,15 +133,17 @@ fn verify_with(
     let info = parse(&wasm)?;
     let options = target::callable(options);
     let outer = exported(&wasm, &info);
-    let stage = Stage::new(&outer, &options, settings, make)?;
+    // All exports of the first module are exports of the second.
+    let inner = if settings.against.is_none() { Some(internal(&wasm, &info)?) } else { None };
+    let strict = Strict::new(inner.as_ref().map_or(&outer.wasm, |inner| &inner.wasm));
+    let stage = Stage::new(&outer, &options, settings, make, &strict)?;
     let mut functions = stage.functions(true)?;
     let mut reduced = stage.reduced(&functions);
-    if settings.against.is_none() {
-        let inner = internal(&wasm, &info)?;
+    if let Some(inner) = &inner {
         if !inner.functions.is_empty() {
             // Counts are of the module as it was.
             let options = Options { profile: None, ..options };
-            let stage = Stage::new(&inner, &options, settings, make)?;
+            let stage = Stage::new(inner, &options, settings, make, &strict)?;
             let found = stage.functions(false)?;
             reduced = reduced.or_else(|| stage.reduced(&found));
             functions.extend(found);

@@ -2,6 +2,7 @@
 //!
 //! Blocks are those of the machine. A call of an export enters the function that the jump at its entry leads to.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -23,6 +24,8 @@ const START_GAS: u64 = 1 << 36;
 /// A PVM program.
 pub struct PvmProgram {
     file: Vec<u8>,
+    /// The loaded program; it is never run.
+    loaded: OnceCell<Session>,
     container: Container,
     gp: GpVersion,
     /// The first wasm address with memory, if it is known.
@@ -46,7 +49,7 @@ impl PvmProgram {
         let does_more = |pc: &u32| blob.decode(gp, *pc).inst.op() != Opcode::Trap;
         let blocks = block_starts(gp, blob).into_iter().filter(does_more).collect();
         let functions = functions(&container, gp).into_iter().map(|function| function.pc).collect();
-        Ok(Self { file, container, gp, first, blocks, functions })
+        Ok(Self { file, loaded: OnceCell::new(), container, gp, first, blocks, functions })
     }
 }
 
@@ -83,8 +86,15 @@ impl Program for PvmProgram {
     }
 
     fn instantiate(&self) -> Result<Box<dyn Subject + '_>, VerifyError> {
-        let options = RunOptions { watch: true, gp: Some(self.gp), ..RunOptions::default() };
-        let mut session = Session::load(&self.file, &options).map_err(failed)?;
+        let loaded = match self.loaded.get() {
+            Some(loaded) => loaded,
+            None => {
+                let options = RunOptions { watch: true, gp: Some(self.gp), ..RunOptions::default() };
+                let loaded = Session::load(&self.file, &options).map_err(failed)?;
+                self.loaded.get_or_init(|| loaded)
+            }
+        };
+        let mut session = loaded.again().map_err(failed)?;
         if let Some(first) = self.first {
             session.set_first_address(first);
         }

@@ -24,6 +24,30 @@ use crate::run::{FunctionType, ValueType};
 /// Makes a program of a module.
 pub type Maker<'a> = &'a dyn Fn(&[u8], &Options) -> Result<Box<dyn Program>, VerifyError>;
 
+/// A module that is compiled with the C stack in linear memory when a difference has to be explained, once. It may have
+/// more exports than the one that is checked.
+pub struct Strict<'a> {
+    wasm: &'a [u8],
+    program: OnceCell<Box<dyn Program>>,
+}
+
+impl<'a> Strict<'a> {
+    /// Nothing is compiled yet.
+    pub fn new(wasm: &'a [u8]) -> Self {
+        Self { wasm, program: OnceCell::new() }
+    }
+
+    fn program(&self, make: Maker<'_>, options: &Options) -> Result<&dyn Program, VerifyError> {
+        if let Some(program) = self.program.get() {
+            return Ok(&**program);
+        }
+        // Counts are of the module as it was.
+        let options = Options { shadow_stack: ShadowStack::Strict, profile: None, ..options.clone() };
+        let program = make(self.wasm, &options)?;
+        Ok(&**self.program.get_or_init(|| program))
+    }
+}
+
 /// A module, its program and its reference.
 pub struct Stage<'a> {
     exposed: &'a Exposed,
@@ -36,8 +60,8 @@ pub struct Stage<'a> {
     scene: Scene,
     rules: Rules,
     globals: Vec<(String, ValueType)>,
-    /// The same module with the C stack in linear memory.
-    strict: OnceCell<Box<dyn Program>>,
+    /// The program with the C stack in linear memory.
+    strict: &'a Strict<'a>,
     /// What this compiler makes of the module, if the program is a file.
     own: OnceCell<Box<dyn Program>>,
 }
@@ -52,6 +76,7 @@ impl<'a> Stage<'a> {
         options: &'a Options,
         settings: &'a Settings,
         make: Maker<'a>,
+        strict: &'a Strict<'a>,
     ) -> Result<Self, VerifyError> {
         let wasm = &exposed.wasm;
         let info = super::parse(wasm)?;
@@ -67,7 +92,7 @@ impl<'a> Stage<'a> {
         let scene = scene(wasm, &resized_info, options)?;
         let rules = target::rules(wasm, options)?;
         let globals = globals_of(exposed, &info);
-        let (strict, own) = (OnceCell::new(), OnceCell::new());
+        let own = OnceCell::new();
         Ok(Self {
             exposed,
             info,
@@ -127,7 +152,8 @@ impl<'a> Stage<'a> {
         let exposed = Exposed { wasm: wasm.to_vec(), functions, globals: self.exposed.globals.clone() };
         // Counts are of the module as it was.
         let options = Options { profile: None, ..self.options.clone() };
-        let stage = Stage::new(&exposed, &options, settings, self.make)?;
+        let strict = Strict::new(wasm);
+        let stage = Stage::new(&exposed, &options, settings, self.make, &strict)?;
         let reports = stage.functions(true)?;
         Ok(reports
             .iter()
@@ -171,11 +197,7 @@ impl<'a> Stage<'a> {
             let checked = self.pair(program).check(&plan, &|_| Ok(false))?;
             Ok::<bool, VerifyError>(checked.difference.is_some())
         };
-        if self.strict.get().is_none() {
-            let options = Options { shadow_stack: ShadowStack::Strict, ..self.options.clone() };
-            let _ = self.strict.set((self.make)(&self.exposed.wasm, &options)?);
-        }
-        if self.strict.get().is_none_or(|program| differs(&**program) != Ok(false)) {
+        if differs(self.strict.program(self.make, self.options)?) != Ok(false) {
             return Ok(false);
         }
         if self.settings.against.is_none() {
