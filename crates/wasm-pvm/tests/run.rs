@@ -15,6 +15,8 @@ mod explore;
 mod insight;
 #[path = "run/memory.rs"]
 mod memory;
+#[path = "run/progress.rs"]
+mod progress;
 #[path = "run/stack.rs"]
 mod stack;
 mod support;
