@@ -119,12 +119,14 @@ pub fn compile_functions<T: Target>(
     threads: usize,
 ) -> Result<Fragments<T>, Unsupported> {
     let ids: Vec<FuncId> = module.functions.ids().collect();
+    progress::expect("codegen", module.functions.values().flatten().count());
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(ids.len()));
     let work = || {
         let mut mine = Vec::new();
         while let Some(&id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
             let compiled = module.functions[id].as_ref().map(|func| compile_function(target, module, func));
+            progress::done(usize::from(compiled.is_some()));
             mine.push((id, compiled.transpose()));
         }
         progress::phase("codegen");

@@ -49,6 +49,16 @@ enum Part {
     Floats,
 }
 
+impl Part {
+    /// Number of functions of the module in it.
+    fn functions(&self) -> usize {
+        match self {
+            Self::Functions(range) => range.len(),
+            Self::Runtime | Self::Floats => 0,
+        }
+    }
+}
+
 /// Facts about the whole program that all parts need.
 struct Whole {
     /// By function: whether another part calls it.
@@ -67,6 +77,7 @@ pub fn for_each<T: Send>(
 ) -> Result<Vec<T>, Error> {
     let parts = split(program);
     let whole = Whole { called_across: called_across(program, &parts), content: size_class(program) };
+    progress::expect("frontend", parts.iter().map(Part::functions).sum());
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(usize::MAX);
     let results: Vec<Mutex<Option<Result<T, Error>>>> = parts.iter().map(|_| Mutex::new(None)).collect();
@@ -77,6 +88,7 @@ pub fn for_each<T: Send>(
                 return;
             }
             let result = build(program, &whole, &parts[index], &consume);
+            progress::done(parts[index].functions());
             if result.is_err() {
                 failed.fetch_min(index, Ordering::Relaxed);
             }

@@ -1,4 +1,4 @@
-//! The function and the stage that each thread works on.
+//! The function and the stage that each thread works on, and how far all of them are.
 //!
 //! A bug of the compiler is a panic. Its message names a line of the compiler, but not the function of the input that
 //! has to be reported. So every thread notes its current [`Work`], and a panic hook, which runs on the thread that
@@ -7,10 +7,14 @@
 //! - [`phase`] begins a step of the whole program: there is no current function.
 //! - [`function`] begins work on a function, with its first stage.
 //! - [`stage`] begins the next stage of the current function.
+//!
+//! For whoever waits, [`expect`] begins a step over so many functions, [`done`] notes that some of them are done, and
+//! [`overall`] says how far the process is. That is for show: nothing depends on it.
 
 use std::cell::RefCell;
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 /// The work of a thread.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,6 +23,35 @@ pub struct Work {
     pub stage: &'static str,
     /// The function; empty in a step of the whole program.
     pub function: String,
+}
+
+/// How far the process is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Overall {
+    /// The step; empty before the first one.
+    pub step: &'static str,
+    /// Functions that are done.
+    pub done: usize,
+    /// All functions of the step; 0 if it has none.
+    pub total: usize,
+}
+
+static OVERALL: Mutex<Overall> = Mutex::new(Overall { step: "", done: 0, total: 0 });
+
+/// Notes the begin of a step over `total` functions, or over the whole program if that is 0.
+pub fn expect(step: &'static str, total: usize) {
+    *OVERALL.lock().unwrap_or_else(PoisonError::into_inner) = Overall { step, done: 0, total };
+}
+
+/// Notes that functions of the step are done.
+pub fn done(functions: usize) {
+    let mut overall = OVERALL.lock().unwrap_or_else(PoisonError::into_inner);
+    overall.done = overall.total.min(overall.done + functions);
+}
+
+/// How far the process is.
+pub fn overall() -> Overall {
+    *OVERALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 thread_local! {
@@ -75,6 +108,20 @@ pub fn provoke(stage: &str, function: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_counted_over_all_threads() {
+        expect("codegen", 3);
+        std::thread::scope(|scope| {
+            scope.spawn(|| done(1));
+            scope.spawn(|| done(1));
+        });
+        assert_eq!(overall(), Overall { step: "codegen", done: 2, total: 3 });
+        done(5);
+        assert_eq!(overall().done, 3);
+        expect("write", 0);
+        assert_eq!(overall(), Overall { step: "write", done: 0, total: 0 });
+    }
 
     #[test]
     fn every_thread_has_its_own_work() {

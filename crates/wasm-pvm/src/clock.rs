@@ -14,6 +14,7 @@ impl Clock {
     pub fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         progress::phase(phase);
+        progress::expect(phase, 0);
         let result = work();
         let took = start.elapsed();
         tracing::info!(phase, seconds = took.as_secs_f64(), "finished");

@@ -2,8 +2,7 @@
 //!
 //! Exit codes: 0 success; 1 the input can't be used or an operation failed; 2 the command line is wrong; 3 `run` ran
 //! the program and it did not halt; 70 a bug of this tool. Errors are one line on standard error, with the place in the
-//! module and help after it, except bugs. A command
-//! that fails writes no output file.
+//! module and help after it, except bugs. A command that fails writes no output file.
 
 mod cli;
 

@@ -8,7 +8,7 @@ use crate::{Block, DataKind, EntityId, Function, IdVec, Inst, InstData, Module, 
 pub(super) fn verify(module: &Module, func: &Function) -> Result<(), Fault> {
     let places = Places::new(func)?;
     check_params(module, func)?;
-    check_frame(module, func)?;
+    check_frame(func)?;
     for (block, data) in func.blocks.iter() {
         for &inst in &data.insts {
             check_results(func, inst).map_err(|message| Fault::at(block, inst, message))?;
@@ -90,7 +90,7 @@ fn check_params(module: &Module, func: &Function) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_frame(module: &Module, func: &Function) -> Result<(), Fault> {
+fn check_frame(func: &Function) -> Result<(), Fault> {
     for (slot, data) in func.frame_slots.iter() {
         if !data.align.is_power_of_two() || data.align > 16 {
             return Err(Fault::new(format!(
@@ -99,6 +99,12 @@ fn check_frame(module: &Module, func: &Function) -> Result<(), Fault> {
             )));
         }
     }
+    Ok(())
+}
+
+/// Checks that the addresses of frame slots are addresses of linear memory: those of a shadow stack that is fused with
+/// the machine stack.
+pub fn check_addresses(module: &Module, func: &Function) -> Result<(), Fault> {
     let native = module.data.values().any(|object| match &object.kind {
         DataKind::Memory(memory) => memory.native_stack.is_some(),
         _ => false,

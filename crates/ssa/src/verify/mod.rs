@@ -50,11 +50,12 @@ impl std::error::Error for VerifyError {}
 /// Checks a module with all its functions.
 pub fn verify(module: &Module) -> Result<(), VerifyError> {
     module::verify_declarations(module)?;
-    verify_bodies(module)
+    module.functions.values().flatten().try_for_each(|func| verify_function(module, func))
 }
 
-/// Checks all functions that have a body. The declarations are not checked: a function that was removed because nothing
-/// reaches it is still declared.
+/// Checks all functions that have a body, after the passes of a target. The declarations are not checked: a function that
+/// was removed because nothing reaches it is still declared. Targets use frame slots also where no shadow stack is fused,
+/// such as for results that a convention returns in memory.
 pub fn verify_bodies(module: &Module) -> Result<(), VerifyError> {
     for func in module.functions.values().flatten() {
         verify_body(module, func)?;
@@ -64,16 +65,12 @@ pub fn verify_bodies(module: &Module) -> Result<(), VerifyError> {
 
 /// Checks one function, which need not be in `module.functions` yet. The declarations of `module` are not checked.
 pub fn verify_function(module: &Module, func: &Function) -> Result<(), VerifyError> {
-    verify_body(module, func)
+    verify_body(module, func)?;
+    function::check_addresses(module, func).map_err(|fault| fault.of(module, func))
 }
 
 fn verify_body(module: &Module, func: &Function) -> Result<(), VerifyError> {
-    function::verify(module, func).map_err(|Fault { block, inst, message }| VerifyError {
-        function: Some(func.name.clone()),
-        block,
-        inst: inst.map(|inst| print_inst(module, func, inst)),
-        message,
-    })
+    function::verify(module, func).map_err(|fault| fault.of(module, func))
 }
 
 /// A violated invariant of a function.
@@ -84,6 +81,15 @@ struct Fault {
 }
 
 impl Fault {
+    fn of(self, module: &Module, func: &Function) -> VerifyError {
+        VerifyError {
+            function: Some(func.name.clone()),
+            block: self.block,
+            inst: self.inst.map(|inst| print_inst(module, func, inst)),
+            message: self.message,
+        }
+    }
+
     fn new(message: impl Into<String>) -> Self {
         Self { block: None, inst: None, message: message.into() }
     }

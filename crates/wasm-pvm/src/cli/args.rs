@@ -35,6 +35,12 @@ pub struct Cli {
     /// Colours of messages: on a terminal, unless NO_COLOR is set; always; or never.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     pub color: Colour,
+    /// Show no progress. On a terminal, a compilation of more than a second shows the step and the number of functions.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Milliseconds before the progress is shown.
+    #[arg(long, global = true, hide = true, value_name = "MILLISECONDS", default_value_t = 1000)]
+    pub progress_after: u64,
     /// Form of errors and warnings: text, or a line of JSON for each, with its code.
     #[arg(long, global = true, value_name = "FORM", value_enum, default_value = "text")]
     pub message_format: MessageForm,

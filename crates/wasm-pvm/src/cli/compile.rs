@@ -15,7 +15,7 @@ use wasmparser::{Parser, Payload};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
 use super::explained::Explained;
-use super::{files, json, profile, stack, verify};
+use super::{bar, files, json, profile, stack, verify};
 
 /// Compiles a module; returns the exit code of this process.
 pub fn compile(args: &CompileArgs) -> Result<u8> {
@@ -29,7 +29,7 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     let after = args.emit_after.as_deref().map(Stage::After);
     let function = args.emit_function.as_deref().map(Stage::Function);
     if let Some(stage) = args.emit.or(after).or(function) {
-        let text = wasm_pvm::emit(&input, &options, stage)
+        let text = bar::shown(|| wasm_pvm::emit(&input, &options, stage))
             .map_err(|error| Explained::new(error, &file, &options))
             .with_context(name)?;
         check_renames(&input, args).with_context(name)?;
@@ -41,7 +41,7 @@ pub fn compile(args: &CompileArgs) -> Result<u8> {
     if args.json && files::is_standard(&path) {
         bail!("the program and --json can't both go to standard output; write the program to a file with -o");
     }
-    let output = wasm_pvm::compile(&input, &options)
+    let output = bar::shown(|| wasm_pvm::compile(&input, &options))
         .map_err(|error| Explained::new(error, &file, &options))
         .with_context(name)?;
     check_renames(&input, args).with_context(name)?;

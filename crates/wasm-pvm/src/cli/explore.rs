@@ -11,7 +11,7 @@ use wasm_pvm::{Options, OptionsError, Output, input, wasi};
 use super::args::{RunArgs, TargetArg};
 use super::report_args::ExploreArgs;
 use super::run::{self, program, report};
-use super::{compile, files};
+use super::{bar, compile, files};
 
 /// Writes the page of a module; returns the exit code of this process.
 pub fn explore(args: &ExploreArgs) -> Result<u8> {
@@ -26,7 +26,7 @@ pub fn explore(args: &ExploreArgs) -> Result<u8> {
         TargetArg::Pvm if runs => program::options(&args.run, wasi::imports(&wasm))?,
         target => compile::options(path, target, &args.run.module, &args.run.pvm, &args.run.thumb)?,
     };
-    let (output, exploration) = wasm_pvm::explore(&wasm, &options).with_context(name)?;
+    let (output, exploration) = bar::shown(|| wasm_pvm::explore(&wasm, &options)).with_context(name)?;
     compile::warn_of_unused_lines(&wasm, &options)?;
     let costs = match runs {
         true => Some(costs(args, output, &options, &wasm).with_context(name)?),

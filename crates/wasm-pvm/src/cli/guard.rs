@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use progress::Work;
 
+use super::bar;
+
 /// Exit code of a bug.
 const BUG: u8 = 70;
 
@@ -19,6 +21,7 @@ pub fn guarded(command: String, work: impl FnOnce() -> ExitCode) -> ExitCode {
     let is_reported = AtomicBool::new(false);
     set_hook(Box::new(move |info| {
         if !is_reported.swap(true, Ordering::Relaxed) {
+            let _bar = bar::suspended();
             eprint!("{}", report(&message(info), &progress::current(), &command));
             let trace = Backtrace::capture();
             if trace.status() == BacktraceStatus::Captured {

@@ -18,6 +18,7 @@ use wasm_pvm::run::{MachineError, RunError, Status};
 use wasm_pvm::verify::VerifyError;
 use wasm_pvm::{Error, ImportMapError, OptionsError, codes, input};
 
+use super::bar;
 use super::explained::Explained;
 use super::json::SCHEMA;
 
@@ -68,6 +69,7 @@ pub fn error(code: &str, text: &str, help: &str) {
 
 /// The same without help, and without any allocation: standard error has no buffer. Nothing in the text needs an escape.
 pub fn error_without_memory(code: &str, text: &str) {
+    bar::clear_without_memory();
     match is_json() {
         true => eprintln!(
             "{{\"schema\":{SCHEMA},\"level\":\"error\",\"code\":\"{code}\",\"message\":\"{text}\"}}"
@@ -87,6 +89,7 @@ fn print_error(
         let (start, end) = if has_colours() { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
         let styled = |excerpt| Styled { excerpt, colours: has_colours() }.to_string();
         let excerpts: String = excerpts.iter().map(styled).collect();
+        let _bar = bar::suspended();
         eprint!("{start}error[{code}]{end}: {text}\n{excerpts}{help}");
         return;
     }
@@ -121,6 +124,7 @@ fn excerpt_json(excerpt: &Excerpt) -> Value {
 
 /// Prints lines about the error before.
 pub fn note(text: &str) {
+    let _bar = bar::suspended();
     match is_json() {
         true => eprintln!("{}", json!({ "schema": SCHEMA, "level": "note", "message": text.trim_end() })),
         false => eprint!("{text}"),

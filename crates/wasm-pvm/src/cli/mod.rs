@@ -1,6 +1,7 @@
 //! Command-line parsing and the commands.
 
 mod args;
+mod bar;
 mod budget;
 mod calls;
 mod compile;
@@ -57,6 +58,9 @@ pub fn main(is_plain: bool) -> ExitCode {
     };
     messages::set_colours(has_colours);
     start_log(cli.verbose, has_colours);
+    if !cli.quiet && cli.message_format == MessageForm::Text {
+        bar::enable(cli.progress_after);
+    }
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))
 }
 
@@ -125,6 +129,6 @@ fn start_log(verbose: u8, colours: bool) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colours);
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(bar::Events).with_ansi(colours);
     log.event_format(Events::new()).init();
 }

@@ -245,3 +245,19 @@ fn an_exported_import_is_called() {
         assert_eq!(output.status.code(), Some(3), "{machine:?}");
     }
 }
+
+/// A command that calls `__wasm_start` itself doesn't tell the user to; `compile` does.
+#[test]
+fn only_compile_warns_of_a_function_that_must_be_called_first() {
+    let folder = Folder::new("first-call");
+    folder.write(
+        "start.wat",
+        r#"(module (global $g (mut i32) (i32.const 0))
+      (func $s (global.set $g (i32.const 7))) (start $s) (func (export "f") (result i32) (global.get $g)))"#,
+    );
+    let target = ["--target", "thumbv7m", "--memory", "symbol"];
+    let output = folder.tool(&[&["run", "start.wat", "--invoke", "f"], &target[..]].concat(), b"");
+    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("7\n", ""));
+    let output = folder.tool(&[&["compile", "start.wat"], &target[..]].concat(), b"");
+    assert!(text(&output.stderr).contains("warning[W0111]"), "{}", text(&output.stderr));
+}

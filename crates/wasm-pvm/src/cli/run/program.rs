@@ -14,7 +14,7 @@ use wasm_pvm::{EntryMode, Format, Options, OptionsError, Output, PvmOptions, inp
 use super::streams::{RESERVE, Streams};
 use crate::cli::args::RunArgs;
 use crate::cli::explained::Explained;
-use crate::cli::{compile, files, object};
+use crate::cli::{bar, compile, files, object};
 
 /// A program to run.
 pub struct Program {
@@ -119,7 +119,7 @@ fn compile_module(bytes: &[u8], args: &RunArgs) -> Result<Program> {
             (output, Some(counters))
         }
         None => {
-            let output = wasm_pvm::compile(bytes, &options);
+            let output = bar::shown(|| wasm_pvm::compile(bytes, &options));
             (output.map_err(|error| Explained::new(error, file, &options))?, None)
         }
     };
