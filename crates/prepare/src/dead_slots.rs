@@ -11,29 +11,48 @@
 
 use ssa::{Addr, BinaryOp, DataId, FrameSlot, Function, IdVec, InstData, Value};
 
-/// Removes dead stores to stack objects. `memory` is linear memory, which contains the objects.
-pub fn remove_dead_slot_stores(func: &mut Function, memory: Option<DataId>) {
+/// Removes dead stores to stack objects, and then the objects that nothing refers to. `bases` are the bases of accesses
+/// that the addresses of objects are relative to: linear memory, or none for machine addresses, or both if it is at 0.
+pub fn remove_dead_slot_stores(func: &mut Function, bases: &[Option<DataId>]) {
     if func.frame_slots.is_empty() {
         return;
     }
     let addresses = slot_addresses(func);
-    let loaded = loaded_bytes(func, &addresses, memory);
+    let loaded = loaded_bytes(func, &addresses, bases);
     let Function { blocks, insts, .. } = func;
     for block in blocks.values_mut() {
         block.insts.retain(|&inst| match &insts[inst] {
             InstData::Store { mem, addr, flags, .. } if !flags.volatile => {
-                let place = access(addr, &addresses, memory);
+                let place = access(addr, &addresses, bases);
                 place.is_none_or(|(slot, offset)| loaded[slot].overlaps(offset, mem.bytes()))
             }
             _ => true,
         });
     }
+    ssa::passes::remove_dead(func);
+    remove_unused(func);
+}
+
+/// Leaves no room for objects whose address is not computed.
+fn remove_unused(func: &mut Function) {
+    let mut used = IdVec::filled(false, func.frame_slots.len());
+    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
+        if let InstData::FrameAddr { slot } = func.insts[inst] {
+            used[slot] = true;
+        }
+    }
+    for slot in func.frame_slots.ids().filter(|&slot| !used[slot]) {
+        (func.frame_slots[slot].size, func.frame_slots[slot].align) = (0, 1);
+        if func.source.frame == Some(slot) {
+            func.source.frame = None;
+        }
+    }
 }
 
 /// For each value that is the address of an object plus a constant, the object and the constant.
-type SlotAddresses = IdVec<Value, Option<(FrameSlot, i32)>>;
+pub(crate) type SlotAddresses = IdVec<Value, Option<(FrameSlot, i32)>>;
 
-fn slot_addresses(func: &Function) -> SlotAddresses {
+pub(crate) fn slot_addresses(func: &Function) -> SlotAddresses {
     let mut addresses: SlotAddresses = IdVec::filled(None, func.values.len());
     for &inst in func.reverse_postorder().iter().flat_map(|&block| &func.blocks[block].insts) {
         let place = match func.insts[inst] {
@@ -53,7 +72,7 @@ fn slot_addresses(func: &Function) -> SlotAddresses {
 
 /// The bytes of an object that may be read.
 #[derive(Clone, Debug)]
-enum Loaded {
+pub(crate) enum Loaded {
     /// All bytes.
     All,
     /// These ranges: offset and length.
@@ -93,21 +112,26 @@ impl Loaded {
 }
 
 /// The object and the offset that an address refers to.
-fn access(addr: &Addr, addresses: &SlotAddresses, memory: Option<DataId>) -> Option<(FrameSlot, i32)> {
+pub(crate) fn access(
+    addr: &Addr,
+    addresses: &SlotAddresses,
+    bases: &[Option<DataId>],
+) -> Option<(FrameSlot, i32)> {
     let (slot, offset) = addresses[addr.index?]?;
-    (addr.base.is_some() && addr.base == memory).then(|| (slot, offset.wrapping_add(addr.offset)))
+    bases.contains(&addr.base).then(|| (slot, offset.wrapping_add(addr.offset)))
 }
 
-fn loaded_bytes(
+/// The bytes of each object that may be read. If an object's address escapes, these are all.
+pub(crate) fn loaded_bytes(
     func: &Function,
     addresses: &SlotAddresses,
-    memory: Option<DataId>,
+    bases: &[Option<DataId>],
 ) -> IdVec<FrameSlot, Loaded> {
     let mut loaded = IdVec::filled(Loaded::Ranges(Vec::new()), func.frame_slots.len());
     for &inst in func.blocks.values().flat_map(|block| &block.insts) {
         let data = &func.insts[inst];
         let accessed = match data {
-            InstData::Load { addr, .. } | InstData::Store { addr, .. } => access(addr, addresses, memory),
+            InstData::Load { addr, .. } | InstData::Store { addr, .. } => access(addr, addresses, bases),
             _ => None,
         };
         if let (InstData::Load { mem, .. }, Some((slot, offset))) = (data, accessed) {
@@ -130,7 +154,17 @@ fn loaded_bytes(
 mod tests {
     use super::*;
 
+    /// The number of stores that remain, with addresses that are relative to linear memory, or machine addresses.
     fn stores_left(body: &str) -> usize {
+        let [relative, absolute] = [body.to_owned(), body.replace("@m + ", "")].map(|body| {
+            let has_memory = body.contains("@m");
+            stores_left_with(&body, has_memory)
+        });
+        assert!(relative == absolute || !body.contains("@m"), "{body}");
+        relative
+    }
+
+    fn stores_left_with(body: &str, has_memory: bool) -> usize {
         let text = format!(
             "memory @m size=0 align=1 min=65536 page_log2=16 native_stack=65536\n\
              func $f (i32) -> (i32) {{\n  slot s0 size=32 align=8\n  slot s1 size=32 align=8\nb0(v0: i32):\n\
@@ -139,7 +173,7 @@ mod tests {
         let mut module = ssa::parse_module(&text).expect("well-formed");
         let memory = module.memories().next().map(|(id, _)| id);
         let func = module.functions.values_mut().flatten().next().expect("one function");
-        remove_dead_slot_stores(func, memory);
+        remove_dead_slot_stores(func, &[memory.filter(|_| has_memory)]);
         let block = &func.blocks[func.entry()];
         block.insts.iter().filter(|&&inst| matches!(func.insts[inst], InstData::Store { .. })).count()
     }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
-//! each function:  dead_slots ─ merge ─ cancel ─ anchors ─ rebase ─ widths ─ products ─ tail_calls ─ branches ─
-//!                 switches
+//! each function:  forward_slots ─ dead_slots ─ merge ─ cancel ─ anchors ─ rebase ─ widths ─ ranges ─ sink ─ products ─
+//!                 tail_calls ─ decisions ─ branches ─ switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
 //! ```
 //!
@@ -33,8 +33,8 @@ mod target;
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{
-    alignment, anchors, boundary, branches, cancel, classes, dead_slots, merge, products, rebase, tail_calls,
-    widths,
+    alignment, anchors, boundary, branches, cancel, classes, dead_slots, decisions, forward_slots, merge,
+    products, ranges, rebase, sink, tail_calls, widths,
 };
 use ssa::{DataId, DataObject, Module};
 
@@ -182,11 +182,13 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     }
     classes::tabulate(&mut module, parameters::CLASSES);
     let is_native = options.memory == MemoryMode::Native;
+    let slot_bases: &[Option<DataId>] = if is_native { &[None, linear] } else { &[linear] };
     let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
     (target.softfp, target.strict_align, target.checks) = (softfp, strict, options.checks);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
-        dead_slots::remove_dead_slot_stores(func, linear);
+        forward_slots::forward(func, slot_bases);
+        dead_slots::remove_dead_slot_stores(func, slot_bases);
         if !strict {
             merge::stores(func, linear, is_native);
         }
@@ -200,12 +202,17 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
             rebase::group(func, memory, parameters::offsets(options.cpu));
         }
         widths::narrow_params(func);
+        ranges::simplify(func);
+        if !func.optimize_for_size {
+            sink::sink(func);
+        }
         products::join(func);
         let room = target.room.of_func(id);
         // Where a jump to another function takes more bytes than a call and a return, calls stay calls.
         if options.cpu.features().contains(thumb_isa::Feature::V8Base) {
             tail_calls::mark(func, |call| target.room.of_call(call) <= room);
         }
+        decisions::branch(func);
         branches::simplify(func, parameters::FEWEST_RANGES);
         isa::expand_switches(func, options.cpu);
         if func.optimize_for_size {

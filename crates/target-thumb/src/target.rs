@@ -4,7 +4,10 @@ use codegen::{Function, PReg, Pass, Target};
 
 use crate::frame::{self, early};
 use crate::isa::Thumb;
-use crate::peephole::{self, Pool, accesses, copies, errata, flags, heads, islands, narrow, rename, tables};
+use crate::peephole::{
+    self, Pool, accesses, booleans, copies, differences, errata, flags, heads, islands, narrow, rename,
+    tables,
+};
 
 type Func = Function<Thumb, PReg>;
 
@@ -19,6 +22,7 @@ impl Target for Thumb {
     const OPTIMIZE: &'static [Pass<Self>] = &[
         pass("hoist-heads", |target, func, _| heads::hoist(target, func)),
         pass("sink-copies", |_, func, _| early::sink_copies(func)),
+        pass("empty-ways", |target, func, _| heads::empty_ways(target, func)),
         pass("rename-saved", |target, func, _| rename::rename(target, func)),
     ];
 
@@ -28,10 +32,16 @@ impl Target for Thumb {
 
     const PEEPHOLE: &'static [Pass<Self>] = &[
         pass("expand", |target, func, pool| *pool = Some(peephole::expand(target, func))),
+        pass("share-differences", |_, func, _| differences::share(func)),
         pass("forward-copies", |target, func, _| copies::forward(target, func)),
         pass("reuse-flags", |_, func, _| flags::reuse(func)),
         pass("shift-tests", |_, func, _| flags::shift_tests(func)),
         pass("share-flags", |_, func, _| flags::share(func)),
+        pass("booleans", |target, func, _| {
+            if target.cpu.has_main() {
+                booleans::compute(func);
+            }
+        }),
         pass("move-on", |target, func, _| {
             if target.cpu.has_main() {
                 accesses::move_on(func);

@@ -8,10 +8,12 @@
 //! Values without operands (constants and addresses, [`Remat`]) are shared: one virtual register serves all uses that
 //! have the same *home*. The home of a use is a block that dominates it and is executed less often, or the block of the
 //! use itself. So constants leave loops but don't live across whole functions. They can be rematerialised instead of
-//! spilled.
+//! spilled. Where code should be small, those that take long instructions are also shared with dominated blocks
+//! (`share.rs`).
 
 mod abi;
 mod room;
+mod share;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,7 +156,9 @@ pub fn lower<T: Select>(
     for &block in rpo.iter().rev() {
         cx.lower_block(block)?;
     }
-    Ok(cx.finish(&rpo))
+    let mut out = cx.finish(&rpo);
+    share::share(func, &mut out);
+    Ok(out)
 }
 
 /// A shared operand-free value of one block: its registers and the earliest position that needs it.

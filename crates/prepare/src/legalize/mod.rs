@@ -10,6 +10,7 @@
 
 mod divide;
 mod float;
+mod shifts;
 mod words;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub struct Capabilities {
     pub multiplies_long: bool,
     /// Counts of leading, trailing and set bits, and reversal of bits.
     pub counts_bits: bool,
+    /// Shifts of 64-bit integers by variable counts that are as small as calls. Otherwise code that should be small calls
+    /// helpers if it has several.
+    pub shifts_i64: bool,
     /// Accesses of memory at addresses that are no multiples of the width.
     pub unaligned: bool,
     /// Operations on `f32`.
@@ -104,6 +108,7 @@ pub fn legalize(
     calls: Option<&FloatCalls>,
 ) -> Result<(), Unsupported> {
     let mut helpers = Helpers::new();
+    let shared_shifts = shifts::shared(module, capabilities);
     // The list grows: helpers may use operations that the machine lacks, too.
     let mut count = 0;
     while count < module.functions.len() {
@@ -116,6 +121,7 @@ pub fn legalize(
             func,
             helpers: &mut helpers,
             capabilities,
+            shared_shifts: &shared_shifts,
             calls,
             out: Vec::new(),
             divisions: BTreeMap::new(),
@@ -132,6 +138,8 @@ struct Rewriter<'a> {
     func: Function,
     helpers: &'a mut Helpers,
     capabilities: Capabilities,
+    /// The two-word shifts that call helpers.
+    shared_shifts: &'a [BinaryOp],
     calls: Option<&'a FloatCalls>,
     /// The new value for each value of the original function.
     renamed: IdVec<Value, Value>,

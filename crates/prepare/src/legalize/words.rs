@@ -19,6 +19,7 @@ impl Rewriter<'_> {
                 self.division(op, ty, args)
             }
             (_, Type::I64) if !can.divides_i64 && is_division(op) => self.division(op, ty, args),
+            (BinaryOp::Shl | BinaryOp::ShrU | BinaryOp::ShrS, Type::I64) => self.shared_shift(op, args),
             (BinaryOp::MulhU | BinaryOp::MulhS, Type::I32) if !can.multiplies_long => {
                 Some(self.high_product(op == BinaryOp::MulhS, args))
             }

@@ -77,7 +77,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         imports::resolve(&mut module, memory, &options.imports, numbering, &reachable)?;
     entries::make_room(&mut module, &mut entries);
     for func in module.functions.values_mut().flatten() {
-        remove_dead_slot_stores(func, memory);
+        remove_dead_slot_stores(func, memory.map(Some).as_slice());
         switches::expand(func);
     }
     let memory_options =

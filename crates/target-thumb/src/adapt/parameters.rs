@@ -34,6 +34,7 @@ pub fn capabilities(cpu: Cpu, strict: bool) -> Capabilities {
         divides_i32: cpu.features().contains(Feature::V8Base),
         multiplies_long: cpu.has_main(),
         counts_bits: cpu.has_main(),
+        shifts_i64: false,
         unaligned: cpu.has_main() && !strict,
         single: unit(Feature::FpSingle, Feature::Fp5Single),
         double: unit(Feature::FpDouble, Feature::Fp5Double),

@@ -1,7 +1,9 @@
 //! Arithmetic and logic on one word.
 
+use std::collections::BTreeSet;
+
 use codegen::VReg;
-use ssa::{BinaryOp, InstData, Value};
+use ssa::{BinaryOp, Function, InstData, Type, Value};
 use thumb_isa::{Cond, Opcode, Shift};
 
 use super::{
@@ -161,6 +163,9 @@ fn commutative(cx: &mut Cx<'_>, dst: VReg, op: Opcode, [a, b]: [Value; 2]) {
 }
 
 fn sub(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) {
+    if source(cx, a) == WordSource::Imm(0) && select::mask(cx, dst, b) {
+        return;
+    }
     match [source(cx, a), source(cx, b)] {
         [left, WordSource::Imm(imm)] => return add_constant(cx, dst, left, imm.wrapping_neg()),
         [WordSource::Imm(imm), _] if is_modified(imm) => {
@@ -218,7 +223,9 @@ fn mul_constant(cx: &mut Cx<'_>, dst: VReg, a: WordSource, imm: u32) {
 fn bitwise(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     match [source(cx, a), source(cx, b)] {
         [other, WordSource::Imm(imm)] | [WordSource::Imm(imm), other] => {
-            if op == BinaryOp::And && bits::field_of(cx, dst, other, imm) {
+            let is_field = op == BinaryOp::And
+                && (bits::field_of(cx, dst, other, imm) || bits::shifted_field_of(cx, dst, other, imm));
+            if is_field {
                 return;
             }
             return bitwise_constant(cx, dst, op, other, imm);
@@ -317,6 +324,25 @@ fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, O
     }
 }
 
+/// The constants that several minima and maxima of words have as a bound.
+pub fn shared_bounds(func: &Function) -> BTreeSet<u32> {
+    let bound = |&inst: &ssa::Inst| match func.insts[inst] {
+        InstData::Binary { op, ty: Type::I32, args: [_, b] }
+            if matches!(op, BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU) =>
+        {
+            func.as_const(b).map(|bits| bits as u32)
+        }
+        _ => None,
+    };
+    let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for imm in func.blocks.values().flat_map(|block| &block.insts).filter_map(bound) {
+        if !seen.insert(imm) {
+            shared.insert(imm);
+        }
+    }
+    shared
+}
+
 fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     if let Some((value, op, bits)) = saturation(cx, op, [a, b]) {
         let rn = word(cx, value);
@@ -331,9 +357,14 @@ fn extremum(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) {
     };
     if let WordSource::Imm(imm) = source(cx, b) {
         let a = word(cx, a);
-        let compare = super::compare::with_constant(cx, a, imm);
+        // Both instructions are short with a register, and several pairs of them share it.
+        let is_shared = cx.for_size() && imm > 0xff && cx.facts.bounds.contains(&imm);
+        let compare = match is_shared {
+            true => Compare::regs(Opcode::CmpReg, a, constant(cx, imm), Shift::NONE),
+            false => super::compare::with_constant(cx, a, imm),
+        };
         // A constant that the comparison needs in a register is available there.
-        let in_register = !crate::isa::immediate::fits_compare(imm);
+        let in_register = is_shared || !crate::isa::immediate::fits_compare(imm);
         let if_false = match in_register {
             true => Src::Reg(constant(cx, imm)),
             false => super::src(cx, WordSource::Imm(imm), crate::isa::immediate::fits_select),

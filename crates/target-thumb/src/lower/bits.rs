@@ -167,6 +167,23 @@ pub fn field_of(cx: &mut Cx<'_>, dst: VReg, from: WordSource, imm: u32) -> bool 
     true
 }
 
+/// `dst = (a << low) & imm` as two shifts, which have short forms, if `from` is such a shift and the mask consists of one run
+/// of bits from `low` on.
+pub fn shifted_field_of(cx: &mut Cx<'_>, dst: VReg, from: WordSource, imm: u32) -> bool {
+    let WordSource::Word(value) = from else { return false };
+    let Some([inner, count]) = super::single_use_binary(cx, value, BinaryOp::Shl) else { return false };
+    let Some((low, width)) = one_run(imm).filter(|&(low, width)| low > 0 && low + width < 32) else {
+        return false;
+    };
+    if source(cx, count) != WordSource::Imm(low) {
+        return false;
+    }
+    let (n, at_top) = (word(cx, inner), temp(cx));
+    cx.emit(shift_imm(Opcode::LslImm, at_top, n, 32 - width));
+    cx.emit(shift_imm(Opcode::LsrImm, dst, at_top, 32 - width - low));
+    true
+}
+
 /// `dst = a | b` as the insertion of a bit field, if one operand has zeros in place of the field that the other is.
 pub fn insert(cx: &mut Cx<'_>, dst: VReg, [a, b]: [Value; 2]) -> bool {
     for (kept, field) in [(a, b), (b, a)] {

@@ -113,10 +113,12 @@ fn is_boolean_at(cx: &Cx<'_>, value: Value, depth: u32) -> bool {
 
 /// A comparison of a register with a constant that may not fit an instruction.
 pub fn with_constant(cx: &mut Cx<'_>, a: VReg, imm: u32) -> Compare<VReg> {
-    if imm <= 0xff || is_modified(imm) {
+    let negated = imm.wrapping_neg();
+    if imm <= 0xff || is_modified(imm) && negated > 0xff {
         Compare::imm(Opcode::CmpImm, a, imm)
-    } else if is_modified(imm.wrapping_neg()) {
-        Compare::imm(Opcode::CmnImm, a, imm.wrapping_neg())
+    } else if is_modified(negated) {
+        // Adding the negation may become a short addition.
+        Compare::imm(Opcode::CmnImm, a, negated)
     } else {
         let b = super::constant(cx, imm);
         Compare::regs(Opcode::CmpReg, a, b, Shift::NONE)

@@ -45,13 +45,15 @@ pub struct Facts {
     products: BTreeMap<Value, Value>,
     /// Shifted words that all users take as a shifted operand, so that they need no register.
     operands: BTreeSet<Value>,
+    /// Constants that several minima and maxima have as a bound.
+    bounds: BTreeSet<u32>,
 }
 
 impl Facts {
     /// Analyses a function.
     pub fn new(func: &ssa::Function, shifts_operands: bool) -> Self {
         let operands = if shifts_operands { shift::operands(func) } else { BTreeSet::new() };
-        Self { products: prepare::products::pairs(func), operands }
+        Self { products: prepare::products::pairs(func), operands, bounds: arith::shared_bounds(func) }
     }
 }
 

@@ -40,6 +40,9 @@ fn known(test: Test<VReg>, source: WordSource) -> Option<Src<VReg>> {
         Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmpImm, a, imm }) } => {
             (source == WordSource::Imm(imm)).then_some(Src::Reg(a))
         }
+        Test { cond: Cond::Eq, compare: Compare::Word(Word::Imm { op: Opcode::CmnImm, a, imm }) } => {
+            (source == WordSource::Imm(imm.wrapping_neg())).then_some(Src::Reg(a))
+        }
         _ => None,
     }
 }
@@ -188,6 +191,26 @@ pub fn predicated(cx: &mut Cx<'_>, dst: VReg, op: BinaryOp, [a, b]: [Value; 2]) 
         return true;
     }
     false
+}
+
+/// Selects the negation of an unsigned comparison, which follows from the carry.
+pub fn mask(cx: &mut Cx<'_>, dst: VReg, value: Value) -> bool {
+    let is_icmp = |value: Value| matches!(cx.pure_def(value), Some(InstData::Icmp { .. }));
+    let is_inverted = match cx.pure_def(value) {
+        Some(&InstData::Binary { op: BinaryOp::Xor, args: [inner, one], .. }) => {
+            source(cx, one) == WordSource::Imm(1) && is_icmp(inner)
+        }
+        _ => false,
+    };
+    if !cx.target.cpu.has_main() || !cx.has_one_use(value) || !is_inverted && !is_icmp(value) {
+        return false;
+    }
+    let test = compare::test(cx, value);
+    let is_of_carry = matches!(test.cond, Cond::Lo | Cond::Hs | Cond::Hi | Cond::Ls);
+    if is_of_carry {
+        cx.emit(Inst::Select { test, dst, if_true: Src::Imm(u32::MAX), if_false: Src::Imm(0) });
+    }
+    is_of_carry
 }
 
 /// `dst = old op by`.

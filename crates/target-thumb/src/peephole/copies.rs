@@ -2,9 +2,9 @@
 //!
 //! Moves on edges and into fixed registers often copy a register that dies there. If the same block computes the
 //! register, and no instruction in between uses source or destination otherwise, the computation writes the destination
-//! of the copy directly. A constant is computed in place of the copy.
+//! of the copy directly. A constant is computed in place of the copy. A copy between equal registers is removed.
 
-use codegen::{Effects, Function, Liveness, PReg, RegSet};
+use codegen::{Effects, Function, Insts, Liveness, PReg, RegSet};
 use thumb_isa::Features;
 
 use crate::isa::Thumb;
@@ -13,6 +13,7 @@ use crate::isa::inst::{Inst, LR, Machine, SP, to_machine};
 /// Redirects definitions to the destinations of copies, and removes dead instructions.
 pub fn forward(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     let features = target.cpu.features();
+    func.blocks.values_mut().for_each(|data| remove_known(&mut data.insts));
     let liveness = Liveness::of(func, RegSet::EMPTY);
     for n in 0..func.order.len() {
         let block = func.order[n];
@@ -46,6 +47,21 @@ pub fn forward(target: &Thumb, func: &mut Function<Thumb, PReg>) {
             live.step_back(&Effects::of::<Thumb>(&insts[at]));
         }
     }
+}
+
+/// Removes copies between registers that are equal already, such as a copy back to the source of another one.
+fn remove_known(insts: &mut Insts<Inst<PReg>>) {
+    let mut equal: Vec<[PReg; 2]> = Vec::new();
+    insts.retain(|inst| {
+        let copy = inst.as_copy().filter(|(dst, src)| dst != src);
+        if copy.is_some_and(|(dst, src)| equal.contains(&[dst, src]) || equal.contains(&[src, dst])) {
+            return false;
+        }
+        let writes = Effects::of::<Thumb>(inst).writes;
+        equal.retain(|pair| !pair.iter().any(|&reg| writes.contains(reg)));
+        equal.extend(copy.map(|(dst, src)| [dst, src]));
+        true
+    });
 }
 
 /// Whether the allocator may assign a register.

@@ -10,9 +10,9 @@
 //! A test of one bit becomes a shift, which has a short form: the bit becomes the sign. A comparison with a small negative
 //! number becomes an addition. Both write the compared register if it is dead afterwards, or else a free one.
 
-use codegen::{Block, BlockData, Control, Effects, Function, Liveness, PReg, RegSet};
+use codegen::{Block, BlockData, Control, Effects, Function, Live, Liveness, PReg, RegSet};
 use ssa::IdVec;
-use thumb_isa::{Cond, Flags, Opcode};
+use thumb_isa::{Cond, Flags, ItMask, Opcode};
 
 use super::narrow::{live_at_end, live_before};
 use crate::isa::Thumb;
@@ -190,6 +190,29 @@ pub fn shift_tests(func: &mut Function<Thumb, PReg>) {
         {
             (*last, *cond) = (shorter, new_cond);
         }
+        let live = liveness.at_end(func, block);
+        shift_tests_of_its(&mut func.blocks[block], live);
+    }
+}
+
+/// Does the same for tests that an IT block reads, if it is the only user of the flags. `live` is what is live at the end.
+fn shift_tests_of_its(data: &mut BlockData<Thumb, PReg>, mut live: Live) {
+    let mut flags = live_at_end(&data.control);
+    for at in (0..data.insts.len()).rev() {
+        let after = flags;
+        flags = live_before(&data.insts[at], flags);
+        live.step_back(&Effects::of::<Thumb>(&data.insts[at]));
+        let (compares, its) = data.insts.split_at_mut(at);
+        if let (Some(Inst::Plain(compare)), Inst::It { cond, mask, .. }) = (compares.last_mut(), &mut its[0])
+            && after.is_empty()
+            && flags == cond.flags()
+            && let Some((shorter, new_cond)) = shorter_compare(compare, *cond, live.regs)
+        {
+            let same: Vec<bool> = mask.conds(*cond).skip(1).map(|other| other == *cond).collect();
+            *compare = shorter;
+            (*cond, *mask) = (new_cond, ItMask::new(new_cond, &same));
+            flags = new_cond.flags();
+        }
     }
 }
 
@@ -209,6 +232,11 @@ fn shorter_compare(compare: &Machine<PReg>, cond: Cond, live: RegSet) -> Option<
         Opcode::TstImm if imm.is_power_of_two() => {
             let shift = Machine::shift_imm(Opcode::LslImm, true, free()?, rn, imm.leading_zeros());
             Some((shift, sign_condition(cond)?))
+        }
+        // A number is below a power of two if none of the bits from there on is set.
+        Opcode::CmpImm if imm > 0xff && imm.is_power_of_two() && matches!(cond, Cond::Lo | Cond::Hs) => {
+            let shift = Machine::shift_imm(Opcode::LsrImm, true, free()?, rn, imm.trailing_zeros());
+            Some((shift, if cond == Cond::Lo { Cond::Eq } else { Cond::Ne }))
         }
         Opcode::CmnImm if imm <= 0xff => {
             let to = if imm <= 7 { free() } else { own };

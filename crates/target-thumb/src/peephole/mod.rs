@@ -7,7 +7,9 @@
 
 pub mod accesses;
 mod baseline;
+pub mod booleans;
 pub mod copies;
+pub mod differences;
 pub mod errata;
 mod expand;
 pub mod flags;
