@@ -473,7 +473,7 @@ impl ModuleInfo {
 fn validate(wasm: &[u8]) -> Result<Types, Error> {
     let with = |features| Validator::new_with_features(features).validate_all(wasm);
     with(features().difference(WasmFeatures::GC)).or_else(|_| {
-        let types = with(features()).map_err(|refused| refused::error(wasm, &refused))?;
+        let types = with(features()).map_err(|refused| refused::error(wasm, features(), &refused))?;
         refused::collected(wasm).map_or(Ok(types), Err)
     })
 }

@@ -14,10 +14,9 @@ use wasmparser::{
 
 use crate::collection;
 use crate::error::Error;
-use crate::module_info::features;
 
 /// The error for a module that is not valid under the accepted proposals.
-pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
+pub fn error(wasm: &[u8], accepted: WasmFeatures, refused: &BinaryReaderError) -> Error {
     let functions = Functions::read(wasm);
     let function = functions.at(refused.offset());
     let (offset, message) = (refused.offset() as usize, refused.message().to_owned());
@@ -25,7 +24,7 @@ pub fn error(wasm: &[u8], refused: &BinaryReaderError) -> Error {
         Ok(_) => {
             let needed = needed(wasm, &functions);
             let message = if needed.is_empty() { message } else { format!("{message}; {needed}") };
-            let message = message + &others(wasm, &functions, refused.offset());
+            let message = message + &others(wasm, accepted, &functions, refused.offset());
             Error::Proposal { function, offset, message }
         }
         Err(_) => Error::InvalidWasm { function, offset, message },
@@ -73,10 +72,12 @@ fn needed(wasm: &[u8], functions: &Functions) -> String {
 const LISTED: usize = 8;
 
 /// The functions that need a proposal as well, after the one with the first use: the place of the first use in each.
-fn others(wasm: &[u8], functions: &Functions, first: u64) -> String {
+fn others(wasm: &[u8], accepted: WasmFeatures, functions: &Functions, first: u64) -> String {
     let own = functions.bodies.iter().find(|body| body.contains(&first));
-    let uses: Vec<u64> =
-        refused_bodies(wasm).into_iter().filter(|at| own.is_none_or(|own| *at >= own.end)).collect();
+    let uses: Vec<u64> = refused_bodies(wasm, accepted)
+        .into_iter()
+        .filter(|at| own.is_none_or(|own| *at >= own.end))
+        .collect();
     let place = |at: &u64| format!("{} at offset {at:#x}", functions.at(*at).unwrap_or_default());
     let listed: Vec<String> = uses.iter().take(LISTED).map(place).collect();
     match (listed.is_empty(), uses.len().saturating_sub(LISTED)) {
@@ -87,8 +88,8 @@ fn others(wasm: &[u8], functions: &Functions, first: u64) -> String {
 }
 
 /// The first fault of each body that is not valid under the accepted proposals, if the declarations before are.
-fn refused_bodies(wasm: &[u8]) -> Vec<u64> {
-    let mut validator = Validator::new_with_features(features());
+fn refused_bodies(wasm: &[u8], accepted: WasmFeatures) -> Vec<u64> {
+    let mut validator = Validator::new_with_features(accepted);
     let mut faults = Vec::new();
     let mut allocations = FuncValidatorAllocations::default();
     for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {

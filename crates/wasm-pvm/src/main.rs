@@ -10,5 +10,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // By the convention of no-color.org, any text but the empty one counts.
-    cli::main(std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()))
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    cli::main(is_plain, std::env::var_os("TERM").is_some_and(|value| value == "dumb"))
 }

@@ -28,8 +28,7 @@ static IS_DRAWN: Mutex<bool> = Mutex::new(false);
 
 /// Lets bars appear after so many milliseconds, if standard error is a terminal.
 pub fn enable(after: u64) {
-    let is_capable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    if is_capable && io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         AFTER.store(after, Ordering::Relaxed);
     }
 }

@@ -43,8 +43,9 @@ use messages::{Events, MessageForm};
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
 
-/// Parses the command line and runs the command. Messages have no colours by themselves if `is_plain`.
-pub fn main(is_plain: bool) -> ExitCode {
+/// Parses the command line and runs the command. Messages have no colours by themselves if `is_plain`, and no line of a
+/// terminal is cleared if `is_dumb`.
+pub fn main(is_plain: bool, is_dumb: bool) -> ExitCode {
     memory::report_exhaustion();
     let cli = match Cli::try_parse_from(calls::with_marked_values(std::env::args_os())) {
         Ok(cli) => cli,
@@ -58,7 +59,7 @@ pub fn main(is_plain: bool) -> ExitCode {
     };
     messages::set_colours(has_colours);
     start_log(cli.verbose, has_colours);
-    if !cli.quiet && cli.message_format == MessageForm::Text {
+    if !is_dumb && !cli.quiet && cli.message_format == MessageForm::Text {
         bar::enable(cli.progress_after);
     }
     guard::guarded(guard::command_line(), || dispatch(&cli.command).unwrap_or_else(|error| failure(&error)))

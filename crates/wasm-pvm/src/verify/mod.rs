@@ -139,15 +139,13 @@ fn verify_with(
     let stage = Stage::new(&outer, &options, settings, make, &strict)?;
     let mut functions = stage.functions(true)?;
     let mut reduced = stage.reduced(&functions);
-    if let Some(inner) = &inner {
-        if !inner.functions.is_empty() {
-            // Counts are of the module as it was.
-            let options = Options { profile: None, ..options };
-            let stage = Stage::new(inner, &options, settings, make, &strict)?;
-            let found = stage.functions(false)?;
-            reduced = reduced.or_else(|| stage.reduced(&found));
-            functions.extend(found);
-        }
+    if let Some(inner) = inner.as_ref().filter(|inner| !inner.functions.is_empty()) {
+        // Counts are of the module as it was.
+        let options = Options { profile: None, ..options };
+        let stage = Stage::new(inner, &options, settings, make, &strict)?;
+        let found = stage.functions(false)?;
+        reduced = reduced.or_else(|| stage.reduced(&found));
+        functions.extend(found);
     }
     if let Some(name) = settings.function.as_ref().filter(|_| functions.is_empty()) {
         return Err(VerifyError::UnknownFunction(name.clone()));
