@@ -327,11 +327,11 @@ fn saturation(cx: &Cx<'_>, op: BinaryOp, [a, b]: [Value; 2]) -> Option<(Value, O
 /// The constants that several minima and maxima of words have as a bound.
 pub fn shared_bounds(func: &Function) -> BTreeSet<u32> {
     let bound = |&inst: &ssa::Inst| match func.insts[inst] {
-        InstData::Binary { op, ty: Type::I32, args: [_, b] }
-            if matches!(op, BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU) =>
-        {
-            func.as_const(b).map(|bits| bits as u32)
-        }
+        InstData::Binary {
+            op: BinaryOp::MinS | BinaryOp::MaxS | BinaryOp::MinU | BinaryOp::MaxU,
+            ty: Type::I32,
+            args: [_, b],
+        } => func.as_const(b).map(|bits| bits as u32),
         _ => None,
     };
     let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
