@@ -181,26 +181,11 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         alignment::lower(&mut module, abi::STACK_ALIGN);
     }
     classes::tabulate(&mut module, parameters::CLASSES);
-    let is_native = options.memory == MemoryMode::Native;
-    let slot_bases: &[Option<DataId>] = if is_native { &[None, linear] } else { &[linear] };
     let mut target = Thumb::new(options.cpu, options.memory, linear, &module);
     (target.softfp, target.strict_align, target.checks) = (softfp, strict, options.checks);
     for id in module.functions.ids() {
         let Some(func) = &mut module.functions[id] else { continue };
-        forward_slots::forward(func, slot_bases);
-        dead_slots::remove_dead_slot_stores(func, slot_bases);
-        if !strict {
-            merge::stores(func, linear, is_native);
-        }
-        if let Some(memory) = linear.filter(|_| !is_native) {
-            cancel::bases(func, memory);
-        }
-        if func.optimize_for_size {
-            anchors::place(func, linear);
-        }
-        if let Some(memory) = linear.filter(|_| !is_native) {
-            rebase::group(func, memory, parameters::offsets(options.cpu));
-        }
+        simplify_accesses(func, &target);
         widths::narrow_params(func);
         ranges::simplify(func);
         if !func.optimize_for_size {
@@ -223,6 +208,28 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         target.trap_handler = Some(traps::call_handler(&mut module, symbol));
     }
     Ok((module, target, start))
+}
+
+/// The passes over accesses and their addresses.
+fn simplify_accesses(func: &mut ssa::Function, target: &Thumb) {
+    let linear = target.linear_memory;
+    let is_native = target.memory == MemoryMode::Native;
+    let slot_bases: &[Option<DataId>] = if is_native { &[None, linear] } else { &[linear] };
+    let relative = linear.filter(|_| !is_native);
+    forward_slots::forward(func, slot_bases);
+    dead_slots::remove_dead_slot_stores(func, slot_bases);
+    if !target.strict_align {
+        merge::stores(func, linear, is_native);
+    }
+    if let Some(memory) = relative {
+        cancel::bases(func, memory);
+    }
+    if func.optimize_for_size {
+        anchors::place(func, linear);
+    }
+    if let Some(memory) = relative {
+        rebase::group(func, memory, parameters::offsets(target.cpu));
+    }
 }
 
 /// The weight of a block with this frequency where code should be small: about 1, as every instruction counts once,
