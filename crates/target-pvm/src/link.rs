@@ -75,7 +75,11 @@ pub fn link(
     let marked = (0..).zip(starts).filter(|&(_, starts)| starts).map(|(at, _): (usize, bool)| at);
     marked.for_each(|at| blob.mask.set(header_len as usize + at));
     blob.jump_table = table.places.iter().map(|&place| address(place)).collect();
-    let functions: Vec<(u32, FuncId)> = parts.iter().map(|part| (address(part.start), part.func)).collect();
+    // A function without code, as all of it is shared, starts where the next one does.
+    let mut functions: Vec<(u32, FuncId)> =
+        parts.iter().rev().map(|part| (address(part.start), part.func)).collect();
+    functions.dedup_by_key(|(pc, _)| *pc);
+    functions.reverse();
     if let Err(defect) = validate::check_well_formed(gp, &blob) {
         panic!(
             "the linked program is not well-formed: {defect}{}",

@@ -38,7 +38,7 @@ impl Target for Pvm {
         pass("reuse-final-values", |_, func, ()| values::reuse(func)),
         pass("remove-final-dead", |_, func, ()| dead::remove(func, CALLEE_SAVED)),
         pass("combine-stores", |_, func, ()| stores::combine(func)),
-        pass("split-constants", |_, func, ()| constants::split(func)),
+        pass("split-constants", |target, func, ()| constants::split(func, &target.pool)),
         pass("schedule", |target, func, ()| {
             if target.gp == GpVersion::V08 {
                 schedule::schedule(func);

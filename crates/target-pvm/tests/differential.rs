@@ -118,6 +118,7 @@ fn functions_that_end_alike() {
 fn equal_ends_are_shared() {
     let size = |module: &Module, goal| {
         let program = target_pvm::compile(module.clone(), &Options { goal, ..pvm::options() }).unwrap();
+        assert!(program.functions.is_sorted_by(|a, b| a.pc < b.pc), "functions with code are where it is");
         let blob = program.blob;
         blob.code.len() + blob.code.len() / 8 + blob.jump_table.len() * blob.jump_table_entry_size()
     };

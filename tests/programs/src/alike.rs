@@ -1,6 +1,6 @@
 //! Random programs whose functions end alike and call functions alike, for sharing of code between functions.
 //!
-//! Functions are made of few different statements: stores and calls with arguments from a small choice. They end in a
+//! Functions are made of few different statements: stores, of long constants as well, and calls with arguments from a small choice. They end in a
 //! return or a tail call. Some keep values across calls, so they save registers and restore them at their ends. `main`
 //! calls them all, directly or through a reference.
 
@@ -84,8 +84,14 @@ fn function(rng: &mut Rng, body: &mut Body<'_>) {
 }
 
 fn statement(rng: &mut Rng, body: &mut Body<'_>, word: &str) -> String {
-    match rng.below(3) {
+    match rng.below(4) {
         0 => {
+            let constant = rng.pick(&[0x1234_5678_9abc_def1_i64, -0x1234_5678_9abc_def1]);
+            let constant = body.value(&format!("const.i64 {constant}"));
+            body.line(&format!("  store.i64 {constant}, [@m + {}]", 32 + 8 * rng.below(2)));
+            word.to_owned()
+        }
+        1 => {
             for n in 0..1 + rng.below(3) {
                 body.line(&format!("  store.u32 v1, [@m + {}]", 4 * (2 * n + rng.below(2))));
             }

@@ -3,12 +3,13 @@
 //! [`adapt`] lists the passes. Before memory is planned, distant data gets code that copies it at the start, and entry
 //! points get wrappers. Unreachable functions and data are removed, and calls of imports become host calls or plain
 //! code. Then tail calls get room for their stack arguments, dead stores to stack objects are removed, and switches
-//! expanded. The memory plan assigns the addresses of data, which two more passes need: the entries' address
+//! expanded. Where a program should be small, long constants get a place in memory. The memory plan assigns the addresses of data, which two more passes need: the entries' address
 //! computations are folded, and small code gets pointers that include the base of linear memory.
 
 mod bounds;
 pub mod entries;
 pub mod imports;
+mod pool;
 mod returns;
 pub mod sparse;
 
@@ -24,9 +25,10 @@ use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
 use crate::memory::{MemoryOptions, linear_memory};
-use crate::{Error, Options};
+use crate::{Error, Goal, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
+use pool::Pool;
 
 /// A module ready for code generation.
 pub struct Adapted {
@@ -80,8 +82,14 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         remove_dead_slot_stores(func, memory.map(Some).as_slice());
         switches::expand(func);
     }
-    let memory_options =
-        MemoryOptions { guard: options.memory.guard || is_clamped, ..options.memory.clone() };
+    // Where wasm addresses are the machine's, all room for constants is below them.
+    let pools = options.goal == Goal::Size && !layout.base_zero;
+    let pool = pools.then(|| Pool::add(&mut module)).flatten();
+    let memory_options = MemoryOptions {
+        guard: options.memory.guard || is_clamped,
+        pool: pool.as_ref().map(|pool| pool.data),
+        ..options.memory.clone()
+    };
     let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
@@ -92,6 +100,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let never_returning = returns::never_returning(&module);
     let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     (target.address_limit, target.checks) = (address_limit, options.checks);
+    target.pool = pool.map_or_else(BTreeMap::new, |pool| pool.addresses(&target.plan));
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }
 

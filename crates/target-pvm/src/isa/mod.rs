@@ -9,6 +9,8 @@
 mod convention;
 mod inst;
 
+use std::collections::BTreeMap;
+
 use codegen::{
     ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegSet, Register, RegisterInfo, SlotAccess, StackSlot,
 };
@@ -38,6 +40,8 @@ pub struct Pvm {
     pub checks: bool,
     /// See [`codegen::Select::address_limit`].
     pub address_limit: Option<i64>,
+    /// The addresses of long constants that are stored.
+    pub pool: BTreeMap<i64, i32>,
     registers: RegisterInfo,
 }
 
@@ -57,8 +61,8 @@ impl Pvm {
             scratch: None,
         };
         let room = argument_room(module);
-        let (checks, address_limit) = (false, None);
-        Self { gp, plan, host_calls, room, never_returning, checks, address_limit, registers }
+        let (checks, address_limit, pool) = (false, None, BTreeMap::new());
+        Self { gp, plan, host_calls, room, never_returning, checks, address_limit, pool, registers }
     }
 }
 

@@ -66,13 +66,15 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
+    /// A constant that code gets an address of after planning.
+    pub pool: Option<DataId>,
     /// Whether code may copy initial data into place at the start, where that is cheaper than storing it in place.
     pub copies_data: bool,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false, copies_data: true }
+        Self { stack_size: None, guard: true, keep_exports: false, pool: None, copies_data: true }
     }
 }
 
@@ -192,6 +194,7 @@ impl MemoryPlan {
         on_stack: &[DataId],
     ) -> Result<Self, MemoryError> {
         let mut usage = Usage::of(module, options.keep_exports);
+        options.pool.into_iter().for_each(|id| usage.used[id] = true);
         let on_stack = usage.take(module, on_stack);
         let placed = window.filter(|window| usage.used[window.memory]);
         let align = if options.guard { layout.page } else { UNGUARDED_ALIGN };

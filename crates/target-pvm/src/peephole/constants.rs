@@ -1,23 +1,44 @@
-//! Splitting long constants into two short instructions.
+//! Shorter code for long constants: two short instructions, or a load.
 //!
 //! A constant that fits no immediate takes ten bytes and two decode slots. If it is a shifted immediate, the immediate
-//! and the shift also take two slots and one cycle more, but mostly six bytes and at most nine.
+//! and the shift also take two slots and one cycle more, but mostly six bytes and at most nine. In small code, a constant
+//! that is in the [pool](crate::isa::Pvm::pool) is loaded.
+
+use std::collections::BTreeMap;
 
 use codegen::{Function, PReg};
 use pvm_isa::Opcode;
 
-use crate::isa::{Inst, Pvm};
+use crate::isa::{Inst, Mem, Pvm};
 
 /// Maximum number of bytes of the two instructions when optimising for speed: the extra cycle must save bytes.
 const MAX_LEN: usize = 7;
 
-/// Replaces long constants in all blocks.
-pub fn split(func: &mut Function<Pvm, PReg>) {
+/// Replaces long constants in all blocks. `pool` has the addresses of those that are stored.
+pub fn split(func: &mut Function<Pvm, PReg>, pool: &BTreeMap<i64, i32>) {
+    let is_small = func.optimize_for_size;
+    let shorter = |inst: &Inst<PReg>| {
+        let load = || loaded(inst, pool).filter(|_| is_small).map(|load| vec![load]);
+        shifted(inst).or_else(load)
+    };
     for block in func.blocks.values_mut() {
-        if block.insts.iter().any(|inst| shifted(inst).is_some()) {
-            block.insts.rewrite(|inst, out| out.extend(shifted(&inst).unwrap_or_else(|| vec![inst])));
+        if block.insts.iter().any(|inst| shorter(inst).is_some()) {
+            block.insts.rewrite(|inst, out| out.extend(shorter(&inst).unwrap_or_else(|| vec![inst])));
         }
     }
+}
+
+/// Whether a constant takes ten bytes.
+pub fn is_long(value: i64) -> bool {
+    let inst = Inst::Const { dst: PReg::new(0), value };
+    i32::try_from(value).is_err() && shifted(&inst).is_none()
+}
+
+/// The load of a constant that is stored.
+fn loaded(inst: &Inst<PReg>, pool: &BTreeMap<i64, i32>) -> Option<Inst<PReg>> {
+    let Inst::Const { dst, value } = *inst else { return None };
+    let &address = pool.get(&value)?;
+    Some(Inst::Load { op: Opcode::LoadIndU64, dst, mem: Mem::Abs(address) })
 }
 
 /// The two instructions for a long constant, if it is a shifted immediate.

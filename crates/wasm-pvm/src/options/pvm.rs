@@ -262,6 +262,7 @@ impl PvmOptions {
                 guard: self.bounds == PvmBounds::Guard,
                 copies_data: self.start_copy == StartCopy::Auto,
                 keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
+                pool: None,
             },
             layout: self.layout(),
             checks: options.checks,
