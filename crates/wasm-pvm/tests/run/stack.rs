@@ -151,7 +151,7 @@ fn programs_run_on_the_stack_that_is_proven_and_not_on_less() {
             && bound % spi::PAGE_SIZE > 512
         {
             let status = run(&less, argument).0;
-            // The interpreter, which runs programs for GP 0.7, has some memory below the stack.
+            // On the interpreter, which runs programs for GP 0.7, some programs return on a page less.
             let is_certain = level == OptLevel::O0 && gp == GpVersion::V08;
             assert!(status == Status::Panic || !is_certain, "seed {seed} {gp}: {bound}\n{module}");
             exact += u32::from(status == Status::Panic);
