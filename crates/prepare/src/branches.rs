@@ -14,7 +14,7 @@ use ssa::{BinaryOp, Block, BlockCall, Cond, Function, IdVec, InstData, Type, Val
 /// Rewrites the branches and switches of a function. Bit tests replace a switch of at least `fewest_ranges` ranges of
 /// values, for one target besides the default and for two.
 pub fn simplify(func: &mut Function, fewest_ranges: [usize; 2]) {
-    let uses = use_counts(func);
+    let uses = func.use_counts();
     let mut todo: Vec<Block> = func.blocks.ids().rev().collect();
     let mut changed = false;
     while let Some(block) = todo.pop() {
@@ -29,16 +29,6 @@ pub fn simplify(func: &mut Function, fewest_ranges: [usize; 2]) {
         ssa::passes::remove_dead(func);
         ssa::passes::split_critical_edges(func);
     }
-}
-
-fn use_counts(func: &Function) -> IdVec<Value, u32> {
-    let mut uses = IdVec::filled(0, func.values.len());
-    for block in func.blocks.values() {
-        for &inst in &block.insts {
-            func.insts[inst].for_each_arg(|value| uses[value] += 1);
-        }
-    }
-    uses
 }
 
 /// Splits a branch on a joined condition; returns the block of the second branch.

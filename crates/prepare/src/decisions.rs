@@ -21,7 +21,7 @@ pub fn branch(func: &mut Function) {
     for &block in &todo {
         name_cases(func, &edges, block);
     }
-    let uses = use_counts(func);
+    let uses = func.use_counts();
     while let Some(block) = todo.pop() {
         if let Some(rest) = step(func, &uses, block) {
             todo.push(rest);
@@ -30,14 +30,6 @@ pub fn branch(func: &mut Function) {
     func.source.follow_none();
     ssa::passes::remove_dead(func);
     ssa::passes::split_critical_edges(func);
-}
-
-fn use_counts(func: &Function) -> IdVec<Value, u32> {
-    let mut uses = IdVec::filled(0, func.values.len());
-    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
-        func.insts[inst].for_each_arg(|value| uses[value] += 1);
-    }
-    uses
 }
 
 /// Makes the number a constant in the targets that only one case leads to.

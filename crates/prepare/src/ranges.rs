@@ -23,7 +23,7 @@ pub fn simplify(func: &mut Function) {
         return;
     }
     let known = known_bits(func, &func.reverse_postorder());
-    let uses = use_counts(func);
+    let uses = func.use_counts();
     for block in func.blocks.ids() {
         let mut insts = Vec::with_capacity(func.blocks[block].insts.len());
         for inst in std::mem::take(&mut func.blocks[block].insts) {
@@ -37,14 +37,6 @@ pub fn simplify(func: &mut Function) {
     }
     func.source.follow_none();
     ssa::passes::remove_dead(func);
-}
-
-fn use_counts(func: &Function) -> IdVec<Value, u32> {
-    let mut uses = IdVec::filled(0, func.values.len());
-    for &inst in func.blocks.values().flat_map(|block| &block.insts) {
-        func.insts[inst].for_each_arg(|value| uses[value] += 1);
-    }
-    uses
 }
 
 /// Makes the comparison `inst` the one of `test`; appends the instructions that come before it.

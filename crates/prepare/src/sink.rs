@@ -151,6 +151,17 @@ fn pays_to_copy(func: &Function, inst: Inst, block: Block, users: &[Block]) -> b
 mod tests {
     use super::*;
 
+    /// The instructions of each block afterwards.
+    fn counts_after(text: &str) -> Vec<usize> {
+        let mut module = ssa::parse_module(text).expect("well-formed");
+        let func = module.functions.values_mut().flatten().next().expect("one function");
+        ssa::estimate_frequencies(func);
+        sink(func);
+        let counts = func.blocks.values().map(|block| block.insts.len()).collect();
+        ssa::verify(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
+        counts
+    }
+
     #[test]
     fn what_several_exits_need_is_copied() {
         let text = "\
@@ -174,14 +185,7 @@ b5:
   jump b1(v6)
 }
 ";
-        let mut module = ssa::parse_module(text).expect("well-formed");
-        let func = module.functions.values_mut().flatten().next().expect("one function");
-        ssa::estimate_frequencies(func);
-        sink(func);
-        let count = |block: Block| func.blocks[block].insts.len();
-        let counts: Vec<usize> = func.blocks.ids().map(count).collect();
-        assert_eq!(counts, [1, 3, 3, 2, 2, 1]);
-        ssa::verify(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
+        assert_eq!(counts_after(text), [1, 3, 3, 2, 2, 1]);
     }
 
     #[test]
@@ -203,13 +207,6 @@ b3:
   return v5
 }
 ";
-        let mut module = ssa::parse_module(text).expect("well-formed");
-        let func = module.functions.values_mut().flatten().next().expect("one function");
-        ssa::estimate_frequencies(func);
-        sink(func);
-        let count = |block: Block| func.blocks[block].insts.len();
-        let counts: Vec<usize> = func.blocks.ids().map(count).collect();
-        assert_eq!(counts, [1, 4, 1, 3]);
-        ssa::verify(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
+        assert_eq!(counts_after(text), [1, 4, 1, 3]);
     }
 }

@@ -156,6 +156,15 @@ impl Function {
         }
     }
 
+    /// How often the instructions of all blocks use each value.
+    pub fn use_counts(&self) -> IdVec<Value, u32> {
+        let mut uses = IdVec::filled(0, self.values.len());
+        for &inst in self.blocks.values().flat_map(|block| &block.insts) {
+            self.insts[inst].for_each_arg(|value| uses[value] += 1);
+        }
+        uses
+    }
+
     /// Blocks in reverse postorder from the entry; successors are visited in order.
     pub fn reverse_postorder(&self) -> Vec<Block> {
         let mut seen = IdVec::<Block, bool>::filled(false, self.blocks.len());

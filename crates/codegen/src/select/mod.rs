@@ -201,12 +201,6 @@ pub struct Lower<'a, T: Select> {
 
 impl<'a, T: Select> Lower<'a, T> {
     fn new(target: &'a T, module: &'a ssa::Module, func: &'a ssa::Function, rpo: &[ssa::Block]) -> Self {
-        let mut use_counts = IdVec::filled(0, func.values.len());
-        for &block in rpo {
-            for &inst in &func.blocks[block].insts {
-                func.insts[inst].for_each_arg(|value| use_counts[value] += 1);
-            }
-        }
         let mut done = IdVec::new();
         func.blocks.ids().for_each(|_| {
             done.push(None);
@@ -224,7 +218,7 @@ impl<'a, T: Select> Lower<'a, T> {
             },
             done,
             regs: IdVec::filled(None, func.values.len()),
-            use_counts,
+            use_counts: func.use_counts(),
             homes: constant_homes(func, rpo),
             bounds: if T::BOUNDS_LOOPS {
                 ssa::loop_bounds(func)
