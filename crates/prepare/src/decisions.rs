@@ -29,6 +29,8 @@ pub fn branch(func: &mut Function) {
     }
     func.source.follow_none();
     ssa::passes::remove_dead(func);
+    // No number may be left that leads to a case.
+    ssa::passes::compact(func);
     ssa::passes::split_critical_edges(func);
 }
 

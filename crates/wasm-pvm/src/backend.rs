@@ -46,6 +46,11 @@ pub trait Backend {
     /// The requirements of a module that the target can't meet.
     fn unmet(&self, demands: &Demands) -> Vec<Error>;
 
+    /// The names that the output can't have.
+    fn unmet_names(&self, _: &Demands) -> Vec<Error> {
+        Vec::new()
+    }
+
     /// Names of the passes over each function, in order.
     fn pass_names(&self) -> Vec<&'static str>;
 

@@ -126,7 +126,7 @@ pub fn linked_module(input: &[u8], options: &Options) -> Option<Vec<u8>> {
 fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
     let options = &*linked.with_floats(options)?;
     let backend = options.backend();
-    let translated = clock.time("frontend", || frontend(linked, options, &*backend, false))?.0;
+    let translated = clock.time("frontend", || frontend(linked, options, &*backend, Purpose::Output))?.0;
     let wasm = &*linked.wasm;
     if backend.limits_memory() {
         warn_of_empty_memory(wasm, &translated.module);
@@ -149,7 +149,8 @@ pub fn explore(input: &[u8], options: &Options) -> Result<(Output, Exploration),
         let linked = clock.time("read", || linked_wasm(input, options))?;
         let options = &*linked.with_floats(options)?;
         let backend = options.backend();
-        let (translated, ir) = clock.time("frontend", || frontend(&linked, options, &*backend, true))?;
+        let (translated, ir) =
+            clock.time("frontend", || frontend(&linked, options, &*backend, Purpose::Page))?;
         let mut ssa = SsaText::default();
         let (bytes, details) =
             backend.compile(translated, &mut clock, &mut |module| ssa = SsaText::of(module))?;
@@ -188,7 +189,7 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
         if stage == Stage::LlvmIr {
             return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options)?)?);
         }
-        let (translated, _) = frontend(&linked, options, &*backend, false)?;
+        let (translated, _) = frontend(&linked, options, &*backend, Purpose::Text)?;
         progress::phase("codegen");
         match stage {
             Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
@@ -215,18 +216,32 @@ fn check_stage(stage: Stage<'_>, backend: &dyn Backend) -> Result<(), OptionsErr
     }
 }
 
-/// The module in SSA, with the LLVM IR of its parts if `prints`. First all requirements that can't be met are collected
+/// What a module is translated for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The output file.
+    Output,
+    /// The output file, and a page that also has the LLVM IR.
+    Page,
+    /// The text of a stage, in which every name can stand.
+    Text,
+}
+
+/// The module in SSA, with the LLVM IR of its parts for a page. First all requirements that can't be met are collected
 /// into one error.
 fn frontend<'a>(
     linked: &'a Linked<'_>,
     options: &Options,
     backend: &dyn Backend,
-    prints: bool,
+    purpose: Purpose,
 ) -> Result<(Translated<'a>, Vec<String>), Error> {
     let wasm = &*linked.wasm;
     let check = |demands: &Demands| {
         let mut errors: Vec<Error> = demands.refused.iter().cloned().map(Error::from).collect();
         errors.extend(backend.unmet(demands));
+        if purpose != Purpose::Text {
+            errors.extend(backend.unmet_names(demands));
+        }
         match errors.len() {
             0 => Ok(()),
             1 => Err(errors.remove(0)),
@@ -234,7 +249,7 @@ fn frontend<'a>(
         }
     };
     let frontend = linked.frontend(options)?;
-    let (module, ir) = match prints {
+    let (module, ir) = match purpose == Purpose::Page {
         true => llvm_frontend::compile_printed(wasm, &frontend, check)?,
         false => (llvm_frontend::compile_checked(wasm, &frontend, check)?, Vec::new()),
     };

@@ -49,11 +49,12 @@ pub fn forward(target: &Thumb, func: &mut Function<Thumb, PReg>) {
     }
 }
 
-/// Removes copies between registers that are equal already, such as a copy back to the source of another one.
+/// Removes copies between core registers that are equal already, such as a copy back to the source of another one.
 fn remove_known(insts: &mut Insts<Inst<PReg>>) {
     let mut equal: Vec<[PReg; 2]> = Vec::new();
     insts.retain(|inst| {
-        let copy = inst.as_copy().filter(|(dst, src)| dst != src);
+        // A float register of two words is also two others.
+        let copy = inst.as_copy().filter(|(dst, src)| dst != src && is_free(*dst) && is_free(*src));
         if copy.is_some_and(|(dst, src)| equal.contains(&[dst, src]) || equal.contains(&[src, dst])) {
             return false;
         }

@@ -68,8 +68,13 @@ impl Backend for Thumb<'_> {
         self.target.frontend()
     }
 
-    /// Exports are symbols. So are imports, unless they get a body: none of them is refused for lack of an action.
-    fn unmet(&self, demands: &Demands) -> Vec<Error> {
+    /// Imports are undefined symbols unless they get a body, so none of them is refused.
+    fn unmet(&self, _: &Demands) -> Vec<Error> {
+        Vec::new()
+    }
+
+    /// Exports are symbols.
+    fn unmet_names(&self, demands: &Demands) -> Vec<Error> {
         let object = self.codegen().object;
         let illegal = demands.exports.iter().filter_map(|name| object.check_export(name).err());
         illegal.map(|error| target_thumb::Error::from(error).into()).collect()

@@ -27,7 +27,7 @@ const LINES: [&str; 19] = [
     "profile a.jam",
     "profile a.wat --target thumbv7m --invoke divide 4 2",
     "info a.jam",
-    "info a.o",
+    "info a.o --cycles",
     "gas a.jam",
     "size a.jam --tree",
     "size a.jam --diff a.jam",

@@ -19,7 +19,7 @@ use super::host_calls::{Argument, HostCall, LOG, Numbering};
 use super::{HostCalls, ImportAction, ImportError};
 
 /// The code address at which a program halts: the return address of its entries.
-const HALT: i64 = 0xffff_0000;
+const HALT: i64 = 0xffff_0000_u32 as i32 as i64;
 
 /// The actions of imports, and the numbers of host calls.
 #[derive(Clone, Copy)]
@@ -360,7 +360,7 @@ impl<'a, 'm> FunctionRewriter<'a, 'm> {
     fn halt(&mut self, args: Vec<Value>) {
         let results = self.cx.module.signatures[self.func.sig].results.clone();
         let sig = self.cx.module.intern_signature(Signature { params: vec![Type::I64; 2], results });
-        let callee = self.value(InstData::Const { ty: Type::I64, bits: HALT }, Type::I64);
+        let callee = self.value(InstData::Const { ty: Type::I32, bits: HALT }, Type::I32);
         self.emit(InstData::TailCallIndirect { sig, callee, args }, &[]);
     }
 
