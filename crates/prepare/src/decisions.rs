@@ -30,7 +30,9 @@ pub fn branch(func: &mut Function) {
     func.source.follow_none();
     ssa::passes::remove_dead(func);
     // No number may be left that leads to a case.
-    ssa::passes::compact(func);
+    if func.reverse_postorder().len() < func.blocks.len() {
+        ssa::passes::compact(func);
+    }
     ssa::passes::split_critical_edges(func);
 }
 
