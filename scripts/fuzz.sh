@@ -50,39 +50,50 @@ bin=$folder/build/$(rustc -vV | sed -n 's/^host: //p')/release
 seconds=$(awk -v hours="$hours" -v count=${#targets[@]} 'BEGIN { print int(hours * 3600 / count) }')
 report=$folder/report.md
 {
-  echo "| target | seconds | executions | per second | edges | features | inputs | findings |"
+  echo "| target | seconds | CPU seconds | executions | edges | features | inputs | findings |"
   echo "|---|--:|--:|--:|--:|--:|--:|--:|"
 } >"$report"
 
-# Runs a target; each process ends after some minutes, so that nothing accumulates, and findings don't end the run.
+# Runs a target, and leaves the CPU time in logs/TARGET.cpu. Each process ends after some minutes, so that nothing
+# accumulates, and findings don't end the run.
 fuzz() {
-  local target=$1 corpus=$folder/corpus/$1 found=$folder/findings/$1 log=$folder/logs/$1
+  local target=$1 corpus=$folder/corpus/$1 found=$folder/findings/$1 log=$folder/logs/$1 TIMEFORMAT="%U %S"
   mkdir -p "$corpus" "$found"
+  { time libfuzzer; } 2>"$log.cpu"
+}
+
+libfuzzer() {
   "$bin/$target" "$corpus" "$folder/seeds/$target" -fork="$jobs" -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1 \
     -max_total_time="$seconds" -max_len=$most_bytes -timeout=$most_seconds -rss_limit_mb=$most_memory -use_value_profile=1 \
     -artifact_prefix="$found/" >"$log" 2>&1 || echo "$target ended with exit code $?" >>"$log"
 }
 
-# The smallest input with the same effect, beside the finding.
+# The smallest input with the same effect, beside the finding. One that takes too long stays as it is: every try would.
 minimise() {
   local target=$1 input
   for input in "$folder/findings/$target"/{crash,oom,timeout}-*; do
     [ -e "$input" ] && [ ! -e "$input.min" ] || continue
-    case $input in *.min) continue ;; esac
-    "$bin/$target" -minimize_crash=1 -max_total_time=$minimising -exact_artifact_path="$input.min" "$input" \
-      >"$folder/logs/$target.min" 2>&1 || true
+    case $input in
+      *.min) continue ;;
+      */timeout-*) ;;
+      *)
+        "$bin/$target" -minimize_crash=1 -max_total_time=$minimising -timeout=$most_seconds -rss_limit_mb=$most_memory \
+          -exact_artifact_path="$input.min" "$input" >"$folder/logs/$target.min" 2>&1 || true
+        ;;
+    esac
     [ -e "$input.min" ] || cp "$input" "$input.min"
   done
 }
 
 # A row of the table from the last line of progress: `#N: cov: E ft: F corp: C exec/s: S oom/timeout/crash: ...`.
 row() {
-  local target=$1 findings
+  local target=$1 findings cpu
+  cpu=$(awk '{ print int($1 + $2) }' "$folder/logs/$target.cpu")
   findings=$(find "$folder/findings/$target" -name '*.min' | wc -l)
-  sed -n 's/^#\([0-9]*\): cov: \([0-9]*\) ft: \([0-9]*\) corp: \([0-9]*\) exec\/s:* \([0-9]*\).*/\1 \5 \2 \3 \4/p' \
-    "$folder/logs/$target" | tail -1 | awk -v target="$target" -v seconds="$seconds" -v findings="$findings" '
-      { print "| " target " | " seconds " | " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " findings " |"; found = 1 }
-      END { if (!found) print "| " target " | " seconds " | none: see logs/" target " | | | | | " findings " |" }'
+  sed -n 's/^#\([0-9]*\): cov: \([0-9]*\) ft: \([0-9]*\) corp: \([0-9]*\) .*/\1 | \2 | \3 | \4/p' "$folder/logs/$target" |
+    tail -1 | awk -v before="| $target | $seconds | $cpu" -v findings="$findings" '
+      { print before " | " $0 " | " findings " |"; found = 1 }
+      END { if (!found) print before " | none: see logs | | | | " findings " |" }'
 }
 
 for target in "${targets[@]}"; do

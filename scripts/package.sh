@@ -8,7 +8,7 @@
 #   scripts/package.sh [FOLDER]    target/package by default
 #
 # Needed besides the packages of scripts/setup.sh: zlib1g-dev, and npm for the npm packages. An image is made by
-# packages/Dockerfile, here too if a Docker daemon runs.
+# packages/Dockerfile, here too if a Docker daemon runs or buildah is installed.
 set -euo pipefail
 CDPATH="" cd "$(dirname "$0")/.."
 out=${1:-target/package}
@@ -119,12 +119,18 @@ npm_packages() {
 }
 
 image() {
-  if ! docker info >/dev/null 2>&1; then
-    echo "package: no Docker daemon here; packages/Dockerfile is not tried"
-    return
+  if docker info >/dev/null 2>&1; then
+    docker build --quiet -f packages/Dockerfile -t wasm-pvm "$out"
+    docker run --rm wasm-pvm --version
+  elif command -v buildah >/dev/null; then
+    local container
+    buildah build --quiet -f packages/Dockerfile -t wasm-pvm "$out"
+    container=$(buildah from --pull=never localhost/wasm-pvm)
+    buildah run "$container" wasm-pvm --version
+    buildah rm "$container" >/dev/null
+  else
+    echo "package: neither a Docker daemon nor buildah here; packages/Dockerfile is not tried"
   fi
-  docker build --quiet -f packages/Dockerfile -t wasm-pvm "$out"
-  docker run --rm wasm-pvm --version
 }
 
 build

@@ -8,6 +8,7 @@
 //! implements GP 0.7 completely, for tests.
 
 use pvm_isa::metadata::ResultConvention;
+use pvm_isa::polkavm::Export;
 use pvm_isa::{Container, GpVersion, PolkaVmProgram, SpiProgram, spi};
 
 use crate::exit::{Exit, MachineError};
@@ -126,8 +127,10 @@ impl Machine {
     /// Loads a program in PolkaVM's own container. The argument area is where a standard program has it.
     ///
     /// # Errors
-    /// If the engine can't run here or refuses the program.
+    /// If the engine can't run here or refuses the program, or an export is not the start of a basic block: entered
+    /// there, compiled code would never come back.
     pub fn of_polkavm(program: &PolkaVmProgram, gp: GpVersion, engine: Engine) -> Result<Self, MachineError> {
+        check_exports(program, gp)?;
         let mut instance = match engine {
             Engine::Polkavm037(backend) => {
                 with_backend(backend, gp, |mode| instance::v037::load_polkavm(program, gp, mode))
@@ -381,4 +384,13 @@ fn with_backend<T>(
         Backend::Compiler if gp == GpVersion::V08 => load(Mode::Compile),
         _ => load(Mode::Interpret),
     }
+}
+
+/// Refuses exports at which no basic block starts.
+fn check_exports(program: &PolkaVmProgram, gp: GpVersion) -> Result<(), MachineError> {
+    let starts = pvm_isa::validate::block_starts(gp, &program.blob);
+    let is_inside = |export: &&Export| starts.binary_search(&export.pc).is_err();
+    program.exports.iter().find(is_inside).map_or(Ok(()), |Export { symbol, pc }| {
+        Err(MachineError::Refused(format!("no basic block starts at {pc}, the position of the export `{symbol}`")))
+    })
 }

@@ -10,12 +10,13 @@ use wasmparser::{
     TypeSectionReader, WasmFeatures,
 };
 
-/// The first use of garbage collection in a module that is valid with that proposal: its offset, and what it is.
-pub fn first_use(wasm: &[u8]) -> Option<(u64, &'static str)> {
+/// The uses of garbage collection in a module that is valid with that proposal, the first one of each section and function
+/// body: its offset, and what it is.
+pub fn uses(wasm: &[u8]) -> impl Iterator<Item = (u64, &'static str)> {
     let mut parser = Parser::new(0);
     parser.set_features(WasmFeatures::all());
     let payloads = parser.parse_all(wasm).map_while(Result::ok);
-    payloads.into_iter().find_map(|payload| in_section(payload).ok().flatten())
+    payloads.filter_map(|payload| in_section(payload).ok().flatten())
 }
 
 type Found = Result<Option<(u64, &'static str)>, BinaryReaderError>;

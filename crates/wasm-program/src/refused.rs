@@ -24,7 +24,8 @@ pub fn error(wasm: &[u8], accepted: WasmFeatures, refused: &BinaryReaderError) -
         Ok(_) => {
             let needed = needed(wasm, &functions);
             let message = if needed.is_empty() { message } else { format!("{message}; {needed}") };
-            let message = message + &others(wasm, accepted, &functions, refused.offset());
+            let uses = refused_bodies(wasm, accepted);
+            let message = message + &others(&uses, &functions, refused.offset());
             Error::Proposal { function, offset, message }
         }
         Err(_) => Error::InvalidWasm { function, offset, message },
@@ -33,10 +34,13 @@ pub fn error(wasm: &[u8], accepted: WasmFeatures, refused: &BinaryReaderError) -
 
 /// The error for a module that uses garbage collection.
 pub fn collected(wasm: &[u8]) -> Option<Error> {
-    let (offset, what) = collection::first_use(wasm)?;
-    let function = Functions::read(wasm).at(offset);
-    let message = format!("{what}; the module needs {COLLECTION}; without it: {COLLECTING_COMPILERS}");
-    Some(Error::Proposal { function, offset: offset as usize, message })
+    let uses: Vec<(u64, &str)> = collection::uses(wasm).collect();
+    let &(offset, what) = uses.first()?;
+    let functions = Functions::read(wasm);
+    let offsets: Vec<u64> = uses.iter().map(|&(offset, _)| offset).collect();
+    let others = others(&offsets, &functions, offset);
+    let message = format!("{what}; the module needs {COLLECTION}; without it: {COLLECTING_COMPILERS}{others}");
+    Some(Error::Proposal { function: functions.at(offset), offset: offset as usize, message })
 }
 
 /// Proposals that are not accepted, with the way to build modules without them.
@@ -58,7 +62,7 @@ fn needed(wasm: &[u8], functions: &Functions) -> String {
         let refused = Validator::new_with_features(without).validate_all(wasm).err()?;
         // Parts of garbage collection are accepted.
         let is_collection = features == WasmFeatures::GC;
-        let offset = if is_collection { collection::first_use(wasm)?.0 } else { refused.offset() };
+        let offset = if is_collection { collection::uses(wasm).next()?.0 } else { refused.offset() };
         let function = functions.at(offset);
         let place = function.map(|function| format!("in function {function} ")).unwrap_or_default();
         let way_out = if way_out.is_empty() { String::new() } else { format!("; without it: {way_out}") };
@@ -72,12 +76,11 @@ fn needed(wasm: &[u8], functions: &Functions) -> String {
 const LISTED: usize = 8;
 
 /// The functions that need a proposal as well, after the one with the first use: the place of the first use in each.
-fn others(wasm: &[u8], accepted: WasmFeatures, functions: &Functions, first: u64) -> String {
+fn others(uses: &[u64], functions: &Functions, first: u64) -> String {
     let own = functions.bodies.iter().find(|body| body.contains(&first));
-    let uses: Vec<u64> = refused_bodies(wasm, accepted)
-        .into_iter()
-        .filter(|at| own.is_none_or(|own| *at >= own.end))
-        .collect();
+    // Outside of all functions, those in all of them are left.
+    let after = own.map(|own| own.end).or_else(|| Some(functions.bodies.first()?.start)).unwrap_or(u64::MAX);
+    let uses: Vec<u64> = uses.iter().copied().filter(|&at| at >= after).collect();
     let place = |at: &u64| format!("{} at offset {at:#x}", functions.at(*at).unwrap_or_default());
     let listed: Vec<String> = uses.iter().take(LISTED).map(place).collect();
     match (listed.is_empty(), uses.len().saturating_sub(LISTED)) {

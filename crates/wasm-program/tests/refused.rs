@@ -53,16 +53,19 @@ fn invalid_functions_are_named() {
 #[test]
 fn all_functions_that_need_a_proposal_are_listed() {
     let discard = "(memory.discard (i32.const 0) (i32.const 65536))";
-    let wasm = wat::parse_str(format!(
-        "(module (memory 1) (func $a {discard} {discard}) (func $b) (func $c {discard}) (func $d {discard}))"
-    ));
-    let Err(Error::Proposal { function, message, .. }) = ModuleInfo::parse(&wasm.expect("well-formed"))
-    else {
-        panic!("the proposal is not accepted")
-    };
-    assert_eq!(function.as_deref(), Some("a"));
-    let (_, others) = message.split_once("; also in function ").unwrap_or_else(|| panic!("{message}"));
-    let names: Vec<&str> =
-        others.split(", ").map(|place| place.split(' ').next().unwrap_or_default()).collect();
-    assert_eq!(names, ["c", "d"]);
+    let new = "(drop (struct.new $s))";
+    for (declaration, operator) in [("(memory 1)", discard), ("(type $s (struct))", new)] {
+        let wasm = wat::parse_str(format!(
+            "(module {declaration} (func $a {operator} {operator}) (func $b) (func $c {operator}) (func $d {operator}))"
+        ));
+        let Err(Error::Proposal { function, message, .. }) = ModuleInfo::parse(&wasm.expect("well-formed"))
+        else {
+            panic!("the proposal of {operator} is not accepted")
+        };
+        assert_eq!(function.as_deref(), Some("a"));
+        let (_, others) = message.split_once("; also in function ").unwrap_or_else(|| panic!("{message}"));
+        let names: Vec<&str> =
+            others.split(", ").map(|place| place.split(' ').next().unwrap_or_default()).collect();
+        assert_eq!(names, ["c", "d"]);
+    }
 }

@@ -3,7 +3,7 @@
 
 use polkavm::program::EstimateInterpreterMemoryUsageArgs as Usage;
 use polkavm::{CallError, Caller, Linker, ProgramBlob};
-use pvm_engine::{Engine as Ours, Exit, Machine};
+use pvm_engine::{Backend, Engine as Ours, Exit, Machine};
 use pvm_isa::PolkaVmProgram;
 use testkit::kernels::{Kernel, all};
 use testkit::polkavm::{Program, engines};
@@ -158,6 +158,22 @@ fn exports_are_typed_functions_and_host_calls_have_symbols() {
                     check_exports(&mut program, bounds == PvmBounds::Strict);
                 }
             }
+        }
+    }
+}
+
+/// Compiled code of the engine never comes back from such an entry, whatever the gas.
+#[test]
+fn programs_with_an_export_inside_of_an_instruction_are_refused() {
+    let wasm = wat::parse_str(r#"(module (func (export "f") (result i32) (i32.const 70000)))"#).unwrap();
+    for gp in [GpVersion::V072, GpVersion::V08] {
+        let (file, _) = compile(&wasm, OptLevel::O2, PvmOptions { gp, ..PvmOptions::default() });
+        let mut program = PolkaVmProgram::parse(&file).unwrap();
+        program.exports[0].pc += 1;
+        for backend in [Backend::Interpreter, Backend::Compiler] {
+            let refused = Machine::of_polkavm(&program, gp, Ours::Polkavm037(backend)).map(|_| ()).unwrap_err();
+            let message = "no basic block starts at 1, the position of the export `f`";
+            assert!(refused.to_string().contains(message), "{refused}");
         }
     }
 }
