@@ -391,6 +391,8 @@ fn check_exports(program: &PolkaVmProgram, gp: GpVersion) -> Result<(), MachineE
     let starts = pvm_isa::validate::block_starts(gp, &program.blob);
     let is_inside = |export: &&Export| starts.binary_search(&export.pc).is_err();
     program.exports.iter().find(is_inside).map_or(Ok(()), |Export { symbol, pc }| {
-        Err(MachineError::Refused(format!("no basic block starts at {pc}, the position of the export `{symbol}`")))
+        Err(MachineError::Refused(format!(
+            "no basic block starts at {pc}, the position of the export `{symbol}`"
+        )))
     })
 }

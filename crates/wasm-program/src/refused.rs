@@ -39,7 +39,8 @@ pub fn collected(wasm: &[u8]) -> Option<Error> {
     let functions = Functions::read(wasm);
     let offsets: Vec<u64> = uses.iter().map(|&(offset, _)| offset).collect();
     let others = others(&offsets, &functions, offset);
-    let message = format!("{what}; the module needs {COLLECTION}; without it: {COLLECTING_COMPILERS}{others}");
+    let message =
+        format!("{what}; the module needs {COLLECTION}; without it: {COLLECTING_COMPILERS}{others}");
     Some(Error::Proposal { function: functions.at(offset), offset: offset as usize, message })
 }
 

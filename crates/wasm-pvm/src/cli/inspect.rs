@@ -7,6 +7,7 @@ use pvm_isa::metadata::{
 };
 use pvm_isa::{Container, GpVersion, ProgramBlob, gas as gas_model};
 use serde_json::{Value, json};
+use wasm_pvm::insight::code_stack;
 use wasm_pvm::run::ValueType;
 use wasm_pvm::{OptionsError, Sizes};
 
@@ -107,14 +108,24 @@ pub fn info(args: &InfoArgs) -> Result<()> {
     let program = Program::parse(bytes, &args.program)?;
     let code = || Ok(program.blob().code.clone());
     let map = read_map_of(&args.program.program, args.map.as_deref(), code)?;
-    let stacks = map.map(|map| map.stacks);
     let text = if args.json {
         let mut value = info_json(&program);
-        value["stacks"] = json!(stacks.as_deref().map(stack::entries_json));
+        let (from, stacks) = match map {
+            Some(map) => ("map", stack::entries_json(&map.stacks)),
+            None => ("code", stack::code_json(&code_stack::stacks(&program.container, program.gp))),
+        };
+        value["stacks"] = json!(stacks);
+        value["stacks_from"] = json!(from);
         json::document(value)
     } else {
-        let lines = stacks.iter().flatten().map(|entry| stack::entry(entry) + "\n");
-        info_text(&program) + &lines.collect::<String>()
+        let lines: Vec<String> = match map {
+            Some(map) => map.stacks.iter().map(stack::entry).collect(),
+            None => {
+                let stacks = code_stack::stacks(&program.container, program.gp);
+                stacks.iter().map(|(name, stack)| stack::of_code(name, stack)).collect()
+            }
+        };
+        lines.iter().fold(info_text(&program), |text, line| text + line + "\n")
     };
     files::print(text.as_bytes())
 }

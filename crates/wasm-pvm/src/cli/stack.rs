@@ -50,6 +50,27 @@ pub fn entry(EntryStack { name, depth }: &EntryStack) -> String {
     format!("deepest stack of {name}: {text}")
 }
 
+/// The same of a depth that is proven from the code alone.
+pub fn of_code(name: &str, stack: &Result<EntryStack, String>) -> String {
+    match stack {
+        Err(reason) => format!("deepest stack of {name}: not known from the code: {reason}"),
+        Ok(stack) => {
+            let is_any = !stack.depth.indirect.is_empty() && !stack.depth.cycles.is_empty();
+            let note = if is_any { ", which for the code may go to any function in it" } else { "" };
+            format!("{}{note}; from the code alone", entry(stack))
+        }
+    }
+}
+
+/// The depths of all entries of a PVM program, as the code alone proves them.
+pub fn code_json(entries: &[(String, Result<EntryStack, String>)]) -> Vec<Value> {
+    let row = |(name, stack): &(String, Result<EntryStack, String>)| match stack {
+        Ok(stack) => entries_json(std::slice::from_ref(stack)).remove(0),
+        Err(reason) => json!({ "name": name, "stack": null, "bound": "unknown", "reason": reason }),
+    };
+    entries.iter().map(row).collect()
+}
+
 /// The depths of all entries of a PVM program.
 pub fn entries_json(entries: &[EntryStack]) -> Vec<Value> {
     let bound = |depth: &Depth| if depth.cycles.is_empty() { "at most" } else { "at least" };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`map`] | from positions in the code to functions, operators and lines |
 //! | [`size`] | where the bytes of a file go |
+//! | [`code_stack`] | the deepest stack of a PVM program, from its code alone |
 //! | `trap` | the reason of a trap, and the calls that led to it |
 //! | `profile` | where the gas or the instructions of a run go |
 //! | `cortex_m` | places of Cortex-M code, and its profile |
@@ -24,6 +25,7 @@ mod reasons;
 #[cfg(feature = "insight")]
 mod stacks;
 
+pub mod code_stack;
 pub mod map;
 pub mod size;
 

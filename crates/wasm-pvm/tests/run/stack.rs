@@ -6,6 +6,7 @@ use std::fs;
 
 use pvm_isa::{Container, spi};
 use random::Rng;
+use wasm_pvm::insight::code_stack;
 use wasm_pvm::run::{RunOptions, Session, Status, Value, ValueType};
 use wasm_pvm::{EntryMode, GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stacks};
 use wasmi::{Engine, Instance, Linker, Module, Store};
@@ -17,13 +18,13 @@ const VERSIONS: [GpVersion; 2] = [GpVersion::V072, GpVersion::V08];
 /// Functions of a generated module. Each is called by earlier ones, and has as many further parameters as its number.
 const FUNCTIONS: usize = 9;
 
-/// A call of function `to` with the first argument in local 0.
-fn call(rng: &mut Rng, to: usize, is_tail: bool) -> String {
+/// A call of function `to` with the first argument in local 0, perhaps through the table.
+fn call(rng: &mut Rng, to: usize, is_tail: bool, has_table: bool) -> String {
     let more: String = (0..to).map(|n| format!("(i64.const {}) ", rng.below(1000) + n)).collect();
     let tail = if is_tail { "return_" } else { "" };
     match rng.below(3) {
         // The optimiser does not know the index.
-        0 => format!(
+        0 if has_table => format!(
             "({tail}call_indirect (type $t{to}) (local.get 0) {more}(i32.load (i32.const {})))",
             65536 + 4 * to
         ),
@@ -32,7 +33,7 @@ fn call(rng: &mut Rng, to: usize, is_tail: bool) -> String {
 }
 
 /// A module whose functions call later ones, all in every run, and write all of their frames on the C stack.
-fn module(rng: &mut Rng) -> String {
+fn module(rng: &mut Rng, has_table: bool) -> String {
     let mut text = "(module (memory 3) (global $__stack_pointer (mut i32) (i32.const 65536))\n".to_owned();
     for n in 0..FUNCTIONS {
         let _ = writeln!(text, "(type $t{n} (func (param i32{}) (result i32)))", " i64".repeat(n));
@@ -46,7 +47,7 @@ fn module(rng: &mut Rng) -> String {
         (local.set $p (i32.add (local.get $p) (i32.const 4)))
         (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 4))))))\n";
     for n in 0..FUNCTIONS {
-        function(rng, n, &mut text);
+        function(rng, n, has_table, &mut text);
     }
     text + "(export \"f\" (func $f0)))"
 }
@@ -55,7 +56,7 @@ fn names() -> String {
     (0..FUNCTIONS).map(|n| format!("$f{n} ")).collect()
 }
 
-fn function(rng: &mut Rng, n: usize, text: &mut String) {
+fn function(rng: &mut Rng, n: usize, has_table: bool, text: &mut String) {
     let frame = if rng.below(4) == 0 { 0 } else { 16 * (1 + rng.below(300)) };
     let local = n + 1;
     let _ = writeln!(text, "(func $f{n} (type $t{n}) (local i32)");
@@ -75,7 +76,7 @@ fn function(rng: &mut Rng, n: usize, text: &mut String) {
     let later = FUNCTIONS - n - 1;
     for _ in 0..if later > 0 { 2 } else { 0 } {
         let to = n + 1 + rng.below(later.min(3));
-        let _ = writeln!(text, "(local.set 0 {})", call(rng, to, false));
+        let _ = writeln!(text, "(local.set 0 {})", call(rng, to, false, has_table));
     }
     if frame > 0 {
         let _ = writeln!(
@@ -86,7 +87,7 @@ fn function(rng: &mut Rng, n: usize, text: &mut String) {
         );
     }
     let end = match later > 0 && rng.below(3) == 0 {
-        true => call(rng, n + 1, true),
+        true => call(rng, n + 1, true, has_table),
         false => "(local.get 0)".to_owned(),
     };
     let _ = writeln!(text, "{end})");
@@ -135,7 +136,7 @@ fn programs_run_on_the_stack_that_is_proven_and_not_on_less() {
     let (mut exact, mut largest) = (0, 0);
     for seed in 0..24 {
         let mut rng = Rng::new(seed);
-        let module = module(&mut rng);
+        let module = module(&mut rng, true);
         let argument = rng.below(1000) as i32;
         let expected = expected(&module, argument);
         let (level, gp) = (LEVELS[seed as usize % 4], VERSIONS[seed as usize / 4 % 2]);
@@ -159,6 +160,34 @@ fn programs_run_on_the_stack_that_is_proven_and_not_on_less() {
         largest = largest.max(size);
     }
     assert!(exact >= 8 && largest > 4 * spi::PAGE_SIZE, "{exact} {largest}");
+}
+
+/// The proof from the code alone, which knows nothing of the compiler's, finds no more, and as little suffices.
+#[test]
+fn the_code_alone_proves_the_stack() {
+    let mut as_deep = 0;
+    for seed in 100..116 {
+        let mut rng = Rng::new(seed);
+        let module = module(&mut rng, false);
+        let argument = rng.below(1000) as i32;
+        let expected = expected(&module, argument);
+        let (level, gp) = (LEVELS[seed as usize % 4], VERSIONS[seed as usize / 4 % 2]);
+        let (program, stacks) = compiled(&module, level, gp, ShadowStack::Native);
+        let of_code = code_stack::stacks(&Container::parse(&program).unwrap(), gp);
+        let [(name, Ok(stack))] = &of_code[..] else {
+            panic!("seed {seed} {level:?}: {of_code:?}\n{module}")
+        };
+        let (bound, depth) = (stacks.bound.unwrap(), &stack.depth);
+        assert!(name == "f" && depth.cycles.is_empty() && depth.bytes <= bound, "{seed}: {depth:?} {bound}");
+        assert!(depth.bytes * 4 >= bound * 3, "{seed} {level:?}: {} {bound}", depth.bytes);
+        as_deep += u32::from(depth.bytes == bound);
+        let program = with_stack(&program, |_| depth.bytes.next_multiple_of(spi::PAGE_SIZE)).unwrap();
+        let (status, values) = run(&program, argument);
+        assert_eq!(status, Status::Halt, "seed {seed} {level:?} {gp}\n{module}");
+        assert_eq!(values[0].to_string(), expected.to_string(), "seed {seed} {level:?} {gp}");
+    }
+    // Shared and inlined code, and frames without a caller's part, need less than the compiler counts.
+    assert!(as_deep >= 6, "{as_deep}");
 }
 
 /// A chain of calls, two functions that call each other, one that calls itself through a table, and a tail call.
@@ -207,6 +236,25 @@ fn info_says_how_deep_the_stack_is_or_why_it_has_no_bound() {
         (row("mutual")["bound"].clone(), row("plain")["bound"].clone()),
         ("at least".into(), "at most".into())
     );
+    // Without the map the code says the same; only types tell the targets of an indirect call apart.
+    fs::remove_file(folder.path("shapes.jam.map")).unwrap();
+    let info = folder.succeed(&["info", "shapes.jam"]);
+    for (name, start, end) in [
+        ("mutual", "unbounded, because deep calls deeper calls deep", "; from the code alone"),
+        (
+            "table",
+            "unbounded, because again calls again",
+            ", which for the code may go to any function in it; from the code alone",
+        ),
+        ("plain", "at most ", "; from the code alone"),
+        ("spin", "at most ", "; from the code alone"),
+    ] {
+        let start = format!("deepest stack of {name}: {start}");
+        let is_right = |line: &str| line.starts_with(&start) && line.ends_with(end);
+        assert!(info.lines().any(is_right), "{name} in {info}");
+    }
+    let json = folder.succeed(&["info", "shapes.jam", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["stacks_from"], "code");
     // With recursion the size of the stack stays what it was.
     assert_eq!(stack_of(&fs::read(folder.path("shapes.jam")).unwrap()), 1 << 20);
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use pvm_isa::{Container, GpVersion};
+use wasm_pvm::insight::code_stack;
 use wasm_pvm::insight::map::CodeMap;
 use wasm_pvm::insight::size::SizeReport;
 use wasm_pvm::object::{Summary, assembly, function_at, trap_at};
@@ -24,6 +25,7 @@ pub fn program(bytes: &[u8]) -> Result<()> {
         let map = CodeMap::of_container(&container, gp);
         let report = SizeReport::read(bytes, Some(gp), Some(&map))?;
         assert!(report.advice().len() <= 100 && report.retained().len() <= bytes.len());
+        let _ = code_stack::stacks(&container, gp);
         let trace = Some(map.starts()).filter(|_| names.len() % 2 == 1);
         for entry in [EntryPoint::First, EntryPoint::Pc(5)] {
             let options =

@@ -171,7 +171,8 @@ fn programs_with_an_export_inside_of_an_instruction_are_refused() {
         let mut program = PolkaVmProgram::parse(&file).unwrap();
         program.exports[0].pc += 1;
         for backend in [Backend::Interpreter, Backend::Compiler] {
-            let refused = Machine::of_polkavm(&program, gp, Ours::Polkavm037(backend)).map(|_| ()).unwrap_err();
+            let refused =
+                Machine::of_polkavm(&program, gp, Ours::Polkavm037(backend)).map(|_| ()).unwrap_err();
             let message = "no basic block starts at 1, the position of the export `f`";
             assert!(refused.to_string().contains(message), "{refused}");
         }
