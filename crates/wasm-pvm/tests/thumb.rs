@@ -104,6 +104,39 @@ fn linear_memory_has_the_size_that_was_asked_for() {
     assert_eq!(file.symbol_by_name("__linear_memory").map(|symbol| symbol.size()), Some(3008));
 }
 
+/// Zeros take no place in the file, however many there are and whatever their alignment.
+#[test]
+fn a_large_memory_makes_no_large_object() {
+    let folder = Folder::new("thumb-large-memory");
+    folder.write("kernel.wat", LARGE);
+    let args = |bytes: &str, bounds: &str, target: &str| -> Vec<String> {
+        let args = ["--target", target, "--memory", "symbol", "--memory-bytes", bytes, "--bounds", bounds];
+        args.map(str::to_owned).to_vec()
+    };
+    for (bytes, bounds, size, align) in [
+        ("2048M", "none", 1 << 31, 16),
+        ("2048M", "mpu", 1 << 31, 1 << 31),
+        ("4294967295", "check", u32::MAX, 16),
+    ] {
+        let args = args(bytes, bounds, "thumbv7m");
+        let object = compile(&folder, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let file = object::File::parse(&*object).expect("an object file");
+        let memory = file.section_by_name(".bss.__linear_memory").expect("the memory");
+        assert_eq!((memory.size(), memory.align()), (size.into(), align), "{bytes} {bounds}");
+        assert!(object.len() < 10_000, "{}", object.len());
+    }
+    for target in ["thumbv7m", "thumbv8m.main"] {
+        let args = args("4294967295", "mpu", target);
+        let args =
+            [&["compile", "kernel.wat"][..], &args.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+        let refused = folder.fail(&args, b"", 1);
+        assert!(refused.contains("unsupported at offset 0x0: a memory whose region has 4 GiB"), "{refused}");
+    }
+}
+
+const LARGE: &str = r#"(module (memory 32768)
+  (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
+
 #[test]
 fn every_core_has_its_target() {
     let folder = Folder::new("thumb-cores");

@@ -68,9 +68,17 @@ impl Backend for Thumb<'_> {
         self.target.frontend()
     }
 
-    /// Imports are undefined symbols unless they get a body, so none of them is refused.
-    fn unmet(&self, _: &Demands) -> Vec<Error> {
-        Vec::new()
+    /// Imports are undefined symbols unless they get a body, so none of them is refused. A region of memory has to fit.
+    fn unmet(&self, demands: &Demands) -> Vec<Error> {
+        let object = self.codegen().object;
+        let declared = demands.memory_bytes.filter(|_| self.target.memory == MemoryMode::Symbol);
+        let size = declared.map(|bytes| object.memory_size(bytes.into(), self.target.cpu));
+        let too_large = size.filter(|&size| u32::try_from(size).is_err());
+        let error = too_large.map(|size| {
+            let what = format!("a memory whose region has {} GiB", size >> 30);
+            llvm_frontend::Error::Unsupported { function: None, offset: 0, what }.into()
+        });
+        error.into_iter().collect()
     }
 
     /// Exports are symbols.

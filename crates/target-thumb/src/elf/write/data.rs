@@ -71,47 +71,65 @@ impl MemoryLayout {
     }
 }
 
+impl ObjectOptions {
+    /// Bytes of linear memory, with its surroundings, for a module that declares so many.
+    pub fn memory_size(&self, declared: u64, cpu: Cpu) -> u64 {
+        MemoryLayout::new(self, cpu).place(declared).0
+    }
+}
+
 /// The contents of an object.
 pub fn contents(module: &Module, id: DataId, is_written: bool, layout: MemoryLayout) -> Contents {
     let object = &module.data[id];
-    let (mut bytes, size, align) = match &object.kind {
-        DataKind::Memory(memory) => {
-            let (size, align) = layout.place(memory.min_bytes);
-            let mut bytes = vec![0; size as usize];
-            for segment in &memory.segments {
-                let start = (segment.offset as usize).min(bytes.len());
-                let len = segment.bytes.len().min(bytes.len() - start);
-                bytes[start..start + len].copy_from_slice(&segment.bytes[..len]);
-            }
-            (bytes, size, align)
-        }
-        _ => {
-            let mut bytes = object.init.clone();
-            bytes.resize(object.size as usize, 0);
-            (bytes, u64::from(object.size), u64::from(object.align.max(1)))
-        }
+    let (size, align) = match &object.kind {
+        DataKind::Memory(memory) => layout.place(memory.min_bytes),
+        _ => (u64::from(object.size), u64::from(object.align.max(1))),
     };
-    for reloc in &object.relocs {
-        let sig = module.decls[reloc.func].sig.index() as u32 + 1;
-        let at = reloc.offset as usize;
-        bytes[at..at + 4].fill(0);
-        bytes[at + 4..at + 8].copy_from_slice(&sig.to_le_bytes());
-    }
-    for stored in &object.addresses {
-        let at = stored.offset as usize;
-        bytes[at..at + 4].copy_from_slice(&stored.addend.to_le_bytes());
-    }
-    let is_zero = bytes.iter().all(|&byte| byte == 0);
     let section = match object.kind {
         DataKind::Constant => DataSection::ReadOnly,
         DataKind::Table if !is_written => DataSection::ReadOnly,
-        _ if is_zero && object.relocs.is_empty() && object.addresses.is_empty() => DataSection::Zeros,
+        _ if is_zero(object) => DataSection::Zeros,
         _ => DataSection::Data,
     };
-    if section == DataSection::Zeros {
-        bytes.clear();
-    }
+    // A memory of zeros may be larger than this machine's.
+    let bytes = if section == DataSection::Zeros { Vec::new() } else { bytes(module, object, size as usize) };
     Contents { section, bytes, size, align: if is_table(object) { align.max(4) } else { align } }
+}
+
+/// Whether all bytes are zeros.
+fn is_zero(object: &DataObject) -> bool {
+    let initial = match &object.kind {
+        DataKind::Memory(memory) => {
+            memory.segments.iter().all(|segment| segment.bytes.iter().all(|&byte| byte == 0))
+        }
+        _ => object.init.iter().all(|&byte| byte == 0),
+    };
+    initial && object.relocs.is_empty() && object.addresses.is_empty()
+}
+
+/// The bytes of an object, with what its relocations are added to.
+fn bytes(module: &Module, object: &DataObject, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    let mut put = |at: usize, from: &[u8]| {
+        let at = at.min(size);
+        let len = from.len().min(size - at);
+        bytes[at..at + len].copy_from_slice(&from[..len]);
+    };
+    match &object.kind {
+        DataKind::Memory(memory) => {
+            memory.segments.iter().for_each(|segment| put(segment.offset as usize, &segment.bytes));
+        }
+        _ => put(0, &object.init),
+    }
+    for reloc in &object.relocs {
+        let sig = module.decls[reloc.func].sig.index() as u32 + 1;
+        put(reloc.offset as usize, &[0; 4]);
+        put(reloc.offset as usize + 4, &sig.to_le_bytes());
+    }
+    for stored in &object.addresses {
+        put(stored.offset as usize, &stored.addend.to_le_bytes());
+    }
+    bytes
 }
 
 const fn is_table(object: &DataObject) -> bool {

@@ -16,6 +16,7 @@ mod attributes;
 pub(crate) mod data;
 mod debug;
 mod frames;
+mod headers;
 pub(crate) mod names;
 mod notes;
 mod variables;

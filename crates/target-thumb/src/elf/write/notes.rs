@@ -15,9 +15,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use object::Endianness;
-use object::elf::{self, FileHeader32};
-use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::write::SymbolId;
 use ssa::{DataId, EntityId as _, FuncId, IdVec, InstData, Module, SigId};
 
@@ -133,30 +130,4 @@ pub fn reference_bytes(references: &BTreeSet<(FuncId, Reference)>) -> Vec<u8> {
 /// The contents of the section [`LOOPS`]: offsets in functions, whose addresses are to be added, and bounds.
 pub fn loop_bytes(bounds: &[(SymbolId, u32, u32)]) -> Vec<u8> {
     bounds.iter().flat_map(|(_, offset, most)| [offset.to_le_bytes(), most.to_le_bytes()].concat()).collect()
-}
-
-/// Sets the link of every section with stack sizes to the section of code before it. The writer of ELF files has no way
-/// to set it.
-pub fn link_stack_sizes(file: &mut [u8]) {
-    /// Offset of `sh_link` in a section header.
-    const LINK: usize = 24;
-    let header = FileHeader32::<Endianness>::parse(&*file).expect("the writer writes a header");
-    let headers = header.section_headers(Endianness::Little, &*file).expect("the writer writes sections");
-    let mut code = 0;
-    let mut links = Vec::new();
-    for (index, section) in headers.iter().enumerate() {
-        let flags = section.sh_flags(Endianness::Little);
-        if flags.contains(elf::SHF_EXECINSTR) {
-            code = index as u32;
-        }
-        if flags.contains(elf::SHF_LINK_ORDER) {
-            links.push((index, code));
-        }
-    }
-    let start = header.e_shoff.get(Endianness::Little) as usize;
-    let entry = usize::from(header.e_shentsize.get(Endianness::Little));
-    for (index, code) in links {
-        let at = start + index * entry + LINK;
-        file[at..at + 4].copy_from_slice(&code.to_le_bytes());
-    }
 }

@@ -12,7 +12,9 @@ use ssa::{DataId, FuncId, IdVec, Module, Reachable};
 
 use super::data::{self, Contents, DataSection};
 use super::names::Names;
-use super::{FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, frames, notes};
+use super::{
+    FirstCall, FunctionInfo, Object, ObjectOptions, Sizes, attributes, debug, frames, headers, notes,
+};
 use crate::adapt::uses;
 use crate::emit::fixup::{Fixup, RelocationKind};
 use crate::isa::inst;
@@ -29,6 +31,8 @@ pub struct Writer<'a> {
     functions: IdVec<FuncId, Option<SymbolId>>,
     data: IdVec<DataId, Option<SymbolId>>,
     sizes: Sizes,
+    /// The alignments of the sections of zeros, by name.
+    alignments: BTreeMap<String, u64>,
     /// Functions that correspond to functions of the source.
     located: Vec<debug::Function>,
     /// All functions.
@@ -69,6 +73,7 @@ impl<'a> Writer<'a> {
             functions: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(None, module.data.len()),
             sizes: Sizes::default(),
+            alignments: BTreeMap::new(),
             located: Vec::new(),
             frames: Vec::new(),
             bounds: Vec::new(),
@@ -98,7 +103,7 @@ impl<'a> Writer<'a> {
         self.debug_sections();
         self.attributes();
         let mut bytes = self.elf.write().expect("the object has no duplicate or overlong parts");
-        notes::link_stack_sizes(&mut bytes);
+        headers::complete(&mut bytes, &self.alignments);
         let Self { sizes, first_call, locations, .. } = self;
         Object { bytes, functions: infos, imports, sizes, first_call, locations }
     }
@@ -284,9 +289,14 @@ impl<'a> Writer<'a> {
             DataSection::Zeros => (".bss", SectionKind::UninitializedData, &mut self.sizes.bss),
         };
         *bytes += contents.size;
-        let section = self.section(format!("{prefix}.{}", object.name), kind);
+        let name = format!("{prefix}.{}", object.name);
+        let section = self.section(name.clone(), kind);
         match contents.section {
-            DataSection::Zeros => self.elf.append_section_bss(section, contents.size, contents.align),
+            DataSection::Zeros => {
+                let align = self.alignments.entry(name).or_default();
+                *align = contents.align.max(*align);
+                self.elf.append_section_bss(section, contents.size, 1)
+            }
             _ => self.elf.append_section_data(section, &contents.bytes, contents.align),
         };
         let globals = std::mem::take(&mut self.names.data[id]);
