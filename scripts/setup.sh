@@ -54,3 +54,8 @@ if [ ! -d "$python_packages/wasmtime-$wasmtime_version.dist-info" ]; then
     echo "setup: can't install wasmtime $wasmtime_version for python3: the checks that need it are skipped" >&2
   }
 fi
+# For the firmware in Rust. Not every installation of Rust can add a target; the check that needs it is skipped then.
+if ! [ -d "$(rustc --print target-libdir --target thumbv7m-none-eabi 2>/dev/null)" ]; then
+  timeout 120 rustup target add thumbv7m-none-eabi ||
+    echo "setup: can't add the target thumbv7m-none-eabi to Rust: the firmware in Rust is not checked" >&2
+fi

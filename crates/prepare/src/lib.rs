@@ -19,6 +19,7 @@
 //! | [`rebase`] | accesses at many offsets each need `memory + offset` in a register | one shared sum with the index |
 //! | [`bias`] | every access has the base of linear memory in its displacement | pointers that include the base |
 //! | [`widths`] | block parameters occupy two words though the upper is zero | parameters of one word |
+//! | [`powers`] | tests for powers of two count bits | arithmetic on the number |
 //! | [`ranges`] | tests for a range of bytes mask a sum | tests for a range of words |
 //! | [`sink`] | unrolled loops compute the values of their exits in vain | they are computed on the exits |
 //! | [`products`] | both halves of a product are separate operations | adjacent ones, for one instruction |
@@ -39,6 +40,7 @@ pub mod decisions;
 pub mod forward_slots;
 pub mod legalize;
 pub mod merge;
+pub mod powers;
 pub mod products;
 pub mod ranges;
 pub mod rebase;

@@ -114,6 +114,10 @@ impl Header<'_> {
                 let declaration = self.declare(&format!("extern {ty}"), symbol, &array);
                 let _ = writeln!(self.text, "{declaration}");
             }
+            for symbol in names.sizes[id].iter().filter(|_| !is_elsewhere) {
+                let declaration = self.declare("extern const uint8_t ", symbol, "[]");
+                let _ = writeln!(self.text, "/* Its address is the number of bytes. */\n{declaration}");
+            }
         }
     }
 
@@ -125,7 +129,10 @@ impl Header<'_> {
                 let layout = data::MemoryLayout::new(&options.object, options.cpu);
                 ("uint8_t ", format!("[{}]", layout.place(memory.min_bytes).0))
             }
-            DataKind::FixedMemory => ("uint8_t ", format!("[{}]", object.size)),
+            DataKind::FixedMemory => {
+                let layout = data::MemoryLayout::new(&options.object, options.cpu);
+                ("uint8_t ", format!("[{}]", layout.place_other(object.size, object.align).0))
+            }
             DataKind::Table => ("uint64_t ", format!("[{}]", object.size / 8)),
             DataKind::Variable if object.size == 8 => ("int64_t ", String::new()),
             DataKind::Variable => ("int32_t ", String::new()),

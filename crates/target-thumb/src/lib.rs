@@ -1,7 +1,7 @@
 //! The Cortex-M target: from an [`ssa::Module`] to a relocatable ELF object.
 //!
 //! ```text
-//! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ legalize ─ alignment ─ classes
+//! program:        initial ─ boundary ─ doubles or softfp ─ adapters ─ powers ─ legalize ─ alignment ─ classes
 //! each function:  forward_slots ─ dead_slots ─ merge ─ cancel ─ anchors ─ rebase ─ widths ─ ranges ─ sink ─ products ─
 //!                 tail_calls ─ decisions ─ branches ─ switches
 //! code:           Thumb ─ codegen (lower ─ frame ─ peephole ─ emit) ─► Fragments ─ elf::write ─► bytes
@@ -34,7 +34,7 @@ use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{
     alignment, anchors, boundary, branches, cancel, classes, dead_slots, decisions, forward_slots, merge,
-    products, ranges, rebase, sink, tail_calls, widths,
+    powers, products, ranges, rebase, sink, tail_calls, widths,
 };
 use ssa::{DataId, DataObject, Module};
 
@@ -169,6 +169,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     }
     let jumps = elf::write::names::jumps(&module, &options.object);
     adapters::add(&mut module, options.cpu, &jumps);
+    module.functions.values_mut().flatten().for_each(powers::simplify);
     let strict = options.strict_align || !options.cpu.has_main();
     if strict {
         // The functions that access any address look at its low bits, but only to access it.

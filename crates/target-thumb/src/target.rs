@@ -5,7 +5,7 @@ use codegen::{Function, PReg, Pass, Target};
 use crate::frame::{self, early};
 use crate::isa::Thumb;
 use crate::peephole::{
-    self, Pool, accesses, booleans, copies, differences, errata, flags, heads, islands, narrow, rename,
+    self, Pool, accesses, booleans, copies, differences, errata, flags, heads, islands, its, narrow, rename,
     tables,
 };
 
@@ -35,6 +35,7 @@ impl Target for Thumb {
         pass("share-differences", |_, func, _| differences::share(func)),
         pass("forward-copies", |target, func, _| copies::forward(target, func)),
         pass("reuse-flags", |_, func, _| flags::reuse(func)),
+        pass("share-near-flags", |_, func, _| flags::share_in_blocks(func)),
         pass("shift-tests", |_, func, _| flags::shift_tests(func)),
         pass("share-flags", |_, func, _| flags::share(func)),
         pass("booleans", |target, func, _| {
@@ -42,6 +43,7 @@ impl Target for Thumb {
                 booleans::compute(func);
             }
         }),
+        pass("join-its", |_, func, _| its::join(func)),
         pass("move-on", |target, func, _| {
             if target.cpu.has_main() {
                 accesses::move_on(func);

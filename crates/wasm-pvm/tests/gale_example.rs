@@ -4,7 +4,7 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use support::{Folder, text};
 
@@ -42,6 +42,33 @@ fn cmake_builds_the_same() {
 #[test]
 fn the_zephyr_module_builds_the_same() {
     run("gale-zephyr", Some("tests/zephyr"));
+}
+
+/// Whether the standard library for these boards is installed, which not every installation of Rust can add.
+fn has_rust_target(target: &str) -> bool {
+    let output = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    output.is_ok_and(|output| output.status.success() && Path::new(text(&output.stdout).trim_end()).is_dir())
+}
+
+#[test]
+fn a_firmware_in_rust_links_the_object() {
+    const TARGET: &str = "thumbv7m-none-eabi";
+    if !needs::tools(&["qemu-system-arm"]) || !needs::optional(TARGET, || has_rust_target(TARGET)) {
+        return;
+    }
+    let folder = Folder::new("gale-rust");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/gale");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--release", "--locked", "--offline"]).current_dir(example.join("rust"));
+    cargo.env("WASM_PVM", env!("CARGO_BIN_EXE_wasm-pvm")).env("CARGO_TARGET_DIR", folder.path("target"));
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER"] {
+        cargo.env_remove(variable);
+    }
+    let output = cargo.stdin(Stdio::null()).output().expect("cargo starts");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let expected = std::fs::read(example.join("expected.txt")).expect("the example says what is printed");
+    assert_eq!(text(&output.stdout), text(&expected));
+    assert_eq!(text(&output.stderr), "", "no warnings");
 }
 
 /// The output of the example of faults, with a module whose traps have an effect.

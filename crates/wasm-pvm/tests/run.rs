@@ -19,6 +19,8 @@ mod isa_package;
 mod json;
 #[path = "run/memory.rs"]
 mod memory;
+#[path = "run/pipes.rs"]
+mod pipes;
 #[path = "run/progress.rs"]
 mod progress;
 #[path = "run/stack.rs"]

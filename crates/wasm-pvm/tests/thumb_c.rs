@@ -387,3 +387,118 @@ fn the_smallest_core_runs_its_objects() {
         assert_eq!(code, Some(expected), "{level}: the number of the check that fails");
     }
 }
+
+/// A tenant of a kernel, with two memories. The accesses to the first are not checked.
+const TENANT: &str = r#"(module
+  (memory 1) (memory $more 1)
+  (data (i32.const 8) "\2a")
+  (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+  (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+  (func (export "more") (param i32) (result i32)
+    (i32.store $more (local.get 0) (i32.const 3)) (i32.load $more (local.get 0))))"#;
+
+/// A kernel that lets its first tenant access its own memories, and checks that an access to the memory of the second faults.
+const KERNEL: &str = r#"
+#include "first.h"
+#include "second.h"
+extern char stack_top[];
+static void leave(int code) {
+    uint32_t block[2] = {0x20026, code};
+    register uint32_t op __asm__("r0") = 0x20;
+    register uint32_t *arg __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xab" : : "r"(op), "r"(arg) : "memory");
+    for (;;) {}
+}
+// Below the stack, in its region.
+#define IS_EXPECTED (*(volatile uint32_t *)0x200f0000)
+static void fault(void) { leave(IS_EXPECTED == 0x600d ? 0 : 99); }
+static void region(uint32_t number, const void *base, uint32_t size) {
+    volatile uint32_t *mpu = (volatile uint32_t *)0xe000ed98;
+    mpu[0] = number;
+    mpu[1] = (uint32_t)base;
+    // Full access, normal memory; the logarithm of the size, less one; enabled.
+    mpu[2] = 3 << 24 | 3 << 16 | (30 - __builtin_clz(size)) << 1 | 1;
+}
+#define CHECK(n, condition) if (!(condition)) leave(n)
+void reset(void) {
+    IS_EXPECTED = 0;
+    first_start();
+    second_start();
+    uint32_t size = (uint32_t)first_memory_size;
+    region(0, 0, 0x400000);
+    region(1, (void *)0x200f0000, 0x10000);
+    region(2, first_memory_base, size);
+    region(3, first_more_base, (uint32_t)first_more_size);
+    *(volatile uint32_t *)0xe000ed94 = 1;
+    CHECK(1, first_load(8) == 42);
+    first_store(size - 4, 7);
+    CHECK(2, first_load(size - 4) == 7);
+    CHECK(3, first_more(65532) == 3);
+    IS_EXPECTED = 0x600d;
+    first_load((uint32_t)second_memory_base - (uint32_t)first_memory_base);
+    leave(4);
+}
+__attribute__((section(".vectors"), used)) static void *const vectors[] = {
+    stack_top, reset, fault, fault, fault, fault, fault};
+"#;
+
+/// Compiles the module for a core as the tenant with this name.
+fn compile_tenant(folder: &Folder, cpu: [&str; 2], name: &str) {
+    let renames = [
+        ("__linear_memory", "memory_base"),
+        ("__linear_memory_size", "memory_size"),
+        ("__linear_memory_1", "more_base"),
+        ("__linear_memory_1_size", "more_size"),
+        ("__wasm_start", "start"),
+        ("load", "load"),
+        ("store", "store"),
+        ("more", "more"),
+    ];
+    let renames = renames.map(|(wasm, symbol)| format!("{wasm}={name}_{symbol}"));
+    let [target, cpu] = cpu;
+    let mut args = vec!["compile", "kernel.wat", "--target", target, "--cpu", cpu];
+    args.extend(["--memory", "symbol", "--bounds", "mpu"]);
+    args.extend(renames.iter().flat_map(|rename| ["--rename", rename.as_str()]));
+    folder.succeed(&[&args[..], &["-o", &format!("{name}.o")]].concat());
+    folder.succeed(&[&args[..], &["--emit", "header", "-o", &format!("{name}.h")]].concat());
+}
+
+/// The address of a symbol of the linked program.
+fn linked_address(folder: &Folder, name: &str) -> u64 {
+    use object::{Object as _, ObjectSymbol as _};
+    let bytes = std::fs::read(folder.path("image.elf")).expect("linked");
+    let file = object::File::parse(&*bytes).expect("an ELF file");
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+    symbol.unwrap_or_else(|| panic!("no symbol `{name}`")).address()
+}
+
+#[test]
+fn the_memories_of_tenants_are_regions_of_the_protection_unit() {
+    let Some(folder) = project("thumb-tenants", TENANT, KERNEL) else { return };
+    for (cpu, core) in
+        [(["thumbv7m", "cortex-m3"], "-mcpu=cortex-m3"), (["thumbv8m.main", "m33"], "-mcpu=cortex-m33")]
+    {
+        compile_tenant(&folder, cpu, "first");
+        compile_tenant(&folder, cpu, "second");
+        compile_program(&folder, "clang-22", &[core, "-mfloat-abi=soft"]);
+        for linker in linkers() {
+            let link = ["--fatal-warnings", "-z", "noexecstack", "-T", "script.ld", "-e", "reset"];
+            let files = ["main.o", "first.o", "second.o", "-o", "image.elf"];
+            assert_eq!(run(&folder, linker, &[&link[..], &files].concat()), Some(0), "{linker}");
+            for memory in ["first_memory", "first_more", "second_memory", "second_more"] {
+                let [base, size] =
+                    ["base", "size"].map(|what| linked_address(&folder, &format!("{memory}_{what}")));
+                assert!(size >= 0x1_0000 && base >= 0x2000_0000, "{linker}: {base:#x} {size:#x}");
+                let unit = if core.ends_with("m3") { size } else { 32 };
+                assert!(
+                    size.is_multiple_of(unit) && base.is_multiple_of(unit),
+                    "{linker}: {base:#x} {size:#x}"
+                );
+                assert!(unit == 32 || size.is_power_of_two());
+            }
+            if core.ends_with("m3") {
+                assert_eq!(emulate(&folder), Some(0), "{linker}: the number of the check that fails");
+            }
+        }
+    }
+}

@@ -141,6 +141,7 @@ impl Image {
                         resolve(name).with_context(|| format!("the symbol `{name}` is undefined"))?;
                     self.veneer(board, symbol)?
                 }
+                None if symbol.is_definition() => symbol.address() as u32,
                 None => continue,
             };
             if symbol.is_global() && symbol.is_definition() {

@@ -33,6 +33,9 @@ pub enum Task {
         /// The file with measurements of other compilers on those modules.
         #[arg(long, default_value = "../shared/baselines/thumb-modules.json")]
         baselines: PathBuf,
+        /// Only compare the sizes of these modules for Cortex-M.
+        #[arg(requires = "thumb")]
+        files: Vec<PathBuf>,
         /// Keep the objects for Cortex-M in this folder.
         #[arg(long)]
         keep: Option<PathBuf>,
@@ -98,10 +101,11 @@ impl Task {
     /// If it can't be run or finds a failure.
     pub fn run(self) -> Result<()> {
         match self {
-            Self::Bench { kernels, thumb: true, modules, baselines, keep, .. } => {
+            Self::Bench { kernels, thumb: true, modules, files, baselines, keep, .. } => {
                 let keep = keep.as_deref();
                 bench_thumb::run(&bench_thumb::Request {
                     modules: &modules,
+                    files: &files,
                     baselines: &baselines,
                     keep,
                     verbose: kernels,

@@ -126,39 +126,88 @@ fn set_flags(inst: &mut Inst<PReg>) {
     }
 }
 
-/// Removes comparisons whose flags are available from the same block or from its only predecessor.
+/// A comparison whose flags are available, and the bytes by which instructions grow if they are to stay available.
+#[derive(Clone, Copy)]
+struct Known {
+    compare: Machine<PReg>,
+    grown: u32,
+}
+
+/// Removes comparisons whose flags are available from the same block or from its only predecessor. For size, a comparison
+/// stays if the instructions that would have to keep the flags for it have short forms that set them.
 pub fn share(func: &mut Function<Thumb, PReg>) {
     let preds = only_predecessors(func);
-    let mut at_end: IdVec<Block, Option<Machine<PReg>>> = IdVec::filled(None, func.blocks.len());
+    let mut at_end: IdVec<Block, Option<Known>> = IdVec::filled(None, func.blocks.len());
     for n in 0..func.order.len() {
         let block = func.order[n];
-        let mut known = preds[block].and_then(|pred| at_end[pred]);
-        let data = &mut func.blocks[block];
-        data.insts.retain(|inst| {
-            let is_known = known.is_some_and(|known| *inst == Inst::Plain(known));
-            if !is_known {
-                known = flags_after(inst, known);
-            }
-            !is_known
-        });
-        // Such a branch reads flags, so no instruction before it may be turned into one that changes them.
-        let keeps = matches!(data.control, Control::Branch { inst: Inst::FlagBranch(_), .. });
-        at_end[block] = known.filter(|_| keeps);
+        let known = share_in_block(func, block, preds[block].and_then(|pred| at_end[pred]));
+        // Such a branch reads flags, so no instruction before it may be turned into one that changes them, and none grows
+        // for comparisons after it.
+        let keeps = matches!(func.blocks[block].control, Control::Branch { inst: Inst::FlagBranch(_), .. });
+        at_end[block] = known.filter(|_| keeps).map(|known| Known { grown: 0, ..known });
     }
 }
 
-/// The comparison whose flags are available after an instruction.
-fn flags_after(inst: &Inst<PReg>, before: Option<Machine<PReg>>) -> Option<Machine<PReg>> {
-    match inst {
-        Inst::Plain(compare @ (Machine::CmpImm { .. } | Machine::CmpReg { .. })) => Some(*compare),
-        Inst::Plain(machine) if machine.flags_written() != Flags::NONE => None,
-        Inst::Plain(_) | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => {
-            let reads = Effects::of::<Thumb>(&Inst::Plain(before?)).reads;
-            let writes = Effects::of::<Thumb>(inst).writes;
-            before.filter(|_| reads.intersection(writes).is_empty())
-        }
-        _ => None,
+/// Removes comparisons whose flags are available from the same block. Others may still be replaced.
+pub fn share_in_blocks(func: &mut Function<Thumb, PReg>) {
+    for n in 0..func.order.len() {
+        share_in_block(func, func.order[n], None);
     }
+}
+
+/// Does so in one block; returns the comparison that is available at its end.
+fn share_in_block(func: &mut Function<Thumb, PReg>, block: Block, mut known: Option<Known>) -> Option<Known> {
+    let for_size = func.optimize_for_size;
+    let most = |known: Known| if for_size { bytes(&known.compare, true) } else { u32::MAX };
+    func.blocks[block].insts.retain(|inst| {
+        let equal = known.filter(|known| *inst == Inst::Plain(known.compare));
+        if equal.is_some_and(|known| known.grown <= most(known)) {
+            return false;
+        }
+        known = known_after(inst, known);
+        true
+    });
+    known
+}
+
+/// The comparison whose flags are available after an instruction.
+fn known_after(inst: &Inst<PReg>, before: Option<Known>) -> Option<Known> {
+    match inst {
+        Inst::Plain(compare @ (Machine::CmpImm { .. } | Machine::CmpReg { .. })) => {
+            return Some(Known { compare: *compare, grown: 0 });
+        }
+        Inst::Plain(machine) if machine.flags_written() != Flags::NONE => return None,
+        Inst::It { body, .. } if body.iter().any(|inst| inst.flags_written() != Flags::NONE) => return None,
+        Inst::Plain(_) | Inst::It { .. } | Inst::LoadLiteral { .. } | Inst::AddressHalf { .. } => {}
+        _ => return None,
+    }
+    let Known { compare, grown } = before?;
+    let reads = Effects::of::<Thumb>(&Inst::Plain(compare)).reads;
+    let writes = Effects::of::<Thumb>(inst).writes;
+    // What reads the flags needs them in any case.
+    let grown = if reads_flags(inst) { 0 } else { grown + growth(inst) };
+    reads.intersection(writes).is_empty().then_some(Known { compare, grown })
+}
+
+fn reads_flags(inst: &Inst<PReg>) -> bool {
+    match inst {
+        Inst::It { .. } => true,
+        Inst::Plain(machine) => machine.flags_read() != Flags::NONE,
+        _ => false,
+    }
+}
+
+/// The bytes by which an instruction grows if it may not set flags.
+fn growth(inst: &Inst<PReg>) -> u32 {
+    match inst {
+        Inst::Plain(machine) => bytes(machine, false) - bytes(machine, true),
+        _ => 0,
+    }
+}
+
+/// The bytes of an instruction's shortest form, which may set flags where they are dead.
+fn bytes(machine: &Machine<PReg>, flags_dead: bool) -> u32 {
+    if to_machine(machine).narrowed(flags_dead, None).is_some() { 2 } else { 4 }
 }
 
 /// For each block its predecessor in the order, if exactly one edge leads to it.

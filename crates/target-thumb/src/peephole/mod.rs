@@ -15,6 +15,7 @@ mod expand;
 pub mod flags;
 pub mod heads;
 pub mod islands;
+pub mod its;
 pub mod narrow;
 mod pool;
 mod pools;

@@ -4,6 +4,7 @@
 //! goes to standard error while it may be there is printed by a [`suspended`] bar: the line is cleared before it, and
 //! drawn again below it.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -96,6 +97,12 @@ fn line(Overall { step, done, total }: &Overall) -> String {
 /// A cleared line. Nothing is drawn as long as it lives.
 pub struct Suspended(#[expect(dead_code, reason = "it holds the lock")] MutexGuard<'static, bool>);
 
+/// Prints to standard error.
+pub fn print(text: fmt::Arguments<'_>) {
+    let mut suspended = suspended();
+    let _ = suspended.write_fmt(text);
+}
+
 /// Clears the line for something else.
 pub fn suspended() -> Suspended {
     let mut is_drawn = IS_DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,17 +117,19 @@ pub fn clear_without_memory() {
     if let Ok(mut is_drawn) = IS_DRAWN.try_lock()
         && std::mem::take(&mut *is_drawn)
     {
-        eprint!("{CLEAR}");
+        let _ = write!(io::stderr(), "{CLEAR}");
     }
 }
 
 impl Write for Suspended {
+    /// A pipe that its reader has closed is no failure; who is told of one would print to it again.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write(bytes)
+        let _ = io::stderr().write_all(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use wasm_pvm::{
     ImportMap, Options, OptionsError, Profile, PvmOptions, PvmReport, Report, Stage, Target, ThumbOptions,
     ThumbReport, input,
 };
-use wasmparser::{Parser, Payload};
+use wasmparser::{Parser, Payload, TypeRef};
 
 use super::args::{self, CompileArgs, ModuleArgs, PvmArgs, TargetArg, ThumbArgs};
 use super::explained::Explained;
@@ -262,12 +262,15 @@ fn warn_of_first_call(FirstCall { symbol, copied_bytes, starts }: &FirstCall) {
 
 /// Names that can be renamed: exports, imports with and without the module's name, and our own global symbols.
 fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::from(["__linear_memory", "__wasm_start"].map(str::to_owned));
+    let own = ["__linear_memory", "__linear_memory_size", "__wasm_start"];
+    let mut names = BTreeSet::from(own.map(str::to_owned));
+    let mut memories = 0;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
+                    memories += u32::from(matches!(import.ty, TypeRef::Memory(_)));
                     names.extend([import.name.to_owned(), format!("{}.{}", import.module, import.name)]);
                 }
             }
@@ -276,8 +279,12 @@ fn linkable_names(wasm: &[u8]) -> Result<BTreeSet<String>> {
                     names.insert(export?.name.to_owned());
                 }
             }
+            Payload::MemorySection(section) => memories += section.count(),
             _ => {}
         }
+    }
+    for n in 1..memories {
+        names.extend([format!("__linear_memory_{n}"), format!("__linear_memory_{n}_size")]);
     }
     Ok(names)
 }

@@ -5,6 +5,7 @@
 //! stack is unwound as usual, so temporary files are removed, and the process ends with its own exit code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +22,13 @@ pub fn guarded(command: String, work: impl FnOnce() -> ExitCode) -> ExitCode {
     let is_reported = AtomicBool::new(false);
     set_hook(Box::new(move |info| {
         if !is_reported.swap(true, Ordering::Relaxed) {
-            let _bar = bar::suspended();
-            eprint!("{}", report(&message(info), &progress::current(), &command));
+            // The panic may come from a thread that holds the bar.
+            bar::clear_without_memory();
+            let mut stderr = io::stderr();
+            let _ = write!(stderr, "{}", report(&message(info), &progress::current(), &command));
             let trace = Backtrace::capture();
             if trace.status() == BacktraceStatus::Captured {
-                eprintln!("{trace}");
+                let _ = writeln!(stderr, "{trace}");
             }
         }
     }));

@@ -1,6 +1,7 @@
 //! Errors and warnings on standard error: as text, or each as a line of JSON.
 
 use std::fmt;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
@@ -70,12 +71,14 @@ pub fn error(code: &str, text: &str, help: &str) {
 /// The same without help, and without any allocation: standard error has no buffer. Nothing in the text needs an escape.
 pub fn error_without_memory(code: &str, text: &str) {
     bar::clear_without_memory();
-    match is_json() {
-        true => eprintln!(
+    let mut stderr = io::stderr();
+    let _ = match is_json() {
+        true => writeln!(
+            stderr,
             "{{\"schema\":{SCHEMA},\"level\":\"error\",\"code\":\"{code}\",\"message\":\"{text}\"}}"
         ),
-        false => eprintln!("error[{code}]: {text}"),
-    }
+        false => writeln!(stderr, "error[{code}]: {text}"),
+    };
 }
 
 fn print_error(
@@ -89,8 +92,7 @@ fn print_error(
         let (start, end) = if has_colours() { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
         let styled = |excerpt| Styled { excerpt, colours: has_colours() }.to_string();
         let excerpts: String = excerpts.iter().map(styled).collect();
-        let _bar = bar::suspended();
-        eprint!("{start}error[{code}]{end}: {text}\n{excerpts}{help}");
+        bar::print(format_args!("{start}error[{code}]{end}: {text}\n{excerpts}{help}"));
         return;
     }
     let mut object = json!({ "schema": SCHEMA, "level": "error", "code": code, "message": text });
@@ -104,7 +106,7 @@ fn print_error(
     if !excerpts.is_empty() {
         object["excerpts"] = json!(excerpts.iter().map(excerpt_json).collect::<Vec<_>>());
     }
-    eprintln!("{object}");
+    bar::print(format_args!("{object}\n"));
 }
 
 fn excerpt_json(excerpt: &Excerpt) -> Value {
@@ -124,10 +126,12 @@ fn excerpt_json(excerpt: &Excerpt) -> Value {
 
 /// Prints lines about the error before.
 pub fn note(text: &str) {
-    let _bar = bar::suspended();
     match is_json() {
-        true => eprintln!("{}", json!({ "schema": SCHEMA, "level": "note", "message": text.trim_end() })),
-        false => eprint!("{text}"),
+        true => {
+            let object = json!({ "schema": SCHEMA, "level": "note", "message": text.trim_end() });
+            bar::print(format_args!("{object}\n"));
+        }
+        false => bar::print(format_args!("{text}")),
     }
 }
 

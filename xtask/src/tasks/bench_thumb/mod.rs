@@ -6,6 +6,7 @@
 
 mod count;
 mod data;
+mod files;
 mod llvm;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ struct Measured {
 pub struct Request<'a> {
     /// The folder with modules; kernels are measured in any case.
     pub modules: &'a Path,
+    /// Modules to be compared by size alone, instead of all others.
+    pub files: &'a [PathBuf],
     /// The file with the figures of other compilers on those modules.
     pub baselines: &'a Path,
     /// The folder for objects and intermediate files; without it they are removed.
@@ -62,6 +65,9 @@ pub fn run(request: &Request<'_>) -> Result<()> {
 }
 
 fn run_in(request: &Request<'_>, folder: &Path) -> Result<()> {
+    if !request.files.is_empty() {
+        return files::sizes(request.files, folder, request.verbose);
+    }
     let modules = corpus(request.modules)?;
     if modules.is_empty() {
         println!("\nno modules in {}", request.modules.display());

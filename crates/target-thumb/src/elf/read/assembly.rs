@@ -39,6 +39,7 @@ pub fn assembly(bytes: &[u8]) -> Result<String, FileError> {
             printer.section(section, order[&section.index], &referred)?;
         }
     }
+    printer.numbers();
     Ok(printer.text)
 }
 
@@ -130,6 +131,14 @@ impl<'a> Printer<'a> {
             }
         }
         self.line("\t.thumb");
+    }
+
+    /// Prints the symbols whose addresses are numbers.
+    fn numbers(&mut self) {
+        for symbol in self.file.symbols.iter().filter(|symbol| symbol.is_absolute && symbol.is_global) {
+            let name = quoted(&symbol.name);
+            self.line(&format!("\n\t.globl {name}\n{name} = {}", symbol.value));
+        }
     }
 
     fn section(

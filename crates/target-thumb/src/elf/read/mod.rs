@@ -98,11 +98,18 @@ pub(crate) struct Symbol {
     pub size: u32,
     pub kind: elf::SymbolType,
     pub is_global: bool,
-    /// The index of its section; `None` if it is undefined.
+    /// The index of its section; `None` if it is undefined or absolute.
     pub section: Option<usize>,
+    /// Whether its address is a number.
+    pub is_absolute: bool,
 }
 
 impl Symbol {
+    /// Whether it has a name and is defined elsewhere.
+    pub const fn is_undefined(&self) -> bool {
+        self.section.is_none() && !self.is_absolute && !self.name.is_empty()
+    }
+
     /// Its offset in its section, without bit 0 that marks code addresses.
     pub fn offset(&self) -> u32 {
         if self.kind == elf::STT_FUNC { self.value & !1 } else { self.value }
@@ -217,6 +224,7 @@ fn read_symbol(symbol: &elf::Sym32<Endianness>, strings: StringTable<'_>) -> Res
         size: symbol.st_size(LITTLE),
         kind: symbol.st_type(),
         is_global: !symbol.is_local(),
-        section: (index != elf::SHN_UNDEF).then_some(usize::from(index.0)),
+        section: (index != elf::SHN_UNDEF && index != elf::SHN_ABS).then_some(usize::from(index.0)),
+        is_absolute: index == elf::SHN_ABS,
     })
 }

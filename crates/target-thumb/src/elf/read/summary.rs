@@ -228,7 +228,7 @@ fn symbols(file: &File) -> Vec<SymbolSummary> {
 }
 
 fn undefined(file: &File) -> impl Iterator<Item = String> {
-    let undefined = file.symbols.iter().filter(|symbol| symbol.section.is_none() && !symbol.name.is_empty());
+    let undefined = file.symbols.iter().filter(|symbol| symbol.is_undefined());
     undefined.map(|symbol| symbol.name.clone())
 }
 
@@ -262,7 +262,7 @@ impl Graph {
             }
         }
         for (index, symbol) in file.symbols.iter().enumerate() {
-            if symbol.section.is_none() && !symbol.name.is_empty() {
+            if symbol.is_undefined() {
                 graph.imports.insert(index, graph.nodes.len());
                 graph.nodes.push(Node { name: symbol.name.clone(), is_import: true, ..Node::default() });
             }

@@ -53,21 +53,35 @@ impl MemoryLayout {
         Self { bytes: options.memory_bytes, shape: options.memory_shape, architecture: cpu.architecture() }
     }
 
-    /// Size and alignment of a memory that declares so many bytes.
+    /// Size and alignment of the first memory, if it declares so many bytes.
+    pub fn place(self, declared: u64) -> (u64, u64) {
+        let size = self.bytes.unwrap_or(declared);
+        match self.shape {
+            MemoryShape::Plain => (size, 16),
+            MemoryShape::Slack => (size + WIDEST_ACCESS, 16),
+            MemoryShape::Region => self.region(size),
+        }
+    }
+
+    /// Size and alignment of a memory other than the first, with so many bytes. `align` is its alignment if it is no
+    /// region.
+    pub fn place_other(self, bytes: u32, align: u32) -> (u64, u64) {
+        match self.shape {
+            MemoryShape::Region => self.region(bytes.into()),
+            _ => (bytes.into(), align.into()),
+        }
+    }
+
+    /// Size and alignment of a region of the memory protection unit.
     ///
     /// Regions of ARMv7-M are powers of two from 32 on, at multiples of their size; those of ARMv8-M begin and end at
     /// multiples of 32.
-    pub fn place(self, declared: u64) -> (u64, u64) {
-        let size = self.bytes.unwrap_or(declared);
-        match (self.shape, self.architecture) {
-            (MemoryShape::Plain, _) => (size, 16),
-            (MemoryShape::Slack, _) => (size + WIDEST_ACCESS, 16),
-            (MemoryShape::Region, architecture) if architecture.is_v8() => (size.next_multiple_of(32), 32),
-            (MemoryShape::Region, _) => {
-                let size = size.next_power_of_two().max(32);
-                (size, size)
-            }
+    fn region(self, bytes: u64) -> (u64, u64) {
+        if self.architecture.is_v8() {
+            return (bytes.next_multiple_of(32), 32);
         }
+        let size = bytes.next_power_of_two().max(32);
+        (size, size)
     }
 }
 
@@ -83,6 +97,7 @@ pub fn contents(module: &Module, id: DataId, is_written: bool, layout: MemoryLay
     let object = &module.data[id];
     let (size, align) = match &object.kind {
         DataKind::Memory(memory) => layout.place(memory.min_bytes),
+        DataKind::FixedMemory => layout.place_other(object.size, object.align),
         _ => (u64::from(object.size), u64::from(object.align.max(1))),
     };
     let section = match object.kind {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ssa::{DataId, DataKind, Export, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
 
-use super::ObjectOptions;
+use super::{MemoryShape, ObjectOptions};
 use crate::isa::abi::is_runtime_function;
 
 /// Name of the start function's symbol.
@@ -73,6 +73,8 @@ pub struct Names {
     pub imports: IdVec<FuncId, Option<String>>,
     /// Global symbols of data objects.
     pub data: IdVec<DataId, Vec<String>>,
+    /// Symbols of the sizes of memories that are regions of the memory protection unit.
+    pub sizes: IdVec<DataId, Option<String>>,
     /// The local symbols of functions that have no global one.
     pub local_functions: IdVec<FuncId, String>,
     /// The local symbols of data objects that have no global one.
@@ -105,13 +107,13 @@ impl Names {
             start: None,
             imports: IdVec::filled(None, module.decls.len()),
             data: IdVec::filled(Vec::new(), module.data.len()),
+            sizes: IdVec::filled(None, module.data.len()),
             local_functions: IdVec::filled(String::new(), module.decls.len()),
             local_data: IdVec::filled(String::new(), module.data.len()),
         };
         let mut taken = Taken::new(module, options);
         if let Some(id) = linear_memory {
-            let symbol = taken.own(LINEAR_MEMORY);
-            names.data[id].push(taken.take(symbol, "linear memory".to_owned(), LINEAR_MEMORY)?);
+            names.name_memory(id, LINEAR_MEMORY, "linear memory", &mut taken)?;
         }
         names.name_memories(module, &mut taken)?;
         names.name_exports(module, &mut taken)?;
@@ -132,8 +134,24 @@ impl Names {
     fn name_memories(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
         for (id, object) in module.data.iter().filter(|(_, object)| object.kind == DataKind::FixedMemory) {
             let name = object.name.replace('.', "_");
+            self.name_memory(id, &name, &format!("the memory `{}`", object.name), taken)?;
+        }
+        Ok(())
+    }
+
+    fn name_memory(
+        &mut self,
+        id: DataId,
+        name: &str,
+        what: &str,
+        taken: &mut Taken<'_>,
+    ) -> Result<(), NameError> {
+        let symbol = taken.own(name);
+        self.data[id].push(taken.take(symbol, what.to_owned(), name)?);
+        if taken.options.memory_shape == MemoryShape::Region {
+            let name = format!("{name}_size");
             let symbol = taken.own(&name);
-            self.data[id].push(taken.take(symbol, format!("the memory `{}`", object.name), &name)?);
+            self.sizes[id] = Some(taken.take(symbol, format!("the size of {what}"), &name)?);
         }
         Ok(())
     }

@@ -306,6 +306,9 @@ impl<'a> Writer<'a> {
                 self.data[id] = Some(symbol);
             }
         }
+        if let Some(name) = self.names.sizes[id].take() {
+            self.absolute_symbol(&name, contents.size);
+        }
         if globals.is_empty() {
             let local = std::mem::take(&mut self.names.local_data[id]);
             self.data[id] = Some(self.data_symbol(section, &local, contents.size, false));
@@ -334,6 +337,20 @@ impl<'a> Writer<'a> {
             section: SymbolSection::Section(section),
             flags: symbol_flags(binding(is_global) | elf::STT_OBJECT),
         })
+    }
+
+    /// Adds a symbol whose address is a number.
+    fn absolute_symbol(&mut self, name: &str, value: u64) {
+        self.elf.add_symbol(Symbol {
+            name: name.as_bytes().to_vec(),
+            value,
+            size: 0,
+            kind: SymbolKind::Data,
+            scope: scope(true),
+            weak: false,
+            section: SymbolSection::Absolute,
+            flags: symbol_flags(elf::STB_GLOBAL | elf::STT_NOTYPE),
+        });
     }
 
     // ---- The rest ----

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use wasm_pvm::insight::trap::Explanation;
 use wasm_pvm::run::{LogLine, Outcome, Status, Value};
 
-use crate::cli::{files, json, messages};
+use crate::cli::{bar, files, json, messages};
 
 /// Bytes in a line of a dump.
 const LINE: usize = 16;
@@ -84,7 +84,7 @@ impl Report {
 /// Prints a line that the program logged.
 pub fn print_log(line: &LogLine) {
     let space = if line.target.is_empty() { "" } else { " " };
-    eprintln!("[{}{space}{}] {}", line.level, line.target, line.message);
+    bar::print(format_args!("[{}{space}{}] {}\n", line.level, line.target, line.message));
 }
 
 /// Prints that a program or a call did not halt.

@@ -11,7 +11,7 @@ use wasm_pvm::run::{LogLine, Outcome, Status};
 use wasm_pvm::wasi::{Failure, Imports, Wasi};
 
 use super::report;
-use crate::cli::{files, wasi};
+use crate::cli::{bar, files, wasi};
 
 /// The exit code of a program that did not halt.
 const NOT_HALTED: u8 = 3;
@@ -83,7 +83,9 @@ pub fn finish(outcome: &Outcome) -> Result<u8> {
         match exit_code(line) {
             Some(number) => code = Some(number),
             // The lines of the program itself.
-            None if line.level == 2 && line.target.is_empty() => eprintln!("{}", line.message),
+            None if line.level == 2 && line.target.is_empty() => {
+                bar::print(format_args!("{}\n", line.message));
+            }
             None => report::print_log(line),
         }
     }
