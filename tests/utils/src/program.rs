@@ -59,7 +59,7 @@ impl Program {
             unreachable!("parsed as JAM")
         };
         let machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
-        if gp == GpVersion::V08 {
+        if gp.has_block_prices() {
             check_gas(&machine, &program.blob)?;
         }
         let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };

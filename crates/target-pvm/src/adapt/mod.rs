@@ -57,6 +57,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         result: options.result,
         signatures: &options.signatures,
         wide_pointers: options.wide_pointers,
+        format: options.gp.code_format(),
         least: BTreeMap::new(),
     };
     let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
@@ -84,7 +85,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     }
     // Where wasm addresses are the machine's, all room for constants is below them.
     let pools = options.goal == Goal::Size && !layout.base_zero;
-    let pool = pools.then(|| Pool::add(&mut module)).flatten();
+    let pool = pools.then(|| Pool::add(options.gp, &mut module)).flatten();
     let memory_options = MemoryOptions {
         guard: options.memory.guard || is_clamped,
         pool: pool.as_ref().map(|pool| pool.data),
