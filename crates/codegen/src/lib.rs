@@ -38,7 +38,7 @@ pub use mir::{
     VReg, VRegData,
 };
 pub use regalloc::allocate;
-pub use relax::{Code, Placement, relax};
+pub use relax::{Blocks, Code, Placement, relax};
 pub use select::{
     ArgLoc, ArgumentRoom, CallLayout, Lower, Remat, Select, Unsupported, ValueRegs, add_adapter,
 };

@@ -1,6 +1,6 @@
 //! Relaxation against brute force, on adversarial chains, and on a large program.
 
-use codegen::{Code, CodeBuffer, Fixup, Fragment, Placement, Reference, relax};
+use codegen::{Blocks, Code, CodeBuffer, Fixup, Fragment, Placement, Reference, relax};
 use random::Rng;
 use ssa::{EntityId, FuncId};
 
@@ -33,12 +33,16 @@ impl Fixup for Toy {
         form as usize + 1 == self.lens.len() || (to - from).abs() <= self.reaches[form as usize]
     }
 
+    fn may_end_block(&self) -> bool {
+        self.lens[0] != 2
+    }
+
     fn encode(&self, form: u8, from: i64, _to: i64, out: &mut Vec<u8>) {
         out.resize(out.len() + self.len(form, from) as usize, 0xf0 | form);
     }
 }
 
-const AT_ZERO: Placement = Placement { start: 0, align: 1 };
+const AT_ZERO: Placement = Placement { start: 0, align: 1, blocks: None };
 
 fn index_of(func: FuncId) -> usize {
     func.index()
@@ -186,12 +190,13 @@ fn addresses_are_those_of_the_bytes() {
     for align in [1, 2, 4] {
         for _ in 0..500 {
             let program = random_program(&mut rng, 60, true);
-            let code = relax(&program, Placement { start: 0, align }, &index_of);
+            let placement = Placement { align, ..AT_ZERO };
+            let code = relax(&program, placement, &index_of);
             let found = forms(&program, &code);
             assert!(is_valid(&program, &found, i64::from(align)), "{program:?}");
             let expected = addresses(&program, &found, i64::from(align));
             let mut expected = expected.iter();
-            let (bytes, starts) = code.flatten(&program, &index_of);
+            let (bytes, starts) = code.flatten(&program, placement, &index_of);
             assert_eq!(bytes.len(), starts.len());
             for (index, fragment) in program.iter().enumerate() {
                 assert_eq!(code.base(index) % i64::from(align), 0);
@@ -208,15 +213,84 @@ fn addresses_are_those_of_the_bytes() {
     }
 }
 
+/// The byte of padding, with which no instruction begins.
+const PADDING: u8 = 0xee;
+const BLOCK: usize = 24;
+const BLOCKS: Blocks = Blocks {
+    bytes: BLOCK as u32,
+    may_end: |bytes| bytes[0] % 2 == 1,
+    pad: |len, out| out.resize(out.len() + len, PADDING),
+};
+
+/// Instructions of one to seven bytes, and labels and fixups between them.
+fn program_for_blocks(rng: &mut Rng) -> Vec<Fragment<Toy>> {
+    let mut buf = CodeBuffer::new(0);
+    let labels: Vec<_> = (0..40).map(|_| buf.new_label()).collect();
+    for &label in &labels {
+        for _ in 0..rng.below(4) {
+            let (first, len) = (rng.below(200) as u8, 1 + rng.below(7));
+            buf.instruction(|out| out.extend((0..len).map(|_| first)));
+        }
+        buf.bind(label);
+        let short = 1 + rng.below(3) as u32;
+        let target = Reference::Label(labels[rng.below(labels.len())]);
+        buf.fixup(Toy::branch(&[short, short + 1, short + 3], &[20, 100, 0]), target);
+    }
+    vec![buf.finish()]
+}
+
+#[test]
+fn no_instruction_crosses_blocks() {
+    let mut rng = Rng::new(5);
+    let (mut padded, mut full) = (0, 0);
+    for round in 0..500 {
+        let program = program_for_blocks(&mut rng);
+        let placement = Placement { start: round % 50, blocks: Some(BLOCKS), ..AT_ZERO };
+        let code = relax(&program, placement, &index_of);
+        let (bytes, starts) = code.flatten(&program, placement, &index_of);
+        let fixups = &program[0].fixups;
+        for (n, site) in fixups.iter().enumerate() {
+            let end = (code.address(0, program[0].after_fixup(n)) - placement.start) as usize;
+            let is_next = starts.get(end).is_none_or(|&starts| starts);
+            assert!(is_next && bytes.get(end) != Some(&PADDING), "places are after their padding: {site:?}");
+        }
+        let all: Vec<usize> = (0..bytes.len()).filter(|&at| starts[at]).collect();
+        let mut next_fixup = 0;
+        for (n, &at) in all.iter().enumerate() {
+            let until = all.get(n + 1).map_or(bytes.len(), |&next| next);
+            let len = bytes[at..until].iter().take_while(|&&byte| byte != PADDING).count();
+            let may_end = if bytes[at] >= 0xf0 {
+                next_fixup += 1;
+                fixups[next_fixup - 1].fixup.may_end_block()
+            } else {
+                (BLOCKS.may_end)(&bytes[at..at + len])
+            };
+            let start = at + placement.start as usize;
+            let block_end = (start / BLOCK + 1) * BLOCK;
+            assert!(start + len + usize::from(!may_end) <= block_end, "{start} + {len} in {block_end}");
+            if at + len < until {
+                assert_eq!(until + placement.start as usize, block_end, "padding goes to the end of a block");
+                padded += 1;
+            }
+            full += usize::from(start + len == block_end);
+        }
+        assert_eq!(next_fixup, fixups.len());
+    }
+    assert!(padded > 1000 && full > 1000, "{padded}, {full}");
+}
+
 #[test]
 fn start_address_moves_everything() {
     let mut rng = Rng::new(3);
     for _ in 0..200 {
         let program = random_program(&mut rng, 20, false);
         let low = relax(&program, AT_ZERO, &index_of);
-        let high = relax(&program, Placement { start: -1000, align: 1 }, &index_of);
+        let moved = Placement { start: -1000, ..AT_ZERO };
+        let high = relax(&program, moved, &index_of);
         assert_eq!(forms(&program, &low), forms(&program, &high));
-        assert_eq!(low.flatten(&program, &index_of), high.flatten(&program, &index_of));
+        let (low_code, high_code) =
+            (low.flatten(&program, AT_ZERO, &index_of), high.flatten(&program, moved, &index_of));
+        assert_eq!(low_code, high_code);
         assert_eq!(low.base(program.len() - 1) - 1000, high.base(program.len() - 1));
     }
 }
@@ -242,7 +316,7 @@ fn dominoes_fall_in_few_rounds() {
     let many = [domino(1_000_000)];
     let code = relax(&many, AT_ZERO, &index_of);
     assert!(forms(&many, &code).iter().all(|&form| form == 1));
-    assert_eq!(code.flatten(&many, &index_of).0.len(), code.size());
+    assert_eq!(code.flatten(&many, AT_ZERO, &index_of).0.len(), code.size());
 }
 
 #[test]
@@ -251,7 +325,7 @@ fn large_programs_are_relaxed_at_once() {
     let functions = 5_000;
     let program: Vec<Fragment<Toy>> = (0..functions).map(|_| large_fragment(&mut rng, functions)).collect();
     let code = relax(&program, AT_ZERO, &index_of);
-    let (bytes, starts) = code.flatten(&program, &index_of);
+    let (bytes, starts) = code.flatten(&program, AT_ZERO, &index_of);
     assert!(bytes.len() > 5_000_000);
     assert_eq!(starts.len(), bytes.len());
 }

@@ -19,7 +19,11 @@ pub struct Displacements {
     pub len: fn(i32) -> usize,
     /// An addition of a constant, without the constant.
     pub addition: i32,
-    /// The least gain of an addition if the pointer has other uses.
+    /// The fewest accesses that an addition is worth.
+    pub min_accesses: usize,
+    /// The least gain of an addition.
+    pub min_gain: i32,
+    /// The same if the pointer has other uses.
     pub min_gain_if_shared: i32,
 }
 
@@ -36,11 +40,12 @@ pub fn bias_pointers(func: &mut Function, memory: DataId, base: u32, displacemen
     }
     for value in func.values.ids() {
         let accesses = &uses.accesses[value];
-        if accesses.len() < 3 || uses.is_constant(func, value) {
+        if accesses.len() < displacements.min_accesses || uses.is_constant(func, value) {
             continue;
         }
         let bias = Bias::choose(accesses, base as i32, displacements);
-        let needed = if uses.others[value] { displacements.min_gain_if_shared } else { 1 };
+        let needed =
+            if uses.others[value] { displacements.min_gain_if_shared } else { displacements.min_gain };
         if bias.gain >= needed {
             let place = match func.values[value].def {
                 ValueDef::Param(block, _) => (block, 0),

@@ -110,7 +110,7 @@ impl HostState {
         };
         match (self.gp, number) {
             (_, 0) => self.gas(machine),
-            (GpVersion::V08, GROW_HEAP) => self.grow_heap(machine),
+            (GpVersion::V08 | GpVersion::Next, GROW_HEAP) => self.grow_heap(machine),
             (_, LOG) => self.log(machine),
             _ => Answer::Unknown,
         }

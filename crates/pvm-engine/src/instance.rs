@@ -230,6 +230,7 @@ macro_rules! rules {
 engine!(v037, polkavm, |gp| match gp {
     GpVersion::V072 => rules!(polkavm, ReviveV1, per_instruction),
     GpVersion::V08 => rules!(polkavm, JamV1, per_block),
+    GpVersion::Next => rules!(polkavm, Latest64, per_block),
 });
 
 engine!(

@@ -50,7 +50,9 @@ impl Engine {
     pub const fn for_version(gp: GpVersion) -> &'static [Self] {
         match gp {
             GpVersion::V072 => &[Self::Polkavm030],
-            GpVersion::V08 => &[Self::Polkavm037(Backend::Interpreter), Self::Polkavm037(Backend::Compiler)],
+            GpVersion::V08 | GpVersion::Next => {
+                &[Self::Polkavm037(Backend::Interpreter), Self::Polkavm037(Backend::Compiler)]
+            }
         }
     }
 }
@@ -251,7 +253,7 @@ impl Machine {
     pub fn run(&mut self) -> Result<Exit, MachineError> {
         loop {
             match self.resume()? {
-                Exit::HostCall(GROW_HEAP) if self.gp == GpVersion::V08 => {
+                Exit::HostCall(GROW_HEAP) if self.gp.has_block_prices() => {
                     self.grow_heap(self.reg(reg::A0));
                     self.set_reg(reg::A0, u64::from(self.heap_end));
                 }
@@ -377,11 +379,11 @@ fn with_backend<T>(
     load: impl Fn(Mode) -> Result<T, MachineError>,
 ) -> Result<T, MachineError> {
     match backend {
-        Backend::Auto if gp == GpVersion::V08 => match load(Mode::Compile) {
+        Backend::Auto if gp.has_block_prices() => match load(Mode::Compile) {
             Err(MachineError::Engine(_)) => load(Mode::Interpret),
             result => result,
         },
-        Backend::Compiler if gp == GpVersion::V08 => load(Mode::Compile),
+        Backend::Compiler if gp.has_block_prices() => load(Mode::Compile),
         _ => load(Mode::Interpret),
     }
 }

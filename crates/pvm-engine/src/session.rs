@@ -71,7 +71,7 @@ impl Session {
     /// # Errors
     /// If it is not a program that the engine can run.
     pub fn load(bytes: &[u8], options: &RunOptions) -> Result<Self, RunError> {
-        let container = Container::parse(bytes).map_err(RunError::Parse)?;
+        let container = Container::parse_for(options.gp, bytes).map_err(RunError::Parse)?;
         let extension = container.extension();
         let gp = options.gp.or(container.gp()).unwrap_or_default();
         check(&container, gp)?;

@@ -17,13 +17,15 @@ pub struct Program {
 impl Program {
     /// Reads a file, for a version of the Gray Paper: 7 or 8, or 0 for the one that it names.
     pub fn parse(bytes: &[u8], gp: u32) -> Result<Self, String> {
-        let container = Container::parse(bytes).map_err(|error| format!("not a PVM program: {error}"))?;
-        let gp = match gp {
-            0 => container.gp().unwrap_or_default(),
-            7 => GpVersion::V072,
-            8 => GpVersion::V08,
+        let asked = match gp {
+            0 => None,
+            7 => Some(GpVersion::V072),
+            8 => Some(GpVersion::V08),
             _ => return Err(format!("{gp} is no version of the Gray Paper; 7 and 8 are")),
         };
+        let container = Container::parse_for(asked, bytes);
+        let container = container.map_err(|error| format!("not a PVM program: {error}"))?;
+        let gp = asked.or(container.gp()).unwrap_or_default();
         let functions = container.functions(gp);
         Ok(Self { container, gp, functions })
     }

@@ -3,13 +3,15 @@
 //! A service is stored as the length of its metadata, the metadata, and an SPI container. Test programs and other
 //! tools use the bare container or the bare blob. These files have no format marker. But every format must account for
 //! the last byte of the file, so in practice a file doesn't parse in a wrong format. [`Container::parse`] tries the
-//! formats in the order of the variants of [`Container`], after those of PolkaVM, which has a marker. A program for
+//! formats in the order of the variants of [`Container`], after those of PolkaVM, which has a marker. Only that marker and
+//! our metadata tell whether code has the [next format](crate::blocks); for other files, the reader has to be told
+//! ([`Container::parse_for`]). A program for
 //! CoreVM is a PolkaVM container after metadata as in a service.
 
 use crate::blob::ProgramBlob;
 use crate::metadata::{Export, Extension, FunctionName, Import, ImportKind, Metadata};
 use crate::polkavm::{self, PolkaVmProgram};
-use crate::reader::{ParseError, Reader, write_nat};
+use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat};
 use crate::spi::{AreaTooLarge, SpiProgram};
 use crate::table::GpVersion;
 
@@ -56,6 +58,23 @@ impl Container {
     ///
     /// If the bytes have none of the formats; the error is from the format that could be read furthest.
     pub fn parse(bytes: &[u8]) -> Result<Container, ParseError> {
+        Container::parse_for(None, bytes)
+    }
+
+    /// Parses a program file of any format, for a version if it is given.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Container::parse`], and if the code has another format than that version's.
+    pub fn parse_for(gp: Option<GpVersion>, bytes: &[u8]) -> Result<Container, ParseError> {
+        let container = Container::parse_any(gp, bytes)?;
+        match gp.filter(|gp| gp.code_format() != container.blob().format) {
+            Some(_) => Err(ParseError { offset: 0, kind: ParseErrorKind::OtherCodeFormat }),
+            None => Ok(container),
+        }
+    }
+
+    fn parse_any(gp: Option<GpVersion>, bytes: &[u8]) -> Result<Container, ParseError> {
         if bytes.starts_with(&polkavm::MAGIC) {
             return PolkaVmProgram::parse(bytes).map(Container::PolkaVm);
         }
@@ -65,9 +84,10 @@ impl Container {
             return Ok(Container::CoreVm { metadata, program: PolkaVmProgram::read(&mut reader)? });
         }
         let further = |a: ParseError, b: ParseError| if b.offset > a.offset { b } else { a };
-        Container::parse_jam(bytes).or_else(|jam| {
-            SpiProgram::parse(bytes).map(Container::Spi).or_else(|spi| {
-                let raw = ProgramBlob::parse(bytes).map(Container::Raw);
+        let format = gp.unwrap_or_default().code_format();
+        Container::parse_jam_for(gp, bytes).or_else(|jam| {
+            SpiProgram::parse_as(format, bytes).map(Container::Spi).or_else(|spi| {
+                let raw = ProgramBlob::parse_as(format, bytes).map(Container::Raw);
                 raw.map_err(|raw| further(further(jam, spi), raw))
             })
         })
@@ -79,10 +99,16 @@ impl Container {
     ///
     /// If the bytes don't have this format.
     pub fn parse_jam(bytes: &[u8]) -> Result<Container, ParseError> {
+        Container::parse_jam_for(None, bytes)
+    }
+
+    fn parse_jam_for(gp: Option<GpVersion>, bytes: &[u8]) -> Result<Container, ParseError> {
         let mut reader = Reader::new(bytes);
         let len = reader.count(1)?;
         let metadata = reader.take(len)?.to_vec();
-        Ok(Container::Jam { metadata, program: SpiProgram::read(&mut reader)? })
+        let recorded = || Metadata::parse(&metadata).extension.map(|extension| extension.gp);
+        let format = recorded().or(gp).unwrap_or_default().code_format();
+        Ok(Container::Jam { program: SpiProgram::read(&mut reader, format)?, metadata })
     }
 
     /// The file as bytes.
@@ -131,6 +157,7 @@ impl Container {
     /// The version of the Gray Paper that the program is for, if the file tells.
     pub fn gp(&self) -> Option<GpVersion> {
         let recorded = Metadata::parse(self.metadata()).extension.map(|extension| extension.gp);
+        let recorded = recorded.filter(|gp| gp.code_format() == self.blob().format);
         recorded.or(self.polkavm().map(|program| program.isa.gp()))
     }
 

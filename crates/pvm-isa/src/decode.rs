@@ -5,15 +5,19 @@
 //! fields to 4, and the distance to the next instruction to 24 (Gray Paper, appendix A.3 to A.5). GP 0.8 refuses
 //! programs with undefined or unmarked opcodes; see [`crate::validate`].
 //!
+//! In the next format the opcode determines the distance to the next instruction, and the marks are derived from the code
+//! ([`crate::blocks`]). Surplus bytes are possible there, too, after immediates with a shorter length field than needed.
+//!
 //! Many byte sequences decode to the same instruction. So [`DecodedInst`] also keeps the details that an instruction
 //! doesn't have: the lengths of immediates, the operand bytes as found, and surplus bytes. From these
 //! [`DecodedInst::encode_exact`] restores the original bytes.
 
 use crate::blob::{Bitmask, ProgramBlob};
+use crate::blocks;
 use crate::encode::ImmLens;
 use crate::inst::Inst;
 use crate::reg::Reg;
-use crate::table::{Format, GpVersion, Opcode};
+use crate::table::{CodeFormat, Encoding, Format, GpVersion, Opcode, number_at};
 
 /// Maximum number of bytes between an opcode byte and that of the next instruction.
 pub const MAX_SKIP: usize = 24;
@@ -28,6 +32,8 @@ pub struct DecodedInst<'a> {
     /// Whether the position holds an opcode of this version that is marked in the bitmask.
     pub is_valid: bool,
     lens: ImmLens,
+    /// Bytes of the opcode; 1 if it is not valid.
+    opcode_bytes: usize,
     bytes: &'a [u8],
 }
 
@@ -46,7 +52,7 @@ impl<'a> DecodedInst<'a> {
     /// instruction, or as zeros past the end of the code.
     pub fn is_cut_off(&self) -> bool {
         let ImmLens { x, y } = self.lens;
-        self.bytes.len() < self.inst.fixed_len() + x + y
+        self.bytes.len() < self.opcode_bytes + self.inst.fixed_operands() + x + y
     }
 
     /// Whether re-encoding in the shortest form would give the same bytes.
@@ -60,14 +66,17 @@ impl<'a> DecodedInst<'a> {
     /// Immediates are encoded from the instruction in their recorded lengths. Opcode and operand bytes (which may have
     /// ignored bits), surplus bytes and the bytes of an invalid instruction are copied.
     pub fn encode_exact(&self, out: &mut Vec<u8>) {
-        let Some(&number) = self.bytes.first() else { return };
+        if self.bytes.is_empty() {
+            return;
+        }
         let start = out.len();
-        self.inst.emit(number, self.lens, out);
+        let (opcode, operands) = self.bytes.split_at(self.opcode_bytes);
+        self.inst.emit(opcode, self.lens, out);
         out.truncate(start + self.bytes.len());
         let written = out.len() - start;
         out.extend_from_slice(&self.bytes[written..]);
-        let operand_bytes = operand_bytes(self.inst.format()).min(self.bytes.len() - 1);
-        out[start + 1..][..operand_bytes].copy_from_slice(&self.bytes[1..][..operand_bytes]);
+        let found = &operands[..operand_bytes(self.inst.format()).min(operands.len())];
+        out[start + opcode.len()..][..found.len()].copy_from_slice(found);
     }
 }
 
@@ -75,14 +84,45 @@ impl<'a> DecodedInst<'a> {
 pub fn decode<'a>(gp: GpVersion, code: &'a [u8], mask: &Bitmask, pc: u32) -> DecodedInst<'a> {
     let at = pc as usize;
     let trap = Inst::NoArg { op: Opcode::Trap };
-    let Some(&number) = code.get(at) else {
-        return DecodedInst { inst: trap, len: 1, is_valid: false, lens: ImmLens::default(), bytes: &[] };
+    if at >= code.len() {
+        let lens = ImmLens::default();
+        return DecodedInst { inst: trap, len: 1, is_valid: false, lens, opcode_bytes: 1, bytes: &[] };
+    }
+    let head = match gp.code_format() {
+        CodeFormat::Bitmask => {
+            let op = Opcode::from_number(gp, code[at]);
+            Head { op, opcode_bytes: 1, len: 1 + skip(code, mask, pc) }
+        }
+        CodeFormat::Blocks => blocks::head(code, at),
     };
-    let skip = skip(code, mask, pc);
-    let bytes = &code[at..code.len().min(at + 1 + skip)];
-    let op = Opcode::from_number(gp, number).filter(|_| mask.get(at));
-    let (inst, lens) = op.map_or((trap, ImmLens::default()), |op| decode_operands(op, code, at, skip));
-    DecodedInst { inst, len: 1 + skip as u32, is_valid: op.is_some(), lens, bytes }
+    let Head { op, opcode_bytes, len } = Head { op: head.op.filter(|_| mask.get(at)), ..head };
+    let bytes = &code[at..code.len().min(at + len)];
+    let decoded = |op| decode_operands((gp, op), code, at + opcode_bytes, len - opcode_bytes);
+    let (inst, lens) = op.map_or((trap, ImmLens::default()), decoded);
+    let opcode_bytes = if op.is_some() { opcode_bytes } else { 1 };
+    DecodedInst { inst, len: len as u32, is_valid: op.is_some(), lens, opcode_bytes, bytes }
+}
+
+/// The instruction that takes all of `bytes`, if it is one; other code may follow it.
+pub fn decode_all(gp: GpVersion, bytes: &[u8]) -> Option<Inst> {
+    let (op, opcode_bytes) = match gp.code_format() {
+        CodeFormat::Bitmask => (Opcode::from_number(gp, *bytes.first()?)?, 1),
+        CodeFormat::Blocks => {
+            let (op, encoding) = Encoding::from_number(number_at(bytes, 0))?;
+            (encoding.len() == bytes.len()).then_some((op, encoding.opcode_bytes()))?
+        }
+    };
+    Some(decode_operands((gp, op), bytes, opcode_bytes, bytes.len() - opcode_bytes).0)
+}
+
+/// What an opcode tells about its instruction.
+pub(crate) struct Head {
+    /// The opcode, if it is defined.
+    pub op: Option<Opcode>,
+    /// Bytes of the opcode.
+    pub opcode_bytes: usize,
+    /// Bytes of the instruction.
+    pub len: usize,
 }
 
 /// Bytes between the opcode at `pc` and the next marked byte or the end of the code, at most 24.
@@ -107,19 +147,24 @@ fn operand_bytes(format: Format) -> usize {
     }
 }
 
-fn decode_operands(op: Opcode, code: &[u8], at: usize, skip: usize) -> (Inst, ImmLens) {
+/// Decodes the operands, which take `len` bytes from `at`.
+fn decode_operands((gp, op): (GpVersion, Opcode), code: &[u8], at: usize, len: usize) -> (Inst, ImmLens) {
     let byte = |i: usize| code.get(at + i).copied().unwrap_or(0);
-    let (b1, b2) = (byte(1), byte(2));
-    let (lo, hi, third) = (Reg::from_field(b1 & 15), Reg::from_field(b1 >> 4), Reg::from_field(b2));
+    let (b1, b2) = (byte(0), byte(1));
+    let third = match gp.code_format() {
+        CodeFormat::Bitmask => b2,
+        CodeFormat::Blocks => b2 & 15,
+    };
+    let (lo, hi, third) = (Reg::from_field(b1 & 15), Reg::from_field(b1 >> 4), Reg::from_field(third));
     let operands = operand_bytes(op.format());
-    let lens = imm_lens(op.format(), skip, operands, b1, b2);
-    let x = immediate(byte, 1 + operands, lens.x);
-    let y = immediate(byte, 1 + operands + lens.x, lens.y);
+    let lens = imm_lens(op.format(), len, operands, b1, b2);
+    let x = immediate(byte, operands, lens.x);
+    let y = immediate(byte, operands + lens.x, lens.y);
     let inst = match op.format() {
         Format::NoArg => Inst::NoArg { op },
         Format::Imm => Inst::Imm { op, imm: x },
         Format::RegImm64 => {
-            let imm = u64::from_le_bytes(core::array::from_fn(|i| byte(2 + i)));
+            let imm = u64::from_le_bytes(core::array::from_fn(|i| byte(1 + i)));
             Inst::RegImm64 { op, dst: lo, imm }
         }
         Format::Imm2 => Inst::Imm2 { op, addr: x, value: y },
@@ -136,9 +181,9 @@ fn decode_operands(op: Opcode, code: &[u8], at: usize, skip: usize) -> (Inst, Im
     (inst, lens)
 }
 
-/// Lengths of immediates: the first from its length field if the format has two, the last from `skip`.
-fn imm_lens(format: Format, skip: usize, operands: usize, b1: u8, b2: u8) -> ImmLens {
-    let rest = |used: usize| skip.saturating_sub(used).min(4);
+/// Lengths of immediates: the first from its length field if the format has two, the last from the bytes of all operands.
+fn imm_lens(format: Format, len: usize, operands: usize, b1: u8, b2: u8) -> ImmLens {
+    let rest = |used: usize| len.saturating_sub(used).min(4);
     let field = match format {
         Format::NoArg | Format::RegImm64 | Format::Reg2 | Format::Reg3 => return ImmLens::default(),
         Format::Imm | Format::Off | Format::RegImm | Format::Reg2Imm | Format::Reg2Off => {

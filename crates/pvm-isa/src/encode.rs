@@ -4,6 +4,9 @@
 //! format's last immediate is not stored: it follows from the start of the next instruction. So the instruction
 //! bitmask is part of an instruction's meaning and must be written with it.
 //!
+//! In the next format it follows from the opcode, and not every length has one. The shortest encoding with enough room
+//! is chosen, and its surplus bytes go to the immediates, to the first one as far as it has less than four.
+//!
 //! Branch relaxation chooses the size of an offset before the final distance is known, so it needs offsets wider than
 //! their value. [`Inst::encode_with_offset_bytes`] pads the offset by sign extension.
 //!
@@ -11,10 +14,10 @@
 //! it as well.
 
 use crate::inst::Inst;
-use crate::table::GpVersion;
+use crate::table::{CodeFormat, Encoding, GpVersion};
 
-/// The longest encoding an instruction can have: two 4-byte immediates, two operand bytes, the opcode.
-pub const MAX_LEN: usize = 11;
+/// The longest encoding an instruction can have: two 4-byte immediates, two operand bytes, an opcode of two bytes.
+pub const MAX_LEN: usize = 12;
 
 impl Inst {
     /// Appends the shortest encoding and returns its length.
@@ -33,37 +36,83 @@ impl Inst {
     ///
     /// If the instruction does not exist in this version of the Gray Paper.
     pub fn encode_with_offset_bytes(&self, gp: GpVersion, min_offset_bytes: u8, out: &mut Vec<u8>) -> usize {
-        let number = self.op().number(gp);
-        let number = number.unwrap_or_else(|| panic!("{} does not exist in GP {gp}", self.op()));
+        let missing = || panic!("{} does not exist in GP {gp}", self.op());
         let start = out.len();
-        self.emit(number, self.lengths(min_offset_bytes), out);
+        let lens = self.lengths(min_offset_bytes);
+        match gp.code_format() {
+            CodeFormat::Bitmask => self.emit(&[self.op().number(gp).unwrap_or_else(missing)], lens, out),
+            CodeFormat::Blocks => self.emit_in(self.encoding(lens), lens, out),
+        }
         out.len() - start
     }
 
-    /// Length of the shortest encoding in bytes; the same for all versions.
-    pub fn encoded_len(&self) -> usize {
-        self.encoded_len_with_offset_bytes(0)
+    /// Appends an encoding of the next format, which has room for the instruction.
+    pub(crate) fn encode_as(&self, encoding: Encoding, out: &mut Vec<u8>) {
+        self.emit_in(encoding, self.lengths(0), out);
+    }
+
+    /// The same with immediates of at least these lengths.
+    fn emit_in(&self, encoding: Encoding, lens: ImmLens, out: &mut Vec<u8>) {
+        let lens = self.widened(lens, encoding);
+        match encoding.number.checked_sub(Encoding::PREFIX.into()) {
+            None => self.emit(&[encoding.number as u8], lens, out),
+            Some(second) => self.emit(&[Encoding::PREFIX, second as u8], lens, out),
+        }
+    }
+
+    /// Length of the shortest encoding in bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the instruction does not exist in the next format, and its length there is asked for.
+    pub fn encoded_len(&self, gp: GpVersion) -> usize {
+        self.encoded_len_with_offset_bytes(gp, 0)
     }
 
     /// Length in bytes of the encoding that [`Inst::encode_with_offset_bytes`] appends.
-    pub fn encoded_len_with_offset_bytes(&self, min_offset_bytes: u8) -> usize {
+    ///
+    /// # Panics
+    ///
+    /// As for [`Inst::encoded_len`].
+    pub fn encoded_len_with_offset_bytes(&self, gp: GpVersion, min_offset_bytes: u8) -> usize {
         let lens = self.lengths(min_offset_bytes);
-        self.fixed_len() + lens.x + lens.y
+        match gp.code_format() {
+            CodeFormat::Bitmask => 1 + self.fixed_operands() + lens.x + lens.y,
+            CodeFormat::Blocks => self.encoding(lens).len(),
+        }
     }
 
-    /// Length in bytes without the variable-length immediates.
-    pub(crate) fn fixed_len(&self) -> usize {
+    /// The shortest encoding in the next format that has room for immediates of these lengths.
+    fn encoding(&self, lens: ImmLens) -> Encoding {
+        let needed = self.fixed_operands() + lens.x + lens.y;
+        let mut encodings = self.op().encodings().iter();
+        let found = encodings.find(|encoding| usize::from(encoding.operands) >= needed);
+        *found.unwrap_or_else(|| panic!("{} does not exist in the next format", self.op()))
+    }
+
+    /// The lengths of immediates that fill an encoding.
+    fn widened(&self, lens: ImmLens, encoding: Encoding) -> ImmLens {
+        let room = usize::from(encoding.operands) - self.fixed_operands();
+        if !self.format().has_two_immediates() {
+            return ImmLens { x: room.min(4), y: 0 };
+        }
+        let x = (room - lens.y).min(4);
+        ImmLens { x, y: room - x }
+    }
+
+    /// Bytes of the operands without the variable-length immediates.
+    pub(crate) fn fixed_operands(&self) -> usize {
         match self {
-            Inst::NoArg { .. } | Inst::Imm { .. } | Inst::Off { .. } => 1,
-            Inst::RegImm64 { .. } => 10,
+            Inst::NoArg { .. } | Inst::Imm { .. } | Inst::Off { .. } => 0,
+            Inst::RegImm64 { .. } => 9,
             Inst::Imm2 { .. }
             | Inst::RegImm { .. }
             | Inst::RegImm2 { .. }
             | Inst::RegImmOff { .. }
             | Inst::Reg2 { .. }
             | Inst::Reg2Imm { .. }
-            | Inst::Reg2Off { .. } => 2,
-            Inst::Reg2Imm2 { .. } | Inst::Reg3 { .. } => 3,
+            | Inst::Reg2Off { .. } => 1,
+            Inst::Reg2Imm2 { .. } | Inst::Reg3 { .. } => 2,
         }
     }
 
@@ -92,9 +141,9 @@ impl Inst {
         }
     }
 
-    /// Appends the opcode byte, the operand bytes and the immediates in the given lengths.
-    pub(crate) fn emit(&self, number: u8, lens: ImmLens, out: &mut Vec<u8>) {
-        out.push(number);
+    /// Appends the bytes of the opcode, the operand bytes and the immediates in the given lengths.
+    pub(crate) fn emit(&self, opcode: &[u8], lens: ImmLens, out: &mut Vec<u8>) {
+        out.extend_from_slice(opcode);
         let nibbles = |lo: u8, hi: u8| lo | hi << 4;
         match *self {
             Inst::NoArg { .. } | Inst::Imm { .. } | Inst::Off { .. } => {}

@@ -94,7 +94,9 @@ pub fn simulate(insts: impl IntoIterator<Item = GasInst>) -> u32 {
 pub fn block_cost(gp: GpVersion, insts: &[Inst], unlikely_branch: bool) -> u32 {
     match gp {
         GpVersion::V072 => insts.len() as u32,
-        GpVersion::V08 => simulate(insts.iter().map(|inst| GasInst::new(inst, unlikely_branch))),
+        GpVersion::V08 | GpVersion::Next => {
+            simulate(insts.iter().map(|inst| GasInst::new(inst, unlikely_branch)))
+        }
     }
 }
 
@@ -104,7 +106,7 @@ pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
     let block = Block { program, gp, pc: Some(pc) };
     match gp {
         GpVersion::V072 => block.count() as u32,
-        GpVersion::V08 => simulate(
+        GpVersion::V08 | GpVersion::Next => simulate(
             block.map(|(pc, inst)| GasInst::new(&inst.inst, has_unlikely_successor(gp, program, pc, &inst))),
         ),
     }
@@ -117,7 +119,7 @@ pub fn block_cost_at(gp: GpVersion, program: &ProgramBlob, pc: u32) -> u32 {
 /// not ready. Then the instructions before it have less, so that no part is negative.
 pub fn instruction_costs(gp: GpVersion, program: &ProgramBlob, pc: u32) -> Vec<(u32, u32)> {
     let block = Block { program, gp, pc: Some(pc) };
-    if gp == GpVersion::V072 {
+    if !gp.has_block_prices() {
         return block.map(|(pc, _)| (pc, 1)).collect();
     }
     let mut machine = Machine::new();
@@ -146,7 +148,7 @@ pub fn program_costs(gp: GpVersion, program: &ProgramBlob) -> Vec<(u32, u32)> {
 fn has_unlikely_successor(gp: GpVersion, program: &ProgramBlob, pc: u32, inst: &DecodedInst<'_>) -> bool {
     let is_marked = |pos: i64| {
         let byte = usize::try_from(pos).ok().and_then(|pos| program.code.get(pos)).copied().unwrap_or(0);
-        matches!(Opcode::from_number(gp, byte), Some(Opcode::Trap | Opcode::Unlikely))
+        matches!(Opcode::of_bytes(gp, &[byte]), Some(Opcode::Trap | Opcode::Unlikely))
     };
     inst.inst.target(pc).is_some_and(is_marked) || is_marked(i64::from(pc) + i64::from(inst.len))
 }

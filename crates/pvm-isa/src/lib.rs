@@ -2,7 +2,7 @@
 //!
 //! The PVM is the virtual machine of JAM: thirteen 64-bit registers, paged 32-bit memory, variable-length
 //! code with an instruction bitmask, and indirect jumps through a jump table. Two versions of its
-//! specification, the Gray Paper, are supported side by side, see [`GpVersion`].
+//! specification, the Gray Paper, are supported side by side, and a proposed code format, see [`GpVersion`].
 //!
 //! The crate is independent of the compiler: compilers build [`Inst`]s and [`ProgramBlob`]s with it, tools read them
 //! back. It has no dependencies, does no input or output, and never panics on arbitrary bytes.
@@ -12,6 +12,7 @@
 //! | [`table`] | the instruction table, from which the rest derives |
 //! | [`reg`], [`inst`], [`asm`] | registers, instructions, one constructor per instruction |
 //! | [`encode`], [`decode`] | instructions to bytes and back |
+//! | [`blocks`] | the next code format |
 //! | [`blob`], [`spi`], [`polkavm`], [`metadata`], [`container`] | programs as files |
 //! | [`validate`] | validation: the rules of the engines, and stricter ones for compilers |
 //! | [`gas`] | the cost of basic blocks |
@@ -28,6 +29,8 @@ pub mod asm;
 pub mod encode;
 
 pub mod decode;
+
+pub mod blocks;
 
 mod reader;
 
@@ -58,4 +61,4 @@ pub use polkavm::PolkaVmProgram;
 pub use reader::{ParseError, ParseErrorKind, write_nat};
 pub use reg::{Reg, RegSet};
 pub use spi::SpiProgram;
-pub use table::{Flow, Format, GpVersion, Opcode, Role};
+pub use table::{CodeFormat, Flow, Format, GpVersion, Opcode, Role};

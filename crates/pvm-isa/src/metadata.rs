@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Strings are UTF-8, preceded by their length in bytes; lists are preceded by their number of elements. Lengths,
-//! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2 and 8 for 0.8. Bit 0
+//! numbers and everything marked `nat` are in the general natural encoding. `gp` is 7 for 0.7.2, 8 for 0.8 and 255 for the next format. Bit 0
 //! of `flags`: the entry functions return an end pointer in r8 instead of a length. Bit 1: there is a linear memory,
 //! and `base` follows: wasm address a is address a + base modulo 2^32. Bit 2: all entries have the convention of calls
 //! inside of a program. Bit 3: exported memories, tables and globals follow at the end. Bit 4: pointers and lengths of a
@@ -310,6 +310,7 @@ impl Extension {
         out.push(match self.gp {
             GpVersion::V072 => 7,
             GpVersion::V08 => 8,
+            GpVersion::Next => EXPERIMENTAL,
         });
         let result = match self.result {
             ResultConvention::Length => 0,
@@ -430,11 +431,15 @@ impl Import {
     }
 }
 
+/// The number for [`GpVersion::Next`], which is no version of the Gray Paper yet.
+const EXPERIMENTAL: u8 = 255;
+
 fn read_gp(reader: &mut Reader<'_>) -> Result<GpVersion, ParseError> {
     let offset = reader.offset();
     match reader.u8()? {
         7 => Ok(GpVersion::V072),
         8 => Ok(GpVersion::V08),
+        EXPERIMENTAL => Ok(GpVersion::Next),
         _ => Err(ParseError { offset, kind: ParseErrorKind::UnknownValue }),
     }
 }

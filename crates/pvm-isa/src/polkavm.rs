@@ -11,7 +11,7 @@
 //! | 2, 3 | the stored bytes of the read-only and of the read-write area |
 //! | 4 | `count:nat`, then the offset of each symbol in the bytes that follow (4 bytes each): `ecalli n` calls symbol n |
 //! | 5 | `count:nat`, then for each export `pc:nat length:nat symbol` |
-//! | 6 | code, bitmask and jump table: a [`ProgramBlob`] |
+//! | 6 | code, bitmask and jump table: a [`ProgramBlob`], in the format of the instruction set |
 //! | 128, 129, 130 | names of functions, and lines |
 //! | 247 | our [metadata](crate::metadata), which other readers skip |
 //!
@@ -67,6 +67,8 @@ pub enum InstructionSet {
     /// That of JAM: GP 0.8, and in engines of its time GP 0.7.2.
     #[default]
     JamV1,
+    /// The next format, see [`crate::blocks`].
+    Latest64,
 }
 
 impl InstructionSet {
@@ -75,6 +77,7 @@ impl InstructionSet {
         match gp {
             GpVersion::V072 => Self::ReviveV1,
             GpVersion::V08 => Self::JamV1,
+            GpVersion::Next => Self::Latest64,
         }
     }
 
@@ -83,12 +86,14 @@ impl InstructionSet {
         match self {
             Self::ReviveV1 => GpVersion::V072,
             Self::JamV1 => GpVersion::V08,
+            Self::Latest64 => GpVersion::Next,
         }
     }
 
     const fn number(self) -> u8 {
         match self {
             Self::ReviveV1 => 0,
+            Self::Latest64 => 2,
             Self::JamV1 => 3,
         }
     }
@@ -263,8 +268,8 @@ fn error(offset: usize, kind: ParseErrorKind) -> ParseError {
 fn read_isa(reader: &mut Reader<'_>) -> Result<InstructionSet, ParseError> {
     let offset = reader.offset();
     let number = reader.u8()?;
-    let known =
-        [InstructionSet::ReviveV1, InstructionSet::JamV1].into_iter().find(|set| set.number() == number);
+    let sets = [InstructionSet::ReviveV1, InstructionSet::JamV1, InstructionSet::Latest64];
+    let known = sets.into_iter().find(|set| set.number() == number);
     known.ok_or(error(offset, ParseErrorKind::UnknownInstructionSet))
 }
 
@@ -323,7 +328,7 @@ impl Sections {
                 reader.finish()?;
             }
             section::CODE => {
-                program.blob = ProgramBlob::read(&mut reader)?;
+                program.blob = ProgramBlob::read(&mut reader, program.isa.gp().code_format())?;
                 self.has_code = true;
             }
             section::STRINGS => self.debug.strings = bytes.to_vec(),
@@ -422,7 +427,7 @@ mod tests {
             PolkaVmProgram::parse(&bytes).map(|_| ()).map_err(|error| (error.offset, error.kind))
         };
         assert_eq!(with(0, 0), Err((0, ParseErrorKind::NotPolkaVm)));
-        assert_eq!(with(4, 2), Err((4, ParseErrorKind::UnknownInstructionSet)));
+        assert_eq!(with(4, 1), Err((4, ParseErrorKind::UnknownInstructionSet)));
         assert_eq!(with(6, 9), Err((5, ParseErrorKind::WrongFileLength)));
         assert_eq!(with(13, 7), Err((13, ParseErrorKind::UnexpectedSection)));
         assert_eq!(with(15, 1), Err((0, ParseErrorKind::DataExceedsArea)));

@@ -38,7 +38,7 @@ pub enum ParseErrorKind {
     UnknownValue,
     /// A PolkaVM container does not begin with its magic bytes.
     NotPolkaVm,
-    /// A PolkaVM container has an instruction set that is not stable or not known.
+    /// A PolkaVM container has an instruction set that is not known.
     UnknownInstructionSet,
     /// The length in a PolkaVM container is not that of the file.
     WrongFileLength,
@@ -48,6 +48,8 @@ pub enum ParseErrorKind {
     DataExceedsArea,
     /// A PolkaVM container has no code.
     MissingCode,
+    /// The code has another format than that of the version that was asked for.
+    OtherCodeFormat,
 }
 
 impl fmt::Display for ParseError {
@@ -72,12 +74,15 @@ impl fmt::Display for ParseErrorKind {
             ParseErrorKind::UnknownValue => "the field has an undefined value",
             ParseErrorKind::NotPolkaVm => "this is not a container of PolkaVM",
             ParseErrorKind::UnknownInstructionSet => {
-                "the instruction set is neither JamV1 (3) nor ReviveV1 (0), the stable ones of PolkaVM"
+                "the instruction set is neither JamV1 (3) nor ReviveV1 (0) nor Latest64 (2)"
             }
             ParseErrorKind::WrongFileLength => "the length is not that of the file, which may be truncated",
             ParseErrorKind::UnexpectedSection => "the section is unknown, repeated or out of order",
             ParseErrorKind::DataExceedsArea => "the stored bytes of a memory area exceed its size",
             ParseErrorKind::MissingCode => "the container has no code",
+            ParseErrorKind::OtherCodeFormat => {
+                "the code has another format than that of the given version of the Gray Paper"
+            }
         })
     }
 }

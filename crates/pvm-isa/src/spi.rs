@@ -22,6 +22,7 @@ use core::ops::Range;
 
 use crate::blob::ProgramBlob;
 use crate::reader::{ParseError, Reader};
+use crate::table::CodeFormat;
 
 /// Bytes in a page, the unit of access rights.
 pub const PAGE_SIZE: u32 = 1 << 12;
@@ -57,17 +58,26 @@ pub struct SpiProgram {
 }
 
 impl SpiProgram {
-    /// Parses a container that takes all of `bytes`.
+    /// Parses a container that takes all of `bytes`, with code that has a bitmask.
     ///
     /// # Errors
     ///
     /// If the bytes are not a container.
     pub fn parse(bytes: &[u8]) -> Result<SpiProgram, ParseError> {
-        SpiProgram::read(&mut Reader::new(bytes))
+        SpiProgram::parse_as(CodeFormat::Bitmask, bytes)
+    }
+
+    /// Parses a container that takes all of `bytes`, with code of a format.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a container.
+    pub fn parse_as(format: CodeFormat, bytes: &[u8]) -> Result<SpiProgram, ParseError> {
+        SpiProgram::read(&mut Reader::new(bytes), format)
     }
 
     /// Reads a container that takes the rest of the input.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<SpiProgram, ParseError> {
+    pub(crate) fn read(reader: &mut Reader<'_>, format: CodeFormat) -> Result<SpiProgram, ParseError> {
         let ro_len = reader.le(3)?;
         let rw_len = reader.le(3)?;
         let heap_pages = reader.le(2)? as u16;
@@ -78,7 +88,8 @@ impl SpiProgram {
         let blob_offset = reader.offset();
         let mut blob = Reader::nested(reader.take(blob_len)?, blob_offset);
         reader.finish()?;
-        Ok(SpiProgram { ro_data, rw_data, heap_pages, stack_size, blob: ProgramBlob::read(&mut blob)? })
+        let blob = ProgramBlob::read(&mut blob, format)?;
+        Ok(SpiProgram { ro_data, rw_data, heap_pages, stack_size, blob })
     }
 
     /// The container as bytes.

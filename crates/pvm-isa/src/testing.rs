@@ -12,7 +12,7 @@ use crate::metadata::{Extension, Metadata};
 use crate::polkavm::{MAGIC, PolkaVmProgram};
 use crate::reg::Reg;
 use crate::spi::SpiProgram;
-use crate::table::{Format, GpVersion, Opcode};
+use crate::table::{CodeFormat, Format, GpVersion, Opcode};
 use crate::validate::{block_starts, check_well_formed, validate};
 
 pub use random::Rng;
@@ -33,7 +33,7 @@ pub fn imm(rng: &mut Rng) -> i32 {
 
 /// The opcodes that exist in a version.
 pub fn opcodes(gp: GpVersion) -> Vec<Opcode> {
-    Opcode::ALL.iter().copied().filter(|op| op.number(gp).is_some()).collect()
+    Opcode::ALL.iter().copied().filter(|op| op.exists(gp)).collect()
 }
 
 impl Inst {
@@ -63,16 +63,15 @@ pub fn program(gp: GpVersion, rng: &mut Rng, len: usize, block_len: usize) -> Pr
     let mut insts: Vec<Inst> = (1..len).map(|_| instruction(gp, rng, block_len)).collect();
     insts.push(Inst::no_arg(Opcode::Trap));
 
-    let mut ends = 0;
     let mut positions = Vec::new();
+    let mut layout = ProgramBlob::new(gp);
     for inst in &insts {
-        positions.push(ends);
-        ends += inst.encoded_len_with_offset_bytes(4) as u32;
+        positions.push(layout.push_with_offset_bytes(gp, &inst.with_offset(i32::MAX), 4));
     }
     let is_start = |i: usize| i == 0 || insts[i - 1].op().is_terminator();
     let starts: Vec<u32> = (0..insts.len()).filter(|&i| is_start(i)).map(|i| positions[i]).collect();
 
-    let mut blob = ProgramBlob::default();
+    let mut blob = ProgramBlob::new(gp);
     for (inst, &pc) in insts.iter().zip(&positions) {
         let offset = rng.pick(&starts) as i32 - pc as i32;
         blob.push_with_offset_bytes(gp, &inst.with_offset(offset), 4);
@@ -99,7 +98,7 @@ pub fn wild_program(rng: &mut Rng, len: usize) -> ProgramBlob {
             mask.set(i);
         }
     }
-    ProgramBlob { code, mask, jump_table: vec![] }
+    ProgramBlob { code, mask, ..ProgramBlob::default() }
 }
 
 /// Changes, inserts or removes a byte.
@@ -144,12 +143,16 @@ pub fn exercise(bytes: &[u8]) {
     if let Ok(program) = PolkaVmProgram::parse(bytes) {
         assert_eq!(PolkaVmProgram::parse(&program.to_bytes()), Ok(program));
     }
-    if let Ok(blob) = ProgramBlob::parse(bytes) {
-        assert_eq!(ProgramBlob::parse(&blob.to_bytes()), Ok(blob));
+    for format in [CodeFormat::Bitmask, CodeFormat::Blocks] {
+        if let Ok(blob) = ProgramBlob::parse_as(format, bytes) {
+            assert_eq!(ProgramBlob::parse_as(format, &blob.to_bytes()), Ok(blob));
+        }
     }
-    match Container::parse(bytes) {
-        Ok(container) => exercise_program(container.blob()),
-        Err(error) => assert!(error.offset <= bytes.len()),
+    for gp in [None, Some(GpVersion::Next)] {
+        match Container::parse_for(gp, bytes) {
+            Ok(container) => exercise_program(container.blob()),
+            Err(error) => assert!(error.offset <= bytes.len()),
+        }
     }
 }
 
@@ -159,7 +162,7 @@ pub fn exercise(bytes: &[u8]) {
 /// If it breaks a rule: instructions encode back to the same bytes, the shortest form of an instruction decodes to it,
 /// and every block has a price.
 pub fn exercise_program(blob: &ProgramBlob) {
-    for gp in GpVersion::ALL {
+    for gp in GpVersion::ALL.into_iter().filter(|gp| gp.code_format() == blob.format) {
         exercise_instructions(gp, blob);
         let _ = validate(gp, blob);
         let _ = check_well_formed(gp, blob);
@@ -173,15 +176,15 @@ pub fn exercise_program(blob: &ProgramBlob) {
 
 fn exercise_instructions(gp: GpVersion, blob: &ProgramBlob) {
     let mut exact = Vec::new();
-    let (mut wanted, mut written) = (Vec::new(), ProgramBlob::default());
     for (_, decoded) in blob.instructions(gp) {
         decoded.encode_exact(&mut exact);
         if decoded.is_valid {
-            wanted.push(decoded.inst);
+            let mut written = ProgramBlob::new(gp);
             written.push(gp, &decoded.inst);
+            written.push(gp, &Inst::no_arg(Opcode::Trap));
+            let again = written.decode(gp, 0).inst;
+            assert_eq!(again, decoded.inst, "the shortest form of an instruction decodes to it");
         }
     }
     assert_eq!(exact, blob.code, "instructions encode back to the bytes they were read from");
-    let again: Vec<Inst> = written.instructions(gp).map(|(_, decoded)| decoded.inst).collect();
-    assert_eq!(again, wanted, "the shortest form of an instruction decodes to it");
 }

@@ -1,5 +1,7 @@
 //! Validation of programs: the rules of the engines, and stricter ones for compilers.
 //!
+//! The next format has the rules of 0.8, and those of its [blocks](crate::blocks).
+//!
 //! GP 0.7.2 accepts every blob; an invalid instruction acts as `trap` when it is executed. GP 0.8 refuses an invalid
 //! program before its first instruction. A walk from position 0 must find only defined opcodes that are marked in the
 //! bitmask. It must end exactly at the end of the code, with a terminator as the last instruction (Gray Paper,
@@ -17,7 +19,7 @@ use core::fmt;
 
 use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
-use crate::table::{Flow, GpVersion};
+use crate::table::{Flow, GpVersion, Opcode};
 
 /// A violation of a validation rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +39,8 @@ pub enum Defect {
     NotMarked,
     /// The opcode byte is not defined in this version.
     UndefinedOpcode,
+    /// In the next format, the instruction goes on in the next block, or is the last of a block and ends no basic block.
+    OutOfBlock,
     /// The operands reach past the end of the code, or into the next instruction.
     OperandsCutOff,
     /// The last instruction lets control run off the end of the code.
@@ -58,6 +62,9 @@ impl fmt::Display for InvalidProgram {
                 write!(f, "position {offset} is not marked as an instruction in the bitmask")
             }
             Defect::UndefinedOpcode => write!(f, "the opcode at position {offset} is undefined"),
+            Defect::OutOfBlock => {
+                write!(f, "the instruction at position {offset} must end a basic block in its block of code")
+            }
             Defect::OperandsCutOff => {
                 write!(f, "the operands of the instruction at position {offset} are cut off")
             }
@@ -88,10 +95,7 @@ impl core::error::Error for InvalidProgram {}
 ///
 /// The first violated rule. Under 0.7.2 there are none.
 pub fn validate(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram> {
-    match gp {
-        GpVersion::V072 => Ok(()),
-        GpVersion::V08 => check_code(gp, program),
-    }
+    if gp.has_block_prices() { check_code(gp, program) } else { Ok(()) }
 }
 
 /// Checks the rules for compiled programs, under either version:
@@ -133,9 +137,7 @@ fn check_code(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram
     let mut last = None;
     for (pc, inst) in program.instructions(gp) {
         if !inst.is_valid {
-            let is_marked = program.mask.get(pc as usize);
-            let defect = if is_marked { Defect::UndefinedOpcode } else { Defect::NotMarked };
-            return Err(InvalidProgram { offset: pc, defect });
+            return Err(InvalidProgram { offset: pc, defect: invalid(gp, program, pc as usize) });
         }
         last = Some((pc, inst));
     }
@@ -145,6 +147,16 @@ fn check_code(gp: GpVersion, program: &ProgramBlob) -> Result<(), InvalidProgram
             Err(InvalidProgram { offset: pc, defect: Defect::LastFallsThrough })
         }
         Some(_) => Ok(()),
+    }
+}
+
+/// The defect of an instruction that is not valid.
+fn invalid(gp: GpVersion, program: &ProgramBlob, at: usize) -> Defect {
+    let is_defined = Opcode::of_bytes(gp, &program.code[at..]).is_some();
+    match (program.mask.get(at), is_defined) {
+        (false, _) => Defect::NotMarked,
+        (true, false) => Defect::UndefinedOpcode,
+        (true, true) => Defect::OutOfBlock,
     }
 }
 

@@ -52,6 +52,7 @@ fn the_engines_parser_reads_what_we_write() {
         let isa = match program.isa {
             InstructionSet::ReviveV1 => InstructionSetKind::ReviveV1,
             InstructionSet::JamV1 => InstructionSetKind::JamV1,
+            InstructionSet::Latest64 => InstructionSetKind::Latest64,
         };
         assert_eq!(parsed.isa(), isa);
         assert_eq!((parsed.ro_data(), parsed.ro_data_size()), (&program.ro_data[..], program.ro_size));
@@ -67,7 +68,7 @@ fn the_engines_parser_reads_what_we_write() {
         let ours = program.exports.iter().map(|export| (export.pc, export.symbol.as_bytes().to_vec()));
         assert_eq!(exports, ours.collect::<Vec<_>>());
         assert_eq!(parsed.code(), program.blob.code);
-        assert_eq!(parsed.bitmask(), program.blob.mask.as_bytes());
+        assert_eq!(parsed.bitmask(), program.blob.stored_mask());
         let table: Vec<u32> = parsed.jump_table().iter().map(|pc| pc.0).collect();
         assert_eq!(table, program.blob.jump_table);
         for pc in 0..program.blob.code.len() as u32 {
@@ -91,6 +92,7 @@ fn we_read_what_the_engines_writer_makes() {
     for (isa, ours) in [
         (InstructionSetKind::ReviveV1, InstructionSet::ReviveV1),
         (InstructionSetKind::JamV1, InstructionSet::JamV1),
+        (InstructionSetKind::Latest64, InstructionSet::Latest64),
     ] {
         let mut builder = ProgramBlobBuilder::new(isa);
         builder.set_ro_data_size(70_000);

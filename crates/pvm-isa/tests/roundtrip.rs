@@ -63,19 +63,21 @@ fn arbitrary_instructions_survive_encoding_and_decoding() {
 }
 
 fn check_round_trip(gp: GpVersion, inst: &Inst, min: u8) {
-    let mut blob = ProgramBlob::default();
+    let mut blob = ProgramBlob::new(gp);
     blob.push(gp, inst);
     let second = blob.push_with_offset_bytes(gp, inst, min);
-    assert_eq!(second as usize, inst.encoded_len(), "{inst}");
+    assert_eq!(second as usize, inst.encoded_len(gp), "{inst}");
     let second_len = blob.code.len() - second as usize;
-    assert_eq!(second_len, inst.encoded_len_with_offset_bytes(min), "{inst}");
+    assert_eq!(second_len, inst.encoded_len_with_offset_bytes(gp, min), "{inst}");
     assert!(second_len <= MAX_LEN, "{inst}");
-    if inst.offset().is_some() {
-        let shortest_for_zero = inst.with_offset(0).encoded_len();
+    if inst.offset().is_some() && gp != GpVersion::Next {
+        let shortest_for_zero = inst.with_offset(0).encoded_len(gp);
         assert!(second_len >= shortest_for_zero + usize::from(min), "{inst}");
     }
-    let decoded: Vec<_> = blob.instructions(gp).collect();
-    assert_eq!(decoded.len(), 2, "{inst}");
+    blob.push(gp, &asm::trap());
+    let mut decoded: Vec<_> = blob.instructions(gp).collect();
+    assert_eq!(decoded.len(), 3, "{inst}");
+    decoded.pop();
     assert!(decoded[0].1.is_shortest(gp), "{inst}");
     for (pc, d) in decoded {
         assert_eq!((d.inst, d.is_valid, d.is_cut_off()), (*inst, true, false), "{inst} at {pc}");
@@ -103,7 +105,7 @@ fn immediates_are_as_short_as_possible() {
 #[test]
 fn any_bytes_decode_and_encode_back() {
     let mut rng = Rng::new(3);
-    for gp in GpVersion::ALL {
+    for gp in [GpVersion::V072, GpVersion::V08] {
         for _ in 0..2000 {
             let len = 1 + rng.below(80);
             let blob = testing::wild_program(&mut rng, len);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pvm_isa::table::Encoding;
 use pvm_isa::testing::Rng;
 use pvm_isa::{Flow, Format, GpVersion, Inst, Opcode, Role};
 
@@ -21,10 +22,25 @@ fn numbers_and_mnemonics_are_unique_and_invertible() {
             }
         }
     }
-    for gp in GpVersion::ALL {
+    for gp in [GpVersion::V072, GpVersion::V08] {
         let defined = (0..=255).filter(|&n| Opcode::from_number(gp, n).is_some()).count();
         assert_eq!(defined, 139, "GP {gp}");
     }
+}
+
+#[test]
+fn the_next_format_has_the_instructions_of_0_8() {
+    let mut numbers = 0;
+    for op in Opcode::ALL.iter().copied() {
+        assert_eq!(op.exists(GpVersion::Next), op.exists(GpVersion::V08), "{op}");
+        for encoding in op.encodings() {
+            assert_eq!(Encoding::from_number(encoding.number), Some((op, *encoding)));
+            numbers += 1;
+        }
+        let is_ascending = op.encodings().is_sorted_by(|a, b| a.operands < b.operands && a.len() < b.len());
+        assert!(is_ascending, "the first encoding with enough room is the shortest: {op}");
+    }
+    assert_eq!((0..512).filter(|&number| Encoding::from_number(number).is_some()).count(), numbers);
 }
 
 #[test]

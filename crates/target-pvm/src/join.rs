@@ -242,7 +242,7 @@ impl Joiner<'_> {
 
     fn plain(&mut self, bytes: &[u8]) {
         self.buf.instruction(|out| out.extend_from_slice(bytes));
-        self.last = bytes.first().and_then(|&number| Opcode::from_number(self.gp, number));
+        self.last = Opcode::of_bytes(self.gp, bytes);
     }
 
     fn inst(&mut self, inst: &Inst) {
@@ -308,7 +308,7 @@ impl Joiner<'_> {
         };
         match is_next {
             true => self.start_block(),
-            false => self.fixup(Fixup::jump(asm::jump(0)), Reference::Label(to)),
+            false => self.fixup(Fixup::jump(self.gp, asm::jump(0)), Reference::Label(to)),
         }
     }
 

@@ -12,19 +12,24 @@
 //! Every function's code ends in a transfer of control, and so does the whole code.
 //! [`pvm_isa::validate::check_well_formed`] checks the finished program; a program it refuses is a bug of the compiler.
 
-use codegen::{CodeLocations, Fragment, Label, Place, Placement};
-use pvm_isa::{GpVersion, ProgramBlob, asm, validate};
+use codegen::{Blocks, CodeLocations, Fragment, Label, Place, Placement};
+use pvm_isa::{CodeFormat, GpVersion, Opcode, ProgramBlob, asm, blocks, validate};
 use ssa::{FuncId, IdVec, Module};
 
-use crate::adapt::entries::Entry;
+use crate::adapt::entries::{Entry, JUMP_BYTES};
 use crate::emit::{Fixup, Need};
 use crate::join::{Joined, Part, entry_label};
 use crate::memory::MemoryPlan;
 
-/// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
-const JUMP_BYTES: u32 = 5;
 /// Bytes of a trap.
 const TRAP_BYTES: u32 = 1;
+
+/// The blocks of the next format.
+const BLOCKS: Blocks = Blocks {
+    bytes: blocks::BLOCK_BYTES as u32,
+    may_end: |bytes| Opcode::of_bytes(GpVersion::Next, bytes).is_some_and(Opcode::is_terminator),
+    pad: blocks::pad,
+};
 
 /// Linked code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,13 +56,14 @@ pub fn link(
     let table = JumpTable::assign(module, plan, &mut code, &parts, &positions);
     let has_jumps = plan.layout().entry_spacing > 0;
     let header_len = if has_jumps || parts.is_empty() { header_len(entries) } else { 0 };
-    let placement = Placement { start: i64::from(header_len), align: 1 };
+    let blocks = (gp.code_format() == CodeFormat::Blocks).then_some(BLOCKS);
+    let placement = Placement { start: i64::from(header_len), align: 1, blocks };
     let fragments = [code];
     let placed = codegen::relax(&fragments, placement, &no_function);
     let [code] = &fragments;
     let address = |place| u32::try_from(placed.address(0, place)).expect("code is smaller than 4 GiB");
 
-    let mut blob = ProgramBlob::default();
+    let mut blob = ProgramBlob::new(gp);
     for entry in entries.iter_mut() {
         let target = entry.target.map(|id| address(code.labels[entry_of(&positions, id)]));
         match target {
@@ -69,11 +75,8 @@ pub fn link(
         blob.push(gp, &asm::trap());
     }
     assert_eq!(blob.code.len(), header_len as usize, "the header has the promised size");
-    let (bytes, starts) = placed.flatten(&fragments, &no_function);
-    blob.code.extend_from_slice(&bytes);
-    blob.mask.grow(blob.code.len());
-    let marked = (0..).zip(starts).filter(|&(_, starts)| starts).map(|(at, _): (usize, bool)| at);
-    marked.for_each(|at| blob.mask.set(header_len as usize + at));
+    let (bytes, starts) = placed.flatten(&fragments, placement, &no_function);
+    append(&mut blob, &bytes, &starts);
     blob.jump_table = table.places.iter().map(|&place| address(place)).collect();
     // A function without code, as all of it is shared, starts where the next one does.
     let mut functions: Vec<(u32, FuncId)> =
@@ -89,6 +92,19 @@ pub fn link(
     let locations = module.sources.as_ref().filter(|sources| sources.are_offsets);
     let locations = locations.map(|_| locate(module, &parts, &address));
     Linked { blob, functions, references: table.references, locations }
+}
+
+/// Appends code to the header. `starts` tells where instructions start, but for padding.
+fn append(blob: &mut ProgramBlob, bytes: &[u8], starts: &[bool]) {
+    let header_len = blob.code.len();
+    blob.code.extend_from_slice(bytes);
+    if blob.format == CodeFormat::Blocks {
+        blob.mask = blocks::starts(&blob.code);
+        return;
+    }
+    blob.mask.grow(blob.code.len());
+    let marked = (0..).zip(starts).filter(|&(_, starts)| *starts).map(|(at, _): (usize, _)| at);
+    marked.for_each(|at| blob.mask.set(header_len + at));
 }
 
 /// Joined code refers to its functions by labels.

@@ -1,7 +1,6 @@
 //! The PVM as a [`codegen::Target`]: the passes over allocated functions.
 
 use codegen::{Function, PReg, Pass, RegSet, Target};
-use pvm_isa::GpVersion;
 
 use crate::frame;
 use crate::isa::{CALLEE_SAVED, Pvm};
@@ -38,14 +37,14 @@ impl Target for Pvm {
         pass("reuse-final-values", |_, func, ()| values::reuse(func)),
         pass("remove-final-dead", |_, func, ()| dead::remove(func, CALLEE_SAVED)),
         pass("combine-stores", |_, func, ()| stores::combine(func)),
-        pass("split-constants", |target, func, ()| constants::split(func, &target.pool)),
+        pass("split-constants", |target, func, ()| constants::split(target, func)),
         pass("schedule", |target, func, ()| {
-            if target.gp == GpVersion::V08 {
+            if target.gp.has_block_prices() {
                 schedule::schedule(func);
             }
         }),
         pass("unlikely", |target, func, ()| {
-            if target.gp == GpVersion::V08 {
+            if target.gp.has_block_prices() {
                 unlikely::mark(func);
             }
         }),

@@ -100,7 +100,7 @@ impl Sizes {
     fn of_blob(blob: &ProgramBlob, gp: GpVersion) -> Self {
         Self {
             code: blob.code.len(),
-            mask: blob.mask.as_bytes().len(),
+            mask: blob.stored_mask().len(),
             jump_table: blob.jump_table.len() * blob.jump_table_entry_size(),
             jump_table_entries: blob.jump_table.len(),
             instructions: blob.instructions(gp).count(),

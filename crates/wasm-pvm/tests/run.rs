@@ -40,7 +40,7 @@ use wasm_pvm::run::{Backend, Engine, Machine};
 use wasmi::{Linker, Module, Store, Val};
 
 const LEVELS: [&str; 4] = ["-O0", "-O2", "-Os", "-Oz"];
-const VERSIONS: [&str; 2] = ["0.7", "0.8"];
+const VERSIONS: [&str; 3] = ["0.7", "0.8", "next"];
 
 /// Values of each type as they are given on the command line, and as the reference engine gets them.
 const I32: [(&str, i32); 6] = [

@@ -59,8 +59,8 @@ impl Program {
             unreachable!("parsed as JAM")
         };
         let machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
-        if gp == GpVersion::V08 {
-            check_gas(&machine, &program.blob)?;
+        if gp.has_block_prices() {
+            check_gas(gp, &machine, &program.blob)?;
         }
         let Details::Pvm(report) = output.report.details else { unreachable!("the options are for the PVM") };
         Ok(Self { machine, report: *report, interface: interface(wasm)? })
@@ -116,8 +116,8 @@ impl Program {
 ///
 /// # Errors
 /// The first block on which it doesn't.
-pub fn check_gas(machine: &Machine, blob: &ProgramBlob) -> Result<usize> {
-    let costs = gas::program_costs(GpVersion::V08, blob);
+pub fn check_gas(gp: GpVersion, machine: &Machine, blob: &ProgramBlob) -> Result<usize> {
+    let costs = gas::program_costs(gp, blob);
     for &(pc, cost) in &costs {
         let engine = machine.gas_of_block(pc);
         ensure!(engine == Some(i64::from(cost)), "the block at {pc} costs {engine:?}, not {cost}");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::bench_next;
 use anyhow::{Context, Result};
 use pvm_engine::Engine;
 use pvm_isa::GpVersion;
@@ -66,7 +67,8 @@ pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
     float_operations()?;
     profiles()?;
     let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
-    runtimes(&folder)
+    runtimes(&folder)?;
+    bench_next::run(&folder)
 }
 
 /// Measures all kernels at one level and prints the table.
@@ -292,19 +294,22 @@ fn runtimes(folder: &Path) -> Result<()> {
     println!("|---|---|{}---|--:|", "--:|".repeat(8));
     for (name, path) in files {
         for level in ["-O2", "-Oz"] {
-            let (report, peak) = compile(&path, level).with_context(|| name.clone())?;
+            let (report, peak) =
+                compile(&path, &["--imports", "auto", level]).with_context(|| name.clone())?;
             println!("| {name} | {level} | {} |", runtime_cells(&report, peak).join(" | "));
         }
     }
     Ok(())
 }
 
-/// Runs the command-line tool; returns its report and its peak memory in bytes.
-fn compile(path: &Path, level: &str) -> Result<(serde_json::Value, u64)> {
+/// Runs the command-line tool with some arguments; returns its report and its peak memory in bytes.
+pub fn compile(path: &Path, args: &[&str]) -> Result<(serde_json::Value, u64)> {
     let tool = std::env::current_exe()?.with_file_name("wasm-pvm");
     let output = tempfile::NamedTempFile::new()?;
     let mut child = Command::new(&tool)
-        .args(["compile", "--floats", "trap", "--imports", "auto", "--json", level, "-o"])
+        .args(["compile", "--floats", "trap", "--json"])
+        .args(args)
+        .arg("-o")
         .args([output.path(), path])
         .stdout(Stdio::piped())
         .spawn()

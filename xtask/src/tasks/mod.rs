@@ -1,6 +1,7 @@
 //! Tasks that compile or run programs: benchmarks, growth of compile times, open-ended testing, bodies of helpers.
 
 mod bench;
+mod bench_next;
 mod bench_thumb;
 mod bench_time;
 mod fuzz;
@@ -27,6 +28,9 @@ pub enum Task {
         /// Measure times of compilation and execution beside wasmtime instead of sizes and gas.
         #[arg(long, conflicts_with = "thumb")]
         times: bool,
+        /// Only the size of code in the next format.
+        #[arg(long, conflicts_with_all = ["thumb", "times"])]
+        next: bool,
         /// The folder with modules for Cortex-M.
         #[arg(long, default_value = "../shared/corpus/thumb")]
         modules: PathBuf,
@@ -113,6 +117,9 @@ impl Task {
             }
             Self::Bench { times: true, runtimes, .. } => {
                 bench_time::run(&runtimes.unwrap_or_else(testkit::runtimes::folder))
+            }
+            Self::Bench { next: true, runtimes, .. } => {
+                bench_next::run(&runtimes.unwrap_or_else(testkit::runtimes::folder))
             }
             Self::Bench { kernels, runtimes, .. } => bench::run(kernels, runtimes.as_deref()),
             Self::Helper { module, name } => helper::run(&module, &name),

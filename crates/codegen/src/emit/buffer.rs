@@ -30,6 +30,11 @@ pub trait Fixup: Clone + fmt::Debug + Send + Sync {
 
     /// Appends the bytes of a form; exactly [`len`](Self::len) of them.
     fn encode(&self, form: u8, from: i64, to: i64, out: &mut Vec<u8>);
+
+    /// Whether it may be the last instruction of a block of code, see [`crate::Blocks`].
+    fn may_end_block(&self) -> bool {
+        true
+    }
 }
 
 /// The target of a fixup.

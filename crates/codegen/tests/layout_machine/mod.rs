@@ -274,8 +274,9 @@ pub fn run_blocks<R: Register>(func: &Function<Machine, R>, seed: u64) -> (Vec<u
 /// Runs the code of a function.
 pub fn run_bytes(fragment: &Fragment<Transfer>, seed: u64) -> (Vec<u8>, End) {
     let fragments = std::slice::from_ref(fragment);
-    let code = relax(fragments, Placement { start: 0, align: 1 }, &|_| unreachable!());
-    let (bytes, starts) = code.flatten(fragments, &|_| unreachable!());
+    let placement = Placement { start: 0, align: 1, blocks: None };
+    let code = relax(fragments, placement, &|_| unreachable!());
+    let (bytes, starts) = code.flatten(fragments, placement, &|_| unreachable!());
     let enterable = block_starts(&bytes, &starts);
     let mut run = Run::new(seed);
     let mut pc = 0usize;

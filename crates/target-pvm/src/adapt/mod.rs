@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::prepare::bias::{Displacements, bias_pointers};
 use ::prepare::dead_slots::remove_dead_slot_stores;
-use pvm_isa::metadata;
+use pvm_isa::{CodeFormat, metadata};
 use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
@@ -45,8 +45,29 @@ pub struct Adapted {
 }
 
 /// An addition of a constant has an opcode and a byte with its registers.
-const DISPLACEMENTS: Displacements =
-    Displacements { len: pvm_isa::encode::imm_len, addition: 2, min_gain_if_shared: 8 };
+const DISPLACEMENTS: Displacements = Displacements {
+    len: pvm_isa::encode::imm_len,
+    addition: 2,
+    min_accesses: 3,
+    min_gain: 1,
+    min_gain_if_shared: 8,
+};
+
+/// In the next format accesses with a displacement of more than two bytes have four, and an opcode of two bytes. The
+/// opcode of an addition has one.
+const NEXT_DISPLACEMENTS: Displacements = Displacements {
+    len: |displacement| match pvm_isa::encode::imm_len(displacement) {
+        len @ 0..=2 => len,
+        _ => 5,
+    },
+    addition: 1,
+    min_accesses: 2,
+    ..DISPLACEMENTS
+};
+
+/// The same in functions that are optimised for speed.
+const FAST_NEXT_DISPLACEMENTS: Displacements =
+    Displacements { min_gain: 4, min_gain_if_shared: 12, ..NEXT_DISPLACEMENTS };
 
 /// Runs all passes before selection.
 pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
@@ -57,6 +78,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         result: options.result,
         signatures: &options.signatures,
         wide_pointers: options.wide_pointers,
+        format: options.gp.code_format(),
         least: BTreeMap::new(),
     };
     let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
@@ -84,7 +106,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     }
     // Where wasm addresses are the machine's, all room for constants is below them.
     let pools = options.goal == Goal::Size && !layout.base_zero;
-    let pool = pools.then(|| Pool::add(&mut module)).flatten();
+    let pool = pools.then(|| Pool::add(options.gp, &mut module)).flatten();
     let memory_options = MemoryOptions {
         guard: options.memory.guard || is_clamped,
         pool: pool.as_ref().map(|pool| pool.data),
@@ -93,8 +115,14 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
-        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
-            bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
+        for func in module.functions.values_mut().flatten() {
+            let displacements = match (func.optimize_for_size, options.gp.code_format()) {
+                (true, CodeFormat::Bitmask) => DISPLACEMENTS,
+                (true, CodeFormat::Blocks) => NEXT_DISPLACEMENTS,
+                (false, CodeFormat::Bitmask) => continue,
+                (false, CodeFormat::Blocks) => FAST_NEXT_DISPLACEMENTS,
+            };
+            bias_pointers(func, memory, plan.linear_base(), displacements);
         }
     }
     let never_returning = returns::never_returning(&module);

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use pvm_isa::GpVersion;
 use ssa::{DataId, DataObject, InstData, Module, Type};
 
 use crate::memory::MemoryPlan;
@@ -27,12 +28,12 @@ pub struct Pool {
 
 impl Pool {
     /// Adds an object with the constants that the functions optimised for size contain several times, if there are any.
-    pub fn add(module: &mut Module) -> Option<Self> {
+    pub fn add(gp: GpVersion, module: &mut Module) -> Option<Self> {
         let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
         let small = module.functions.values().flatten().filter(|func| func.optimize_for_size);
         for inst in small.flat_map(|func| func.insts.values()) {
             if let InstData::Const { ty: Type::I64 | Type::F64, bits } = *inst
-                && is_long(bits)
+                && is_long(gp, bits)
             {
                 *counts.entry(bits).or_default() += 1;
             }
@@ -78,7 +79,7 @@ mod tests {
             func(7, " optsize", -5),
         ];
         let mut module = ssa::parse_module(&functions.concat()).expect("valid text");
-        let pool = Pool::add(&mut module).expect("one constant occurs twice in small code");
+        let pool = Pool::add(GpVersion::V08, &mut module).expect("one constant occurs twice in small code");
         assert_eq!(pool.values, [long]);
         assert_eq!(module.data[pool.data].init, long.to_le_bytes());
     }

@@ -5,7 +5,7 @@
 //! linker assigns them *before* relaxation, because they decide lengths, too: it asks each fixup for its
 //! [`Fixup::need`] and supplies the address with [`Fixup::set_value`].
 //!
-//! All instructions that occur here have the same opcode number in every version of the Gray Paper.
+//! In the next format a form with more offset bytes than another can have the same length.
 
 use pvm_isa::{GpVersion, Inst, Opcode};
 use ssa::FuncId;
@@ -26,6 +26,7 @@ pub enum Need {
 /// An instruction that is not final.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fixup {
+    gp: GpVersion,
     inst: Inst,
     need: Need,
     value: Option<u64>,
@@ -33,27 +34,27 @@ pub struct Fixup {
 
 impl Fixup {
     /// An instruction with a code offset: a jump or branch inside the function, or a jump to another function.
-    pub fn jump(inst: Inst) -> Self {
+    pub fn jump(gp: GpVersion, inst: Inst) -> Self {
         assert!(inst.offset().is_some(), "{inst} has no offset");
-        Self { inst, need: Need::Nothing, value: None }
+        Self { gp, inst, need: Need::Nothing, value: None }
     }
 
     /// A call: `load_imm_jump` or `load_imm_jump_ind`.
-    pub fn call(inst: Inst) -> Self {
+    pub fn call(gp: GpVersion, inst: Inst) -> Self {
         assert!(matches!(inst.op(), Opcode::LoadImmJump | Opcode::LoadImmJumpInd), "{inst} is no call");
-        Self { inst, need: Need::ReturnPlace, value: None }
+        Self { gp, inst, need: Need::ReturnPlace, value: None }
     }
 
     /// A function reference in a register: `load_imm_64`.
-    pub fn func_ref(inst: Inst, func: FuncId) -> Self {
+    pub fn func_ref(gp: GpVersion, inst: Inst, func: FuncId) -> Self {
         assert_eq!(inst.op(), Opcode::LoadImm64);
-        Self { inst, need: Need::FuncRef(func), value: None }
+        Self { gp, inst, need: Need::FuncRef(func), value: None }
     }
 
     /// A dispatch through a table of the fragment: `jump_ind`.
-    pub fn dispatch(inst: Inst, table: u32) -> Self {
+    pub fn dispatch(gp: GpVersion, inst: Inst, table: u32) -> Self {
         assert_eq!(inst.op(), Opcode::JumpInd);
-        Self { inst, need: Need::Table(table), value: None }
+        Self { gp, inst, need: Need::Table(table), value: None }
     }
 
     /// The instruction, with zeros for the numbers that are unknown.
@@ -113,7 +114,7 @@ impl codegen::Fixup for Fixup {
     }
 
     fn len(&self, form: u8, _from: i64) -> u32 {
-        self.resolved().encoded_len_with_offset_bytes(form + 1) as u32
+        self.resolved().encoded_len_with_offset_bytes(self.gp, form + 1) as u32
     }
 
     fn reaches(&self, form: u8, from: i64, to: i64) -> bool {
@@ -130,8 +131,12 @@ impl codegen::Fixup for Fixup {
             false => self.resolved(),
         };
         let start = out.len();
-        inst.encode_with_offset_bytes(GpVersion::V08, form + 1, out);
-        super::assert_means(&inst, GpVersion::V08, &out[start..]);
+        inst.encode_with_offset_bytes(self.gp, form + 1, out);
+        super::assert_means(&inst, self.gp, &out[start..]);
+    }
+
+    fn may_end_block(&self) -> bool {
+        self.is_terminator()
     }
 }
 
@@ -144,14 +149,14 @@ mod tests {
 
     #[test]
     fn lengths_are_kept_and_reach_is_exact() {
-        let mut call = Fixup::call(asm::load_imm_jump(Reg::RA, 0, 0));
-        call.set_value(300);
-        let fixups = [
-            Fixup::jump(asm::jump(0)),
-            Fixup::jump(asm::branch_lt_u(Reg::A0, Reg::A1, 0)),
-            Fixup::jump(asm::branch_eq_imm(Reg::A0, 77, 0)),
-            call,
-        ];
+        let of_version = |gp| {
+            let mut call = Fixup::call(gp, asm::load_imm_jump(Reg::RA, 0, 0));
+            call.set_value(300);
+            let branch = asm::branch_lt_u(Reg::A0, Reg::A1, 0);
+            let jumps = [asm::jump(0), branch, asm::branch_eq_imm(Reg::A0, 77, 0)];
+            jumps.map(|inst| Fixup::jump(gp, inst)).into_iter().chain([call])
+        };
+        let fixups: Vec<Fixup> = GpVersion::ALL.into_iter().flat_map(of_version).collect();
         for (fixup, form) in fixups.iter().flat_map(|fixup| (0..4).map(move |form| (fixup, form))) {
             for distance in [-0x80, 0x7f, -0x81, 0x80, -0x8000, 0x8000, -0x80_0000, 0x7f_ffff, 0x80_0000, 0] {
                 let fits = [-0x80..0x80, -0x8000..0x8000, -0x80_0000..0x80_0000, i64::MIN..i64::MAX];
@@ -170,10 +175,12 @@ mod tests {
 
     #[test]
     fn linker_values_decide_lengths() {
-        let mut func = Fixup::func_ref(Inst::reg_imm64(Opcode::LoadImm64, Reg::A0, 0), ssa::EntityId::new(3));
+        let gp = GpVersion::V08;
+        let mut func =
+            Fixup::func_ref(gp, Inst::reg_imm64(Opcode::LoadImm64, Reg::A0, 0), ssa::EntityId::new(3));
         func.set_value(5 << 32 | 8);
         assert_eq!((func.forms(), func.len(0, 0)), (1, 10));
-        let mut table = Fixup::dispatch(asm::jump_ind(Reg::A0, 0), 0);
+        let mut table = Fixup::dispatch(gp, asm::jump_ind(Reg::A0, 0), 0);
         table.set_value(200);
         assert_eq!((table.forms(), table.len(0, 0)), (1, 4));
     }

@@ -6,7 +6,7 @@
 mod fixup;
 
 use codegen::{Block, CodeBuffer, Encode, PReg, Reference};
-use pvm_isa::{Bitmask, GpVersion, Inst as Machine, Opcode, asm};
+use pvm_isa::{GpVersion, Inst as Machine, Opcode, asm};
 
 pub use fixup::{Fixup, Need};
 
@@ -23,17 +23,17 @@ impl Encode for Pvm {
 
     fn encode_branch(&self, inst: &Inst<PReg>, to: Block, buf: &mut Buffer) {
         let machine = inst.machine().expect("a branch is a machine instruction");
-        buf.fixup(Fixup::jump(machine), Reference::Label(Buffer::block_label(to)));
+        buf.fixup(Fixup::jump(self.gp, machine), Reference::Label(Buffer::block_label(to)));
     }
 
     fn encode_jump(&self, to: Block, buf: &mut Buffer) {
-        buf.fixup(Fixup::jump(asm::jump(0)), Reference::Label(Buffer::block_label(to)));
+        buf.fixup(Fixup::jump(self.gp, asm::jump(0)), Reference::Label(Buffer::block_label(to)));
     }
 
     fn encode_dispatch(&self, inst: &Inst<PReg>, targets: &[Block], buf: &mut Buffer) {
         let machine = inst.machine().expect("a dispatch is a machine instruction");
         let table = buf.table(targets.iter().map(|&to| Buffer::block_label(to)));
-        buf.fixup(Fixup::dispatch(machine, table), Reference::None);
+        buf.fixup(Fixup::dispatch(self.gp, machine, table), Reference::None);
     }
 
     /// Makes the current place the start of a basic block if it is the target of a jump.
@@ -49,10 +49,10 @@ impl Encode for Pvm {
 fn instruction(gp: GpVersion, inst: &Inst<PReg>, buf: &mut Buffer) {
     let Some(machine) = inst.machine() else { return };
     match inst {
-        Inst::FuncRef { func, .. } => buf.fixup(Fixup::func_ref(machine, *func), Reference::None),
+        Inst::FuncRef { func, .. } => buf.fixup(Fixup::func_ref(gp, machine, *func), Reference::None),
         Inst::Call(call) => call_instruction(gp, machine, call, buf),
         Inst::TailCall(call) => match call.callee {
-            Callee::Func(func) => buf.fixup(Fixup::jump(machine), Reference::Func(func)),
+            Callee::Func(func) => buf.fixup(Fixup::jump(gp, machine), Reference::Func(func)),
             _ => plain(gp, machine, buf),
         },
         _ => plain(gp, machine, buf),
@@ -61,8 +61,8 @@ fn instruction(gp: GpVersion, inst: &Inst<PReg>, buf: &mut Buffer) {
 
 fn call_instruction(gp: GpVersion, machine: Machine, call: &Call<PReg>, buf: &mut Buffer) {
     match call.callee {
-        Callee::Func(func) => buf.fixup(Fixup::call(machine), Reference::Func(func)),
-        Callee::Code(_) => buf.fixup(Fixup::call(machine), Reference::None),
+        Callee::Func(func) => buf.fixup(Fixup::call(gp, machine), Reference::Func(func)),
+        Callee::Code(_) => buf.fixup(Fixup::call(gp, machine), Reference::None),
         Callee::Host(_) => plain(gp, machine, buf),
     }
 }
@@ -77,9 +77,6 @@ fn plain(gp: GpVersion, machine: Machine, buf: &mut Buffer) {
 
 /// Asserts that bytes decode to the instruction that they are the encoding of.
 fn assert_means(machine: &Machine, gp: GpVersion, bytes: &[u8]) {
-    let mut mask = Bitmask::new(bytes.len());
-    mask.set(0);
-    let decoded = pvm_isa::decode::decode(gp, bytes, &mask, 0);
-    let is_meant = decoded.is_valid && decoded.inst == *machine && decoded.len as usize == bytes.len();
-    assert!(is_meant, "`{machine}` was encoded as `{}`", decoded.inst);
+    let decoded = pvm_isa::decode::decode_all(gp, bytes);
+    assert_eq!(decoded, Some(*machine), "`{machine}` has wrong bytes");
 }

@@ -28,7 +28,7 @@ const GAS_PER_BYTE: f32 = 2.0;
 
 /// Duplicates blocks into those that jump to them.
 pub fn duplicate(gp: GpVersion, func: &mut Function<Pvm, PReg>) {
-    let size: usize = func.order.iter().map(|&block| bytes(func, block)).sum();
+    let size: usize = func.order.iter().map(|&block| bytes(gp, func, block)).sum();
     let mut budget = ALLOWANCE + size / 4;
     let mut candidates: Vec<Block> = func.order.clone();
     let mut preds = predecessors(func);
@@ -40,10 +40,10 @@ pub fn duplicate(gp: GpVersion, func: &mut Function<Pvm, PReg>) {
         if target == block || func.blocks[target].insts.len() > MAX_INSTS {
             continue;
         }
-        let cost = bytes(func, target);
+        let cost = bytes(gp, func, target);
         let is_exit = is_short_exit(func, target) && func.blocks[block].freq >= COMMON;
         if cost <= budget
-            && (is_exit || gp == GpVersion::V08 && pays(func, &preds[target], block, target, cost))
+            && (is_exit || gp.has_block_prices() && pays(func, &preds[target], block, target, cost))
         {
             budget -= cost;
             append_copy(func, block, target);
@@ -108,10 +108,10 @@ fn machine(inst: &Inst<PReg>) -> Option<Machine> {
 }
 
 /// Approximate size of a block in bytes.
-fn bytes(func: &Function<Pvm, PReg>, block: Block) -> usize {
+fn bytes(gp: GpVersion, func: &Function<Pvm, PReg>, block: Block) -> usize {
     let data = &func.blocks[block];
     let insts = data.insts.iter().chain(data.control.inst()).filter_map(machine);
-    insts.map(|inst| inst.encoded_len()).sum()
+    insts.map(|inst| inst.encoded_len(gp)).sum()
 }
 
 /// Removes blocks without predecessors from the order.

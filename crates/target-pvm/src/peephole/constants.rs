@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 
 use codegen::{Function, PReg};
-use pvm_isa::Opcode;
+use pvm_isa::{GpVersion, Opcode};
 
 use crate::isa::{Inst, Mem, Pvm};
 
 /// Maximum number of bytes of the two instructions when optimising for speed: the extra cycle must save bytes.
 const MAX_LEN: usize = 7;
 
-/// Replaces long constants in all blocks. `pool` has the addresses of those that are stored.
-pub fn split(func: &mut Function<Pvm, PReg>, pool: &BTreeMap<i64, i32>) {
+/// Replaces long constants in all blocks.
+pub fn split(target: &Pvm, func: &mut Function<Pvm, PReg>) {
     let is_small = func.optimize_for_size;
     let shorter = |inst: &Inst<PReg>| {
-        let load = || loaded(inst, pool).filter(|_| is_small).map(|load| vec![load]);
-        shifted(inst).or_else(load)
+        let load = || loaded(inst, &target.pool).filter(|_| is_small).map(|load| vec![load]);
+        shifted(target.gp, inst).or_else(load)
     };
     for block in func.blocks.values_mut() {
         if block.insts.iter().any(|inst| shorter(inst).is_some()) {
@@ -29,9 +29,9 @@ pub fn split(func: &mut Function<Pvm, PReg>, pool: &BTreeMap<i64, i32>) {
 }
 
 /// Whether a constant takes ten bytes.
-pub fn is_long(value: i64) -> bool {
+pub fn is_long(gp: GpVersion, value: i64) -> bool {
     let inst = Inst::Const { dst: PReg::new(0), value };
-    i32::try_from(value).is_err() && shifted(&inst).is_none()
+    i32::try_from(value).is_err() && shifted(gp, &inst).is_none()
 }
 
 /// The load of a constant that is stored.
@@ -42,7 +42,7 @@ fn loaded(inst: &Inst<PReg>, pool: &BTreeMap<i64, i32>) -> Option<Inst<PReg>> {
 }
 
 /// The two instructions for a long constant, if it is a shifted immediate.
-fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
+fn shifted(gp: GpVersion, inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
     let Inst::Const { dst, value } = *inst else { return None };
     if i32::try_from(value).is_ok() {
         return None;
@@ -58,7 +58,7 @@ fn shifted(inst: &Inst<PReg>) -> Option<Vec<Inst<PReg>>> {
             Inst::Const { dst, value: imm.into() },
             Inst::BinaryImm { op, dst, src: dst, imm: count as i32 },
         ];
-        let len: usize = pair.iter().filter_map(Inst::machine).map(|inst| inst.encoded_len()).sum();
+        let len: usize = pair.iter().filter_map(Inst::machine).map(|inst| inst.encoded_len(gp)).sum();
         (len <= MAX_LEN).then_some(pair)
     })
 }
@@ -80,7 +80,7 @@ mod tests {
             (0x7fff_ffff, false),
         ];
         for (value, splits) in cases {
-            let pair = shifted(&Inst::Const { dst, value });
+            let pair = shifted(GpVersion::V08, &Inst::Const { dst, value });
             assert_eq!(pair.is_some(), splits, "{value:#x}");
             if let Some([Inst::Const { value: imm, .. }, Inst::BinaryImm { op, imm: count, .. }]) =
                 pair.as_deref()

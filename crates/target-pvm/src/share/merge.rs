@@ -213,9 +213,10 @@ impl Merger<'_, '_> {
             Holder::Site(site) => {
                 self.use_site(site, len);
                 let Site { part, end, is_call, .. } = self.sites.list[site];
+                let gp = self.sites.tokens.gp();
                 let instead = match is_call {
-                    true => Fixup::call(asm::load_imm_jump(Reg::RA, 0, 0)),
-                    false => Fixup::jump(asm::jump(0)),
+                    true => Fixup::call(gp, asm::load_imm_jump(Reg::RA, 0, 0)),
+                    false => Fixup::jump(gp, asm::jump(0)),
                 };
                 self.sharing.edits[part].cuts.push(Cut { range: start..end, instead, mark });
             }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use codegen::Reference;
-use pvm_isa::decode::decode;
-use pvm_isa::{Bitmask, GpVersion, Inst, Opcode, Reg};
+use pvm_isa::decode::decode_all;
+use pvm_isa::{GpVersion, Inst, Opcode, Reg};
 use ssa::FuncId;
 
 use crate::emit::{Fixup, Need};
@@ -55,6 +55,11 @@ impl<'a> Tokens<'a> {
         Self { gp, tokens: HashMap::new(), facts: Vec::new() }
     }
 
+    /// The version of the code.
+    pub const fn gp(&self) -> GpVersion {
+        self.gp
+    }
+
     /// The facts about an instruction.
     pub fn facts(&self, token: Token) -> Facts {
         self.facts[token as usize]
@@ -64,9 +69,7 @@ impl<'a> Tokens<'a> {
     pub fn plain(&mut self, bytes: &'a [u8]) -> Token {
         let (gp, facts) = (self.gp, &mut self.facts);
         *self.tokens.entry(Key::Bytes(bytes)).or_insert_with(|| {
-            let mut mask = Bitmask::new(bytes.len());
-            mask.set(0);
-            let inst = decode(gp, bytes, &mask, 0).inst;
+            let inst = decode_all(gp, bytes).expect("code of the compiler");
             push(facts, &inst, bytes.len() as i32 * BYTE)
         })
     }

@@ -6,7 +6,7 @@ use pvm_isa::metadata::{
     DataExport, Export, Extension, FunctionName, ImportKind, Metadata, Package, SERVICE_NAMES, service_result,
 };
 use pvm_isa::polkavm::{self, DebugFrame, DebugRegion, DebugSections, InstructionSet, PolkaVmProgram};
-use pvm_isa::{Container, SpiProgram, spi};
+use pvm_isa::{CodeFormat, Container, SpiProgram, spi};
 use target_pvm::{Entry, EntryMode, Images, Program};
 
 use super::metadata::fitting;
@@ -55,9 +55,12 @@ pub fn container(
         }
         Format::CoreVm => Container::CoreVm {
             metadata: fitting(metadata(program, exports, level, options), options.names),
-            // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
             program: PolkaVmProgram {
-                isa: InstructionSet::JamV1,
+                isa: match options.gp.code_format() {
+                    // Engines of JAM decide by their version of the Gray Paper what the opcodes of this set mean.
+                    CodeFormat::Bitmask => InstructionSet::JamV1,
+                    CodeFormat::Blocks => InstructionSet::of(options.gp),
+                },
                 ..polkavm_program(program, level, options, map)
             },
         },

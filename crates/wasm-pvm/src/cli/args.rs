@@ -197,7 +197,8 @@ pub struct ModuleArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "PVM")]
 pub struct PvmArgs {
-    /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default).
+    /// Version of the Gray Paper the program is for: 0.7 or 0.8 (the default), or `next` for 0.8 with the code format of a
+    /// proposal (experimental).
     #[arg(long)]
     pub gp: Option<GpVersion>,
     /// Version whose numbers of host calls the module, adapters and import maps use; that of --gp by default. Numbers are

@@ -36,7 +36,7 @@ fn measure(args: &BudgetArgs, budget: &Budget) -> Result<Vec<Measured>> {
     // A module is measured as `compile` compiles it; runs of exports get a program with all of them as entries.
     let entered = Run::Entry { name: String::new(), args: String::new() };
     let file = run::program::load(&run_args(args, &entered)?)?.bytes;
-    let container = Container::parse(&file).context("not a PVM program")?;
+    let container = Container::parse_for(args.pvm.gp, &file).context("not a PVM program")?;
     let gp = args.pvm.gp.or(container.gp()).unwrap_or_default();
     measured.extend(budget.of_program(file.len(), container.blob(), gp));
     for limits in &budget.runs {

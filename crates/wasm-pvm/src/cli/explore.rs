@@ -104,8 +104,8 @@ fn costs(
 ) -> Result<(RunCosts, Option<Status>)> {
     let program = program::compiled(output, options, wasm, &args.run);
     let traced = run::traced_program(&args.run, &program)?;
-    let container = Container::parse(&program.bytes).context("not a PVM program")?;
     let gp = options.pvm().context("the run is on the PVM")?.gp;
+    let container = Container::parse_for(Some(gp), &program.bytes).context("not a PVM program")?;
     let trace = traced.session.trace().context("the run has no trace")?;
     let costs = RunCosts::new(run_name(&args.run), container.blob(), gp, trace);
     Ok((costs, traced.ending))

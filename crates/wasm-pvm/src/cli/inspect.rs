@@ -40,7 +40,8 @@ impl Program {
         if bytes.starts_with(&wasm_pvm::input::WASM_MAGIC) {
             bail!("{}: is WebAssembly; compile it first", name());
         }
-        let container = Container::parse(&bytes).with_context(|| format!("{}: not a PVM program", name()))?;
+        let container = Container::parse_for(args.gp, &bytes)
+            .with_context(|| format!("{}: not a PVM program", name()))?;
         let metadata = Metadata::parse(container.metadata());
         let gp = args.gp.or(container.gp()).unwrap_or(GpVersion::V08);
         let form = container.form();

@@ -47,7 +47,7 @@ pub fn profile(args: &ProfileArgs) -> Result<u8> {
 /// The profile of a PVM program, and the end of a run that did not halt.
 fn of_program(args: &ProfileArgs) -> Result<(Profile, Option<Failure>)> {
     let traced = run::traced(&args.run)?;
-    let container = Container::parse(&traced.program).context("not a PVM program")?;
+    let container = Container::parse_for(args.run.pvm.gp, &traced.program).context("not a PVM program")?;
     let gp = args.run.pvm.gp.or(container.gp()).unwrap_or_default();
     let trace = traced.session.trace().context("the run has no trace")?;
     let profile = Profile::new(&traced.map, container.blob(), gp, trace);

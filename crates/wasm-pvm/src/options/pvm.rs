@@ -169,6 +169,11 @@ impl PvmOptions {
                 "PolkaVM's container has exports as typed functions, without --entries and --result",
             );
         }
+        if self.gp == GpVersion::Next && matches!(self.format, Format::Spi | Format::Raw) {
+            return wrong(
+                "--format spi and raw don't tell that code has the format of --gp next; use another one",
+            );
+        }
         if !self.format.is_polkavm() && self.names == Names::Lines {
             return wrong("only PolkaVM's container has a place for lines; `--map` writes them to a file");
         }
@@ -238,7 +243,7 @@ impl PvmOptions {
         match self.gp {
             _ if self.format.is_polkavm() => Growth::RESERVED,
             GpVersion::V072 => Growth::SBRK,
-            GpVersion::V08 => Growth::GROW_HEAP,
+            GpVersion::V08 | GpVersion::Next => Growth::GROW_HEAP,
         }
     }
 

@@ -18,8 +18,8 @@ const GAS: u64 = 20_000;
 /// If a container can be read but not measured.
 pub fn program(bytes: &[u8]) -> Result<()> {
     pvm_isa::testing::exercise(bytes);
-    let Ok(container) = Container::parse(bytes) else { return Ok(()) };
     for gp in GpVersion::ALL {
+        let Ok(container) = Container::parse_for(Some(gp), bytes) else { continue };
         let names = container.functions(gp);
         let _ = Sizes::of_container(&container, gp, bytes.len());
         let map = CodeMap::of_container(&container, gp);

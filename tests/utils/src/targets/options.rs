@@ -38,7 +38,7 @@ fn pvm(choices: &mut Rng) -> PvmOptions {
     PvmOptions {
         format,
         imports,
-        gp: choices.pick(&[GpVersion::V08, GpVersion::V072]),
+        gp: choices.pick(&[GpVersion::V08, GpVersion::V072, GpVersion::Next]),
         bounds: choices.pick(&[PvmBounds::Guard, PvmBounds::Strict]),
         entries: choices.pick(&[EntryMode::Auto, EntryMode::Raw]),
         names: choices.pick(&[Names::Auto, Names::Keep, Names::Strip, Names::Lines]),

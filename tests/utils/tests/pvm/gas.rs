@@ -18,7 +18,7 @@ fn every_block_costs_what_the_engine_says() {
             let jam = wasm_pvm::compile(&kernel.wasm, &options).unwrap().bytes;
             let Container::Jam { program, .. } = Container::parse_jam(&jam).unwrap() else { unreachable!() };
             let machine = Machine::new(&program, GpVersion::V08, ENGINE).unwrap();
-            let checked = check_gas(&machine, &program.blob);
+            let checked = check_gas(GpVersion::V08, &machine, &program.blob);
             blocks += checked.unwrap_or_else(|error| panic!("{} -{level:?}: {error}", kernel.name));
         }
     }

@@ -25,7 +25,7 @@ fn every_kernel_is_right_in_polkavms_container() {
     let mut runs = 0;
     for kernel in all().unwrap() {
         for level in [OptLevel::O2, OptLevel::Oz] {
-            for gp in [GpVersion::V072, GpVersion::V08] {
+            for gp in GpVersion::ALL {
                 let (file, base) = compile(&kernel.wasm, level, PvmOptions { gp, ..PvmOptions::default() });
                 for ((backend, engine), page_size) in
                     engines.iter().zip(PAGE_SIZES.iter().cycle().skip(runs % 2))
@@ -43,7 +43,7 @@ fn every_kernel_is_right_in_polkavms_container() {
             }
         }
     }
-    assert_eq!(runs, 42 * 2 * 2 * 2);
+    assert_eq!(runs, 42 * 2 * 3 * 2);
 }
 
 /// Version 0.30 of the crate, of the time of GP 0.7.

@@ -54,7 +54,7 @@ use pvm_isa::metadata::{export_result, service_result};
 use ssa::{DataId, ExportItem, FuncId, InstData, Module, UnaryOp};
 
 use self::wrapper::{Convention, WrapperMaker, count_uses};
-pub use self::wrapper::{Entering, Entry, EntryMode, START_ENTRY};
+pub use self::wrapper::{Entering, Entry, EntryMode, JUMP_BYTES, START_ENTRY};
 use crate::isa::{argument_room, call_layout};
 use crate::memory::{MemoryPlan, ProgramLayout};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pvm_isa::CodeFormat;
 use pvm_isa::metadata::ResultConvention;
 use ssa::{InstData, Module};
 
@@ -36,6 +37,7 @@ fn make(module: &mut Module, mode: EntryMode) -> Vec<Entry> {
         result: ResultConvention::Length,
         signatures: &BTreeMap::new(),
         wide_pointers: false,
+        format: CodeFormat::Bitmask,
         least: BTreeMap::new(),
     };
     make_entries(module, linear_memory(module), &ProgramLayout::SPI, &entering)
@@ -167,6 +169,7 @@ fn types_of_wasm_decide_the_convention() {
             result: ResultConvention::Length,
             signatures: &signatures,
             wide_pointers: false,
+            format: CodeFormat::Bitmask,
             least: BTreeMap::new(),
         };
         let memory = linear_memory(&module);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pvm_isa::metadata::{HostResult, ResultConvention};
+use pvm_isa::{CodeFormat, blocks};
 use ssa::{
     Addr, Block, BlockCall, DataId, DataObject, ExportItem, FuncDecl, FuncId, FuncKind, Function, IdVec,
     InstData, MemFlags, MemType, Module, Signature, Type, UnaryOp, Value, ValueDef,
@@ -33,6 +34,8 @@ pub struct Entering<'a> {
     pub signatures: &'a BTreeMap<String, String>,
     /// Whether pointers and lengths of a service's entries may be `i64`.
     pub wide_pointers: bool,
+    /// The format of the code.
+    pub format: CodeFormat,
     /// The least bytes of arguments with which functions may be entered, where that is not 0.
     pub least: BTreeMap<FuncId, u32>,
 }
@@ -43,6 +46,9 @@ impl Entering<'_> {
         self.signatures.get(name).cloned().unwrap_or_else(|| signature_letters(sig))
     }
 }
+
+/// Bytes of an entry's jump. Its offset has four bytes, so its length doesn't depend on the code.
+pub const JUMP_BYTES: u32 = 5;
 
 /// The convention of hosts that fits a signature in letters, if one does.
 pub type Convention = fn(&str) -> Option<HostResult>;
@@ -86,6 +92,7 @@ pub struct WrapperMaker<'a> {
     pc: u32,
     /// Distance between two entries.
     spacing: u32,
+    format: CodeFormat,
     /// Whether the start function has run, if there is one.
     flag: Option<DataId>,
     result: ResultConvention,
@@ -112,12 +119,13 @@ impl<'a> WrapperMaker<'a> {
         let uses = count_uses(module);
         let limits = limits_in_use(module);
         let globals = result_globals(module);
-        let Entering { result, signatures, least, .. } = entering;
+        let Entering { result, signatures, least, format, .. } = entering;
         Self {
             module,
             memory,
             pc: 0,
             spacing,
+            format: *format,
             flag,
             result: *result,
             signatures,
@@ -162,6 +170,10 @@ impl<'a> WrapperMaker<'a> {
     pub(super) fn at_next_pc(&mut self, name: &str, target: Option<FuncId>, signature: String) -> Entry {
         let pc = self.pc;
         self.pc += self.spacing;
+        while self.format == CodeFormat::Blocks && !blocks::fits(self.pc as usize, JUMP_BYTES as usize, true)
+        {
+            self.pc += self.spacing;
+        }
         Entry { name: name.to_owned(), pc, target, signature }
     }
 

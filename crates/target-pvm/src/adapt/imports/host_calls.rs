@@ -98,7 +98,7 @@ impl HostCall {
     pub const fn number(&self, gp: GpVersion) -> Option<u32> {
         match gp {
             GpVersion::V072 => self.v072,
-            GpVersion::V08 => Some(self.v08),
+            GpVersion::V08 | GpVersion::Next => Some(self.v08),
         }
     }
 
@@ -106,7 +106,7 @@ impl HostCall {
     pub const fn signature(&self, gp: GpVersion) -> &'static str {
         match gp {
             GpVersion::V072 => self.args072,
-            GpVersion::V08 => self.args,
+            GpVersion::V08 | GpVersion::Next => self.args,
         }
     }
 

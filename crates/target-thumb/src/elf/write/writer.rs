@@ -118,8 +118,9 @@ impl<'a> Writer<'a> {
     ) -> FunctionInfo {
         let fragments = std::slice::from_ref(fragment);
         let no_function = |_: FuncId| unreachable!("other functions are reached by relocations");
-        let code = codegen::relax(fragments, Placement { start: 0, align: 1 }, &no_function);
-        let (bytes, _) = code.flatten(fragments, &no_function);
+        let placement = Placement { start: 0, align: 1, blocks: None };
+        let code = codegen::relax(fragments, placement, &no_function);
+        let (bytes, _) = code.flatten(fragments, placement, &no_function);
         let name = self.module.decls[id].name.clone();
         let align = alignment(fragment, self.module.functions[id].as_ref());
         let section = self.section(format!(".text.{name}"), SectionKind::Text);

@@ -115,7 +115,7 @@ fn repeated(args: &RunArgs, program: &Program, input: &[u8], options: &RunOption
     let map = match &program.map {
         Some(map) => map.clone(),
         None => {
-            let container = Container::parse(&program.bytes).context("not a PVM program")?;
+            let container = Container::parse_for(options.gp, &program.bytes).context("not a PVM program")?;
             CodeMap::of_container(&container, options.gp.or(container.gp()).unwrap_or_default())
         }
     };

@@ -29,7 +29,7 @@ pub fn explain(
         return Ok(None);
     }
     let traced = super::repeated(args, program, input, options)?;
-    let container = Container::parse(&program.bytes).context("not a PVM program")?;
+    let container = Container::parse_for(options.gp, &program.bytes).context("not a PVM program")?;
     let gp = options.gp.or(container.gp()).unwrap_or_default();
     let trace = traced.session.trace();
     let explanation = trace.and_then(|trace| trap::explain(&traced.map, container.blob(), gp, trace));

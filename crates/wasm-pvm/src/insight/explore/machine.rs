@@ -49,7 +49,7 @@ impl MachineFunction {
 pub fn functions(map: &CodeMap, machine: Machine, program: &[u8]) -> Vec<(String, MachineFunction)> {
     let lines: Vec<Vec<CodeLine>> = match machine {
         Machine::Pvm(gp) => {
-            let container = Container::parse(program).expect("the compiler writes programs");
+            let container = Container::parse_for(Some(gp), program).expect("the compiler writes programs");
             return of_blob(map, container.blob(), gp);
         }
         Machine::Thumb => of_object(program),

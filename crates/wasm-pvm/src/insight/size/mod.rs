@@ -95,7 +95,7 @@ impl SizeReport {
         } else if bytes.starts_with(b"\x7fELF") {
             object::read(bytes)?
         } else {
-            let container = Container::parse(bytes).map_err(SizeError::Pvm)?;
+            let container = Container::parse_for(gp, bytes).map_err(SizeError::Pvm)?;
             let gp = gp.or(container.gp()).unwrap_or_default();
             pvm::read(&container, bytes.len(), gp, map)
         };

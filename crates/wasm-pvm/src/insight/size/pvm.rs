@@ -87,7 +87,7 @@ fn code(report: &mut SizeReport, container: &Container, gp: GpVersion, map: Opti
         report.add("jump table", &demangled(&function.name), entries.get(&index).copied().unwrap_or(0));
         report.functions.push(Caller { name: demangled(&function.name), bytes, ..Caller::default() });
     }
-    report.add("mask", "", blob.mask.as_bytes().len() as u64);
+    report.add("mask", "", blob.stored_mask().len() as u64);
     calls(report, container, gp, &functions);
 }
 
