@@ -8,6 +8,7 @@
 //! | [`stubs`] | the outside does not have a function that is imported | a body that traps or does nothing |
 //! | [`boundary`] | C returns several results through memory, the program in registers | wrappers for exports and imports |
 //! | [`mod@legalize`] | the machine lacks operations | instructions that it has, and calls of helper functions |
+//! | [`aligned`] | accesses are aligned to one byte, as far as wasm says | the alignment that their addresses have |
 //! | [`alignment`] | stack objects are aligned to more than the machine's stack | the lower alignment, where no code depends on more |
 //! | [`classes`] | decisions over one byte take many branches | tables of bytes |
 //! | [`merge`] | neighbouring constants are stored one by one | wider stores |
@@ -16,6 +17,7 @@
 //! | [`sums`] | one address is several values that differ by constants | one of them |
 //! | [`anchors`] | arrays in large stack objects are at offsets that short loads and stores don't reach | sums with nearer addresses |
 //! | [`cancel`] | the base of linear memory is subtracted from stack addresses and added again | machine addresses |
+//! | [`hoist`] | addresses in loops are sums of several values of which one varies | the others are added before the loop |
 //! | [`rebase`] | accesses at many offsets each need `memory + offset` in a register | one shared sum with the index |
 //! | [`bias`] | every access has the base of linear memory in its displacement | pointers that include the base |
 //! | [`widths`] | block parameters occupy two words though the upper is zero | parameters of one word |
@@ -28,6 +30,7 @@
 //! | [`branches`] | conditions are joined as numbers; switches test bits | short branches; shifts of masks |
 //! | [`switches`] | selection creates no control flow | comparisons and dense tables |
 
+pub mod aligned;
 pub mod alignment;
 pub mod anchors;
 pub mod bias;
@@ -38,6 +41,7 @@ pub mod classes;
 pub mod dead_slots;
 pub mod decisions;
 pub mod forward_slots;
+pub mod hoist;
 pub mod legalize;
 pub mod merge;
 pub mod powers;

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, Type, Value, ValueDef};
+use ssa::{BinaryOp, Block, DataId, Function, Inst, InstData, MemType, Type, Value, ValueDef};
 
 /// The offsets that an instruction has room for: `-below` to `above - 1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,12 +31,13 @@ struct Access {
     freq: f32,
 }
 
-/// Replaces addresses by sums of linear memory's address and an index.
-pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
-    let mut groups: BTreeMap<(Value, i32), Vec<Access>> = BTreeMap::new();
+/// Replaces addresses by sums of linear memory's address and an index. `range` gives the offsets of accesses by type.
+pub fn group(func: &mut Function, memory: DataId, range: &dyn Fn(MemType) -> OffsetRange) {
+    let mut groups: BTreeMap<(Value, i32, i32), Vec<Access>> = BTreeMap::new();
     for data in func.blocks.values() {
         for &inst in &data.insts {
-            let (InstData::Load { addr, .. } | InstData::Store { addr, .. }) = &func.insts[inst] else {
+            let (InstData::Load { mem, addr, .. } | InstData::Store { mem, addr, .. }) = &func.insts[inst]
+            else {
                 continue;
             };
             let (Some(base), Some(index)) = (addr.base, addr.index) else { continue };
@@ -44,8 +45,9 @@ pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
                 continue;
             }
             if let Some((index, offset)) = root(func, index, addr.offset) {
+                let range = range(*mem);
                 let start = offset.wrapping_add(range.below) & -range.above;
-                groups.entry((index, start)).or_default().push(Access {
+                groups.entry((index, start, range.above)).or_default().push(Access {
                     inst,
                     offset: offset.wrapping_sub(start),
                     freq: data.freq,
@@ -58,7 +60,7 @@ pub fn group(func: &mut Function, memory: DataId, range: OffsetRange) {
         block_of.extend(data.insts.iter().map(|&inst| (inst, block)));
     }
     let mut sums: BTreeMap<(Block, Option<Inst>), Vec<Inst>> = BTreeMap::new();
-    for ((index, start), accesses) in groups {
+    for ((index, start, _), accesses) in groups {
         let (block, after) = match func.values[index].def {
             ValueDef::Param(block, _) => (block, None),
             ValueDef::Result(inst, _) => (block_of[&inst], Some(inst)),

@@ -6,12 +6,14 @@
 //! [`KnownBits`] has a constructor per kind of instruction, for code that knows the operands of each instruction it
 //! makes. [`known_bits`] analyses a whole function: a forward pass over reverse postorder. A block parameter is the join
 //! of its incoming values, so loops need several passes, and an induction variable would grow by one bit per pass. After
-//! [`PATIENT_PASSES`] the parameters of loop headers are set to the widest. The remaining data flow is acyclic, and one
-//! more pass settles it.
+//! [`PATIENT_PASSES`] the parameters of loop headers are set to the widest, but keep their low zero bits, which addition
+//! preserves. After twice as many, nothing is known of them. The remaining data flow is acyclic, and one more pass
+//! settles it.
 
 use crate::{BinaryOp, Block, Function, IdVec, InstData, MemType, Type, UnaryOp, Value};
 
-/// Number of passes before the parameters of loop headers are set to the widest.
+/// Number of passes before the parameters of loop headers are set to the widest; of twice as many, before all facts about
+/// them are dropped.
 const PATIENT_PASSES: u32 = 3;
 
 /// Facts about a value of an integer type; all of them hold together.
@@ -151,7 +153,7 @@ pub fn known_bits(func: &Function, rpo: &[Block]) -> IdVec<Value, KnownBits> {
     }
     for pass in 0.. {
         if pass >= PATIENT_PASSES {
-            analysis.give_up(&headers);
+            analysis.give_up(&headers, pass < 2 * PATIENT_PASSES);
         }
         analysis.changed = false;
         rpo.iter().for_each(|&block| analysis.pass_block(block));
@@ -209,9 +211,13 @@ impl Analysis<'_> {
         self.changed |= self.known[param].replace(joined) != Some(joined);
     }
 
-    fn give_up(&mut self, headers: &[Block]) {
+    /// Drops facts about the parameters of loop headers, except for low zero bits on request.
+    fn give_up(&mut self, headers: &[Block], keeps_low_zeros: bool) {
         for &param in headers.iter().flat_map(|&header| &self.func.blocks[header].params) {
-            self.known[param] = Some(KnownBits::nothing(self.func.values[param].ty.bits()));
+            let known = self.of(param);
+            let low_zeros = if keeps_low_zeros { known.low_zeros } else { 0 };
+            let nothing = KnownBits::nothing(self.func.values[param].ty.bits());
+            self.known[param] = Some(KnownBits { low_zeros, ..nothing });
         }
     }
 

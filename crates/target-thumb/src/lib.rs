@@ -33,10 +33,10 @@ mod target;
 use codegen::Unsupported;
 use prepare::legalize::{self, legalize};
 use prepare::{
-    alignment, anchors, boundary, branches, cancel, classes, dead_slots, decisions, forward_slots, merge,
-    powers, products, ranges, rebase, sink, tail_calls, widths,
+    aligned, alignment, anchors, boundary, branches, cancel, classes, dead_slots, decisions, forward_slots,
+    hoist, merge, powers, products, ranges, rebase, sink, sums, tail_calls, widths,
 };
-use ssa::{DataId, DataObject, Module};
+use ssa::{DataId, DataKind, DataObject, Module};
 
 pub use adapt::initial::InitialData;
 pub use elf::read::{self as file, FileError, Summary};
@@ -175,6 +175,7 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
         // The functions that access any address look at its low bits, but only to access it.
         alignment::lower(&mut module, abi::STACK_ALIGN);
     }
+    raise_alignments(&mut module, linear, options.memory);
     let calls = options.soft_floats.then_some(&parameters::AEABI);
     legalize(&mut module, parameters::capabilities(options.cpu, strict), calls)
         .map_err(|error| without_hardware(error, options.cpu))?;
@@ -211,12 +212,27 @@ fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Star
     Ok((module, target, start))
 }
 
+/// Raises the alignment of accesses as far as their addresses tell. Linear memory is at address 0, at an aligned symbol or
+/// where an aligned register points.
+fn raise_alignments(module: &mut Module, linear: Option<DataId>, memory: MemoryMode) {
+    let Module { functions, data, .. } = module;
+    let base_log2 = |base: DataId| match data[base].kind {
+        DataKind::Memory(_) if memory == MemoryMode::Native && Some(base) == linear => 32,
+        DataKind::Memory(_) => abi::MEMORY_ALIGN.trailing_zeros(),
+        _ => data[base].align.trailing_zeros(),
+    };
+    functions.values_mut().flatten().for_each(|func| aligned::raise(func, &base_log2));
+}
+
 /// The passes over accesses and their addresses.
 fn simplify_accesses(func: &mut ssa::Function, target: &Thumb) {
     let linear = target.linear_memory;
     let is_native = target.memory == MemoryMode::Native;
     let slot_bases: &[Option<DataId>] = if is_native { &[None, linear] } else { &[linear] };
     let relative = linear.filter(|_| !is_native);
+    if !func.optimize_for_size {
+        sums::share(func);
+    }
     forward_slots::forward(func, slot_bases);
     dead_slots::remove_dead_slot_stores(func, slot_bases);
     if !target.strict_align {
@@ -229,7 +245,10 @@ fn simplify_accesses(func: &mut ssa::Function, target: &Thumb) {
         anchors::place(func, linear);
     }
     if let Some(memory) = relative {
-        rebase::group(func, memory, parameters::offsets(target.cpu));
+        if !func.optimize_for_size {
+            hoist::addresses(func, memory, &|mem| parameters::largest_offset(target.cpu, mem));
+        }
+        rebase::group(func, memory, &|mem| parameters::offsets(target.cpu, mem));
     }
 }
 

@@ -3,6 +3,7 @@
 use prepare::classes::ClassBytes;
 use prepare::legalize::{Capabilities, FloatCalls, FloatFunctions, FloatUnit};
 use prepare::rebase::OffsetRange;
+use ssa::MemType;
 use thumb_isa::Feature;
 
 use crate::isa::cpu::Cpu;
@@ -12,12 +13,28 @@ use crate::isa::cpu::Cpu;
 pub const CLASSES: ClassBytes = ClassBytes { decision: 4, inst: 3, lookup: 6, fast: 28 };
 
 /// Offsets of loads and stores: 8 bits below zero, 12 bits above; without the main extension 5 bits, times the width.
-pub const fn offsets(cpu: Cpu) -> OffsetRange {
-    if cpu.has_main() {
-        OffsetRange { below: 255, above: 4096 }
-    } else {
+/// Those of floats in registers of their own are 8 bits, times 4, on both sides.
+pub const fn offsets(cpu: Cpu, mem: MemType) -> OffsetRange {
+    if !cpu.has_main() {
         OffsetRange { below: 0, above: 128 }
+    } else if is_float(cpu, mem) {
+        OffsetRange { below: 252, above: 1024 }
+    } else {
+        OffsetRange { below: 255, above: 4096 }
     }
+}
+
+/// The largest offset of a load or store.
+pub const fn largest_offset(cpu: Cpu, mem: MemType) -> u32 {
+    match cpu.has_main() {
+        false => 31 * mem.bytes(),
+        true if is_float(cpu, mem) || mem.bytes() == 8 => 1020,
+        true => 4095,
+    }
+}
+
+const fn is_float(cpu: Cpu, mem: MemType) -> bool {
+    cpu.has_single() && matches!(mem, MemType::F32 | MemType::F64)
 }
 
 /// Ranges of values from which on bit tests are shorter than comparisons, with one target and with two.

@@ -19,6 +19,8 @@ const WORDS: u8 = 4;
 pub const WORD: u32 = 4;
 /// Alignment of the stack pointer in bytes at calls.
 pub const STACK_ALIGN: u32 = 8;
+/// Least alignment of linear memory in bytes.
+pub const MEMORY_ALIGN: u32 = 8;
 /// Number of s0 in the common numbering of registers.
 pub const FIRST_SINGLE: u8 = 16;
 /// Number of d0 in the common numbering of registers.
