@@ -96,6 +96,14 @@ pub enum Error {
     /// An operation that the target has no code for.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// A memory is too large for a region of the memory protection unit.
+    #[error("a region for the memory `{symbol}` would have {} GiB; the option --bounds check needs none", bytes >> 30)]
+    Region {
+        /// The memory's symbol.
+        symbol: String,
+        /// Bytes of the region.
+        bytes: u64,
+    },
 }
 
 /// Compiles a module.
@@ -157,8 +165,18 @@ pub fn print_ssa(module: Module, options: &Options) -> Result<String, Error> {
     Ok(prepare(module, options)?.0.to_string())
 }
 
-fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Unsupported> {
+/// Refuses memories whose region has more bytes than the address space.
+fn refuse_large_regions(module: &Module, options: &Options) -> Result<(), Error> {
+    let layout = elf::write::data::MemoryLayout::new(&options.object, options.cpu);
+    let memories = module.data.values().filter(|object| object.kind == DataKind::FixedMemory);
+    let mut regions = memories.map(|object| (object, layout.place_other(object.size, object.align).0));
+    let too_large = regions.find(|&(_, bytes)| u32::try_from(bytes).is_err());
+    too_large.map_or(Ok(()), |(object, bytes)| Err(Error::Region { symbol: object.name.clone(), bytes }))
+}
+
+fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Error> {
     let linear = isa::linear_memory(&module);
+    refuse_large_regions(&module, options)?;
     refuse_unknown_addresses(&module, linear, options)?;
     let start = initial::place(&mut module, linear, options.memory, options.initial_data);
     boundary::wrap(&mut module, linear);

@@ -74,7 +74,9 @@ impl Error {
             Self::Pvm(target_pvm::Error::Memory(_)) => "E0301",
             Self::Limit(_) => "E0302",
             Self::Pvm(target_pvm::Error::Unsupported(_))
-            | Self::Thumb(target_thumb::Error::Unsupported(_)) => "E0303",
+            | Self::Thumb(target_thumb::Error::Unsupported(_) | target_thumb::Error::Region { .. }) => {
+                "E0303"
+            }
             Self::Thumb(target_thumb::Error::Names(_)) => "E0304",
             Self::File(_) => "E0004",
             Self::Stack { .. } => NO_MEMORY,

@@ -134,6 +134,22 @@ fn a_large_memory_makes_no_large_object() {
     }
 }
 
+/// Also one that isn't the first.
+#[test]
+fn a_further_memory_too_large_for_a_region_is_refused() {
+    let folder = Folder::new("thumb-large-memories");
+    folder.write(
+        "two.wat",
+        r#"(module (memory 1) (memory $b 32769)
+          (func (export "load") (param i32) (result i32) (i32.load $b (local.get 0))))"#,
+    );
+    let args = ["compile", "two.wat", "--target", "thumbv7m", "--memory", "symbol", "--bounds"];
+    let refused = folder.fail(&[&args[..], &["mpu"]].concat(), b"", 1);
+    let message = "a region for the memory `__linear_memory_1` would have 4 GiB";
+    assert!(refused.starts_with("error[E0303]: ") && refused.contains(message), "{refused}");
+    folder.succeed(&[&args[..], &["check"]].concat());
+}
+
 const LARGE: &str = r#"(module (memory 32768)
   (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
 
