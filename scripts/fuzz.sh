@@ -69,17 +69,21 @@ libfuzzer() {
 }
 
 # The smallest input with the same effect, beside the finding. One that takes too long stays as it is: every try would.
+# One that passes now failed for another reason, such as a machine without memory, and goes to target/fuzz/passed.
 minimise() {
-  local target=$1 input
+  local target=$1 input limits=(-timeout=$most_seconds -rss_limit_mb=$most_memory)
   for input in "$folder/findings/$target"/{crash,oom,timeout}-*; do
+    case $input in *.min) continue ;; esac
     [ -e "$input" ] && [ ! -e "$input.min" ] || continue
-    case $input in
-      *.min) continue ;;
-      */timeout-*) ;;
-      *)
-        "$bin/$target" -minimize_crash=1 -max_total_time=$minimising -timeout=$most_seconds -rss_limit_mb=$most_memory \
-          -exact_artifact_path="$input.min" "$input" >"$folder/logs/$target.min" 2>&1 || true
-        ;;
+    if "$bin/$target" "${limits[@]}" "$input" >"$folder/logs/$target.again" 2>&1; then
+      mkdir -p "$folder/passed/$target"
+      mv "$input" "$folder/passed/$target"
+      continue
+    fi
+    case $input in */timeout-*) ;; *)
+      "$bin/$target" -minimize_crash=1 -max_total_time=$minimising "${limits[@]}" -exact_artifact_path="$input.min" \
+        "$input" >"$folder/logs/$target.min" 2>&1 || true
+      ;;
     esac
     [ -e "$input.min" ] || cp "$input" "$input.min"
   done
