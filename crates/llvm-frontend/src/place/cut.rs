@@ -73,15 +73,7 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let is_known = |at| constants == Constants::Address || supposed.contains(&at);
     let in_data = words.iter().filter(|(at, _)| is_known(*at));
     let stored = globals.iter().map(|(_, value)| *value).chain(in_data.map(|(_, value)| *value));
-    references.extend(stored.map(|start| Reference {
-        data: statics,
-        start,
-        end: None,
-        writes: true,
-        is_store: false,
-        is_indexed: false,
-        reach: None,
-    }));
+    references.extend(stored.map(|start| stored_address(statics, start)));
     let pieces = pieces(plan, &segments, &references);
     let first = module.data.len();
     let ids = (first..).map(DataId::new);
@@ -114,6 +106,11 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
         redirect(func, statics, plan.start, &objects);
     }
     Ok(module)
+}
+
+/// The reference to static data by an address in data or in a global.
+const fn stored_address(data: DataId, start: u32) -> Reference {
+    Reference { data, start, end: None, writes: true, is_store: false, is_indexed: false, reach: None }
 }
 
 fn report(piece: &Piece) {
