@@ -559,6 +559,10 @@ fn what_could_be_an_address_or_a_number_is_refused() {
       (func $at (export "at") (param i32) (result i32) (i32.load8_u offset=16 (local.get 0))))"#;
     folder.write("low", low);
     let message = folder.fail(&["compile", "low", "--target", "thumbv7m", "-o", "out.o"], b"", 1);
-    assert!(message.contains("function at"), "{message}");
+    assert!(message.contains("function at") && message.contains("`-zstack-size=65536`"), "{message}");
+    let high =
+        low.replace("=16 ", "=65552 ").replace("const 16", "const 65552").replace("memory 1", "memory 2");
+    folder.write("high", high);
+    folder.succeed(&["compile", "high", "--target", "thumbv7m", "-o", "high"]);
     assert!(!folder.files().iter().any(|name| name.ends_with(".o")));
 }

@@ -38,6 +38,12 @@ const ROUND: u32 = 1 << 12;
 /// Upper bound of field offsets in modules that show no static data.
 const LARGEST_FIELD: u64 = 1 << 12;
 
+/// From here on, constants to which an index is added are beyond the fields of structures.
+const FAR: u32 = 1 << 16;
+/// Advice for a module whose static data begins below [`FAR`], if no option decides.
+const ABOVE: &str =
+    "; with the linker's option `-zstack-size=65536` static data begins where no such constant is";
+
 /// One constant.
 struct Literal {
     /// Its value; the upper half is 0 if it has 32 bits.
@@ -141,7 +147,7 @@ pub fn resolve(
             what: format!(
                 "the constant {constant}, which an index is added to, could mean static data that begins after it, or \
                  an address of the machine; {}",
-                advice(&deciding())
+                remedies(plan, &deciding())
             ),
         });
     }
@@ -211,6 +217,12 @@ fn is_in_segment(program: &Program<'_>, address: u64) -> bool {
     })
 }
 
+/// Advice for an error. `deciding` are the options that resolve it.
+fn remedies(plan: &StaticPlan, deciding: &[Constants]) -> String {
+    let above = if deciding.is_empty() && plan.start < FAR { ABOVE } else { "" };
+    advice(deciding) + above
+}
+
 fn unclear(
     program: &Program<'_>,
     plan: &StaticPlan,
@@ -225,7 +237,10 @@ fn unclear(
              give more bytes, or leave the option out"
         )
     } else {
-        format!("the constant {value} could be an address of static data or a number; {}", advice(deciding))
+        format!(
+            "the constant {value} could be an address of static data or a number; {}",
+            remedies(plan, deciding)
+        )
     };
     let function = Some(program.info.function_name(literal.function));
     Error::Unsupported { function, offset: literal.offset, what }
