@@ -1,8 +1,8 @@
 //! Biased pointers: adding the base of linear memory once instead of in every access.
 //!
 //! This is for machines whose instructions have displacements of variable length ([`Displacements`]). Every access to
-//! linear memory has the base in its displacement, which typically takes three bytes. In code that is optimised for
-//! size, a pointer with many accesses gets a biased copy: the pointer plus the base, computed right after the pointer's
+//! linear memory has the base in its displacement, which typically takes three bytes. In code that should be
+//! small, a pointer with many accesses gets a biased copy: the pointer plus the base, computed right after the pointer's
 //! definition. Accesses through the copy have displacements of one byte or none. The addition takes about five bytes,
 //! so a few accesses pay for it. If the pointer has other uses as well, pointer and copy both occupy a register, and
 //! the gain must be larger.

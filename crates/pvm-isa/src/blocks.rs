@@ -16,11 +16,10 @@
 //! too, which is not stored but derived ([`starts`]).
 
 use crate::asm;
-use crate::blob::Bitmask;
-use crate::decode::Head;
+use crate::bitmask::Bitmask;
 use crate::inst::Inst;
 use crate::reg::Reg;
-use crate::table::{Encoding, number_at};
+use crate::table::{Encoding, Opcode, number_at};
 
 /// Bytes of a block of code.
 pub const BLOCK_BYTES: usize = 1024;
@@ -62,17 +61,27 @@ pub fn pad(bytes: usize, out: &mut Vec<u8>) {
         };
         let inst = filler(len);
         let encodings = inst.op().encodings().iter();
-        let encoding = encodings.copied().find(|encoding| encoding.len() == len);
+        let encoding = encodings.copied().find(|encoding| encoding.bytes() == len);
         inst.encode_as(encoding.expect("there are paddings of all lengths"), out);
         left -= len;
     }
+}
+
+/// What an opcode tells about its instruction.
+pub(crate) struct Head {
+    /// The opcode, if it is defined.
+    pub op: Option<Opcode>,
+    /// Bytes of the opcode.
+    pub opcode_bytes: usize,
+    /// Bytes of the instruction.
+    pub len: usize,
 }
 
 /// Opcode and length of the instruction at `at`, which is in the code.
 pub(crate) fn head(code: &[u8], at: usize) -> Head {
     let found = Encoding::from_number(number_at(code, at));
     let opcode_bytes = if code[at] == Encoding::PREFIX { 2 } else { 1 };
-    let len = found.map_or(opcode_bytes, |(_, encoding)| encoding.len());
+    let len = found.map_or(opcode_bytes, |(_, encoding)| encoding.bytes());
     let end = block_end(at).min(code.len());
     let is_last = at + len >= end;
     let ends_well = at + len == end && found.is_some_and(|(op, _)| op.is_terminator());

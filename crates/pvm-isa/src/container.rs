@@ -13,7 +13,7 @@ use crate::metadata::{Export, Extension, FunctionName, Import, ImportKind, Metad
 use crate::polkavm::{self, PolkaVmProgram};
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat};
 use crate::spi::{AreaTooLarge, SpiProgram};
-use crate::table::GpVersion;
+use crate::version::GpVersion;
 
 /// A program file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -230,7 +230,7 @@ fn after_metadata(metadata: &[u8], program: Vec<u8>) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::asm;
-    use crate::table::GpVersion;
+    use crate::version::GpVersion;
 
     #[test]
     fn forms_are_told_apart() {

@@ -12,12 +12,14 @@
 //! doesn't have: the lengths of immediates, the operand bytes as found, and surplus bytes. From these
 //! [`DecodedInst::encode_exact`] restores the original bytes.
 
-use crate::blob::{Bitmask, ProgramBlob};
-use crate::blocks;
+use crate::bitmask::Bitmask;
+use crate::blob::ProgramBlob;
+use crate::blocks::{self, Head};
 use crate::encode::ImmLens;
 use crate::inst::Inst;
 use crate::reg::Reg;
-use crate::table::{CodeFormat, Encoding, Format, GpVersion, Opcode, number_at};
+use crate::table::{Encoding, Format, Opcode, number_at};
+use crate::version::{CodeFormat, GpVersion};
 
 /// Maximum number of bytes between an opcode byte and that of the next instruction.
 pub const MAX_SKIP: usize = 24;
@@ -109,20 +111,10 @@ pub fn decode_all(gp: GpVersion, bytes: &[u8]) -> Option<Inst> {
         CodeFormat::Bitmask => (Opcode::from_number(gp, *bytes.first()?)?, 1),
         CodeFormat::Blocks => {
             let (op, encoding) = Encoding::from_number(number_at(bytes, 0))?;
-            (encoding.len() == bytes.len()).then_some((op, encoding.opcode_bytes()))?
+            (encoding.bytes() == bytes.len()).then_some((op, encoding.opcode_bytes()))?
         }
     };
     Some(decode_operands((gp, op), bytes, opcode_bytes, bytes.len() - opcode_bytes).0)
-}
-
-/// What an opcode tells about its instruction.
-pub(crate) struct Head {
-    /// The opcode, if it is defined.
-    pub op: Option<Opcode>,
-    /// Bytes of the opcode.
-    pub opcode_bytes: usize,
-    /// Bytes of the instruction.
-    pub len: usize,
 }
 
 /// Bytes between the opcode at `pc` and the next marked byte or the end of the code, at most 24.

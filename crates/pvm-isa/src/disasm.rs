@@ -22,8 +22,8 @@ use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
 use crate::gas::block_cost_at;
 use crate::metadata::FunctionName;
-use crate::table::GpVersion;
 use crate::validate::block_starts;
+use crate::version::GpVersion;
 
 /// A program to print; its `Display` is the text.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,8 @@
 //! it as well.
 
 use crate::inst::Inst;
-use crate::table::{CodeFormat, Encoding, GpVersion};
+use crate::table::Encoding;
+use crate::version::{CodeFormat, GpVersion};
 
 /// The longest encoding an instruction can have: two 4-byte immediates, two operand bytes, an opcode of two bytes.
 pub const MAX_LEN: usize = 12;
@@ -78,7 +79,7 @@ impl Inst {
         let lens = self.lengths(min_offset_bytes);
         match gp.code_format() {
             CodeFormat::Bitmask => 1 + self.fixed_operands() + lens.x + lens.y,
-            CodeFormat::Blocks => self.encoding(lens).len(),
+            CodeFormat::Blocks => self.encoding(lens).bytes(),
         }
     }
 

@@ -26,8 +26,9 @@ use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
 use crate::inst::Inst;
 use crate::reg::RegSet;
-use crate::table::{Flow, GpVersion, Opcode, Units};
+use crate::table::{Flow, Opcode, Units};
 use crate::validate::block_starts;
+use crate::version::GpVersion;
 
 /// Decode slots per cycle.
 const DECODE_SLOTS: u8 = 4;

@@ -9,14 +9,17 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`version`] | versions of the Gray Paper |
 //! | [`table`] | the instruction table, from which the rest derives |
 //! | [`reg`], [`inst`], [`asm`] | registers, instructions, one constructor per instruction |
 //! | [`encode`], [`decode`] | instructions to bytes and back |
 //! | [`blocks`] | the next code format |
-//! | [`blob`], [`spi`], [`polkavm`], [`metadata`], [`container`] | programs as files |
+//! | [`bitmask`], [`blob`], [`spi`], [`polkavm`], [`metadata`], [`container`] | programs as files |
 //! | [`validate`] | validation: the rules of the engines, and stricter ones for compilers |
 //! | [`gas`] | the cost of basic blocks |
 //! | [`disasm`] | programs as text |
+
+pub mod version;
 
 pub mod table;
 
@@ -33,6 +36,8 @@ pub mod decode;
 pub mod blocks;
 
 mod reader;
+
+pub mod bitmask;
 
 pub mod blob;
 
@@ -53,7 +58,8 @@ pub mod disasm;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use blob::{Bitmask, ProgramBlob};
+pub use bitmask::Bitmask;
+pub use blob::ProgramBlob;
 pub use container::Container;
 pub use decode::DecodedInst;
 pub use inst::Inst;
@@ -61,4 +67,5 @@ pub use polkavm::PolkaVmProgram;
 pub use reader::{ParseError, ParseErrorKind, write_nat};
 pub use reg::{Reg, RegSet};
 pub use spi::SpiProgram;
-pub use table::{CodeFormat, Flow, Format, GpVersion, Opcode, Role};
+pub use table::{Flow, Format, Opcode, Role};
+pub use version::{CodeFormat, GpVersion, UnknownGpVersion};

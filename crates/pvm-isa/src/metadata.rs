@@ -27,7 +27,7 @@
 //! Foreign metadata is not an error: [`Metadata::parse`] returns the parts it recognises.
 
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat, write_string};
-use crate::table::GpVersion;
+use crate::version::GpVersion;
 
 const MAGIC: &[u8; 4] = b"wpvm";
 const FORMAT_VERSION: u8 = 1;

@@ -33,7 +33,7 @@ pub use names::{DebugFrame, DebugRegion, DebugSections};
 use crate::blob::ProgramBlob;
 use crate::metadata::FunctionName;
 use crate::reader::{ParseError, ParseErrorKind, Reader, write_nat};
-use crate::table::GpVersion;
+use crate::version::GpVersion;
 
 /// First bytes of a file.
 pub const MAGIC: [u8; 4] = *b"PVM\0";

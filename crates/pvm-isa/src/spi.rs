@@ -22,7 +22,7 @@ use core::ops::Range;
 
 use crate::blob::ProgramBlob;
 use crate::reader::{ParseError, Reader};
-use crate::table::CodeFormat;
+use crate::version::CodeFormat;
 
 /// Bytes in a page, the unit of access rights.
 pub const PAGE_SIZE: u32 = 1 << 12;

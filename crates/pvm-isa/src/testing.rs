@@ -3,7 +3,8 @@
 //! The generators use the instruction table, so a new row is tested without further work. They are deterministic: the
 //! same seed gives the same values everywhere.
 
-use crate::blob::{Bitmask, ProgramBlob};
+use crate::bitmask::Bitmask;
+use crate::blob::ProgramBlob;
 use crate::container::Container;
 use crate::disasm::Disassembly;
 use crate::gas::program_costs;
@@ -12,8 +13,9 @@ use crate::metadata::{Extension, Metadata};
 use crate::polkavm::{MAGIC, PolkaVmProgram};
 use crate::reg::Reg;
 use crate::spi::SpiProgram;
-use crate::table::{CodeFormat, Format, GpVersion, Opcode};
+use crate::table::{Format, Opcode};
 use crate::validate::{block_starts, check_well_formed, validate};
+use crate::version::{CodeFormat, GpVersion};
 
 pub use random::Rng;
 

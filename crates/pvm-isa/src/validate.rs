@@ -19,7 +19,8 @@ use core::fmt;
 
 use crate::blob::ProgramBlob;
 use crate::decode::DecodedInst;
-use crate::table::{Flow, GpVersion, Opcode};
+use crate::table::{Flow, Opcode};
+use crate::version::GpVersion;
 
 /// A violation of a validation rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -37,7 +37,8 @@ fn the_next_format_has_the_instructions_of_0_8() {
             assert_eq!(Encoding::from_number(encoding.number), Some((op, *encoding)));
             numbers += 1;
         }
-        let is_ascending = op.encodings().is_sorted_by(|a, b| a.operands < b.operands && a.len() < b.len());
+        let is_ascending =
+            op.encodings().is_sorted_by(|a, b| a.operands < b.operands && a.bytes() < b.bytes());
         assert!(is_ascending, "the first encoding with enough room is the shortest: {op}");
     }
     assert_eq!((0..512).filter(|&number| Encoding::from_number(number).is_some()).count(), numbers);

@@ -292,11 +292,8 @@ fn every_level_version_and_form() {
     let folder = Folder::new("levels");
     folder.write("increment.wat", INCREMENT);
     for level in ["-O0", "-O2", "-Os", "-Oz"] {
-        for gp in ["0.7", "0.8", "next"] {
+        for gp in ["0.7", "0.8"] {
             for (format, file) in [("jam", "p.jam"), ("spi", "p.spi")] {
-                if (gp, format) == ("next", "spi") {
-                    continue;
-                }
                 folder.succeed(&[
                     "compile",
                     "increment.wat",
@@ -312,34 +309,6 @@ fn every_level_version_and_form() {
                 assert_eq!(outcome["result"], "02000000", "{level} {gp} {format}");
             }
         }
-    }
-}
-
-#[test]
-fn programs_in_the_next_format_are_read_as_such() {
-    let folder = Folder::new("next");
-    folder.write("increment.wat", INCREMENT);
-    for (format, file) in [("jam", "p.jam"), ("polkavm", "p.polkavm"), ("corevm", "p.corevm")] {
-        folder.succeed(&["compile", "increment.wat", "-o", file, "--gp", "next", "--format", format]);
-        assert!(folder.succeed(&["info", file]).contains("gp: next"), "{format}");
-        let listing = folder.succeed(&["disasm", file]);
-        assert!(listing.contains("fallthrough") || listing.contains("jump_ind"), "{listing}");
-        assert!(!listing.contains("invalid"), "{listing}");
-        assert!(!folder.succeed(&["size", file]).contains("mask"), "{format}");
-        folder.succeed(&["gas", file]);
-        let refused = folder.fail(&["disasm", file, "--gp", "0.8"], b"", 1);
-        assert!(refused.contains("another format"), "{refused}");
-        let refused = folder.fail(&["run", file, "--gp", "0.8"], b"", 1);
-        assert!(refused.contains("another format"), "{refused}");
-    }
-    assert_eq!(folder.run_json("p.jam", &["--args", "01000000"])["result"], "02000000");
-    folder.succeed(&["explore", "increment.wat", "--gp", "next", "-o", "page.html"]);
-    folder.succeed(&["compile", "increment.wat", "-o", "old.jam"]);
-    let refused = folder.fail(&["info", "old.jam", "--gp", "next"], b"", 1);
-    assert!(refused.contains("another format"), "{refused}");
-    for format in ["spi", "raw"] {
-        let refused = folder.fail(&["compile", "increment.wat", "--gp", "next", "--format", format], b"", 2);
-        assert!(refused.contains("--gp next"), "{refused}");
     }
 }
 

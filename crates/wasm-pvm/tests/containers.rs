@@ -278,3 +278,38 @@ fn metadata_is_as_long_as_tools_read() {
     assert!(bytes < 100 && exports == 0, "{bytes}");
     assert!(told.contains("warning[W0108]: the metadata has no list of the 300 exports"), "{told}");
 }
+
+/// Adds one to a u32 argument and returns it.
+const INCREMENT: &str = r#"(module
+  (memory (export "memory") 1)
+  (func (export "main") (param i32 i32) (result i64)
+    (i32.store (i32.const 16) (i32.add (i32.load (local.get 0)) (i32.const 1)))
+    (i64.const 0x400000010)))"#;
+
+#[test]
+fn programs_in_the_next_format_are_read_as_such() {
+    let folder = Folder::new("next");
+    folder.write("increment.wat", INCREMENT);
+    for (format, file) in [("jam", "p.jam"), ("polkavm", "p.polkavm"), ("corevm", "p.corevm")] {
+        folder.succeed(&["compile", "increment.wat", "-o", file, "--gp", "next", "--format", format]);
+        assert!(folder.succeed(&["info", file]).contains("gp: next"), "{format}");
+        let listing = folder.succeed(&["disasm", file]);
+        assert!(listing.contains("fallthrough") || listing.contains("jump_ind"), "{listing}");
+        assert!(!listing.contains("invalid"), "{listing}");
+        assert!(!folder.succeed(&["size", file]).contains("mask"), "{format}");
+        folder.succeed(&["gas", file]);
+        let refused = folder.fail(&["disasm", file, "--gp", "0.8"], b"", 1);
+        assert!(refused.contains("another format"), "{refused}");
+        let refused = folder.fail(&["run", file, "--gp", "0.8"], b"", 1);
+        assert!(refused.contains("another format"), "{refused}");
+    }
+    assert_eq!(folder.run_json("p.jam", &["--args", "01000000"])["result"], "02000000");
+    folder.succeed(&["explore", "increment.wat", "--gp", "next", "-o", "page.html"]);
+    folder.succeed(&["compile", "increment.wat", "-o", "old.jam"]);
+    let refused = folder.fail(&["info", "old.jam", "--gp", "next"], b"", 1);
+    assert!(refused.contains("another format"), "{refused}");
+    for format in ["spi", "raw"] {
+        let refused = folder.fail(&["compile", "increment.wat", "--gp", "next", "--format", format], b"", 2);
+        assert!(refused.contains("--gp next"), "{refused}");
+    }
+}

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::bench_next;
 use anyhow::{Context, Result};
 use pvm_engine::Engine;
 use pvm_isa::GpVersion;
@@ -67,8 +66,7 @@ pub fn run(verbose: bool, folder: Option<&Path>) -> Result<()> {
     float_operations()?;
     profiles()?;
     let folder = folder.map_or_else(testkit::runtimes::folder, Path::to_path_buf);
-    runtimes(&folder)?;
-    bench_next::run(&folder)
+    runtimes(&folder)
 }
 
 /// Measures all kernels at one level and prints the table.

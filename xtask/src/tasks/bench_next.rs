@@ -36,7 +36,6 @@ struct KernelRow {
 
 /// Measures kernels and the runtimes of a folder.
 pub fn run(folder: &Path) -> Result<()> {
-    println!("\n## The next format: bytes of code in relation to code and mask of GP 0.8\n");
     println!("| program | level | code 0.8 | mask 0.8 | code next | next / 0.8 | gas next / 0.8 |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     let levels = [(OptLevel::O2, "O2"), (OptLevel::Os, "Os"), (OptLevel::Oz, "Os")];

@@ -62,12 +62,9 @@ const NEXT_DISPLACEMENTS: Displacements = Displacements {
     },
     addition: 1,
     min_accesses: 2,
-    ..DISPLACEMENTS
+    min_gain: 1,
+    min_gain_if_shared: 5,
 };
-
-/// The same in functions that are optimised for speed.
-const FAST_NEXT_DISPLACEMENTS: Displacements =
-    Displacements { min_gain: 4, min_gain_if_shared: 12, ..NEXT_DISPLACEMENTS };
 
 /// Runs all passes before selection.
 pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
@@ -116,11 +113,10 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     entries::fold_addresses(&mut module, &plan);
     if let Some(memory) = plan.linear_memory() {
         for func in module.functions.values_mut().flatten() {
-            let displacements = match (func.optimize_for_size, options.gp.code_format()) {
-                (true, CodeFormat::Bitmask) => DISPLACEMENTS,
-                (true, CodeFormat::Blocks) => NEXT_DISPLACEMENTS,
-                (false, CodeFormat::Bitmask) => continue,
-                (false, CodeFormat::Blocks) => FAST_NEXT_DISPLACEMENTS,
+            let displacements = match options.gp.code_format() {
+                CodeFormat::Blocks => NEXT_DISPLACEMENTS,
+                CodeFormat::Bitmask if func.optimize_for_size => DISPLACEMENTS,
+                CodeFormat::Bitmask => continue,
             };
             bias_pointers(func, memory, plan.linear_base(), displacements);
         }

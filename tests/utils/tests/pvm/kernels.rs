@@ -51,6 +51,29 @@ fn vectors_cost_no_more_than_scalars() {
     assert!(mean <= 1.1 && ratios.iter().all(|ratio| *ratio <= 1.5), "{mean}: {ratios:?}");
 }
 
+/// Code in the next format, in relation to code and mask of GP 0.8, and its gas.
+#[test]
+fn the_next_format_is_smaller() {
+    for (level, variant, size, gas) in [(OptLevel::O2, "O2", 0.89, 1.04), (OptLevel::Oz, "Os", 0.92, 1.01)] {
+        let kernels = all().unwrap().into_iter().filter(|kernel| kernel.variant == variant);
+        let ratios: Vec<[f64; 2]> = kernels.map(|kernel| next_to_old(&kernel, level)).collect();
+        let mean = |n: usize| {
+            let logs: f64 = ratios.iter().map(|ratio| ratio[n].ln()).sum();
+            (logs / ratios.len() as f64).exp()
+        };
+        assert!(mean(0) <= size && mean(1) <= gas, "-{level:?}: {} bytes, {} gas", mean(0), mean(1));
+    }
+}
+
+fn next_to_old(kernel: &Kernel, level: OptLevel) -> [f64; 2] {
+    let [old, next] = [GpVersion::V08, GpVersion::Next].map(|gp| {
+        let options = Options { level, ..Options::new(PvmOptions { gp, ..PvmOptions::default() }) };
+        measure(kernel, &options, gp, Engine::for_version(gp)[0]).unwrap()
+    });
+    let old_bytes = old.code_bytes + old.code_bytes.div_ceil(8);
+    [next.code_bytes as f64 / old_bytes as f64, next.gas as f64 / old.gas as f64]
+}
+
 /// Gas with a profile of a run on other arguments, in relation to gas without.
 #[test]
 fn profiles_lower_gas() {
