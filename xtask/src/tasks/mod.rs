@@ -33,6 +33,9 @@ pub enum Task {
         /// The file with measurements of other compilers on those modules.
         #[arg(long, default_value = "../shared/baselines/thumb-modules.json")]
         baselines: PathBuf,
+        /// Print one table for Cortex-M only.
+        #[arg(long, value_enum, requires = "thumb")]
+        table: Option<bench_thumb::Table>,
         /// Keep the objects for Cortex-M in this folder.
         #[arg(long)]
         keep: Option<PathBuf>,
@@ -98,13 +101,14 @@ impl Task {
     /// If it can't be run or finds a failure.
     pub fn run(self) -> Result<()> {
         match self {
-            Self::Bench { kernels, thumb: true, modules, baselines, keep, .. } => {
+            Self::Bench { kernels, thumb: true, modules, baselines, keep, table, .. } => {
                 let keep = keep.as_deref();
                 bench_thumb::run(&bench_thumb::Request {
                     modules: &modules,
                     baselines: &baselines,
                     keep,
                     verbose: kernels,
+                    only: table,
                 })
             }
             Self::Bench { times: true, runtimes, .. } => {
