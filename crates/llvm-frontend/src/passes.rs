@@ -84,6 +84,9 @@ struct Pipelines {
 }
 
 impl Pipelines {
+    /// Loops are unrolled after checks that `indvars` has decided are gone, since a loop with several exits is not unrolled
+    /// by its count.
+    ///
     /// Redundancies are eliminated without PRE: wasm producers have done that, and PRE joins the tails of an
     /// interpreter's cases. At size levels no loop passes run, and common tails are joined.
     ///
@@ -95,7 +98,7 @@ impl Pipelines {
         let loops = format!("loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),{combine}");
         let (loops, finish, sink) = match (level, content) {
             (OptLevel::O2, Content::SmallProgram) => (
-                format!("{loops},loop-unroll<O2>,{gvn},"),
+                format!("{loops},simplifycfg,loop-unroll<O2>,{gvn},"),
                 ",loop(loop-reduce),early-cse",
                 "no-sink-common-insts",
             ),

@@ -21,6 +21,7 @@ pub mod loader;
 pub mod nests;
 pub mod oracle;
 pub mod polkavm;
+pub mod polybench;
 pub mod program;
 pub mod programs;
 pub mod proposals;

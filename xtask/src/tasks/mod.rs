@@ -40,6 +40,9 @@ pub enum Task {
         /// Only compare the sizes of these modules for Cortex-M.
         #[arg(requires = "thumb")]
         files: Vec<PathBuf>,
+        /// Print one table for Cortex-M only.
+        #[arg(long, value_enum, requires = "thumb")]
+        table: Option<bench_thumb::Table>,
         /// Keep the objects for Cortex-M in this folder.
         #[arg(long)]
         keep: Option<PathBuf>,
@@ -105,7 +108,7 @@ impl Task {
     /// If it can't be run or finds a failure.
     pub fn run(self) -> Result<()> {
         match self {
-            Self::Bench { kernels, thumb: true, modules, files, baselines, keep, .. } => {
+            Self::Bench { kernels, thumb: true, modules, files, baselines, keep, table, .. } => {
                 let keep = keep.as_deref();
                 bench_thumb::run(&bench_thumb::Request {
                     modules: &modules,
@@ -113,6 +116,7 @@ impl Task {
                     baselines: &baselines,
                     keep,
                     verbose: kernels,
+                    only: table,
                 })
             }
             Self::Bench { times: true, runtimes, .. } => {

@@ -10,6 +10,7 @@ mod fixtures;
 mod kernels;
 mod memories;
 mod options;
+mod polybench;
 mod programs;
 mod relocations;
 mod side_modules;

@@ -56,7 +56,7 @@ impl Pair {
 
 impl Counter {
     /// Builds the plugin in `folder` and starts a board with it.
-    pub fn start(folder: &Path) -> Result<Self> {
+    pub fn start(core: Core, folder: &Path) -> Result<Self> {
         let (source, plugin, file) =
             (folder.join("counter.c"), folder.join("counter.so"), folder.join("count"));
         std::fs::write(&source, include_str!("counter.c"))?;
@@ -69,7 +69,7 @@ impl Counter {
         );
         let [from, to] = LOADED;
         let plugin = format!("{},count={},from={from},to={to}", plugin.display(), file.display());
-        let board = Board::start_with(Core::M3, &["-plugin".to_owned(), plugin])?;
+        let board = Board::start_with(core, &["-plugin".to_owned(), plugin])?;
         Ok(Self { board, file })
     }
 
@@ -93,6 +93,19 @@ impl Counter {
         Ok(Pair { images: [ours, theirs], page })
     }
 
+    /// Loads an object that calls nothing outside of it.
+    pub fn image(&mut self, object: &[u8]) -> Result<Image> {
+        self.board.clear();
+        Image::load(&mut self.board, object, &mut |_| None)
+    }
+
+    /// Makes a call; returns how it ended and the number of executed instructions.
+    pub fn run(&mut self, call: &Call) -> Result<(Exit, u64)> {
+        let before = self.count()?;
+        let exit = self.board.call(call, &mut |_, _| Ok(Answer::default()))?;
+        Ok((exit, self.count()? - before))
+    }
+
     fn count(&self) -> Result<u64> {
         let bytes = std::fs::read(&self.file)?;
         Ok(u64::from_le_bytes(bytes[..8].try_into()?))
@@ -104,10 +117,7 @@ impl Counter {
         let mut random = Random(7);
         let page: Vec<u32> = (0..PAGE / 4).map(|_| random.small()).collect();
         self.board.write_words(pair.page, &page)?;
-        let before = self.count()?;
-        let call = Call { ticks: SHORT_TICKS, ..Call::new(address, words.clone()) };
-        let exit = self.board.call(&call, &mut |_, _| Ok(Answer::default()))?;
-        Ok((exit, self.count()? - before))
+        self.run(&Call { ticks: SHORT_TICKS, ..Call::new(address, words.clone()) })
     }
 
     /// Calls a function in both versions, with [`CALLS`] lists of arguments.
@@ -147,10 +157,7 @@ impl Counter {
             pair.restore(&mut self.board)?;
             self.board.write(memory + at, args)?;
             let words = Words::arguments(false, &[Type::I32; 2], &[at.into(), args.len() as u64]);
-            let before = self.count()?;
-            let call = Call { ticks: TICKS, ..Call::new(address, words) };
-            let exit = self.board.call(&call, &mut |_, _| Ok(Answer::default()))?;
-            exits.push((exit, self.count()? - before));
+            exits.push(self.run(&Call { ticks: TICKS, ..Call::new(address, words) })?);
         }
         let mut executed = Executed::default();
         executed.add(&exits[0], &exits[1], &[Type::I64]);

@@ -10,10 +10,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use llvm_frontend::ModuleInfo;
-use wasm_pvm::{MemoryMode, OptLevel};
+use wasm_pvm::{Cpu, MemoryMode};
 
 use super::data::{STATICS, Statics};
-use super::{Module, Sizes};
+use super::{Module, Setting, Sizes};
 
 /// A module compiled by LLVM.
 pub struct Compiled {
@@ -26,8 +26,8 @@ pub struct Compiled {
 }
 
 /// Compiles `ir` with LLVM's pipeline and back end; objects and intermediate files are written to `folder`.
-pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Result<Compiled> {
-    let object = folder.join(format!("{}.{level:?}.llvm.o", module.name));
+pub fn compile(module: &Module, ir: &str, setting: Setting, folder: &Path) -> Result<Compiled> {
+    let object = folder.join(setting.file(module, "llvm.o"));
     let source = object.with_extension("ll");
     let info = ModuleInfo::parse(&module.wasm)?;
     let statics = static_data(ir).map(|range| Statics::new(&module.wasm, &info, range));
@@ -35,24 +35,26 @@ pub fn compile(module: &Module, ir: &str, level: OptLevel, folder: &Path) -> Res
     let optimised = object.with_extension("bc");
     let (_, roots) = super::symbols(&info);
     let roots = format!("-internalize-public-api-list={}", roots.join(","));
-    let pipeline = format!("-passes=internalize,globaldce,default<{level:?}>");
-    tool("opt-22", &[TRIPLE, CPU, &roots, &pipeline], &source, &optimised)?;
-    tool("llc-22", &["-O2", TRIPLE, CPU, "-filetype=obj"], &optimised, &object)?;
-    Ok(Compiled { object, runtime: compile_runtime(ir, folder)?, statics })
+    let pipeline = format!("-passes=internalize,globaldce,default<{:?}>", setting.level);
+    let [triple, cpu] = core(setting.cpu);
+    tool("opt-22", &[triple, cpu, &roots, &pipeline], &source, &optimised)?;
+    tool("llc-22", &["-O2", triple, cpu, "-filetype=obj"], &optimised, &object)?;
+    Ok(Compiled { object, runtime: compile_runtime(ir, setting.cpu, folder)?, statics })
 }
 
 /// Compiles the run-time functions in `ir`, together with the functions of the run-time ABI that LLVM calls.
-fn compile_runtime(ir: &str, folder: &Path) -> Result<PathBuf> {
+fn compile_runtime(ir: &str, cpu: Cpu, folder: &Path) -> Result<PathBuf> {
     let runtime = ir.split("; ModuleID = ").find(|part| part.starts_with("'runtime'"));
     let runtime = runtime.context("no run-time functions")?.lines().skip(1);
     let mut text: String =
         runtime.map(|line| format!("{}\n", line.replace("@__linear_memory", "null"))).collect();
-    for line in LIBRARY.lines() {
+    for line in LIBRARY.lines().filter(|_| cpu == Cpu::M3) {
         text.push_str(&format!("module asm \"{line}\"\n"));
     }
     let (source, object) = (folder.join("runtime.ll"), folder.join("runtime.o"));
     std::fs::write(&source, text.replace("call void @__wasm_trap", "call void @llvm.trap() ; "))?;
-    tool("llc-22", &["-O2", TRIPLE, CPU, "-filetype=obj"], &source, &object)?;
+    let [triple, cpu] = core(cpu);
+    tool("llc-22", &["-O2", triple, cpu, "-filetype=obj"], &source, &object)?;
     Ok(object)
 }
 
@@ -84,8 +86,13 @@ b.w __wasm_memmove
 __aeabi_memcpy:
 b.w __wasm_memcpy";
 
-const TRIPLE: &str = "-mtriple=thumbv7m-none-eabi";
-const CPU: &str = "-mcpu=cortex-m3";
+/// LLVM's options for a core.
+const fn core(cpu: Cpu) -> [&'static str; 2] {
+    match cpu {
+        Cpu::M0Plus => ["-mtriple=thumbv6m-none-eabi", "-mcpu=cortex-m0plus"],
+        _ => ["-mtriple=thumbv7m-none-eabi", "-mcpu=cortex-m3"],
+    }
+}
 
 /// The program's part of the IR without our intrinsic functions, which only our back end implements: a trap becomes
 /// `llvm.trap`, a frame becomes an `alloca`.
@@ -156,7 +163,7 @@ pub fn tool(tool: &str, flags: &[&str], input: &Path, output: &Path) -> Result<(
     run(Command::new(tool).args(flags).arg(input).arg("-o").arg(output))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let tool = command.get_program().to_string_lossy().into_owned();
     let result = command.output().with_context(|| format!("{tool} can't be started"))?;
     ensure!(result.status.success(), "{tool}: {}", String::from_utf8_lossy(&result.stderr));

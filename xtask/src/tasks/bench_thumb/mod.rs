@@ -8,6 +8,8 @@ mod count;
 mod data;
 mod files;
 mod llvm;
+mod polybench;
+mod v6m;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,21 @@ struct Measured {
     exports: Vec<String>,
 }
 
+/// The tables of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Table {
+    /// Bytes of code of modules.
+    Modules,
+    /// Bytes of code of kernels.
+    Kernels,
+    /// Bytes of code for Cortex-M0+.
+    V6m,
+    /// Executed instructions, beside LLVM on the same IR.
+    Executed,
+    /// Executed instructions of numerical kernels, beside native code.
+    Polybench,
+}
+
 /// Inputs and options of the benchmark.
 pub struct Request<'a> {
     /// The folder with modules; kernels are measured in any case.
@@ -54,6 +71,8 @@ pub struct Request<'a> {
     pub keep: Option<&'a Path>,
     /// Whether to print a line per function and kernel.
     pub verbose: bool,
+    /// The only table to print.
+    pub only: Option<Table>,
 }
 
 /// Runs the benchmark.
@@ -69,16 +88,26 @@ fn run_in(request: &Request<'_>, folder: &Path) -> Result<()> {
         return files::sizes(request.files, folder, request.verbose);
     }
     let modules = corpus(request.modules)?;
+    let wants = |table: Table| request.only.is_none_or(|only| only == table);
     if modules.is_empty() {
         println!("\nno modules in {}", request.modules.display());
-    } else {
+    } else if wants(Table::Modules) {
         let baselines = Baselines::read(request.baselines)?;
         corpus_sizes(&modules, &baselines, folder, request.verbose)?;
     }
-    for level in [OptLevel::Oz, OptLevel::O2] {
+    for level in [OptLevel::Oz, OptLevel::O2].into_iter().filter(|_| wants(Table::Kernels)) {
         kernel_sizes(level, folder, request.verbose)?;
     }
-    executed(&modules, folder)
+    if wants(Table::V6m) {
+        v6m::run(&modules, folder, request.verbose)?;
+    }
+    if wants(Table::Executed) {
+        executed(&modules, folder)?;
+    }
+    if wants(Table::Polybench) {
+        polybench::run(folder)?;
+    }
+    Ok(())
 }
 
 /// The modules of a folder in the order of their names.
@@ -119,24 +148,28 @@ struct Compiled {
     functions: Sizes,
 }
 
-fn compile(module: &Module, level: OptLevel, folder: &Path) -> Result<Compiled> {
-    let options = options(module.memory, level);
+fn compile(module: &Module, setting: Setting, folder: &Path) -> Result<Compiled> {
+    let options = setting.options(module.memory);
     let output = wasm_pvm::compile(&module.wasm, &options)?;
-    let ours = folder.join(format!("{}.{level:?}.ours.o", module.name));
+    let ours = folder.join(setting.file(module, "ours.o"));
     std::fs::write(&ours, &output.bytes)?;
     let report = output.report.thumb().context("an object")?;
     let functions =
         report.functions.iter().map(|function| (function.symbol.clone(), u64::from(function.size)));
     let ir = wasm_pvm::emit(&module.wasm, &options, Stage::LlvmIr)?;
-    let theirs = llvm::compile(module, &ir, level, folder)?;
+    let theirs = llvm::compile(module, &ir, setting, folder)?;
     Ok(Compiled { ours, theirs, functions: functions.collect() })
 }
 
-fn measure(module: &Module, level: OptLevel, folder: &Path) -> Result<Measured> {
-    let compiled = compile(module, level, folder)?;
+fn measure(module: &Module, setting: Setting, folder: &Path) -> Result<Measured> {
+    sizes(module, &compile(module, setting, folder)?)
+}
+
+/// The sizes of a module's functions in both objects.
+fn sizes(module: &Module, compiled: &Compiled) -> Result<Measured> {
     let mut ours = llvm::symbols(&compiled.ours)?;
     ours.retain(|name, _| name.starts_with(llvm::TABLES));
-    ours.extend(compiled.functions);
+    ours.extend(compiled.functions.clone());
     let (symbols, _) = symbols(&ModuleInfo::parse(&module.wasm)?);
     let mut same_ir = Sizes::new();
     for (symbol, size) in llvm::symbols(&compiled.theirs.object)? {
@@ -161,12 +194,29 @@ fn symbols(info: &ModuleInfo) -> (BTreeMap<String, String>, Vec<String>) {
     (exports, roots)
 }
 
-/// The default options for Cortex-M3, without bounds checks.
-fn options(memory: MemoryMode, level: OptLevel) -> Options {
-    let initial_data = if memory == MemoryMode::Symbol { Some(InitialData::Image) } else { None };
-    let bounds = Some(ThumbBounds::None);
-    let thumb = ThumbOptions { memory, initial_data, bounds, ..ThumbOptions::new(Cpu::M3) };
-    Options { level, threads: 1, ..Options::new(thumb) }
+/// The core and the level that code is compiled for.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    cpu: Cpu,
+    level: OptLevel,
+}
+
+impl Setting {
+    /// The default options without bounds checks. Accesses are aligned on cores that have no others.
+    fn options(self, memory: MemoryMode) -> Options {
+        let initial_data = if memory == MemoryMode::Symbol { Some(InitialData::Image) } else { None };
+        let bounds = Some(ThumbBounds::None);
+        let trusts_alignment = self.cpu == Cpu::M0Plus;
+        let thumb =
+            ThumbOptions { memory, initial_data, bounds, trusts_alignment, ..ThumbOptions::new(self.cpu) };
+        Options { level: self.level, threads: 1, ..Options::new(thumb) }
+    }
+
+    /// A file for a module.
+    fn file(self, module: &Module, extension: &str) -> String {
+        let Self { cpu, level } = self;
+        format!("{}.{cpu}.{level:?}.{extension}", module.name)
+    }
 }
 
 /// Total size of all functions and of tables that replace code. Run-time helpers are excluded, as in the figures of
@@ -201,7 +251,8 @@ fn corpus_sizes(corpus: &[Module], baselines: &Baselines, folder: &Path, verbose
     let mut sums = [0; 4];
     let mut compared = 0;
     for module in corpus {
-        let sizes = measure(module, OptLevel::Oz, folder).with_context(|| module.name.clone())?;
+        let sizes = measure(module, Setting { cpu: Cpu::M3, level: OptLevel::Oz }, folder)
+            .with_context(|| module.name.clone())?;
         let ours = total(&sizes.ours);
         let same_ir = total(&sizes.same_ir);
         let [llvm, synth] = ["llvm_Oz", "synth"].map(|column| baselines.module(&module.name, column));
@@ -270,9 +321,9 @@ fn kernel_sizes(level: OptLevel, folder: &Path, verbose: bool) -> Result<()> {
     println!("\n## Kernels, -{level:?} on wasm built with -{variant}, memory at a symbol, bytes of code\n");
     println!("| kernel | ours | LLVM -{level:?}, same IR | / |\n|---|--:|--:|--:|");
     let (mut sums, mut logs) = ([0, 0], Vec::new());
-    for kernel in kernels::all()?.into_iter().filter(|kernel| kernel.variant == variant) {
-        let module = Module { name: kernel.name, wasm: kernel.wasm, memory: MemoryMode::Symbol };
-        let sizes = measure(&module, level, folder).with_context(|| module.name.clone())?;
+    for module in kernel_modules(variant)? {
+        let sizes = measure(&module, Setting { cpu: Cpu::M3, level }, folder);
+        let sizes = sizes.with_context(|| module.name.clone())?;
         let [ours, theirs] = [&sizes.ours, &sizes.same_ir].map(total);
         if ours == 0 || theirs == 0 {
             bail!("{}: no code", module.name);
@@ -284,8 +335,16 @@ fn kernel_sizes(level: OptLevel, folder: &Path, verbose: bool) -> Result<()> {
         logs.push((ours as f64 / theirs as f64).ln());
     }
     println!("| total | {} | {} | {} |", sums[0], sums[1], ratio(sums[0], Some(sums[1])));
-    println!("| geometric mean | | | {:.3} |", (logs.iter().sum::<f64>() / logs.len() as f64).exp());
+    println!("| geometric mean | | | {:.3} |", mean(&logs));
     Ok(())
+}
+
+/// The kernels of a variant, with linear memory at a symbol.
+fn kernel_modules(variant: &str) -> Result<Vec<Module>> {
+    let kernels = kernels::all()?.into_iter().filter(|kernel| kernel.variant == variant);
+    let module =
+        |kernel: kernels::Kernel| Module { name: kernel.name, wasm: kernel.wasm, memory: MemoryMode::Symbol };
+    Ok(kernels.map(module).collect())
 }
 
 // ---- Executed instructions ----
@@ -299,7 +358,7 @@ fn executed(modules: &[Module], folder: &Path) -> Result<()> {
     }
     println!("\n## Executed instructions, -O2\n");
     println!("| module | function | calls | ours | LLVM -O2, same IR | / |\n|---|---|--:|--:|--:|--:|");
-    let mut counter = Counter::start(folder)?;
+    let mut counter = Counter::start(board::Core::M3, folder)?;
     let mut logs = [Vec::new(), Vec::new()];
     for kernel in kernels::all()?.into_iter().filter(|kernel| kernel.variant == "O2") {
         let module = Module { name: kernel.name, wasm: kernel.wasm, memory: MemoryMode::Symbol };
@@ -336,8 +395,9 @@ fn print_executed(module: &str, function: &str, executed: Executed) -> Option<f6
 
 /// Compiles a module with both back ends and loads the objects.
 fn load(counter: &mut Counter, module: &Module, folder: &Path) -> Result<Pair> {
-    let compiled = compile(module, OptLevel::O2, folder)?;
-    let ssa = wasm_pvm::emit(&module.wasm, &options(module.memory, OptLevel::O2), Stage::Prepared)?;
+    let setting = Setting { cpu: Cpu::M3, level: OptLevel::O2 };
+    let compiled = compile(module, setting, folder)?;
+    let ssa = wasm_pvm::emit(&module.wasm, &setting.options(module.memory), Stage::Prepared)?;
     let ssa = ssa::parse_module(&ssa)?;
     let info = ModuleInfo::parse(&module.wasm)?;
     let data = data::assemble(&info, &ssa, compiled.theirs.statics.as_ref(), folder)?;
