@@ -15,6 +15,7 @@ use ssa::{DataKind, EntityId as _, ExportItem, FuncDecl, FuncId, Function, InstD
 use crate::adapt::entries::Entry;
 use crate::frame::RED_ZONE;
 use crate::isa::{Pvm, call_layout};
+use crate::memory::{MACHINE_STACK, MemoryError, MemoryPlan};
 
 /// The deepest stack below an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +67,20 @@ pub fn stacks(
     Stacks {
         entries: entries.collect(),
         bound: most.map(|bytes| bytes.max(target.plan.variables_on_stack())),
+    }
+}
+
+/// Refuses a stack in linear memory that may need more room than the module's C stack has. Recursion needs as much as a
+/// machine's stack would have.
+///
+/// # Errors
+/// [`MemoryError::StackInMemory`].
+pub fn check_room(stacks: &Stacks, plan: &MemoryPlan) -> Result<(), MemoryError> {
+    let Some(room) = plan.stack_room() else { return Ok(()) };
+    match stacks.bound {
+        Some(bytes) if bytes > room => Err(MemoryError::StackInMemory("the C stack is too small")),
+        None if room < MACHINE_STACK => Err(MemoryError::StackInMemory("the C stack is small, for recursion")),
+        _ => Ok(()),
     }
 }
 

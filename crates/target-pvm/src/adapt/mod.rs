@@ -24,7 +24,7 @@ use pvm_isa::metadata;
 use ssa::{ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryOptions, linear_memory};
+use crate::memory::{MemoryOptions, linear, linear_memory};
 use crate::{Error, Goal, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -59,6 +59,11 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         wide_pointers: options.wide_pointers,
         least: BTreeMap::new(),
     };
+    let stack_in_memory = options.memory.stack_in_memory
+        && memory.is_some_and(|memory| linear(&module, memory).native_stack.is_some());
+    if stack_in_memory {
+        entries::check_stack_in_memory(&module, layout, &entering, options.memory.keep_exports)?;
+    }
     let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
         let entered = entries::entered(&module, layout, &entering);
         bounds::clamp_accesses(&mut module, memory, layout, &entered)
@@ -68,9 +73,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     if let Some(checked) = clamped {
         address_limit = Some(i64::from(checked.limit as i32));
         entering.least = checked.least_arguments;
-        lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
+        lowest = if options.memory.keep_exports || stack_in_memory { 0 } else { checked.lowest };
     }
-    let terms = sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest };
+    let terms = sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest, stack_in_memory };
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, terms));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
@@ -87,6 +92,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let pool = pools.then(|| Pool::add(&mut module)).flatten();
     let memory_options = MemoryOptions {
         guard: options.memory.guard || is_clamped,
+        stack_in_memory,
         pool: pool.as_ref().map(|pool| pool.data),
         ..options.memory.clone()
     };
@@ -100,6 +106,9 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let never_returning = returns::never_returning(&module);
     let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     (target.address_limit, target.checks) = (address_limit, options.checks);
+    if target.plan.stack_top().is_some() {
+        target.set_stack = entries::unique_names(&mut module, &entries);
+    }
     target.pool = pool.map_or_else(BTreeMap::new, |pool| pool.addresses(&target.plan));
     Ok(Adapted { module, target, entries, imports, ambiguous })
 }

@@ -21,6 +21,9 @@
 //!   put the stack first), the window begins at the stack pointer and the base may be negative. If data is below it,
 //!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
 //!   it is all zeros after the data.
+//! - **Under exact bounds checks the machine's stack is in linear memory** if it replaces a shadow stack: it takes its
+//!   place, below the initial stack pointer ([`MemoryPlan::stack_top`]). Nothing else is before it, so a stack that
+//!   overflows meets an unmapped page. Variables are at the end of the stack that the container has.
 //! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
 //!   data. The pass before the plan decides whether code copies the data at the start instead of storing it with the
 //!   hole ([`Window::is_identity`]).
@@ -66,6 +69,8 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
+    /// Whether a machine stack that replaces a shadow stack is in linear memory, in its place.
+    pub stack_in_memory: bool,
     /// A constant that code gets an address of after planning.
     pub pool: Option<DataId>,
     /// Whether code may copy initial data into place at the start, where that is cheaper than storing it in place.
@@ -74,7 +79,14 @@ pub struct MemoryOptions {
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false, pool: None, copies_data: true }
+        Self {
+            stack_size: None,
+            guard: true,
+            keep_exports: false,
+            stack_in_memory: false,
+            pool: None,
+            copies_data: true,
+        }
     }
 }
 
@@ -124,6 +136,9 @@ pub enum MemoryError {
         /// Bytes of constants and variables.
         bytes: u64,
     },
+    /// The machine's stack can't be in linear memory.
+    #[error("the machine's stack can't be in linear memory: {0}; leave the C stack there with --shadow-stack strict")]
+    StackInMemory(&'static str),
     /// The stack is too large.
     #[error(
         "a stack of {bytes} bytes exceeds the container's limit of {max} bytes; set a smaller one with --stack-size"
@@ -151,6 +166,8 @@ pub struct MemoryPlan {
     /// End of all initial read-write memory, zeros included; a multiple of the page size.
     rw_end: u32,
     stack_size: u32,
+    /// The address at which the stack begins, if it is in linear memory.
+    stack_top: Option<u32>,
     variables_on_stack: u32,
     /// Whether an object is never written.
     is_constant: IdVec<DataId, bool>,
@@ -225,8 +242,15 @@ impl MemoryPlan {
         let variables_on_stack = on_stack.len.next_multiple_of(STACK_ALIGN) as u32;
         let variables_start = layout.stack_end.map_or(0, |end| end - variables_on_stack);
         on_stack.objects.iter().for_each(|&(id, at)| addresses[id] = Some(variables_start + at));
+        let stack_top = linear.filter(|_| options.stack_in_memory).and_then(|(base, linear)| {
+            debug_assert!(linear.native_stack.is_none() || front.len == 0, "an overflow would change it");
+            Some((base as u32).wrapping_add(linear.native_stack?) & !(STACK_ALIGN as u32 - 1))
+        });
         let replaced = window.map_or(0, |window| window.replaced_stack) + u64::from(variables_on_stack);
-        let stack_size = stack_size(&layout, replaced, options)?;
+        let stack_size = match stack_top {
+            Some(_) => variables_on_stack.next_multiple_of(layout.page),
+            None => stack_size(&layout, replaced, options)?,
+        };
         let linear_first = placed.map_or(0, |window| window.first);
         let linear_base = base as u32;
         Ok(Self {
@@ -239,9 +263,20 @@ impl MemoryPlan {
             rw_start,
             rw_end,
             stack_size,
+            stack_top,
             variables_on_stack,
             is_constant: module.data.iter().map(|(id, object)| usage.is_constant(id, object)).collect(),
         })
+    }
+
+    /// The address from which the stack grows down, if it is in linear memory. Entries have to set the stack pointer.
+    pub fn stack_top(&self) -> Option<u32> {
+        self.stack_top
+    }
+
+    /// Bytes of a stack that is in linear memory: it may grow down to address 0 of it.
+    pub fn stack_room(&self) -> Option<u32> {
+        self.stack_top.map(|top| top.wrapping_sub(self.linear_base))
     }
 
     /// Bytes at the end of the stack that belong to variables.

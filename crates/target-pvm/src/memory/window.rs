@@ -55,6 +55,11 @@ impl Window {
         Self { first: self.first.max(first), ..self }
     }
 
+    /// The window of a module whose machine stack is in linear memory, in the place of the shadow stack.
+    pub fn with_stack(self) -> Self {
+        Self { first: 0, replaced_stack: 0, ..self }
+    }
+
     /// The base of the memory, if its first address in use is not below `start` and the base is a multiple of `align`.
     pub fn base(&self, start: i64, align: u32) -> i64 {
         let lowest = start - i64::from(self.first);

@@ -39,6 +39,8 @@ pub struct Terms {
     pub allowed: bool,
     /// No address below is used, unless a segment is there.
     pub lowest: u32,
+    /// Whether a machine stack that replaces a shadow stack is in its place.
+    pub stack_in_memory: bool,
 }
 
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
@@ -47,9 +49,12 @@ pub fn copy_at_start(
     module: &mut Module,
     memory: DataId,
     layout: &ProgramLayout,
-    Terms { goal, allowed, lowest }: Terms,
+    Terms { goal, allowed, lowest, stack_in_memory }: Terms,
 ) -> Window {
     let mut window = Window::of(module, memory, layout).from_lowest(module, lowest);
+    if stack_in_memory && linear(module, memory).native_stack.is_some() {
+        window = window.with_stack();
+    }
     let near = pieces(linear(module, memory), form::MIN_DISTANCE);
     let Choice { stored, copied, is_identity } = match allowed {
         true => Chooser { module, layout, window, goal }.choose(near),
@@ -192,7 +197,7 @@ mod tests {
     }
 
     fn copy_at_start(module: &mut Module, goal: Goal) -> Window {
-        super::copy_at_start(module, memory(), &ProgramLayout::SPI, Terms { goal, allowed: true, lowest: 0 })
+        super::copy_at_start(module, memory(), &ProgramLayout::SPI, Terms { goal, allowed: true, lowest: 0, stack_in_memory: false })
     }
 
     fn segments(module: &Module) -> Vec<(u32, usize)> {
