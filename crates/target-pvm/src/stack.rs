@@ -15,7 +15,7 @@ use ssa::{DataKind, EntityId as _, ExportItem, FuncDecl, FuncId, Function, InstD
 use crate::adapt::entries::Entry;
 use crate::frame::RED_ZONE;
 use crate::isa::{Pvm, call_layout};
-use crate::memory::{MACHINE_STACK, MemoryError, MemoryPlan};
+use crate::memory::{MemoryError, MemoryPlan, STACK_ROOM};
 
 /// The deepest stack below an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,8 +70,7 @@ pub fn stacks(
     }
 }
 
-/// Refuses a stack in linear memory that may need more room than the module's C stack has. Recursion needs as much as a
-/// machine's stack would have.
+/// Refuses a stack in linear memory that may need more room than it has in the place of the module's C stack.
 ///
 /// # Errors
 /// [`MemoryError::StackInMemory`].
@@ -79,7 +78,7 @@ pub fn check_room(stacks: &Stacks, plan: &MemoryPlan) -> Result<(), MemoryError>
     let Some(room) = plan.stack_room() else { return Ok(()) };
     match stacks.bound {
         Some(bytes) if bytes > room => Err(MemoryError::StackInMemory("the C stack is too small")),
-        None if room < MACHINE_STACK => Err(MemoryError::StackInMemory("the C stack is small, for recursion")),
+        None if room < STACK_ROOM => Err(MemoryError::StackInMemory("the C stack is small, for recursion")),
         _ => Ok(()),
     }
 }

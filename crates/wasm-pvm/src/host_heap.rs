@@ -16,9 +16,7 @@ use wasm_encoder::{
     BlockType, CustomSection, Encode, ExportSection, Function, Instruction, Module, RawSection, SectionId,
     ValType,
 };
-use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef,
-};
+use wasmparser::{BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef};
 
 use crate::counts::add_entry;
 

@@ -75,7 +75,8 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         entering.least = checked.least_arguments;
         lowest = if options.memory.keep_exports || stack_in_memory { 0 } else { checked.lowest };
     }
-    let terms = sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest, stack_in_memory };
+    let terms =
+        sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest, stack_in_memory };
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, terms));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);

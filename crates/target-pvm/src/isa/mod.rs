@@ -65,7 +65,18 @@ impl Pvm {
         let room = argument_room(module);
         let (checks, address_limit, pool) = (false, None, BTreeMap::new());
         let set_stack = BTreeSet::new();
-        Self { gp, plan, host_calls, room, set_stack, never_returning, checks, address_limit, pool, registers }
+        Self {
+            gp,
+            plan,
+            host_calls,
+            room,
+            set_stack,
+            never_returning,
+            checks,
+            address_limit,
+            pool,
+            registers,
+        }
     }
 }
 

@@ -55,6 +55,8 @@ use usage::{Area, Usage};
 
 /// Bytes of machine stack for values that wasm engines keep outside of linear memory.
 pub const MACHINE_STACK: u32 = 1 << 20;
+/// Bytes of a machine stack in linear memory that are enough for recursion.
+pub const STACK_ROOM: u32 = 1 << 19;
 /// Alignment of the variables at the end of the stack.
 const STACK_ALIGN: u64 = 16;
 /// Alignment of linear memory when explicit checks guard it.
@@ -137,7 +139,9 @@ pub enum MemoryError {
         bytes: u64,
     },
     /// The machine's stack can't be in linear memory.
-    #[error("the machine's stack can't be in linear memory: {0}; leave the C stack there with --shadow-stack strict")]
+    #[error(
+        "the machine's stack can't be in linear memory: {0}; leave the C stack there with --shadow-stack strict"
+    )]
     StackInMemory(&'static str),
     /// The stack is too large.
     #[error(
@@ -218,8 +222,10 @@ impl MemoryPlan {
         let base_after = |rw_start: u32, front: u64| {
             placed.map_or(0, |window| window.base(i64::from(rw_start) + front as i64, align))
         };
+        let has_stack =
+            |window: &Window| options.stack_in_memory && linear(module, window.memory).native_stack.is_some();
         let [ro, front] = areas(module, &usage, |front: u64| {
-            let window = placed?;
+            let window = placed.filter(|window| !has_stack(window))?;
             let start = layout.rw_start(0);
             Some(base_after(start, front) + i64::from(window.first) - i64::from(start))
         });
@@ -251,7 +257,8 @@ impl MemoryPlan {
             Some(_) => variables_on_stack.next_multiple_of(layout.page),
             None => stack_size(&layout, replaced, options)?,
         };
-        let linear_first = placed.map_or(0, |window| window.first);
+        let in_place = linear.filter(|_| stack_top.is_some()).and_then(|(_, memory)| memory.native_stack);
+        let linear_first = in_place.unwrap_or_else(|| placed.map_or(0, |window| window.first));
         let linear_base = base as u32;
         Ok(Self {
             layout,
@@ -274,9 +281,9 @@ impl MemoryPlan {
         self.stack_top
     }
 
-    /// Bytes of a stack that is in linear memory: it may grow down to address 0 of it.
+    /// Bytes of a stack that is in linear memory: it may grow down to the start of the area.
     pub fn stack_room(&self) -> Option<u32> {
-        self.stack_top.map(|top| top.wrapping_sub(self.linear_base))
+        self.stack_top.map(|top| top - self.rw_start)
     }
 
     /// Bytes at the end of the stack that belong to variables.
@@ -317,7 +324,7 @@ impl MemoryPlan {
         self.memory
     }
 
-    /// The first wasm address that has memory: the bytes below are those of a fused stack.
+    /// The first wasm address with the program's bytes: those below are of a fused stack, or have no memory.
     pub fn linear_first(&self) -> u32 {
         self.linear_first
     }

@@ -55,9 +55,9 @@ impl Window {
         Self { first: self.first.max(first), ..self }
     }
 
-    /// The window of a module whose machine stack is in linear memory, in the place of the shadow stack.
-    pub fn with_stack(self) -> Self {
-        Self { first: 0, replaced_stack: 0, ..self }
+    /// The window of a module whose machine stack is in linear memory, in the place of the shadow stack, from `first` on.
+    pub fn with_stack(self, first: u32) -> Self {
+        Self { first, replaced_stack: 0, ..self }
     }
 
     /// The base of the memory, if its first address in use is not below `start` and the base is a multiple of `align`.

@@ -166,7 +166,9 @@ fn in_memory(info: &ModuleInfo, plan: StackPlan) -> Result<StackPlan, Misfit> {
     if plan.frame_sizes.iter().all(|&size| size == 0) {
         return Err(Misfit::of_module("no function uses it"));
     }
-    let is_first = first_data(info).is_none_or(|start| start >= plan.initial);
+    // Without data, zero-initialised objects may be below, unless the linker says where they end.
+    let above = first_data(info).or_else(|| linker_global(info, DATA_END));
+    let is_first = above.is_some_and(|start| start >= plan.initial);
     is_first.then_some(plan).ok_or_else(|| Misfit::of_module("an overflow would change the data below it"))
 }
 
@@ -188,7 +190,8 @@ fn recognise(
     let region = region(info, candidate, options);
     let bytes =
         if first_data(info).is_some_and(|start| start < region.top) { region.size() } else { region.top };
-    let has_room = options.bounds == Bounds::Strict || options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
+    let has_room =
+        options.bounds == Bounds::Strict || options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
     if options.shadow_stack == ShadowStack::Auto && !has_room {
         return Err(misfit("the machine stack has no room for it"));
     }

@@ -64,8 +64,7 @@ pub fn clamp_accesses(
             let is_entered = module.host_arguments.is_some() && entered.get(&id) == Some(&true);
             let may_be_argument =
                 |value| pointers.as_ref().is_some_and(|pointers| pointers.contains(id, value));
-            let clamped =
-                clamps::clamp(id, func, &limits, is_entered, &may_be_argument, &mut arguments);
+            let clamped = clamps::clamp(id, func, &limits, is_entered, &may_be_argument, &mut arguments);
             checked.lowest = checked.lowest.min(clamped.lowest);
             if clamped.least_arguments > 0 {
                 checked.least_arguments.insert(id, clamped.least_arguments);

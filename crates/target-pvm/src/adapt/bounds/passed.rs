@@ -98,7 +98,8 @@ fn order(module: &Module) -> Vec<FuncId> {
 impl Clamper<'_> {
     /// Takes the arguments of a call into account.
     pub(super) fn note_call(&mut self, inst: Inst, block: Block) {
-        let (InstData::Call { func, args } | InstData::TailCall { func, args }) = &self.func.insts[inst] else {
+        let (InstData::Call { func, args } | InstData::TailCall { func, args }) = &self.func.insts[inst]
+        else {
             return;
         };
         let (func, args) = (*func, args.clone());
