@@ -21,10 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::prepare::bias::{Displacements, bias_pointers};
 use ::prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::metadata;
-use ssa::{ExportItem, Module, Reachable};
+use ssa::{DataId, ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryOptions, linear, linear_memory};
+use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, linear_memory, replaces_stack};
 use crate::{Error, Goal, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -59,11 +59,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         wide_pointers: options.wide_pointers,
         least: BTreeMap::new(),
     };
-    let stack_in_memory = options.memory.stack_in_memory
-        && memory.is_some_and(|memory| linear(&module, memory).native_stack.is_some());
-    if stack_in_memory {
-        entries::check_stack_in_memory(&module, layout, &entering, options.memory.keep_exports)?;
-    }
+    let stack_in_memory = has_stack_in_memory(&module, memory, options, &entering)?;
     let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
         let entered = entries::entered(&module, layout, &entering);
         bounds::clamp_accesses(&mut module, memory, layout, &entered)
@@ -99,19 +95,38 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     };
     let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
-    if let Some(memory) = plan.linear_memory() {
-        for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
-            bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
-        }
-    }
+    bias(&mut module, &plan);
     let never_returning = returns::never_returning(&module);
     let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     (target.address_limit, target.checks) = (address_limit, options.checks);
+    target.pool = pool.map_or_else(BTreeMap::new, |pool| pool.addresses(&target.plan));
     if target.plan.stack_top().is_some() {
         target.set_stack = entries::unique_names(&mut module, &entries);
     }
-    target.pool = pool.map_or_else(BTreeMap::new, |pool| pool.addresses(&target.plan));
     Ok(Adapted { module, target, entries, imports, ambiguous })
+}
+
+/// Whether the machine's stack is in linear memory.
+fn has_stack_in_memory(
+    module: &Module,
+    memory: Option<DataId>,
+    options: &Options,
+    entering: &Entering<'_>,
+) -> Result<bool, MemoryError> {
+    let is_there =
+        options.memory.stack_in_memory && memory.is_some_and(|memory| replaces_stack(module, memory));
+    if is_there {
+        entries::check_stack_in_memory(module, &options.layout, entering, options.memory.keep_exports)?;
+    }
+    Ok(is_there)
+}
+
+/// Gives small code pointers that include the base of linear memory.
+fn bias(module: &mut Module, plan: &MemoryPlan) {
+    let Some(memory) = plan.linear_memory() else { return };
+    for func in module.functions.values_mut().flatten().filter(|func| func.optimize_for_size) {
+        bias_pointers(func, memory, plan.linear_base(), DISPLACEMENTS);
+    }
 }
 
 /// Removes functions that no entry reaches; returns the reachable functions and data.

@@ -24,7 +24,7 @@ use ssa::{
 use super::entries::Entry;
 use crate::frame::RED_ZONE;
 use crate::isa::call_layout;
-use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, ProgramLayout, Window, linear};
+use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, ProgramLayout, Window, replaces_stack};
 
 /// Maximum size of all variables in bytes.
 const MOST_BYTES: u32 = 2048;
@@ -45,9 +45,7 @@ pub fn plan(
     options: &MemoryOptions,
     layout: ProgramLayout,
 ) -> Result<MemoryPlan, MemoryError> {
-    if options.stack_in_memory
-        && window.is_some_and(|window| linear(module, window.memory).native_stack.is_some())
-    {
+    if options.stack_in_memory && window.is_some_and(|window| replaces_stack(module, window.memory)) {
         return beside_stack(module, window, options, layout);
     }
     let before = MemoryPlan::new(module, window, options, layout)?;

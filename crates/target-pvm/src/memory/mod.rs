@@ -49,7 +49,7 @@ use ssa::{DataId, DataKind, IdVec, LinearMemory, Module};
 pub use images::Images;
 pub use layout::ProgramLayout;
 pub use usage::fixed_memories;
-pub use window::{Window, linear, linear_memory};
+pub use window::{Window, linear, linear_memory, replaces_stack};
 
 use usage::{Area, Usage};
 
@@ -222,8 +222,7 @@ impl MemoryPlan {
         let base_after = |rw_start: u32, front: u64| {
             placed.map_or(0, |window| window.base(i64::from(rw_start) + front as i64, align))
         };
-        let has_stack =
-            |window: &Window| options.stack_in_memory && linear(module, window.memory).native_stack.is_some();
+        let has_stack = |window: &Window| options.stack_in_memory && replaces_stack(module, window.memory);
         let [ro, front] = areas(module, &usage, |front: u64| {
             let window = placed.filter(|window| !has_stack(window))?;
             let start = layout.rw_start(0);
@@ -240,32 +239,25 @@ impl MemoryPlan {
         let linear = placed.map(|window| (base, linear(module, window.memory)));
         let rw_end = rw_end(&layout, rw_start, front_len, linear)?;
 
-        let mut addresses = IdVec::filled(None, module.data.len());
-        ro.objects.iter().for_each(|&(id, at)| addresses[id] = Some(layout.ro_start + at));
-        front.objects.iter().for_each(|&(id, at)| addresses[id] = Some(rw_start + at));
         let memory = placed.map(|window| window.memory);
-        memory.into_iter().for_each(|id| addresses[id] = Some(base as u32));
         let variables_on_stack = on_stack.len.next_multiple_of(STACK_ALIGN) as u32;
         let variables_start = layout.stack_end.map_or(0, |end| end - variables_on_stack);
-        on_stack.objects.iter().for_each(|&(id, at)| addresses[id] = Some(variables_start + at));
-        let stack_top = linear.filter(|_| options.stack_in_memory).and_then(|(base, linear)| {
-            debug_assert!(linear.native_stack.is_none() || front.len == 0, "an overflow would change it");
-            Some((base as u32).wrapping_add(linear.native_stack?) & !(STACK_ALIGN as u32 - 1))
-        });
-        let replaced = window.map_or(0, |window| window.replaced_stack) + u64::from(variables_on_stack);
+        let areas = [(&ro, layout.ro_start), (&front, rw_start), (&on_stack, variables_start)];
+        let addresses = addresses(module, areas, memory.map(|id| (id, base as u32)));
+        let stack_top = stack_top(linear.filter(|_| options.stack_in_memory));
+        debug_assert!(stack_top.is_none() || front.len == 0, "an overflow would change it");
+        let replaced = window.map_or(0, |window| window.replaced_stack);
         let stack_size = match stack_top {
             Some(_) => variables_on_stack.next_multiple_of(layout.page),
-            None => stack_size(&layout, replaced, options)?,
+            None => stack_size(&layout, replaced + u64::from(variables_on_stack), options)?,
         };
-        let in_place = linear.filter(|_| stack_top.is_some()).and_then(|(_, memory)| memory.native_stack);
-        let linear_first = in_place.unwrap_or_else(|| placed.map_or(0, |window| window.first));
-        let linear_base = base as u32;
+        let first = placed.map_or(0, |window| window.first);
         Ok(Self {
             layout,
             addresses,
             memory,
-            linear_base,
-            linear_first,
+            linear_base: base as u32,
+            linear_first: stack_top.map_or(first, |top| top.wrapping_sub(base as u32)),
             ro_len,
             rw_start,
             rw_end,
@@ -357,6 +349,26 @@ fn rw_start_below(layout: &ProgramLayout, first: u32, ro: u32, front: u32) -> Re
         needed: u64::from(lowest) + u64::from(front),
         bytes: u64::from(ro) + u64::from(front),
     })
+}
+
+/// The addresses of objects in areas with these starts, and of linear memory.
+fn addresses(
+    module: &Module,
+    areas: [(&Area, u32); 3],
+    memory: Option<(DataId, u32)>,
+) -> IdVec<DataId, Option<u32>> {
+    let mut addresses = IdVec::filled(None, module.data.len());
+    for (area, start) in areas {
+        area.objects.iter().for_each(|&(id, at)| addresses[id] = Some(start + at));
+    }
+    memory.into_iter().for_each(|(id, base)| addresses[id] = Some(base));
+    addresses
+}
+
+/// The address from which a stack in this linear memory grows down, if it replaces a shadow stack there.
+fn stack_top(memory: Option<(i64, &LinearMemory)>) -> Option<u32> {
+    let (base, memory) = memory?;
+    Some((base as u32).wrapping_add(memory.native_stack?) & !(STACK_ALIGN as u32 - 1))
 }
 
 fn stack_size(layout: &ProgramLayout, replaced: u64, options: &MemoryOptions) -> Result<u32, MemoryError> {

@@ -25,6 +25,11 @@ pub fn linear(module: &Module, memory: DataId) -> &LinearMemory {
     }
 }
 
+/// Whether the machine's stack replaces a shadow stack of a linear memory.
+pub fn replaces_stack(module: &Module, memory: DataId) -> bool {
+    linear(module, memory).native_stack.is_some()
+}
+
 /// The part of a linear memory in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
