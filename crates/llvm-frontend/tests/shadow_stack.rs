@@ -466,6 +466,34 @@ fn a_stack_without_room_stays_in_memory() {
     }
 }
 
+/// With bounds checks the stack has to be in linear memory, with nothing else in the way.
+#[test]
+fn the_stack_takes_the_place_of_the_shadow_stack() {
+    let is_in_place = |text: &str, stack_in_memory: bool| {
+        let options = llvm_frontend::Options {
+            bounds: llvm_frontend::Bounds::Strict,
+            stack_in_memory,
+            ..with(Floats::Reject, ShadowStack::Auto, OptLevel::O2)
+        };
+        let module = compile_text(text, &options).expect("it compiles");
+        is_native(&module)
+    };
+    let fits = module_with(FITS);
+    assert!(is_in_place(&fits, true) && !is_in_place(&fits, false));
+    // A function that keeps its part, data below, data of unknown place, no frame at all.
+    let keeps = module_with(&format!("{} {}", FITS.replace("(func", "(func $f"), KEPT[0]));
+    assert!(!is_in_place(&keeps, true));
+    let below =
+        fits.replace("(i32.const 4096)) (data (i32.const 4096)", "(i32.const 73728)) (data (i32.const 1024)");
+    assert!(!is_in_place(&below, true));
+    let without = fits.replace("(data (i32.const 4096) \"data\")", "");
+    assert!(!is_in_place(&without, true));
+    let end = "(global (export \"__data_end\") i32 (i32.const 5000))";
+    assert!(is_in_place(&without.replace("(func $leaf", &format!("{end} (func $leaf")), true));
+    let unused = module_with("(func (export \"f\") (result i32) (i32.load (i32.const 4096)))");
+    assert!(!is_in_place(&unused, true));
+}
+
 #[test]
 fn statics_below_the_stack_fit() {
     let text = |address: u32| {

@@ -249,9 +249,12 @@ impl Session {
         self.gas = i64::try_from(gas).unwrap_or(i64::MAX);
     }
 
-    /// Whether the last run ended with a stack pointer below the stack: a function had no room for its frame.
-    pub fn is_out_of_stack(&self) -> bool {
-        self.machine.reg(reg::SP) < u64::from(self.stack_start)
+    /// Whether the last run ended with a stack pointer below the stack: a function had no room for its frame. A program
+    /// whose stack is elsewhere in memory has none where nothing is mapped.
+    pub fn is_out_of_stack(&mut self) -> bool {
+        let sp = self.machine.reg(reg::SP);
+        let mut is_mapped = || u32::try_from(sp).is_ok_and(|sp| self.machine.read(sp, 1).is_some());
+        sp < u64::from(self.stack_start) && !is_mapped()
     }
 
     /// The positions that ran since this was last called, in ascending order, if the program is watched.

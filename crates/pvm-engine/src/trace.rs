@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use call_paths::Call;
 use call_paths::{CallPaths, Functions, PathId};
-use pvm_isa::spi::STACK_END;
+use pvm_isa::spi::{MAX_AREA_LEN, STACK_END};
 use pvm_isa::{Flow, GpVersion, Opcode, ProgramBlob, Reg};
 
 /// Positions that are kept of the last instructions.
@@ -59,8 +59,10 @@ pub struct Trace {
     recent: Vec<u32>,
     steps: usize,
     registers: [u64; Reg::COUNT],
-    /// The lowest stack pointer.
-    lowest: u64,
+    /// The lowest and the highest stack pointer of the stack in use.
+    stack: [u64; 2],
+    /// The largest distance between the two.
+    deepest: u64,
 }
 
 impl Trace {
@@ -89,7 +91,8 @@ impl Trace {
             recent: vec![0; RECENT],
             steps: 0,
             registers: [0; Reg::COUNT],
-            lowest: u64::from(STACK_END),
+            stack: [u64::from(STACK_END); 2],
+            deepest: 0,
         }
     }
 
@@ -119,8 +122,19 @@ impl Trace {
         self.last = Some((self.paths.current(), pc, gas));
         self.recent[self.steps % RECENT] = pc;
         self.steps += 1;
-        self.lowest = self.lowest.min(register(Reg::SP.index().into()));
+        self.note_stack(register(Reg::SP.index().into()));
         (0..).zip(&mut self.registers).for_each(|(number, value)| *value = register(number));
+    }
+
+    /// Takes a stack pointer into account. One that is far from those before is of another stack: an entry may choose its
+    /// own.
+    fn note_stack(&mut self, pointer: u64) {
+        let [lowest, highest] = self.stack;
+        self.stack = match pointer.abs_diff(lowest) > u64::from(MAX_AREA_LEN) {
+            true => [pointer; 2],
+            false => [lowest.min(pointer), highest.max(pointer)],
+        };
+        self.deepest = self.deepest.max(self.stack[1] - self.stack[0]);
     }
 
     fn charge(&mut self, path: Option<PathId>, pc: u32, gas: i64) {
@@ -178,7 +192,7 @@ impl Trace {
 
     /// The deepest stack of all runs, in bytes.
     pub fn stack_bytes(&self) -> u64 {
-        u64::from(STACK_END) - self.lowest
+        self.deepest
     }
 
     /// The registers before the last instruction.

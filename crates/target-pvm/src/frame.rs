@@ -7,6 +7,8 @@
 //! Nothing interrupts a PVM program, so memory below the stack pointer is safe until the next call. A function without
 //! calls that uses its frame rarely leaves the stack pointer alone, and its frame is below the caller's.
 //!
+//! Where the stack is in linear memory, functions that hosts enter set the stack pointer.
+//!
 //! A function that returns early on its common path should not pay for a frame that only the rest of it needs: three
 //! stores and three loads are 50 gas. So the prologue is placed as late as possible ([`frame_region`]).
 
@@ -50,8 +52,21 @@ pub fn place(target: &Pvm, func: &mut Function<Pvm, PReg>) {
         let block = func.order[n];
         frame.write(func, block, &framed);
     }
-    let prologue = frame.prologue();
+    let top = target.plan.stack_top().filter(|_| target.set_stack.contains(&func.name));
+    let entry = func.order[0];
+    let prologue = match top {
+        Some(top) if start == entry => frame.prologue_at(top),
+        _ => frame.prologue(),
+    };
     func.blocks[start].insts.prepend(prologue);
+    if let Some(top) = top.filter(|_| start != entry) {
+        func.blocks[entry].insts.prepend(vec![set_sp(top)]);
+    }
+}
+
+/// Sets the stack pointer.
+fn set_sp(address: u32) -> Inst<PReg> {
+    Inst::Const { dst: SP, value: i64::from(address as i32) }
 }
 
 /// Whether a block needs the frame.
@@ -143,6 +158,13 @@ impl Frame {
     fn prologue(&self) -> Vec<Inst<PReg>> {
         let save = |(src, mem)| Inst::Store { op: Opcode::StoreIndU64, src, mem };
         self.move_sp(-self.lowered).into_iter().chain(self.saved().map(save)).collect()
+    }
+
+    /// The prologue of a function that sets the stack pointer to `top` first.
+    fn prologue_at(&self, top: u32) -> Vec<Inst<PReg>> {
+        let set = set_sp(top.wrapping_sub(self.lowered as u32));
+        let others = self.prologue().into_iter().skip(usize::from(self.lowered != 0));
+        [set].into_iter().chain(others).collect()
     }
 
     fn epilogue(&self) -> impl Iterator<Item = Inst<PReg>> {

@@ -139,6 +139,7 @@ pub fn compile_observed(
     observe(&module);
     let fragments = codegen::compile_functions(&target, &module, options.threads.max(1))?;
     let stacks = stack::stacks(&module, &fragments, &entries, &target, options.memory.keep_exports);
+    stack::check_room(&stacks, &target.plan)?;
     let sharing = match options.goal {
         Goal::Size => share::share(options.gp, &fragments),
         Goal::Speed | Goal::Balance => Sharing::default(),
@@ -148,6 +149,7 @@ pub fn compile_observed(
     let linked = link::link(&module, joined, &mut entries, &target.plan, options.gp);
     let mut images = target.plan.images(&module, |func| linked.references[func])?;
     if options.memory.stack_size.is_none()
+        && target.plan.stack_top().is_none()
         && let Some(bytes) = stacks.bound.and_then(|bytes| options.layout.stack_pages(bytes))
     {
         images.stack_size = bytes;

@@ -15,6 +15,7 @@ use ssa::{DataKind, EntityId as _, ExportItem, FuncDecl, FuncId, Function, InstD
 use crate::adapt::entries::Entry;
 use crate::frame::RED_ZONE;
 use crate::isa::{Pvm, call_layout};
+use crate::memory::{MemoryError, MemoryPlan, STACK_ROOM};
 
 /// The deepest stack below an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +67,19 @@ pub fn stacks(
     Stacks {
         entries: entries.collect(),
         bound: most.map(|bytes| bytes.max(target.plan.variables_on_stack())),
+    }
+}
+
+/// Refuses a stack in linear memory that may need more room than it has in the place of the module's C stack.
+///
+/// # Errors
+/// [`MemoryError::StackInMemory`].
+pub fn check_room(stacks: &Stacks, plan: &MemoryPlan) -> Result<(), MemoryError> {
+    let Some(room) = plan.stack_room() else { return Ok(()) };
+    match stacks.bound {
+        Some(bytes) if bytes > room => Err(MemoryError::StackInMemory("the C stack is too small")),
+        None if room < STACK_ROOM => Err(MemoryError::StackInMemory("the C stack is small, for recursion")),
+        _ => Ok(()),
     }
 }
 

@@ -139,6 +139,9 @@ pub struct Options {
     pub shadow_stack: ShadowStack,
     /// Maximum size in bytes of a shadow stack that can move to the machine's stack, if there is a limit.
     pub shadow_stack_limit: Option<u32>,
+    /// Whether the machine's stack can be in linear memory, where the module has its shadow stack. With
+    /// [`Bounds::Strict`] that is the only place where checks allow addresses of the stack.
+    pub stack_in_memory: bool,
     /// The locations that instructions carry.
     pub locations: Locations,
     /// Whether traps are calls of [`ssa::TrapCode::REPORT`].
@@ -182,6 +185,7 @@ impl Options {
             shadow_stack_size: None,
             shadow_stack: ShadowStack::Auto,
             shadow_stack_limit: None,
+            stack_in_memory: false,
             locations: Locations::None,
             reports_traps: false,
             checks: false,

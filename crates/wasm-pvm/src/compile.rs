@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use llvm_frontend::{Demands, ModuleInfo};
 use ssa::Import;
+use target_pvm::MemoryError;
 use wasmparser::{Parser, Payload, TypeRef};
 
 use crate::backend::{Backend, Translated};
@@ -16,13 +17,13 @@ use crate::exports::exports;
 #[cfg(feature = "insight")]
 use crate::insight::explore::{Exploration, Machine, SsaText, Stages};
 use crate::options::{
-    ConstValue, MetadataContents, Names, Options, OptionsError, Profile, PvmOptions, Target,
+    ConstValue, MetadataContents, Names, Options, OptionsError, Profile, PvmOptions, ShadowStack, Target,
 };
 #[cfg(feature = "insight")]
 use crate::report::Details;
 use crate::report::Report;
 use crate::wasi::Host;
-use crate::{adapter, globals, input, side_module, text};
+use crate::{adapter, globals, host_heap, input, side_module, text};
 
 /// Stack of the thread that compiles: parsers and LLVM's passes recurse over nested input.
 const STACK_BYTES: usize = 1 << 30;
@@ -125,15 +126,34 @@ pub fn linked_module(input: &[u8], options: &Options) -> Option<Vec<u8>> {
 
 fn compile_linked(linked: &Linked<'_>, options: &Options, mut clock: Clock) -> Result<Output, Error> {
     let options = &*linked.with_floats(options)?;
-    let backend = options.backend();
-    let translated = clock.time("frontend", || frontend(linked, options, &*backend, Purpose::Output))?.0;
     let wasm = &*linked.wasm;
-    if backend.limits_memory() {
-        warn_of_empty_memory(wasm, &translated.module);
-    }
-    let (bytes, details) = backend.compile(translated, &mut clock, &mut |_| ())?;
+    let (bytes, details) = with_stack_that_fits(options, |options| {
+        let backend = options.backend();
+        let translated = clock.time("frontend", || frontend(linked, options, &*backend, Purpose::Output))?.0;
+        if backend.limits_memory() {
+            warn_of_empty_memory(wasm, &translated.module);
+        }
+        backend.compile(translated, &mut clock, &mut |_| ())
+    })?;
     let report = Report { wasm_bytes: wasm.len(), phases: clock.phases, details };
     Ok(Output { bytes, report })
+}
+
+/// Does `work` with these options. If the machine's stack was to be in linear memory and can't, which is known late,
+/// `work` is done again with the C stack as the module has it.
+fn with_stack_that_fits<T>(
+    options: &Options,
+    mut work: impl FnMut(&Options) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match work(options) {
+        Err(Error::Pvm(target_pvm::Error::Memory(MemoryError::StackInMemory(reason))))
+            if options.shadow_stack == ShadowStack::Auto =>
+        {
+            tracing::info!(reason, "the shadow stack stays in linear memory");
+            work(&Options { shadow_stack: ShadowStack::Strict, ..options.clone() })
+        }
+        result => result,
+    }
 }
 
 /// Compiles a module and keeps the code of every stage, linked by byte offsets in the module.
@@ -148,12 +168,14 @@ pub fn explore(input: &[u8], options: &Options) -> Result<(Output, Exploration),
         let mut clock = Clock::default();
         let linked = clock.time("read", || linked_wasm(input, options))?;
         let options = &*linked.with_floats(options)?;
-        let backend = options.backend();
-        let (translated, ir) =
-            clock.time("frontend", || frontend(&linked, options, &*backend, Purpose::Page))?;
-        let mut ssa = SsaText::default();
-        let (bytes, details) =
-            backend.compile(translated, &mut clock, &mut |module| ssa = SsaText::of(module))?;
+        let ((bytes, details), ir, ssa) = with_stack_that_fits(options, |options| {
+            let backend = options.backend();
+            let (translated, ir) =
+                clock.time("frontend", || frontend(&linked, options, &*backend, Purpose::Page))?;
+            let mut ssa = SsaText::default();
+            let observe = &mut |module: &ssa::Module| ssa = SsaText::of(module);
+            Ok((backend.compile(translated, &mut clock, observe)?, ir, ssa))
+        })?;
         let machine = match &options.target {
             Target::Pvm(pvm) => Machine::Pvm(pvm.gp),
             Target::Thumb(_) => Machine::Thumb,
@@ -184,22 +206,27 @@ pub fn emit(input: &[u8], options: &Options, stage: Stage<'_>) -> Result<String,
             return text::function(&linked.wasm, function);
         }
         let options = &*linked.with_floats(options)?;
-        let backend = options.backend();
-        progress::phase("frontend");
-        if stage == Stage::LlvmIr {
-            return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options)?)?);
-        }
-        let (translated, _) = frontend(&linked, options, &*backend, Purpose::Text)?;
-        progress::phase("codegen");
-        match stage {
-            Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
-            Stage::Prepared => backend.prepared(translated),
-            Stage::Mir => backend.after(translated, codegen::MIR),
-            Stage::After(pass) => backend.after(translated, pass),
-            Stage::Asm => backend.assembly(translated),
-            Stage::Header => backend.header(translated),
-        }
+        with_stack_that_fits(options, |options| emit_linked(&linked, options, stage))
     })
+}
+
+/// The text of a stage after linking.
+fn emit_linked(linked: &Linked<'_>, options: &Options, stage: Stage<'_>) -> Result<String, Error> {
+    let backend = options.backend();
+    progress::phase("frontend");
+    if stage == Stage::LlvmIr {
+        return Ok(llvm_frontend::emit_llvm_ir(&linked.wasm, &linked.frontend(options)?)?);
+    }
+    let (translated, _) = frontend(linked, options, &*backend, Purpose::Text)?;
+    progress::phase("codegen");
+    match stage {
+        Stage::Function(_) | Stage::LlvmIr | Stage::Ssa => Ok(translated.module.to_string()),
+        Stage::Prepared => backend.prepared(translated),
+        Stage::Mir => backend.after(translated, codegen::MIR),
+        Stage::After(pass) => backend.after(translated, pass),
+        Stage::Asm => backend.assembly(translated),
+        Stage::Header => backend.header(translated),
+    }
 }
 
 /// Checks that the target has a stage.
@@ -346,6 +373,12 @@ fn linked_wasm<'a>(bytes: &'a [u8], options: &Options) -> Result<Linked<'a>, Err
         wasm = Cow::Owned(wasi.link(&wasm, Host::of(&options.target))?);
     }
     let globals = globals::values(&wasm, &given, &placed, options.imports());
+    // A malformed module is refused later.
+    if options.pvm().is_some_and(PvmOptions::checks_arguments)
+        && let Ok(Some(copying)) = host_heap::copy_arguments(&wasm)
+    {
+        wasm = Cow::Owned(copying);
+    }
     Ok(Linked { wasm, globals })
 }
 

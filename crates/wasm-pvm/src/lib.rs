@@ -37,6 +37,7 @@ mod error;
 pub mod excerpt;
 mod exports;
 mod globals;
+mod host_heap;
 pub mod insight;
 mod missing;
 mod options;

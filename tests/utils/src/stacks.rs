@@ -9,7 +9,10 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use wasm_pvm::{GpVersion, OptLevel, Options, PvmOptions, ShadowStack, Stage};
+use pvm_engine::{Engine, Exit, Machine};
+use pvm_isa::Container;
+use pvm_isa::metadata::ResultConvention;
+use wasm_pvm::{GpVersion, OptLevel, Options, PvmBounds, PvmOptions, ShadowStack, Stage};
 
 use crate::executor::{Call, CallExit, Executor, Trap};
 use crate::oracle::{Outcome, Reference, import_result};
@@ -590,6 +593,56 @@ fn compare(wasm: &[u8], options: Options, has_handles: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Compiles a random program as a service with exact bounds, under which the machine's stack is in linear memory, and
+/// compares the results. Returns whether the stack is there: a small one is not, with recursion.
+///
+/// # Errors
+/// The disagreement, with the text of the program.
+pub fn check_in_memory(seed: u64) -> Result<bool> {
+    let Program { text, .. } = program(Rng::new(seed));
+    let mut text = text.replace("(export \"main\")", "(export \"inner\")");
+    for keeps in ["variable", "growing", "elsewhere"] {
+        // Functions that keep their part of the stack in memory need the place.
+        text = text.replace(&format!("(call ${keeps} "), "(call $leaf ");
+    }
+    let end = text.trim_end().strip_suffix(')').context("a module ends with a parenthesis")?;
+    let text = format!("{end}{SERVICE})");
+    let wasm = wat::parse_str(&text).with_context(|| text.clone())?;
+    let level = LEVELS[(seed % 4) as usize];
+    let gp = if seed.is_multiple_of(3) { GpVersion::V072 } else { GpVersion::V08 };
+    let pvm = PvmOptions { gp, bounds: PvmBounds::Strict, ..PvmOptions::default() };
+    let options = Options { level, threads: 1, ..Options::new(pvm) };
+    serve(&wasm, &options, gp).with_context(|| format!("seed {seed} {level:?} {gp}\n{text}"))
+}
+
+/// An entry that calls `$f0` with its argument. The result is at the end of memory.
+const SERVICE: &str = r#"
+  (func (export "main") (param $p i32) (param $n i32) (result i64) (local $at i32)
+    (local.set $at (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 8)))
+    (i32.store (local.get $at) (call $f0 (i32.load (local.get $p))))
+    (i64.or (i64.extend_i32_u (local.get $at)) (i64.const 0x400000000)))
+"#;
+
+/// Calls of `$f0` on both sides.
+fn serve(wasm: &[u8], options: &Options, gp: GpVersion) -> Result<bool> {
+    let mut reference = Reference::new(wasm, FUEL)?.context("it has no start function")?;
+    let output = wasm_pvm::compile(wasm, options)?;
+    let Container::Jam { program, .. } = Container::parse_jam(&output.bytes)? else {
+        unreachable!("parsed as JAM")
+    };
+    let mut machine = Machine::new(&program, gp, Engine::for_version(gp)[0])?;
+    for arg in [0u32, 1, 5, 1234] {
+        let Outcome::Returned(words) = reference.invoke("inner", &[arg.into()], FUEL)? else { break };
+        machine.enter_with_args(0, &arg.to_le_bytes())?;
+        machine.set_gas(1 << 32);
+        let exit = machine.run()?;
+        ensure!(exit == Exit::Halt, "main({arg}): {exit:?}");
+        let (result, expected) = (machine.result(ResultConvention::Length), words[0] as u32);
+        ensure!(result == expected.to_le_bytes(), "main({arg}): {result:x?} instead of {expected:x}");
+    }
+    Ok(output.report.pvm().is_some_and(|report| report.linear_first > 0))
 }
 
 /// As [`check_with`] for the program of a seed.

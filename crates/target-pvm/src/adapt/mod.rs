@@ -21,10 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::prepare::bias::{Displacements, bias_pointers};
 use ::prepare::dead_slots::remove_dead_slot_stores;
 use pvm_isa::{CodeFormat, metadata};
-use ssa::{ExportItem, Module, Reachable};
+use ssa::{DataId, ExportItem, Module, Reachable};
 
 use crate::isa::Pvm;
-use crate::memory::{MemoryOptions, linear_memory};
+use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, linear_memory, replaces_stack};
 use crate::{Error, Goal, Options};
 use entries::{Entering, Entry};
 use imports::{Numbering, Resolved};
@@ -78,6 +78,7 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
         format: options.gp.code_format(),
         least: BTreeMap::new(),
     };
+    let stack_in_memory = has_stack_in_memory(&module, memory, options, &entering)?;
     let clamped = memory.filter(|_| !options.memory.guard).and_then(|memory| {
         let entered = entries::entered(&module, layout, &entering);
         bounds::clamp_accesses(&mut module, memory, layout, &entered)
@@ -87,9 +88,10 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     if let Some(checked) = clamped {
         address_limit = Some(i64::from(checked.limit as i32));
         entering.least = checked.least_arguments;
-        lowest = if options.memory.keep_exports { 0 } else { checked.lowest };
+        lowest = if options.memory.keep_exports || stack_in_memory { 0 } else { checked.lowest };
     }
-    let terms = sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest };
+    let terms =
+        sparse::Terms { goal: options.goal, allowed: options.memory.copies_data, lowest, stack_in_memory };
     let window = memory.map(|memory| sparse::copy_at_start(&mut module, memory, layout, terms));
     let mut entries = entries::make_entries(&mut module, memory, layout, &entering);
     let reachable = remove_unreachable(&mut module, &entries, options.memory.keep_exports);
@@ -106,26 +108,49 @@ pub fn adapt(mut module: Module, options: &Options) -> Result<Adapted, Error> {
     let pool = pools.then(|| Pool::add(options.gp, &mut module)).flatten();
     let memory_options = MemoryOptions {
         guard: options.memory.guard || is_clamped,
+        stack_in_memory,
         pool: pool.as_ref().map(|pool| pool.data),
         ..options.memory.clone()
     };
     let plan = variables::plan(&mut module, &mut entries, window, &memory_options, *layout)?;
     entries::fold_addresses(&mut module, &plan);
-    if let Some(memory) = plan.linear_memory() {
-        for func in module.functions.values_mut().flatten() {
-            let displacements = match options.gp.code_format() {
-                CodeFormat::Blocks => NEXT_DISPLACEMENTS,
-                CodeFormat::Bitmask if func.optimize_for_size => DISPLACEMENTS,
-                CodeFormat::Bitmask => continue,
-            };
-            bias_pointers(func, memory, plan.linear_base(), displacements);
-        }
-    }
+    bias(&mut module, &plan, options.gp.code_format());
     let never_returning = returns::never_returning(&module);
     let mut target = Pvm::new(options.gp, plan, host_calls, never_returning, &module);
     (target.address_limit, target.checks) = (address_limit, options.checks);
     target.pool = pool.map_or_else(BTreeMap::new, |pool| pool.addresses(&target.plan));
+    if target.plan.stack_top().is_some() {
+        target.set_stack = entries::unique_names(&mut module, &entries);
+    }
     Ok(Adapted { module, target, entries, imports, ambiguous })
+}
+
+/// Whether the machine's stack is in linear memory.
+fn has_stack_in_memory(
+    module: &Module,
+    memory: Option<DataId>,
+    options: &Options,
+    entering: &Entering<'_>,
+) -> Result<bool, MemoryError> {
+    let is_there =
+        options.memory.stack_in_memory && memory.is_some_and(|memory| replaces_stack(module, memory));
+    if is_there {
+        entries::check_stack_in_memory(module, &options.layout, entering, options.memory.keep_exports)?;
+    }
+    Ok(is_there)
+}
+
+/// Gives small code pointers that include the base of linear memory; in the next format all code.
+fn bias(module: &mut Module, plan: &MemoryPlan, format: CodeFormat) {
+    let Some(memory) = plan.linear_memory() else { return };
+    for func in module.functions.values_mut().flatten() {
+        let displacements = match format {
+            CodeFormat::Blocks => NEXT_DISPLACEMENTS,
+            CodeFormat::Bitmask if func.optimize_for_size => DISPLACEMENTS,
+            CodeFormat::Bitmask => continue,
+        };
+        bias_pointers(func, memory, plan.linear_base(), displacements);
+    }
 }
 
 /// Removes functions that no entry reaches; returns the reachable functions and data.

@@ -10,7 +10,10 @@
 //! The stack is zero at first. A variable with another initial value is stored as its difference from that value, if
 //! code reads and writes it as a whole only.
 //!
-//! Variables are moved if that makes the program smaller: all of them, or none. Addresses at the end of the stack are
+//! Where the machine's stack is in linear memory, the container's stack has nothing but the variables, and all have to be
+//! there.
+//!
+//! Else variables are moved if that makes the program smaller: all of them, or none. Addresses at the end of the stack are
 //! longer by a byte. A host that puts arguments of an entry on the stack puts them at its end, so no variable can be there.
 
 use ssa::{
@@ -21,7 +24,7 @@ use ssa::{
 use super::entries::Entry;
 use crate::frame::RED_ZONE;
 use crate::isa::call_layout;
-use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, ProgramLayout, Window};
+use crate::memory::{MemoryError, MemoryOptions, MemoryPlan, ProgramLayout, Window, replaces_stack};
 
 /// Maximum size of all variables in bytes.
 const MOST_BYTES: u32 = 2048;
@@ -42,6 +45,9 @@ pub fn plan(
     options: &MemoryOptions,
     layout: ProgramLayout,
 ) -> Result<MemoryPlan, MemoryError> {
+    if options.stack_in_memory && window.is_some_and(|window| replaces_stack(module, window.memory)) {
+        return beside_stack(module, window, options, layout);
+    }
     let before = MemoryPlan::new(module, window, options, layout)?;
     let Some(variables) = movable(module, entries, &before) else { return Ok(before) };
     let Ok(after) = MemoryPlan::with_variables_on_stack(module, window, options, layout, &variables) else {
@@ -68,6 +74,30 @@ pub fn plan(
         reserve(module, entries, excess);
     }
     Ok(after)
+}
+
+/// Plans memory with the machine's stack in linear memory. All variables have to be at the end of the container's stack,
+/// which nothing else uses: before linear memory, a stack that overflows would change them.
+fn beside_stack(
+    module: &mut Module,
+    window: Option<Window>,
+    options: &MemoryOptions,
+    layout: ProgramLayout,
+) -> Result<MemoryPlan, MemoryError> {
+    let elsewhere = MemoryOptions { stack_in_memory: false, ..options.clone() };
+    let before = MemoryPlan::new(module, window, &elsewhere, layout)?;
+    if before.linear_memory().is_none() {
+        return Ok(before);
+    }
+    let variables = before.before_linear_memory(module);
+    let variables = variables.ok_or(MemoryError::StackInMemory("another memory is before it"))?;
+    let numbers = numbers(module);
+    if !variables.iter().all(|&id| is_zero(module, id) || numbers[id]) {
+        return Err(MemoryError::StackInMemory("a table or variable with contents is before it"));
+    }
+    let plan = MemoryPlan::with_variables_on_stack(module, window, options, layout, &variables)?;
+    variables.iter().for_each(|&id| store_difference(module, id));
+    Ok(plan)
 }
 
 /// The variables before linear memory, if all of them can be moved.

@@ -9,7 +9,7 @@
 mod convention;
 mod inst;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codegen::{
     ArgumentRoom, Costs, Effects, Isa, Operand, PReg, RegSet, Register, RegisterInfo, SlotAccess, StackSlot,
@@ -34,6 +34,8 @@ pub struct Pvm {
     pub host_calls: IdVec<FuncId, Option<u32>>,
     /// Stack space that calls reserve for arguments.
     pub room: ArgumentRoom,
+    /// The functions that hosts enter, where they have to set the stack pointer.
+    pub set_stack: BTreeSet<String>,
     /// Functions that never return.
     pub never_returning: IdVec<FuncId, bool>,
     /// Whether the result of every stage is checked, also in builds without assertions.
@@ -62,7 +64,19 @@ impl Pvm {
         };
         let room = argument_room(module);
         let (checks, address_limit, pool) = (false, None, BTreeMap::new());
-        Self { gp, plan, host_calls, room, never_returning, checks, address_limit, pool, registers }
+        let set_stack = BTreeSet::new();
+        Self {
+            gp,
+            plan,
+            host_calls,
+            room,
+            set_stack,
+            never_returning,
+            checks,
+            address_limit,
+            pool,
+            registers,
+        }
     }
 }
 

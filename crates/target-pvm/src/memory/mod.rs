@@ -21,6 +21,9 @@
 //!   put the stack first), the window begins at the stack pointer and the base may be negative. If data is below it,
 //!   the range of the stack also has zero-initialised data of unknown size. It stays mapped, and costs nothing because
 //!   it is all zeros after the data.
+//! - **Under exact bounds checks the machine's stack is in linear memory** if it replaces a shadow stack: it takes its
+//!   place, below the initial stack pointer ([`MemoryPlan::stack_top`]). Nothing else is before it, so a stack that
+//!   overflows meets an unmapped page. Variables are at the end of the stack that the container has.
 //! - **The best base is 0.** It makes every access shorter, but leaves a hole between the start of the area and the
 //!   data. The pass before the plan decides whether code copies the data at the start instead of storing it with the
 //!   hole ([`Window::is_identity`]).
@@ -46,12 +49,14 @@ use ssa::{DataId, DataKind, IdVec, LinearMemory, Module};
 pub use images::Images;
 pub use layout::ProgramLayout;
 pub use usage::fixed_memories;
-pub use window::{Window, linear, linear_memory};
+pub use window::{Window, linear, linear_memory, replaces_stack};
 
 use usage::{Area, Usage};
 
 /// Bytes of machine stack for values that wasm engines keep outside of linear memory.
 pub const MACHINE_STACK: u32 = 1 << 20;
+/// Bytes of a machine stack in linear memory that are enough for recursion.
+pub const STACK_ROOM: u32 = 1 << 19;
 /// Alignment of the variables at the end of the stack.
 const STACK_ALIGN: u64 = 16;
 /// Alignment of linear memory when explicit checks guard it.
@@ -66,6 +71,8 @@ pub struct MemoryOptions {
     pub guard: bool,
     /// Whether exported globals and tables get an address even if no code refers to them.
     pub keep_exports: bool,
+    /// Whether a machine stack that replaces a shadow stack is in linear memory, in its place.
+    pub stack_in_memory: bool,
     /// A constant that code gets an address of after planning.
     pub pool: Option<DataId>,
     /// Whether code may copy initial data into place at the start, where that is cheaper than storing it in place.
@@ -74,7 +81,14 @@ pub struct MemoryOptions {
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { stack_size: None, guard: true, keep_exports: false, pool: None, copies_data: true }
+        Self {
+            stack_size: None,
+            guard: true,
+            keep_exports: false,
+            stack_in_memory: false,
+            pool: None,
+            copies_data: true,
+        }
     }
 }
 
@@ -124,6 +138,11 @@ pub enum MemoryError {
         /// Bytes of constants and variables.
         bytes: u64,
     },
+    /// The machine's stack can't be in linear memory.
+    #[error(
+        "the machine's stack can't be in linear memory: {0}; leave the C stack there with --shadow-stack strict"
+    )]
+    StackInMemory(&'static str),
     /// The stack is too large.
     #[error(
         "a stack of {bytes} bytes exceeds the container's limit of {max} bytes; set a smaller one with --stack-size"
@@ -151,6 +170,8 @@ pub struct MemoryPlan {
     /// End of all initial read-write memory, zeros included; a multiple of the page size.
     rw_end: u32,
     stack_size: u32,
+    /// The address at which the stack begins, if it is in linear memory.
+    stack_top: Option<u32>,
     variables_on_stack: u32,
     /// Whether an object is never written.
     is_constant: IdVec<DataId, bool>,
@@ -201,8 +222,9 @@ impl MemoryPlan {
         let base_after = |rw_start: u32, front: u64| {
             placed.map_or(0, |window| window.base(i64::from(rw_start) + front as i64, align))
         };
+        let has_stack = |window: &Window| options.stack_in_memory && replaces_stack(module, window.memory);
         let [ro, front] = areas(module, &usage, |front: u64| {
-            let window = placed?;
+            let window = placed.filter(|window| !has_stack(window))?;
             let start = layout.rw_start(0);
             Some(base_after(start, front) + i64::from(window.first) - i64::from(start))
         });
@@ -217,31 +239,43 @@ impl MemoryPlan {
         let linear = placed.map(|window| (base, linear(module, window.memory)));
         let rw_end = rw_end(&layout, rw_start, front_len, linear)?;
 
-        let mut addresses = IdVec::filled(None, module.data.len());
-        ro.objects.iter().for_each(|&(id, at)| addresses[id] = Some(layout.ro_start + at));
-        front.objects.iter().for_each(|&(id, at)| addresses[id] = Some(rw_start + at));
         let memory = placed.map(|window| window.memory);
-        memory.into_iter().for_each(|id| addresses[id] = Some(base as u32));
         let variables_on_stack = on_stack.len.next_multiple_of(STACK_ALIGN) as u32;
         let variables_start = layout.stack_end.map_or(0, |end| end - variables_on_stack);
-        on_stack.objects.iter().for_each(|&(id, at)| addresses[id] = Some(variables_start + at));
-        let replaced = window.map_or(0, |window| window.replaced_stack) + u64::from(variables_on_stack);
-        let stack_size = stack_size(&layout, replaced, options)?;
-        let linear_first = placed.map_or(0, |window| window.first);
-        let linear_base = base as u32;
+        let areas = [(&ro, layout.ro_start), (&front, rw_start), (&on_stack, variables_start)];
+        let addresses = addresses(module, areas, memory.map(|id| (id, base as u32)));
+        let stack_top = stack_top(linear.filter(|_| options.stack_in_memory));
+        debug_assert!(stack_top.is_none() || front.len == 0, "an overflow would change it");
+        let replaced = window.map_or(0, |window| window.replaced_stack);
+        let stack_size = match stack_top {
+            Some(_) => variables_on_stack.next_multiple_of(layout.page),
+            None => stack_size(&layout, replaced + u64::from(variables_on_stack), options)?,
+        };
+        let first = placed.map_or(0, |window| window.first);
         Ok(Self {
             layout,
             addresses,
             memory,
-            linear_base,
-            linear_first,
+            linear_base: base as u32,
+            linear_first: stack_top.map_or(first, |top| top.wrapping_sub(base as u32)),
             ro_len,
             rw_start,
             rw_end,
             stack_size,
+            stack_top,
             variables_on_stack,
             is_constant: module.data.iter().map(|(id, object)| usage.is_constant(id, object)).collect(),
         })
+    }
+
+    /// The address from which the stack grows down, if it is in linear memory. Entries have to set the stack pointer.
+    pub fn stack_top(&self) -> Option<u32> {
+        self.stack_top
+    }
+
+    /// Bytes of a stack that is in linear memory: it may grow down to the start of the area.
+    pub fn stack_room(&self) -> Option<u32> {
+        self.stack_top.map(|top| top - self.rw_start)
     }
 
     /// Bytes at the end of the stack that belong to variables.
@@ -282,7 +316,7 @@ impl MemoryPlan {
         self.memory
     }
 
-    /// The first wasm address that has memory: the bytes below are those of a fused stack.
+    /// The first wasm address with the program's bytes: those below are of a fused stack, or have no memory.
     pub fn linear_first(&self) -> u32 {
         self.linear_first
     }
@@ -315,6 +349,26 @@ fn rw_start_below(layout: &ProgramLayout, first: u32, ro: u32, front: u32) -> Re
         needed: u64::from(lowest) + u64::from(front),
         bytes: u64::from(ro) + u64::from(front),
     })
+}
+
+/// The addresses of objects in areas with these starts, and of linear memory.
+fn addresses(
+    module: &Module,
+    areas: [(&Area, u32); 3],
+    memory: Option<(DataId, u32)>,
+) -> IdVec<DataId, Option<u32>> {
+    let mut addresses = IdVec::filled(None, module.data.len());
+    for (area, start) in areas {
+        area.objects.iter().for_each(|&(id, at)| addresses[id] = Some(start + at));
+    }
+    memory.into_iter().for_each(|(id, base)| addresses[id] = Some(base));
+    addresses
+}
+
+/// The address from which a stack in this linear memory grows down, if it replaces a shadow stack there.
+fn stack_top(memory: Option<(i64, &LinearMemory)>) -> Option<u32> {
+    let (base, memory) = memory?;
+    Some((base as u32).wrapping_add(memory.native_stack?) & !(STACK_ALIGN as u32 - 1))
 }
 
 fn stack_size(layout: &ProgramLayout, replaced: u64, options: &MemoryOptions) -> Result<u32, MemoryError> {

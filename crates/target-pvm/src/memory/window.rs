@@ -25,6 +25,11 @@ pub fn linear(module: &Module, memory: DataId) -> &LinearMemory {
     }
 }
 
+/// Whether the machine's stack replaces a shadow stack of a linear memory.
+pub fn replaces_stack(module: &Module, memory: DataId) -> bool {
+    linear(module, memory).native_stack.is_some()
+}
+
 /// The part of a linear memory in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
@@ -53,6 +58,11 @@ impl Window {
         let present = segments.filter(|segment| !segment.bytes.is_empty()).map(|segment| segment.offset);
         let first = present.min().map_or(0, |first| first.min(lowest));
         Self { first: self.first.max(first), ..self }
+    }
+
+    /// The window of a module whose machine stack is in linear memory, in the place of the shadow stack, from `first` on.
+    pub fn with_stack(self, first: u32) -> Self {
+        Self { first, replaced_stack: 0, ..self }
     }
 
     /// The base of the memory, if its first address in use is not below `start` and the base is a multiple of `align`.

@@ -28,7 +28,10 @@
 //! [`steps`], [`accesses`] and [`calls`] make these checks on one function, [`flow`] follows values from function to
 //! function: constants and addresses of objects through locals, words of the frame, parameters, results and globals.
 //!
-//! The machine's stack is not inside linear memory, so this excludes bounds checks that know nothing else.
+//! Bounds checks know nothing but linear memory. So with them the machine's stack has to be inside it, in the place of the
+//! shadow stack ([`Options::stack_in_memory`]): then objects have addresses that are in bounds. That is refused if a
+//! function keeps its part, since both would be in one region, and if data is below the region: a stack that
+//! overflows would change it.
 //!
 //! The assumptions of `auto`: an index into a stack object stays inside that object, and objects are used while their
 //! function runs and read after they are written. The checks for constants don't follow them through other memory. A
@@ -106,11 +109,14 @@ pub fn plan(
     if options.shadow_stack == ShadowStack::Strict {
         return Ok(None);
     }
-    let plan = if options.bounds != Bounds::Guard {
-        let what = "bounds checks refuse addresses outside of linear memory".to_owned();
-        Err(Misfit { function: None, offset: 0, what })
-    } else {
-        recognise(info, libcalls, wasm, options)
+    let plan = match options.bounds {
+        Bounds::Guard => recognise(info, libcalls, wasm, options),
+        Bounds::Strict if options.stack_in_memory => {
+            recognise(info, libcalls, wasm, options).and_then(|plan| in_memory(info, plan))
+        }
+        Bounds::Strict | Bounds::Mask => {
+            Err(Misfit::of_module("bounds checks refuse addresses outside of linear memory"))
+        }
     };
     match plan {
         Ok(plan) => {
@@ -145,13 +151,34 @@ struct Misfit {
     what: String,
 }
 
+impl Misfit {
+    fn of_module(what: &str) -> Self {
+        Self { function: None, offset: 0, what: what.to_owned() }
+    }
+}
+
+/// Whether the machine's stack can be in the place of the shadow stack.
+fn in_memory(info: &ModuleInfo, plan: StackPlan) -> Result<StackPlan, Misfit> {
+    if let Some(&function) = plan.kept.first() {
+        let what = "its part of the stack and the machine's stack would be in one region".to_owned();
+        return Err(Misfit { function: Some(function), offset: 0, what });
+    }
+    if plan.frame_sizes.iter().all(|&size| size == 0) {
+        return Err(Misfit::of_module("no function uses it"));
+    }
+    // Without data, zero-initialised objects may be below, unless the linker says where they end.
+    let above = first_data(info).or_else(|| linker_global(info, DATA_END));
+    let is_first = above.is_some_and(|start| start >= plan.initial);
+    is_first.then_some(plan).ok_or_else(|| Misfit::of_module("an overflow would change the data below it"))
+}
+
 fn recognise(
     info: &ModuleInfo,
     libcalls: &[Option<Libcall>],
     wasm: &[u8],
     options: &Options,
 ) -> Result<StackPlan, Misfit> {
-    let misfit = |what: &str| Misfit { function: None, offset: 0, what: what.to_owned() };
+    let misfit = Misfit::of_module;
     if !info.tags.is_empty() {
         return Err(misfit("code that catches exceptions restores the stack pointer"));
     }
@@ -163,7 +190,8 @@ fn recognise(
     let region = region(info, candidate, options);
     let bytes =
         if first_data(info).is_some_and(|start| start < region.top) { region.size() } else { region.top };
-    let has_room = options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
+    let has_room =
+        options.bounds == Bounds::Strict || options.shadow_stack_limit.is_none_or(|limit| bytes <= limit);
     if options.shadow_stack == ShadowStack::Auto && !has_room {
         return Err(misfit("the machine stack has no room for it"));
     }

@@ -345,7 +345,11 @@ const ORDER: [SectionId; 13] = [
 ];
 
 /// Appends an entry to a section, which is added if there is none.
-fn add_entry(sections: &mut Vec<(u8, Vec<u8>)>, id: SectionId, entry: &[u8]) -> Result<(), InstrumentError> {
+pub fn add_entry(
+    sections: &mut Vec<(u8, Vec<u8>)>,
+    id: SectionId,
+    entry: &[u8],
+) -> Result<(), BinaryReaderError> {
     let rank = |id: u8| ORDER.iter().position(|&known| known as u8 == id);
     let mut at = sections.iter().position(|(other, _)| rank(*other) >= rank(id as u8));
     if at.is_none_or(|at| sections[at].0 != id as u8) {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use llvm_frontend::Counts;
 
+pub(crate) use instrument::add_entry;
 pub use instrument::{Counters, InstrumentError, MEMORY, instrument};
 
 /// The first line of a profile.

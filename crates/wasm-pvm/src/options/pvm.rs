@@ -234,8 +234,20 @@ impl PvmOptions {
             memory_reserve: self.memory_reserve,
             growth_bytes: self.reserved_growth(),
             shadow_stack_limit: Some(self.stack_size.unwrap_or(layout.max_stack() - layout.machine_stack)),
+            stack_in_memory: self.stack_in_memory(),
             ..llvm_frontend::Options::new(description(self.growth()))
         }
+    }
+
+    /// Whether entries convert arguments, and loads from them are checked.
+    pub(crate) fn checks_arguments(&self) -> bool {
+        self.bounds == PvmBounds::Strict && self.entries == EntryMode::Auto && !self.format.is_polkavm()
+    }
+
+    /// Whether a machine stack that replaces a C stack is in linear memory: exact bounds allow addresses there only.
+    /// Then entries set the stack pointer, which a standard program does for hosts that follow its conventions.
+    fn stack_in_memory(&self) -> bool {
+        self.checks_arguments() && self.stack_size.is_none() && self.layout() == ProgramLayout::SPI
     }
 
     /// The way in which memory grows. PolkaVM's stable instruction sets have no instruction for it.
@@ -267,6 +279,7 @@ impl PvmOptions {
                 guard: self.bounds == PvmBounds::Guard,
                 copies_data: self.start_copy == StartCopy::Auto,
                 keep_exports: self.keep_exports || self.metadata == MetadataContents::Exports,
+                stack_in_memory: self.stack_in_memory(),
                 pool: None,
             },
             layout: self.layout(),

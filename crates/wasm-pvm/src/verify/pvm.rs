@@ -107,7 +107,7 @@ struct Running {
 }
 
 impl Running {
-    fn ending(&self, outcome: Result<Outcome, RunError>) -> Result<Ending, VerifyError> {
+    fn ending(&mut self, outcome: Result<Outcome, RunError>) -> Result<Ending, VerifyError> {
         let outcome = match outcome {
             Err(RunError::Machine(MachineError::Convention(problem))) => return Ok(Ending::Broken(problem)),
             outcome => outcome.map_err(failed)?,

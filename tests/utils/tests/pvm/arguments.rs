@@ -349,3 +349,36 @@ fn pointers_of_64_bits_are_arguments() {
         }
     }
 }
+
+/// The host of these modules allocates their arguments in their memory, so they may write them.
+#[test]
+fn modules_with_a_heap_of_the_host_own_their_arguments() {
+    let text = r#"(module
+        (import "env" "ext_allocator_malloc_version_1" (func (param i32) (result i32)))
+        (import "env" "memory" (memory 1))
+        (func (export "turn") (param $p i32) (param $n i32) (result i64)
+          (i32.store (i32.const 8) (local.get $p))
+          (if (local.get $n) (then
+            (i32.store8 (i32.load (i32.const 8)) (i32.const 0x55))
+            (i32.store8
+              (i32.add (i32.load (i32.const 8)) (i32.sub (local.get $n) (i32.const 1)))
+              (i32.add (i32.load8_u (i32.load (i32.const 8))) (i32.const 1)))))
+          (i64.or (i64.extend_i32_u (i32.load (i32.const 8)))
+            (i64.shl (i64.extend_i32_u (local.get $n)) (i64.const 32))))
+        (func (export "end") (param $p i32) (param $n i32) (result i64)
+          (i32.store (i32.const 8) (i32.shl (memory.size) (i32.const 16)))
+          (i64.extend_i32_u (i32.load8_u (i32.load (i32.const 8))))))"#;
+    for (level, gp) in
+        [(OptLevel::O0, GpVersion::V072), (OptLevel::O2, GpVersion::V08), (OptLevel::Oz, GpVersion::V08)]
+    {
+        let mut program = Program::new(text, level, gp, false);
+        for length in [0, 1, 3, 65_536, 65_537, 7, 200_000, 70_000] {
+            let args: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            let mut expected = args.clone();
+            expected.first_mut().into_iter().for_each(|byte| *byte = 0x55);
+            expected.last_mut().into_iter().for_each(|byte| *byte = 0x56);
+            assert_eq!(program.outcome("turn", &args), Some(expected), "{length} bytes, -{level:?}");
+            assert_eq!(program.outcome("end", &args), None, "{length} bytes, -{level:?}");
+        }
+    }
+}

@@ -153,6 +153,15 @@ fn stacks_agree_with_the_reference_engine() {
     }
 }
 
+/// The same with the machine's stack in linear memory.
+#[test]
+fn stacks_in_memory_agree_with_the_reference_engine() {
+    let is_in_memory =
+        |seed| testkit::stacks::check_in_memory(seed).unwrap_or_else(|error| panic!("{error:#}"));
+    let count = (0..40).filter(|&seed| is_in_memory(seed)).count();
+    assert!(count >= 3, "{count} programs have their stack in linear memory");
+}
+
 #[test]
 fn near_helpers_keep_their_meaning() {
     let mut valid = 0;

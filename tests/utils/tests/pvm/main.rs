@@ -13,6 +13,7 @@ mod proposals;
 mod runtimes;
 mod side_modules;
 mod spec;
+mod stack_in_memory;
 mod substrate;
 mod targets;
 mod types;

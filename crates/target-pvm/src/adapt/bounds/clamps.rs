@@ -18,6 +18,8 @@
 //! After a check or a clamped access the bytes around the address are known to be in memory ([`super::facts`]). That makes
 //! other checks superfluous, and lets accesses share a clamp: above an address in memory, nothing wraps.
 //!
+//! A stack object is in memory, too: the machine's stack has taken the place of the C stack there.
+//!
 //! Where a load may be from the arguments of an entry, the clamped address is the address itself if it is in the arguments.
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use super::facts::{Fact, Facts};
 use super::hoist::homes;
 use super::intervals::{Near, Shape, bases};
 use super::linear::{Root, Sum, Sums};
+use super::passed::Arguments;
 use super::ranges::Ranges;
 use crate::memory::ProgramLayout;
 
@@ -66,7 +69,7 @@ impl Limits {
     ) -> Self {
         let most = if linear.grows { linear.max_bytes.expect("it is limited") } else { linear.min_bytes };
         let is_caught = layout.most_caught_bytes().is_some_and(|bytes| most <= bytes);
-        assert!(is_caught && linear.native_stack.is_none(), "such accesses are not marked");
+        assert!(is_caught, "such accesses are not marked");
         let is_writer = |&id: &FuncId| {
             ["__wasm_memcpy", "__wasm_memmove", "__wasm_memset"].contains(&module.decls[id].name.as_str())
         };
@@ -94,21 +97,26 @@ pub struct Clamped {
 /// Replaces the checks in a function. `is_entered` tells whether it gets the address of the arguments as its
 /// first parameter in every call, `may_be_argument` which values may be pointers to arguments.
 pub fn clamp(
+    id: FuncId,
     func: &mut Function,
     limits: &Limits,
     is_entered: bool,
     may_be_argument: &dyn Fn(Value) -> bool,
+    arguments: &mut Arguments,
 ) -> Clamped {
+    let known = arguments.known(id).to_vec();
     let order = func.reverse_postorder();
     let (dominators, fails, sums) = (Dominators::new(func), failing_blocks(func), Sums::of(func, &order));
     let homes = homes(func);
     let entered_pointer = func.blocks[func.entry()].params.first().copied().filter(|_| is_entered);
     let mut clamper = Clamper {
+        id,
         ranges: Ranges::of(func, &order),
         walked: IdVec::filled(false, func.blocks.len()),
         func,
         limits,
         may_be_argument,
+        arguments,
         dominators,
         fails,
         facts: Facts::default(),
@@ -126,7 +134,10 @@ pub fn clamp(
         clamper.facts.record(root, fact);
         clamper.result.least_arguments = bytes;
     }
-    order.into_iter().for_each(|block| clamper.block(block));
+    for block in order {
+        clamper.note_params(block, &known);
+        clamper.block(block);
+    }
     let Clamper { faulting, result, .. } = clamper;
     for inst in faulting {
         if let InstData::Load { flags, .. } = &mut func.insts[inst] {
@@ -188,9 +199,11 @@ pub(super) struct Position<'a> {
 }
 
 pub(super) struct Clamper<'a> {
+    pub(super) id: FuncId,
     pub(super) func: &'a mut Function,
     pub(super) limits: &'a Limits,
     pub(super) may_be_argument: &'a dyn Fn(Value) -> bool,
+    pub(super) arguments: &'a mut Arguments,
     pub(super) dominators: Dominators,
     pub(super) ranges: Ranges,
     pub(super) fails: IdVec<Block, bool>,
@@ -224,6 +237,8 @@ impl Clamper<'_> {
             if let Some(access) = self.access(inst) {
                 self.clamp_access(inst, access, at);
             } else {
+                self.note_slot(inst, block);
+                self.note_call(inst, block);
                 self.clamp_writer(inst, block);
                 self.fold_comparison(inst, block);
             }
@@ -381,6 +396,14 @@ impl Clamper<'_> {
             None::<()>
         });
         lowest
+    }
+
+    /// A stack object is in memory.
+    fn note_slot(&mut self, inst: Inst, block: Block) {
+        let InstData::FrameAddr { slot } = self.func.insts[inst] else { return };
+        let (value, extent) = (self.func.result(inst), self.func.frame_slots[slot].size);
+        let fact = Fact { offset: 0, value, block, extent, readable: extent, first: 0, proof: None };
+        self.facts.record(Root::Value(value), fact);
     }
 
     /// Gives an access a clamped address, if it needs one.

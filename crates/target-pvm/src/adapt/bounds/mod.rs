@@ -13,6 +13,7 @@ mod hoist;
 mod intervals;
 mod linear;
 mod lowest;
+mod passed;
 mod pointers;
 mod ranges;
 
@@ -27,6 +28,7 @@ use ssa::{CheckedAccess, DataId, FuncId, FuncKind, Module};
 use crate::memory::{ProgramLayout, linear};
 use clamps::Limits;
 use lowest::{computes_addresses, lowest_of_hosts};
+use passed::Arguments;
 use pointers::ArgumentPointers;
 
 /// What is known about a module whose accesses have been clamped.
@@ -56,12 +58,13 @@ pub fn clamp_accesses(
     let pointers = module.host_arguments.map(|_| ArgumentPointers::of(module, memory, entered.keys()));
     let lowest = lowest_of_hosts(module, entered);
     let mut checked = Checked { least_arguments: BTreeMap::new(), lowest, limit: limits.limit };
-    for id in module.functions.ids() {
+    let mut arguments = Arguments::of(module, entered.keys());
+    for id in std::mem::take(&mut arguments.order) {
         if let Some(func) = &mut module.functions[id] {
             let is_entered = module.host_arguments.is_some() && entered.get(&id) == Some(&true);
-            let clamped = clamps::clamp(func, &limits, is_entered, &|value| {
-                pointers.as_ref().is_some_and(|pointers| pointers.contains(id, value))
-            });
+            let may_be_argument =
+                |value| pointers.as_ref().is_some_and(|pointers| pointers.contains(id, value));
+            let clamped = clamps::clamp(id, func, &limits, is_entered, &may_be_argument, &mut arguments);
             checked.lowest = checked.lowest.min(clamped.lowest);
             if clamped.least_arguments > 0 {
                 checked.least_arguments.insert(id, clamped.least_arguments);

@@ -240,3 +240,64 @@ fn the_lowest_address_is_that_of_static_data() {
     assert_eq!(lowest(&format!("{masked}  v8 = zext.i64 v1\n  return v8\n"), ""), 0);
     assert_eq!(lowest(&format!("{masked}{end}"), "import $host \"m\" \"host\" (i32) -> ()\n"), 0);
 }
+
+/// The text of `$inner` after the pass; `$f` calls it.
+fn called(calls: &str, others: &str) -> String {
+    let inner = "sig (i32) -> (i32)\nfunc $inner (i32) -> (i32) {\nb0(v0: i32):\n".to_owned()
+        + &check(1, "v0", 8, false)
+        + "  v2 = load.u32.i32 [@m + v0 + 8]\n  return v2\n}\n";
+    let text = format!(
+        "sig (i32, i32) -> (i32)\nsig (i32, i32) -> ()\nmemory @m size=0 align=1 min=65536 page_log2=16 native_stack=4096\n\
+         intrinsic $check \"{}\" (i32, i32) -> ()\n{inner}\
+         func $f (i32, i32) -> (i32) {{\n  slot s0 size=16 align=16\nb0(v0: i32, v1: i32):\n{calls}\n}}\n{others}\
+         export \"main\" $f\n",
+        CheckedAccess::SYMBOL
+    );
+    let mut module = parse_module(&text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let memory = linear_memory(&module).expect("it has one");
+    assert!(clamp_accesses(&mut module, memory, &ProgramLayout::SPI, &BTreeMap::new()).is_some());
+    ssa::verify(&module).expect("the pass keeps the invariants");
+    function(&module)
+}
+
+#[test]
+fn a_parameter_is_known_from_all_calls() {
+    let known = check(2, "v0", 0, false) + "  store.u32 v1, [@m + v0]\n  v5 = call $inner(v0)\n";
+    let slot = "  v6 = frame_addr s0\n  v7 = call $inner(v6)\n";
+    let text = called(&(known.clone() + slot + "  return v7"), "");
+    assert!(count(&text, "min_u") == 0 && count(&text, "load") == 1, "{text}");
+    // One call with another address is enough.
+    let text = called(&(known.clone() + slot + "  v8 = call $inner(v1)\n  return v8"), "");
+    assert!(count(&text, "min_u") == 1, "{text}");
+    // So is one before the address is known.
+    let early = "  v9 = call $inner(v0)\n".to_owned() + &known + "  return v5";
+    assert!(count(&called(&early, ""), "min_u") == 1);
+    // A function that is called through a reference may get anything.
+    let table = "  v8 = func_ref $inner\n  store.i64 v8, [@m + v0]\n  return v5";
+    let text = called(&(known.clone() + table), "");
+    assert!(count(&text, "min_u") == 1, "{text}");
+    // Calls of functions that nothing calls don't count.
+    let dead =
+        "func $dead (i32, i32) -> (i32) {\nb0(v0: i32, v1: i32):\n  v2 = call $inner(v1)\n  return v2\n}\n";
+    let text = called(&(known + "  return v5"), dead);
+    assert!(count(&text, "min_u") == 0, "{text}");
+}
+
+#[test]
+fn a_function_that_calls_itself_knows_nothing() {
+    let again = "sig (i32) -> (i32)\nfunc $again (i32) -> (i32) {\nb0(v0: i32):\n  v1 = call $inner(v0)\n  v2 = call $again(v1)\n  return v2\n}\n";
+    let calls = check(2, "v0", 0, false) + "  store.u32 v1, [@m + v0]\n  v5 = call $again(v0)\n  return v5";
+    assert!(count(&called(&calls, again), "min_u") == 1);
+}
+
+#[test]
+fn an_address_is_known_where_known_ones_meet() {
+    let text = |last: &str| {
+        let both = check(2, "v0", 0, false)
+            + "  store.u32 v1, [@m + v0]\n  v5 = frame_addr s0\n  branch v1, b1(), b2()\n\
+               b1():\n  jump b3(v5)\nb2():\n";
+        both + last + "b3(v6: i32):\n  v7 = call $inner(v6)\n  return v7"
+    };
+    assert!(count(&called(&text("  jump b3(v0)\n"), ""), "min_u") == 0);
+    assert!(count(&called(&text("  jump b3(v1)\n"), ""), "min_u") == 1);
+}

@@ -47,16 +47,16 @@ mod tests;
 mod typed;
 mod wrapper;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use pvm_isa::metadata::SERVICE_NAMES;
 use pvm_isa::metadata::{export_result, service_result};
-use ssa::{DataId, ExportItem, FuncId, InstData, Module, UnaryOp};
+use ssa::{DataId, DataKind, ExportItem, FuncId, InstData, Module, UnaryOp};
 
 use self::wrapper::{Convention, WrapperMaker, count_uses};
 pub use self::wrapper::{Entering, Entry, EntryMode, JUMP_BYTES, START_ENTRY};
 use crate::isa::{argument_room, call_layout};
-use crate::memory::{MemoryPlan, ProgramLayout};
+use crate::memory::{MemoryError, MemoryPlan, ProgramLayout};
 
 /// Chooses the entry points of a module and adds their wrappers to it. The wasm addresses in their arguments and
 /// results are in `memory`.
@@ -129,6 +129,53 @@ pub fn entered(module: &Module, layout: &ProgramLayout, entering: &Entering<'_>)
         choice.convention.is_some_and(|convention| convention(&letters).is_some())
     });
     follows.map(|choice| (choice.func, uses[choice.func] == 1)).collect()
+}
+
+/// Refuses a stack in linear memory if a host may enter a function that has to give the stack pointer back, as its
+/// callers expect: only hosts of converted entries leave it alone.
+///
+/// # Errors
+/// [`MemoryError::StackInMemory`].
+pub fn check_stack_in_memory(
+    module: &Module,
+    layout: &ProgramLayout,
+    entering: &Entering<'_>,
+    hosts_have_tables: bool,
+) -> Result<(), MemoryError> {
+    let is_table = |export: &ssa::Export| match export.item {
+        ExportItem::Data(data) => module.data[data].kind == DataKind::Table,
+        ExportItem::Func(_) => false,
+    };
+    if hosts_have_tables && module.exports.iter().any(is_table) {
+        return Err(MemoryError::StackInMemory("hosts may call the functions of an exported table"));
+    }
+    let mut choices = chosen(module, layout, entering).into_iter().flatten();
+    let is_converted = |choice: Choice| {
+        let letters = entering.letters(&choice.name, module.signature_of(choice.func));
+        choice.convention.is_some_and(|convention| convention(&letters).is_some())
+    };
+    if choices.all(is_converted) {
+        return Ok(());
+    }
+    Err(MemoryError::StackInMemory("an entry has the calling convention of the compiler"))
+}
+
+/// The names of the functions that entries lead to, which no other function has afterwards.
+pub fn unique_names(module: &mut Module, entries: &[Entry]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for func in entries.iter().filter_map(|entry| entry.target) {
+        let is_taken = |name: &str| module.decls.iter().any(|(id, decl)| id != func && decl.name == name);
+        let mut name = module.decls[func].name.clone();
+        while is_taken(&name) {
+            name.push('\'');
+        }
+        if let Some(body) = &mut module.functions[func] {
+            body.name.clone_from(&name);
+        }
+        module.decls[func].name.clone_from(&name);
+        names.insert(name);
+    }
+    names
 }
 
 /// Gives adapters to entries whose tail calls need more room for stack arguments than the host makes.

@@ -9,6 +9,7 @@
 //! - **All data, to make wasm addresses PVM addresses.** Where a fused shadow stack leaves the first megabyte of the
 //!   window free, base 0 is possible, and each access is up to three bytes shorter. But then read-write memory begins
 //!   far below the data. The data is copied if the goal asks for it: for small code, or if the gain is large enough.
+//!   A machine stack in the place of the shadow stack keeps [`STACK_ROOM`] bytes or more; addresses below have no memory.
 //! - **Data that repeats itself**, where size is the goal: it is [packed](pack).
 //!
 //! [`form`] decides between stores, loops, a table and packed runs. It relies on memory being zero outside of segments. This
@@ -23,7 +24,7 @@ mod pieces;
 use ssa::{DataId, DataKind, ExportItem, InstData, Module, Segment};
 
 use crate::Goal;
-use crate::memory::{ProgramLayout, Window, fixed_memories, linear};
+use crate::memory::{ProgramLayout, STACK_ROOM, Window, fixed_memories, linear};
 use form::Form;
 use pieces::{end, pieces};
 
@@ -39,6 +40,8 @@ pub struct Terms {
     pub allowed: bool,
     /// No address below is used, unless a segment is there.
     pub lowest: u32,
+    /// Whether a machine stack that replaces a shadow stack is in its place.
+    pub stack_in_memory: bool,
 }
 
 /// Turns segments of a linear memory into code that copies them, where that is better. Returns the window of the memory
@@ -47,15 +50,22 @@ pub fn copy_at_start(
     module: &mut Module,
     memory: DataId,
     layout: &ProgramLayout,
-    Terms { goal, allowed, lowest }: Terms,
+    Terms { goal, allowed, lowest, stack_in_memory }: Terms,
 ) -> Window {
     let mut window = Window::of(module, memory, layout).from_lowest(module, lowest);
+    let mut identity_first = window.first;
+    if let Some(top) = linear(module, memory).native_stack.filter(|_| stack_in_memory) {
+        window = window.with_stack(0);
+        identity_first = top.saturating_sub(STACK_ROOM);
+    }
     let near = pieces(linear(module, memory), form::MIN_DISTANCE);
     let Choice { stored, copied, is_identity } = match allowed {
-        true => Chooser { module, layout, window, goal }.choose(near),
+        true => Chooser { module, layout, window, identity_first, goal }.choose(near),
         false => Choice { stored: near, copied: None, is_identity: false },
     };
-    window.is_identity |= is_identity;
+    if is_identity {
+        (window.first, window.is_identity) = (identity_first, true);
+    }
     if let DataKind::Memory(linear) = &mut module.data[memory].kind {
         linear.segments = stored;
     }
@@ -79,6 +89,8 @@ struct Chooser<'a> {
     module: &'a Module,
     layout: &'a ProgramLayout,
     window: Window,
+    /// The first wasm address in use if wasm addresses are PVM addresses.
+    identity_first: u32,
     goal: Goal,
 }
 
@@ -91,7 +103,8 @@ impl Chooser<'_> {
             0 => 0,
             _ => (zeros_before + end(&pieces[cut - 1]) - u64::from(self.window.first)) * 64,
         };
-        let saved = if self.identity_is_possible(&pieces) { self.saved_by_identity() } else { 0 };
+        let is_possible = self.identity_is_possible(&pieces);
+        let saved = if is_possible { self.saved_by_identity() } else { 0 };
         let copied = |cut: usize| {
             let form = Form::cheapest(&pieces[cut..], bounds, self.goal)?;
             // What is not saved is a price, so that no price is negative.
@@ -105,7 +118,9 @@ impl Chooser<'_> {
             return Choice { stored: pieces, copied: None, is_identity: false };
         };
         pieces.truncate(cut);
-        Choice { stored: pieces, copied: Some(form), is_identity: cut == 0 && saved > 0 }
+        // Where all data is copied because of the stack before it, nothing more has to be paid.
+        let is_free = is_possible && self.window.first < self.identity_first;
+        Choice { stored: pieces, copied: Some(form), is_identity: cut == 0 && (saved > 0 || is_free) }
     }
 
     /// Price of the code in entries that checks whether data has been copied.
@@ -119,7 +134,7 @@ impl Chooser<'_> {
     fn identity_is_possible(&self, pieces: &[Segment]) -> bool {
         let data: u64 = pieces.iter().map(|piece| piece.bytes.len() as u64).sum();
         let others: u64 = self.module.data.values().map(|object| u64::from(object.size) + 16).sum();
-        let first = self.window.first;
+        let first = self.identity_first;
         let is_free = first > 0 && u64::from(self.layout.rw_start(0)) + data + others <= u64::from(first);
         is_free && !self.window.is_identity
     }
@@ -192,7 +207,12 @@ mod tests {
     }
 
     fn copy_at_start(module: &mut Module, goal: Goal) -> Window {
-        super::copy_at_start(module, memory(), &ProgramLayout::SPI, Terms { goal, allowed: true, lowest: 0 })
+        super::copy_at_start(
+            module,
+            memory(),
+            &ProgramLayout::SPI,
+            Terms { goal, allowed: true, lowest: 0, stack_in_memory: false },
+        )
     }
 
     fn segments(module: &Module) -> Vec<(u32, usize)> {
