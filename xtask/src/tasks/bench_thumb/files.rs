@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use wasm_pvm::{MemoryMode, OptLevel};
+use wasm_pvm::{Cpu, MemoryMode, OptLevel};
 
-use super::{Measured, Module, measure, ratio, total};
+use super::{Measured, Module, Setting, measure, ratio, total};
 
 /// Prints a row per module with native memory at `-Oz`, and with `verbose` one per function, those with the most
 /// bytes above LLVM's first.
@@ -17,7 +17,7 @@ pub fn sizes(files: &[PathBuf], folder: &Path, verbose: bool) -> Result<()> {
         let name = path.file_stem().context("a file name")?.to_string_lossy().into_owned();
         let wasm = std::fs::read(path).with_context(|| path.display().to_string())?;
         let module = Module { name, wasm, memory: MemoryMode::Native };
-        let sizes = match measure(&module, OptLevel::Oz, folder) {
+        let sizes = match measure(&module, Setting { cpu: Cpu::M3, level: OptLevel::Oz }, folder) {
             Ok(sizes) => sizes,
             Err(error) => {
                 println!("| {} | {error:#} | | |", module.name);

@@ -67,17 +67,18 @@ fn row(module: &Module, folder: &Path) -> Result<Row> {
     })
 }
 
-/// Bytes of the run-time functions that LLVM compiled, and of those in the C compiler's library that are called. Functions
-/// that fill and copy memory are in no library here.
+/// Bytes of the run-time functions in the IR that LLVM's code calls itself, and of those of the C compiler's library, with the
+/// functions that they call there. Functions that fill and copy memory are not in that library.
 fn library_bytes(compiled: &llvm::Compiled, folder: &Path) -> Result<Option<u64>> {
     let Some(library) = board::runtime_library(board::Core::M0) else { return Ok(None) };
-    let mut called = undefined(&compiled.object)?;
-    called.extend(undefined(&compiled.runtime)?);
+    let called = undefined(&compiled.object)?;
+    let runtime = llvm::symbols(&compiled.runtime)?;
+    let own: u64 = called.iter().filter_map(|name| runtime.get(name)).sum();
     let linked = folder.join("library.o");
     let mut linker = Command::new("ld.lld-22");
     linker.arg("-r").args(called.iter().map(|name| format!("--undefined={name}")));
-    llvm::run(linker.arg(&compiled.runtime).arg(library).arg("-o").arg(&linked))?;
-    text_bytes(&linked).map(Some)
+    llvm::run(linker.arg(library).arg("-o").arg(&linked))?;
+    Ok(Some(own + text_bytes(&linked)?))
 }
 
 /// The functions of libraries that an object calls.
