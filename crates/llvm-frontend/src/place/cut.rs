@@ -15,10 +15,9 @@
 //!
 //! An object is read-only if it is such a segment, or no store and no escaping reference goes to it. The bytes are
 //! those of the segments, later ones over earlier ones. A word of data that could be an address is refused unless the
-//! options decide, or it looks like the address of a text or an array: the word after it is a length that fits. A global
-//! whose initial value could be an address is refused, too.
+//! options decide, and so is a global whose initial value could be an address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ssa::{DataId, DataKind, DataObject, EntityId as _, Function, InstData, Module, StoredAddress};
@@ -67,13 +66,17 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     let segments = segments(&module, program);
     let image = Image::new(plan, &segments);
     let words = image.words(plan);
-    let constants = program.options.constants;
-    let supposed =
-        if constants == Constants::Auto { image.texts(&words, &segments) } else { BTreeSet::new() };
-    let is_known = |at| constants == Constants::Address || supposed.contains(&at);
-    let in_data = words.iter().filter(|(at, _)| is_known(*at));
+    let in_data = words.iter().filter(|_| program.options.constants == Constants::Address);
     let stored = globals.iter().map(|(_, value)| *value).chain(in_data.map(|(_, value)| *value));
-    references.extend(stored.map(|start| stored_address(statics, start)));
+    references.extend(stored.map(|start| Reference {
+        data: statics,
+        start,
+        end: None,
+        writes: true,
+        is_store: false,
+        is_indexed: false,
+        reach: None,
+    }));
     let pieces = pieces(plan, &segments, &references);
     let first = module.data.len();
     let ids = (first..).map(DataId::new);
@@ -85,11 +88,7 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
         let begin = words.partition_point(|(at, _)| *at < piece.range.start);
         let inside = words[begin..].iter().take_while(|(at, _)| at.saturating_add(4) <= piece.range.end);
         for &(at, value) in inside {
-            let is_text = supposed.contains(&at);
-            if is_text {
-                warn_of_word(at, value);
-            }
-            if is_text || is_address(program, || format!("the data word {value} at {at}"))? {
+            if is_address(program, || format!("the data word {value} at {at}"))? {
                 let (data, addend) = find(value);
                 let offset = at - (piece.range.start & !(ALIGN - 1));
                 object.addresses.push(StoredAddress { offset, data, addend });
@@ -108,11 +107,6 @@ pub fn place(mut module: Module, plan: &StaticPlan, program: &Program<'_>) -> Re
     Ok(module)
 }
 
-/// The reference to static data by an address in data or in a global.
-const fn stored_address(data: DataId, start: u32) -> Reference {
-    Reference { data, start, end: None, writes: true, is_store: false, is_indexed: false, reach: None }
-}
-
 fn report(piece: &Piece) {
     let (start, end) = (piece.range.start, piece.range.end);
     let access = if piece.is_written { "written" } else { "read only" };
@@ -126,14 +120,6 @@ fn report(piece: &Piece) {
             bytes = end - start
         );
     }
-}
-
-fn warn_of_word(at: u32, value: u32) {
-    tracing::warn!(
-        code = "W0102",
-        "the data word {value} at {at} is followed by a length that fits; it is treated as an address of static data; \
-         link with `--emit-relocs`, or decide with `--constants`"
-    );
 }
 
 fn unsupported(what: String) -> Error {
@@ -391,25 +377,6 @@ impl Image {
         let bytes = &self.bytes[clip(range.start)..clip(range.end)];
         let len = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         &bytes[..len]
-    }
-
-    /// The places of the words with a fitting length after them.
-    fn texts(&self, words: &[(u32, u32)], segments: &[Segment<'_>]) -> BTreeSet<u32> {
-        let fits = |&&(at, value): &&(u32, u32)| self.has_length(at, value, segments);
-        words.iter().filter(fits).map(|(at, _)| *at).collect()
-    }
-
-    /// Whether the word after the one at `at` is a number of bytes that are in a segment from `value` on.
-    fn has_length(&self, at: u32, value: u32, segments: &[Segment<'_>]) -> bool {
-        let next = (at - self.start) as usize + 4;
-        let Some(length) = self.bytes.get(next..).and_then(|bytes| bytes.first_chunk::<4>()) else {
-            return false;
-        };
-        let length = u32::from_le_bytes(*length);
-        let fits = |segment: &Segment<'_>| {
-            (segment.start..segment.end()).contains(&value) && length <= segment.end() - value
-        };
-        length > 0 && segments.iter().any(fits)
     }
 
     /// Words that could be addresses, with their wasm addresses.

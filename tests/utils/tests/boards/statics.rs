@@ -390,26 +390,6 @@ fn accesses_through_variables_with_device_addresses_are_all_made() {
     }
 }
 
-/// A word of data with a fitting length after it is an address: texts of Rust are such pairs.
-#[test]
-fn words_of_data_with_lengths_are_addresses() {
-    let found = |length: &str| {
-        let functions = format!(
-            r#"(data $.rodata (i32.const 65600) "\04\00\01\00{length}")
-            (func (export "f") (result i32) (i32.load (i32.const 65600)))"#
-        );
-        wasm_pvm::emit(&module(&functions), &options(Constants::Auto, OptLevel::O0), Stage::Ssa)
-    };
-    for length in [r"\01\00\00\00", r"\0c\00\00\00"] {
-        let ssa = found(length).unwrap_or_else(|error| panic!("{length}: {error}"));
-        assert!(ssa.contains("{ 0: @__wasm_data.65536+4 }"), "{length}: {ssa}");
-    }
-    for length in [r"\00\00\00\00", r"\0d\00\00\00", r"\01\00\00\80", ""] {
-        let error = found(length).map(|ssa| panic!("{length}: {ssa}")).unwrap_err().to_string();
-        assert!(error.contains("the data word 65540 at 65600"), "{length}: {error}");
-    }
-}
-
 /// The option decides words of data and globals that could be addresses.
 #[test]
 fn words_of_data_and_globals_are_what_the_option_says() {
