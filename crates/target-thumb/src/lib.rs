@@ -171,7 +171,9 @@ fn refuse_large_regions(module: &Module, options: &Options) -> Result<(), Error>
     let memories = module.data.values().filter(|object| object.kind == DataKind::FixedMemory);
     let mut regions = memories.map(|object| (object, layout.place_other(object.size, object.align).0));
     let too_large = regions.find(|&(_, bytes)| u32::try_from(bytes).is_err());
-    too_large.map_or(Ok(()), |(object, bytes)| Err(Error::Region { symbol: object.name.clone(), bytes }))
+    too_large.map_or(Ok(()), |(object, bytes)| {
+        Err(Error::Region { symbol: elf::write::names::memory_symbol(object), bytes })
+    })
 }
 
 fn prepare(mut module: Module, options: &Options) -> Result<(Module, Thumb, Start), Error> {

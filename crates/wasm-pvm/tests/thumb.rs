@@ -146,7 +146,7 @@ fn a_further_memory_too_large_for_a_region_is_refused() {
     let args = ["compile", "two.wat", "--target", "thumbv7m", "--memory", "symbol", "--bounds"];
     let refused = folder.fail(&[&args[..], &["mpu"]].concat(), b"", 1);
     let message = "a region for the memory `__linear_memory_1` would have 4 GiB";
-    assert!(refused.starts_with("error[E0303]: ") && refused.contains(message), "{refused}");
+    assert!(refused.contains(message), "{refused}");
     folder.succeed(&[&args[..], &["check"]].concat());
 }
 

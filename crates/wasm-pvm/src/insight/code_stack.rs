@@ -18,7 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use codegen::depth::{Depth, Depths, Edge, Node};
+use codegen::depth::{Depth, Depths, Edge, Node, Step};
 use pvm_isa::{Container, GpVersion, Inst, Opcode, ProgramBlob, Reg};
 use target_pvm::EntryStack;
 
@@ -47,7 +47,10 @@ pub fn stacks(container: &Container, gp: GpVersion) -> Vec<(String, Result<Entry
             return Err((*reason).clone());
         }
         let above = graph.functions[&pc].as_ref().map_or(0, |shape| shape.above);
-        let depth = depths.of(graph.index_of(pc));
+        let mut depth = depths.of(graph.index_of(pc));
+        if depth.path.is_empty() {
+            depth.path.push(Step { function: name.clone(), bytes: 0 });
+        }
         let bytes = depth.bytes.saturating_add(above);
         Ok(EntryStack { name: name.clone(), depth: Depth { bytes, ..depth } })
     };

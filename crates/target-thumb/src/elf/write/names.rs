@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ssa::{DataId, DataKind, Export, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature};
+use ssa::{
+    DataId, DataKind, DataObject, Export, ExportItem, FuncId, FuncKind, IdVec, Import, Module, Signature,
+};
 
 use super::{MemoryShape, ObjectOptions};
 use crate::isa::abi::is_runtime_function;
@@ -60,6 +62,11 @@ impl ObjectOptions {
         let symbol = self.renames.get(name).map_or(name, String::as_str);
         check(symbol, &export(name), &rename(name))
     }
+}
+
+/// The symbol of a memory other than the first, if it has no other name.
+pub fn memory_symbol(object: &DataObject) -> String {
+    object.name.replace('.', "_")
 }
 
 /// The symbols of all functions and data objects.
@@ -133,7 +140,7 @@ impl Names {
     /// Names the memories other than the first by their numbers.
     fn name_memories(&mut self, module: &Module, taken: &mut Taken<'_>) -> Result<(), NameError> {
         for (id, object) in module.data.iter().filter(|(_, object)| object.kind == DataKind::FixedMemory) {
-            let name = object.name.replace('.', "_");
+            let name = memory_symbol(object);
             self.name_memory(id, &name, &format!("the memory `{}`", object.name), taken)?;
         }
         Ok(())
