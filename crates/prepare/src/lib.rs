@@ -48,6 +48,7 @@ pub mod powers;
 pub mod products;
 pub mod ranges;
 pub mod rebase;
+mod rewrite;
 pub mod sink;
 pub mod stubs;
 pub mod sums;

@@ -7,6 +7,8 @@
 
 use ssa::{BinaryOp, Cond, Function, IdVec, Inst, InstData, Type, UnaryOp, Value};
 
+use crate::rewrite;
+
 /// A comparison of a count: the number whose bits are counted, and what holds for them.
 struct Test {
     value: Value,
@@ -23,19 +25,7 @@ pub fn simplify(func: &mut Function) {
         return;
     }
     let uses = func.use_counts();
-    for block in func.blocks.ids() {
-        let mut insts = Vec::with_capacity(func.blocks[block].insts.len());
-        for inst in std::mem::take(&mut func.blocks[block].insts) {
-            if let Some(test) = test(func, &uses, inst) {
-                func.source.follow(inst);
-                replace(func, inst, &test, &mut insts);
-            }
-            insts.push(inst);
-        }
-        func.blocks[block].insts = insts;
-    }
-    func.source.follow_none();
-    ssa::passes::remove_dead(func);
+    rewrite::in_place(func, |func, inst| test(func, &uses, inst), replace);
 }
 
 fn test(func: &Function, uses: &IdVec<Value, u32>, inst: Inst) -> Option<Test> {

@@ -8,6 +8,8 @@
 use ssa::known_bits::{KnownBits, known_bits};
 use ssa::{BinaryOp, Cond, Function, IdVec, Inst, InstData, Type, Value};
 
+use crate::rewrite;
+
 /// A comparison of a value, after an operation with a constant if there is one, with a constant.
 struct Test {
     value: Value,
@@ -24,19 +26,7 @@ pub fn simplify(func: &mut Function) {
     }
     let known = known_bits(func, &func.reverse_postorder());
     let uses = func.use_counts();
-    for block in func.blocks.ids() {
-        let mut insts = Vec::with_capacity(func.blocks[block].insts.len());
-        for inst in std::mem::take(&mut func.blocks[block].insts) {
-            if let Some(test) = simpler(func, &known, &uses, inst) {
-                func.source.follow(inst);
-                replace(func, inst, &test, &mut insts);
-            }
-            insts.push(inst);
-        }
-        func.blocks[block].insts = insts;
-    }
-    func.source.follow_none();
-    ssa::passes::remove_dead(func);
+    rewrite::in_place(func, |func, inst| simpler(func, &known, &uses, inst), replace);
 }
 
 /// Makes the comparison `inst` the one of `test`; appends the instructions that come before it.

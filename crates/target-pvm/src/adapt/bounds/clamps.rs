@@ -310,18 +310,10 @@ impl Clamper<'_> {
         Shape { func, cfg: ranges.cfg(), dominators, ranges, sums }
     }
 
-    /// Where so many bytes at an address may be.
-    pub(super) fn place(&self, at: Sum, bytes: u32, block: Block) -> Place {
-        let mut place = Place::Anywhere;
+    /// Shows an address beside each place of which bytes are known to be in memory: how far above the place it is at least
+    /// and at most, and the number of these bytes.
+    pub(super) fn look_around(&self, at: Sum, block: Block, mut look: impl FnMut(i64, i64, u32)) {
         for Near { base, low, high } in bases(&self.shape(), at, block) {
-            // The end of the bytes, with those that are known to be in memory.
-            let mut look = |low: i64, high: i64, known: u32| {
-                if low >= 0 && high + i64::from(bytes) <= i64::from(known) {
-                    place = Place::Memory;
-                } else if low >= 0 && high < i64::from(CheckedAccess::OFFSETS) && place == Place::Anywhere {
-                    place = Place::MemoryOrUnmapped;
-                }
-            };
             match base {
                 None => look(low, high, self.limits.min_bytes),
                 Some(base) => {
@@ -332,6 +324,19 @@ impl Clamper<'_> {
                 }
             }
         }
+    }
+
+    /// Where so many bytes at an address may be.
+    pub(super) fn place(&self, at: Sum, bytes: u32, block: Block) -> Place {
+        let mut place = Place::Anywhere;
+        // The end of the bytes, with those that are known to be in memory.
+        self.look_around(at, block, |low, high, known| {
+            if low >= 0 && high + i64::from(bytes) <= i64::from(known) {
+                place = Place::Memory;
+            } else if low >= 0 && high < i64::from(CheckedAccess::OFFSETS) && place == Place::Anywhere {
+                place = Place::MemoryOrUnmapped;
+            }
+        });
         place
     }
 

@@ -11,7 +11,6 @@ use ssa::{Block, ExportItem, FuncId, Function, IdVec, Inst, InstData, Module, Re
 
 use super::clamps::Clamper;
 use super::facts::Fact;
-use super::intervals::{Near, bases};
 use super::linear::Root;
 
 /// What is known about the arguments of calls.
@@ -146,23 +145,12 @@ impl Clamper<'_> {
             return 0;
         }
         let mut most = 0;
-        for Near { base, low, high } in bases(&self.shape(), self.sums.get(address), block) {
-            let mut look = |low: i64, high: i64, extent: u32| {
-                let rest = i64::from(extent) - high;
-                if low >= 0 && rest > most {
-                    most = rest;
-                }
-            };
-            match base {
-                None => look(low, high, self.limits.min_bytes),
-                Some(base) => {
-                    for fact in self.facts.around(Root::Value(base), block, &self.dominators) {
-                        let offset = i64::from(fact.offset as i32);
-                        look(low - offset, high - offset, fact.extent);
-                    }
-                }
+        self.look_around(self.sums.get(address), block, |low, high, extent| {
+            let rest = i64::from(extent) - high;
+            if low >= 0 && rest > most {
+                most = rest;
             }
-        }
+        });
         u32::try_from(most).unwrap_or(0)
     }
 }
